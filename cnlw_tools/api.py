@@ -502,6 +502,9 @@ def report(
     root: PathLike | None = None,
     select_by: str = "",
     group_by: Sequence[str] = (),
+    formats: Sequence[str] = ("svg",),
+    width: str | float | None = None,
+    font_size: float | None = None,
 ) -> RunsReport:
     """Write tables, figures and a web page of all runs below a folder.
 
@@ -511,6 +514,9 @@ def report(
         root: folder of pipelines/, for published numbers. Default: the package's
         select_by: the metric by which the best trial of a method is selected: last, best or mean10
         group_by: options of methods; trials with different values count as different methods
+        formats: of the figures beside the page: svg, pdf or png
+        width: of these figures, inches or as in ``"8.3cm"``. Default: as on the page
+        font_size: of all text in these figures, points. Default: as on the page
 
     Raises:
         ValueError, LookupError, OSError: a run cannot be read, or the report cannot be written
@@ -520,10 +526,19 @@ def report(
         >>> cnlw.report("runs").page.name
         'index.html'
     """
+    from cnlw_tools.reports.figure_files import choose_figure_files
     from cnlw_tools.reports.write import write_report
 
     folder = Path(out) if out is not None else Path(runs) / "report"
-    notes = write_report(Path(runs), folder, _root_or_default(root), select_by, group_by)
+    figure_files = choose_figure_files(formats, width, font_size)
+    notes = write_report(
+        Path(runs),
+        folder,
+        _root_or_default(root),
+        select_by,
+        group_by,
+        figure_files,
+    )
     return RunsReport(folder / "index.html", notes)
 
 

@@ -78,12 +78,9 @@ def build(
     """
     start = time.monotonic()
     inputs = download_inputs(recipe.dataset, inputs)
-    data = load_dataset(recipe, inputs, executor)
-    _reject_addresses(data)
-    open_recipe_images(recipe, inputs)  # what is missing fails before anything is written
-    open_reader(None, recipe.donors, inputs)
+    data = _load_checked(recipe, inputs, executor)
     plans = _draw_plans(recipe, data, progress)
-    storage = Storage(**{f.name: getattr(recipe, f.name) for f in fields(Storage)})
+    storage = _storage_of(recipe)
     with locked_folder(out) as folder:
         old_card = _open_card(folder, recipe, storage)
         old_card, data = match_availability(folder / "tables", old_card, data, recipe)
@@ -107,6 +104,41 @@ def build(
     seconds = time.monotonic() - start
     left_out = _classes_without_validation(recipe, data)
     return BuildSummary(out, configs, _matrices(plans), new_bytes, total_bytes, seconds, left_out)
+
+
+def plan_build(
+    recipe: Recipe, inputs: Inputs, out: Path, executor: Executor = SERIAL
+) -> tuple[tuple[str, ...], dict[str, ConfigCard]]:
+    """Return the classes and the configs that a build would have, without writing anything.
+
+    Args:
+        recipe, inputs, out, executor: as for `build`
+
+    Raises:
+        ValueError, LookupError, OSError: the recipe cannot be had from these inputs, or the build
+            that is there stores its images in another way
+    """
+    inputs = download_inputs(recipe.dataset, inputs)
+    data = _load_checked(recipe, inputs, executor)
+    plans = _draw_plans(recipe, data, no_progress)
+    storage = _storage_of(recipe)
+    _open_card(out, recipe, storage)
+    segments = _cut_plans(plans, storage, recipe.layout)
+    return data.classes, _describe_configs(plans, segments)
+
+
+def _load_checked(recipe: Recipe, inputs: Inputs, executor: Executor) -> Dataset:
+    """Return the dataset of a recipe; what is missing fails before anything is written."""
+    data = load_dataset(recipe, inputs, executor)
+    _reject_addresses(data)
+    open_recipe_images(recipe, inputs)
+    open_reader(None, recipe.donors, inputs)
+    return data
+
+
+def _storage_of(recipe: Recipe) -> Storage:
+    """Return how a recipe stores images."""
+    return Storage(**{f.name: getattr(recipe, f.name) for f in fields(Storage)})
 
 
 def last_build(builds: Path) -> Path:

@@ -1,6 +1,10 @@
 """The command line: options, one call, output. Heavy imports are inside the commands."""
 
+import atexit
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from signal import SIG_DFL, SIGINT, signal
 from typing import Any
 
 import click
@@ -23,6 +27,7 @@ from cnlw_tools.cli.train import train
 from cnlw_tools.cli.train_mentor import train_mentor
 from cnlw_tools.cli.validate import validate
 from cnlw_tools.cli.votes import votes
+from cnlw_tools.executor.signals import Interrupted, raise_on_signal
 from cnlw_tools.files.machine_faults import REMEDIES, find_fault, hold_threads
 from cnlw_tools.registry.extras import EXTRAS, install_command
 
@@ -53,11 +58,12 @@ class FriendlyGroup(click.Group):
     """Prints in one line what went wrong and what to do, instead of a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; the library's errors become messages."""
+        """Run a command; the library's errors become messages, and signals exit codes."""
         try:
             with hold_threads():  # whoever cannot have them is told so before Arrow tries
                 pass
-            return super().invoke(ctx)
+            with exit_on_signal():
+                return super().invoke(ctx)
         except BrokenPipeError:
             raise  # whoever read our output has left; click ends quietly
         except ModuleNotFoundError as error:
@@ -75,6 +81,23 @@ class FriendlyGroup(click.Group):
             if fault is None:
                 raise
             raise click.ClickException(str(fault)) from error
+
+
+@contextmanager
+def exit_on_signal() -> Iterator[None]:
+    """Exit with one line on SIGTERM, with 143, and on Ctrl-C, with 130."""
+    try:
+        with raise_on_signal():
+            yield
+    except KeyboardInterrupt as interrupt:
+        if os.environ.get("LOCAL_RANK", "0") == "0":
+            click.echo("stopped: run the same command again", err=True)
+        if not isinstance(interrupt, Interrupted):
+            interrupt = Interrupted(SIGINT)
+        raise SystemExit(interrupt.exit_code) from interrupt
+    finally:
+        # A signal that comes while the interpreter ends would be printed, and forgotten.
+        atexit.register(signal, SIGINT, SIG_DFL)
 
 
 @click.group(cls=FriendlyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -26,18 +26,50 @@ from cnlw_tools.study.spec import METRICS
     metavar="OPTION",
     help="Option whose values make methods of their own; may be repeated.",
 )
+@click.option(
+    "--format",
+    "formats",
+    metavar="LIST",
+    help="Formats of the figures in the folder figures: svg, pdf, png, or several, as in "
+    "svg,pdf.  [default: svg]",
+)
+@click.option(
+    "--width",
+    metavar="LENGTH",
+    help="Width of each figure there: 3.25in, 8.3cm, 84mm or 234pt.  [default: as on the page]",
+)
+@click.option(
+    "--font-size",
+    type=float,
+    metavar="POINTS",
+    help="Size of all text in figures there.  [default: as on the page, 9]",
+)
 @ROOT
 def report(
     runs: Path,
     out: Path | None,
     select_by: str | None,
     group_by: tuple[str, ...],
+    formats: str | None,
+    width: str | None,
+    font_size: float | None,
     root: Path | None,
 ) -> None:
     """Write tables, figures and a web page, index.html, of all runs below the folder RUNS."""
+    from cnlw_tools.reports.figure_files import choose_figure_files
     from cnlw_tools.reports.write import write_report
 
+    names = [name.strip() for name in formats.split(",")] if formats is not None else []
+    figure_files = choose_figure_files(names, width, font_size)
     folder = out or runs / "report"
-    for problem in write_report(runs, folder, find_root(root), select_by or "", group_by):
+    problems = write_report(
+        runs,
+        folder,
+        find_root(root),
+        select_by or "",
+        group_by,
+        figure_files,
+    )
+    for problem in problems:
         click.echo(f"note: {problem}", err=True)
     click.echo(folder / "index.html")

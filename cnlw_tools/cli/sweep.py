@@ -1,6 +1,8 @@
 """``cnlw sweep``: all runs of a study."""
 
-from collections.abc import Sequence
+import shlex
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -19,12 +21,15 @@ from cnlw_tools.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from cnlw_tools.executor.progress import BarStack
     from cnlw_tools.study.expand import RunSpec
     from cnlw_tools.study.spec import Study
-    from cnlw_tools.study.workers import Outcome, SweepPaths
+    from cnlw_tools.study.sweep import SweepPlan
+    from cnlw_tools.study.workers import Outcome, RunProgress, SweepPaths
 
 STATES = ("done", "skipped", "failed", "stopped", "undone")
-MOST_NAMES = 10  # of undone runs that are printed
+MOST_NAMES = 10  # of undone and failed runs that are printed
+SECONDS_BETWEEN_ESTIMATES = 5.0
 
 
 @click.command(short_help="Make all runs of a study.")
@@ -64,7 +69,11 @@ MOST_NAMES = 10  # of undone runs that are printed
     default="1/1",
     help="Make the Ith of N parts of the runs, on one of N machines.",
 )
-@click.option("--dry-run", is_flag=True, help="Print the runs and the time they may take.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Print the runs, what cannot work, and the time left by what has run.",
+)
 @ROOT
 @WORKERS
 def sweep(
@@ -85,38 +94,35 @@ def sweep(
 ) -> None:
     """Make all runs of a study. Finished runs are skipped, and stopped ones are resumed.
 
-    STUDY is a TOML file or a name from `cnlw list studies`. A run that fails is reported, and the
-    others go on. Exit code: 0 all runs are done, 1 some failed, 130 or 143 a signal stopped it.
+    STUDY is a TOML file or a name from `cnlw list studies`. What cannot work is said first. A run
+    that fails later is reported, and the others go on. Runs that are the same under two names are
+    trained once. Exit code: 0 all runs are done, 1 some failed, 130 or 143 a signal stopped it.
     """
-    from cnlw_tools.executor.progress import ProgressBars
     from cnlw_tools.study.spec import find_study, study_scales
-    from cnlw_tools.study.sweep import record_study, run_sweep, select_shard
     from cnlw_tools.study.workers import SweepPaths
 
     path = find_study(study_name, find_root(root))
     inputs = read_inputs(root, data_dir, donors, store)
+    scales = [scale]
     if dry_run and not scale:
-        for name in study_scales(path) or [""]:
-            _, runs = _expand(path, name, inputs.root)
-            paths = SweepPaths(out or _default_folder(path, name), inputs, builds, device, cache)
-            if name:
-                click.echo(f"--scale {name}:")
-            _print_runs(select_shard(runs, shard), paths, jobs)
-        return
-    study, all_runs = _expand(path, scale, inputs.root)
-    paths = SweepPaths(out or _default_folder(path, scale), inputs, builds, device, cache)
-    runs = select_shard(all_runs, shard)
-    if dry_run:
-        _print_runs(runs, paths, jobs)
-        return
-    record_study(study, all_runs, path.stem, scale, paths)
-    outcomes = []
-    with ProgressBars() as bars:
-        for outcome in run_sweep(runs, paths, jobs, workers, bars):
-            bars.close()
-            outcomes.append(outcome)
-            _print_outcome(outcome, f"{len(outcomes):4}/{len(runs)}")
-    _finish(outcomes, paths.out)
+        scales = study_scales(path) or [""]
+    is_impossible = False
+    for name in scales:
+        study, all_runs = _expand(path, name, inputs.root)
+        paths = SweepPaths(out or _default_folder(path, name), inputs, builds, device, cache)
+        plan = _plan(all_runs, paths, shard, workers)
+        if not dry_run and any(run.method for run in plan.unfinished):
+            _check_device(device)
+        if len(scales) > 1 or name != scale:
+            click.echo(f"--scale {name}:")
+        _print_problems(plan)
+        if dry_run:
+            _print_runs(plan, jobs)
+            is_impossible |= any(not problem.is_of_data for problem in plan.problems)
+        else:
+            _run(plan, study, all_runs, path.stem, scale, jobs, workers)
+    if is_impossible:
+        raise SystemExit(1)
 
 
 def _expand(path: Path, scale: str, root: Path) -> "tuple[Study, list[RunSpec]]":
@@ -132,54 +138,188 @@ def _default_folder(path: Path, scale: str) -> Path:
     return Path("runs") / "_".join(filter(None, [path.stem, scale]))
 
 
-def _print_runs(runs: Sequence["RunSpec"], paths: "SweepPaths", jobs: int) -> None:
+def _check_device(device: str) -> None:
+    """Raise if runs cannot train here at all."""
+    from cnlw_tools.trainer.device import choose_device
+
+    choose_device(device)
+
+
+def _plan(
+    runs: Sequence["RunSpec"], paths: "SweepPaths", shard: str, workers: int | None
+) -> "SweepPlan":
+    from cnlw_tools.executor import EXECUTORS
+    from cnlw_tools.study.sweep import plan_sweep
+
+    with EXECUTORS["local"](workers) as executor:
+        return plan_sweep(runs, paths, shard, executor)
+
+
+def _print_problems(plan: "SweepPlan") -> None:
+    """Print what cannot work, each cause once."""
+    for problem in plan.problems:
+        click.echo(f"cannot work: {problem.describe(len(plan.runs))}", err=True)
+
+
+def _print_runs(plan: "SweepPlan", jobs: int) -> None:
     """Print the runs and the time that the unfinished ones may take."""
-    from cnlw_tools.study.sweep import estimate_seconds, find_result
+    from cnlw_tools.executor.progress import format_duration
+    from cnlw_tools.study.sweep import estimate_seconds
 
-    n_unfinished = 0
-    for run in runs:
-        is_finished = find_result(run, paths) is not None
-        n_unfinished += not is_finished
-        click.echo(f"{'done' if is_finished else 'todo':5} {run.name}")
-    seconds = estimate_seconds(runs, paths)
-    if not any(run.method for run in runs):
+    leaders = {group[0].name for group in plan.groups}
+    followers = {run.name: group[0].name for group in plan.groups for run in group[1:]}
+    for run in plan.runs:
+        if run.name in plan.results:
+            click.echo(f"done  {run.name}")
+        elif run.name in plan.failing:
+            click.echo(f"fails {run.name}")
+        elif run.name in followers:
+            click.echo(f"same  {run.name}   as {followers[run.name]}")
+        else:
+            click.echo(f"todo  {run.name}")
+    workable = [run for run in plan.runs if run.name in leaders or run.name in plan.results]
+    seconds = estimate_seconds(workable, plan.paths)
+    n_left = len(plan.runs) - len(plan.results) - len(plan.failing)
+    if not any(run.method for run in plan.runs):
         estimate = "builds alone, no training"
+    elif not n_left:
+        estimate = "nothing to train"
     elif seconds is None:
-        estimate = "no run yet that their time could be estimated by"
+        estimate = "the time is known once an epoch has run"
     else:
-        estimate = f"about {seconds / jobs / 60:.1f} min of training"
-    click.echo(f"{len(runs)} runs, {n_unfinished} to do: {estimate}")
+        estimate = f"about {format_duration(seconds / jobs)} of training"
+    click.echo(f"{_count(len(plan.runs), 'run')}, {n_left} to do: {estimate}")
 
 
-def _print_outcome(outcome: "Outcome", count: str) -> None:
-    """Print a line of a run; those that did not begin are named together at the end."""
-    if outcome.state != "undone":
-        click.echo(f"{count} {_describe_outcome(outcome)}")
+def _run(
+    plan: "SweepPlan",
+    study: "Study",
+    all_runs: Sequence["RunSpec"],
+    name: str,
+    scale: str,
+    jobs: int,
+    workers: int | None,
+) -> NoReturn:
+    """Make the runs, print what becomes of each, and exit."""
+    from cnlw_tools.executor.progress import BarStack, ProgressBars
+    from cnlw_tools.executor.signals import Interrupted
+    from cnlw_tools.study.sweep import record_study, run_sweep
+
+    if plan.runs and len(plan.failing) == len(plan.runs):
+        raise SystemExit(1)
+    record_study(study, all_runs, name, scale, plan.paths)
+    exit_code = 0
+    with ProgressBars() as bars, BarStack() as stack:
+        screen = SweepScreen(plan, jobs, stack)
+        try:
+            for outcome in run_sweep(plan, jobs, workers, bars, screen.watch):
+                bars.close()
+                screen.add(outcome)
+        except Interrupted as interrupt:
+            exit_code = interrupt.exit_code
+    _finish(screen.outcomes, plan, exit_code)
 
 
-def _describe_outcome(outcome: "Outcome") -> str:
-    """Return the state and the name of a run, and its results or the reason why it has none."""
-    from cnlw_tools.recipe.run_files import format_result
+class SweepScreen:
+    """Prints the outcomes of a sweep, and below them bars of the runs that train.
 
-    results = format_result(outcome.result) if outcome.result else ""
-    return f"{outcome.state:8} {outcome.run.name}   {results or outcome.reason}"
+    Args:
+        plan: of the sweep
+        jobs: runs at once
+        stack: the bars
+    """
 
+    def __init__(self, plan: "SweepPlan", jobs: int, stack: "BarStack") -> None:
+        self.plan, self.jobs, self.stack = plan, jobs, stack
+        self.outcomes: list[Outcome] = []
+        self.n_printed = 0  # outcomes of runs that have begun, or cannot
+        self.reasons: dict[str, str] = {}  # of failures -> the first run that failed so
+        self.seconds_left: float | None = None
+        self.next_estimate = 0.0  # seconds of the clock
+        for problem in plan.problems:
+            self.reasons[problem.reason] = ""
 
-def _finish(outcomes: Sequence["Outcome"], folder: Path) -> NoReturn:
-    """Print a summary and exit: with the code of a run that was stopped, else 1 if one failed."""
-    counts = dict.fromkeys(STATES, 0)
-    for outcome in outcomes:
-        counts[outcome.state] += 1
-    summary = ", ".join(f"{count} {state}" for state, count in counts.items())
-    click.echo(f"{folder}: {summary}")
-    for outcome in outcomes:
+    def add(self, outcome: "Outcome") -> None:
+        """Print an outcome; those that did not begin are named together at the end."""
+        self.outcomes.append(outcome)
+        self.next_estimate = 0
+        if outcome.state == "undone":
+            return
+        self.n_printed += 1
+        count = f"{self.n_printed:4}/{len(self.plan.runs)}"
+        parts = [f"{count} {outcome.state:8}{outcome.run.name}", *self._describe(outcome)]
+        is_known = outcome.state == "failed" and self.reasons.get(outcome.reason) == ""
+        if not is_known:
+            self.stack.print(_fit(*parts), click.echo)
+
+    def watch(self, progress: Mapping[int, "RunProgress"]) -> None:
+        """Draw how far the runs are that train, and the time left for all."""
+        if not self.stack.enabled:
+            return
+        self.stack.keep([0, *(slot + 1 for slot in progress)])
+        n_runs = len(self.plan.runs)
+        text = f"{len(self.outcomes)} of {_count(n_runs, 'run')}{self._time_left()}"
+        self.stack.show(0, text, len(self.outcomes), n_runs)
+        for slot, run in progress.items():
+            text = f"{run.run.name}  {run.stage}"
+            self.stack.show(slot + 1, text, run.done, run.total)
+
+    def _describe(self, outcome: "Outcome") -> list[str]:
+        """Return the results of a run, or the reason why it has none; the same reason once."""
+        from cnlw_tools.recipe.run_files import format_result
+
         if outcome.state == "failed":
-            click.echo(f"failed: {outcome.run.name}: {outcome.reason}", err=True)
-    undone = [outcome.run.name for outcome in outcomes if outcome.state == "undone"]
-    if undone:
-        more = f" ... {len(undone):,} in all" if len(undone) > MOST_NAMES else ""
-        click.echo(f"undone: {', '.join(undone[:MOST_NAMES])}{more}", err=True)
-    if counts["stopped"] or undone:
-        click.echo("stopped: run the same command again to resume", err=True)
-    exit_code = max((outcome.exit_code for outcome in outcomes), default=0)
-    raise SystemExit(exit_code or min(counts["failed"], 1))
+            first = self.reasons.setdefault(outcome.reason, outcome.run.name)
+            return [outcome.reason if first == outcome.run.name else f"as {first}"]
+        if not outcome.result:
+            return [outcome.reason]
+        results = format_result(outcome.result)
+        return [results, f"({outcome.reason})"] if outcome.reason else [results]
+
+    def _time_left(self) -> str:
+        """Return the time that all unfinished runs may take; it is estimated now and then."""
+        from cnlw_tools.executor.progress import format_duration
+        from cnlw_tools.study.sweep import estimate_seconds
+
+        now = time.monotonic()
+        if now >= self.next_estimate:
+            leaders = [run for group in self.plan.groups for run in group[:1]]
+            self.seconds_left = estimate_seconds(leaders, self.plan.paths)
+            self.next_estimate = now + SECONDS_BETWEEN_ESTIMATES
+        if self.seconds_left is None:
+            return ""
+        return f", about {format_duration(self.seconds_left / self.jobs)} left"
+
+
+def _fit(*parts: str) -> str:
+    from cnlw_tools.executor.progress import fit_parts
+
+    return fit_parts(parts)
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
+def _finish(outcomes: Sequence["Outcome"], plan: "SweepPlan", exit_code: int) -> NoReturn:
+    """Print a summary and exit: with the code of a signal, else 1 if a run failed."""
+    states = {outcome.run.name: outcome.state for outcome in outcomes}
+    counts = dict.fromkeys(STATES, 0)
+    for run in plan.runs:
+        counts[states.get(run.name, "undone")] += 1
+    summary = ", ".join(f"{count} {state}" for state, count in counts.items())
+    click.echo(_fit(f"{plan.paths.out}: {summary}"))
+    for state in ("failed", "undone"):
+        names = [run.name for run in plan.runs if states.get(run.name, "undone") == state]
+        if names:
+            more = f" ... {len(names):,} in all" if len(names) > MOST_NAMES else ""
+            click.echo(_fit(f"{state}: {', '.join(names[:MOST_NAMES])}{more}"), err=True)
+    exit_code = exit_code or max((outcome.exit_code for outcome in outcomes), default=0)
+    if exit_code:
+        is_done = counts["done"] + counts["skipped"] == len(plan.runs)
+        remedy = "all runs are done" if is_done else "run the same command again to resume"
+        click.echo(f"stopped: {remedy}", err=True)
+        raise SystemExit(exit_code)
+    if counts["done"] + counts["skipped"]:
+        click.echo(f"next: cnlw report {shlex.quote(str(plan.paths.out))}", err=True)
+    raise SystemExit(min(counts["failed"], 1))

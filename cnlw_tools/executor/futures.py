@@ -58,7 +58,7 @@ def map_futures(
     """Yield the results of a task as they come, with a few tasks for each worker in flight.
 
     Tasks that have not begun when a task fails, or when the caller stops listening, are cancelled;
-    those that have begun are waited for.
+    those that have begun are waited for, except after Ctrl-C.
     """
     remaining = iter(items)
     futures = {pool.submit(task, item) for item in islice(remaining, IN_FLIGHT * workers)}
@@ -68,5 +68,10 @@ def map_futures(
             for future in finished:
                 yield future.result()
             futures |= {pool.submit(task, item) for item in islice(remaining, len(finished))}
+    except KeyboardInterrupt:
+        for future in futures:
+            future.cancel()
+        futures = set()
+        raise
     finally:
         wait([future for future in futures if not future.cancel()])

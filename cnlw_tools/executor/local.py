@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from cnlw_tools.executor import limits
 from cnlw_tools.executor.futures import SERIAL, Executor, map_futures
+from cnlw_tools.executor.signals import ignore_interrupts
 from cnlw_tools.files.machine_faults import start_thread
 
 Item = TypeVar("Item")
@@ -29,19 +30,22 @@ def processes(workers: int | None = None) -> Iterator[Executor]:
     if workers == 1:
         yield SERIAL
         return
-    executor = Processes(workers or limits.workers(), _end_with_parent)
-    try:
+    with isolated(workers or limits.workers()) as executor:
         yield executor
-    finally:
-        executor.close()
 
 
 @contextmanager
 def isolated(workers: int) -> Iterator[Executor]:
-    """Open an executor of fresh processes, never this one; they ignore Ctrl-C."""
+    """Open an executor of fresh processes, never this one.
+
+    They ignore Ctrl-C; when this process is interrupted, they are killed.
+    """
     executor = Processes(workers, follow_parent)
     try:
         yield executor
+    except KeyboardInterrupt:
+        executor.kill()
+        raise
     finally:
         executor.close()
 
@@ -61,7 +65,7 @@ class Processes:
         """
         try:
             yield from map_futures(self, self.workers, task, items)
-        except BrokenProcessPool as error:
+        except (BrokenProcessPool, BrokenPipeError) as error:  # dead, or dead before it began
             self.close()
             raise OSError(
                 "a worker process died: give fewer --workers if memory ran out, and call this "
@@ -72,7 +76,14 @@ class Processes:
         """Begin a task as soon as there is a process for it."""
         if self.pool is None:
             self.pool = ProcessPoolExecutor(self.workers, get_context("spawn"), self.initializer)
-        return self.pool.submit(task, item)
+        with ignore_interrupts():  # a process that begins cannot ignore Ctrl-C yet
+            return self.pool.submit(task, item)
+
+    def kill(self) -> None:
+        """Kill the processes; what they were writing is a draft, which the next run deletes."""
+        if self.pool is not None:
+            for process in list((self.pool._processes or {}).values()):
+                process.kill()
 
     def close(self) -> None:
         """End the processes."""

@@ -56,7 +56,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
             _write_to_disk(draft)
             draft.replace(path)
     except OSError as error:
-        reason = describe_error(error)
+        reason = error.strerror or describe_error(error)
         raise OSError(
             f"{path}: cannot be written ({reason}): make room or give another place"
         ) from error

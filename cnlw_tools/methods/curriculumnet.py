@@ -53,11 +53,21 @@ class Stage(NamedTuple):
 
 
 def principal_components(x: Tensor, n_components: int = N_COMPONENTS) -> Tensor:
-    """Return (n, D) points projected on their first principal components, if they have more."""
-    if x.shape[1] <= n_components:
+    """Return (n, D) points projected on their first principal components, if they have more.
+
+    x = U S V^t  is projected to  x V, or U S where there are fewer points than coordinates.
+    As many points as components, or fewer, span no more directions: they stay as they are.
+    """
+    n, n_coordinates = x.shape
+    if min(n, n_coordinates) <= n_components:
         return x
     x = x - x.mean(0)
-    axes = torch.linalg.eigh(x.T @ x).eigenvectors  # in order of increasing variance
+    if n < n_coordinates:
+        variances, u = torch.linalg.eigh(x @ x.T)  # in order of increasing variance
+        lengths = variances[-n_components:].clamp(min=0).sqrt()
+        scores: Tensor = u[:, -n_components:] * lengths
+        return scores
+    axes = torch.linalg.eigh(x.T @ x).eigenvectors
     components: Tensor = x @ axes[:, -n_components:]
     return components
 

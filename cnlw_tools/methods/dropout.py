@@ -32,7 +32,8 @@ class Dropout(Method):
         layers = [layer for layer in self.net.modules() if isinstance(layer, nn.Dropout)]
         if not layers:
             raise ValueError(
-                f"p = {p}: this network has no dropout layer to set; choose another network"
+                f"p = {p}: this network has no dropout layer to set: add a torch.nn.Dropout before "
+                "its last layer, or use one of `cnlw list nets`"
             )
         for layer in layers:
             layer.p = p

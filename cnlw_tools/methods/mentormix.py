@@ -12,7 +12,8 @@ Mixup trains between examples, which makes memorising harder, but it mixes wrong
 others. The mentor's weights make it selective: partners come more often from examples that the
 mentor trusts, a trusted example keeps more than half of itself, and a distrusted one less than
 half. No label is thrown away. At high noise the mixed examples are weighted once more, by their own
-losses and with a threshold of their own: L = mean_i v~_i CE(y~_i, f(x~_i)), `second_reweight`.
+losses and with a threshold of their own: L = mean_i v~_i CE(y~_i, f(x~_i)), `second_reweight`. That
+is on by default, as in the code; its scripts, and the presets, turn it off at 20 % and 40 %.
 
 The first pass has no gradient; it normalises by the batch, as in the code, and leaves the running
 averages unchanged. Where the code differs from the paper, its way is an option: `mentor =
@@ -97,7 +98,7 @@ class MentorMix(Method):
         task: Task,
         alpha: float = 8.0,
         percentile: float = 0.7,
-        second_reweight: bool = False,
+        second_reweight: bool = True,
         mentor: str = "threshold",
         decay: float = 0.5,
         burn_in: int = 10,

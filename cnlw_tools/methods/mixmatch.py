@@ -24,12 +24,16 @@ step. The ramp is the code's, 2^20 of 2^26 images, and w is its value for CIFAR-
 and w for MixMatch-KL are not published: here k is that of IEG, and w our choice, as small networks
 do badly with 75 beside the KL term. With several ranks, rows are mixed with those of the same rank.
 
+Running averages of batch normalisation have the code's decay, ``norm_decay`` = 0.999, at most
+(1 + t) / (10 + t) after t steps, as the average of weights has that stands beside them.
+
 Not done here: more than two views of an unlabelled image.
 """
 
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from cnlw_tools.methods.base import Batch, Method, Task
 from cnlw_tools.methods.components.batchnorm import batch_statistics
@@ -63,7 +67,8 @@ class MixMatch(Method):
         beta: float = 0.75,
         temperature: float = 0.5,
         ramp: float = 1 / 64,
-        decay: float = 0.0,
+        decay: float = 0.02,
+        norm_decay: float = 0.999,
     ) -> None:
         super().__init__(task)
         self.w = check_number("w", w, 0)
@@ -71,6 +76,7 @@ class MixMatch(Method):
         self.temperature = check_number("temperature", temperature, 0.001)
         self.ramp = check_number("ramp", ramp, 0, 1)
         self.decay = check_number("decay", decay, 0)
+        self.norm_decay = check_number("norm_decay", norm_decay, 0, 1)
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the cross-entropy of mixed trusted rows plus the squared error of the others."""
@@ -104,11 +110,24 @@ class MixMatch(Method):
     def mixture_logits(self, rows: Tensor) -> Tensor:
         """Return (3B, K) logits, from three batches; only the first moves the running averages."""
         first, *remaining = interleave(rows, 3).chunk(3)
+        self.slow_running_averages(len(first))
         z = [self.net(first)]
         with batch_statistics(self.net):
             z += [self.net(x) for x in remaining]
         batch_size = len(rows) // 3
         return interleave(at_least_float32(torch.cat(z)), batch_size)
+
+    def slow_running_averages(self, batch_size: int) -> None:
+        """Set by how much the running averages of batch normalisation follow the next batch.
+
+        ``batch_size`` is this rank's.
+        """
+        n_seen = self.progress * self.task.epochs * self.task.n_examples
+        steps = round(n_seen / (batch_size * world_size()))
+        decay = min(self.norm_decay, (1 + steps) / (10 + steps))
+        for layer in self.net.modules():
+            if isinstance(layer, _BatchNorm):
+                layer.momentum = 1 - decay
 
     def view_penalty(self, z_views: list[Tensor]) -> Tensor:
         """Return the penalty on views that differ, a scalar; here it is 0."""
@@ -139,10 +158,11 @@ class MixMatchKL(MixMatch):
         beta: float = 0.75,
         temperature: float = 0.5,
         ramp: float = 1 / 64,
-        decay: float = 0.0,
+        decay: float = 0.02,
+        norm_decay: float = 0.999,
         k: float = 20.0,
     ) -> None:
-        super().__init__(task, w, beta, temperature, ramp, decay)
+        super().__init__(task, w, beta, temperature, ramp, decay, norm_decay)
         self.k = check_number("k", k, 0)
 
     def view_logits(self, batch: Batch) -> list[Tensor]:

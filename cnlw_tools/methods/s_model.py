@@ -58,22 +58,14 @@ class SModel(Method):
         self.fit = check_choice("fit", fit, ("hard", "soft"))
         self.register_buffer("beta", torch.ones(()))  # until the warm-up ends
         self.b = nn.Parameter(torch.zeros(task.n_classes, task.n_classes))
-        net: Any = self.net
-        if not all(hasattr(net, part) for part in ("features", "dropout", "head")):
-            raise ValueError(
-                "SModel needs a network with features, dropout and head, "
-                "such as those of `cnlw list nets`"
-            )
         self.u: nn.Parameter | None = None
         if check_flag("complex", complex):
-            n_features = net.head.in_features
+            n_features = _count_features(self.net)
             self.u = nn.Parameter(torch.zeros(n_features, task.n_classes**2))
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the mean loss of the labels behind the layer, and beta times that before it."""
-        net: Any = self.net
-        h = net.dropout(net.features(batch.x))
-        z = net.head(h)
+        h, z = self._features_and_logits(batch.x)
         losses = cross_entropy(z, batch.y, reduction="none")
         self.log_examples(batch, losses)
         log_p = log_softmax(z.float(), 1)
@@ -82,9 +74,22 @@ class SModel(Method):
         mixed = (1 - self.beta) * noisy_losses + self.beta * losses
         return mixed.mean()
 
-    def log_theta(self, h: Tensor, y: Tensor) -> Tensor:
-        """Return log P(given y_b | true i), (B, K), for features h, (B, D), and labels y, (B,)."""
+    def _features_and_logits(self, x: Tensor) -> tuple[Tensor | None, Tensor]:
+        """Return h, (B, D), which only the complex layer needs, and z, (B, K)."""
+        net: Any = self.net
         if self.u is None:
+            return None, net(x)
+        h = net.dropout(net.features(x))
+        return h, net.head(h)
+
+    def log_theta(self, h: Tensor | None, y: Tensor) -> Tensor:
+        """Return log P(given y_b | true i), (B, K), for labels y, (B,).
+
+        Args:
+            h: (B, D) features; the simple layer takes none
+            y: (B,)
+        """
+        if self.u is None or h is None:
             return log_softmax(self.b, 1)[:, y].T
         scores = (h @ self.u).float()
         scores = scores.view(-1, *self.b.shape) + self.b  # (B, K, K)
@@ -122,3 +127,20 @@ class SModel(Method):
         """
         layer = [self.b] if self.u is None else [self.b, self.u]
         return [{"params": list(self.net.parameters())}, {"params": layer, "weight_decay": 0.0}]
+
+
+def _count_features(net: Any) -> int:
+    """Return the length of the features below the head.
+
+    Raises:
+        ValueError: the network lacks what the complex layer takes its features from
+    """
+    parts = [part for part in ("features", "dropout", "head") if not hasattr(net, part)]
+    if parts:
+        raise ValueError(
+            f"complex = true needs a network whose prediction is head(dropout(features(x))), and "
+            f"this one has no {' and no '.join(parts)}: use complex = false, give the network "
+            "these parts, or use one of `cnlw list nets`"
+        )
+    n_features: int = net.head.in_features
+    return n_features

@@ -36,6 +36,7 @@ def _are_method_options(methods: Mapping[str, Any]) -> bool:
     return True
 
 
+PIXEL_SCALES = ("dataset", "image", "range")
 COUNT = between(1, expected="a whole number from 1 on")
 SHARE = between(0, 1, "a number from 0 to 1")
 NOT_NEGATIVE = between(0, expected="a number from 0 on")
@@ -103,6 +104,11 @@ class Preset:
         "squash",
         help="How an image is brought to that size.",
         check=one_of("squash", "crop", "pad"),
+    )
+    pixel_scale: str = key(
+        "dataset",
+        help="Scale of pixels: by the dataset, by each image, or the range from -1 to 1.",
+        check=one_of(*PIXEL_SCALES),
     )
     views: Mapping[str, tuple[str, ...]] = key(
         default_factory=lambda: {"standard": ("crop", "flip")},

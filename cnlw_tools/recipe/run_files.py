@@ -39,6 +39,7 @@ RECORDED_LATER = (
     "split",
     "architecture",
     "marks_noise",
+    "copied_from",
     "keep_best",
 )  # fields that older runs lack
 COMMAND = Check(bool, "a list of strings, the program first")
@@ -68,6 +69,7 @@ class RunConfig:
     split: str | None = None  # that it learned from
     architecture: str | None = None  # digest of the layers of a network of one's own
     marks_noise: tuple[str, ...] | None = None  # `Method.marks_noise` of the method
+    copied_from: str | None = None  # the run of a sweep that was trained in place of this one
     keep_best: bool | None = None  # whether it keeps the weights of its best epoch
 
 

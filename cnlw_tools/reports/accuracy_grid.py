@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from cnlw_tools.reports.context import Figure, ReportContext
-from cnlw_tools.reports.plotting import PlotFunction, draw_panels
+from cnlw_tools.reports.plotting import Plot, PlotFunction, draw_panels
 from cnlw_tools.reports.study_file import FigurePosition, dataset_config
 from cnlw_tools.reports.tables import NOT_RUN
 
@@ -21,7 +21,8 @@ def plot_accuracy_grid(context: ReportContext) -> Figure:
     plots = {}
     if values:
         for title, squares in squares_by_title.items():
-            plots[title] = _square_plot(squares, min(values), max(values))
+            plot = _square_plot(squares, min(values), max(values))
+            plots[title] = Plot({"": plot}, _describe_squares(squares, study.x_axis, study.y_axis))
     return Figure(
         f"Accuracy ({context.select_by}) over {study.x_axis} and {study.y_axis}",
         draw_panels(
@@ -60,6 +61,17 @@ def collect_squares(context: ReportContext) -> dict[str, Squares]:
     return squares_by_title
 
 
+def _describe_squares(squares: Squares, x_name: str, y_name: str) -> str:
+    """Return a sentence on the highest and the lowest accuracy."""
+    results = []
+    for (x, y), value in squares.items():
+        if value is not None:
+            results.append((value, f"{value:.1f} % at {x_name} {x:g} and {y_name} {y:g}"))
+    if not results:
+        return "None of it has run."
+    return f"Highest: {max(results)[1]}; lowest: {min(results)[1]}."
+
+
 def _square_plot(
     squares: Squares,
     lowest: float,
@@ -89,7 +101,6 @@ def _square_plot(
                 ha="center",
                 va="center",
                 color="black" if is_bright else "white",
-                fontsize=10,
             )
         axes.set_xticks(range(len(xs)), [f"{x:g}" for x in xs])
         axes.set_yticks(range(len(ys)), [f"{y:g}" for y in ys])

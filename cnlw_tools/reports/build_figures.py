@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from cnlw_tools.builds.ground_truth import Truth
 from cnlw_tools.card.metadata import read_card
 from cnlw_tools.reports.context import Figure, ReportContext
-from cnlw_tools.reports.plotting import COLOURS, PlotFunction, draw_panels
+from cnlw_tools.reports.looks import COLOURS
+from cnlw_tools.reports.plotting import PERCENT, Plot, PlotFunction, draw_panels
 from cnlw_tools.reports.published import BuildCounts
 from cnlw_tools.reports.study_file import BuildConfig
 from cnlw_tools.reports.tables import EMPTY, Table
@@ -44,12 +45,15 @@ def plot_given_labels(context: ReportContext) -> Figure:
         order = rank_labels(shares, SHOWN_CLASS)
         plots = {}
         for (build, config), share in zip(build_configs, shares, strict=True):
-            plots[f"{build.name}, {config}"] = _bar_plot(share, order, classes)
+            plot = _bar_plot(share, order, classes)
+            finding = _describe_shares(share, order, classes)
+            plots[f"{build.name}, {config}"] = Plot({"": plot}, finding)
         x_label = f"given label of true {classes[SHOWN_CLASS]}"
         figure.panels += draw_panels(
             x_label,
             "share, %",
             plots,
+            y_bounds=PERCENT,
         )
     return figure
 
@@ -121,6 +125,16 @@ def count_images(context: ReportContext) -> dict[tuple[str, str], BuildCounts]:
     return counts
 
 
+def _describe_shares(share: Floats, order: Ints, classes: Sequence[str]) -> str:
+    """Return a sentence on the true label and the largest false one."""
+    false_labels = [label for label in order if label != SHOWN_CLASS]
+    sentence = f"Labelled {classes[SHOWN_CLASS]}: {share[SHOWN_CLASS]:.1f} %"
+    if false_labels:
+        largest = max(false_labels, key=lambda label: share[label])
+        sentence += f"; of the false labels most are {classes[largest]}, {share[largest]:.1f} %"
+    return f"{sentence}."
+
+
 def _bar_plot(
     share: Floats,
     order: Ints,
@@ -137,8 +151,7 @@ def _bar_plot(
         axes.bar(positions, share[order], color=colours)
         if len(order) <= MAX_TICKS:
             names = [_shorten(classes[label]) for label in order]
-            axes.set_xticks(positions, names, rotation=40, ha="right", fontsize=8)
-            axes.figure.subplots_adjust(bottom=0.26)
+            axes.set_xticks(positions, names, rotation=60, ha="right", rotation_mode="anchor")
         axes.grid(visible=False, axis="x")
 
     return plot

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from cnlw_tools.reports.context import Figure, ReportContext
 from cnlw_tools.reports.detection import ExampleRecords, read_example_records
-from cnlw_tools.reports.plotting import draw_panels, epoch_plot
+from cnlw_tools.reports.line_comparison import epoch_plot
+from cnlw_tools.reports.plotting import EPOCH_LABEL, draw_panels
 from cnlw_tools.reports.trials import Trial
 
 Y_LABELS = {
@@ -51,11 +52,7 @@ def plot_example_weights(context: ReportContext) -> Figure:
         plots = {}
         for title, means in means_by_measure[measure].items():
             plots[title] = epoch_plot({"noisy": means.noisy, "clean": means.clean})
-        figure.panels += draw_panels(
-            "epoch",
-            y_label,
-            plots,
-        )
+        figure.panels += draw_panels(EPOCH_LABEL, y_label, plots)
     return figure
 
 

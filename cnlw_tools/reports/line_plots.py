@@ -2,28 +2,40 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from operator import itemgetter
 from typing import NamedTuple
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 
 from cnlw_tools.reports.context import Figure, ReportContext
+from cnlw_tools.reports.line_comparison import (
+    Comparison,
+    Line,
+    compare_lines,
+    describe_ends,
+    draw_line,
+    plot_lines,
+    set_outer_limits,
+)
+from cnlw_tools.reports.looks import LINE_STYLES, MARKERS, Look, line_look
+from cnlw_tools.reports.method_order import method_sort_key
 from cnlw_tools.reports.plotting import (
-    REFERENCE_COLOUR,
+    EPOCH_LABEL,
+    PERCENT,
     TOP1_LABEL,
     Panel,
-    PlotFunction,
-    Point,
-    draw_curve,
+    Plot,
     draw_panels,
-    epoch_plot,
-    line_plot,
 )
 from cnlw_tools.reports.statistics import MeanInterval, mean_interval
 from cnlw_tools.reports.trials import Curves, Trial, mean_curve
 
 NOISE_COLOURS = {"red": "#B91C1C", "red_standin": "#B91C1C", "blue": "#1E3A8A"}
+TRAINING = Comparison(unit=" %", is_band=True, is_interval=False)
+ACCURACY = Comparison(unit=" %", is_band=False, is_interval=True)
+DROP = Comparison(unit=" points", is_band=False, is_interval=True, low_is_good=True)
+BELT = Comparison(unit=" %", is_band=True, is_interval=True)
 Curve = list[float]  # values by epoch
 
 
@@ -34,48 +46,85 @@ class NoiseKind(NamedTuple):
     noise: str  # name of the model
 
 
+class Place(NamedTuple):
+    """Where a trial stands over the x axis of a study."""
+
+    x: float
+    trial: Trial
+
+
 def plot_accuracy(context: ReportContext) -> Figure:
     """Draw accuracy over the x axis of the study."""
     title = f"Accuracy ({context.select_by}) over {context.study_record.study.x_axis}"
-    return Figure(title, draw_results(context, context.select_by, TOP1_LABEL))
+    return Figure(title, draw_results(context, context.select_by, TOP1_LABEL, ACCURACY))
 
 
 def plot_drop(context: ReportContext) -> Figure:
     """Draw what is lost after the best epoch, over the x axis of the study."""
-    return Figure("Drop after the peak", draw_results(context, "drop", "drop, points"))
+    return Figure("Drop after the peak", draw_results(context, "drop", "drop, points", DROP))
 
 
 def plot_training_curves(context: ReportContext) -> Figure:
-    """Draw accuracy over epochs; those of earlier stages of a method are dotted.
+    """Draw accuracy over epochs, of the mean over seeds; those of earlier stages are dotted.
 
-    There is a panel for each line over the x axis of the study, and one for each config of trials
-    that have no x.
+    There is a panel a config, with a line a method. If no config has two methods to compare, there
+    is a panel for each line over the x axis of the study, with a curve for each of its values.
     """
-    trials_by_x: dict[str, list[tuple[float, Trial]]] = {}
-    trials_by_method: dict[str, dict[str, Trial]] = {}
+    trials_by_config: dict[str, list[Trial]] = {}
+    places: dict[str, list[Place]] = {}
+    panel_configs: dict[str, set[str]] = {}
     for trial in context.trials:
+        config = f"{trial.dataset}, {trial.config}"
+        trials_by_config.setdefault(config, []).append(trial)
         position = context.study_record.position(trial)
         if position:
+            panel_configs.setdefault(position.panel, set()).add(config)
             title = f"{position.line}: {position.panel}"
-            trials_by_x.setdefault(title, []).append((position.x, trial))
-        else:
-            title = f"{trial.dataset}, {trial.config}"
-            trials_by_method.setdefault(title, {})[trial.method] = trial
+            places.setdefault(title, []).append(Place(position.x, trial))
+    plots: dict[str, Plot] = {}
     x_name = context.study_record.study.x_axis
-    plots: dict[str, PlotFunction] = {}
-    for title, trials in trials_by_x.items():
-        plots[title] = _shaded_curves(trials, context.curves, x_name)
-    for title, methods in trials_by_method.items():
-        curves = {name: mean_curve(trial, context.curves) for name, trial in methods.items()}
-        n_earlier = {name: trial.n_earlier for name, trial in methods.items()}
-        plots[title] = epoch_plot(curves, n_earlier=n_earlier)
-    return Figure(
-        "Training",
-        draw_panels(
-            "epoch",
-            TOP1_LABEL,
-            plots,
-        ),
+    shaded = set()
+    for title, members in places.items():
+        configs = {f"{place.trial.dataset}, {place.trial.config}" for place in members}
+        if len(configs) > 1 and all(len(trials_by_config[config]) == 1 for config in configs):
+            plots[title] = _shaded_plot(members, context.curves, x_name)
+            shaded |= configs
+    lines_by_config = {}
+    for config, trials in trials_by_config.items():
+        if config not in shaded:
+            lines_by_config[config] = [epoch_line(trial, context.curves) for trial in trials]
+    order = order_methods(context, {trial.method: trial for trial in context.trials})
+    plots |= compare_lines(lines_by_config, order, TRAINING, lambda _: "After the last epoch")
+    return Figure("Training", draw_panels(EPOCH_LABEL, TOP1_LABEL, plots, y_bounds=PERCENT))
+
+
+def order_methods(context: ReportContext, trials: Mapping[str, Trial]) -> list[str]:
+    """Return labels of lines in the order of the study, by one trial of each."""
+    study_methods = context.study_record.method_names()
+
+    def sort_key(label: str) -> tuple[object, ...]:
+        return method_sort_key(trials[label].method_name, label, study_methods)
+
+    return sorted(trials, key=sort_key)
+
+
+def epoch_line(trial: Trial, curves: Curves) -> Line:
+    """Return the mean over the seeds of a trial by epoch, with the lowest and the highest."""
+    run_curves = [curves[name] for name in trial.run_names if name in curves]
+    means = mean_curve(trial, curves)
+    lows, highs = [math.nan] * len(means), [math.nan] * len(means)
+    if len(run_curves) > 1:
+        values_by_epoch = list(zip(*run_curves, strict=False))
+        lows = [min(values) for values in values_by_epoch]
+        highs = [max(values) for values in values_by_epoch]
+    epochs = range(1, len(means) + 1)
+    return Line(
+        trial.method,
+        epochs,
+        means,
+        lows,
+        highs,
+        trial.n_earlier,
     )
 
 
@@ -92,18 +141,14 @@ def plot_belts(context: ReportContext) -> Figure:
             continue
         panel = curves.setdefault(f"{trial.method}: {trial.dataset}", {})
         panel.setdefault(NoiseKind(trial.family, trial.noise), []).append(curve)
-    plots: dict[str, PlotFunction] = {}
+    plots: dict[str, Plot] = {}
     for title, kinds in curves.items():
         belts = {kind: levels for kind, levels in kinds.items() if len(levels) > 1}
         if belts:
             plots[title] = _belt_plot(belts)
     return Figure(
         "Belts over levels",
-        draw_panels(
-            "progress, %",
-            TOP1_LABEL,
-            plots,
-        ),
+        draw_panels("progress, %", TOP1_LABEL, plots, y_bounds=PERCENT),
     )
 
 
@@ -111,71 +156,97 @@ def draw_results(
     context: ReportContext,
     metric: str,
     y_label: str,
+    comparison: Comparison,
 ) -> list[Panel]:
     """Return panels of a metric over the x axis of the study, with 95 % t-intervals.
 
     Trials that have no x are left out, and so are panels with one x alone.
     """
-    points: dict[str, dict[str, list[Point]]] = {}
+    results: dict[str, dict[str, dict[float, MeanInterval]]] = {}
+    trials_by_label: dict[str, Trial] = {}
     for trial in context.trials:
         position = context.study_record.position(trial)
         if position:
-            lines = points.setdefault(position.panel, {})
-            lines.setdefault(position.line, []).append((position.x, trial.results[metric]))
-    plots = {title: line_plot(lines) for title, lines in points.items() if _n_xs(lines) > 1}
+            by_label = results.setdefault(position.panel, {})
+            by_label.setdefault(position.line, {})[position.x] = trial.results[metric]
+            trials_by_label[position.line] = trial
+    panels = {}
+    for title, by_label in results.items():
+        if len({x for by_x in by_label.values() for x in by_x}) > 1:
+            panels[title] = [_result_line(label, by_x) for label, by_x in by_label.items()]
     x_name = context.study_record.study.x_axis
+    plots = compare_lines(
+        panels,
+        order_methods(context, trials_by_label),
+        comparison,
+        lambda x: f"At {_describe_x(x_name, x)}",
+    )
     x_label = "level, %" if x_name == "level" else x_name
-    return draw_panels(
-        x_label,
-        y_label,
-        plots,
+    return draw_panels(x_label, y_label, plots, y_bounds=PERCENT)
+
+
+def _result_line(label: str, results: Mapping[float, MeanInterval]) -> Line:
+    """Return a line through means, with their intervals."""
+    xs = sorted(results)
+    return Line(
+        label,
+        xs,
+        means=[results[x].mean for x in xs],
+        lows=[results[x].mean - results[x].half_width for x in xs],
+        highs=[results[x].mean + results[x].half_width for x in xs],
     )
 
 
-def _n_xs(lines: Mapping[str, Sequence[Point]]) -> int:
-    """Return how many different x the points of some lines have."""
-    xs: set[float] = set()
-    for points in lines.values():
-        xs.update(x for x, _ in points)
-    return len(xs)
+def _describe_x(x_name: str, x: float) -> str:
+    return f"{x:g} %" if x_name == "level" else f"{x_name} {x:g}"
 
 
-def _shaded_curves(
-    trials: Sequence[tuple[float, Trial]], curves: Curves, x_name: str
-) -> PlotFunction:
+def _shaded_plot(
+    places: Sequence[Place],
+    curves: Curves,
+    x_name: str,
+) -> Plot:
     """Return a plot of trials over epochs; the higher its number x, the darker a curve."""
+    colour_map = mpl.colormaps["viridis_r"]
+    lines = []
+    ordered = sorted(places, key=lambda place: place.x)
+    for i, (x, trial) in enumerate(ordered):
+        colour = to_hex(colour_map(0.25 + 0.75 * i / max(1, len(places) - 1)))
+        look = Look(colour, "-", MARKERS[i % len(MARKERS)])
+        line = epoch_line(trial, curves)
+        lines.append(line._replace(label=_describe_x(x_name, x), look=look))
 
     def plot(axes: Axes) -> None:
-        colour_map = mpl.colormaps["viridis_r"]
-        for i, (x, trial) in enumerate(sorted(trials, key=itemgetter(0))):
-            label = f"{x:g} %" if x_name == "level" else f"{x_name} {x:g}"
-            colour = colour_map(0.25 + 0.75 * i / max(1, len(trials) - 1))
-            draw_curve(axes, mean_curve(trial, curves), trial.n_earlier, colour, label)
+        for i, line in enumerate(lines):
+            draw_line(axes, line, first_marker=i)
+        set_outer_limits(axes, lines)
 
-    return plot
+    ends = [f"{line.end:.1f} % at {line.label}" for line in lines]
+    return Plot({"": plot}, f"After the last epoch: {', '.join(ends)}.")
 
 
-def _belt_plot(belts: Mapping[NoiseKind, Sequence[Curve]]) -> PlotFunction:
+def _belt_plot(belts: Mapping[NoiseKind, Sequence[Curve]]) -> Plot:
     """Return a plot of one belt for each kind of noise, over the curves of its levels."""
-
-    def plot(axes: Axes) -> None:
-        for kind, curves in belts.items():
-            intervals = _intervals_over_curves(curves)
-            n_steps = len(intervals)
-            progress = [100 * (i + 1) / n_steps for i in range(n_steps)]
-            colour = NOISE_COLOURS.get(kind.noise, REFERENCE_COLOUR)
-            label = f"{kind.family} ({len(curves)} levels)"
-            axes.plot(progress, [y.mean for y in intervals], color=colour, label=label)
-            axes.fill_between(
-                progress,
-                [y.mean - y.half_width for y in intervals],
-                [y.mean + y.half_width for y in intervals],
-                color=colour,
-                alpha=0.2,
-                lw=0,
-            )
-
-    return plot
+    lines = []
+    noises: list[str] = []
+    for i, (kind, curves) in enumerate(belts.items()):
+        intervals = _intervals_over_curves(curves)
+        n_steps = len(intervals)
+        look = line_look(i)
+        line_style = LINE_STYLES[noises.count(kind.noise) % len(LINE_STYLES)]
+        noises.append(kind.noise)
+        colour = NOISE_COLOURS.get(kind.noise, look.colour)
+        line = Line(
+            label=f"{kind.family} ({len(curves)} levels)",
+            xs=[100 * (i + 1) / n_steps for i in range(n_steps)],
+            means=[y.mean for y in intervals],
+            lows=[y.mean - y.half_width for y in intervals],
+            highs=[y.mean + y.half_width for y in intervals],
+            look=Look(colour, line_style, look.marker),
+        )
+        lines.append(line)
+    finding = describe_ends(lines, ACCURACY, "At the end, over levels")
+    return Plot({"": plot_lines(lines, {line.label for line in lines}, BELT)}, finding)
 
 
 def _intervals_over_curves(curves: Sequence[Curve]) -> list[MeanInterval]:

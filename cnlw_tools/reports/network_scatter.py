@@ -10,13 +10,8 @@ from statistics import mean
 from matplotlib.axes import Axes
 
 from cnlw_tools.reports.context import Figure, ReportContext
-from cnlw_tools.reports.plotting import (
-    TOP1_LABEL,
-    PlotFunction,
-    cycle_colour,
-    cycle_marker,
-    draw_panels,
-)
+from cnlw_tools.reports.looks import line_look
+from cnlw_tools.reports.plotting import PERCENT, TOP1_LABEL, Plot, PlotFunction, draw_panels
 from cnlw_tools.reports.tables import Table
 
 Points = Mapping[str, tuple[float, float]]  # network -> its value in `net_values`, and top-1
@@ -38,7 +33,9 @@ def plot_network_scatter(context: ReportContext) -> Figure:
         methods_with_points = {method: points for method, points in methods.items() if points}
         if not methods_with_points:
             continue
-        plots[f"{dataset}, {family}"] = _scatter_plot(methods_with_points)
+        plots[f"{dataset}, {family}"] = Plot(
+            {"": _scatter_plot(methods_with_points)}, _describe_points(methods_with_points)
+        )
         for method, points in methods_with_points.items():
             notes.append(f"{dataset}, {family}: {_method_with_r(method, points)}.")
             for net, (x, y) in points.items():
@@ -48,6 +45,7 @@ def plot_network_scatter(context: ReportContext) -> Figure:
         "x: the network's value in net_values",
         TOP1_LABEL,
         plots,
+        y_bounds=PERCENT,
     )
     if rows:
         caption = (
@@ -109,15 +107,25 @@ def _method_with_r(method: str, points: Points) -> str:
     return method if math.isnan(r) else f"{method}, r = {r:.2f}"
 
 
+def _describe_points(methods: Mapping[str, Points]) -> str:
+    """Return a sentence on the best network of each method."""
+    sentences = []
+    for method, points in methods.items():
+        net, (_, top1) = max(points.items(), key=lambda item: item[1][1])
+        sentences.append(f"{_method_with_r(method, points)}: {net} is highest with {top1:.1f} %")
+    return f"{'; '.join(sentences)}."
+
+
 def _scatter_plot(methods: Mapping[str, Points]) -> PlotFunction:
     def plot(axes: Axes) -> None:
         for i, (method, points) in enumerate(methods.items()):
             xs, ys = zip(*points.values(), strict=True)
+            look = line_look(i)
             axes.plot(
                 xs,
                 ys,
-                cycle_marker(i),
-                color=cycle_colour(i),
+                look.marker,
+                color=look.colour,
                 label=_method_with_r(method, points),
             )
             for net, position in points.items():
@@ -126,7 +134,6 @@ def _scatter_plot(methods: Mapping[str, Points]) -> PlotFunction:
                     position,
                     (4, 4),
                     textcoords="offset points",
-                    fontsize=8,
                 )
         axes.margins(x=0.3, y=0.1)
 

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from cnlw_tools.files.parquet import read_table
 from cnlw_tools.reports.context import Figure, ReportContext
-from cnlw_tools.reports.plotting import PlotFunction, cycle_colour, draw_panels
+from cnlw_tools.reports.looks import line_look
+from cnlw_tools.reports.plotting import PERCENT, Plot, draw_panels
 from cnlw_tools.reports.runs import RunFolder
 from cnlw_tools.reports.tables import Table
 
@@ -75,6 +76,7 @@ def plot_outlier_recall(context: ReportContext) -> Figure:
             "recall, %",
             "precision, %",
             plots,
+            y_bounds=PERCENT,
         ),
         problems=problems,
     )
@@ -138,10 +140,21 @@ def _inlier_scores(predictions: pa.Table, split: str) -> Floats:
     return scores
 
 
-def _curve_plot(curves: dict[str, PrecisionRecall]) -> PlotFunction:
+def _curve_plot(curves: dict[str, PrecisionRecall]) -> Plot:
+    """Return a plot of precision over recall, a line a method."""
+
     def plot(axes: Axes) -> None:
         for i, (method, curve) in enumerate(curves.items()):
-            recall, precision = 100 * curve.recall, 100 * curve.precision
-            axes.plot(recall, precision, color=cycle_colour(i), label=method)
+            look = line_look(i)
+            axes.plot(
+                100 * curve.recall,
+                100 * curve.precision,
+                color=look.colour,
+                linestyle=look.line_style,
+                label=method,
+            )
 
-    return plot
+    precisions = []
+    for method, curve in curves.items():
+        precisions.append(f"{method} {100 * curve.average_precision:.1f} %")
+    return Plot({"": plot}, f"Average precision: {', '.join(precisions)}.")

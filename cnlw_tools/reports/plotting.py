@@ -1,13 +1,15 @@
-"""Plots as SVG, one small file for each panel, so that they flow on a page of any width.
+"""Plots of a report: one small picture for each panel, so that they flow on a page of any width.
 
-The colours are those of Okabe and Ito, which the colour-blind can tell apart.
+What a panel shows is kept, and drawn when it is saved: on the page at one width and size of text,
+in a file at those that a paper asks for. The same data give the same bytes.
 """
 
 import io
 import math
-import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import matplotlib as mpl
@@ -15,223 +17,239 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from cnlw_tools.reports.statistics import MeanInterval
-from cnlw_tools.reports.trials import natural_sort_key
-
-COLOURS = (
-    "#0072B2",
-    "#D55E00",
-    "#009E73",
-    "#CC79A7",
-    "#E69F00",
-    "#56B4E9",
-    "#000000",
-    "#7F7F7F",
+from cnlw_tools.reports.layout import (
+    EndLabel,
+    PictureTexts,
+    PlotStyle,
+    add_end_labels,
+    add_legend,
+    axes_height,
+    count_columns,
+    fit_at_right,
+    legend_height,
+    place,
+    wrap_cell_title,
 )
-REFERENCE_COLOUR = "#3F3F46"  # of what lines are compared with
-MARKERS = "osD^vPX*"
+
+PlotFunction = Callable[[Axes], None]  # draws into the axes of a panel
+Bounds = tuple[float, float]
+
+FORMATS = ("svg", "pdf", "png")
+TOP1_LABEL = "top-1, %"
+EPOCH_LABEL = "epoch"
+UNBOUNDED: Bounds = (-math.inf, math.inf)
+PERCENT: Bounds = (0, 100)
+LEAST_SPAN = 5  # of a bounded axis
+
+TEXT_SIZES: Any = (
+    "font.size",
+    "axes.titlesize",
+    "axes.labelsize",
+    "xtick.labelsize",
+    "ytick.labelsize",
+    "legend.fontsize",
+)
 STYLE: Any = {
-    "font.size": 11,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
     "axes.axisbelow": True,
     "grid.color": "#E4E4E7",
     "legend.frameon": False,
-    "legend.fontsize": 9,  # LETTER_WIDTH and HANDLE_WIDTH are inches at this size
-    "legend.handlelength": 1.6,
+    "legend.handlelength": 2.4,
     "legend.columnspacing": 1.2,
-    "lines.linewidth": 1.8,
-    "figure.subplot.left": 0.14,
-    "figure.subplot.right": 0.97,
-    "figure.subplot.bottom": 0.14,
-    "figure.subplot.top": 0.91,
-    "svg.fonttype": "path",
+    "legend.borderpad": 0,
+    "legend.borderaxespad": 0,
+    "lines.linewidth": 1.5,
+    "lines.markersize": 4,
+    "errorbar.capsize": 2,
+    "savefig.dpi": 200,
+    "pdf.fonttype": 42,  # text stays text
+    "svg.fonttype": "path",  # looks alike where the font is missing
     "svg.hashsalt": "cnlw",
+    "text.parse_math": False,
 }
-TOP1_LABEL = "top-1, %"
 
-# Inches. A long title and the legend add to the height.
-WIDTH, HEIGHT = 5, 3.6
-LETTER_WIDTH, HANDLE_WIDTH, LINE_HEIGHT = 0.072, 0.4, 0.2
+PAGE_STYLE = PlotStyle()
 
-TITLE_LETTERS = 52  # in a line of a title
 
-Point = tuple[float, MeanInterval]
-PlotFunction = Callable[[Axes], None]  # draws into the axes of a panel
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """What a panel shows."""
+
+    # Title -> what draws it: one without a title, or many small axes side by side.
+    cells: Mapping[str, PlotFunction]
+    finding: str = ""  # sentences: what it shows, in numbers
+    end_labels: Sequence[EndLabel] = ()  # names at the right; else there is a legend below
+    is_wide: bool = False  # as wide as the page
+
+
+@dataclass(frozen=True, eq=False)
+class Sheet:
+    """Panels that are drawn alike."""
+
+    x_label: str
+    y_label: str
+    plots: Mapping[str, Plot]  # by title
+    same_scale: bool
+    y_bounds: Bounds
 
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One small plot."""
+    """One picture of a figure."""
 
     title: str
-    svg: str
-    finding: str = ""  # sentences: what it shows, in numbers
-    is_wide: bool = False  # as wide as the page
+    sheet: Sheet
+
+    @property
+    def finding(self) -> str:
+        """Sentences that say what it shows, in numbers."""
+        return self.sheet.plots[self.title].finding
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether it is as wide as the page."""
+        return self.sheet.plots[self.title].is_wide
+
+    @property
+    def svg(self) -> str:
+        """The picture on the page."""
+        return self.save("svg").decode()
+
+    def save(self, file_format: str, style: PlotStyle = PAGE_STYLE) -> bytes:
+        """Return the picture as a file: svg, pdf or png."""
+        figure = draw_sheet(self.sheet, style)[self.title]
+        buffer = io.BytesIO()
+        with drawing_settings(style):
+            figure.savefig(buffer, format=file_format, metadata=self._metadata(file_format))
+        return buffer.getvalue()
+
+    def _metadata(self, file_format: str) -> dict[str, Any]:
+        """Return what a file says about itself; no date, so the same data give the same bytes."""
+        if file_format == "svg":
+            return {"Date": None, "Title": self.title, "Description": self.finding}
+        if file_format == "pdf":
+            return {"CreationDate": None, "Title": self.title, "Subject": self.finding}
+        return {"Title": self.title, "Description": self.finding}
 
 
 def draw_panels(
     x_label: str,
     y_label: str,
-    plots: Mapping[str, PlotFunction],
+    plots: Mapping[str, Plot],
     same_scale: bool = True,
+    y_bounds: Bounds = UNBOUNDED,
 ) -> list[Panel]:
-    """Return panels of one size; the same data give the same bytes.
+    """Return a panel for each plot.
 
     Args:
         x_label: of all panels; "epoch" has whole numbers
         y_label: of all panels
-        plots: title -> function that draws the panel
-        same_scale: all panels have the same limits of y
+        plots: by title
+        same_scale: all panels have the same limits of y, and of epochs
+        y_bounds: the least and the greatest number that the y axis may show
     """
-    with mpl.rc_context(STYLE):
-        figures = {title: Figure(figsize=(WIDTH, HEIGHT)) for title in plots}
-        for title, plot in plots.items():
-            axes = figures[title].add_subplot()
-            axes.set(xlabel=x_label, ylabel=y_label)
-            if x_label == "epoch":
-                axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-            plot(axes)
-            axes.set_title(textwrap.fill(title, TITLE_LETTERS), fontsize=11)
-        _make_room(list(figures.values()))
-        if same_scale:
-            _share_y_limits(list(figures.values()))
-        return [Panel(title, _to_svg(figure)) for title, figure in figures.items()]
+    sheet = Sheet(x_label, y_label, plots, same_scale, y_bounds)
+    return [Panel(title, sheet) for title in plots]
 
 
-def line_plot(lines: Mapping[str, Sequence[Point]]) -> PlotFunction:
-    """Return a plot of lines through points, with error bars where there is an interval.
-
-    Args:
-        lines: label -> points in any order
-    """
-
-    def plot(axes: Axes) -> None:
-        for i, label in enumerate(sorted(lines, key=natural_sort_key)):
-            points = sorted(lines[label])
-            half_widths = [0.0 if math.isnan(y.half_width) else y.half_width for _, y in points]
-            axes.errorbar(
-                [x for x, _ in points],
-                [y.mean for _, y in points],
-                yerr=half_widths if any(half_widths) else None,
-                color=cycle_colour(i),
-                marker=cycle_marker(i),
-                markersize=5,
-                capsize=3,
-                label=label,
+@lru_cache(maxsize=4)
+def draw_sheet(sheet: Sheet, style: PlotStyle) -> dict[str, Figure]:
+    """Return the pictures of a sheet, by title."""
+    with drawing_settings(style):
+        figures = {}
+        for title, plot in sheet.plots.items():
+            figures[title] = _draw_cells(sheet, plot, style)
+        _set_limits(sheet, list(figures.values()))
+        n_names = {}
+        for title, plot in sheet.plots.items():
+            n_names[title] = _name_lines(figures[title], plot, style)
+        legend_room = max((legend_height(figure, style) for figure in figures.values()), default=0)
+        for title, plot in sheet.plots.items():
+            place(
+                figures[title],
+                axes_height(len(plot.cells), n_names[title], plot.is_wide, style),
+                PictureTexts(title, sheet.x_label, sheet.y_label),
+                style,
+                legend_room if figures[title].legends else 0,
             )
-
-    return plot
-
-
-def epoch_plot(
-    curves: Mapping[str, Sequence[float]],
-    references: Mapping[str, float] = {},
-    n_earlier: Mapping[str, int] = {},
-) -> PlotFunction:
-    """Return a plot of values over epochs.
-
-    Args:
-        curves: label -> values by epoch
-        references: label -> a constant to compare with, drawn as a dashed line
-        n_earlier: label -> the number of first epochs that are of earlier stages
-    """
-
-    def plot(axes: Axes) -> None:
-        for i, (label, values) in enumerate(curves.items()):
-            draw_curve(axes, values, n_earlier.get(label, 0), cycle_colour(i), label)
-        for label, value in references.items():
-            axes.axhline(
-                value,
-                color=REFERENCE_COLOUR,
-                linestyle="--",
-                linewidth=1.2,
-                label=label,
-            )
-
-    return plot
+    return figures
 
 
-def draw_curve(
-    axes: Axes,
-    values: Sequence[float],
-    n_earlier: int,
-    colour: Any,
-    label: str,
-) -> None:
-    """Draw values over epochs; those of earlier stages are dotted, and apart from the last.
-
-    Args:
-        axes: of the panel
-        values: by epoch
-        n_earlier: the number of first epochs that are of earlier stages
-        colour: of the curve
-        label: in the legend
-    """
-    epochs = range(1, len(values) + 1)
-    axes.plot(epochs[n_earlier:], values[n_earlier:], color=colour, label=label)
-    if n_earlier:
-        axes.plot(epochs[:n_earlier], values[:n_earlier], color=colour, linestyle=":")
-
-
-def cycle_colour(i: int) -> str:
-    """Return the colour of the i-th line; colours repeat when there are too few."""
-    return COLOURS[i % len(COLOURS)]
-
-
-def cycle_marker(i: int) -> str:
-    """Return the marker of the i-th line; markers repeat when there are too few."""
-    return MARKERS[i % len(MARKERS)]
-
-
-def _make_room(figures: Sequence[Figure]) -> None:
-    """Add height for the longest title and legend; legends stand below and hide nothing."""
-    title_breaks = [figure.axes[0].get_title().count("\n") for figure in figures]
-    legend_lines = [_add_legend(figure) for figure in figures]
-    title_height = LINE_HEIGHT * max(title_breaks, default=0)
-    legend_height = LINE_HEIGHT * max(legend_lines, default=0)
-    if legend_height:
-        legend_height += LINE_HEIGHT / 2
-    height = HEIGHT + title_height + legend_height
-    for figure in figures:
-        margins = figure.subplotpars
-        figure.set_figheight(height)
-        figure.subplots_adjust(
-            bottom=(margins.bottom * HEIGHT + legend_height) / height,
-            top=(margins.top * HEIGHT + legend_height) / height,
-        )
-
-
-def _add_legend(figure: Figure) -> int:
-    """Add a legend at the bottom, to be read line by line; return its number of lines."""
-    handles, labels = figure.axes[0].get_legend_handles_labels()
-    if not labels:
+def _name_lines(figure: Figure, plot: Plot, style: PlotStyle) -> int:
+    """Name the lines of a picture, below or at the right; return how many stand at the right."""
+    if len(plot.cells) > 1:
         return 0
-    column_width = LETTER_WIDTH * max(map(len, labels)) + HANDLE_WIDTH
-    n_columns = max(1, min(len(labels), int(WIDTH / column_width)))
-    # Matplotlib fills a legend by columns.
-    order: list[int] = []
-    for column in range(n_columns):
-        order += range(column, len(labels), n_columns)
-    figure.legend(
-        [handles[i] for i in order],
-        [labels[i] for i in order],
-        loc="lower center",
-        ncols=n_columns,
-    )
-    return math.ceil(len(labels) / n_columns)
+    labels = plot.end_labels
+    if not labels or not fit_at_right(labels, plot.is_wide, style):
+        add_legend(figure, style)
+        return 0
+    add_end_labels(figure.axes[0], labels, plot.is_wide, style)
+    return len(labels)
 
 
-def _share_y_limits(figures: Sequence[Figure]) -> None:
-    limits = [figure.axes[0].get_ylim() for figure in figures]
-    for figure in figures:
-        lowest = min(low for low, _ in limits)
-        highest = max(high for _, high in limits)
-        figure.axes[0].set_ylim(lowest, highest)
+@contextmanager
+def drawing_settings(style: PlotStyle) -> Iterator[None]:
+    """Draw with our settings, whatever the user's matplotlibrc says."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update({**STYLE, **dict.fromkeys(TEXT_SIZES, style.font_size)})
+        yield
 
 
-def _to_svg(figure: Figure) -> str:
-    buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return buffer.getvalue()
+def _draw_cells(sheet: Sheet, plot: Plot, style: PlotStyle) -> Figure:
+    """Draw the axes of a picture, which have no place yet."""
+    figure = Figure(figsize=(style.picture_width(plot.is_wide), style.width))
+    n_cells = len(plot.cells)
+    n_columns = count_columns(n_cells, plot.is_wide, style)
+    for i, (title, draw) in enumerate(plot.cells.items()):
+        axes = figure.add_subplot(math.ceil(n_cells / n_columns), n_columns, i + 1)
+        if sheet.x_label == EPOCH_LABEL:
+            n_ticks = 6 if n_cells == 1 else 3
+            axes.xaxis.set_major_locator(MaxNLocator(n_ticks, integer=True, min_n_ticks=1))
+        draw(axes)
+        if title:
+            axes.set_title(wrap_cell_title(title, style), loc="left", pad=2)
+            is_left, is_lowest = i % n_columns == 0, i + n_columns >= n_cells
+            axes.tick_params(left=is_left, labelleft=is_left)
+            axes.tick_params(bottom=is_lowest, labelbottom=is_lowest)
+    return figure
+
+
+def _set_limits(sheet: Sheet, figures: Sequence[Figure]) -> None:
+    """Set the limits of all axes: alike within a picture, and in all if they share a scale."""
+    groups = [figure.axes for figure in figures]
+    for group in groups:
+        _share_x_limits(group)
+    if sheet.same_scale:
+        groups = [[axes for group in groups for axes in group]]
+    for group in groups:
+        if sheet.x_label == EPOCH_LABEL:
+            _share_x_limits(group)
+        low, high = _outer_limits([axes.get_ylim() for axes in group])
+        for axes in group:
+            axes.set_ylim(bound_limits(low, high, sheet.y_bounds))
+
+
+def _share_x_limits(group: Sequence[Axes]) -> None:
+    limits = _outer_limits([axes.get_xlim() for axes in group])
+    for axes in group:
+        axes.set_xlim(limits)
+
+
+def _outer_limits(limits: Sequence[Bounds]) -> Bounds:
+    return min(low for low, _ in limits), max(high for _, high in limits)
+
+
+def bound_limits(low: float, high: float, bounds: Bounds) -> Bounds:
+    """Return limits of an axis within bounds; a bounded axis spans at least five."""
+    if bounds == UNBOUNDED:
+        return low, high
+    least, greatest = bounds
+    low, high = max(low, least), min(high, greatest)
+    missing = LEAST_SPAN - (high - low)
+    if missing > 0:
+        low = min(max(low - missing / 2, least), greatest - LEAST_SPAN)
+        high = low + LEAST_SPAN
+    return low, high

@@ -59,6 +59,11 @@ class StudyRecord:
             if spec.method
         }
 
+    def method_names(self) -> list[str]:
+        """Return what the study calls its methods, in its order, each once."""
+        names = [method.label or method.name for method in self.study.methods]
+        return list(dict.fromkeys(names))
+
     def method_labels(self) -> dict[str, str]:
         """Return what the study calls the method of a run, by the run's name, where it does."""
         return {spec.name: spec.label for spec in self.run_specs if spec.label}

@@ -18,7 +18,8 @@ from cnlw_tools.card import heatmap
 from cnlw_tools.files.arrays import read_npy
 from cnlw_tools.reports.context import Figure, ReportContext, TitledImage
 from cnlw_tools.reports.detection import check_same_data
-from cnlw_tools.reports.plotting import Panel, draw_panels, epoch_plot
+from cnlw_tools.reports.line_comparison import epoch_plot
+from cnlw_tools.reports.plotting import Panel, draw_panels
 from cnlw_tools.reports.runs import RunFolder
 from cnlw_tools.reports.tables import Table
 from cnlw_tools.reports.trials import Trial

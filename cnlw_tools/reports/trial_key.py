@@ -20,7 +20,7 @@ PRESET_PREFIX = "preset."  # of options that are values of the preset
 DIGITS = 8  # of a digest, in a name
 TIMINGS = ("seconds", "peak_mb")  # metrics that differ between equal runs
 # Keys of config.json that decide nothing, or that older runs lack.
-NO_CHOICES = ("build", "command", "versions", "split", "marks_noise", "keep_best")
+NO_CHOICES = ("build", "command", "versions", "split", "marks_noise", "copied_from", "keep_best")
 
 BuildData = Mapping[tuple[str, str], set[str]]  # config and split -> digests
 

@@ -2,12 +2,12 @@
 
 DIR/index.html     everything, in one file that needs no network
 DIR/tables.md      the tables; also DIR/tables.tex
-DIR/figures/       the panels of the figures, a file each, for a paper
+DIR/figures/       the panels of the figures, a file of each format, and captions.txt, for a paper
 DIR/runs.parquet   every number (tables.RUNS)
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +18,7 @@ from cnlw_tools.dataset.tables import write_parquet
 from cnlw_tools.reports.build_figures import count_images
 from cnlw_tools.reports.context import Figure, ReportContext
 from cnlw_tools.reports.diagnostics import load_truths, make_diagnostics
+from cnlw_tools.reports.figure_files import PAGE_FILES, FigureFiles
 from cnlw_tools.reports.figures import draw_figure
 from cnlw_tools.reports.page import PageContent, render_page
 from cnlw_tools.reports.provenance import provenance_tables
@@ -51,6 +52,7 @@ def write_report(
     root: Path,
     select_by: str = "",
     variant_options: Sequence[str] = (),
+    figure_files: FigureFiles = PAGE_FILES,
 ) -> list[str]:
     """Write the report of all runs below a folder.
 
@@ -61,6 +63,7 @@ def write_report(
         select_by: last, best or mean10: the metric that the best trial is selected by; by default
             what the study says
         variant_options: options that make a method of their own and no further trial
+        figure_files: formats and sizes of the figures beside the page
 
     Returns:
         what could not be reported, and why
@@ -87,8 +90,7 @@ def write_report(
     tables = _all_tables(content)
     _write_text(out / "tables.md", "\n".join(map(to_markdown, tables)))
     _write_text(out / "tables.tex", "\n".join(map(to_latex, tables)))
-    for name, figure in content.figures.items():
-        _write_figure(out / "figures", name, figure)
+    _write_figures(out / "figures", content.figures, figure_files)
     _write_text(out / "index.html", render_page(content))
     return [*problems, *runs.problems, *truth_problems, *content.diagnostics.problems]
 
@@ -205,17 +207,38 @@ def _all_tables(content: PageContent) -> list[Table]:
     return tables
 
 
-def _write_figure(
+def _write_figures(
     folder: Path,
-    name: str,
-    figure: Figure,
+    figures: Mapping[str, Figure],
+    figure_files: FigureFiles,
 ) -> None:
-    """Write the panels of a figure, a file each."""
-    for panel in figure.panels:
-        _write_text(folder / f"{name}_{_slug(panel.title)}.svg", panel.svg)
-    for title, image in figure.images:
-        with files.atomic_write(folder / f"{name}_{_slug(title)}.png") as draft:
-            image.save(draft, "PNG", optimize=True)
+    """Write the panels of all figures, a file of each format, and captions of all."""
+    paragraphs = []
+    file_names: set[str] = set()
+    for name, figure in figures.items():
+        for panel in figure.panels:
+            stem = _unused_name(f"{name}_{_slug(panel.title)}", file_names)
+            for file_format in figure_files.formats:
+                with files.atomic_write(folder / f"{stem}.{file_format}") as draft:
+                    draft.write_bytes(panel.save(file_format, figure_files.style))
+            about = FIGURES[name].about
+            paragraphs.append(f"{stem}\n\n{panel.title}: {about}. {panel.finding}\n")
+        for title, image in figure.images:
+            stem = _unused_name(f"{name}_{_slug(title)}", file_names)
+            with files.atomic_write(folder / f"{stem}.png") as draft:
+                image.save(draft, "PNG", optimize=True)
+    if paragraphs:
+        _write_text(folder / "captions.txt", "\n".join(paragraphs))
+
+
+def _unused_name(name: str, used: set[str]) -> str:
+    """Return a name, with a number behind it if it is used; it is used from now on."""
+    unused, n = name, 1
+    while unused in used:
+        n += 1
+        unused = f"{name}_{n}"
+    used.add(unused)
+    return unused
 
 
 def _slug(title: str) -> str:

@@ -205,15 +205,20 @@ def build_missing(
     progress: Progress = no_progress,
 ) -> BuildErrors:
     """Build the configs that are missing; return those that could not be built, and why."""
-    groups: dict[str, dict[str, RunSpec]] = {}  # runs that differ in the level alone, by config
-    for run in runs:
-        if not is_built(run, builds):
-            key = repr((run.build, replace(run.recipe, levels=())))
-            groups.setdefault(key, {})[run.config] = run
+    missing = [run for run in runs if not is_built(run, builds)]
     errors: BuildErrors = {}
-    for group in groups.values():
-        errors |= _build_levels([*group.values()], builds, inputs, executor, progress)
+    for group in group_by_recipe(missing):
+        errors |= _build_levels(group, builds, inputs, executor, progress)
     return errors
+
+
+def group_by_recipe(runs: Sequence[RunSpec]) -> list[list[RunSpec]]:
+    """Group runs that differ in the level alone, one of each config: what is built at once."""
+    groups: dict[str, dict[str, RunSpec]] = {}
+    for run in runs:
+        key = repr((run.build, replace(run.recipe, levels=())))
+        groups.setdefault(key, {})[run.config] = run
+    return [[*group.values()] for group in groups.values()]
 
 
 def _build_levels(

@@ -19,19 +19,23 @@ class FigureSpec:
 
 FIGURES: Mapping[str, FigureSpec] = {
     "over": FigureSpec(
-        about="Accuracy over a number of the config, the method or the preset (most papers)",
+        about="Accuracy over a number of the config, the method or the preset: mean over seeds "
+        "with its 95 % t-interval, cut at 0 and 100; methods stand side by side (most papers)",
         function="line_plots:plot_accuracy",
     ),
     "belts": FigureSpec(
-        about="95 % interval over levels against progress (Jiang et al. 2020, figures 4 and 5)",
+        about="Mean and 95 % t-interval over levels against progress in training "
+        "(Jiang et al. 2020, figures 4 and 5)",
         function="line_plots:plot_belts",
     ),
     "drop": FigureSpec(
-        about="Best less last epoch over the same number (Jiang et al. 2020, figure 3)",
+        about="Best less last epoch over the same number: mean over seeds with its 95 % "
+        "t-interval (Jiang et al. 2020, figure 3)",
         function="line_plots:plot_drop",
     ),
     "curves": FigureSpec(
-        about="Accuracy over epochs, earlier stages of a method dotted "
+        about="Accuracy over epochs: a line is the mean over seeds, its band goes from the "
+        "lowest to the highest seed; earlier stages of a method are dotted "
         "(Zhang et al. 2020, figures 2 and 3)",
         function="line_plots:plot_training_curves",
     ),

@@ -1,4 +1,7 @@
-"""study.json: what a sweep writes into the folder of its runs, and a report puts beside them."""
+"""What a sweep writes beside its runs, and a report shows.
+
+study.json is the study; failure.json in the folder of a run says why the run failed.
+"""
 
 import json
 from dataclasses import asdict, dataclass
@@ -10,7 +13,7 @@ from cnlw_tools.recipe.strict import read_dataclass
 from cnlw_tools.study.expand import RunSpec
 from cnlw_tools.study.spec import Study, parse_study
 
-STUDY = "study.json"
+STUDY, FAILURE = "study.json", "failure.json"
 REMEDY = "run the sweep again"
 
 
@@ -24,6 +27,13 @@ class StudyFile:
     cells: tuple[RunSpec, ...]  # every run that it asks for
     builds: str  # the folder of its builds
     command: tuple[str, ...]  # that wrote the file
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What failure.json holds."""
+
+    reason: str
 
 
 def write_study_file(folder: Path, study_file: StudyFile) -> None:
@@ -47,3 +57,26 @@ def read_study_file(folder: Path) -> StudyFile | None:
         raw["study"], f"{path}: study"
     )  # a study that was run is checked like one that will be
     return study_file
+
+
+def write_failure(folder: Path, reason: str) -> None:
+    """Write why a run failed into its folder."""
+    with files.atomic_write(folder / FAILURE) as draft:
+        draft.write_text(json.dumps({"reason": reason}, indent=1) + "\n", encoding="utf-8")
+
+
+def clear_failure(folder: Path) -> None:
+    """Forget that a run failed before."""
+    (folder / FAILURE).unlink(missing_ok=True)
+
+
+def read_failure(folder: Path) -> str:
+    """Return why a run failed; an empty text if it did not.
+
+    Raises:
+        ValueError: failure.json is not what `cnlw sweep` writes
+    """
+    path = folder / FAILURE
+    if not path.is_file():
+        return ""
+    return read_dataclass(Failure, read_json(path, REMEDY), str(path), REMEDY).reason

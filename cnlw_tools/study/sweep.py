@@ -1,38 +1,134 @@
 """A sweep: all runs of a study. Runs that are finished are skipped, and killed ones are resumed.
 
-Missing builds are made first. A run that fails is reported, and the others go on. The folder:
+First everything is checked: what cannot work is known before anything is built or trained. Then
+missing builds are made. A run that fails is reported, and the others go on. Runs that are the same
+under two names are trained once (study/identical.py). The folder:
 
     study.json                     the study and its runs: what a report puts beside the results
-    CONFIG/METHOD_OPTIONS_sSEED/   a run (trainer/run.py)
+    CONFIG/METHOD_OPTIONS_sSEED/   a run (trainer/run.py), or failure.json: why there is none
 
 A config that is built alone has no folder here: the study says where its build lies.
 """
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
-from cnlw_tools.executor import EXECUTORS, Progress, no_progress
-from cnlw_tools.recipe.preset import (
-    Preset,
-    change_preset,
-    method_options,
-    read_preset,
-    recorded_preset,
-)
+from cnlw_tools.executor import EXECUTORS, SERIAL, Executor, Progress, no_progress
+from cnlw_tools.recipe.preset import method_options, recorded_preset
 from cnlw_tools.recipe.run_files import read_config, read_metrics, read_result, result_to_json
+from cnlw_tools.study.check import KNOWN_ERRORS, Problem, describe, find_problems, run_preset
+from cnlw_tools.study.configs import config_key, describe_configs
 from cnlw_tools.study.expand import RunSpec, build_missing, is_built
+from cnlw_tools.study.identical import choose_leader, copy_run, group_identical
 from cnlw_tools.study.spec import Study
-from cnlw_tools.study.study_file import StudyFile, write_study_file
-from cnlw_tools.study.workers import Outcome, SweepPaths, train_runs
-from cnlw_tools.trainer.image_sides import adapt_to_build
+from cnlw_tools.study.study_file import (
+    StudyFile,
+    clear_failure,
+    write_failure,
+    write_study_file,
+)
+from cnlw_tools.study.workers import (
+    Outcome,
+    SweepPaths,
+    WatchRuns,
+    train_runs,
+    watch_nothing,
+)
+
+Item = TypeVar("Item")
 
 
-def select_shard(runs: Sequence[RunSpec], shard: str) -> list[RunSpec]:
-    """Return the runs of one of several machines: for ``2/5`` every fifth, from the second on.
+@dataclass(frozen=True, slots=True)
+class SweepPlan:
+    """What a sweep is going to do on this machine."""
+
+    runs: Sequence[RunSpec]  # of this machine, in the order of the study
+    results: Mapping[str, dict[str, Any]]  # of the finished ones, by name
+    problems: Sequence[Problem]  # of the others
+    groups: Sequence[Sequence[RunSpec]]  # unfinished runs without a problem; one of each is trained
+    paths: SweepPaths
+
+    @property
+    def failing(self) -> dict[str, str]:
+        """Why runs cannot work, by name."""
+        return {run.name: problem.reason for problem in self.problems for run in problem.runs}
+
+    @property
+    def unfinished(self) -> list[RunSpec]:
+        """The runs to make: neither finished nor with a problem."""
+        return [run for group in self.groups for run in group if run.name not in self.results]
+
+
+def plan_sweep(
+    runs: Sequence[RunSpec], paths: SweepPaths, shard: str = "1/1", executor: Executor = SERIAL
+) -> SweepPlan:
+    """Find out what is finished, what cannot work, and which runs are the same.
+
+    Nothing is written. Every machine shares the runs of a study out alike: those that are the same
+    go to one machine.
+
+    Args:
+        runs: all of the study
+        paths: where to read and write
+        shard: the part of one of several machines, such as 2/5
+        executor: reads validation images, if there is a store of web images
+
+    Raises:
+        ValueError: there is no such shard
+    """
+    select_shard([], shard)  # for its error
+    configs = describe_configs(runs, paths, executor)
+    groups = select_shard(group_identical(runs, paths, configs), shard)
+    names = {run.name for group in groups for run in group}
+    shard_runs = [run for run in runs if run.name in names]
+    results, problems = _find_results(shard_runs, paths)
+    problem_names = {run.name for problem in problems for run in problem.runs}
+    unfinished = []
+    for run in shard_runs:
+        if run.name not in results and run.name not in problem_names:
+            unfinished.append(run)
+    problems += find_problems(unfinished, paths, configs)
+    return _make_plan(shard_runs, results, problems, groups, paths)
+
+
+def _make_plan(
+    runs: Sequence[RunSpec],
+    results: Mapping[str, dict[str, Any]],
+    problems: Sequence[Problem],
+    groups: Sequence[Sequence[RunSpec]],
+    paths: SweepPaths,
+) -> SweepPlan:
+    failing = {run.name for problem in problems for run in problem.runs}
+    workable = []
+    for group in groups:
+        members = [run for run in group if run.name not in failing]
+        if any(run.name not in results for run in members):
+            workable.append(members)
+    return SweepPlan(runs, results, problems, workable, paths)
+
+
+def _find_results(
+    runs: Sequence[RunSpec], paths: SweepPaths
+) -> tuple[dict[str, dict[str, Any]], list[Problem]]:
+    """Return the results of the finished runs, and what is wrong with folders of others."""
+    results: dict[str, dict[str, Any]] = {}
+    runs_by_reason: dict[str, list[RunSpec]] = {}
+    for run in runs:
+        try:
+            result = find_result(run, paths)
+        except (ValueError, OSError) as error:
+            runs_by_reason.setdefault(describe(error), []).append(run)
+            continue
+        if result is not None:
+            results[run.name] = result
+    return results, [Problem(reason, group, False) for reason, group in runs_by_reason.items()]
+
+
+def select_shard(items: Sequence[Item], shard: str) -> list[Item]:
+    """Return the part of one of several machines: for ``2/5`` every fifth, from the second on.
 
     Raises:
         ValueError: there is no such shard
@@ -40,7 +136,7 @@ def select_shard(runs: Sequence[RunSpec], shard: str) -> list[RunSpec]:
     index, _, count = shard.partition("/")
     if not (index.isdecimal() and count.isdecimal() and 1 <= int(index) <= int(count)):
         raise ValueError(f"shard {shard!r}: write it as 2/5, the second of five")
-    return list(runs[int(index) - 1 :: int(count)])
+    return list(items[int(index) - 1 :: int(count)])
 
 
 def find_result(run: RunSpec, paths: SweepPaths) -> dict[str, Any] | None:
@@ -57,13 +153,23 @@ def find_result(run: RunSpec, paths: SweepPaths) -> dict[str, Any] | None:
         return None
     config = read_config(folder)
     for key, value in _expected_config(run, paths).items():
-        old_value = getattr(config, key)
-        if old_value != value:
+        difference = _find_difference(key, getattr(config, key), value)
+        if difference:
             raise ValueError(
-                f"{folder}: the run there has {key} = {old_value!r}, and the study now has "
-                f"{value!r}: use another --out"
+                f"the run in {paths.out} has {difference}: use another --out, or change the study"
             )
     return result_to_json(result)
+
+
+def _find_difference(key: str, old: Any, new: Any) -> str:
+    """Return what differs between two values, by the innermost key; an empty text if nothing."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for name in [*old, *new]:
+            difference = _find_difference(f"{key}.{name}", old.get(name), new.get(name))
+            if difference:
+                return difference
+        return ""
+    return "" if old == new else f"{key} = {old!r}, and the study now has {new!r}"
 
 
 def estimate_seconds(runs: Sequence[RunSpec], paths: SweepPaths) -> float | None:
@@ -78,11 +184,11 @@ def estimate_seconds(runs: Sequence[RunSpec], paths: SweepPaths) -> float | None
         if not run.method:
             continue
         folder = paths.out / run.name
-        seconds = _epoch_seconds(folder)
+        seconds = [metrics["seconds"] for metrics in read_metrics(folder)]
         all_seconds += seconds
         seconds_by_kind.setdefault((run.method, run.net), []).extend(seconds)
         if not (folder / "result.json").is_file():
-            epochs = _run_preset(run, paths).epochs
+            epochs = run_preset(run, paths).epochs
             epochs_left.append((run, max(0, epochs - len(seconds))))
     if epochs_left and not all_seconds:
         return None
@@ -94,48 +200,104 @@ def estimate_seconds(runs: Sequence[RunSpec], paths: SweepPaths) -> float | None
 
 
 def run_sweep(
-    runs: Sequence[RunSpec],
-    paths: SweepPaths,
+    plan: SweepPlan,
     jobs: int = 1,
     workers: int | None = 1,
     progress: Progress = no_progress,
+    watch: WatchRuns = watch_nothing,
 ) -> Iterator[Outcome]:
     """Make all runs that are not finished; yield the outcome of each when it is known.
 
     Args:
-        runs: of a study, all of them or a part
-        paths: where to read and write
+        plan: of `plan_sweep`
         jobs: runs at once, each with its share of the processors, and a GPU in turn
         workers: processes that build; none: one for each processor
         progress: is told how builds proceed
+        watch: is told how far the runs are that train
 
     Raises:
         OSError: the folder cannot be written
+        Interrupted: a signal stopped it; the outcomes of runs that trained have been yielded
     """
-    unfinished = []
-    for run in runs:
-        try:
-            result = find_result(run, paths)
-        except ValueError as error:
-            yield Outcome(run, "failed", {}, str(error))
-            continue
-        if result is None:
-            unfinished.append(run)
-        else:
-            yield Outcome(run, "skipped", result)
-
+    for run in plan.runs:
+        if run.name in plan.failing:
+            yield _fail(run, plan.failing[run.name], plan.paths)
+        elif run.name in plan.results:
+            yield Outcome(run, "skipped", plan.results[run.name])
+    unfinished = plan.unfinished
     with EXECUTORS["local"](workers) as executor:
-        errors = build_missing(unfinished, paths.builds, paths.inputs, executor, progress)
-    trainable = []
+        builds, inputs = plan.paths.builds, plan.paths.inputs
+        errors = build_missing(unfinished, builds, inputs, executor, progress)
+    trainable = set()
     for run in unfinished:
-        message = errors.get((run.build, run.config))
+        message = errors.get(config_key(run))
         if message is not None:
-            yield Outcome(run, "failed", {}, message)
+            yield _fail(run, message, plan.paths)
         elif run.method:
-            trainable.append(run)
+            trainable.add(run.name)
         else:
             yield Outcome(run, "done", {})
-    yield from train_runs(trainable, paths, jobs)
+    yield from _train_groups(_select_groups(plan, trainable), plan, jobs, watch)
+
+
+def _select_groups(plan: SweepPlan, trainable: set[str]) -> list[list[RunSpec]]:
+    """Return the groups with a run to train, each with its finished and its trainable runs."""
+    groups = []
+    for group in plan.groups:
+        members = [run for run in group if run.name in trainable or run.name in plan.results]
+        if any(run.name in trainable for run in members):
+            groups.append(members)
+    return groups
+
+
+def _train_groups(
+    groups: Sequence[Sequence[RunSpec]], plan: SweepPlan, jobs: int, watch: WatchRuns
+) -> Iterator[Outcome]:
+    """Train one run of each group, unless one is finished, and copy it to the others."""
+    followers: dict[str, list[RunSpec]] = {}
+    leaders = []
+    for group in groups:
+        leader = choose_leader(group, plan.paths.out)
+        followers[leader.name] = []
+        for run in group:
+            if run is not leader and run.name not in plan.results:
+                followers[leader.name].append(run)
+        if leader.name in plan.results:
+            finished = Outcome(leader, "skipped", plan.results[leader.name])
+            yield from _follow(finished, followers[leader.name], plan.paths)
+        else:
+            leaders.append(leader)
+    for outcome in train_runs(leaders, plan.paths, jobs, watch):
+        if outcome.state == "failed":
+            yield _fail(outcome.run, outcome.reason, plan.paths)
+        else:
+            clear_failure(plan.paths.out / outcome.run.name)
+            yield outcome
+        yield from _follow(outcome, followers[outcome.run.name], plan.paths)
+
+
+def _follow(leader: Outcome, runs: Sequence[RunSpec], paths: SweepPaths) -> Iterator[Outcome]:
+    """Yield the outcomes of runs that are the same run as one whose outcome is known."""
+    for run in runs:
+        if leader.state == "failed":
+            yield _fail(run, leader.reason, paths)
+        elif not leader.result:
+            yield Outcome(run, "undone", {}, "not begun", leader.exit_code)
+        else:
+            try:
+                copy_run(leader.run, run, paths)
+            except KNOWN_ERRORS as error:
+                yield _fail(run, describe(error), paths)
+                continue
+            clear_failure(paths.out / run.name)
+            yield Outcome(run, "done", leader.result, f"the same run as {leader.run.name}")
+
+
+def _fail(run: RunSpec, reason: str, paths: SweepPaths) -> Outcome:
+    """Return the outcome of a run that failed, and write why into its folder, for the report."""
+    if run.method:
+        write_failure(paths.out / run.name, reason)
+    return Outcome(run, "failed", {}, reason)
 
 
 def record_study(
@@ -149,7 +311,7 @@ def record_study(
 
 def _expected_config(run: RunSpec, paths: SweepPaths) -> dict[str, Any]:
     """Return what config.json of a run has to say."""
-    preset = _run_preset(run, paths)
+    preset = run_preset(run, paths)
     config = {
         "config": run.config,
         "method": run.method,
@@ -161,17 +323,3 @@ def _expected_config(run: RunSpec, paths: SweepPaths) -> dict[str, Any]:
     }
     as_read: dict[str, Any] = json.loads(json.dumps(config))
     return as_read
-
-
-def _run_preset(run: RunSpec, paths: SweepPaths) -> Preset:
-    """Return how a run is trained."""
-    named = read_preset(run.preset, paths.inputs.root)
-    preset = change_preset(named, run.changes, "the changes of the study")
-    if named.adapt and is_built(run, paths.builds):
-        preset = adapt_to_build(named, run.changes, paths.builds / run.build, run.config)
-    return replace(preset, net=run.net) if run.net else preset
-
-
-def _epoch_seconds(folder: Path) -> list[float]:
-    """Return how long each epoch of a run took."""
-    return [metrics["seconds"] for metrics in read_metrics(folder)]

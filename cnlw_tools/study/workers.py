@@ -1,20 +1,24 @@
 """Training runs, each in a process of its own, so that one that fails does not end the others.
 
 On SIGTERM or Ctrl-C, runs that are training save their state, or end if they are about to, and the
-others are left undone.
+others are left undone. A second signal ends the processes at once.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing import active_children
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from cnlw_tools.executor import limits, local
-from cnlw_tools.executor.signals import StopRequest
+import numpy as np
+
+from cnlw_tools.executor import limits, local, no_progress
+from cnlw_tools.executor.signals import Interrupted, StopRequest
+from cnlw_tools.files import scratch_folder
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.study.expand import RunSpec
 
@@ -47,42 +51,139 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class RunProgress:
+    """How far a run is that trains now."""
+
+    run: RunSpec
+    stage: str  # decode, or the epoch
+    done: int  # steps of the stage
+    total: int
+
+
+WatchRuns = Callable[[Mapping[int, RunProgress]], object]  # by slot
+
+PROGRESS = np.dtype([("stage", "S32"), ("done", "i8"), ("total", "i8")])
+
+
+def watch_nothing(progress: Mapping[int, RunProgress]) -> None:
+    """Show nothing."""
+
+
+@dataclass(frozen=True, slots=True)
 class _Job:
     run: RunSpec
     paths: SweepPaths
     threads: int  # of torch; 0: torch's own choice
     gpu: str | None  # the one to use, of those that are visible
+    board: Path | None = None  # file of PROGRESS, a row a slot
+    slot: int = 0
 
 
-def train_runs(runs: Sequence[RunSpec], paths: SweepPaths, jobs: int) -> Iterator[Outcome]:
+@dataclass(slots=True)
+class _Board:
+    """A file in which the processes that train write how far they are, a row each."""
+
+    path: Path
+    jobs: int
+    runs: dict[int, RunSpec] = field(default_factory=dict)  # that train now, by slot
+
+    def __post_init__(self) -> None:
+        self.path.write_bytes(bytes(self.jobs * PROGRESS.itemsize))
+
+    def read(self) -> dict[int, RunProgress]:
+        """Return how far each run is that has begun, by slot."""
+        rows = np.fromfile(self.path, PROGRESS)
+        progress = {}
+        for slot, run in sorted(dict(self.runs).items()):
+            row = rows[slot]
+            stage = row["stage"].decode()
+            if stage:
+                progress[slot] = RunProgress(run, stage, int(row["done"]), int(row["total"]))
+        return progress
+
+    def clear(self, slot: int) -> None:
+        """Forget the run of a slot."""
+        self.runs.pop(slot, None)
+        _write_progress(self.path, slot, "", 0, 0)
+
+
+def _write_progress(board: Path, slot: int, stage: str, done: int, total: int) -> None:
+    row = np.array([(stage.encode(), done, total)], PROGRESS)
+    with board.open("r+b") as file:
+        file.seek(slot * PROGRESS.itemsize)
+        file.write(row.tobytes())
+
+
+def train_runs(
+    runs: Sequence[RunSpec],
+    paths: SweepPaths,
+    jobs: int,
+    watch: WatchRuns = watch_nothing,
+) -> Iterator[Outcome]:
     """Train runs, ``jobs`` of them at once, and yield the outcome of each when it is known.
 
     Each has its share of the processors, and a GPU in turn.
+
+    Args:
+        runs: that are not finished
+        paths: where to read and write
+        jobs: runs at once
+        watch: is told every half a second how far the runs are that train
+
+    Raises:
+        Interrupted: a signal came; all outcomes have been yielded
     """
-    from cnlw_tools.trainer import device as devices
+    if not runs:
+        return
+    with scratch_folder() as folder, StopRequest() as stop, ThreadPoolExecutor(jobs) as threads:
+        pool = _RunPool(paths, jobs, _Board(folder / "progress", jobs), stop)
+        futures = {threads.submit(pool.train, run): run for run in runs}
+        try:
+            yield from _outcomes(futures, stop, lambda: watch(pool.board.read()))
+        except BaseException:  # a second signal, or the caller listens no more
+            for future in futures:
+                future.cancel()
+            for process in active_children():
+                process.kill()
+            raise
+    if stop.signal:
+        raise Interrupted(stop.signal)
 
-    slots: SimpleQueue[int] = SimpleQueue()
-    for slot in range(jobs):
-        slots.put(slot)
-    gpus = devices.visible_gpus() if jobs > 1 else []
-    threads = 0 if jobs == 1 else max(1, limits.cores() // jobs)
 
-    def train_in_process(run: RunSpec) -> Outcome:
-        slot = slots.get()
-        job = _Job(run, paths, threads, gpus[slot % len(gpus)] if gpus else None)
+class _RunPool:
+    """Trains runs in processes of their own, each with its share of this machine.
+
+    Args:
+        paths: where to read and write
+        jobs: runs at once
+        board: where they write how far they are
+        stop: a signal to this process
+    """
+
+    def __init__(self, paths: SweepPaths, jobs: int, board: _Board, stop: StopRequest) -> None:
+        from cnlw_tools.trainer import device as devices
+
+        self.paths, self.board, self.stop = paths, board, stop
+        self.gpus = devices.visible_gpus() if jobs > 1 else []
+        self.threads = 0 if jobs == 1 else max(1, limits.cores() // jobs)
+        self.slots: SimpleQueue[int] = SimpleQueue()
+        for slot in range(jobs):
+            self.slots.put(slot)
+
+    def train(self, run: RunSpec) -> Outcome:
+        """Train a run as soon as there is a slot for it."""
+        slot = self.slots.get()
+        gpu = self.gpus[slot % len(self.gpus)] if self.gpus else None
+        job = _Job(run, self.paths, self.threads, gpu, self.board.path, slot)
+        self.board.runs[slot] = run
         try:
             with local.isolated(1) as executor:
                 return next(executor.map(_train, [job]))
         except OSError as error:  # the process died
-            return _outcome_of_dead_process(run, error, stop)
+            return _outcome_of_dead_process(run, error, self.stop)
         finally:
-            slots.put(slot)
-
-    with StopRequest() as stop, ThreadPoolExecutor(jobs) as pool:
-        try:
-            yield from _outcomes({pool.submit(train_in_process, run): run for run in runs}, stop)
-        finally:
-            pool.shutdown(cancel_futures=True)
+            self.board.clear(slot)
+            self.slots.put(slot)
 
 
 def _outcome_of_dead_process(run: RunSpec, error: OSError, stop: StopRequest) -> Outcome:
@@ -92,7 +193,11 @@ def _outcome_of_dead_process(run: RunSpec, error: OSError, stop: StopRequest) ->
     return Outcome(run, "failed", {}, str(error))
 
 
-def _outcomes(runs: Mapping[Future[Outcome], RunSpec], stop: StopRequest) -> Iterator[Outcome]:
+def _outcomes(
+    runs: Mapping[Future[Outcome], RunSpec],
+    stop: StopRequest,
+    on_poll: Callable[[], object] = lambda: None,
+) -> Iterator[Outcome]:
     """Yield outcomes as they come; after a signal, end the runs that train, and cancel the others.
 
     A run that was stopped by a signal counts as a signal to this process.
@@ -100,6 +205,7 @@ def _outcomes(runs: Mapping[Future[Outcome], RunSpec], stop: StopRequest) -> Ite
     Args:
         runs: by the future of their outcome
         stop: a signal to this process
+        on_poll: is called every half a second
     """
     pending = set(runs)
     terminated: set[BaseProcess] = set()
@@ -118,6 +224,7 @@ def _outcomes(runs: Mapping[Future[Outcome], RunSpec], stop: StopRequest) -> Ite
             for process in set(active_children()) - terminated:
                 terminated.add(process)
                 process.terminate()
+        on_poll()
 
 
 def _train(job: _Job) -> Outcome:
@@ -126,8 +233,9 @@ def _train(job: _Job) -> Outcome:
     from cnlw_tools.trainer import device as devices
 
     devices.limit_resources(job.gpu, job.threads)
+    progress = no_progress if job.board is None else partial(_write_progress, job.board, job.slot)
     try:
-        return Outcome(job.run, "done", _make_trainer(job).fit())
+        return Outcome(job.run, "done", _make_trainer(job).fit(progress))
     except TrainingStopped as stopped:
         return Outcome(job.run, "stopped", {}, str(stopped), stopped.exit_code)
     except Exception as error:  # noqa: BLE001, whatever a method raises, the other runs go on

@@ -5,6 +5,7 @@ thread loads them ahead of their use. Order and augmentation are functions of se
 example, so a resumed run, another device and another number of processes see the same.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -85,13 +86,35 @@ class Normaliser:
 
     mean: Tensor  # (3, 1, 1)
     std: Tensor  # (3, 1, 1)
+    of_each_image: bool = False  # take mean and standard deviation of the image instead
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Normalise (B, 3, H, W); on CUDA channels come last in memory, for its convolutions."""
-        memory_format = torch.contiguous_format
-        if x.device.type == "cuda":
-            memory_format = torch.channels_last
-        return ((x - self.mean) / self.std).contiguous(memory_format=memory_format)
+        """Normalise (B, 3, H, W)."""
+        if self.of_each_image:
+            return normalise_each_image(x)
+        return _for_convolutions((x - self.mean) / self.std)
+
+
+def normalise_each_image(x: Tensor) -> Tensor:
+    """Bring each image of (B, 3, H, W) to mean 0 and standard deviation 1 over all its numbers.
+
+        (x - mean) / max(std, 1 / sqrt(n))        n = 3 H W, std in levels of 255
+
+    As TensorFlow's `per_image_standardization` does, with which MentorNet was trained.
+    """
+    n_numbers = x[0].numel()
+    mean = x.mean((1, 2, 3), keepdim=True)
+    std = x.std((1, 2, 3), correction=0, keepdim=True)
+    least = 1 / (255 * math.sqrt(n_numbers))
+    return _for_convolutions((x - mean) / std.clamp(min=least))
+
+
+def _for_convolutions(x: Tensor) -> Tensor:
+    """Put the channels last in memory on CUDA, whose convolutions are faster so."""
+    memory_format = torch.contiguous_format
+    if x.device.type == "cuda":
+        memory_format = torch.channels_last
+    return x.contiguous(memory_format=memory_format)
 
 
 class BatchLoader:
@@ -187,6 +210,38 @@ def inference_batch_size(height: int, width: int) -> int:
     """Return how many images a batch has that needs no gradient: 500, fewer if they are large."""
     n_images = PIXELS_WITHOUT_GRADIENT // (height * width)
     return max(1, min(IMAGES_WITHOUT_GRADIENT, n_images))
+
+
+def make_normaliser(
+    pixel_scale: str,
+    pretrained: bool,
+    split: Split,
+    device: torch.device,
+) -> Normaliser:
+    """Return how pixels of [0, 1] are scaled.
+
+    Args:
+        pixel_scale: of the preset
+        pretrained: the weights are those of torchvision or timm
+        split: the training set
+        device: of the batches
+
+    Raises:
+        ValueError: published weights with another scale than that which they were learned with
+    """
+    if pretrained:
+        if pixel_scale != "dataset":
+            raise ValueError(
+                f"pixel_scale = {pixel_scale!r} and --pretrained: published weights are for images "
+                "in the scale of ImageNet: remove one of the two"
+            )
+        return imagenet_normaliser(device)
+    half = channel_tensor([0.5] * 3, device)
+    if pixel_scale == "image":
+        return Normaliser(half, half, of_each_image=True)
+    if pixel_scale == "range":
+        return Normaliser(half, half)
+    return fit_normaliser(split, device)
 
 
 def imagenet_normaliser(device: torch.device) -> Normaliser:

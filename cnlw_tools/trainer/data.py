@@ -207,13 +207,13 @@ def _open_split(
     labels = labels[rows]
     content = keys[rows].tobytes() + labels.tobytes()
     digest = sha256(content).hexdigest()
-    return Split(name, arrays, rows, labels, _read_class_names(paths[0]), digest)
+    return Split(name, arrays, rows, labels, read_class_names(paths[0]), digest)
 
 
 def _read_labels(path: Path) -> NDArray[np.int64]:
     """Return the given labels of a shard, (rows,), each of a class that its schema names."""
     labels = read_column(path, "label")
-    n_classes = len(_read_class_names(path))
+    n_classes = len(read_class_names(path))
     for i, label in enumerate(labels):
         if label is None or not 0 <= label < n_classes:
             raise ValueError(
@@ -237,8 +237,13 @@ def _shard_paths(
     return paths
 
 
-def _read_class_names(path: Path) -> tuple[str, ...]:
-    """Return the class names in the schema of a shard."""
+def read_class_names(path: Path) -> tuple[str, ...]:
+    """Return the class names in the schema of a shard.
+
+    Raises:
+        ValueError: the file is no shard of a build
+        OSError: it cannot be read
+    """
     schema = read_schema(path)
     with translate_errors(path, "a shard of `cnlw build`", "its schema must name the classes"):
         metadata = parse_json(schema.metadata[b"huggingface"], f"{path}: its metadata")

@@ -12,7 +12,7 @@ from pathlib import Path
 from cnlw_tools.executor import Progress, limits, no_progress
 from cnlw_tools.trainer import data
 from cnlw_tools.trainer import device as devices
-from cnlw_tools.trainer.batches import BatchLoader, fit_normaliser, imagenet_normaliser
+from cnlw_tools.trainer.batches import BatchLoader
 from cnlw_tools.trainer.evaluate import predict_split
 from cnlw_tools.trainer.run import Metrics
 from cnlw_tools.trainer.trainer import Trainer
@@ -39,15 +39,11 @@ def train_and_label(
     threads = trainer.decode_threads or limits.cores()
     splits = data.load_splits(build, trainer.config, trainer.image_size, cache, threads, progress)
     device = devices.choose_device(trainer.device)
-    if trainer.pretrained:
-        normaliser = imagenet_normaliser(device)
-    else:
-        normaliser = fit_normaliser(splits[trainer.split], device)
     labels: dict[str, int] = {}
     for name, split in splits.items():
         if name.startswith("validation"):
             continue
-        loader = BatchLoader(split, device, trainer.seed, {}, normaliser)
+        loader = BatchLoader(split, device, trainer.seed, {}, trainer.normaliser)
         columns = predict_split(trainer.trained_method, loader)
         label_by_row = dict(
             zip(columns["row"].tolist(), columns["prediction"].tolist(), strict=True)

@@ -36,6 +36,7 @@ class NetworkInput:
     size: ImageSize  # of the preset
     mean: tuple[float, float, float]  # of each channel, where pixels are from 0 to 1
     std: tuple[float, float, float]
+    of_each_image: bool = False  # mean and deviation are those of the image
 
     def read_pixels(self, data: bytes) -> NDArray[np.uint8]:
         """Return the pixels of an image file as the network takes them, (3, H, W).
@@ -54,7 +55,9 @@ class NetworkInput:
 
     def normaliser(self, device: torch.device) -> Normaliser:
         """Return the normaliser that the images of the run had."""
-        return Normaliser(channel_tensor(self.mean, device), channel_tensor(self.std, device))
+        mean = channel_tensor(self.mean, device)
+        std = channel_tensor(self.std, device)
+        return Normaliser(mean, std, self.of_each_image)
 
 
 def describe_input(build: Path, size: ImageSize, loader: BatchLoader) -> NetworkInput:
@@ -76,6 +79,7 @@ def describe_input(build: Path, size: ImageSize, loader: BatchLoader) -> Network
         size=size,
         mean=(mean[0], mean[1], mean[2]),
         std=(std[0], std[1], std[2]),
+        of_each_image=loader.normaliser.of_each_image,
     )
 
 

@@ -56,7 +56,8 @@ from cnlw_tools.recipe.run_files import (
 )
 from cnlw_tools.trainer.torch_files import load_tensors
 
-MAY_DIFFER = ("command", "versions", "device", "build")  # keys of config.json, in a resumed run
+# Keys of config.json that may differ in a resumed run.
+MAY_DIFFER = ("command", "versions", "device", "build", "copied_from")
 MISSING = "\0"  # stands for a missing value; no value of config.json equals it
 Metrics = dict[str, Any]
 

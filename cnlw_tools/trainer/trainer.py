@@ -34,9 +34,9 @@ from cnlw_tools.trainer import device as devices
 from cnlw_tools.trainer.augment import compose
 from cnlw_tools.trainer.batches import (
     BatchLoader,
+    Normaliser,
     balanced_sampler,
-    fit_normaliser,
-    imagenet_normaliser,
+    make_normaliser,
 )
 from cnlw_tools.trainer.image_sides import adapt_to_build
 from cnlw_tools.trainer.loop import TrainingLoop
@@ -87,6 +87,7 @@ class Trainer:
 
     folder: Path = field(init=False)  # of the run
     image_size: ImageSize = field(init=False)
+    normaliser: Normaliser = field(init=False)  # scales pixels of [0, 1]
     trained_method: Method = field(init=False)  # predicts from normalised images
 
     def fit(
@@ -128,7 +129,7 @@ class Trainer:
         method = self._build_method(preset, method_class, options, loaders).to(device)
         if device.type == "cuda":
             method.to(memory_format=torch.channels_last)
-        _check_batch_size(preset, method)
+        check_batch_size(preset, method)
         distributed.broadcast_from_rank_zero([*method.parameters(), *method.buffers()])
         self.folder = self._run_folder(method_class)
         config = self._run_config(preset, method, options, splits)
@@ -149,8 +150,8 @@ class Trainer:
             method_class = pick(METHODS, method_class, "method")
         preset_options = presets.method_options(preset, _method_name(method_class), config.level)
         options = {**preset_options, **self.options}
-        _check_method(preset, method_class)
-        _check_options(method_class, options)
+        check_method(preset, method_class)
+        check_options(method_class, options)
         if callable(self.net) and (self.pretrained or self.weights):
             raise ValueError(
                 "a network of your own begins with its own weights: omit pretrained and weights"
@@ -238,13 +239,11 @@ class Trainer:
     ) -> dict[str, BatchLoader]:
         """Return a loader for each split."""
         views = {name: compose(operations) for name, operations in preset.views.items()}
-        if self.pretrained:
-            normaliser = imagenet_normaliser(device)
-        else:
-            normaliser = fit_normaliser(splits["train"], device)
+        train = splits["train"]
+        self.normaliser = make_normaliser(preset.pixel_scale, self.pretrained, train, device)
         loaders = {}
         for name, split in splits.items():
-            loaders[name] = BatchLoader(split, device, self.seed, views, normaliser)
+            loaders[name] = BatchLoader(split, device, self.seed, views, self.normaliser)
         return loaders
 
     def _build_method(
@@ -390,7 +389,7 @@ def _verified_batches(loader: BatchLoader, is_correct: Tensor) -> Iterator[tuple
         yield batch, is_correct_by_position[batch.index]
 
 
-def _check_method(preset: Preset, method_class: type[Method]) -> None:
+def check_method(preset: Preset, method_class: type[Method]) -> None:
     """Raise if a preset names an unknown method, or lacks a view that the method needs."""
     method_name = _method_name(method_class)
     known_names = dict.fromkeys([*METHODS, method_name])
@@ -404,7 +403,7 @@ def _check_method(preset: Preset, method_class: type[Method]) -> None:
             )
 
 
-def _check_options(method_class: type[Method], options: Mapping[str, Any]) -> None:
+def check_options(method_class: type[Method], options: Mapping[str, Any]) -> None:
     """Raise if an option is unknown, or one of the trainer's own is out of range."""
     parameters = list(inspect.signature(method_class.__init__).parameters)
     names = parameters[2:]  # without self and the task
@@ -419,7 +418,7 @@ def _check_options(method_class: type[Method], options: Mapping[str, Any]) -> No
     check_number("holdout", options.get("holdout", 0), 0, 0.9)
 
 
-def _check_batch_size(preset: Preset, method: Method) -> None:
+def check_batch_size(preset: Preset, method: Method) -> None:
     """Raise if a phase asks for batches of more examples than there are."""
     n_examples = method.task.n_examples
     for phase in method.phases():

@@ -1,11 +1,13 @@
 """``cnlw sweep``, as a user types it."""
 
 import json
+import signal
 
 import pytest
 from click.testing import CliRunner
 
 from cnlw_tools.cli import main
+from cnlw_tools.executor.signals import Interrupted
 from cnlw_tools.study import sweep
 from cnlw_tools.study.workers import Outcome
 
@@ -34,9 +36,9 @@ def cnlw(tmp_path, monkeypatch):
 def outcomes(*states):
     """What a sweep yields, these states in turn."""
 
-    def run(runs, paths, jobs, workers, progress):
+    def run(plan, jobs, workers, progress, watch):
         figures = {"epochs": 3, "last": 50.0, "best": 60.0, "mean10": 55.0}
-        for run, state in zip(runs, states, strict=False):
+        for run, state in zip(plan.runs, states, strict=False):
             yield Outcome(
                 run,
                 state,
@@ -53,7 +55,7 @@ def test_a_dry_run_prints_the_runs_and_writes_nothing(cnlw, tmp_path):
     lines = cnlw("--dry-run").stdout.splitlines()
 
     assert lines[0] == "todo  blue_40/vanilla_s0"
-    assert lines[-1] == "6 runs, 6 to do: no run yet that their time could be estimated by"
+    assert lines[-1] == "6 runs, 6 to do: the time is known once an epoch has run"
     assert not (tmp_path / "runs").exists()
 
 
@@ -73,7 +75,7 @@ def test_a_dry_run_of_builds_alone(cnlw, tmp_path):
 
     assert cnlw("--dry-run").stdout.splitlines() == [
         "todo  blue_40",
-        "1 runs, 1 to do: builds alone, no training",
+        "1 run, 1 to do: builds alone, no training",
     ]
 
 
@@ -90,7 +92,7 @@ def test_what_was_estimated_is_said(cnlw, monkeypatch):
 
     assert (
         cnlw("--dry-run", "--jobs", "2").stdout.splitlines()[-1]
-        == "6 runs, 6 to do: about 2.0 min of training"
+        == "6 runs, 6 to do: about 2 min of training"
     )
 
 
@@ -100,28 +102,13 @@ def test_runs_are_told_as_they_come_and_failed_ones_in_the_end(cnlw, monkeypatch
     done = cnlw("--out", "mine")
 
     assert done.exit_code == 1
-    assert done.stdout.splitlines()[1].split() == (
-        [
-            "2/6",
-            "done",
-            "blue_40/vanilla_s1",
-            "last",
-            "50.00",
-            "%",
-            "best",
-            "60.00",
-            "%",
-            "mean",
-            "of",
-            "the",
-            "last",
-            "3:",
-            "55.00",
-            "%",
-        ]
-    )
-    assert done.stdout.splitlines()[-1] == "mine: 1 done, 1 skipped, 1 failed, 0 stopped, 0 undone"
-    assert done.stderr == "failed: blue_40/mixup_alpha-1_s0: why\n"
+    assert done.stdout.splitlines()[2:4] == [
+        "   2/6 done    blue_40/vanilla_s1",
+        "       last 50.00 %  best 60.00 %  mean of the last 3: 55.00 %",
+    ]
+    assert done.stdout.splitlines()[-1] == "mine: 1 done, 1 skipped, 1 failed, 0 stopped, 3 undone"
+    assert done.stdout.count("why") == 2  # of the skipped, and of the failed
+    assert done.stderr.splitlines()[0] == "failed: blue_40/mixup_alpha-1_s0"
     noted = json.loads((tmp_path / "mine" / "study.json").read_text())
     assert len(noted["cells"]) == 6
 
@@ -133,11 +120,12 @@ def test_an_interrupted_sweep_says_what_is_undone(cnlw, monkeypatch):
 
     assert done.exit_code == 130
     assert done.stdout.splitlines()[-1].endswith("1 done, 0 skipped, 0 failed, 0 stopped, 5 undone")
-    assert done.stderr.splitlines() == [
+    assert " ".join(done.stderr.split()) == (
         "undone: blue_40/vanilla_s1, blue_40/mixup_alpha-1_s0, blue_40/mixup_alpha-1_s1, "
-        "blue_40/mixup_alpha-8_s0, blue_40/mixup_alpha-8_s1",
-        "stopped: run the same command again to resume",
-    ]
+        "blue_40/mixup_alpha-8_s0, blue_40/mixup_alpha-8_s1 "
+        "stopped: run the same command again to resume"
+    )
+    assert max(map(len, done.output.splitlines())) <= 80
 
 
 @pytest.mark.parametrize(
@@ -173,3 +161,64 @@ def test_studies_are_listed(cnlw):
 
     assert "jiang_levels           Jiang et al. (2020): belts" in listed
     assert "unknown study 'jiang_level'. Did you mean 'jiang_levels'" in unknown.output
+
+
+def test_what_cannot_work_is_said_once_before_anything(cnlw, tmp_path):
+    """For all six runs in one line; nothing is written, with or without --dry-run."""
+    (tmp_path / "toy.toml").write_text('preset = "shpes"\n' + STUDY)
+    for arguments in ([], ["--dry-run"]):
+        done = cnlw(*arguments)
+
+        assert done.exit_code == 1
+        (line,) = done.stderr.splitlines()
+        assert line.startswith("cannot work: all 6 runs: ")
+        assert "Did you mean 'shapes'" in line
+    assert done.stdout.splitlines()[0] == "fails blue_40/vanilla_s0"
+    assert {path.name for path in tmp_path.iterdir()} == {"toy.toml"}
+
+
+def test_a_dry_run_says_which_runs_are_the_same(cnlw, tmp_path):
+    """They are trained once."""
+    study = STUDY.replace("[40]", "[0]") + '[[configs]]\nnoise = "red"\nlevels = [0]\n'
+    (tmp_path / "toy.toml").write_text(study)
+
+    assert "same  red_00/vanilla_s0   as blue_00/vanilla_s0" in cnlw("--dry-run").stdout
+
+
+def test_a_reason_that_many_share_is_printed_once(cnlw, monkeypatch):
+    """The others refer to the first."""
+    monkeypatch.setattr(sweep, "run_sweep", outcomes(*["failed"] * 6))
+    done = cnlw()
+
+    assert done.exit_code == 1
+    assert done.output.count("why") == 1
+    assert "   2/6 failed  blue_40/vanilla_s1  as blue_40/vanilla_s0" in done.stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("place", ["plan_sweep", "run_sweep"])
+def test_a_signal_at_any_moment_is_no_success(cnlw, monkeypatch, number, place):
+    """While it checks, builds or reports: 130 or 143, and what to do."""
+
+    def interrupt(*_):
+        signal.raise_signal(number)
+
+    monkeypatch.setattr(sweep, place, interrupt)
+    done = cnlw()
+
+    assert done.exit_code == 128 + number
+    assert done.stderr.splitlines()[-1].startswith("stopped: run the same command again")
+
+
+def test_a_signal_in_the_last_epoch_of_the_last_run_is_no_success_either(cnlw, monkeypatch):
+    """Though all runs are done, and it says so."""
+
+    def run(plan, *_):
+        yield from outcomes(*["done"] * 6)(plan, *_)
+        raise Interrupted(signal.SIGTERM)
+
+    monkeypatch.setattr(sweep, "run_sweep", run)
+    done = cnlw()
+
+    assert done.exit_code == 143
+    assert done.stderr == "stopped: all runs are done\n"

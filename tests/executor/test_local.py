@@ -64,6 +64,20 @@ def test_workers_are_kept():
     assert len(before | after) <= 2
 
 
+def test_a_worker_that_dies_before_it_begins(monkeypatch):
+    """Its pipe breaks, which is not the end of whoever reads our output: that would be silent."""
+
+    def submit(*_):
+        raise BrokenPipeError(32, "Broken pipe")
+
+    monkeypatch.setattr(local.ProcessPoolExecutor, "submit", submit)
+    with (
+        local.processes(2) as executor,
+        pytest.raises(OSError, match="a worker process died: give fewer --workers"),
+    ):
+        list(executor.map(process_id, [0]))
+
+
 def process_id(_: int) -> int:
     """The process that a task runs in."""
     return os.getpid()

@@ -180,3 +180,15 @@ def test_an_error_without_a_text_is_named_by_its_kind(tmp_path):
     with pytest.raises(OSError, match=r"a\.txt: cannot be written \(OSError\)"):  # noqa: SIM117
         with files.atomic_write(tmp_path / "a.txt"):
             raise OSError
+
+
+def fail_to_write(path: Path) -> None:
+    with drafts.atomic_write(path) as draft:
+        raise PermissionError(errno.EACCES, "Permission denied", str(draft))
+
+
+def test_the_reason_names_no_draft(tmp_path):
+    """The error of the system names the draft, which nobody has heard of."""
+    path = tmp_path / "a.txt"
+    with pytest.raises(OSError, match=r"a\.txt: cannot be written \(Permission denied\): make"):
+        fail_to_write(path)

@@ -324,3 +324,47 @@ def test_the_epochs_that_are_reported_are_those_of_the_last_phase(toy, name):
 
     assert method.reported_epochs() == expected
     assert (expected == 30) == (len(method.phases()) == 1 and name != "rog")
+
+
+class Plain(torch.nn.Module):
+    """A network of one's own: it predicts, and has no part with a name that methods know."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.LazyLinear(4))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layers(x)
+
+
+NEEDED_PARTS = {  # by method: what the error names that a network has to offer
+    "dropout": "torch.nn.Dropout",
+    "rog": "unit_features",
+    "self_learning": "features",
+    "curriculumnet": "features",
+    "cleannet": "features",
+}
+
+
+@every
+def test_a_network_that_only_predicts(toy, name):
+    """A method either learns with it or says which part it has to offer."""
+
+    def make_plain():
+        net = Plain()
+        net(toy.x[:1])
+        return net
+
+    task = replace(toy.task(name), make_net=make_plain)
+    if name in NEEDED_PARTS:
+        with pytest.raises(ValueError, match=NEEDED_PARTS[name]):
+            METHODS[name](task)
+        return
+    method = METHODS[name](task)
+    method.optimiser = toy.optimiser(method)
+    method.train()
+    method.begin_phase(0, toy.train_batches)
+    method.begin_epoch(0, toy.train_batches)
+    toy.skip_to_last_epoch(method)
+    assert method.loss(toy.first_batch(method)).isfinite()
+    assert method.eval().predict(toy.x).shape == (len(toy.x), 4)

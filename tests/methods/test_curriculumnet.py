@@ -73,6 +73,19 @@ def test_principal_components_keep_what_is_long():
     assert torch.equal(x, principal_components(x, 9))
 
 
+@pytest.mark.parametrize("n", [5, 12, 40])
+def test_few_points_have_the_components_of_many_coordinates(n):
+    """The smaller side is decomposed: distances are those along the longest axes of all."""
+    draw = torch.Generator().manual_seed(n)
+    x = torch.randn(n, 20, generator=draw).double()
+    centred = x - x.mean(0)
+    axes = torch.linalg.eigh(centred.T @ centred).eigenvectors
+    components = principal_components(x, 6)
+
+    assert torch.allclose(torch.pdist(components), torch.pdist(x @ axes[:, -6:]))
+    assert components.shape[1] == (20 if n == 5 else 6)
+
+
 def test_stages(toy):
     """The stages restart after the features' network, lower the rate and sum to all epochs."""
     phases = METHODS["curriculumnet"](toy.task("curriculumnet", 20), fall=0.1).phases()

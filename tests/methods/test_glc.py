@@ -1,5 +1,6 @@
 """Tests of GLC: the estimated matrix, and learning from both sets."""
 
+from copy import deepcopy
 from dataclasses import replace
 
 import pytest
@@ -93,6 +94,29 @@ def test_the_first_training_is_vanilla(toy):
     assert (
         method.loss(batch) == cross_entropy(method.net(batch.x), batch.y, reduction="none").mean()
     )
+
+
+def test_trusted_examples_have_statistics_of_their_own(toy, monkeypatch):
+    """Noisy and trusted examples pass apart, in this order, and the running averages follow both."""
+    method, drawn = toy.make("glc"), []
+    method.progress = 0.9
+    method.c.copy_(torch.full((4, 4), 0.1).fill_diagonal_(0.7))
+    draw = toy.probe
+    method.task = replace(
+        method.task, probe=ProbeSet(lambda n: drawn.append(draw(n)) or drawn[-1], toy.trusted)
+    )
+    batch = toy.first_batch(method, 96)
+    net = deepcopy(method.net)
+    loss = method.loss(batch)
+    noisy, trusted = net(batch.x).softmax(1), net(drawn[0].x)
+    n, m = method.task.n_examples, method.m
+    nll = -(noisy @ method.c)[range(96), batch.y].log().mean()
+
+    assert loss.item() == pytest.approx(
+        ((n * nll + m * cross_entropy(trusted, drawn[0].y)) / (n + m)).item(), rel=1e-5
+    )
+    for ours, expected in zip(method.net.buffers(), net.buffers(), strict=True):
+        assert torch.equal(ours, expected)
 
 
 @pytest.mark.parametrize(("rows", "count"), [(32, 3), (96, 10), (1, 1)])

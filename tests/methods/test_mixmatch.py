@@ -167,6 +167,7 @@ def test_normalisation_sees_mixtures_and_the_first_is_remembered():
     batch = make_batch()
     method.loss(batch)
     reference = norm()
+    reference[1].momentum = 1 - 16 / 25  # 15 steps have passed
     reference(inputs[2][0])
 
     assert [(len(x), grad) for x, grad in inputs] == [(B, False)] * 2 + [(B, True)] * 3
@@ -174,6 +175,37 @@ def test_normalisation_sees_mixtures_and_the_first_is_remembered():
     assert torch.equal(torch.cat([x for x, _ in inputs[2:]]), interleave(rows, 3))
     for actual, expected in zip(method.net.buffers(), reference.buffers(), strict=True):
         assert torch.equal(actual, expected)
+
+
+@pytest.mark.parametrize(
+    ("progress", "options", "decay"),
+    [
+        (0.0, {}, 1 / 10),
+        (1 / 15, {}, 2 / 11),  # one of 15 steps
+        (1.0, {"norm_decay": 0.6}, 0.6),
+        (1.0, {"norm_decay": 0.0}, 0.0),
+    ],
+)
+@pytest.mark.parametrize("name", ["mixmatch", "mixmatch_kl"])
+def test_running_averages_are_as_slow_as_those_of_weights(name, progress, options, decay):
+    """Their decay is (1 + t) / (10 + t) after t steps, and no more than the option."""
+    method, inputs = make_method(name, net=norm, **options), []
+    method.progress = progress
+    method.net[0].register_forward_hook(lambda layer, args, output: inputs.append(output))
+    before = method.net[1].running_mean.uniform_(-1, 1).clone()
+    method.loss(make_batch())
+    expected = decay * before + (1 - decay) * inputs[2].mean((0, 2, 3))
+
+    assert torch.allclose(method.net[1].running_mean, expected, atol=1e-6)
+
+
+def test_the_averages_of_a_long_training_have_the_decay_of_the_code():
+    """Once (1 + t) / (10 + t) is above it, it is 0.999."""
+    method = METHODS["mixmatch"](Task(norm, 100_000, K, 2, probe=ProbeSet(probe, list)))
+    method.progress = 0.5
+    method.loss(make_batch())
+
+    assert method.net[1].momentum == pytest.approx(0.001)
 
 
 def test_rows_come_back_to_their_places():

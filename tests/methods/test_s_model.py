@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from cnlw_tools.methods import Phase, Task
+from cnlw_tools.methods import Batch, Phase, Task
 from cnlw_tools.methods.components.confusion import label_frequencies
 from cnlw_tools.methods.s_model import SModel
 
@@ -122,10 +122,25 @@ def test_predicts_without_the_layer(toy):
     assert torch.equal(method.predict(toy.x), method.net(toy.x))
 
 
-def test_a_network_without_parts_is_an_error():
-    """The error tells which parts the layer needs."""
-    with pytest.raises(ValueError, match="needs a network with features, dropout and head"):
-        SModel(Task(lambda: nn.Linear(4, 3), 5, 3, 1))
+def test_the_simple_layer_needs_predictions_alone():
+    """Any network will do, and the loss is that of one with features."""
+    torch.manual_seed(0)
+    method = with_layer(SModel(Task(lambda: nn.Linear(4, 3), 5, 3, 1), beta=0.2), THETA.log())
+    x, y = torch.randn(5, 4), torch.tensor([0, 1, 2, 0, 1])
+    p = method.net(x).softmax(1)
+    noisy = (p[:, :, None] * THETA).sum(1)
+    expected = -0.8 * noisy[range(5), y].log() - 0.2 * p[range(5), y].log()
+
+    loss = method.loss(Batch(torch.arange(5), (x,), y))
+    assert loss.item() == pytest.approx(expected.mean().item(), abs=1e-6)
+
+
+def test_the_complex_layer_needs_features():
+    """The error tells which parts are missing, and that the simple layer needs none."""
+    with pytest.raises(
+        ValueError, match=r"no features and no dropout and no head: use complex = false"
+    ):
+        SModel(Task(lambda: nn.Linear(4, 3), 5, 3, 1), complex=True)
 
 
 def test_the_layer_does_not_decay(toy):

@@ -47,6 +47,28 @@ def test_a_preset_ends_where_a_cosine_ends(name):
         assert rate(made.epochs - 1 / 500, made.epochs) < 1e-3
 
 
+@pytest.mark.parametrize("name", ["mentornet_cifar10", "mentornet_cifar100"])
+def test_mentornet_is_trained_as_its_scripts_train_it(name):
+    """Nine wide units a stage, a crop from two pixels of padding, each image in its own scale."""
+    made = preset.read_preset(name, files.default_root())
+
+    assert (made.net, made.pixel_scale) == ("resnet56_wide", "image")
+    assert made.views["standard"] == ("crop:2", "flip")
+
+
+@pytest.mark.parametrize("name", ["mentormix_cifar10", "mentormix_cifar100"])
+def test_mentormix_reweighs_twice_where_its_scripts_do(name):
+    """At 60 % and 80 %; and pixels are from -1 to 1."""
+    made = preset.read_preset(name, files.default_root())
+    again = [
+        preset.method_options(made, "mentormix", level)["second_reweight"]
+        for level in (0, 20, 40, 60, 80)
+    ]
+
+    assert again == [False, False, False, True, True]
+    assert made.pixel_scale == "range"
+
+
 def test_bootstrap_of_ncr_is_soft():
     """As in the code of NCR, whose bootstrapped target is the softmax, at a weight of a half."""
     made = preset.read_preset("ncr_mini_imagenet", files.default_root())
@@ -94,6 +116,7 @@ def test_an_unknown_key_is_an_error():
         ("ema", 2),
         ("size", 0),
         ("resize", "short"),
+        ("pixel_scale", "batch"),
         ("views", ["flip"]),
         ("views", {"standard": "flip"}),
         ("views", {"plain": ["flip"]}),

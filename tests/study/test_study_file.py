@@ -8,7 +8,15 @@ import pytest
 from cnlw_tools import files
 from cnlw_tools.study.expand import expand_study
 from cnlw_tools.study.spec import parse_study
-from cnlw_tools.study.study_file import STUDY, StudyFile, read_study_file, write_study_file
+from cnlw_tools.study.study_file import (
+    STUDY,
+    StudyFile,
+    clear_failure,
+    read_failure,
+    read_study_file,
+    write_failure,
+    write_study_file,
+)
 
 RAW = {
     "dataset": "shapes",
@@ -63,3 +71,12 @@ def test_any_node(tmp_path, whole, fuzz):
         read_study_file(tmp_path)
 
     fuzz(json.loads(json.dumps(one)), once, f"{path}: ")
+
+
+def test_why_a_run_failed_is_read_back(tmp_path):
+    """Until it is forgotten."""
+    assert read_failure(tmp_path) == ""
+    write_failure(tmp_path / "run", "L2R needs a trusted set")
+    assert read_failure(tmp_path / "run") == "L2R needs a trusted set"
+    clear_failure(tmp_path / "run")
+    assert read_failure(tmp_path / "run") == ""

@@ -13,7 +13,13 @@ from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.study import sweep, workers
 from cnlw_tools.study.expand import expand_study
 from cnlw_tools.study.spec import parse_study
-from cnlw_tools.study.sweep import estimate_seconds, find_result, run_sweep, select_shard
+from cnlw_tools.study.sweep import (
+    estimate_seconds,
+    find_result,
+    plan_sweep,
+    run_sweep,
+    select_shard,
+)
 from cnlw_tools.study.workers import Outcome, SweepPaths
 
 PRESET = 'net = "mlp1"\nepochs = 1\nbatch_size = 40\nlr = 0.01\nsize = 8\n'
@@ -46,7 +52,7 @@ def swept(tmp_path_factory, tiny):
     sweep.record_study(parse_study(STUDY, "test"), every, "toy", "", place)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(workers.local, "isolated", here)
-        return place, every, list(run_sweep(every, place))
+        return place, every, list(run_sweep(plan_sweep(every, place)))
 
 
 def test_what_is_missing_is_built_and_what_fails_is_reported(swept):
@@ -64,7 +70,7 @@ def test_a_finished_run_is_skipped(swept, monkeypatch):
     """And no process is begun for it; the result is the same."""
     place, every, outcomes = swept
     monkeypatch.setattr(workers.local, "isolated", None)
-    (again,) = run_sweep(every[:1], place)
+    (again,) = run_sweep(plan_sweep(every[:1], place))
 
     assert again.state == "skipped"
     assert again.result in [o.result for o in outcomes]
@@ -74,10 +80,10 @@ def test_a_run_of_other_choices_is_not_taken_for_this_one(swept):
     """The message says what differs; the run counts as failed."""
     place, every, _ = swept
     other = replace(every[0], changes={"lr": 0.02})
-    (outcome,) = run_sweep([other], place)
+    (outcome,) = run_sweep(plan_sweep([other], place))
 
     assert outcome.state == "failed"
-    assert "the run there has preset = " in outcome.reason
+    assert "has preset.lr = 0.01, and the study now has 0.02: use another --out" in outcome.reason
     with pytest.raises(ValueError, match="use another --out"):
         find_result(other, place)
 
@@ -104,12 +110,12 @@ def test_a_build_that_fails_fails_its_runs_alone(swept, tmp_path, monkeypatch):
         place.inputs.root,
     )
     monkeypatch.setattr(
-        sweep, "train_runs", lambda runs, paths, jobs: [Outcome(run, "done", {}) for run in runs]
+        sweep, "train_runs", lambda runs, *_: [Outcome(run, "done", {}) for run in runs]
     )
-    outcomes = {o.run.level: o for o in run_sweep(found, place)}
+    outcomes = {o.run.level: o for o in run_sweep(plan_sweep(found, place))}
 
     assert (outcomes[5].state, outcomes[80].state) == ("done", "failed")
-    assert outcomes[80].reason.startswith("its build failed: level 80 ")
+    assert outcomes[80].reason.startswith("its data: level 80 ")
     assert list(metadata.read_card(tmp_path / "builds" / "shapes").configs) == [found[0].config]
 
 
@@ -118,8 +124,9 @@ def test_a_run_without_a_method_is_built_alone(swept, monkeypatch):
     place, _, _ = swept
     alone = expand_study(parse_study(STUDY | {"methods": []}, "test"), place.inputs.root)
     monkeypatch.setattr(workers, "_train", None)
-    (outcome,) = run_sweep(alone, place)
-    (anew,) = run_sweep(alone, replace(place, builds=place.builds.parent / "anew"))
+    (outcome,) = run_sweep(plan_sweep(alone, place))
+    anew_place = replace(place, builds=place.builds.parent / "anew")
+    (anew,) = run_sweep(plan_sweep(alone, anew_place))
 
     assert (outcome.state, outcome.result) == ("skipped", {})
     assert anew.state == "done"
@@ -134,7 +141,7 @@ def test_a_process_that_dies_is_a_failed_run(swept, monkeypatch, tmp_path):
         raise OSError("a worker process died")
 
     monkeypatch.setattr(workers.local, "isolated", dies)
-    (outcome,) = run_sweep(every[:1], replace(place, out=tmp_path))
+    (outcome,) = run_sweep(plan_sweep(every[:1], replace(place, out=tmp_path)))
 
     assert (outcome.state, outcome.reason) == ("failed", "a worker process died")
 
@@ -143,7 +150,8 @@ def test_a_process_that_dies_is_a_failed_run(swept, monkeypatch, tmp_path):
 def test_runs_train_in_processes_of_their_own(swept, tmp_path):
     """Two at once, to the same numbers as one."""
     place, every, outcomes = swept
-    found = {o.run.method: o for o in run_sweep(every, replace(place, out=tmp_path), jobs=2)}
+    plan = plan_sweep(every, replace(place, out=tmp_path))
+    found = {o.run.method: o for o in run_sweep(plan, jobs=2)}
 
     assert {method: o.state for method, o in found.items()} == {"vanilla": "done", "l2r": "failed"}
     assert found["vanilla"].result == next(o.result for o in outcomes if o.state == "done")

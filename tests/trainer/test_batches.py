@@ -16,6 +16,8 @@ from cnlw_tools.trainer.batches import (
     PixelLoader,
     balanced_sampler,
     fit_normaliser,
+    imagenet_normaliser,
+    make_normaliser,
     shuffle,
 )
 
@@ -55,6 +57,43 @@ def test_the_normaliser_is_that_of_the_first_images(split, monkeypatch):
 
     np.testing.assert_allclose(normaliser.mean.flatten(), x.mean((0, 2, 3)), rtol=1e-6)
     np.testing.assert_allclose(normaliser.std.flatten(), x.std((0, 2, 3)), rtol=1e-6)
+
+
+def test_an_image_has_its_own_scale():
+    """Mean and deviation over all numbers of an image, not below 1 / sqrt(n) levels; the others change nothing."""
+    x = torch.rand(4, 3, 5, 6, generator=torch.Generator().manual_seed(0))
+    x[1] = 0.25  # of one colour
+    x[2] = 0.25
+    x[2, 0, 0, 0] += 0.1 / 255  # hardly
+    normalise = make_normaliser("image", False, None, CPU)
+    for i, image in enumerate(x.numpy().astype(float)):
+        levels = 255 * image
+        scale = max(levels.std(), 1 / np.sqrt(levels.size))
+        expected = (levels - levels.mean()) / scale
+
+        np.testing.assert_allclose(normalise(x[i : i + 1])[0], expected, atol=1e-3)
+        np.testing.assert_allclose(normalise(x)[i], normalise(x[i : i + 1])[0], atol=1e-5)
+
+
+def test_a_range_is_from_minus_1_to_1():
+    """As in the code of MentorMix."""
+    normalise = make_normaliser("range", False, None, CPU)
+
+    assert normalise(torch.tensor([0.0, 0.5, 1.0]).expand(1, 3, 1, 3)).tolist() == [
+        [[[-1.0, 0.0, 1.0]]] * 3
+    ]
+
+
+def test_published_weights_have_a_scale(split):
+    """That of ImageNet; another one is an error."""
+    assert torch.equal(
+        make_normaliser("dataset", True, split, CPU).mean, imagenet_normaliser(CPU).mean
+    )
+    assert torch.equal(
+        make_normaliser("dataset", False, split, CPU).std, fit_normaliser(split, CPU).std
+    )
+    with pytest.raises(ValueError, match=r"pixel_scale = 'image' and --pretrained: .*remove one"):
+        make_normaliser("image", True, split, CPU)
 
 
 def test_plain_is_what_was_stored(loader, split):

@@ -6,11 +6,11 @@ x_i = argmax_x p_i(x)        T^_ij = p_j(x_i)        T_ij = P(given j | true i):
 
 A network that was trained on given labels predicts their probabilities. At an image that is beyond
 doubt of class i, they are row i of T. An outlier may look more typical than any real image of the
-class, so a ``percentile`` below 1 takes the image at that rank of p_i instead of the last, the rank
-ceil(percentile (N - 1)) from below. Of equally likely images it takes the first.
+class, so a ``percentile`` below 1 takes the likeliest of the images below that rank of p_i, the
+rank ceil(percentile (N - 1)) from below: the authors' code discards what is at the rank, too. Of
+equally likely images it takes the first.
 
-Not done here: the authors' code sets the values above the rank to 0 for good, in the rows of later
-classes too.
+Not done here: that code sets what it discards to 0 for good, in the rows of later classes too.
 """
 
 import math
@@ -30,6 +30,8 @@ def estimate_transition(
 ) -> Tensor:
     """Return T^, (K, K), by the rank ``percentile``, from 0 to 1, of each class's predictions.
 
+    If no image is below the rank, as of a single one, the first is the anchor.
+
     The matrix is averaged over ranks, whose running averages of batch normalisation differ.
     """
     p = []
@@ -42,8 +44,11 @@ def estimate_transition(
 
 def anchor_predictions(p: Tensor, percentile: float) -> Tensor:
     """Return the prediction for the anchor image of each class, (K, K), among p, (N, K)."""
-    last_rank = len(p) - 1
-    rank = math.ceil(round(percentile * last_rank, 6))
-    value = p.sort(0).values[rank]  # (K,)
-    anchors = (p == value).int().argmax(0)
-    return p[anchors]
+    if percentile < 1:
+        last_rank = len(p) - 1
+        rank = math.ceil(round(percentile * last_rank, 6))
+        threshold = p.sort(0).values[rank]  # (K,)
+        candidates = torch.where(p < threshold, p, 0)
+    else:
+        candidates = p
+    return p[candidates.argmax(0)]

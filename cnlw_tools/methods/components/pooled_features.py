@@ -17,7 +17,8 @@ def require_features(net: nn.Module, method: str) -> None:
     """
     if not hasattr(net, "features"):
         raise ValueError(
-            f"{method} needs a network with a method `features`, such as those of `cnlw list nets`"
+            f"{method} needs a network with a method features(x) that returns (B, D), from which "
+            "it predicts: add one to your network, or use one of `cnlw list nets`"
         )
 
 

@@ -7,6 +7,8 @@ pre-activation      x <- shortcut(x) + conv ReLU BN conv ReLU BN x              
 resnet32            3 stages of 5, 16-32-64, post-activation, shortcuts without weights  He 2015
 resnet32_wide       3 stages of 5, 128-256-512 on a stem of 64, pre-activation,          Jiang 2020,
                     leaky ReLU 0.1, shortcuts without weights                            MentorMix
+resnet56_wide       3 stages of 9, 160-320-640 on a stem of 16, otherwise the same       Jiang 2018,
+                                                                                         MentorNet
 resnet29            3 stages of 3 bottlenecks, 64-128-256, pre-activation                Zhang 2020,
                                                                                          IEG
 preact_resnet18     4 stages of 2, 64 to 512, pre-activation                             He 2016
@@ -14,13 +16,17 @@ resnet34_cifar      4 stages of 3, 4, 6 and 3, 64 to 512, post-activation       
 resnet34_narrow     the same with 256 channels in the last stage                         Lee 2019
 wrn28_2, ...        3 stages of (depth - 4) / 6, k times 16-32-64, pre-activation,       Zagoruyko
                     dropout between the two convolutions                                 2016
+wrn28_10_ieg        WRN-28-10 with shortcuts without weights, and with more of them:     Zhang 2020,
+                    stage(x) + shortcut(x) in place of stage(x), and around all three    IEG
 """
 
 from functools import partial
+from itertools import pairwise
 
 from torch import nn
 
 from cnlw_tools.trainer.nets.layers import (
+    MakeLayer,
     ResidualUnit,
     bn_act,
     conv,
@@ -59,8 +65,17 @@ def resnet32_wide(n_classes: int, image_size: HeightWidth) -> Network:
 
     Not done here: in that code the very first unit activates before it normalises.
     """
-    stages = residual_stages(_leaky_pre_unit, (64, 128, 256, 512), (5, 5, 5))
+    stages = residual_stages(_leaky_unit, (64, 128, 256, 512), (5, 5, 5))
     return _assemble(stages, [conv(3, 64)], bn_act(512, leaky_relu), 512, n_classes)
+
+
+def resnet56_wide(n_classes: int, image_size: HeightWidth) -> Network:
+    """Return what the MentorNet code calls ResNet-101, with nine units in each of three stages.
+
+    Not done here: in that code the very first unit activates before it normalises.
+    """
+    stages = residual_stages(_leaky_unit, (16, 160, 320, 640), (9, 9, 9))
+    return _assemble(stages, [conv(3, 16)], bn_act(640, leaky_relu), 640, n_classes)
 
 
 def resnet29(n_classes: int, image_size: HeightWidth) -> Network:
@@ -96,6 +111,22 @@ def wrn28_2(n_classes: int, image_size: HeightWidth) -> Network:
 def wrn28_10(n_classes: int, image_size: HeightWidth) -> Network:
     """Return WRN-28-10; its dropout is 0 until it is set."""
     return wide_resnet(28, 10, n_classes, image_size)
+
+
+def wrn28_10_ieg(n_classes: int, image_size: HeightWidth, k: int = 10) -> Network:
+    """Return the WRN-28-10 of the IEG code, whose head begins uniform up to 1 / sqrt(classes)."""
+    channels = (16, 16 * k, 32 * k, 64 * k)
+    stages = residual_stages(_padded_pre_unit, channels, (4, 4, 4))
+    bodies: list[nn.Module] = []
+    for stage, (n_in, n_out), stride in zip(stages, pairwise(channels), (1, 2, 2), strict=True):
+        bodies.append(ResidualUnit([stage], padded_shortcut(n_in, n_out, stride, stride)))
+    around_all = ResidualUnit(bodies, padded_shortcut(channels[0], channels[-1], 4, 4))
+    block = nn.Sequential(conv(3, channels[0]), around_all, *bn_act(channels[-1]))
+    net = init_weights(Network([block], channels[-1], n_classes), he_normal, nn.Conv2d)
+    bound = n_classes**-0.5
+    nn.init.uniform_(net.head.weight, -bound, bound)
+    nn.init.zeros_(net.head.bias)
+    return net
 
 
 def wrn40_2(n_classes: int, image_size: HeightWidth) -> Network:
@@ -157,16 +188,17 @@ def _pre_unit(
     return ResidualUnit(body, [projection], before_layers=preactivation)
 
 
-def _leaky_pre_unit(
+def _padded_pre_unit(
     in_channels: int,
     out_channels: int,
     stride: int,
+    activation: MakeLayer = nn.ReLU,
 ) -> ResidualUnit:
-    """Return a unit of the MentorMix code: leaky activations, a shortcut without weights."""
-    preactivation = bn_act(in_channels, leaky_relu)
+    """Return a unit of the MentorMix and IEG codes, with a shortcut without weights."""
+    preactivation = bn_act(in_channels, activation)
     body = [
         conv(in_channels, out_channels, 3, stride),
-        *bn_act(out_channels, leaky_relu),
+        *bn_act(out_channels, activation),
         conv(out_channels, out_channels),
     ]
     if in_channels == out_channels:
@@ -175,6 +207,9 @@ def _leaky_pre_unit(
     if stride == 1:
         return ResidualUnit(body, shortcut, before_layers=preactivation)
     return ResidualUnit(preactivation + body, shortcut)
+
+
+_leaky_unit = partial(_padded_pre_unit, activation=leaky_relu)
 
 
 def _pre_bottleneck(

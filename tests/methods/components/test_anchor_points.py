@@ -8,15 +8,24 @@ from cnlw_tools.methods.components.anchor_points import anchor_predictions, esti
 
 
 @pytest.mark.parametrize("n", [101, 60])  # 0.97 of 59 is no whole rank
-@pytest.mark.parametrize("percentile", [1.0, 0.97, 0.5, 0.0])
+@pytest.mark.parametrize("percentile", [1.0, 0.97, 0.5])
 def test_oracle(percentile, n):
-    """The anchor is the first row at numpy's percentile, rounded up."""
+    """As the authors' code: what is at numpy's percentile, rounded up, or above it, becomes 0; then the largest."""
     p = torch.randn(n, 4, generator=torch.Generator().manual_seed(0)).double().softmax(1)
     for i, row in enumerate(anchor_predictions(p, percentile)):
-        value = np.percentile(p[:, i].numpy(), 100 * percentile, method="higher")
-        at = next(t for t in range(n) if p[t, i] == value)
+        column = p[:, i].numpy().copy()
+        if percentile < 1:
+            column[column >= np.percentile(column, 100 * percentile, method="higher")] = 0
 
-        assert torch.equal(row, p[at])
+        assert torch.equal(row, p[np.argmax(column)])
+
+
+def test_the_anchor_is_one_rank_below_the_percentile():
+    """Of 101 images the 97th percentile is that at rank 97, and the anchor the one at rank 96."""
+    p = torch.linspace(0.001, 0.4, 101, dtype=torch.float64)[:, None].repeat(1, 2)
+
+    assert torch.equal(anchor_predictions(p, 0.97)[0], p[96])
+    assert torch.equal(anchor_predictions(p, 1.0)[0], p[100])
 
 
 def test_ties():

@@ -258,7 +258,7 @@ def steps(name, **options):
     weights = distributed.local_rows(method.example_weights)
     return {"weights": weights, "net": [p.detach() for p in method.parameters()]}
 
-seen = {"l2r": steps("l2r"), "ieg": steps("ieg", anchors=False)}
+seen = {"l2r": steps("l2r"), "ieg": steps("ieg", anchors=False, through_guess=False)}
 seen["through"] = steps("ieg", anchors=False, through_guess=True)
 torch.save(seen, f"{folder}/{rank}_{size}")
 if size > 1:

@@ -46,6 +46,12 @@ WIDE = (
     + 1024
     + 5130
 )
+WIDER = (
+    27 * 16
+    + sum(9 * i * o + 153 * o * o + 2 * i + 34 * o for i, o in pairwise([16, 160, 320, 640]))
+    + 1280
+    + 6410
+)
 FACTS = {
     "conv_small": Fact(
         convolved([3, 16, 32, 64, 64, 128], bias=False) + 1290,
@@ -83,6 +89,7 @@ FACTS = {
         464_154, "0.46 M: He 2015, table 6; to the unit in public CIFAR-10 tables", width=64
     ),
     "resnet32_wide": Fact(WIDE, "the widths of the MentorMix code: counted here"),
+    "resnet56_wide": Fact(WIDER, "the widths of the MentorNet code: counted here", width=640),
     "preact_resnet18": Fact(11_172_170, "ResNetV2-18 in public CIFAR-10 tables", blocks=4, side=4),
     "resnet34_cifar": Fact(
         21_282_122, "ResNet-34 in public CIFAR-10 tables, after kuangliu", blocks=4, side=4
@@ -104,6 +111,12 @@ FACTS = {
         1_467_610, "1.5 M: MixMatch 2019; to the unit in public CIFAR-10 tables", width=128
     ),
     "wrn28_10": Fact(36_479_194, "36.5 M: Zagoruyko 2016, table 4; " + IMGCLSMOB, width=640),
+    "wrn28_10_ieg": Fact(
+        36_479_194 - 16 * 160 - 160 * 320 - 320 * 640,
+        "WRN-28-10 without weights in its shortcuts, as in the IEG code: counted here",
+        blocks=1,
+        width=640,
+    ),
     "wrn40_2": Fact(2_243_546, "2.2 M: Zagoruyko 2016, table 4; RobustBench, AugMix", width=128),
     "densenet100": Fact(769_162, "0.8 M: Huang 2017, table 2; " + IMGCLSMOB, width=342),
     "resnet18": Fact(11_689_512, TORCHVISION, 1000, 224, 4, 512, 7),

@@ -1,0 +1,359 @@
+"""Lines in one panel, to be compared: of methods, over epochs or over a number.
+
+Up to eight lines stand in colours of their own, above a legend. Of more, the eye cannot tell all
+apart at once. So the first line, which the others are compared with, and the seven that end
+highest are strong; the others step back; every line is named at its end, in the order of the ends;
+and a second picture has small axes for each line, with the others in grey.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import mean
+from typing import Any, NamedTuple
+
+from matplotlib.axes import Axes
+
+from cnlw_tools.reports.layout import EndLabel
+from cnlw_tools.reports.looks import (
+    COLOURS,
+    EARLIER_STAGE,
+    GREY,
+    REFERENCE_COLOUR,
+    Look,
+    line_look,
+    mute,
+)
+from cnlw_tools.reports.plotting import Plot, PlotFunction
+
+MOST_STRONG = len(COLOURS)
+MOST_LISTED = 4  # results in a sentence
+MOST_MARKERS = 8  # of a line
+MOST_GREY_POINTS = 12  # of a line in small axes
+FEW_POINTS = 10  # each has a marker
+MOST_TICKS = 8  # least distances of two x in the span of all; with more, numbers would touch
+BAND_OPACITY = 0.18
+EACH_TITLE = "one by one"
+# How far bars of one x stand apart, at most: all of them, of the least distance of two x; and two
+# neighbours, of the span of all x.
+DODGE_WIDTH, DODGE_STEP = 0.55, 0.03
+LINE_LOOK = Look(COLOURS[0], "-", "o")  # of a line among grey ones
+
+
+class Line(NamedTuple):
+    """A line through points, with what lies around each of them."""
+
+    label: str
+    xs: Sequence[float]
+    means: Sequence[float]
+    lows: Sequence[float] = ()  # nan: one seed alone; empty: there are no seeds
+    highs: Sequence[float] = ()
+    n_earlier: int = 0  # the first points, of earlier stages of a method
+    look: Look = LINE_LOOK
+
+    @property
+    def end(self) -> float:
+        """The last mean."""
+        return self.means[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What lines are compared by."""
+
+    unit: str  # of the numbers, after a space if it needs one
+    is_band: bool  # a band joins what lies around the points; else bars stand side by side
+    is_interval: bool  # it is the interval of the mean; else from the lowest to the highest
+    low_is_good: bool = False
+
+
+def epoch_plot(curves: Mapping[str, Sequence[float]], references: Mapping[str, float] = {}) -> Plot:
+    """Return a plot of values over epochs, without any spread.
+
+    Args:
+        curves: label -> values by epoch
+        references: label -> a constant to compare with, drawn as a dashed line
+    """
+    lines = []
+    for i, (label, values) in enumerate(curves.items()):
+        epochs = range(1, len(values) + 1)
+        lines.append(Line(label, epochs, values, look=line_look(i)))
+
+    def plot(axes: Axes) -> None:
+        for i, line in enumerate(lines):
+            draw_line(axes, line, first_marker=i)
+        for label, value in references.items():
+            axes.axhline(
+                value,
+                color=REFERENCE_COLOUR,
+                linestyle="--",
+                linewidth=1.2,
+                label=label,
+            )
+        set_outer_limits(axes, lines)
+
+    results = [f"{line.label} {line.end:.3g}" for line in lines]
+    results += [f"{label} {value:.3g}" for label, value in references.items()]
+    return Plot({"": plot}, f"After the last epoch: {', '.join(results)}.")
+
+
+def compare_lines(
+    panels: Mapping[str, Sequence[Line]],
+    order: Sequence[str],
+    comparison: Comparison,
+    describe_end: Callable[[float], str],
+) -> dict[str, Plot]:
+    """Return a plot of few lines, or of many one of all and one of each; by title.
+
+    A line looks alike in all panels.
+
+    Args:
+        panels: lines by title
+        order: labels; the first line of a panel is the one that others are compared with
+        comparison: what they are compared by
+        describe_end: x of the last points -> when or where that is, ``After the last epoch``
+    """
+    present = {line.label for lines in panels.values() for line in lines}
+    order = [label for label in order if label in present]
+    strong = strong_labels(panels, order, comparison)
+    ranked = sorted(order, key=lambda label: label not in strong)
+    looks = {label: line_look(i) for i, label in enumerate(ranked)}
+    plots: dict[str, Plot] = {}
+    for title, members in panels.items():
+        lines = []
+        for line in sorted(members, key=lambda line: order.index(line.label)):
+            lines.append(line._replace(look=looks[line.label]))
+        end = describe_end(max(line.xs[-1] for line in lines))
+        finding = describe_ends(lines, comparison, end)
+        if len(lines) <= MOST_STRONG:
+            all_labels = {line.label for line in lines}
+            plots[title] = Plot({"": plot_lines(lines, all_labels, comparison)}, finding)
+        else:
+            plots |= _plot_many(title, lines, strong, comparison, finding)
+    return plots
+
+
+def strong_labels(
+    panels: Mapping[str, Sequence[Line]],
+    order: Sequence[str],
+    comparison: Comparison,
+) -> set[str]:
+    """Return the lines that the eye should find: all, if they are few.
+
+    Of many they are the first, and those with the best mean of their ends over panels.
+    """
+    if len(order) <= MOST_STRONG:
+        return set(order)
+    ends: dict[str, list[float]] = {}
+    for lines in panels.values():
+        for line in lines:
+            ends.setdefault(line.label, []).append(line.end)
+    sign = 1 if comparison.low_is_good else -1
+    others = sorted(order[1:], key=lambda label: sign * mean(ends[label]))
+    return {order[0], *others[: MOST_STRONG - 1]}
+
+
+def _plot_many(
+    title: str,
+    lines: Sequence[Line],
+    strong: set[str],
+    comparison: Comparison,
+    finding: str,
+) -> dict[str, Plot]:
+    """Return a plot of all lines with their names at their ends, and one of each among all."""
+    offsets = _offsets(lines, strong, comparison)
+    labels = []
+    for line in lines:
+        is_strong = line.label in strong
+        look = line.look if is_strong else _step_back(line.look)
+        x = line.xs[-1] + offsets.get(line.label, 0)
+        labels.append(EndLabel(line.label, x, line.end, look, is_strong))
+    best = "lowest" if comparison.low_is_good else "highest"
+    first = lines[0].label
+    overview = Plot(
+        {"": plot_lines(lines, strong, comparison)},
+        f"{finding} Bold: {first}, and those that are {best} in the mean over panels.",
+        labels,
+        is_wide=True,
+    )
+    each = Plot(
+        {line.label: _plot_among(line, lines, comparison) for line in lines},
+        f"{len(lines)} lines one by one, the others in grey, {first} dashed. {finding}",
+        is_wide=True,
+    )
+    return {title: overview, f"{title}: {EACH_TITLE}": each}
+
+
+def _step_back(look: Look) -> Look:
+    return look._replace(colour=mute(look.colour))
+
+
+def describe_ends(
+    lines: Sequence[Line],
+    comparison: Comparison,
+    end: str,
+) -> str:
+    """Return a sentence on where lines end: all of a few; of many the best, first and last."""
+    sign = 1 if comparison.low_is_good else -1
+    ranked = sorted(lines, key=lambda line: sign * line.end)
+    results = [f"{line.label} {_describe_end(line, comparison)}" for line in ranked]
+    if len(lines) <= MOST_LISTED:
+        return f"{end}: {', '.join(results)}."
+    best, last = ("lowest", "highest") if comparison.low_is_good else ("highest", "lowest")
+    n_lines, rank = len(lines), ranked.index(lines[0])
+    parts = [f"{end} the {best} are {', '.join(results[: MOST_LISTED - 1])}"]
+    if MOST_LISTED - 1 <= rank < n_lines - 1:
+        parts.append(f"{results[rank]} is number {rank + 1}")
+    parts.append(f"the {last} of {n_lines} is {results[-1]}")
+    return f"{'; '.join(parts)}."
+
+
+def _describe_end(line: Line, comparison: Comparison) -> str:
+    """Return the last mean of a line, and what lies around it."""
+    unit = comparison.unit
+    if not line.lows:
+        return f"{line.end:.1f}{unit}"
+    low, high = line.lows[-1], line.highs[-1]
+    if math.isnan(low):
+        return f"{line.end:.1f}{unit} (one seed)"
+    if comparison.is_interval:
+        return f"{line.end:.1f} ± {high - line.end:.1f}{unit}"
+    return f"{line.end:.1f}{unit} ({low:.1f} to {high:.1f})"
+
+
+def plot_lines(
+    lines: Sequence[Line],
+    strong: set[str],
+    comparison: Comparison,
+) -> PlotFunction:
+    """Return a plot of all lines, the strong ones on top."""
+    offsets = _offsets(lines, strong, comparison)
+
+    def plot(axes: Axes) -> None:
+        for line in lines:
+            if line.label not in strong:
+                draw_line(axes, line._replace(look=_step_back(line.look)), width=0.8)
+        for i, line in enumerate(lines):
+            if line.label in strong:
+                offset = offsets.get(line.label, 0)
+                moved = line._replace(xs=[x + offset for x in line.xs])
+                _draw_spread(axes, moved, comparison)
+                draw_line(axes, moved, first_marker=i)
+        _set_x_axis(axes, lines, comparison)
+
+    return plot
+
+
+def _plot_among(
+    line: Line,
+    lines: Sequence[Line],
+    comparison: Comparison,
+) -> PlotFunction:
+    """Return a plot of one line among all others in grey; the first of these is dashed."""
+    first = lines[0]
+    grey_xs: list[float] = []
+    grey_means: list[float] = []
+    for other in lines[1:]:
+        step = math.ceil(len(other.xs) / MOST_GREY_POINTS)
+        grey_xs += [*other.xs[::-step], math.nan]
+        grey_means += [*other.means[::-step], math.nan]
+
+    def plot(axes: Axes) -> None:
+        axes.plot(grey_xs, grey_means, color=GREY, linewidth=0.5)
+        axes.plot(first.xs, first.means, color=REFERENCE_COLOUR, linewidth=0.9, linestyle="--")
+        shown = line._replace(look=LINE_LOOK)
+        _draw_spread(axes, shown, comparison)
+        draw_line(axes, shown, width=1.2)
+        _set_x_axis(axes, lines, comparison)
+
+    return plot
+
+
+def _offsets(
+    lines: Sequence[Line],
+    strong: set[str],
+    comparison: Comparison,
+) -> dict[str, float]:
+    """Return how far each strong line moves along x, so that no bars lie on each other."""
+    xs = sorted({x for line in lines for x in line.xs})
+    if comparison.is_band and len(xs) > 1:
+        return {}
+    gaps = [b - a for a, b in pairwise(xs)]
+    labels = [line.label for line in lines if line.label in strong]
+    step = DODGE_WIDTH * min(gaps, default=1) / len(labels)
+    if len(xs) > 1:
+        step = min(step, DODGE_STEP * (xs[-1] - xs[0]))
+    middle = (len(labels) - 1) / 2
+    return {label: (i - middle) * step for i, label in enumerate(labels)}
+
+
+def draw_line(
+    axes: Axes,
+    line: Line,
+    width: float = 1.5,
+    first_marker: int = 0,
+) -> None:
+    """Draw a line with its markers; earlier stages are dotted, and apart from the last."""
+    n_points, n_earlier = len(line.xs), line.n_earlier
+    step = 1 if n_points <= FEW_POINTS else math.ceil(n_points / MOST_MARKERS)
+    look: Any = {"color": line.look.colour, "linewidth": width, "clip_on": False}
+    if n_earlier:
+        epochs, means = line.xs[:n_earlier], line.means[:n_earlier]
+        axes.plot(epochs, means, linestyle=EARLIER_STAGE, marker=".", markersize=2, **look)
+    axes.plot(
+        line.xs[n_earlier:],
+        line.means[n_earlier:],
+        linestyle=line.look.line_style,
+        marker=line.look.marker,
+        markersize=2.5 * width,
+        markevery=(first_marker % step if n_points - n_earlier > step else 0, step),
+        label=line.label,
+        **look,
+    )
+
+
+def _draw_spread(axes: Axes, line: Line, comparison: Comparison) -> None:
+    """Draw what lies around the points of a line; a band of one point is a bar."""
+    if not line.lows or all(map(math.isnan, line.lows)):
+        return
+    if comparison.is_band and len(line.xs) > 1:
+        axes.fill_between(
+            line.xs,
+            line.lows,
+            line.highs,
+            color=line.look.colour,
+            alpha=BAND_OPACITY,
+            linewidth=0,
+        )
+        return
+    below = [mean - low for mean, low in zip(line.means, line.lows, strict=True)]
+    above = [high - mean for mean, high in zip(line.means, line.highs, strict=True)]
+    axes.errorbar(
+        line.xs,
+        line.means,
+        yerr=[below, above],
+        color=line.look.colour,
+        linestyle="none",
+        linewidth=1,
+    )
+
+
+def _set_x_axis(axes: Axes, lines: Sequence[Line], comparison: Comparison) -> None:
+    """Set the limits of epochs, or the ticks of numbers if they are few and far enough apart."""
+    xs = sorted({x for line in lines for x in line.xs})
+    span = xs[-1] - xs[0]
+    if comparison.is_band:
+        set_outer_limits(axes, lines)
+        return
+    gaps = [b - a for a, b in pairwise(xs)]
+    if gaps and span <= MOST_TICKS * min(gaps):
+        axes.set_xticks(xs, [f"{x:g}" for x in xs])
+
+
+def set_outer_limits(axes: Axes, lines: Sequence[Line]) -> None:
+    """Let the axis of x end at the outer points; one alone stands in the middle."""
+    xs = [x for line in lines for x in line.xs]
+    left, right = min(xs), max(xs)
+    margin = 0.03 * (right - left) or 0.5
+    axes.set_xlim(left - margin, right + margin)

@@ -1,0 +1,130 @@
+"""Whether a run can work, told before any image is read.
+
+What a method refuses it refuses when it is made, so it is made here: for as many examples and
+classes as it will have, with a network that takes no memory (torch's device "meta").
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import torch
+from torch import nn
+
+from cnlw_tools.methods import METHODS, Batch, Method, ProbeSet, Task
+from cnlw_tools.recipe.preset import Preset
+from cnlw_tools.registry import pick
+from cnlw_tools.trainer.nets import NETS, build_network
+from cnlw_tools.trainer.predict import TRAINER_OPTIONS
+from cnlw_tools.trainer.schedule import parse_schedule
+from cnlw_tools.trainer.trainer import (
+    DEFAULT_HOLDOUT,
+    check_batch_size,
+    check_method,
+    check_options,
+)
+
+MOST_EXAMPLES = 10_000  # that a method is made for: some have a row of classes for each
+BATCHES = 64  # that these are at least, so that the size of a batch is judged alike
+
+
+@dataclass(frozen=True, slots=True)
+class DataSize:
+    """What a run will learn from, in numbers."""
+
+    rows: Mapping[str, int]  # examples by split
+    n_classes: int
+    image_side: int | None  # pixels; None: unknown, as images are stored
+
+
+def check_run(
+    preset: Preset,
+    method: str,
+    options: Mapping[str, Any],
+    pretrained: bool,
+    size: DataSize | None,
+) -> None:
+    """Raise what would end the run before its first step.
+
+    Args:
+        preset: how to train
+        method: of METHODS
+        options: of the method, those of the preset among them
+        pretrained: whether the network begins with published weights
+        size: of the data; None: unknown, so that less is checked
+
+    Raises:
+        ValueError, LookupError: with value, place and remedy
+    """
+    parse_schedule(preset.schedule)
+    method_class = pick(METHODS, method, "method")
+    pick(NETS, preset.net, "network")
+    check_method(preset, method_class)
+    check_options(method_class, options)
+    if pretrained:
+        _check_published_weights(preset.net)
+    if size is None:
+        return
+    for split in ("train", "validation"):
+        if split not in size.rows:
+            raise ValueError(
+                f"the build has no split {split!r}, only {', '.join(size.rows)}: "
+                "build it with a base manifest that has it"
+            )
+    if size.image_side is not None:
+        made = _make_method(preset, method_class, options, size)
+        check_batch_size(preset, made)
+
+
+def _check_published_weights(net: str) -> None:
+    """Raise if nobody publishes weights of a network."""
+    from cnlw_tools.trainer.nets.weights import TIMM, TORCHVISION
+
+    if net not in (*TORCHVISION, *TIMM):
+        names = ", ".join((*TORCHVISION, *TIMM))
+        raise ValueError(f"{net} has no published weights, only these have: {names}")
+
+
+def _make_method(
+    preset: Preset, method_class: type[Method], options: Mapping[str, Any], size: DataSize
+) -> Method:
+    """Return the method, made for the data that it will have."""
+    side = size.image_side or 0
+
+    def make_net() -> nn.Module:
+        with torch.device("meta"):
+            return build_network(preset.net, size.n_classes, (side, side))
+
+    n_examples = min(size.rows["train"], max(MOST_EXAMPLES, BATCHES * preset.batch_size))
+    default_holdout = DEFAULT_HOLDOUT if "holdout" in method_class.requires else 0
+    holdout = options.get("holdout", default_holdout)
+    if holdout:
+        n_examples -= max(1, round(holdout * n_examples))
+    batch = _blank_batch(size.n_classes, side)
+    is_correct = torch.ones(size.n_classes, dtype=torch.bool)
+    task = Task(
+        make_net=make_net,
+        n_examples=n_examples,
+        n_classes=size.n_classes,
+        epochs=preset.epochs,
+        probe=ProbeSet(_draw_nothing, lambda: [batch]) if "probe" in size.rows else None,
+        verified=(lambda: [(batch, is_correct)]) if "verified" in size.rows else None,
+        holdout=(lambda: [batch]) if holdout else None,
+        noise_rate=options.get("noise_rate"),
+    )
+    method_options = {}
+    for name, value in options.items():
+        if name not in TRAINER_OPTIONS:
+            method_options[name] = value
+    return method_class(task, **method_options)
+
+
+def _blank_batch(n_classes: int, side: int) -> Batch:
+    """Return a batch of a black image of each class, which takes the memory of one."""
+    labels = torch.arange(n_classes)
+    images = torch.zeros(1, 3, side, side).expand(n_classes, -1, -1, -1)
+    return Batch(labels, (images,), labels)
+
+
+def _draw_nothing(n: int) -> NoReturn:
+    raise NotImplementedError(f"no {n} examples: a method that is only made draws none")

@@ -1,0 +1,157 @@
+"""Pictures: nothing is cut, and the same data give the same bytes."""
+
+import re
+import subprocess
+import sys
+import zlib
+
+import pytest
+
+from cnlw_tools.reports.layout import PlotStyle, spread
+from cnlw_tools.reports.line_comparison import Comparison, Line, compare_lines, epoch_plot
+from cnlw_tools.reports.plotting import (
+    FORMATS,
+    PAGE_STYLE,
+    PERCENT,
+    UNBOUNDED,
+    Plot,
+    bound_limits,
+    draw_panels,
+    draw_sheet,
+    drawing_settings,
+)
+
+STYLES = (PAGE_STYLE, PlotStyle(2.5, 2.5, 8), PlotStyle(3.25, 3.25, 14), PlotStyle(7, 7, 24))
+LONG = "a name that is much longer than any name of a method, alpha=8 per=batch order=reverse"
+
+
+def sheets():
+    """Yield panels with long names, many lines, huge numbers, and no line at all."""
+    band = Comparison(unit=" %", is_band=True, is_interval=False)
+    lines = []
+    for i in range(10):
+        name = f"{'a_long_name_' * (i % 3)}{i}"
+        lines.append(Line(name, range(1, 5), [float(i)] * 4, [i - 1.0] * 4, [i + 1.0] * 4))
+    order = [line.label for line in lines]
+    many = compare_lines({LONG: lines}, order, band, lambda x: "In the end")
+    few = compare_lines(
+        {LONG: [lines[0]._replace(label=LONG), *lines[1:3]]}, [LONG, *order], band, str
+    )
+    yield draw_panels("epoch", "top-1, %", many, y_bounds=PERCENT)
+    yield draw_panels("epoch", LONG, few)
+    yield draw_panels(LONG, "loss", {"": epoch_plot({"huge": [1e7, 1.0]}, {"one": 1.0})})
+    yield draw_panels("x", "y", {"none": Plot({"": lambda axes: None})})
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_no_text_leaves_the_picture(style):
+    """Whatever the width, the size of text, and the length of names; the width is as asked."""
+    for panels in sheets():
+        for panel in panels:
+            figure = draw_sheet(panel.sheet, style)[panel.title]
+            with drawing_settings(style):
+                figure.draw_without_rendering()
+                boxes = [text.get_window_extent() for text in visible_texts(figure)]
+            assert figure.get_figwidth() == style.picture_width(panel.is_wide)
+            assert min(min(box.x0, box.y0) for box in boxes) >= 0
+            assert max(box.x1 for box in boxes) <= figure.bbox.x1
+            assert max(box.y1 for box in boxes) <= figure.bbox.y1
+
+
+def visible_texts(figure):
+    """Return all texts of a figure that are drawn."""
+    texts = [*figure.texts]
+    for legend in figure.legends:
+        texts += legend.get_texts()
+    for axes in figure.axes:
+        texts += [*axes.texts, axes.title, axes._left_title]
+        for axis in (axes.xaxis, axes.yaxis):
+            low, high = sorted(axis.get_view_interval())
+            for tick in axis.get_major_ticks():
+                if low <= tick.get_loc() <= high and tick.label1.get_visible():
+                    texts.append(tick.label1)
+    return [text for text in texts if text.get_text()]
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_text_has_the_size_that_was_asked_for(style):
+    """Legends and ticks too, so none is smaller than 8 points on the page."""
+    for panels in sheets():
+        for panel in panels:
+            figure = draw_sheet(panel.sheet, style)[panel.title]
+            assert {text.get_fontsize() for text in visible_texts(figure)} <= {style.font_size}
+    assert PAGE_STYLE.font_size >= 8
+
+
+def test_the_same_data_give_the_same_bytes_in_every_process():
+    """So it is with every format, whatever the seed of Python's hashes."""
+    code = """
+import hashlib
+from tests.reports.test_plotting import FORMATS, sheets
+for panels in sheets():
+    for file_format in FORMATS:
+        print(hashlib.sha256(panels[-1].save(file_format)).hexdigest())
+"""
+    outputs = []
+    for seed in ("1", "2"):
+        environment = {"PYTHONHASHSEED": seed, "PYTHONPATH": ":".join(sys.path)}
+        command = [sys.executable, "-c", code]
+        outputs.append(subprocess.check_output(command, env=environment, text=True))
+
+    assert outputs[0] == outputs[1]
+    assert len(set(outputs[0].split())) == 4 * len(FORMATS)
+
+
+def test_a_pdf_has_text_and_no_date():
+    """A font of outlines that a reader can search and copy; the title is the panel's."""
+    (panel,) = draw_panels("epoch", "top-1, %", {"shapes, red_40": epoch_plot({"a": [1.0, 2.0]})})
+    data = panel.save("pdf")
+    streams = re.findall(rb"stream\r?\n(.*?)\r?\nendstream", data, re.S)
+    texts = b"".join(zlib.decompressobj().decompress(stream) for stream in streams)
+
+    assert b"/FontFile2" in data
+    assert b"/ToUnicode" in data
+    assert b" Tj" in texts or b" TJ" in texts
+    assert b"/Title (shapes, red_40)" in data
+    assert b"/Subject (After the last epoch: a 2.)" in data
+    assert b"Date" not in data
+
+
+def test_names_are_no_mathematics():
+    """A method may be called by dollars."""
+    (panel,) = draw_panels("epoch", "y", {"t": epoch_plot({r"$\alpha$ and $x": [1.0]})})
+
+    assert r"<!-- $\alpha$ and $x -->" in panel.svg
+
+
+@pytest.mark.parametrize(
+    ("limits", "bounds", "expected"),
+    [
+        ((-200, 250), PERCENT, (0, 100)),
+        ((20, 80), PERCENT, (20, 80)),
+        ((99, 104), PERCENT, (95, 100)),
+        ((-1, 1), PERCENT, (0, 5)),
+        ((49, 51), PERCENT, (47.5, 52.5)),
+        ((-200, 250), UNBOUNDED, (-200, 250)),
+    ],
+)
+def test_limits_stay_within_bounds(limits, bounds, expected):
+    """They span five points at least, so that nothing looks like a difference that is none."""
+    assert bound_limits(*limits, bounds) == expected
+
+
+@pytest.mark.parametrize(
+    ("positions", "gap", "expected"),
+    [
+        ([], 0.1, []),
+        ([0.5], 0.1, [0.5]),
+        ([0.2, 0.8], 0.1, [0.2, 0.8]),
+        ([0.5, 0.5], 0.2, [0.4, 0.6]),
+        ([0.6, 0.5, 0.1], 0.2, [0.65, 0.45, 0.1]),
+        ([1.0, 1.0, 1.0], 0.2, [0.6, 0.8, 1.0]),
+        ([0.0, 0.0], 0.2, [0.0, 0.2]),
+    ],
+)
+def test_names_are_spread_to_a_gap(positions, gap, expected):
+    """They move as little as can be, together, and stay within the axes."""
+    assert spread(positions, gap) == pytest.approx(expected)
