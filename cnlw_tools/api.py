@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cnlw_tools import files
 from cnlw_tools.executor import EXECUTORS
 from cnlw_tools.executor.progress import ProgressBars
+from cnlw_tools.files.roots import require_root
 from cnlw_tools.recipe.inputs import Inputs, SourceOptions
 from cnlw_tools.recipe.strict import read_dataclass
 
@@ -648,7 +648,7 @@ def _is_importable(source: "NamedSource | None") -> bool:
 
 
 def _root_or_default(root: PathLike | None) -> Path:
-    return Path(root) if root is not None else files.default_root()
+    return require_root(_to_path(root))
 
 
 def _to_path(path: PathLike | None) -> Path | None:

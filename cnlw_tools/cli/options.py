@@ -185,14 +185,9 @@ def find_root(root: Path | None) -> Path:
     Raises:
         FileNotFoundError: the folder given holds nothing that is looked up below a root
     """
-    from cnlw_tools.files.roots import FOLDERS, default_root
+    from cnlw_tools.files.roots import require_root
 
-    if root is not None and not any((root / name).is_dir() for name in FOLDERS):
-        raise FileNotFoundError(
-            f"{root}: there is none of the folders {', '.join(FOLDERS)} here: "
-            f"give a --root that has one"
-        )
-    return root or default_root()
+    return require_root(root)
 
 
 def read_inputs(

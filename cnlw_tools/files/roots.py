@@ -16,6 +16,22 @@ def default_root() -> Path:
     return installed if installed.is_dir() else package.parent
 
 
+def require_root(root: Path | None) -> Path:
+    """Return the root to look in first: the one given, or the package's where none is given.
+
+    Raises:
+        FileNotFoundError: the folder given holds nothing that is looked up below a root
+    """
+    if root is None:
+        return default_root()
+    if not any((root / name).is_dir() for name in FOLDERS):
+        raise FileNotFoundError(
+            f"{root}: there is none of the folders {', '.join(FOLDERS)} here: "
+            f"give a --root that has one"
+        )
+    return root
+
+
 def root_chain(root: Path) -> list[Path]:
     """Return the roots to look in, one after the other: the one given, then the package's."""
     package_root = default_root()

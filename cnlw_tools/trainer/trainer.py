@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from cnlw_tools import __version__, files
 from cnlw_tools.card import metadata
 from cnlw_tools.executor import Progress, limits, no_progress
+from cnlw_tools.files.roots import require_root
 from cnlw_tools.methods import METHODS, Batch, Method, ProbeSet, Task, VerifiedSource
 from cnlw_tools.methods.components import distributed
 from cnlw_tools.methods.components.validation import check_number
@@ -185,7 +186,7 @@ class Trainer:
         """The preset that the user names, or that of the dataset."""
         if isinstance(self.preset, Preset):
             return self.preset
-        root = self.root or files.default_root()
+        root = require_root(self.root)
         name = self.preset
         if name is None:
             dataset = metadata.read_card(Path(self.build)).dataset

@@ -5,10 +5,17 @@ from pathlib import Path
 
 import pytest
 
+import cnlw_tools as cnlw
 from cnlw_tools.cli.list import KINDS
 from cnlw_tools.dataset.dataset import check_writable, list_datasets, read_dataset
 from cnlw_tools.files import default_root
-from cnlw_tools.files.roots import find_below, find_toml_files, root_chain, suggest_root
+from cnlw_tools.files.roots import (
+    find_below,
+    find_toml_files,
+    require_root,
+    root_chain,
+    suggest_root,
+)
 from cnlw_tools.ingest.recipes import resolve_recipe
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.preset import preset_names, read_preset
@@ -41,6 +48,20 @@ def test_chain(tmp_path):
     assert root_chain(tmp_path) == [tmp_path, default_root()]
     assert root_chain(default_root()) == [default_root()]
     assert root_chain(default_root() / "manifests" / "..") == [default_root() / "manifests" / ".."]
+
+
+def test_a_root_that_holds_nothing_is_refused(own, tmp_path, monkeypatch):
+    """A wrong path would else mean the package's root, without a word, in the API as well."""
+    assert require_root(None) == default_root()
+    assert require_root(own) == own
+    monkeypatch.chdir(tmp_path)
+    for call in (
+        lambda: require_root(Path("nowhere")),
+        lambda: cnlw.plan("shapes", noise="blue", level=40, root="nowhere"),
+        lambda: cnlw.report(tmp_path, root="nowhere"),
+    ):
+        with pytest.raises(FileNotFoundError, match=r"nowhere: there is none of the folders mani"):
+            call()
 
 
 def test_the_first_root_counts(own):
