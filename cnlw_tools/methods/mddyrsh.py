@@ -12,10 +12,10 @@ prediction that replaces a label is soft as long as it is unreliable. Training b
 then for some epochs uses dynamic mixup with the given labels, l_p = CE(y_p, z~) and no R.
 
 The defaults are the authors', with epochs as shares of their 300; as with M-DYR-H, short trainings
-do better with a small alpha and a long warm-up (LOG.md). As in the authors' code, w comes from a
-pass in evaluation mode, and the prediction from one in training mode, which also moves the running
-averages of batch normalisation. With several ranks the partners and R are each rank's own. The
-logged losses are those of the evaluation pass, and the logged weights are 1 - w.
+do better with a small alpha and a long warm-up (LOG.md). As in the authors' code, the prediction
+comes from a pass in training mode, which also moves the running averages of batch normalisation,
+and w from one in evaluation mode after it. With several ranks the partners and R are each rank's
+own. The logged losses are those of the evaluation pass, and the logged weights are 1 - w.
 
 On `shapes` (blue 40, 16 pixels, 12 epochs) it ends at 47 where vanilla has 58: mixup takes half of
 so few epochs, and the predictions pay off only later, as with M-DYR-H, which is above vanilla after
@@ -86,22 +86,22 @@ class MDDYRSH(Method):
             loss, given_losses = mixup_loss(self.net, batch, q, self.alpha)
             self.log_examples(batch, given_losses)
             return loss
+        bootstrap_epoch = epoch - self.warmup - self.dynamic
+        if bootstrap_epoch >= 0:
+            with torch.no_grad():
+                temperature = bootstrap_temperature(bootstrap_epoch, self.cooling)
+                guess = (self.net(x).float() / temperature).softmax(1)
         losses, _ = evaluate_batch(self.net, batch)
         w = self.mixture(losses)
         self.log_examples(batch, losses, 1 - w)
         w_q = w[q]
         d = (1 - w) / (2 - w - w_q)
         blend = mix(x, x[q], d)
-        bootstrap_epoch = epoch - self.warmup - self.dynamic
+        z = self.net(blend)
         if bootstrap_epoch < 0:
-            z = self.net(blend)
             loss = cross_entropy(z, y)
             partner_loss = cross_entropy(z, y[q])
             return (loss + partner_loss) / 2
-        with torch.no_grad():
-            temperature = bootstrap_temperature(bootstrap_epoch, self.cooling)
-            guess = (self.net(x).float() / temperature).softmax(1)
-        z = self.net(blend)
         l_p = bootstrap_losses(z, y, guess, w)
         l_q = bootstrap_losses(z, y[q], guess[q], w_q)
         mean_loss = (l_p + l_q).mean() / 2

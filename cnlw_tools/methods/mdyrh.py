@@ -17,8 +17,9 @@ epoch.
 The defaults are the authors', with epochs as shares of their 300. The predictions are only as good
 as the network. If it knows few classes when the warm-up ends, it goes on to learn its own mistakes,
 so a short training does better with a small alpha and a long warm-up (LOG.md). As in the authors'
-code, w comes from a pass in evaluation mode, and the prediction from one in training mode, which
-also moves the running averages of batch normalisation. With several ranks lam, the partners and R
+code, the prediction comes from a pass in training mode, and w from one in evaluation mode after it
+and after that of the blends: by then both have moved the running averages of batch normalisation.
+With several ranks lam, the partners and R
 are each rank's own. The logged losses are those of the evaluation pass, and the logged weights are
 1 - w.
 
@@ -71,13 +72,13 @@ class MDYRH(Method):
             loss, given_losses = mixup_loss(self.net, batch, q, self.alpha)
             self.log_examples(batch, given_losses)
             return loss
-        losses, _ = evaluate_batch(self.net, batch)
-        w = self.mixture(losses)
-        self.log_examples(batch, losses, 1 - w)
         with torch.no_grad():
             guess = self.net(x).argmax(1)
         lam = sample_beta(self.alpha, (), x)
         z = self.net(mix(x, x[q], lam))
+        losses, _ = evaluate_batch(self.net, batch)
+        w = self.mixture(losses)
+        self.log_examples(batch, losses, 1 - w)
         l_p = bootstrap_losses(z, y, guess, w)
         l_q = bootstrap_losses(z, y[q], guess[q], w[q])
         mean_loss = mix(l_p, l_q, lam).mean()
