@@ -8,6 +8,7 @@ from cnlw_tools.reports.plotting import Plot, PlotFunction, draw_panels
 from cnlw_tools.reports.study_file import FigurePosition, dataset_config
 from cnlw_tools.reports.tables import NOT_RUN
 
+MOST_COLUMNS = 7  # of squares whose numbers fit into a narrow picture
 Squares = dict[tuple[float, float], float | None]  # x, y -> top-1; None: planned, but not run
 
 
@@ -22,7 +23,9 @@ def plot_accuracy_grid(context: ReportContext) -> Figure:
     if values:
         for title, squares in squares_by_title.items():
             plot = _square_plot(squares, min(values), max(values))
-            plots[title] = Plot({"": plot}, _describe_squares(squares, study.x_axis, study.y_axis))
+            finding = _describe_squares(squares, study.x_axis, study.y_axis)
+            n_columns = len({x for x, _ in squares})
+            plots[title] = Plot({"": plot}, finding, is_wide=n_columns > MOST_COLUMNS)
     return Figure(
         f"Accuracy ({context.select_by}) over {study.x_axis} and {study.y_axis}",
         draw_panels(

@@ -23,7 +23,8 @@ Ints = NDArray[np.int64]
 SHOWN_CLASS = 0  # the class whose given labels are shown
 TRUE_LABEL_COLOUR, FALSE_LABEL_COLOUR = COLOURS[2], COLOURS[1]
 MAX_TICKS = 24  # more class names cannot be read
-MAX_TICK_LETTERS = 10
+MAX_TICK_LETTERS = 24
+MAX_NARROW_TICKS = 12  # in a picture that is not as wide as the page
 SIZES_CAPTION = (
     "Images of each split; noise: share of wrong labels in train, realised and promised."
 )
@@ -43,11 +44,12 @@ def plot_given_labels(context: ReportContext) -> Figure:
         classes = context.truths[build_configs[0]].classes
         shares = [label_shares(context.truths[key], SHOWN_CLASS) for key in build_configs]
         order = rank_labels(shares, SHOWN_CLASS)
+        is_wide = MAX_NARROW_TICKS < len(classes) <= MAX_TICKS
         plots = {}
         for (build, config), share in zip(build_configs, shares, strict=True):
             plot = _bar_plot(share, order, classes)
             finding = _describe_shares(share, order, classes)
-            plots[f"{build.name}, {config}"] = Plot({"": plot}, finding)
+            plots[f"{build.name}, {config}"] = Plot({"": plot}, finding, is_wide=is_wide)
         x_label = f"given label of true {classes[SHOWN_CLASS]}"
         figure.panels += draw_panels(
             x_label,

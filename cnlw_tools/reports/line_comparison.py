@@ -93,9 +93,10 @@ def epoch_plot(curves: Mapping[str, Sequence[float]], references: Mapping[str, f
             )
         set_outer_limits(axes, lines)
 
-    results = [f"{line.label} {line.end:.3g}" for line in lines]
-    results += [f"{label} {value:.3g}" for label, value in references.items()]
-    return Plot({"": plot}, f"After the last epoch: {', '.join(results)}.")
+    ends = {line.label: line.end for line in lines} | dict(references)
+    results = [f"{label} {end:.3g}" for label, end in ends.items() if not math.isnan(end)]
+    finding = f"After the last epoch: {', '.join(results)}." if results else ""
+    return Plot({"": plot}, finding)
 
 
 def compare_lines(
@@ -124,8 +125,7 @@ def compare_lines(
         lines = []
         for line in sorted(members, key=lambda line: order.index(line.label)):
             lines.append(line._replace(look=looks[line.label]))
-        end = describe_end(max(line.xs[-1] for line in lines))
-        finding = describe_ends(lines, comparison, end)
+        finding = _describe_panel(lines, comparison, describe_end)
         if len(lines) <= MOST_STRONG:
             all_labels = {line.label for line in lines}
             plots[title] = Plot({"": plot_lines(lines, all_labels, comparison)}, finding)
@@ -183,6 +183,24 @@ def _plot_many(
         is_wide=True,
     )
     return {title: overview, f"{title}: {EACH_TITLE}": each}
+
+
+def _describe_panel(
+    lines: Sequence[Line],
+    comparison: Comparison,
+    describe_end: Callable[[float], str],
+) -> str:
+    """Return sentences on where lines end; over a number, of those that reach the greatest x."""
+    greatest = max(line.xs[-1] for line in lines)
+    reaching: list[Line] = []
+    short: list[Line] = []
+    for line in lines:
+        is_short = line.xs[-1] < greatest and not comparison.is_band
+        (short if is_short else reaching).append(line)
+    finding = describe_ends(reaching, comparison, describe_end(greatest))
+    if short:
+        finding += f" Without a result there: {', '.join(line.label for line in short)}."
+    return finding
 
 
 def _step_back(look: Look) -> Look:

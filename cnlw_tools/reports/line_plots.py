@@ -74,6 +74,8 @@ def plot_training_curves(context: ReportContext) -> Figure:
     places: dict[str, list[Place]] = {}
     panel_configs: dict[str, set[str]] = {}
     for trial in context.trials:
+        if not mean_curve(trial, context.curves):
+            continue
         config = f"{trial.dataset}, {trial.config}"
         trials_by_config.setdefault(config, []).append(trial)
         position = context.study_record.position(trial)
@@ -94,7 +96,9 @@ def plot_training_curves(context: ReportContext) -> Figure:
         if config not in shaded:
             lines_by_config[config] = [epoch_line(trial, context.curves) for trial in trials]
     order = order_methods(context, {trial.method: trial for trial in context.trials})
-    plots |= compare_lines(lines_by_config, order, TRAINING, lambda _: "After the last epoch")
+    lengths = {len(line.xs) for lines in lines_by_config.values() for line in lines}
+    end = "After the last epoch" if len(lengths) == 1 else "After the last epoch of each"
+    plots |= compare_lines(lines_by_config, order, TRAINING, lambda _: end)
     return Figure("Training", draw_panels(EPOCH_LABEL, TOP1_LABEL, plots, y_bounds=PERCENT))
 
 

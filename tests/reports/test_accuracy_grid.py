@@ -21,4 +21,9 @@ def test_a_grid_has_a_square_for_every_planned_run(tmp_path, run_maker, spec_mak
     assert collect_squares(context) == {
         "toy, blue: vanilla": {(100, 0): 90.0, (100, 40): 70.0, (200, 0): 95.0, (200, 40): None},
     }
-    assert plot_accuracy_grid(context).panels[0].svg.count("<!-- not run -->") == 1
+    (panel,) = plot_accuracy_grid(context).panels
+    assert panel.svg.count("<!-- not run -->") == 1
+    assert panel.finding == (
+        "Highest: 95.0 % at train_size 200 and level 0; lowest: 70.0 % at train_size 100 and "
+        "level 40."
+    )

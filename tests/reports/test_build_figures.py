@@ -55,3 +55,15 @@ def test_labels_are_ranked_where_they_differ_the_most():
 
     assert rank_labels([even, steep, reverse], 0).tolist() == [0, 2, 1, 3]
     assert rank_labels([even], 3).tolist() == [3, 1, 2, 0]
+
+
+def test_bars_have_the_whole_names_of_classes_and_a_sentence(context):
+    """The picture names every class, and the sentence the share of the true label."""
+    (panel,) = draw_figure("labels", context).panels
+    (truth,) = context.truths.values()
+    shares = label_shares(truth, 0)
+    false_label = int(np.argmax(np.where(np.arange(len(shares)) == 0, -1, shares)))
+
+    assert all(f"<!-- {name} -->" in panel.svg for name in truth.classes)
+    assert panel.finding.startswith(f"Labelled {truth.classes[0]}: {shares[0]:.1f} %; of the false")
+    assert f"{shares[false_label]:.1f} %." in panel.finding

@@ -5,7 +5,13 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from cnlw_tools.reports.line_comparison import Comparison, Line, compare_lines, describe_ends
+from cnlw_tools.reports.line_comparison import (
+    Comparison,
+    Line,
+    compare_lines,
+    describe_ends,
+    epoch_plot,
+)
 from cnlw_tools.reports.looks import line_look
 from cnlw_tools.reports.plotting import PAGE_STYLE, draw_panels, draw_sheet
 
@@ -119,3 +125,24 @@ def test_a_finding_says_where_the_first_stands():
         lines, ACCURACY, "At 40 %"
     )
     assert describe_ends(lines, drops, "At 40 %").startswith("At 40 % the lowest are method5 60.0")
+
+
+def test_a_finding_is_of_lines_that_reach_the_greatest_x():
+    """A line that ends earlier is named apart, and its end is not given as a result there."""
+    lines = make_lines(3)
+    short = lines[0]
+    bounds = {"lows": short.lows[:2], "highs": short.highs[:2]}
+    lines[0] = short._replace(xs=[0, 20], means=short.means[:2], **bounds)
+    _, plots = draw(lines)
+
+    assert plots["all"].finding == (
+        "At 40 %: method1 68.0 ± 5.0 %, method2 66.0 ± 5.0 %. Without a result there: method0."
+    )
+
+
+def test_what_was_not_recorded_is_not_in_the_finding():
+    """Nan is no number to report; without any number there is no sentence."""
+    nan = float("nan")
+
+    assert epoch_plot({"a": [1.0, nan], "b": [nan, 2.0]}).finding == "After the last epoch: b 2."
+    assert epoch_plot({"a": [1.0, nan]}).finding == ""

@@ -123,6 +123,18 @@ def test_a_curve_is_the_mean_over_seeds_within_the_lowest_and_the_highest(
     )
 
 
+def test_runs_of_unlike_length_end_each_with_its_own_epoch(tmp_path, run_maker, context_maker):
+    """The sentence says so, and the axis goes to the longest."""
+    run_maker(tmp_path / "long", [10.0, 20.0, 30.0])
+    run_maker(tmp_path / "short", [15.0], method="mixup")
+    (panel,) = line_plots.plot_training_curves(context_maker(tmp_path)).panels
+
+    assert panel.finding == (
+        "After the last epoch of each: vanilla 30.0 % (one seed), mixup 15.0 % (one seed)."
+    )
+    assert draw(panel)[0].get_xlim()[1] > 3
+
+
 def test_methods_stand_in_the_order_of_the_study_or_vanilla_first(
     tmp_path, run_maker, context_maker
 ):
