@@ -222,7 +222,7 @@ def _write_figures(
                 with files.atomic_write(folder / f"{stem}.{file_format}") as draft:
                     draft.write_bytes(panel.save(file_format, figure_files.style))
             about = FIGURES[name].about
-            paragraphs.append(f"{stem}\n\n{panel.title}: {about}. {panel.finding}\n")
+            paragraphs.append(f"{stem}\n\n{panel.title}. {panel.finding} {about}.\n")
         for title, image in figure.images:
             stem = _unused_name(f"{name}_{_slug(title)}", file_names)
             with files.atomic_write(folder / f"{stem}.png") as draft:

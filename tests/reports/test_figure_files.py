@@ -90,6 +90,8 @@ def test_the_command_writes_figures_for_a_paper(runs_folder):
         assert image.width == 650
 
     page = (runs_folder / "report" / "index.html").read_bytes()
+    finding = "After the last epoch: vanilla 50.5 % (50.0 to 51.0), mixup 50.5 % (50.0 to 51.0)."
+    assert f'alt="toy, blue_40. {finding}"' in page.decode()
     cnlw.report(runs_folder)
     assert (runs_folder / "report" / "index.html").read_bytes() == page
 
