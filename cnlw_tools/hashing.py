@@ -60,8 +60,8 @@ def digest(table: pa.Table) -> str:
 
 def encode_matrix(matrix: NDArray[np.float64]) -> str:
     """Return a square matrix as short, exact text: little-endian numbers, deflated, in base 64."""
-    raw = matrix.astype("<f8").tobytes()
-    return b64encode(zlib.compress(raw, 9)).decode()
+    numbers = np.ascontiguousarray(matrix, "<f8")
+    return b64encode(zlib.compress(numbers.data.cast("B"), 9)).decode()
 
 
 def decode_matrix(text: str) -> NDArray[np.float64]:

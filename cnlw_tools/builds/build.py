@@ -50,7 +50,7 @@ class BuildSummary:
 
     folder: Path
     configs: dict[str, ConfigCard]  # of this recipe
-    matrices: dict[str, NDArray[np.float64]]  # (C, C), expected, by config
+    matrices: dict[str, NDArray[np.float64]]  # (C, C), expected, by config without a level
     new_bytes: int  # of the shards that were written now
     total_bytes: int  # of all shards of these configs
     seconds: float
@@ -190,10 +190,12 @@ def _classes_without_validation(recipe: Recipe, dataset: Dataset) -> list[str]:
 
 
 def _matrices(plans: Plans) -> dict[str, NDArray[np.float64]]:
-    """Return the (C, C) expected matrix of each plan, by config."""
+    """Return the (C, C) expected matrix of each plan without a level, by config."""
     matrices = {}
     for name, table in plans.items():
-        matrices[name] = read_plan_info(table).expected_matrix()
+        info = read_plan_info(table)
+        if info.level is None:
+            matrices[name] = info.expected_matrix()
     return matrices
 
 

@@ -163,10 +163,11 @@ def round_to_percent(matrix: Matrix) -> NDArray[np.int64]:
 
 def largest_confusions(matrix: Matrix) -> list[tuple[int, int]]:
     """Return the true and the given label of the largest shares beside the diagonal."""
-    shares = np.where(np.eye(len(matrix), dtype=bool), 0, matrix)
-    order = np.argsort(-shares, axis=None, kind="stable")[:N_LARGEST]
-    pairs = [divmod(int(cell), len(matrix)) for cell in order]
-    return [(true, given) for true, given in pairs if shares[true, given] > 0]
+    true, given = np.nonzero(matrix > 0)
+    is_beside = true != given
+    true, given = true[is_beside], given[is_beside]
+    order = np.argsort(-matrix[true, given], kind="stable")[:N_LARGEST]
+    return list(zip(true[order].tolist(), given[order].tolist(), strict=True))
 
 
 def _describe_cells(matrices: Sequence[tuple[str, Matrix]], layout: Layout) -> str:

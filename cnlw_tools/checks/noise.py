@@ -13,6 +13,7 @@ from cnlw_tools.checks.finding import Finding, abbreviate, error
 from cnlw_tools.noise import NOISE, Expected
 
 FIX = "build it again; if the error stays, the noise model or the tables are wrong"
+BLOCK_CLASSES = 500  # rows of a matrix that are compared at a time: of 10,000, 40 MB
 MAX_SURPRISE = np.log(2e6)  # a correct config exceeds it with a probability of one in a million
 TINY = 1e-300  # prevents division by zero
 
@@ -69,20 +70,23 @@ def matrix(evidence: Evidence) -> Iterator[Finding]:
 
 def _unlikely_cells(counts: Counts, expected: Expected) -> NDArray[np.bool_]:
     """Return (C, C) which counts of true and given labels contradict the expected matrix."""
-    n_stayed = counts.sum(1, keepdims=True)
-    draws, probability = n_stayed, expected.matrix
+    n_classes = len(counts)
+    n_stayed = counts.sum(1)
+    differs = np.zeros((n_classes, n_classes), bool)
+    for begin in range(0, n_classes, BLOCK_CLASSES):
+        rows = slice(begin, begin + BLOCK_CLASSES)
+        draws, probability = n_stayed[rows, None], expected.matrix[rows]
+        if expected.exact:
+            draws = draws - np.diag(counts)[rows, None]
+            flip_probability = 1 - np.diag(expected.matrix)[rows, None]
+            probability = probability / np.maximum(flip_probability, TINY)
+        # A class without draws may give 0 times infinity, which is nan: its cells do not differ.
+        with np.errstate(invalid="ignore"):
+            surprise = draws * _kl_divergence(counts[rows] / np.maximum(draws, 1), probability)
+            differs[rows] = surprise > MAX_SURPRISE + np.log(counts.size)
     if expected.exact:
-        draws = n_stayed - np.diag(counts)[:, None]
-        flip_probability = 1 - np.diag(expected.matrix)[:, None]
-        probability = expected.matrix / np.maximum(flip_probability, TINY)
-    # A class without draws may give 0 times infinity, which is nan: its cells do not differ.
-    with np.errstate(invalid="ignore"):
-        surprise = draws * _kl_divergence(counts / np.maximum(draws, 1), probability)
-        differs: NDArray[np.bool_] = surprise > MAX_SURPRISE + np.log(counts.size)
-    if expected.exact:
-        diagonal = np.diag_indices(len(counts))
-        deviation = np.abs(counts - n_stayed * expected.matrix)
-        differs[diagonal] = deviation[diagonal] > expected.n_draws + 0.5
+        deviation = np.abs(np.diag(counts) - n_stayed * np.diag(expected.matrix))
+        differs[np.diag_indices(n_classes)] = deviation > expected.n_draws + 0.5
     return differs
 
 

@@ -46,3 +46,8 @@ def test_a_matrix_that_cannot_be_inverted_says_so():
     assert describe_invertibility(np.full((2, 2), 0.5)).endswith(
         ": singular, it cannot be inverted"
     )
+
+
+def test_many_classes_are_not_inverted():
+    """Singular values of thousands of classes would take minutes, so the line says that."""
+    assert describe_invertibility(np.eye(2001)).endswith("not computed for 2,001 classes")
