@@ -10,6 +10,7 @@ from statistics import mean, median
 from typing import NamedTuple
 
 from cnlw_tools.reports.context import Figure, ReportContext
+from cnlw_tools.reports.method_order import method_sort_key
 from cnlw_tools.reports.runs import RunFolder
 from cnlw_tools.reports.tables import EMPTY, Table
 
@@ -49,7 +50,15 @@ def tabulate_cost(context: ReportContext) -> Figure:
             key = (run.dataset, run.config.net, method)
             runs_by_method.setdefault(key, []).append(run)
 
-    costs = {key: measure_cost(runs) for key, runs in sorted(runs_by_method.items())}
+    study_methods = context.study_record.method_names()
+
+    def sort_key(key: tuple[str, str, str]) -> tuple[object, ...]:
+        dataset, net, method = key
+        return dataset, net, method_sort_key(method, study_methods=study_methods)
+
+    costs = {}
+    for key in sorted(runs_by_method, key=sort_key):
+        costs[key] = measure_cost(runs_by_method[key])
     rows = []
     for (dataset, net, method), cost in costs.items():
         vanilla = costs.get((dataset, net, "vanilla"), NO_COST)

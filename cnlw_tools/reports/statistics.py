@@ -81,3 +81,8 @@ def t_probability(t: float, degrees_of_freedom: int) -> float:
     if is_odd:
         return 2 / math.pi * (a + math.sin(a) * total)
     return math.sin(a) * total
+
+
+def is_above(a: MeanInterval, b: MeanInterval) -> bool:
+    """Say whether the interval of `a` lies above that of `b`; one number has no interval."""
+    return a.mean - a.half_width > b.mean + b.half_width

@@ -1,12 +1,12 @@
-"""Tables of text, and how they are written: Markdown and LaTeX; page.html writes them as HTML."""
+"""Tables of text, and how they are written as Markdown; see latex.py and page.html for the rest."""
 
-import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from cnlw_tools.recipe.run_files import TAIL
-from cnlw_tools.reports.statistics import MeanInterval, mean_interval
+from cnlw_tools.reports.method_order import method_sort_key
+from cnlw_tools.reports.statistics import MeanInterval, is_above, mean_interval
 from cnlw_tools.reports.trials import PlannedRun, Trial, format_options, natural_sort_key
 
 RESULT_METRICS = ("last", "best", "mean10")
@@ -62,6 +62,7 @@ def result_tables(
     trials: Sequence[Trial],
     metric: str,
     planned_runs: Collection[PlannedRun] = (),
+    study_methods: Sequence[str] = (),
 ) -> list[Table]:
     """Return a table for each kind of noise, methods by level.
 
@@ -72,24 +73,33 @@ def result_tables(
             is not averaged
         metric: last, best or mean10
         planned_runs: those that a study asks for; the cell of one that has not been run says so
+        study_methods: methods in the order of the study
     """
     tables = []
-    for (dataset, family), group in _group_results(trials, planned_runs).items():
-        names = f"{dataset}, {family}" if family else dataset
-        title = f"{metric_title(metric, group.trials)}: {names}"
-        if family:
+    for group in group_results(trials, planned_runs, study_methods):
+        title = f"{metric_title(metric, group.trials)}: {group.title}"
+        if group.family:
             tables.append(_table_by_level(title, group, metric))
         else:
             tables.append(_table_by_config(title, group, metric))
     return tables
 
 
-class ResultGroup(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class ResultGroup:
     """What one table of results shows."""
 
-    levels: dict[str, int | None]  # by config, in the order of columns
-    trials: list[Trial]
-    planned: list[tuple[str, str]]  # config and method
+    dataset: str
+    family: str  # of the configs; none: they have no levels
+    levels: dict[str, int | None] = field(default_factory=dict)  # by config, in order of columns
+    trials: list[Trial] = field(default_factory=list)
+    planned: list[tuple[str, str]] = field(default_factory=list)  # config and method
+    methods: dict[str, str] = field(default_factory=dict)  # variant -> method, in order of rows
+
+    @property
+    def title(self) -> str:
+        """The dataset, and the kind of noise if there is one."""
+        return f"{self.dataset}, {self.family}" if self.family else self.dataset
 
 
 class ResultCell(NamedTuple):
@@ -99,42 +109,53 @@ class ResultCell(NamedTuple):
     text: str
 
 
-def _group_results(
-    trials: Sequence[Trial], planned_runs: Collection[PlannedRun]
-) -> dict[tuple[str, str], ResultGroup]:
-    """Group runs and plans by dataset and kind of noise; configs without levels are one kind."""
+def group_results(
+    trials: Sequence[Trial],
+    planned_runs: Collection[PlannedRun] = (),
+    study_methods: Sequence[str] = (),
+) -> list[ResultGroup]:
+    """Group runs and plans by dataset and kind of noise; configs without levels are one kind.
+
+    Arguments as in `result_tables`.
+    """
     groups: dict[tuple[str, str], ResultGroup] = {}
     existing_runs = {PlannedRun(trial.dataset_config, trial.method_name) for trial in trials}
     for config, _ in sorted({*planned_runs, *existing_runs}, key=_run_sort_key):
         family = "" if config.level is None else config.family
-        group = groups.setdefault((config.dataset, family), ResultGroup({}, [], []))
+        group = groups.setdefault((config.dataset, family), ResultGroup(config.dataset, family))
         group.levels[config.name] = config.level
-    for (dataset, _), group in groups.items():
+    for group in groups.values():
         for trial in trials:
-            if trial.dataset == dataset and trial.config in group.levels:
+            if trial.dataset == group.dataset and trial.config in group.levels:
                 group.trials.append(trial)
         for config, method in sorted(planned_runs, key=_run_sort_key):
-            if config.dataset == dataset and config.name in group.levels:
+            if config.dataset == group.dataset and config.name in group.levels:
                 group.planned.append((config.name, method))
-    return groups
+        group.methods.update(_sorted_methods(group, study_methods))
+    return list(groups.values())
 
 
-def _result_cells(group: ResultGroup, metric: str) -> dict[str, list[ResultCell]]:
-    """Return the cells of each method, in the order of the configs."""
-    trials = {}
-    method_names = {}
-    for trial in group.trials:
-        trials[trial.method, trial.config] = trial
-        method_names[trial.method] = trial.method_name
+def _sorted_methods(group: ResultGroup, study_methods: Sequence[str]) -> dict[str, str]:
+    """Return the methods of a group, those without a run too: variant -> method, in order."""
+    methods = {trial.method: trial.method_name for trial in group.trials}
     for _, method_name in group.planned:
-        if method_name not in method_names.values():
-            method_names[method_name] = method_name
+        if method_name not in methods.values():
+            methods[method_name] = method_name
 
+    def sort_key(variant: str) -> tuple[object, ...]:
+        return method_sort_key(methods[variant], variant, study_methods)
+
+    return {variant: methods[variant] for variant in sorted(methods, key=sort_key)}
+
+
+def result_cells(group: ResultGroup, metric: str) -> dict[str, list[ResultCell]]:
+    """Return the cells of each method, in the order of the configs."""
+    trials = {(trial.method, trial.config): trial for trial in group.trials}
     cells = {}
-    for method in sorted(method_names, key=natural_sort_key):
+    for method, method_name in group.methods.items():
         row = []
         for config in group.levels:
-            is_planned = (config, method_names[method]) in group.planned
+            is_planned = (config, method_name) in group.planned
             row.append(_result_cell(trials.get((method, config)), metric, is_planned))
         cells[method] = row
     return cells
@@ -155,7 +176,7 @@ def _table_by_level(
     metric: str,
 ) -> Table:
     """Return a table with a row for each method and a column for each level."""
-    cells = _result_cells(group, metric)
+    cells = result_cells(group, metric)
     header = ["Method", *(f"{level} %" for level in group.levels.values())]
     caption = _results_caption(group)
     rows = [[method, *(cell.text for cell in row)] for method, row in cells.items()]
@@ -179,7 +200,7 @@ def _table_by_config(
     metric: str,
 ) -> Table:
     """Return a table of methods and configs; those of which there are more have the rows."""
-    cells = _result_cells(group, metric)
+    cells = result_cells(group, metric)
     caption = _results_caption(group)
     bold = _highest_cells(list(cells.values()))
     if len(cells) > len(group.levels):
@@ -260,12 +281,11 @@ def _highest_cells(rows: Sequence[Sequence[ResultCell]]) -> frozenset[tuple[int,
     highest = set()
     for j, column in enumerate(zip(*rows, strict=True), 1):
         results = [(cell.result, i) for i, cell in enumerate(column) if cell.result]
-        if len(results) < 2 or any(result.n < 2 for result, _ in results):
+        if len(results) < 2:
             continue
         results.sort(reverse=True)
         (best, i), *others = results
-        highest_bound = max(other.mean + other.half_width for other, _ in others)
-        if best.mean - best.half_width > highest_bound:
+        if all(is_above(best, other) for other, _ in others):
             highest.add((i, j))
     return frozenset(highest)
 
@@ -334,52 +354,3 @@ def to_markdown(table: Table) -> str:
     lines.append("")
     lines += [f"{i}. {note}" for i, note in enumerate(table.notes, 1)]
     return "\n".join(lines).rstrip() + "\n"
-
-
-def to_latex(table: Table) -> str:
-    """Return a table as LaTeX that needs no package."""
-    cells = [[_escape_latex(cell) for cell in row] for row in table.rows]
-    for i, j in table.bold:
-        cells[i][j] = f"\\textbf{{{cells[i][j]}}}"
-    caption = _escape_latex(f"{table.title}. {table.caption}".strip())
-    n_number_columns = len(table.header) - table.n_text_columns
-    alignment = "l" * table.n_text_columns + "r" * n_number_columns
-    header = [_escape_latex(cell) for cell in table.header]
-    lines = [
-        "\\begin{table}",
-        "\\centering",
-        f"\\caption{{{caption}}}",
-        f"\\begin{{tabular}}{{{alignment}}}",
-        "\\hline",
-        _latex_row(header),
-        "\\hline",
-        *(_latex_row(row) for row in cells),
-        "\\hline",
-        "\\end{tabular}",
-        *(f"\\par {_escape_latex(note)}" for note in table.notes),
-        "\\end{table}",
-    ]
-    return "\n".join(lines) + "\n"
-
-
-LATEX_ESCAPES: dict[str, str] = {
-    **{character: f"\\{character}" for character in "&%$#_{}"},
-    "\\": "\\textbackslash{}",
-    "~": "\\textasciitilde{}",
-    "^": "\\textasciicircum{}",
-    "±": "$\\pm$",
-    "–": "--",
-    "−": "$-$",
-    "α": "$\\alpha$",
-    "<": "$<$",
-    ">": "$>$",
-}
-
-
-def _latex_row(cells: Sequence[str]) -> str:
-    return " & ".join(cells) + " \\\\"
-
-
-def _escape_latex(text: str) -> str:
-    pattern = "|".join(map(re.escape, LATEX_ESCAPES))
-    return re.sub(pattern, lambda match: LATEX_ESCAPES[match[0]], text)

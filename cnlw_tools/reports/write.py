@@ -20,6 +20,7 @@ from cnlw_tools.reports.context import Figure, ReportContext
 from cnlw_tools.reports.diagnostics import load_truths, make_diagnostics
 from cnlw_tools.reports.figure_files import PAGE_FILES, FigureFiles
 from cnlw_tools.reports.figures import draw_figure
+from cnlw_tools.reports.method_order import sort_trials
 from cnlw_tools.reports.page import PageContent, render_page
 from cnlw_tools.reports.provenance import provenance_tables
 from cnlw_tools.reports.published import compare_with_paper, read_paper_tables
@@ -111,6 +112,7 @@ def _read_runs(
     study = record.study
     variants = {*study.group_by, *variant_options, study.x_axis, study.y_axis}
     trials = group_trials(table, variants, set(labels.values()))
+    trials = sort_trials(trials, record.method_names())
     problems += [trial.problem for trial in trials if trial.problem]
     return RunData(folders, table, trials, problems)
 
@@ -134,7 +136,7 @@ def _make_content(
     shown_trials = [*context.trials, *_unaveraged_trials(context.trials, runs.trials)]
     results = []
     for metric in RESULT_METRICS:
-        results += result_tables(shown_trials, metric, record.planned_runs())
+        results += result_tables(shown_trials, metric, record.planned_runs(), record.method_names())
     paper_tables = read_paper_tables(root)
     counts = count_images(context)
     comparisons = []

@@ -24,7 +24,7 @@ def make_run(folder: Path, accuracies: list[float], **changes) -> Path:
         "build": "builds/toy",
         "config": "blue_40",
         "noise": noise,
-        "level": int(words[0]) if words else None,
+        "level": int(words[0]) if words and words[0].isdigit() else None,
         "data": {"train": "0" * 64, "validation": "1" * 64},
         "method": "vanilla",
         "options": {},

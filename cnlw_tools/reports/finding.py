@@ -1,0 +1,353 @@
+"""The finding: sentences that say who is ahead, on which config, by how much and how surely.
+
+A method is ahead of another one if the 95 % t-intervals of their means over seeds do not overlap
+(`statistics.is_above`); so it is in bold in the tables. One seed has no interval, so nothing is
+said to be ahead of it, and it of nothing.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
+
+from cnlw_tools.reports.method_order import BASELINE
+from cnlw_tools.reports.statistics import MeanInterval, is_above
+from cnlw_tools.reports.tables import ResultGroup, group_results, result_cells
+from cnlw_tools.reports.trials import PlannedRun, Trial
+
+MAX_NAMES = 6  # that a sentence lists
+SPREAD = "beyond the spread over seeds"
+
+
+class Finding(NamedTuple):
+    """What the runs on one kind of noise came to."""
+
+    subject: str  # dataset and kind of noise
+    sentences: list[str]
+
+
+class Score(NamedTuple):
+    """What a method came to on a config."""
+
+    method: str
+    result: MeanInterval
+
+
+class Standing(NamedTuple):
+    """How methods stand on one config."""
+
+    config: str  # as a sentence calls it: a level without its %, or a name
+    scores: list[Score]  # the highest mean first
+
+    @property
+    def leader(self) -> Score:
+        """The method with the highest mean."""
+        return self.scores[0]
+
+    @property
+    def lead(self) -> float:
+        """By how many points the highest mean is above the next."""
+        return self.leader.result.mean - self.scores[1].result.mean
+
+    @property
+    def rivals(self) -> list[Score]:
+        """The methods that the leader is not ahead of beyond the spread."""
+        others = self.scores[1:]
+        return [score for score in others if not is_above(self.leader.result, score.result)]
+
+    @property
+    def has_spread(self) -> bool:
+        """Whether the leader and its rivals all have two seeds or more."""
+        return all(score.result.n > 1 for score in (self.leader, *self.rivals))
+
+
+def find_results(
+    selected: Sequence[Trial],
+    metric: str,
+    planned_runs: Collection[PlannedRun] = (),
+    study_methods: Sequence[str] = (),
+    all_trials: Sequence[Trial] = (),
+) -> list[Finding]:
+    """Return who is ahead, for each dataset and kind of noise.
+
+    Args:
+        selected: the best trial of each method on each config, and those that are not averaged
+        metric: last, best or mean10
+        planned_runs: those that a study asks for
+        study_methods: methods in the order of the study
+        all_trials: of which the selected ones are the best
+    """
+    findings = []
+    for group in group_results(selected, planned_runs, study_methods):
+        sentences = describe_group(group, metric)
+        if sentences:
+            sentences += _describe_lengths(group)
+            sentences += _describe_selection(group, all_trials)
+            findings.append(Finding(group.title, sentences))
+    return findings
+
+
+def describe_group(group: ResultGroup, metric: str) -> list[str]:
+    """Return sentences on one dataset and kind of noise; none if no run has come to its end."""
+    has_levels = bool(group.family)
+    standings = rank_methods(group, metric)
+    compared = [standing for standing in standings if len(standing.scores) > 1]
+    if not standings:
+        return []
+    if not compared:
+        return [_describe_single(standings, has_levels)]
+    clear = [standing for standing in compared if not standing.rivals]
+    overlapping = []
+    unsure = []
+    for standing in compared:
+        if standing.rivals:
+            (overlapping if standing.has_spread else unsure).append(standing)
+    sentences = _describe_clear(clear, has_levels)
+    sentences += _describe_overlapping(overlapping, has_levels)
+    sentences += _describe_unsure(unsure, has_levels)
+    sentences += _compare_with_baseline(compared[-1], has_levels)
+    sentences += _describe_missing(group, metric, has_levels)
+    return sentences
+
+
+def rank_methods(group: ResultGroup, metric: str) -> list[Standing]:
+    """Return how methods stand on each config that has a result, in the order of configs."""
+    cells = result_cells(group, metric)
+    standings = []
+    for i, (config, level) in enumerate(group.levels.items()):
+        scores = []
+        for method, row in cells.items():
+            result = row[i].result
+            if result is not None:
+                scores.append(Score(method, result))
+        scores.sort(key=lambda score: -score.result.mean)  # of equals, the order stays
+        if scores:
+            standings.append(Standing(config if level is None else str(level), scores))
+    return standings
+
+
+def _describe_single(standings: Sequence[Standing], has_levels: bool) -> str:
+    """Say what the one method came to, where there is no other to compare it with."""
+    methods = {standing.leader.method for standing in standings}
+    if len(methods) > 1:
+        pairs = []
+        for standing in standings:
+            pairs.append(f"{standing.leader.method} {_at([standing], has_levels)}")
+        return f"No two methods have a result on the same config: {_join(pairs)}."
+    (method,) = methods
+    standings = sorted(standings, key=lambda standing: standing.leader.result.mean)
+    lowest, highest = standings[0], standings[-1]
+    numbers = f"{_number(highest.leader.result)} {_at([highest], has_levels)}"
+    if len(standings) > 1:
+        numbers = f"from {_number(lowest.leader.result)} {_at([lowest], has_levels)} to {numbers}"
+    return f"{method} alone has results, {numbers}{_seeds(lowest.leader, highest.leader)}."
+
+
+def _describe_clear(standings: Sequence[Standing], has_levels: bool) -> list[str]:
+    """Say who is ahead of all others beyond the spread."""
+    sentences = []
+    for leader, led in _group_by_leader(standings).items():
+        widest = max(led, key=lambda standing: standing.lead)
+        second = widest.scores[1]
+        others = second.method
+        if len(widest.scores) > 2:
+            others = f"the {len(widest.scores) - 1} other methods"
+        numbers = f"{_number(widest.leader.result)} against {_number(second.result)}"
+        if len(widest.scores) > 2:
+            numbers += f" of {second.method}, the next"
+        numbers += _seeds(widest.leader, second)
+        if len(led) > 1:
+            where = f"{_range_of_leads(led)}; the most {_at([widest], has_levels)}"
+            others = "all others" if len(widest.scores) > 2 else second.method
+        else:
+            where = _points(widest.lead)
+        place = _capital(_at(led, has_levels))
+        sentences.append(f"{place}, {leader} is ahead of {others} by {where}: {numbers}.")
+    return sentences
+
+
+def _describe_overlapping(standings: Sequence[Standing], has_levels: bool) -> list[str]:
+    """Say where no method is ahead of all others beyond the spread, and who has the highest mean."""
+    if not standings:
+        return []
+    place = _capital(_at(standings, has_levels))
+    has_two = all(len(standing.scores) == 2 for standing in standings)
+    nobody = "neither method is ahead" if has_two else "no method is ahead of all others"
+    if len(standings) > 1:
+        leaders = _list_leaders(standings, has_levels)
+        return [f"{place}, {nobody} {SPREAD}; the highest means are those of {leaders}."]
+    (standing,) = standings
+    rivals = [score.method for score in standing.rivals]
+    that = "that" if len(rivals) == 1 else "those"
+    return [
+        f"{place}, {nobody} {SPREAD}: {_lead_in_numbers(standing)}. The interval of "
+        f"{standing.leader.method} overlaps with {that} of {_join(rivals)}."
+    ]
+
+
+def _describe_unsure(standings: Sequence[Standing], has_levels: bool) -> list[str]:
+    """Say who has the highest number where a method has one seed, and so no spread."""
+    if not standings:
+        return []
+    place = _capital(_at(standings, has_levels))
+    methods: dict[str, None] = {}
+    for standing in standings:
+        for score in (standing.leader, *standing.rivals):
+            if score.result.n == 1:
+                methods[score.method] = None
+    if len(standings) > 1:
+        numbers = f"the highest means are those of {_list_leaders(standings, has_levels)}"
+    else:
+        numbers = _lead_in_numbers(standings[0])
+    have = "has one seed" if len(methods) == 1 else "have one seed each"
+    return [
+        f"{place}, {numbers}. {_join(list(methods))} {have}, and so no spread: the difference may "
+        "be chance."
+    ]
+
+
+def _compare_with_baseline(standing: Standing, has_levels: bool) -> list[str]:
+    """Say which methods are above and below vanilla on the last config, if that is not clear yet."""
+    results = {score.method: score.result for score in standing.scores}
+    baseline = results.pop(BASELINE, None)
+    if baseline is None or baseline.n < 2 or len(results) < 2:
+        return []
+    above = [method for method, result in results.items() if is_above(result, baseline)]
+    below = [method for method, result in results.items() if is_above(baseline, result)]
+    if len(below) == len(results):
+        return []  # it is the leader, and that has been said
+    place = _at([standing], has_levels)
+    are_above = _some_are(above, len(results), "above")
+    are_below = _some_are(below, len(results), "below")
+    return [
+        f"Of the {len(results)} other methods, {are_above} {BASELINE} {place} "
+        f"({_number(baseline)}) {SPREAD}, and {are_below} it."
+    ]
+
+
+def _describe_missing(group: ResultGroup, metric: str, has_levels: bool) -> list[str]:
+    """Say which methods lack a result on which configs."""
+    missing: dict[str, list[Standing]] = {}
+    for method, row in result_cells(group, metric).items():
+        for (config, level), cell in zip(group.levels.items(), row, strict=True):
+            if cell.result is None:
+                standing = Standing(config if level is None else str(level), [])
+                missing.setdefault(method, []).append(standing)
+    if not missing:
+        return []
+    names = [f"{method} {_at(configs, has_levels)}" for method, configs in missing.items()]
+    return [f"There is no result of {_join(names)}."]
+
+
+def _describe_lengths(group: ResultGroup) -> list[str]:
+    """Say it if runs of unlike length are compared."""
+    lengths: dict[int, dict[str, None]] = {}
+    for trial in group.trials:
+        if trial.n_epochs:
+            lengths.setdefault(trial.n_epochs, {})[trial.method] = None
+    if len(lengths) < 2:
+        return []
+    parts = []
+    for n_epochs, methods in sorted(lengths.items()):
+        parts.append(f"{_join(list(methods))} for {n_epochs}")
+    return [f"The methods were not trained for equally many epochs: {'; '.join(parts)}."]
+
+
+def _describe_selection(group: ResultGroup, all_trials: Sequence[Trial]) -> list[str]:
+    """Say of which methods the best of several trials counts."""
+    counts: dict[tuple[str, str], int] = {}
+    for trial in all_trials:
+        if trial.dataset == group.dataset and trial.config in group.levels:
+            key = (trial.method, trial.config)
+            counts[key] = counts.get(key, 0) + 1
+    most: dict[str, int] = {}
+    for (method, _), count in counts.items():
+        most[method] = max(count, most.get(method, 0))
+    names = [f"{count} trials of {method}" for method, count in most.items() if count > 1]
+    if not names:
+        return []
+    return [f"The best of {_join(names)} counts, chosen on the images that it is measured on."]
+
+
+def _group_by_leader(standings: Sequence[Standing]) -> Mapping[str, list[Standing]]:
+    groups: dict[str, list[Standing]] = {}
+    for standing in standings:
+        groups.setdefault(standing.leader.method, []).append(standing)
+    return groups
+
+
+def _list_leaders(standings: Sequence[Standing], has_levels: bool) -> str:
+    """Return ``mixup at 0 and 5 % and vanilla at 10 %, by 0.20 to 1.30 points``."""
+    parts = []
+    for leader, led in _group_by_leader(standings).items():
+        parts.append(f"{leader} {_at(led, has_levels)}")
+    return f"{_join(parts)}, by {_range_of_leads(standings)}"
+
+
+def _lead_in_numbers(standing: Standing) -> str:
+    """Return ``mixup has the highest mean, 60.00 ± 1.00 %, 2.00 points above vanilla ...``."""
+    leader, second = standing.scores[:2]
+    if standing.lead == 0:
+        equals = [score for score in standing.scores if score.result.mean == leader.result.mean]
+        names = _join([score.method for score in equals])
+        return f"{names} share the highest mean, {_number(leader.result)}{_seeds(leader, second)}"
+    return (
+        f"{leader.method} has the highest mean, {_number(leader.result)}, {_points(standing.lead)} "
+        f"above {second.method} with {_number(second.result)}{_seeds(leader, second)}"
+    )
+
+
+def _range_of_leads(standings: Sequence[Standing]) -> str:
+    leads = [standing.lead for standing in standings]
+    if len(leads) == 1:
+        return _points(leads[0])
+    return f"{min(leads):.2f} to {_points(max(leads))}"
+
+
+def _some_are(methods: Sequence[str], n_methods: int, where: str) -> str:
+    """Return ``2 (mixup and gce) are above``, of so many methods."""
+    if len(methods) == n_methods:
+        return f"all are {where}"
+    if not methods:
+        return f"none is {where}"
+    if len(methods) == 1:
+        return f"one ({methods[0]}) is {where}"
+    return f"{len(methods)} ({_join(methods)}) are {where}"
+
+
+def _seeds(first: Score, second: Score) -> str:
+    """Return how many seeds two means are over, in brackets."""
+    n_first, n_second = first.result.n, second.result.n
+    if n_first != n_second:
+        return f" ({n_first} and {n_second} seeds)"
+    seeds = "one seed" if n_first == 1 else f"{n_first} seeds"
+    return f" ({seeds})" if first is second else f" ({seeds} each)"
+
+
+def _at(standings: Sequence[Standing], has_levels: bool) -> str:
+    """Return where some standings are: ``at 20 and 40 %``, ``on mix_a5``."""
+    names = _join([standing.config for standing in standings])
+    return f"at {names} %" if has_levels else f"on {names}"
+
+
+def _number(result: MeanInterval) -> str:
+    if result.n == 1:
+        return f"{result.mean:.2f} %"
+    return f"{result.mean:.2f} ± {result.half_width:.2f} %"
+
+
+def _points(difference: float) -> str:
+    return f"{difference:.2f} points"
+
+
+def _join(names: Sequence[str]) -> str:
+    """Return ``a, b and c``, or ``a, b, c, d, e, f and 3 more``."""
+    listed = list(names[:MAX_NAMES])
+    n_left = len(names) - len(listed)
+    if n_left:
+        listed.append(f"{n_left} more")
+    if len(listed) < 2:
+        return "".join(listed)
+    return f"{', '.join(listed[:-1])} and {listed[-1]}"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
