@@ -89,6 +89,24 @@ def _read_records(path: Path, n_examples: int) -> pa.Table:
     return table
 
 
+def read_last_epoch(run: RunFolder, truth: Truth) -> pa.Table | None:
+    """Return what a run recorded of examples in its last epoch, by row; None if it did not.
+
+    Raises:
+        ValueError: the build is not the one that the run learned from, or the file cannot be read
+    """
+    paths = _record_paths(run)
+    if not paths:
+        return None
+    check_same_data(run, truth)
+    return _read_records(paths[-1], len(truth.noisy))
+
+
+def _record_paths(run: RunFolder) -> list[Path]:
+    """Return the files that hold what a run recorded of examples, by epoch."""
+    return sorted((run.folder / "examples.parquet").glob("epoch-*.parquet"))
+
+
 def read_example_records(
     run: RunFolder,
     truth: Truth,
@@ -100,7 +118,7 @@ def read_example_records(
         ValueError: the build is not the one that the run learned from, or a file cannot be read
     """
     is_noisy = truth.noisy
-    paths = sorted((run.folder / "examples.parquet").glob("epoch-*.parquet"))
+    paths = _record_paths(run)
     if last_only:
         paths = paths[-1:]
     for path in paths:

@@ -1,8 +1,12 @@
-"""The page: page.html, filled in. Pictures are part of it, so that it is one file."""
+"""The page: page.html, filled in. Pictures are part of it, so that it is one file.
+
+It begins with what came of the runs, in sentences, a figure and one table; the rest follows. A
+table that is wider than the screen of a phone becomes a list of its cells there.
+"""
 
 import base64
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,10 +16,17 @@ from PIL import Image
 from cnlw_tools import __version__
 from cnlw_tools.reports.context import Figure
 from cnlw_tools.reports.diagnostics import Diagnostics
+from cnlw_tools.reports.finding import Finding
+from cnlw_tools.reports.misjudged import MisjudgedGallery, MisjudgedImage
 from cnlw_tools.reports.tables import Table
 from cnlw_tools.study.figures import FIGURES
 
 TitledAddress = tuple[str, str]  # title, and a data URL
+
+
+# In pixels, estimated: a letter, what surrounds a cell, and what is left beside the margins.
+LETTER, CELL_PADDING, PHONE, DESK = 6.6, 11, 358, 1180
+MAX_SHORT_ROWS = 13  # of a table that fits on a sheet with its title
 
 
 class PagePanel(NamedTuple):
@@ -27,6 +38,13 @@ class PagePanel(NamedTuple):
     is_wide: bool
 
 
+class PageTable(NamedTuple):
+    """A table with the names that the style sheet knows it by."""
+
+    table: Table
+    style: str
+
+
 class PageFigure(NamedTuple):
     """A figure whose pictures are data URLs."""
 
@@ -34,8 +52,25 @@ class PageFigure(NamedTuple):
     about: str
     panels: list[PagePanel]
     images: list[TitledAddress]
-    tables: list[Table]
+    tables: list[PageTable]
     problems: list[str]
+
+
+class PageImage(NamedTuple):
+    """An image with what was said of it."""
+
+    address: str  # a data URL
+    size: tuple[int, int]  # in pixels
+    description: str  # for those who cannot see it
+    image: MisjudgedImage
+
+
+class PageGallery(NamedTuple):
+    """Images whose loss misleads."""
+
+    gallery: MisjudgedGallery
+    clean: list[PageImage]
+    noisy: list[PageImage]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +78,17 @@ class PageContent:
     """What the page shows, from top to bottom."""
 
     title: str
+    date: str  # of the newest run; empty: there is none
     about: str
+    findings: Sequence[Finding]
+    measure: str  # what the numbers of the findings are
+    results: Sequence[Table]  # of the metric that selects
+    other_results: Sequence[Table]
     notes: Sequence[str]
-    results: Sequence[Table]
     comparisons: Sequence[Table]  # with the papers
     figures: Mapping[str, Figure]  # by name in the study
+    misjudged: Sequence[MisjudgedGallery]
+    misjudged_notes: Sequence[str]  # what is not shown of it
     diagnostics: Diagnostics
     trials: Table
     provenance: Sequence[Table]
@@ -67,21 +108,55 @@ def render_page(content: PageContent) -> str:
     for name, figure in content.figures.items():
         if not figure.is_empty:
             figures.append(page_figure(name, figure))
+    (trials,) = page_tables([content.trials])
     return environment.get_template("page.html").render(
-        title=content.title or "Runs",
+        title=content.title,
+        date=content.date,
         about=content.about,
+        findings=content.findings,
+        measure=content.measure,
+        results=page_tables(content.results),
+        other_results=page_tables(content.other_results),
         notes=content.notes,
-        results=content.results,
-        comparisons=content.comparisons,
+        comparisons=page_tables(content.comparisons),
+        lead=next((figure for figure in figures if figure.panels), None),
         figures=figures,
+        misjudged_notes=content.misjudged_notes,
+        misjudged=[page_gallery(gallery) for gallery in content.misjudged],
         matrices=[(title, png_address(image)) for title, image in diagnostics.matrices],
         galleries=[(title, jpeg_address(image)) for title, image in diagnostics.galleries],
-        detection=diagnostics.detection,
-        trials=content.trials,
+        detection=page_tables(diagnostics.detection),
+        trials=trials,
         has_trials=bool(content.trials.rows),
-        provenance=content.provenance,
+        provenance=page_tables(content.provenance),
         version=__version__,
     )
+
+
+def page_tables(tables: Iterable[Table]) -> list[PageTable]:
+    """Return tables with the names of the style sheet that fit their width."""
+    styled = []
+    for table in tables:
+        width = estimate_width(table)
+        styles = []
+        if width > PHONE:
+            styles.append("listed")
+        if width > DESK:
+            styles.append("dense")
+        if len(table.rows) < MAX_SHORT_ROWS:
+            styles.append("short")
+        styled.append(PageTable(table, " ".join(styles)))
+    return styled
+
+
+def estimate_width(table: Table) -> float:
+    """Return how many pixels wide a table will be; headers break between words."""
+    width = 0.0
+    for header, *cells in zip(table.header, *table.rows, strict=True):
+        words = header.split() or [""]
+        letters = max(map(len, [*words, *cells]))
+        width += LETTER * letters + CELL_PADDING
+    return width
 
 
 def page_figure(name: str, figure: Figure) -> PageFigure:
@@ -95,9 +170,29 @@ def page_figure(name: str, figure: Figure) -> PageFigure:
         about=f"{FIGURES[name].about}.",
         panels=panels,
         images=[(title, png_address(image)) for title, image in figure.images],
-        tables=figure.tables,
+        tables=page_tables(figure.tables),
         problems=figure.problems,
     )
+
+
+def page_gallery(gallery: MisjudgedGallery) -> PageGallery:
+    """Return a gallery as the page needs it."""
+    return PageGallery(
+        gallery,
+        clean=[_page_image(image) for image in gallery.clean],
+        noisy=[_page_image(image) for image in gallery.noisy],
+    )
+
+
+def _page_image(image: MisjudgedImage) -> PageImage:
+    if image.is_enlarged:
+        address = _data_url("png", _encode(image.image, "PNG", optimize=True))
+    else:
+        address = jpeg_address(image.image)
+    description = (
+        f"Image given as {image.given}, true class {image.true}, loss {image.loss:.2f}"
+    )
+    return PageImage(address, image.image.size, description, image)
 
 
 def svg_address(svg: str) -> str:

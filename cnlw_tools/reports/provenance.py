@@ -12,9 +12,19 @@ from cnlw_tools.reports.trials import natural_sort_key
 DIGEST_CAPTION = "sha256 of the images and given labels of a split, whatever their order."
 
 
-def provenance_tables(run_folders: Sequence[RunFolder]) -> list[Table]:
-    """Return data, versions and commands, each stated once; and the runs that have not ended."""
+def provenance_tables(
+    run_folders: Sequence[RunFolder], study_command: Sequence[str] = ()
+) -> list[Table]:
+    """Return data, versions and commands, each stated once; and the runs that have not ended.
+
+    Args:
+        run_folders: all runs
+        study_command: of the sweep that recorded the study; empty: there was none
+    """
     tables = [_data_table(run_folders), _command_table(run_folders)]
+    if study_command:
+        rows = [[_join_command(study_command)]]
+        tables.append(Table("Study recorded by", ["Command"], rows))
     unfinished = []
     for run in run_folders:
         if run.result is None:
@@ -67,8 +77,13 @@ def _command_table(run_folders: Sequence[RunFolder]) -> Table:
 
 
 def _command_line(run: RunFolder) -> str:
-    """Return the command line of a run; the program by its name."""
-    program, *arguments = run.config.command
+    """Return the command line of a run."""
+    return _join_command(run.config.command)
+
+
+def _join_command(command: Sequence[str]) -> str:
+    """Return a command in a line; the program by its name."""
+    program, *arguments = command
     name = Path(program).name
     if name == "__main__.py":
         name = "cnlw"

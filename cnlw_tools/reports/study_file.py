@@ -1,11 +1,12 @@
 """The study that runs belong to: what was planned, and where a trial stands in the figures."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from cnlw_tools.recipe.recipe import name_without_level, recorded_choices
+from cnlw_tools.reports.runs import refuse_problem
 from cnlw_tools.reports.trial_key import PRESET_PREFIX
 from cnlw_tools.reports.trials import (
     DatasetConfig,
@@ -40,6 +41,7 @@ class StudyRecord:
     study: Study = field(default_factory=lambda: Study("", (), ()))
     run_specs: Sequence[RunSpec] = ()
     builds: Path = field(default_factory=Path)
+    command: tuple[str, ...] = ()  # of the sweep
 
     @property
     def title(self) -> str:
@@ -201,13 +203,25 @@ def list_names(beginning: str, names: Sequence[str]) -> str:
     return f"{beginning}: {listed}."
 
 
-def read_study_record(folder: Path) -> StudyRecord:
+def read_study_record(
+    folder: Path,
+    on_problem: Callable[[str], object] = refuse_problem,
+) -> StudyRecord:
     """Read what a sweep recorded in a folder of runs; an empty record if no sweep made it.
 
+    Args:
+        folder: of runs
+        on_problem: is told why study.json is passed over; by default that is an error
+
     Raises:
-        ValueError: study.json cannot be read
+        ValueError: study.json cannot be read, and `on_problem` is the default
     """
-    content = read_study_file(folder)
+    try:
+        content = read_study_file(folder)
+    except (ValueError, LookupError, OSError) as error:
+        reason = " ".join(str(error).split())
+        on_problem(f"passed over: {reason}")
+        return StudyRecord()
     if content is None:
         return StudyRecord()
     return StudyRecord(
@@ -216,4 +230,5 @@ def read_study_record(folder: Path) -> StudyRecord:
         study=content.study,
         run_specs=content.cells,
         builds=Path(content.builds),
+        command=content.command,
     )

@@ -1,7 +1,8 @@
 """`cnlw report`: the results of runs as a page, as tables, as a file of numbers.
 
 DIR/index.html     everything, in one file that needs no network
-DIR/tables.md      the tables; also DIR/tables.tex
+DIR/tables.md      what came of them, and the tables
+DIR/tables.tex     the tables for a paper
 DIR/figures/       the panels of the figures, a file of each format, and captions.txt, for a paper
 DIR/runs.parquet   every number (tables.RUNS)
 """
@@ -20,17 +21,22 @@ from cnlw_tools.reports.context import Figure, ReportContext
 from cnlw_tools.reports.diagnostics import load_truths, make_diagnostics
 from cnlw_tools.reports.figure_files import PAGE_FILES, FigureFiles
 from cnlw_tools.reports.figures import draw_figure
+from cnlw_tools.reports.finding import find_results
+from cnlw_tools.reports.latex import PREAMBLE, to_latex
 from cnlw_tools.reports.method_order import sort_trials
+from cnlw_tools.reports.misjudged import show_misjudged
 from cnlw_tools.reports.page import PageContent, render_page
 from cnlw_tools.reports.provenance import provenance_tables
 from cnlw_tools.reports.published import compare_with_paper, read_paper_tables
 from cnlw_tools.reports.runs import RunFolder, drop_copies, make_runs_table, read_run_folders
 from cnlw_tools.reports.study_file import StudyRecord, read_study_record
+from cnlw_tools.reports.summary import describe_report, newest_date, report_title
 from cnlw_tools.reports.tables import (
     RESULT_METRICS,
+    RESULTS_CAPTION,
     Table,
+    metric_title,
     result_tables,
-    to_latex,
     to_markdown,
     trials_table,
 )
@@ -70,11 +76,10 @@ def write_report(
         what could not be reported, and why
 
     Raises:
-        ValueError, LookupError, OSError: there is no run, the study cannot be read, or the report
-            cannot be written
+        ValueError, LookupError, OSError: there is no run, or the report cannot be written
     """
-    record = read_study_record(folder)
     problems: list[str] = []
+    record = read_study_record(folder, problems.append)
     runs = _read_runs(folder, record, variant_options, problems.append)
     truths, truth_problems = load_truths(_needed_builds(record, runs.folders))
     select_by = select_by or record.study.select_by
@@ -86,11 +91,11 @@ def write_report(
         select_by=select_by,
         truths=truths,
     )
-    content = _make_content(context, runs, root)
+    content = _make_content(folder, context, runs, root, problems.append)
     write_parquet(runs.table, out / "runs.parquet")
     tables = _all_tables(content)
-    _write_text(out / "tables.md", "\n".join(map(to_markdown, tables)))
-    _write_text(out / "tables.tex", "\n".join(map(to_latex, tables)))
+    _write_text(out / "tables.md", "\n".join([_markdown_top(content), *map(to_markdown, tables)]))
+    _write_text(out / "tables.tex", "\n".join([PREAMBLE, *map(to_latex, tables)]))
     _write_figures(out / "figures", content.figures, figure_files)
     _write_text(out / "index.html", render_page(content))
     return [*problems, *runs.problems, *truth_problems, *content.diagnostics.problems]
@@ -126,33 +131,45 @@ def _needed_builds(record: StudyRecord, run_folders: Sequence[RunFolder]) -> lis
 
 
 def _make_content(
+    folder: Path,
     context: ReportContext,
     runs: RunData,
     root: Path,
+    on_problem: Callable[[str], object],
 ) -> PageContent:
     """Return all tables and figures of the report."""
     record = context.study_record
-    study = record.study
     shown_trials = [*context.trials, *_unaveraged_trials(context.trials, runs.trials)]
-    results = []
+    shown_trials = sort_trials(shown_trials, record.method_names())
+    results = {}
     for metric in RESULT_METRICS:
-        results += result_tables(shown_trials, metric, record.planned_runs(), record.method_names())
-    paper_tables = read_paper_tables(root)
-    counts = count_images(context)
-    comparisons = []
-    for entry in study.published:
-        table = compare_with_paper(entry, study, paper_tables, context.trials, counts)
-        comparisons.append(table)
+        results[metric] = result_tables(
+            shown_trials, metric, record.planned_runs(), record.method_names()
+        )
+    findings = find_results(
+        shown_trials,
+        context.select_by,
+        record.planned_runs(),
+        record.method_names(),
+        runs.trials,
+    )
+    misjudged, misjudged_notes = show_misjudged(context)
     return PageContent(
-        title=record.title,
-        about=_describe_report(runs.folders, record, shown_trials),
-        notes=[*study.notes, *runs.problems],
-        results=results,
-        comparisons=comparisons,
-        figures={name: draw_figure(name, context) for name in study.figures},
+        title=report_title(folder, record, context.trials),
+        date=newest_date(runs.folders),
+        about=describe_report(runs.folders, record, shown_trials),
+        findings=findings,
+        measure=f"{metric_title(context.select_by, shown_trials)}. {RESULTS_CAPTION}",
+        results=results.pop(context.select_by),
+        other_results=[table for tables in results.values() for table in tables],
+        notes=[*record.study.notes, *runs.problems],
+        comparisons=_compare_with_papers(context, root, on_problem),
+        figures={name: draw_figure(name, context) for name in record.study.figures},
+        misjudged=misjudged,
+        misjudged_notes=misjudged_notes,
         diagnostics=make_diagnostics(context),
         trials=trials_table(runs.trials, context.trials, context.select_by),
-        provenance=provenance_tables(runs.folders),
+        provenance=provenance_tables(runs.folders, record.command),
     )
 
 
@@ -168,29 +185,40 @@ def _unaveraged_trials(best: Sequence[Trial], trials: Sequence[Trial]) -> list[T
     return unaveraged
 
 
-def _describe_report(
-    run_folders: Sequence[RunFolder],
-    record: StudyRecord,
-    trials: Sequence[Trial],
-) -> str:
-    """Return in a few sentences what the report is about."""
-    n_planned = len(record.run_specs)
-    study = f" of the study {record.title}" if record.name else ""
-    if n_planned and not record.planned_runs():
-        return f"{n_planned} configs{study}: nothing is trained on them."
-    n_ended = sum(run.result is not None for run in run_folders)
-    sentences = [f"{len(run_folders)} runs{study}, {n_ended} of them to their end."]
-    if n_planned:
-        sentences.append(f"{n_planned} are planned.")
-    missing = record.describe_missing(trials)
-    if missing:
-        sentences.append(missing)
-    return " ".join(sentences)
+def _compare_with_papers(
+    context: ReportContext, root: Path, on_problem: Callable[[str], object]
+) -> list[Table]:
+    """Return the published tables of a study beside ours; those that do not exist are a problem."""
+    study = context.study_record.study
+    if not study.published:
+        return []
+    paper_tables = read_paper_tables(root)
+    counts = count_images(context)
+    tables = []
+    for entry in study.published:
+        try:
+            table = compare_with_paper(entry, study, paper_tables, context.trials, counts)
+        except LookupError as error:
+            on_problem(f"not compared with a paper: {error}")
+            continue
+        tables.append(table)
+    return tables
+
+
+def _markdown_top(content: PageContent) -> str:
+    """Return the title of the report and what came of the runs, as Markdown."""
+    title = f"{content.title}, {content.date}" if content.date else content.title
+    lines = [f"# {title}", "", content.about, ""]
+    for finding in content.findings:
+        lines += [f"- {finding.subject}: {' '.join(finding.sentences)}"]
+    if content.findings:
+        lines += ["", content.measure, ""]
+    return "\n".join(lines)
 
 
 def _all_tables(content: PageContent) -> list[Table]:
     """Return all tables for files that hold tables alone; the notes are one more."""
-    tables = [*content.results, *content.comparisons]
+    tables = [*content.results, *content.other_results, *content.comparisons]
     for figure in content.figures.values():
         tables += figure.tables
     tables += content.diagnostics.detection

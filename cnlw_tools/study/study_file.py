@@ -49,7 +49,7 @@ def read_study_file(folder: Path) -> StudyFile | None:
         ValueError: study.json is not what `cnlw sweep` writes
     """
     path = folder / STUDY
-    if not path.is_file():
+    if not path.exists():
         return None
     raw = read_json(path, REMEDY)
     study_file = read_dataclass(StudyFile, raw, str(path), REMEDY)

@@ -1,0 +1,71 @@
+"""What stands at the top of a report: what it is about, of which day, and how many runs it has."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cnlw_tools.recipe.run_files import METRICS
+from cnlw_tools.reports.runs import RunFolder
+from cnlw_tools.reports.study_file import StudyRecord
+from cnlw_tools.reports.trials import Trial
+
+MAX_NAMES = 3  # of methods or datasets in a title
+
+
+def report_title(folder: Path, record: StudyRecord, trials: Sequence[Trial]) -> str:
+    """Return the name of the study, or of the folder, with the methods and datasets.
+
+    Args:
+        folder: of the runs
+        record: of the study
+        trials: in the order of methods
+    """
+    name = record.title or folder.resolve().name
+    methods = dict.fromkeys(trial.method_name for trial in trials)
+    datasets = dict.fromkeys(trial.dataset for trial in trials)
+    if not trials:
+        return name
+    return f"{name}: {_names(list(methods), 'methods')} on {_names(list(datasets), 'datasets')}"
+
+
+def newest_date(run_folders: Sequence[RunFolder]) -> str:
+    """Return the day, in UTC, on which the newest run measured its last epoch; empty without runs.
+
+    It is that of the file that an epoch is written to, so a report made later says the same.
+    """
+    times = [(run.folder / METRICS).stat().st_mtime for run in run_folders if run.history]
+    if not times:
+        return ""
+    return datetime.fromtimestamp(max(times), UTC).date().isoformat()
+
+
+def describe_report(
+    run_folders: Sequence[RunFolder],
+    record: StudyRecord,
+    trials: Sequence[Trial],
+) -> str:
+    """Return in a few sentences what the report is about."""
+    n_planned = len(record.run_specs)
+    study = f" of the study {record.title}" if record.name else ""
+    if n_planned and not record.planned_runs():
+        return f"{n_planned} configs{study}: nothing is trained on them."
+    n_ended = sum(run.result is not None for run in run_folders)
+    sentences = [f"{len(run_folders)} runs{study}, {n_ended} of them to their end."]
+    if n_planned:
+        sentences.append(f"{n_planned} are planned.")
+    missing = record.describe_missing(trials)
+    if missing:
+        sentences.append(missing)
+    date = newest_date(run_folders)
+    if date:
+        sentences.append(f"The newest run is of {date}.")
+    return " ".join(sentences)
+
+
+def _names(names: Sequence[str], kind: str) -> str:
+    """Return ``a, b and c``, or how many there are."""
+    if len(names) > MAX_NAMES:
+        return f"{len(names)} {kind}"
+    if len(names) < 2:
+        return "".join(names)
+    return f"{', '.join(names[:-1])} and {names[-1]}"
