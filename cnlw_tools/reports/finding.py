@@ -13,7 +13,7 @@ from cnlw_tools.reports.statistics import MeanInterval, is_above
 from cnlw_tools.reports.tables import ResultGroup, group_results, result_cells
 from cnlw_tools.reports.trials import PlannedRun, Trial
 
-MAX_NAMES = 6  # that a sentence lists
+MAX_NAMES, MAX_CONFIGS = 6, 12  # that a sentence lists
 SPREAD = "beyond the spread over seeds"
 
 
@@ -95,11 +95,9 @@ def describe_group(group: ResultGroup, metric: str) -> list[str]:
     if not compared:
         return [_describe_single(standings, has_levels)]
     clear = [standing for standing in compared if not standing.rivals]
-    overlapping = []
-    unsure = []
-    for standing in compared:
-        if standing.rivals:
-            (overlapping if standing.has_spread else unsure).append(standing)
+    open_standings = [standing for standing in compared if standing.rivals]
+    overlapping = [standing for standing in open_standings if standing.has_spread]
+    unsure = [standing for standing in open_standings if not standing.has_spread]
     sentences = _describe_clear(clear, has_levels)
     sentences += _describe_overlapping(overlapping, has_levels)
     sentences += _describe_unsure(unsure, has_levels)
@@ -324,7 +322,7 @@ def _seeds(first: Score, second: Score) -> str:
 
 def _at(standings: Sequence[Standing], has_levels: bool) -> str:
     """Return where some standings are: ``at 20 and 40 %``, ``on mix_a5``."""
-    names = _join([standing.config for standing in standings])
+    names = _join([standing.config for standing in standings], MAX_CONFIGS)
     return f"at {names} %" if has_levels else f"on {names}"
 
 
@@ -338,9 +336,9 @@ def _points(difference: float) -> str:
     return f"{difference:.2f} points"
 
 
-def _join(names: Sequence[str]) -> str:
+def _join(names: Sequence[str], max_names: int = MAX_NAMES) -> str:
     """Return ``a, b and c``, or ``a, b, c, d, e, f and 3 more``."""
-    listed = list(names[:MAX_NAMES])
+    listed = list(names[:max_names])
     n_left = len(names) - len(listed)
     if n_left:
         listed.append(f"{n_left} more")

@@ -69,9 +69,9 @@ def escape_latex(text: str) -> str:
     """Return text that LaTeX prints as it is, in a line."""
     line = " ".join(text.split())
     parts = []
-    for letter, following in zip(line, f"{line[1:]} ", strict=True):
+    for i, letter in enumerate(line):
         parts.append(ESCAPES.get(letter, letter))
-        if letter == following and letter in LIGATURES:
+        if letter in LIGATURES and line[i + 1 : i + 2] == letter:
             parts.append("{}")
     return "".join(parts)
 

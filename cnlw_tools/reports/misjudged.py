@@ -22,7 +22,7 @@ from cnlw_tools.reports.runs import RunFolder
 from cnlw_tools.reports.trials import Trial
 
 Ints = NDArray[np.int64]
-N_IMAGES = 6  # of either kind
+N_IMAGES = 5  # of either kind
 MAX_GALLERIES = 40
 SIDE = 96  # pixels of the longer side of an image as shown
 UNKNOWN = "not known"  # the true class of an image from elsewhere

@@ -24,9 +24,20 @@ from cnlw_tools.study.figures import FIGURES
 TitledAddress = tuple[str, str]  # title, and a data URL
 
 
-# In pixels, estimated: a letter, what surrounds a cell, and what is left beside the margins.
-LETTER, CELL_PADDING, PHONE, DESK = 6.6, 11, 358, 1180
+class Screen(NamedTuple):
+    """What a table has to fit into, in pixels; of letters and cells estimated."""
+
+    letter: float  # width
+    padding: float  # of a cell, left and right
+    width: float  # beside the margins
+
+
+PHONE = Screen(letter=7.2, padding=11, width=358)
+DESK = Screen(letter=7.8, padding=19, width=1248)
 MAX_SHORT_ROWS = 13  # of a table that fits on a sheet with its title
+MAX_FINDINGS = 4  # that are not folded
+MAX_LEAD_PANELS = 3  # of the figure at the top; they fit beside each other on a desk
+HALF_DESK = 600  # pixels: tables that fit beside the figure at the top
 
 
 class PagePanel(NamedTuple):
@@ -43,6 +54,7 @@ class PageTable(NamedTuple):
 
     table: Table
     style: str
+    is_listed: bool  # on a phone, a list of its cells
 
 
 class PageFigure(NamedTuple):
@@ -54,6 +66,7 @@ class PageFigure(NamedTuple):
     images: list[TitledAddress]
     tables: list[PageTable]
     problems: list[str]
+    number: int  # on the page
 
 
 class PageImage(NamedTuple):
@@ -80,6 +93,7 @@ class PageContent:
     title: str
     date: str  # of the newest run; empty: there is none
     about: str
+    has_runs: bool
     findings: Sequence[Finding]
     measure: str  # what the numbers of the findings are
     results: Sequence[Table]  # of the metric that selects
@@ -104,22 +118,28 @@ def render_page(content: PageContent) -> str:
         lstrip_blocks=True,
     )
     diagnostics = content.diagnostics
-    figures = []
+    figures: list[PageFigure] = []
     for name, figure in content.figures.items():
         if not figure.is_empty:
-            figures.append(page_figure(name, figure))
+            figures.append(page_figure(name, figure, len(figures) + 1))
+    lead = next((figure for figure in figures if figure.panels), None)
     (trials,) = page_tables([content.trials])
     return environment.get_template("page.html").render(
         title=content.title,
         date=content.date,
         about=content.about,
         findings=content.findings,
+        n_findings=MAX_FINDINGS,
+        n_lead_panels=MAX_LEAD_PANELS,
+        has_runs=content.has_runs,
         measure=content.measure,
         results=page_tables(content.results),
         other_results=page_tables(content.other_results),
+        other_measures=list_measures(content.other_results),
         notes=content.notes,
         comparisons=page_tables(content.comparisons),
-        lead=next((figure for figure in figures if figure.panels), None),
+        lead=lead,
+        has_columns=lead is not None and fit_beside(lead, content.results),
         figures=figures,
         misjudged_notes=content.misjudged_notes,
         misjudged=[page_gallery(gallery) for gallery in content.misjudged],
@@ -137,30 +157,43 @@ def page_tables(tables: Iterable[Table]) -> list[PageTable]:
     """Return tables with the names of the style sheet that fit their width."""
     styled = []
     for table in tables:
-        width = estimate_width(table)
+        is_listed = estimate_width(table, PHONE) > PHONE.width
         styles = []
-        if width > PHONE:
+        if is_listed:
             styles.append("listed")
-        if width > DESK:
+        if estimate_width(table, DESK) > DESK.width:
             styles.append("dense")
         if len(table.rows) < MAX_SHORT_ROWS:
             styles.append("short")
-        styled.append(PageTable(table, " ".join(styles)))
+        styled.append(PageTable(table, " ".join(styles), is_listed))
     return styled
 
 
-def estimate_width(table: Table) -> float:
-    """Return how many pixels wide a table will be; headers break between words."""
+def fit_beside(figure: PageFigure, tables: Sequence[Table]) -> bool:
+    """Say whether tables fit on a desk beside a figure."""
+    if len(figure.panels) > 1 or figure.panels[0].is_wide:
+        return False
+    return all(estimate_width(table, DESK) < HALF_DESK for table in tables)
+
+
+def list_measures(tables: Iterable[Table]) -> str:
+    """Return what tables of results show, each once: ``best epoch, mean of the last 4 epochs``."""
+    measures = [table.title.partition(":")[0].lower() for table in tables]
+    return ", ".join(dict.fromkeys(measures))
+
+
+def estimate_width(table: Table, screen: Screen) -> float:
+    """Return how many pixels wide a table is on a screen; headers break between words."""
     width = 0.0
     for header, *cells in zip(table.header, *table.rows, strict=True):
         words = header.split() or [""]
         letters = max(map(len, [*words, *cells]))
-        width += LETTER * letters + CELL_PADDING
+        width += screen.letter * letters + screen.padding
     return width
 
 
-def page_figure(name: str, figure: Figure) -> PageFigure:
-    """Return a figure as the page needs it."""
+def page_figure(name: str, figure: Figure, number: int) -> PageFigure:
+    """Return a figure as the page needs it; it is the n-th on the page."""
     panels = []
     for panel in figure.panels:
         address = svg_address(panel.svg)
@@ -172,6 +205,7 @@ def page_figure(name: str, figure: Figure) -> PageFigure:
         images=[(title, png_address(image)) for title, image in figure.images],
         tables=page_tables(figure.tables),
         problems=figure.problems,
+        number=number,
     )
 
 
@@ -189,9 +223,7 @@ def _page_image(image: MisjudgedImage) -> PageImage:
         address = _data_url("png", _encode(image.image, "PNG", optimize=True))
     else:
         address = jpeg_address(image.image)
-    description = (
-        f"Image given as {image.given}, true class {image.true}, loss {image.loss:.2f}"
-    )
+    description = f"Image given as {image.given}, true class {image.true}, loss {image.loss:.2f}"
     return PageImage(address, image.image.size, description, image)
 
 
@@ -202,7 +234,7 @@ def svg_address(svg: str) -> str:
 
 def png_address(image: Image.Image) -> str:
     """Return a picture of few colours as a data URL."""
-    return _data_url("png", _encode(image.quantize(64), "PNG", optimize=True))
+    return _data_url("png", _encode(image.quantize(256), "PNG", optimize=True))
 
 
 def jpeg_address(image: Image.Image) -> str:

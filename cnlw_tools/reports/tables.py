@@ -77,7 +77,7 @@ def result_tables(
     """
     tables = []
     for group in group_results(trials, planned_runs, study_methods):
-        title = f"{metric_title(metric, group.trials)}: {group.title}"
+        title = f"{metric_title(metric, group.trials or trials)}: {group.title}"
         if group.family:
             tables.append(_table_by_level(title, group, metric))
         else:

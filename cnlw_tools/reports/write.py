@@ -158,6 +158,7 @@ def _make_content(
         title=report_title(folder, record, context.trials),
         date=newest_date(runs.folders),
         about=describe_report(runs.folders, record, shown_trials),
+        has_runs=bool(runs.folders),
         findings=findings,
         measure=f"{metric_title(context.select_by, shown_trials)}. {RESULTS_CAPTION}",
         results=results.pop(context.select_by),

@@ -17,6 +17,6 @@ def test_cost_is_the_median_epoch_in_multiples_of_vanilla(tmp_path, run_maker, c
         path.write_text("".join(lines))
 
     assert tabulate_cost(context_maker(tmp_path)).tables[0].rows == [
-        ["toy", "mlp1", "ieg", "8.00", "4.00", "250", "2.50", "1"],
         ["toy", "mlp1", "vanilla", "2.00", "1.00", "100", "1.00", "1"],
+        ["toy", "mlp1", "ieg", "8.00", "4.00", "250", "2.50", "1"],
     ]

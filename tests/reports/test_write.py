@@ -213,13 +213,30 @@ def test_a_study_that_only_builds_is_reported_without_a_run(tmp_path, spec_maker
     assert problems[0].startswith("blue_40: no matrix, gallery or noise detection: builds/toy")
 
 
-def test_a_damaged_study_is_named(tmp_path, run_maker):
-    """The error names the file, the key and the remedy."""
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("{}", "study.json: 'name' is missing: run the sweep again"),
+        ("not a study", "study.json: cannot be read as JSON"),
+        ("[1, 2]", "study.json: "),
+        (None, "study.json: a folder, not a file"),
+    ],
+)
+def test_a_foreign_study_is_passed_over(tmp_path, run_maker, text, reason):
+    """The line names the file, the key and the remedy; the runs are reported as those of none."""
     run_maker(tmp_path / "a", [50.0])
-    (tmp_path / "study.json").write_text("{}")
+    if text is None:
+        (tmp_path / "study.json").mkdir()
+    else:
+        (tmp_path / "study.json").write_text(text)
+    problems = write_report(tmp_path, tmp_path / "out", files.default_root())
 
-    with pytest.raises(ValueError, match=r"study\.json: 'name' is missing: run the sweep again"):
-        write_report(tmp_path, tmp_path / "out", files.default_root())
+    assert problems[0].startswith(f"passed over: {tmp_path}/{reason}")
+    page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    assert '<p class="faint">1 runs, 1 of them to their end.' in page
+    assert '<h2 id="provenance">' in page
+    with pytest.raises(ValueError, match="passed over"):
+        read_study_record(tmp_path)
 
 
 def test_without_matplotlib_it_says_what_to_install(tmp_path):

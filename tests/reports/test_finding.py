@@ -1,0 +1,183 @@
+"""Sentences that say who is ahead."""
+
+import pytest
+
+from cnlw_tools.reports import runs
+from cnlw_tools.reports.finding import find_results
+from cnlw_tools.reports.method_order import sort_trials
+from cnlw_tools.reports.tables import result_tables
+from cnlw_tools.reports.trials import DatasetConfig, PlannedRun, best_trials, group_trials
+
+
+def find(folder, planned_runs=()):
+    """Return the subjects with their sentences, in one text each."""
+    trials = sort_trials(group_trials(runs.make_runs_table(runs.read_run_folders(folder))))
+    findings = find_results(best_trials(trials), "last", planned_runs, all_trials=trials)
+    return {finding.subject: " ".join(finding.sentences) for finding in findings}
+
+
+@pytest.fixture
+def finder(tmp_path, run_maker):
+    """Write a run for each accuracy, a seed each, and return what is said of them."""
+
+    def write_and_find(accuracies, **changes):
+        for config, methods in accuracies.items():
+            for method, values in methods.items():
+                for seed, value in enumerate(values):
+                    folder = tmp_path / config / f"{method}_s{seed}"
+                    common = {"config": config, "method": method, "seed": seed}
+                    run_maker(folder, [value], **common, **changes)
+        return find(tmp_path)
+
+    return write_and_find
+
+
+SPREAD = "beyond the spread over seeds"
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "sentences"),
+    [
+        (  # two seeds that are a point apart have an interval of ± 6.35
+            {"vanilla": [46.0, 47.0], "mixup": [60.0, 61.0]},
+            "At 40 %, mixup is ahead of vanilla by 14.00 points: 60.50 ± 6.35 % against "
+            "46.50 ± 6.35 % (2 seeds each).",
+        ),
+        (
+            {"vanilla": [50.0, 51.0], "mixup": [60.0, 61.0]},
+            f"At 40 %, neither method is ahead {SPREAD}: mixup has the highest mean, "
+            "60.50 ± 6.35 %, 10.00 points above vanilla with 50.50 ± 6.35 % (2 seeds each). The "
+            "interval of mixup overlaps with that of vanilla.",
+        ),
+        (
+            {"vanilla": [50.0], "mixup": [60.0]},
+            "At 40 %, mixup has the highest mean, 60.00 %, 10.00 points above vanilla with 50.00 % "
+            "(one seed each). mixup and vanilla have one seed each, and so no spread: the "
+            "difference may be chance.",
+        ),
+        (
+            {"vanilla": [50.0], "mixup": [60.0, 61.0]},
+            "At 40 %, mixup has the highest mean, 60.50 ± 6.35 %, 10.50 points above vanilla with "
+            "50.00 % (2 and 1 seeds). vanilla has one seed, and so no spread: the difference may "
+            "be chance.",
+        ),
+        (
+            {"vanilla": [50.0, 50.0], "mixup": [50.0, 50.0]},
+            f"At 40 %, neither method is ahead {SPREAD}: vanilla and mixup share the highest mean, "
+            "50.00 ± 0.00 % (2 seeds each). The interval of vanilla overlaps with that of mixup.",
+        ),
+        (
+            {"vanilla": [50.0, 51.0]},
+            "vanilla alone has results, 50.50 ± 6.35 % at 40 % (2 seeds).",
+        ),
+        ({"vanilla": [50.0]}, "vanilla alone has results, 50.00 % at 40 % (one seed)."),
+        (
+            {"vanilla": [20.0, 21.0], "gce": [40.0, 41.0], "mixup": [60.0, 61.0]},
+            "At 40 %, mixup is ahead of the 2 other methods by 20.00 points: 60.50 ± 6.35 % "
+            "against 40.50 ± 6.35 % of gce, the next (2 seeds each). Of the 2 other methods, all "
+            f"are above vanilla at 40 % (20.50 ± 6.35 %) {SPREAD}, and none is below it.",
+        ),
+        (
+            {"vanilla": [60.0, 61.0], "gce": [40.0, 41.0], "mixup": [55.0, 56.0]},
+            f"At 40 %, no method is ahead of all others {SPREAD}: vanilla has the highest mean, "
+            "60.50 ± 6.35 %, 5.00 points above mixup with 55.50 ± 6.35 % (2 seeds each). The "
+            "interval of vanilla overlaps with that of mixup. Of the 2 other methods, none is "
+            f"above vanilla at 40 % (60.50 ± 6.35 %) {SPREAD}, and one (gce) is below it.",
+        ),
+    ],
+)
+def test_it_says_who_is_ahead_and_how_surely(finder, accuracies, sentences):
+    """By how much, with what spread, over how many seeds; honest where that shows nothing."""
+    assert finder({"blue_40": accuracies}) == {"toy, blue": sentences}
+
+
+def test_levels_with_one_leader_are_one_sentence(finder):
+    """It says the widest lead in full, and of the others how wide they are."""
+    texts = finder(
+        {
+            "blue_20": {"vanilla": [60.0, 60.1], "mixup": [70.0, 70.1]},
+            "blue_40": {"vanilla": [50.0, 50.1], "mixup": [64.0, 64.1]},
+            "blue_60": {"vanilla": [50.0, 59.0], "mixup": [40.0, 50.0]},
+            "blue_80": {"vanilla": [50.0, 59.0], "mixup": [60.0, 50.0]},
+            "red_20": {"gce": [50.0, 50.1]},
+        }
+    )
+
+    assert texts == {
+        "toy, blue": (
+            "At 20 and 40 %, mixup is ahead of vanilla by 10.00 to 14.00 points; the most at 40 %: "
+            "64.05 ± 0.64 % against 50.05 ± 0.64 % (2 seeds each). At 60 and 80 %, neither method "
+            f"is ahead {SPREAD}; the highest means are those of vanilla at 60 % and mixup at 80 %, "
+            "by 0.50 to 9.50 points."
+        ),
+        "toy, red": "gce alone has results, 50.05 ± 0.64 % at 20 % (2 seeds).",
+    }
+
+
+def test_one_method_on_several_levels_has_its_range(finder):
+    """From the lowest mean to the highest."""
+    texts = finder({"blue_20": {"gce": [60.0]}, "blue_40": {"gce": [50.0]}})
+
+    assert texts["toy, blue"] == (
+        "gce alone has results, from 50.00 % at 40 % to 60.00 % at 20 % (one seed each)."
+    )
+
+
+def test_methods_that_never_meet_are_not_compared(finder):
+    """Each has a config of its own."""
+    texts = finder({"blue_20": {"gce": [60.0]}, "blue_40": {"mixup": [50.0]}})
+
+    assert texts["toy, blue"] == (
+        "No two methods have a result on the same config: gce at 20 % and mixup at 40 %."
+    )
+
+
+def test_configs_without_levels_have_their_names(finder):
+    """Their subject is the dataset."""
+    texts = finder({"mix": {"gce": [60.0, 60.1], "vanilla": [50.0, 50.1]}}, noise="mix", level=None)
+
+    assert texts["toy"].startswith("On mix, gce is ahead of vanilla by 10.00 points: ")
+
+
+def test_what_is_missing_is_said(tmp_path, run_maker):
+    """A method that was planned and not run, and one that is not averaged; no result, no finding."""
+    for name, accuracy in (("a", 50.0), ("b", 60.0)):
+        run_maker(tmp_path / name, [accuracy], method="gce")
+    for seed in (0, 1):
+        run_maker(tmp_path / f"v{seed}", [50.0], seed=seed)
+        run_maker(tmp_path / f"m{seed}", [70.0], seed=seed, method="mixup")
+    config = DatasetConfig("toy", "blue_40", "blue", 40)
+    planned = [PlannedRun(config, "bootstrap"), PlannedRun(config, "mixup")]
+    trials = group_trials(runs.make_runs_table(runs.read_run_folders(tmp_path)))
+    red = PlannedRun(DatasetConfig("toy", "red_40", "red", 40), "mixup")
+    (finding,) = find_results(trials, "last", [*planned, red])
+
+    assert finding.sentences[0].startswith("At 40 %, mixup is ahead of vanilla by 20.00 points")
+    assert finding.sentences[1:] == [
+        "There is no result of bootstrap at 40 % and gce at 40 %.",
+    ]
+
+
+def test_unlike_lengths_and_the_choice_of_a_trial_are_said(tmp_path, run_maker):
+    """Both make a comparison less than fair."""
+    run_maker(tmp_path / "v", [50.0])
+    for alpha, accuracy in ((1, 60.0), (8, 70.0)):
+        options = {"alpha": alpha}
+        run_maker(tmp_path / f"m{alpha}", [1.0, accuracy], method="mixup", options=options)
+    text = find(tmp_path)["toy, blue"]
+
+    assert "mixup has the highest mean, 70.00 %" in text
+    assert "not trained for equally many epochs: vanilla for 1; mixup for 2." in text
+    assert text.endswith(
+        "The best of 2 trials of mixup counts, chosen on the images that it is measured on."
+    )
+
+
+@pytest.mark.parametrize("gap", [10.0, 12.0, 13.0, 20.0])
+def test_ahead_is_what_the_tables_print_in_bold(finder, tmp_path, gap):
+    """Intervals of ± 6.35 part when the means are more than 12.7 apart."""
+    text = finder({"blue_40": {"vanilla": [50.0, 51.0], "mixup": [50.0 + gap, 51.0 + gap]}})
+    trials = group_trials(runs.make_runs_table(runs.read_run_folders(tmp_path)))
+    (table,) = result_tables(best_trials(trials), "last")
+
+    assert bool(table.bold) == ("is ahead of vanilla" in text["toy, blue"]) == (gap > 12.7)
