@@ -1,7 +1,7 @@
 """Tables as LaTeX: an environment each, which stands in a paper as it is.
 
-The rules are those of the package booktabs; nothing else is needed. A table that is longer than a
-page is cut into parts, since a float does not break.
+The rules are those of the package booktabs. A table that is wider than a page is made smaller, by the
+package graphicx; one that is longer is cut into parts, since a float does not break.
 """
 
 import re
@@ -10,13 +10,12 @@ from collections.abc import Sequence
 from cnlw_tools.reports.tables import Table
 
 PREAMBLE = (
-    "% Put \\usepackage{booktabs} into the preamble of your document, then copy a table from here\n"
-    "% or \\input this file. Letters beyond Latin and Greek need LuaLaTeX or XeLaTeX.\n"
+    "% Put \\usepackage{booktabs,graphicx} into the preamble of your document, then copy a table\n"
+    "% from here or \\input this file. Letters beyond Latin and Greek need LuaLaTeX or XeLaTeX.\n"
 )
 MAX_ROWS = 40  # of a part
 MAX_LETTERS = 40  # of a line; longer text is broken
-WIDE_LETTERS = 80  # of a row; a wider table has smaller letters
-LINE_WIDTH = 0.9  # that columns of broken text share
+WIDE_LETTERS = 70  # of a row; a wider table is made smaller
 GREEK = {
     "α": "alpha",
     "β": "beta",
@@ -82,13 +81,7 @@ def _to_float(table: Table, start: int, caption: str, notes: Sequence[str]) -> s
     for i, j in table.bold:
         cells[i][j] = f"\\textbf{{{cells[i][j]}}}"
     header = [escape_latex(cell) for cell in table.header]
-    is_wide = sum(_column_widths(table)) > WIDE_LETTERS
-    lines = [
-        "\\begin{table}",
-        "\\centering",
-        *(["\\footnotesize", "\\setlength{\\tabcolsep}{3pt}"] if is_wide else []),
-        f"\\caption{{{escape_latex(caption)}}}",
-        *([] if start else [f"\\label{{tab:{_slug(table.title)}}}"]),
+    tabular = [
         f"\\begin{{tabular}}{{{_alignment(table)}}}",
         "\\toprule",
         _latex_row(header),
@@ -96,21 +89,38 @@ def _to_float(table: Table, start: int, caption: str, notes: Sequence[str]) -> s
         *(_latex_row(row) for row in cells[start : start + MAX_ROWS]),
         "\\bottomrule",
         "\\end{tabular}",
+    ]
+    if _is_wide(table):
+        tabular = ["\\resizebox{\\linewidth}{!}{%", *tabular[:-1], f"{tabular[-1]}}}"]
+    lines = [
+        "\\begin{table}",
+        "\\centering",
+        f"\\caption{{{escape_latex(caption)}}}",
+        *([] if start else [f"\\label{{tab:{_slug(table.title)}}}"]),
+        "\\smallskip",
+        *tabular,
         *(f"\\par {escape_latex(note)}" for note in notes),
         "\\end{table}",
     ]
     return "\n".join(lines) + "\n"
 
 
+def _is_wide(table: Table) -> bool:
+    """Say whether a table is wider than a page, its long text broken into lines."""
+    widths = [min(width, MAX_LETTERS) for width in _column_widths(table)]
+    return sum(widths) > WIDE_LETTERS
+
+
 def _alignment(table: Table) -> str:
     """Return the columns: text to the left, in lines if it is long; numbers to the right."""
     widths = _column_widths(table)
-    long_columns = [j for j in range(table.n_text_columns) if widths[j] > MAX_LETTERS]
-    share = LINE_WIDTH / max(len(long_columns), 1)
     columns = ["l"] * table.n_text_columns
     columns += ["r"] * (len(table.header) - table.n_text_columns)
-    for j in long_columns:
-        columns[j] = f"p{{{share:.2f}\\linewidth}}"
+    for j in range(table.n_text_columns):
+        if widths[j] > MAX_LETTERS:
+            other_letters = sum(widths) - widths[j]
+            is_alone = other_letters < MAX_LETTERS // 2
+            columns[j] = "p{0.9\\linewidth}" if is_alone else "p{18em}"
     return "".join(columns)
 
 

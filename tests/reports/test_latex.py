@@ -19,6 +19,7 @@ def test_a_table_is_one_environment_with_the_rules_of_booktabs():
         "\\centering",
         "\\caption{A \\& B. 50 \\%}",
         "\\label{tab:a-b}",
+        "\\smallskip",
         "\\begin{tabular}{lr}",
         "\\toprule",
         "x & y\\_1 \\\\",
@@ -30,7 +31,6 @@ def test_a_table_is_one_environment_with_the_rules_of_booktabs():
         "\\par second",
         "\\end{table}",
     ]
-    assert "\\usepackage{booktabs}" in PREAMBLE
     assert all(line.startswith("%") for line in PREAMBLE.splitlines())
 
 
@@ -73,9 +73,21 @@ def test_a_long_table_is_cut_into_parts():
 
 
 def test_long_text_is_broken_into_lines():
-    """Its columns share the width of a line; a wide table has small letters."""
-    latex = to_latex(Table("t", ["", "Note"], [["1", "word " * 30]], n_text_columns=2))
+    """It has most of the width of a line, or less beside other columns."""
+    note = "word " * 30
+    alone = to_latex(Table("t", ["", "Note"], [["1", note]], n_text_columns=2))
+    beside = to_latex(Table("t", ["Name", "Note"], [["n" * 30, note]], n_text_columns=2))
 
-    assert "\\begin{tabular}{lp{0.90\\linewidth}}" in latex
-    assert "\\footnotesize" in latex
-    assert "\\footnotesize" not in to_latex(TABLE)
+    assert "\\begin{tabular}{lp{0.9\\linewidth}}" in alone
+    assert "\\begin{tabular}{lp{18em}}" in beside
+
+
+def test_a_wide_table_is_made_to_fit():
+    """The comment at the top names the package."""
+    lines = to_latex(Table("t", ["x"] * 12, [["80.50 ± 6.35 (3)"] * 12])).splitlines()
+    i = lines.index("\\resizebox{\\linewidth}{!}{%")
+
+    assert lines[i + 1].startswith("\\begin{tabular}")
+    assert "\\end{tabular}}" in lines
+    assert "resizebox" not in to_latex(TABLE)
+    assert "\\usepackage{booktabs,graphicx}" in PREAMBLE
