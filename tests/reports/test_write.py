@@ -290,6 +290,7 @@ def read_layout(page: Path) -> tuple[LayoutReader, dict[str, str], dict[str, str
 
 def read_rules(style: str) -> dict[str, str]:
     rules: dict[str, str] = {}
+    style = re.sub(r"/\*.*?\*/", "", style, flags=re.DOTALL)
     for selectors, body in re.findall(r"([^{}]+)\{([^{}]*)\}", style):
         for selector in selectors.split(","):
             rules[selector.strip()] = rules.get(selector.strip(), "") + body + ";"
