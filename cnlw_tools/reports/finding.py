@@ -163,7 +163,7 @@ def _describe_clear(standings: Sequence[Standing], has_levels: bool) -> list[str
 
 
 def _describe_overlapping(standings: Sequence[Standing], has_levels: bool) -> list[str]:
-    """Say where no method is ahead of all others beyond the spread, and who has the highest mean."""
+    """Say where no method is ahead of all others, and who has the highest mean."""
     if not standings:
         return []
     place = _capital(_at(standings, has_levels))
@@ -203,7 +203,7 @@ def _describe_unsure(standings: Sequence[Standing], has_levels: bool) -> list[st
 
 
 def _compare_with_baseline(standing: Standing, has_levels: bool) -> list[str]:
-    """Say which methods are above and below vanilla on the last config, if that is not clear yet."""
+    """Say which methods are above and below vanilla on the last config."""
     results = {score.method: score.result for score in standing.scores}
     baseline = results.pop(BASELINE, None)
     if baseline is None or baseline.n < 2 or len(results) < 2:

@@ -1,7 +1,7 @@
 """Tables as LaTeX: an environment each, which stands in a paper as it is.
 
-The rules are those of the package booktabs. A table that is wider than a page is made smaller, by the
-package graphicx; one that is longer is cut into parts, since a float does not break.
+The rules are those of the package booktabs. A table that is wider than a page is made smaller, by
+the package graphicx; one that is longer is cut into parts, since a float does not break.
 """
 
 import re
