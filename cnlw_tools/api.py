@@ -12,7 +12,7 @@ Every function has the defaults and the errors of the command of the same name. 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from cnlw_tools.executor import EXECUTORS
 from cnlw_tools.executor.progress import ProgressBars
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from cnlw_tools.recipe.preset import Preset
     from cnlw_tools.recipe.recipe import Recipe
     from cnlw_tools.recipe.run_files import RunConfig
+    from cnlw_tools.reports.statistics import MeanInterval
 
 PathLike = str | Path
 DonorDirs = Mapping[str, PathLike | None] | Sequence[str]
@@ -221,6 +222,21 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class SeedRuns:
+    """Runs that differ in their seed alone."""
+
+    runs: tuple[Run, ...]
+
+    @property
+    def result(self) -> "dict[str, MeanInterval]":
+        """The mean of each result over seeds, with half its 95 % t-interval."""
+        from cnlw_tools.reports.statistics import mean_interval
+
+        results = [run.result for run in self.runs]
+        return {name: mean_interval([result[name] for result in results]) for name in results[0]}
+
+
+@dataclass(frozen=True, slots=True)
 class RunsReport:
     """The report of a folder of runs."""
 
@@ -403,6 +419,28 @@ def validate(
     return ValidationReport(folder, results)
 
 
+@overload
+def train(
+    build: Build | PathLike,
+    config: str,
+    method: "str | type[Method]" = "vanilla",
+    *,
+    seeds: int | Sequence[int],
+    **choices: Any,
+) -> SeedRuns: ...
+
+
+@overload
+def train(
+    build: Build | PathLike,
+    config: str,
+    method: "str | type[Method]" = "vanilla",
+    *,
+    seeds: None = None,
+    **choices: Any,
+) -> Run: ...
+
+
 def train(
     build: Build | PathLike,
     config: str,
@@ -410,10 +448,11 @@ def train(
     *,
     net: str | Callable[[int, tuple[int, int]], Any] | None = None,
     preset: "str | Preset | None" = None,
+    seeds: int | Sequence[int] | None = None,
     progress: bool = True,
     **choices: Any,
-) -> Run:
-    """Train a method on one config of a build.
+) -> Run | SeedRuns:
+    """Train a method on one config of a build; with ``seeds``, a run for each.
 
     Args:
         build: the build, or its folder
@@ -422,6 +461,8 @@ def train(
         net: name of a network, or a function that makes one from the number of classes and
             (height, width) of the images. Default: the preset's network
         preset: how to train: a preset, its name or its file. Default: the preset of the dataset
+        seeds: the number of seeds, from 0 on, or a list. Finished runs are kept, and stopped ones
+            go on. Default: one run, with the seed among the other arguments
         progress: show progress bars
         **choices: other arguments of `Trainer`: options, changes, quick, seed, device, out,
             resume ...
@@ -437,14 +478,22 @@ def train(
         ['best', 'last', 'mean10']
         >>> {"epoch", "row", "loss", "weight"} <= set(run.examples.columns)
         True
+        >>> cnlw.train("builds/shapes", "red_40", seeds=2, quick=True).result["last"].n
+        2
     """
     from cnlw_tools.trainer import Trainer
 
     folder = _open_build(build).path
     trainer = Trainer(folder, config, method=method, net=net, preset=preset, **choices)
     with ProgressBars(progress) as bars:
-        trainer.fit(bars)
-    return Run(trainer.folder)
+        if seeds is None:
+            trainer.fit(bars)
+            return Run(trainer.folder)
+        from cnlw_tools.trainer.seeds import fit_all, trainers_of_seeds
+
+        trainers = trainers_of_seeds(trainer, range(seeds) if isinstance(seeds, int) else seeds)
+        fit_all(trainers, lambda one: one.fit(bars))
+        return SeedRuns(tuple(Run(one.folder) for one in trainers))
 
 
 def predict(

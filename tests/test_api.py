@@ -127,6 +127,19 @@ def test_a_run_is_read_back(built, tmp_path):
         _ = run.result
 
 
+def test_seeds_are_runs_with_a_mean(built, tmp_path):
+    """A number of them or a list; what is finished is kept."""
+    choices = {"changes": {"epochs": 1, "net": "mlp1", "batch_size": 50}, "out": tmp_path / "r"}
+    two = api.train(built, "red_40", seeds=[0, 1], progress=False, **choices)
+    three = api.train(built, "red_40", seeds=3, progress=False, **choices)
+
+    assert [run.config.seed for run in three.runs] == [0, 1, 2]
+    assert [run.result for run in three.runs[:2]] == [run.result for run in two.runs]
+    values = [run.result["last"] for run in two.runs]
+    assert two.result["last"].mean == pytest.approx(sum(values) / 2)
+    assert two.result["last"].n == 2
+
+
 def test_a_report_is_a_page(built, tmp_path):
     """Of all runs below a folder."""
     changes = {"epochs": 1, "net": "mlp1", "batch_size": 50}

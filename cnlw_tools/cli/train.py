@@ -1,12 +1,14 @@
 """``cnlw train``: a method learns from a build."""
 
 import os
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from cnlw_tools.cli.options import (
     CACHE,
@@ -22,10 +24,13 @@ from cnlw_tools.cli.options import (
 
 if TYPE_CHECKING:
     from cnlw_tools.executor.progress import ProgressBars
+    from cnlw_tools.trainer import Trainer
     from cnlw_tools.trainer.run import Metrics
 
 BUILDS = Path("builds")
 USUAL_CONFIG = "red_40"  # what is trained on where no config is named
+MOST_NAMES = 5  # of other configs that are printed
+MOST_CLASSES_WITHOUT_TOP5 = 5
 
 
 @click.command(short_help="Train a method on a build.")
@@ -47,6 +52,12 @@ USUAL_CONFIG = "red_40"  # what is trained on where no config is named
 @click.option("--level", type=int, help="Level of the config in percent; with --noise.")
 @preset_options
 @SEED
+@click.option(
+    "--seeds",
+    metavar="N",
+    help="Train with seeds 0 to N-1, or with those of a list such as 0,1,5, a run each; "
+    "finished runs are kept, stopped ones go on.",
+)
 @DEVICE
 @click.option(
     "-o",
@@ -59,7 +70,8 @@ USUAL_CONFIG = "red_40"  # what is trained on where no config is named
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="Folder of the run.  [default: runs/DATASET/CONFIG/METHOD]",
+    help="Folder of the run; with --seeds, of the runs s0, s1 ...  "
+    "[default: runs/DATASET/CONFIG/METHOD_sSEED]",
 )
 @click.option("--resume", is_flag=True, help="Resume the run in this folder.")
 @click.option(
@@ -95,24 +107,136 @@ def train(
     `torchrun --nproc-per-node N -m cnlw_tools train ...` trains on N devices together.
     """
     from cnlw_tools.executor.progress import ProgressBars
-    from cnlw_tools.recipe.run_files import format_result
     from cnlw_tools.recipe.toml import parse_option
     from cnlw_tools.trainer import Trainer
 
     flags["root"] = find_root(flags["root"])
+    seeds = _read_seeds(flags.pop("seeds"))
     changes = pop_preset_changes(flags)
     options = dict(map(parse_option, flags.pop("options")))
     folder = build or _find_build(flags["root"])
-    config = _find_config(folder, config, noise, level)
+    config, reason = _find_config(folder, config, noise, level)
     trainer = Trainer(folder, config, changes=changes, options=options, **flags)
-    if trainer.adapted_values and _is_first_rank():
-        click.echo(f"the preset adapts to {folder}: {trainer.adapted_values}")
     with exit_when_stopped(), ProgressBars() as bars:
-        result = trainer.fit(bars, lambda metrics: _print_epoch(bars, metrics))
+        if seeds is None:
+            TrainingScreen(trainer, bars, reason).fit()
+        else:
+            _fit_seeds(trainer, seeds, bars, reason)
     if _is_first_rank():
-        click.echo(f"top-1 on validation: {format_result(result)}   {trainer.folder}")
-        if trainer.keep_best:
-            click.echo(_describe_best(trainer.folder, result))
+        place = Path("runs") if trainer.out is None else Path(trainer.out)
+        click.echo(f"next: cnlw report {shlex.quote(str(place))}", err=True)
+
+
+def _read_seeds(text: str | None) -> list[int] | None:
+    """Return the list of seeds, if there are several."""
+    from cnlw_tools.trainer.seeds import parse_seeds
+
+    if text is None:
+        return None
+    if click.get_current_context().get_parameter_source("seed") != ParameterSource.DEFAULT:
+        raise ValueError("--seed and --seeds exclude each other: give one of the two")
+    return parse_seeds(text)
+
+
+def _fit_seeds(trainer: "Trainer", seeds: Sequence[int], bars: "ProgressBars", reason: str) -> None:
+    """Train with each seed, and print the mean of each result with its interval."""
+    from cnlw_tools.executor.progress import fit_parts
+    from cnlw_tools.recipe.run_files import TAIL
+    from cnlw_tools.reports.statistics import mean_interval
+    from cnlw_tools.reports.tables import format_mean_interval
+    from cnlw_tools.trainer.seeds import fit_all, trainers_of_seeds
+
+    def fit(one: "Trainer") -> "Metrics":
+        return TrainingScreen(one, bars, reason).fit()
+
+    results = fit_all(trainers_of_seeds(trainer, seeds), fit)
+    names = {"last": "last", "best": "best", "mean10": f"mean of the last {TAIL}"}
+    n_epochs = min(result["epochs"] for result in results)
+    if n_epochs < TAIL:
+        names["mean10"] = f"mean of the last {n_epochs}"
+    parts = [f"{len(seeds)} seeds, mean ± half the 95 % interval of top-1 in %:"]
+    for name, title in names.items():
+        interval = mean_interval([result[name] for result in results])
+        parts.append(f"{title} {format_mean_interval(interval)}")
+    if _is_first_rank():
+        click.echo(fit_parts(parts))
+
+
+class TrainingScreen:
+    """Prints what is trained, a line an epoch, and the results.
+
+    Args:
+        trainer: of the run
+        bars: of its steps
+        reason: why it learns from this config, if nobody named one
+    """
+
+    def __init__(self, trainer: "Trainer", bars: "ProgressBars", reason: str) -> None:
+        self.trainer, self.bars, self.reason = trainer, bars, reason
+        self.has_begun = False
+        self.seconds: list[float] = []  # of each epoch of this process
+
+    def fit(self) -> "Metrics":
+        """Train, and return the result."""
+        from cnlw_tools.executor.progress import fit_parts
+        from cnlw_tools.recipe.run_files import format_result
+
+        result = self.trainer.fit(self._move, self._print_epoch)
+        self.bars.close()
+        if _is_first_rank():
+            parts = [f"top-1 on validation: {format_result(result)}", str(self.trainer.folder)]
+            click.echo(fit_parts(parts))
+            if self.trainer.keep_best:
+                click.echo(fit_parts([_describe_best(self.trainer.folder, result)]))
+        return result
+
+    def _move(self, stage: str, done: int, total: int) -> None:
+        """Move the bar; with the first step of training, say what is trained."""
+        if not self.has_begun and stage.startswith("epoch"):
+            self.has_begun = True
+            self.bars.close()
+            if _is_first_rank():
+                self._print_request()
+        self.bars(stage, done, total)
+
+    def _print_request(self) -> None:
+        """Print what is trained, on what, how and where."""
+        from cnlw_tools.executor.progress import fit_parts
+
+        words = self.trainer.describe()
+        lines = [f"trains {words['method']} on {words['data']}"]
+        if self.reason:
+            lines.append(f"       ({self.reason})")
+        adapted = self.trainer.adapted_values
+        preset = f"preset {words['preset']}" + (f" ({adapted})" if adapted else "")
+        lines.append(
+            f"with   {words['net']}, {preset}, {words['epochs']} epochs, batch {words['batch']}, "
+            f"seed {words['seed']}, on {words['device']}"
+        )
+        lines.append(f"into   {words['folder']}")
+        for line in lines:
+            click.echo(fit_parts([line]), err=True)
+
+    def _print_epoch(self, metrics: "Metrics") -> None:
+        """Print a line of an epoch; top-5 says nothing of five classes or fewer."""
+        from cnlw_tools.executor.progress import fit_parts, format_duration
+
+        self.bars.close()
+        self.seconds.append(metrics["seconds"])
+        if not _is_first_rank():
+            return
+        n_epochs = self.trainer.epochs
+        epoch = f"{metrics['epoch']:{len(str(n_epochs))}}/{n_epochs}"
+        parts = [f"epoch {epoch}", f"loss {metrics['train_loss']:.4f}"]
+        parts.append(f"top-1 {metrics['val_top1']:6.2f} %")
+        if self.trainer.n_classes > MOST_CLASSES_WITHOUT_TOP5:
+            parts.append(f"top-5 {metrics['val_top5']:6.2f} %")
+        parts.append(f"{metrics['seconds']:.1f} s")
+        n_left = n_epochs - metrics["epoch"]
+        if n_left:
+            seconds_left = n_left * sum(self.seconds) / len(self.seconds)
+            parts.append(f"{format_duration(seconds_left)} left")
+        click.echo(fit_parts(parts))
 
 
 def _describe_best(folder: Path, result: "Metrics") -> str:
@@ -160,8 +284,10 @@ def _build_shapes(root: Path) -> Path:
         return build(recipe, Inputs(root), BUILDS / "shapes", executor).folder
 
 
-def _find_config(build: Path, config: str | None, noise: str | None, level: int | None) -> str:
-    """Return the name of the config to train on."""
+def _find_config(
+    build: Path, config: str | None, noise: str | None, level: int | None
+) -> tuple[str, str]:
+    """Return the name of the config to train on, and why it is this one if nobody named it."""
     from cnlw_tools.card.metadata import read_card
     from cnlw_tools.recipe.recipe import Recipe, config_name
 
@@ -172,28 +298,22 @@ def _find_config(build: Path, config: str | None, noise: str | None, level: int 
     if (noise is None) != (level is None):
         raise ValueError("--noise and --level go together: give both, or --config")
     if config is not None:
-        return config
+        return config, ""
     if noise is not None:
-        return config_name(Recipe("any", noise), level, {})
+        return config_name(Recipe("any", noise), level, {}), ""
     names = sorted(read_card(build).configs)
+    if names == [USUAL_CONFIG]:
+        return USUAL_CONFIG, "the only config of the build"
     if USUAL_CONFIG in names:
-        return USUAL_CONFIG
+        others = [name for name in names if name != USUAL_CONFIG]
+        listed = ", ".join(others[:MOST_NAMES]) + (" ..." if len(others) > MOST_NAMES else "")
+        return USUAL_CONFIG, f"the usual config; --config names another: {listed}"
     if len(names) > 1:
         raise ValueError(
             f"{build} holds {len(names)} configs: name one by --config: {', '.join(names)}"
         )
-    return names[0]
+    return names[0], "the only config of the build"
 
 
 def _is_first_rank() -> bool:
     return os.environ.get("RANK", "0") == "0"
-
-
-def _print_epoch(bars: "ProgressBars", metrics: "Metrics") -> None:
-    bars.close()
-    if _is_first_rank():
-        click.echo(
-            f"epoch {metrics['epoch']:3}   loss {metrics['train_loss']:.4f}   "
-            f"top-1 {metrics['val_top1']:6.2f} %   top-5 {metrics['val_top5']:6.2f} %   "
-            f"lr {metrics['lr']:.2g}   {metrics['seconds']:.1f} s   {metrics['peak_mb']} MB"
-        )

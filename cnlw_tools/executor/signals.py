@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any, NoReturn, Self
+from typing import Any, ClassVar, NoReturn, Self
 
 Handler = Callable[[int, FrameType | None], Any] | int | None
 
@@ -51,8 +51,10 @@ def raise_on_signal() -> Iterator[None]:
 class StopRequest:
     """A context in which the first SIGTERM or Ctrl-C is only recorded; a second one stops at once.
 
-    A context around this one, of either kind, does not learn of the signal.
+    A request around this one learns of the signal; a block that raises on signals does not.
     """
+
+    _open: ClassVar[list["StopRequest"]] = []
 
     def __init__(self) -> None:
         self.signal = 0  # number of the signal that came, if any
@@ -60,13 +62,16 @@ class StopRequest:
 
     def __enter__(self) -> Self:
         self.old_handlers = _set_handlers(self._record)
+        self._open.append(self)
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._open.remove(self)
         _restore_handlers(self.old_handlers)
 
     def _record(self, number: int, frame: FrameType | None) -> None:
-        self.signal = number
+        for request in self._open:
+            request.signal = number
         if number == signal.SIGTERM:
             signal.signal(number, signal.SIG_DFL)
         else:

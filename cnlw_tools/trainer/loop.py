@@ -171,7 +171,7 @@ class TrainingLoop:
         for batch in self.train_loader.batches(local_chunks, self.method.views, self.epoch):
             self._advance_schedules(self.step / len(chunks))
             self._train_batch(batch)
-            progress(f"epoch {self.epoch + 1:3}", self.step, len(chunks))
+            progress(f"epoch {self.epoch + 1}/{self.n_epochs}", self.step, len(chunks))
             if stop.signal and not distributed.is_distributed():
                 self.run.write_checkpoint(self._checkpoint_state())
                 message = f"{self.run.folder}: saved in epoch {self.epoch + 1}: --resume goes on"

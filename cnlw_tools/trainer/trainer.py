@@ -4,6 +4,7 @@ Trainer("builds/shapes", "red_40", method="mentormix").fit()
 """
 
 import inspect
+import json
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -87,6 +88,7 @@ class Trainer:
     decode_threads: int | None = None  # None: one for each processor
 
     folder: Path = field(init=False)  # of the run
+    n_classes: int = field(init=False)
     image_size: ImageSize = field(init=False)
     normaliser: Normaliser = field(init=False)  # scales pixels of [0, 1]
     trained_method: Method = field(init=False)  # predicts from normalised images
@@ -176,6 +178,67 @@ class Trainer:
                 f"build it with --{split} 20, say"
             )
 
+    def find_folder(self) -> Path:
+        """Return the folder of the run.
+
+        Raises:
+            ValueError, LookupError, OSError: the request is wrong; see `fit`
+        """
+        _, method_class, _ = self._resolve_choices()
+        return self._run_folder(method_class)
+
+    def find_difference(self, config: RunConfig) -> str:
+        """Return what a run has otherwise than this one asks for, but for data; empty if nothing.
+
+        Raises:
+            ValueError, LookupError, OSError: the request is wrong; see `fit`
+        """
+        preset, method_class, options = self._resolve_choices()
+        values = {
+            "config": self.config,
+            "method": _method_name(method_class),
+            "options": options,
+            "net": _network_name(self.net) if callable(self.net) else preset.net,
+            "seed": self.seed,
+            "pretrained": self.pretrained,
+            "preset": presets.recorded_preset(preset),
+        }
+        as_read = json.loads(json.dumps(values))
+        names = [name for name, value in as_read.items() if getattr(config, name) != value]
+        return ", ".join(names)
+
+    @property
+    def epochs(self) -> int:
+        """The number of epochs that the run has."""
+        return self._resolved_preset.epochs
+
+    def describe(self) -> dict[str, str]:
+        """Return what is trained, on what and how, in words, once training has begun.
+
+        Raises:
+            ValueError, LookupError, OSError: the request is wrong; see `fit`
+        """
+        preset, method_class, options = self._resolve_choices()
+        words = [f"{name}={value}" for name, value in sorted(options.items())]
+        device = devices.choose_device(self.device)
+        n_threads = torch.get_num_threads()
+        threads = f", {n_threads} {'thread' if n_threads == 1 else 'threads'}"
+        preset_name = self.preset
+        if preset_name is None:
+            dataset = metadata.read_card(Path(self.build)).dataset
+            preset_name = presets.preset_name_of(dataset, self.root or files.default_root())
+        return {
+            "method": " ".join([_method_name(method_class), *words]),
+            "data": f"{self.config} of {self.build}",
+            "net": _network_name(self.net) if callable(self.net) else preset.net,
+            "preset": preset_name if isinstance(preset_name, str) else "of your own",
+            "epochs": str(preset.epochs),
+            "batch": str(preset.batch_size),
+            "seed": str(self.seed),
+            "device": f"{device}{threads if device.type == 'cpu' else ''}",
+            "folder": str(self.folder),
+        }
+
     @property
     def adapted_values(self) -> str:
         """The values that the preset adapts to the dataset, in words; empty if it adapts none."""
@@ -256,7 +319,7 @@ class Trainer:
     ) -> Method:
         """Return the method, with a new network and all that it may use."""
         train = loaders["train"].split
-        n_classes = len(train.class_names)
+        n_classes = self.n_classes = len(train.class_names)
         make_net = self._network_maker(preset, n_classes, train.image_size)
         if self.compile:
             make_net = devices.compiled(make_net)

@@ -5,12 +5,13 @@ import re
 import signal
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
 
 from cnlw_tools.builds.build import build
-from cnlw_tools.cli import main
+from cnlw_tools.cli import main, train
 from cnlw_tools.recipe import recipe
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.trainer import TrainingStopped
@@ -66,11 +67,19 @@ def test_it_trains_on_the_last_build(here, tmp_path):
     done = cnlw(here, "--config", "blue_40")
 
     assert done.exit_code == 0, done.output
-    *epochs, last = done.stdout.splitlines()
-    assert [line.split()[:2] for line in epochs] == [["epoch", "1"], ["epoch", "2"]]
+    *epochs, last, folder = done.stdout.splitlines()
+    assert [line.split()[:2] for line in epochs] == [["epoch", "1/2"], ["epoch", "2/2"]]
+    assert epochs[0].endswith(" left")
+    assert "top-5" in epochs[0]  # of ten classes
+    assert max(map(len, done.output.splitlines()[2:])) <= 80
     found = json.loads((tmp_path / "runs/shapes/blue_40/vanilla_s0/result.json").read_text())
     assert last.startswith(f"top-1 on validation: last {found['last']:.2f} %")
-    assert last.endswith("runs/shapes/blue_40/vanilla_s0")
+    assert folder == "       runs/shapes/blue_40/vanilla_s0"
+    first, *words, place, advice = done.stderr.splitlines()
+    assert first == "trains vanilla on blue_40 of builds/shapes"
+    assert "2 epochs, batch 40, seed 0, on cpu, " in " ".join(" ".join(words).split())
+    assert place == "into   runs/shapes/blue_40/vanilla_s0"
+    assert advice == "next: cnlw report runs"
 
 
 def test_noise_and_level_name_a_config(here, tmp_path):
@@ -78,6 +87,61 @@ def test_noise_and_level_name_a_config(here, tmp_path):
     assert cnlw(here, "--noise", "blue", "--level", 20, "--quick").exit_code == 0
     result = json.loads((tmp_path / "runs/shapes/blue_20/vanilla_s0_quick/result.json").read_text())
     assert result["epochs"] == 1
+
+
+def test_the_usual_config_is_said_to_be_that(here, tmp_path, monkeypatch):
+    """Others are named, so that nobody takes it for the one built last."""
+    card = SimpleNamespace(configs={"blue_20": None, "red_40": None})
+    monkeypatch.setattr("cnlw_tools.card.metadata.read_card", lambda build: card)
+
+    assert train._find_config(tmp_path, None, None, None) == (
+        "red_40",
+        "the usual config; --config names another: blue_20",
+    )
+    del card.configs["red_40"]
+    assert train._find_config(tmp_path, None, None, None)[1] == "the only config of the build"
+
+
+def test_seeds_are_a_run_each(here, tmp_path):
+    """Their mean stands at the end; the same command trains nothing again, more seeds only those."""
+    arguments = ["--config", "blue_40", "--quick", "--out", "runs/x"]
+    first = cnlw(here, *arguments, "--seeds", "0,3")
+    (tmp_path / "runs/x/s0/checkpoint.pt").unlink()
+    again = cnlw(here, *arguments, "--seeds", "0,3")
+    more = cnlw(here, *arguments, "--seeds", "4")
+
+    assert first.exit_code == again.exit_code == more.exit_code == 0, first.output
+    results = []
+    for seed in (0, 3):
+        folder = tmp_path / "runs/x" / f"s{seed}"
+        results.append(json.loads((folder / "result.json").read_text())["last"])
+        assert json.loads((folder / "config.json").read_text())["seed"] == seed
+    mean, half = sum(results) / 2, 12.706205 * abs(results[0] - results[1]) / 2
+    words = " ".join(first.stdout.split())
+    assert f"2 seeds, mean ± half the 95 % interval of top-1 in %: last {mean:.2f} ± " in words
+    assert f"{half:.2f} (2)" in words
+    assert "epoch" not in again.stdout
+    assert again.stdout.splitlines()[-2:] == first.stdout.splitlines()[-2:]
+    assert more.stdout.count("epoch 1/1") == 2
+    assert "next: cnlw report runs/x" in more.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--seeds", "x"], "seeds 'x': write a number, such as 3, or a list, such as 0,1,5"),
+        (["--seeds", "0"], "give one or more"),
+        (["--seeds", "1,1"], "each once"),
+        (["--seeds", "3", "--seed", "0"], "exclude each other"),
+    ],
+)
+def test_what_is_no_list_of_seeds_is_said(here, tmp_path, arguments, message):
+    """In a line, and nothing is trained."""
+    done = cnlw(here, "--config", "blue_40", *arguments)
+
+    assert (done.exit_code, len(done.output.splitlines())) == (1, 1)
+    assert message in done.output
+    assert not (tmp_path / "runs").exists()
 
 
 def test_flags_go_before_the_preset(here, tmp_path):
@@ -112,11 +176,11 @@ def test_a_run_is_not_begun_twice_but_goes_on(here):
 
     anew = cnlw(here, "--config", "blue_40", "--quick", "--overwrite")
 
-    assert anew.stdout.splitlines()[-1:] == first.stdout.splitlines()[-1:]
+    assert anew.stdout.splitlines()[-2:] == first.stdout.splitlines()[-2:]
     assert len(anew.stdout.splitlines()) == len(first.stdout.splitlines())
     assert again.exit_code == 1
     assert "a run is here already: --resume goes on with it" in again.output
-    assert resumed.stdout.splitlines() == first.stdout.splitlines()[-1:]
+    assert resumed.stdout.splitlines() == first.stdout.splitlines()[-2:]
 
 
 @pytest.mark.parametrize(
@@ -298,7 +362,8 @@ def test_torchrun_trains_on_the_same_command_line(here, tmp_path):
     done = subprocess.run([*command, *map(str, rest)], capture_output=True, text=True)
 
     assert done.returncode == 0, done.stderr[-2000:]
-    assert [line.split()[0] for line in done.stdout.splitlines()] == ["epoch", "epoch", "top-1"]
+    lines = done.stdout.splitlines()
+    assert [line.split()[0] for line in lines[:-1]] == ["epoch", "epoch", "top-1"]
     assert (
         json.loads((tmp_path / "runs/shapes/blue_40/vanilla_s0/config.json").read_text())["ranks"]
         == 2
