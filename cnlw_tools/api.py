@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from cnlw_tools.recipe.recipe import Recipe
     from cnlw_tools.recipe.run_files import RunConfig
     from cnlw_tools.reports.statistics import MeanInterval
+    from cnlw_tools.trainer import Trainer
 
 PathLike = str | Path
 DonorDirs = Mapping[str, PathLike | None] | Sequence[str]
@@ -486,14 +487,18 @@ def train(
     folder = _open_build(build).path
     trainer = Trainer(folder, config, method=method, net=net, preset=preset, **choices)
     with ProgressBars(progress) as bars:
-        if seeds is None:
-            trainer.fit(bars)
-            return Run(trainer.folder)
-        from cnlw_tools.trainer.seeds import fit_all, trainers_of_seeds
+        if seeds is not None:
+            return _train_seeds(trainer, seeds, bars)
+        trainer.fit(bars)
+    return Run(trainer.folder)
 
-        trainers = trainers_of_seeds(trainer, range(seeds) if isinstance(seeds, int) else seeds)
-        fit_all(trainers, lambda one: one.fit(bars))
-        return SeedRuns(tuple(Run(one.folder) for one in trainers))
+
+def _train_seeds(trainer: "Trainer", seeds: int | Sequence[int], bars: ProgressBars) -> SeedRuns:
+    from cnlw_tools.trainer.seeds import fit_all, trainers_of_seeds
+
+    trainers = trainers_of_seeds(trainer, range(seeds) if isinstance(seeds, int) else seeds)
+    fit_all(trainers, lambda one: one.fit(bars))
+    return SeedRuns(tuple(Run(one.folder) for one in trainers))
 
 
 def predict(

@@ -11,7 +11,8 @@ import pytest
 from click.testing import CliRunner
 
 from cnlw_tools.builds.build import build
-from cnlw_tools.cli import main, train
+from cnlw_tools.cli import main
+from cnlw_tools.cli.train import _find_config
 from cnlw_tools.recipe import recipe
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.trainer import TrainingStopped
@@ -94,12 +95,12 @@ def test_the_usual_config_is_said_to_be_that(here, tmp_path, monkeypatch):
     card = SimpleNamespace(configs={"blue_20": None, "red_40": None})
     monkeypatch.setattr("cnlw_tools.card.metadata.read_card", lambda build: card)
 
-    assert train._find_config(tmp_path, None, None, None) == (
+    assert _find_config(tmp_path, None, None, None) == (
         "red_40",
         "the usual config; --config names another: blue_20",
     )
     del card.configs["red_40"]
-    assert train._find_config(tmp_path, None, None, None)[1] == "the only config of the build"
+    assert _find_config(tmp_path, None, None, None)[1] == "the only config of the build"
 
 
 def test_seeds_are_a_run_each(here, tmp_path):
@@ -205,7 +206,7 @@ def test_a_run_is_not_begun_twice_but_goes_on(here):
         (["--config", "blue_40", "--weights", "none.pt"], "none.pt"),
         (
             ["--config", "blue_40", "--root", "elsewhere"],
-            "elsewhere: there is no folder manifests/ here",
+            "elsewhere: there is none of the folders manifests, annotations, pipelines here",
         ),
     ],
 )
@@ -393,5 +394,5 @@ def test_small_images_of_ones_own_are_trained_on_without_a_preset(here, tmp_path
     assert run(*build_flags, "--validation", 20, "--out", out).exit_code == 0
     trained = run("train", "--data", out, *train_flags)
     assert trained.exit_code == 0, trained.output
-    first = trained.output.splitlines()[0]
-    assert first.endswith("own: size as stored, batch_size 2, lr 0.0125, epochs 4")
+    words = " ".join(trained.output.split())
+    assert "preset any (size as stored, batch_size 2, lr 0.0125, epochs 4), 4 epochs" in words
