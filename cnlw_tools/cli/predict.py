@@ -50,10 +50,11 @@ def predict(
 ) -> None:
     """Predict the classes of the images in FOLDER by the network of the run in RUN.
 
-    FOLDER holds image files, at any depth, or is a build, or a single image. The images are
-    brought to the size and the scale of the validation images of the run, which needs no build for
-    it. Written are the path of each image, the predicted class and its probability. An image that
-    cannot be read has a problem instead, and does not end the command.
+    FOLDER holds image files, at any depth. It may also be a build, or a single image. The images
+    are brought to the size and the scale of the validation images of the run, whether or not its
+    build is still there. The output has the path of each image (its id, if FOLDER is a build), the
+    predicted class and its probability. An image that cannot be read has a problem instead, and
+    does not end the command.
     """
     from cnlw_tools.dataset import tables
     from cnlw_tools.executor.progress import ProgressBars

@@ -72,7 +72,7 @@ def find_images(place: Path, config: str | None, run_config: str) -> OwnImages:
     """
     if not place.exists():
         raise FileNotFoundError(f"{place}: there is nothing here: give a folder of images")
-    if (place / metadata.CARD).is_file() and (place / "data").is_dir():
+    if (place / metadata.CARD).is_file() and any((place / "data").glob("*.parquet")):
         return _build_images(place, config or run_config)
     if config is not None:
         raise ValueError(f"{place}: --config {config} is of a build, and this is none: omit it")

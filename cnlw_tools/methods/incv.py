@@ -40,7 +40,7 @@ The authors' code tests both networks apart, and the paper's table does not say 
 shows. So the first network alone predicts here (``predict`` = one). With ``predict`` = mean it is
 the mean of both networks' logits, which is no number of the paper.
 
-On `shapes` (blue 40, 16 pixels, 12 epochs) it ends at 30 where vanilla has 58: halves and last
+On `shapes` (blue 40, 16 pixels, 12 epochs) it ends at 29 where vanilla has 58: halves and last
 stage share the epochs, and networks that have learned for three epochs predict too few labels to
 select by.
 

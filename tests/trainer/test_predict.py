@@ -91,6 +91,8 @@ def test_predictions_for_a_build_are_by_image_id(make_trainer, builds):
     ids = {image_id for split in splits for image_id in read_image_ids(builds, CONFIG, split)}
 
     assert sorted(table["image"].to_pylist()) == sorted(ids)
+    with pytest.raises(LookupError, match=r"unknown config of .* 'blue_20'"):
+        predict_own_images(trainer.folder, builds, predictor, "blue_20")
     assert_as_validated(table, validated(builds, trainer.folder), predictor.input.classes)
 
 

@@ -110,14 +110,14 @@ def test_a_probe_that_is_missing_is_an_error(make_trainer, builds, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("split", "remedy"), [("validation", "a base manifest"), ("verified", "--verified 20")]
+    ("split", "remedy"), [("validation", "--validation 20"), ("verified", "--verified 20")]
 )
 def test_a_split_that_is_missing_is_an_error(make_trainer, builds, tmp_path, split, remedy):
     """The split that it learns from, or validation."""
     copied_build = shutil.copytree(builds, tmp_path / "other")
     card = (copied_build / "README.md").read_text()
     (copied_build / "README.md").write_text(
-        card.replace("        validation:", "        validation_web:")
+        card.replace("        validation:\n", "        validation_web:\n")
     )
 
     with pytest.raises(
