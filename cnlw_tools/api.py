@@ -144,10 +144,13 @@ class ValidationReport:
         return not self.errors
 
     def __str__(self) -> str:
-        n_notes = len(self.findings) - len(self.errors)
-        lines = [f"{self.build}: {len(self.errors)} errors, {n_notes} notes"]
+        from cnlw_tools.checks.finding import count_findings
+
+        lines = [f"{self.build}: {count_findings(self.findings)}"]
         for finding in self.findings:
             lines.append(f"{finding.severity}: {finding.location}: {finding.message}")
+            for effect in finding.consequences:
+                lines.append(f"    {effect.check}: {effect.location}: {effect.message}")
         return "\n".join(lines)
 
 
@@ -404,7 +407,7 @@ def validate(
     """
     from cnlw_tools.builds.build import last_build
     from cnlw_tools.checks import collect_evidence
-    from cnlw_tools.checks import validate as run_checks
+    from cnlw_tools.checks import validate as run_all
 
     folder = _open_build(build).path if build is not None else last_build(Path("builds"))
     inputs = _make_inputs(None, data_dir, donors, store, source)
@@ -412,11 +415,7 @@ def validate(
         workers = 1
     with EXECUTORS["local"](workers) as executor, ProgressBars(progress) as bars:
         evidence = collect_evidence(folder, inputs, executor, bars)
-        results = list(run_checks(evidence, bars))
-        if end_to_end:
-            from cnlw_tools.checks.learnability import check_learnability
-
-            results += check_learnability(folder, executor, bars, _to_path(cache))
+        results = run_all(evidence, executor if end_to_end else None, bars, _to_path(cache))
     return ValidationReport(folder, results)
 
 

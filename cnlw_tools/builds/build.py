@@ -53,6 +53,7 @@ class BuildSummary:
     matrices: dict[str, NDArray[np.float64]]  # (C, C), expected, by config without a level
     new_bytes: int  # of the shards that were written now
     total_bytes: int  # of all shards of these configs
+    folder_bytes: int  # of the whole build, with other configs, tables and card
     seconds: float
     classes_without_validation: list[str]  # those that were too small for the recipe to take one
 
@@ -101,9 +102,11 @@ def build(
         render.write_card(folder, card, recipe, data.classes)
         new_bytes = _total_size(job.folder, hashes)
         total_bytes = _total_size(job.folder, planned_shards)
+        folder_bytes = _total_size(folder, _list_files(folder))
     seconds = time.monotonic() - start
     left_out = _classes_without_validation(recipe, data)
-    return BuildSummary(out, configs, _matrices(plans), new_bytes, total_bytes, seconds, left_out)
+    sizes = (new_bytes, total_bytes, folder_bytes)
+    return BuildSummary(out, configs, _matrices(plans), *sizes, seconds, left_out)
 
 
 def plan_build(
@@ -400,6 +403,12 @@ def noisiest_config(card: BuildCard, noise: str) -> str:
         if config.recipe.noise == noise:
             rates[name] = config.rate
     return min(rates, key=lambda name: (-rates[name], name))
+
+
+def _list_files(folder: Path) -> list[str]:
+    """Return the files below a folder, relative to it."""
+    paths = [path for path in folder.rglob("*") if path.is_file()]
+    return [str(path.relative_to(folder)) for path in paths]
 
 
 def _total_size(folder: Path, names: Iterable[str]) -> int:

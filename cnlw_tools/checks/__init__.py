@@ -4,14 +4,25 @@ Functions named `_skip_...` return the reason to skip a check, or None if the ch
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from cnlw_tools.checks import card, files, noise, origin, pixels, roundtrip, rows, splits
+from cnlw_tools.checks.causes import fold_consequences
 from cnlw_tools.checks.collect import collect_evidence
 from cnlw_tools.checks.evidence import Evidence
 from cnlw_tools.checks.finding import Check, CheckResult, Finding
-from cnlw_tools.executor import Progress, no_progress
+from cnlw_tools.executor import Executor, Progress, no_progress
 
-__all__ = ["CHECKS", "Check", "CheckResult", "Finding", "collect_evidence", "validate"]
+__all__ = [
+    "CHECKS",
+    "Check",
+    "CheckResult",
+    "Finding",
+    "collect_evidence",
+    "fold_consequences",
+    "run_checks",
+    "validate",
+]
 
 
 def _skip_without_tables(evidence: Evidence) -> str | None:
@@ -162,10 +173,38 @@ CHECKS: tuple[Check, ...] = (
 )
 
 
-def validate(evidence: Evidence, progress: Progress = no_progress) -> Iterator[CheckResult]:
+def validate(
+    evidence: Evidence,
+    executor: Executor | None = None,
+    progress: Progress = no_progress,
+    cache: Path | None = None,
+) -> list[CheckResult]:
+    """Run every check that applies, and return the results: errors first, each with what it causes.
+
+    Args:
+        evidence: the build
+        executor: where a network is trained on every config, to check how noise affects it; none:
+            this is not checked
+        progress: is told how many checks are done
+        cache: folder of decoded images to train on; none: the usual one
+    """
+    results = list(run_checks(evidence, progress))
+    if executor:
+        from cnlw_tools.checks.learnability import check_learnability, skip_learnability
+
+        if any(finding.severity == "error" for result in results for finding in result.findings):
+            results += skip_learnability("the build has errors")
+        else:
+            results += check_learnability(evidence.folder, executor, progress, cache)
+    return fold_consequences(results, evidence.card)
+
+
+def run_checks(evidence: Evidence, progress: Progress = no_progress) -> Iterator[CheckResult]:
     """Run every check that applies, and yield the result of each check."""
+    n_quick = len(CHECKS) - 1  # the last one tells of its own progress
     for done, check in enumerate(CHECKS, 1):
         reason = check.reason_to_skip(evidence)
         findings = [] if reason else list(check.run(evidence))
         yield CheckResult(check.name, check.claim, reason, findings)
-        progress("checks", done, len(CHECKS))
+        if done <= n_quick:
+            progress("checks", done, n_quick)

@@ -109,7 +109,8 @@ def collect_evidence(
     """
     card = metadata.read_card(folder)
     inputs = inputs or Inputs(files.default_root())
-    evidence = Evidence(folder, card, inputs, executor.workers, _list_entries(folder))
+    entries = _list_entries(folder)
+    evidence = Evidence(folder, card, inputs, executor.workers, progress, entries)
     _read_tables(evidence)
     _draw_plans(evidence)
     _read_shards(evidence, executor, progress)

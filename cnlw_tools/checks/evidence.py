@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from cnlw_tools.builds.segments import Segment, cut_segments
 from cnlw_tools.card.metadata import BuildCard
 from cnlw_tools.dataset.dataset import Dataset
+from cnlw_tools.executor import Progress, no_progress
 from cnlw_tools.files.machine_faults import raise_machine_fault
 from cnlw_tools.noise import Expected
 from cnlw_tools.plans.noise_inputs import outlier_label
@@ -84,6 +85,7 @@ class Evidence:
     card: BuildCard
     inputs: Inputs  # where the images lie that the build is compared with
     workers: int = 1  # processes that read the build back
+    progress: Progress = no_progress  # is told how many configs are read back
     entries: dict[str, str] = field(default_factory=dict)  # path -> file, link, folder or other
     dataset: Dataset | None = None
     shards: dict[str, ShardContent] = field(default_factory=dict)  # by file

@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from cnlw_tools.builds import parquet
 from cnlw_tools.card.metadata import CARD
-from cnlw_tools.checks.evidence import Evidence, ShardContent
+from cnlw_tools.checks.evidence import COLUMN_NAMES, COLUMNS, Evidence, ShardContent
 from cnlw_tools.checks.finding import Finding, abbreviate, error, note
 from cnlw_tools.dataset.tables import find_addresses
 from cnlw_tools.files import TEMPORARY_PREFIX
@@ -24,7 +24,6 @@ FINISH = "finish the build that left them"
 IMPORT_VOTES = "make numbers of annotators by `cnlw votes import`, and build anew"
 COPY_TABLES = "copy the tables of another build of the same data, or build anew"
 RUN_AGAIN = "run the same `cnlw build` again"
-KEY_COLUMNS = ("image_id", "label")  # in which the rows of a shard are compared with its segment
 
 
 def inventory(evidence: Evidence) -> Iterator[Finding]:
@@ -33,7 +32,8 @@ def inventory(evidence: Evidence) -> Iterator[Finding]:
     Links may lead out of the folder, and to other files tomorrow. A file of the user's own beside
     the card is a note.
     """
-    tables = (evidence.dataset.digests if evidence.dataset else {}).keys() - {"classes"}
+    digests = evidence.dataset.digests if evidence.dataset else evidence.card.tables
+    tables = digests.keys() - {"classes"}
     expected = {CARD, CLASSES, *(f"tables/{name}.parquet" for name in tables)}
     expected |= {f"data/{name}" for name in evidence.card.shards}
     pictures = {f"samples_{config.recipe.noise}.png" for config in evidence.card.configs.values()}
@@ -94,8 +94,9 @@ def segments(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _has_rows(shard: ShardContent, rows: pa.Table) -> bool:
-    """Return whether a shard has these images and labels, in this order."""
-    return all(shard.rows[column].to_pylist() == rows[column].to_pylist() for column in KEY_COLUMNS)
+    """Return whether a shard has these rows, in this order."""
+    expected = rows.select(COLUMN_NAMES).cast(COLUMNS)
+    return bool(shard.rows.select(COLUMN_NAMES).equals(expected))
 
 
 def hashes(evidence: Evidence) -> Iterator[Finding]:
@@ -103,7 +104,7 @@ def hashes(evidence: Evidence) -> Iterator[Finding]:
     for name, recorded in evidence.card.shards.items():
         location = f"data/{name}"
         if name in evidence.shard_errors:
-            yield error(f"cannot be read: {evidence.shard_errors[name]}", location)
+            yield error(evidence.shard_errors[name], location)
         elif name not in evidence.shards:
             yield error("the file is missing", location, fix=RUN_AGAIN)
         elif evidence.shards[name].sha256 != recorded:

@@ -5,9 +5,20 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cnlw_tools.checks.evidence import Evidence
+from cnlw_tools.registry.counts import count_things
 
 REBUILD_FILE = "delete the file and run the same `cnlw build` again"
 REBUILD = "build it again"
+
+
+@dataclass(frozen=True, slots=True)
+class Consequence:
+    """An error that another one explains."""
+
+    check: str
+    message: str
+    location: str
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +33,7 @@ class Finding:
     location: str  # config, file or table
     count: int = 1  # rows, images or files that it concerns
     fix: str = REBUILD_FILE
+    consequences: tuple[Consequence, ...] = ()  # errors of other checks that follow from it
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +54,7 @@ class CheckResult:
     claim: str
     skipped: str | None  # why the check does not apply to this build
     findings: list[Finding]
+    causes: tuple[str, ...] = ()  # places of the findings that errors of this check follow from
 
 
 def error(message: str, location: str, count: int = 1, fix: str = REBUILD_FILE) -> Finding:
@@ -60,3 +73,13 @@ def abbreviate(values: Sequence[str], limit: int = 3) -> str:
     if len(values) > limit:
         text += f" and {len(values) - limit} more"
     return text
+
+
+def count_findings(findings: Sequence[Finding]) -> str:
+    """Return how many errors and notes there are, in words."""
+    errors = [finding for finding in findings if finding.severity == "error"]
+    n_consequences = sum(len(finding.consequences) for finding in errors)
+    text = count_things(len(errors), "error")
+    if n_consequences:
+        text += f" with {count_things(n_consequences, 'consequence')}"
+    return f"{text}, {count_things(len(findings) - len(errors), 'note')}"

@@ -108,6 +108,11 @@ def check_learnability(
         yield CheckResult(rule.name, rule.claim, None, list(rule.run(in_order)))
 
 
+def skip_learnability(reason: str) -> list[CheckResult]:
+    """Return the results of rules that nothing was trained for."""
+    return [CheckResult(rule.name, rule.claim, reason, []) for rule in RULES]
+
+
 def _fill_cache(build: Path, configs: Sequence[str], cache: Path | None, threads: int) -> None:
     """Decode all images now: the processes would decode what configs share once each."""
     size = ImageSize(REFERENCE.size, REFERENCE.resize)

@@ -1,5 +1,6 @@
 """The last check: `datasets` reads every config as the shards hold it, in a temporary cache."""
 
+import logging
 import os
 import shutil
 from collections import Counter
@@ -41,7 +42,9 @@ def roundtrip(evidence: Evidence) -> Iterator[Finding]:
         local.isolated(evidence.workers) as executor,
     ):
         task = partial(_load_config, evidence.folder.absolute(), cache, classes)
-        for loaded in executor.map(task, list(evidence.card.configs)):
+        configs = list(evidence.card.configs)
+        for done, loaded in enumerate(executor.map(task, configs), 1):
+            evidence.progress("reading back", done, len(configs))
             if loaded.problem:
                 message = f"load_dataset: {loaded.problem}"
                 yield error(message, loaded.name, fix="fix the errors above first")
@@ -67,6 +70,7 @@ def _load_config(folder: Path, cache: Path, classes: tuple[str, ...], name: str)
     import datasets
 
     datasets.disable_progress_bars()
+    datasets.logging.set_verbosity(logging.CRITICAL)  # the finding says what is wrong
     rows: RowCounts = Counter()
     try:
         splits = datasets.load_dataset(str(folder), name, cache_dir=str(cache / name))

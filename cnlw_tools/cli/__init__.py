@@ -91,7 +91,8 @@ def exit_on_signal() -> Iterator[None]:
             yield
     except KeyboardInterrupt as interrupt:
         if os.environ.get("LOCAL_RANK", "0") == "0":
-            click.echo("stopped: run the same command again", err=True)
+            notes = "".join(f". {note}" for note in getattr(interrupt, "__notes__", []))
+            click.echo(f"stopped: run the same command again{notes}", err=True)
         if not isinstance(interrupt, Interrupted):
             interrupt = Interrupted(SIGINT)
         raise SystemExit(interrupt.exit_code) from interrupt

@@ -65,9 +65,10 @@ def _print_summary(summary: "BuildSummary") -> None:
         click.echo(f"note: classes with too few images to have one in validation: {names}")
     total = summary.total_bytes / 1e6
     new = summary.new_bytes / 1e6
+    configs = "this config" if len(summary.configs) == 1 else "these configs"
     click.echo(
-        f"{total:.1f} MB in {summary.folder}, {new:.1f} MB of it written now, "
-        f"in {summary.seconds:.1f} s"
+        f"{summary.folder}: {total:.1f} MB of images and rows of {configs}, {new:.1f} MB of them "
+        f"written in {summary.seconds:.1f} s; {summary.folder_bytes / 1e6:.1f} MB in all"
     )
     last_config = list(summary.configs)[-1]
     click.echo(f'load_dataset("{summary.folder}", "{last_config}")')

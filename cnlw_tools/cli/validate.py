@@ -9,12 +9,19 @@ from typing import TYPE_CHECKING
 import click
 
 from cnlw_tools.cli.options import CACHE, DONOR, STORE, WORKERS, read_inputs
+from cnlw_tools.registry.counts import count_things
 
 if TYPE_CHECKING:
-    from cnlw_tools.checks import CheckResult
+    from cnlw_tools.checks import CheckResult, Finding
 
-MARK = {"error": "ERROR", "note": "note", "ok": "ok", "skip": "-"}
-COLOUR = {"error": "red", "note": "yellow", "ok": "green", "skip": "bright_black"}
+MARK = {"error": "ERROR", "caused": "caused", "note": "note", "ok": "ok", "skip": "-"}
+COLOUR = {
+    "error": "red",
+    "caused": "yellow",
+    "note": "yellow",
+    "ok": "green",
+    "skip": "bright_black",
+}
 WIDTH = 15  # letters of the longest name of a check
 MOST_SHOWN = 10  # findings of a check
 
@@ -59,7 +66,8 @@ def validate(
     """
     from cnlw_tools.builds.build import last_build
     from cnlw_tools.checks import collect_evidence
-    from cnlw_tools.checks import validate as run_checks
+    from cnlw_tools.checks import validate as run_all
+    from cnlw_tools.checks.finding import count_findings
     from cnlw_tools.executor import EXECUTORS
     from cnlw_tools.executor.progress import ProgressBars
 
@@ -70,20 +78,16 @@ def validate(
             evidence = collect_evidence(folder, inputs, executor, bars)
         except (ValueError, FileNotFoundError) as error:
             raise NoBuild(str(error)) from error
-        results = list(run_checks(evidence, bars))
-        if end_to_end:
-            from cnlw_tools.checks.learnability import check_learnability
-
-            results += check_learnability(folder, executor, bars, cache)
-    severities = [finding.severity for result in results for finding in result.findings]
-    n_errors = severities.count("error")
+        results = run_all(evidence, executor if end_to_end else None, bars, cache)
+    findings = [finding for result in results for finding in result.findings]
+    n_errors = sum(finding.severity == "error" for finding in findings)
     if as_json:
         click.echo(json.dumps(_to_json(folder, results, n_errors), indent=1))
     else:
         for result in results:
             _print_result(result)
-        n_notes = len(severities) - n_errors
-        click.echo(f"{folder}: {n_errors} errors, {n_notes} notes, {len(results)} checks")
+        n_checks = count_things(len(results), "check")
+        click.echo(f"{folder}: {count_findings(findings)}, {n_checks}")
     raise SystemExit(1 if n_errors else 0)
 
 
@@ -93,7 +97,12 @@ def _to_json(folder: Path, results: Sequence["CheckResult"], n_errors: int) -> d
     findings = []
     for result in results:
         checks.append(
-            {"name": result.name, "claim": result.claim, "does_not_apply": result.skipped}
+            {
+                "name": result.name,
+                "claim": result.claim,
+                "does_not_apply": result.skipped,
+                "causes": result.causes,
+            }
         )
         for finding in result.findings:
             findings.append({"check": result.name, **asdict(finding)})
@@ -108,13 +117,39 @@ def _to_json(folder: Path, results: Sequence["CheckResult"], n_errors: int) -> d
 
 def _print_result(result: "CheckResult") -> None:
     """Print a line for a check, and one for each of its first findings."""
-    severities = [finding.severity for finding in result.findings]
-    worst = "skip" if result.skipped else min(severities, default="ok")  # error < note
-    mark = click.style(f"{MARK[worst]:6}", fg=COLOUR[worst])
-    reason = f" (does not apply: {result.skipped})" if result.skipped else ""
-    click.echo(f"{mark} {result.name:{WIDTH}} {result.claim}{reason}")
+    from cnlw_tools.checks.finding import abbreviate
+
+    kind = _kind(result)
+    mark = click.style(f"{MARK[kind]:6}", fg=COLOUR[kind])
+    remark = f" (does not apply: {result.skipped})" if result.skipped else ""
+    if result.causes:
+        remark += f" (by {abbreviate(result.causes)})"
+    click.echo(f"{mark} {result.name:{WIDTH}} {result.claim}{remark}")
     for finding in result.findings[:MOST_SHOWN]:
         click.echo(f"       {finding.location}: {finding.message} [{finding.count}]; {finding.fix}")
+        if finding.consequences:
+            click.echo(f"         {_describe_consequences(finding)}")
     n_hidden = len(result.findings) - MOST_SHOWN
     if n_hidden > 0:
-        click.echo(f"       and {n_hidden} more findings; --json shows all")
+        click.echo(f"       and {count_things(n_hidden, 'more finding')}; --json shows all")
+
+
+def _kind(result: "CheckResult") -> str:
+    """Return the worst that a check has to say."""
+    if result.skipped:
+        return "skip"
+    worst = min((finding.severity for finding in result.findings), default="ok")  # error < note
+    return "caused" if result.causes and worst != "error" else worst
+
+
+def _describe_consequences(finding: "Finding") -> str:
+    """Return how many errors follow from one, and of which checks at which places."""
+    from cnlw_tools.checks.finding import abbreviate
+
+    places: dict[str, dict[str, None]] = {}
+    for effect in finding.consequences:
+        places.setdefault(effect.check, {})[effect.location] = None
+    checks = [f"{check} ({abbreviate(list(names))})" for check, names in places.items()]
+    errors = count_things(len(finding.consequences), "error")
+    verb = "follows" if len(finding.consequences) == 1 else "follow"
+    return f"{errors} of other checks {verb} from it: {', '.join(checks)}"

@@ -104,12 +104,13 @@ INSERT = (
 class Store:
     """An image store opened for reading; `open_ledger` opens one for writing."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path | str) -> None:
         """Open a store.
 
         Raises:
             OSError: there is no store in the folder, or its ledger cannot be opened
         """
+        folder = Path(folder)
         path = folder / LEDGER
         if not path.is_file():
             raise FileNotFoundError(

@@ -65,7 +65,9 @@ def test_validate_json_says_what_the_summary_says(root: Path, here: Path) -> Non
     assert 1 == checked.exit_code
     assert not said["ok"]
     assert "hashes" in {f["check"] for f in said["findings"] if f["severity"] == "error"}
-    assert {"check", "severity", "message", "location", "count", "fix"} == set(said["findings"][0])
+    assert {"check", "severity", "message", "location", "count", "fix", "consequences"} == set(
+        said["findings"][0]
+    )
 
 
 def test_a_recipe_and_the_flags_mean_the_same(root: Path, here: Path) -> None:
@@ -315,7 +317,7 @@ def test_a_donor_from_the_flag_to_the_proof(root: Path, cifar: Path, here: Path)
         "outlier_k50_r50_cifar10_white  16.667 % noisy   train 300, validation 40, test_outliers 40"
         in built.output
     )
-    assert "0 errors, 1 notes" in checked.output
+    assert "0 errors, 1 note," in checked.output
     assert "images of the source that the base manifest leaves out" in checked.output
     assert "16.667 % noisy,  33.333 % foreign images" in shown.output
     assert "shapes_source_a20_white.parquet: 4,240 rows, 4,000 noisy" in planned.output
