@@ -151,7 +151,7 @@ def _fit_seeds(trainer: "Trainer", seeds: Sequence[int], bars: "ProgressBars", r
 
     results = fit_all(trainers_of_seeds(trainer, seeds), fit)
     names = {"last": "last", "best": "best", "mean10": f"mean of the last {TAIL}"}
-    n_epochs = min(int(result["reported_epochs"]) for result in results)
+    n_epochs = min(int(result["reported_epochs"] or result["epochs"]) for result in results)
     if n_epochs < TAIL:
         names["mean10"] = f"mean of the last {n_epochs}"
     parts = [f"{len(seeds)} seeds, mean ± half the 95 % interval of top-1 in %:"]

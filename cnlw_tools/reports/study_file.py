@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cnlw_tools.recipe.recipe import name_without_level, recorded_choices
+from cnlw_tools.recipe.run_files import RESULT
 from cnlw_tools.reports.runs import refuse_problem
 from cnlw_tools.reports.trial_key import PRESET_PREFIX
 from cnlw_tools.reports.trials import (
@@ -17,7 +18,7 @@ from cnlw_tools.reports.trials import (
 )
 from cnlw_tools.study.expand import RunSpec
 from cnlw_tools.study.spec import Study
-from cnlw_tools.study.study_file import read_study_file
+from cnlw_tools.study.study_file import read_failure, read_study_file
 
 MAX_NAMES = 12  # that a sentence lists
 
@@ -41,6 +42,7 @@ class StudyRecord:
     study: Study = field(default_factory=lambda: Study("", (), ()))
     run_specs: Sequence[RunSpec] = ()
     builds: Path = field(default_factory=Path)
+    failures: Mapping[str, str] = field(default_factory=dict)  # name of a run -> why it failed
     command: tuple[str, ...] = ()  # of the sweep
 
     @property
@@ -70,10 +72,29 @@ class StudyRecord:
         """Return what the study calls the method of a run, by the run's name, where it does."""
         return {spec.name: spec.label for spec in self.run_specs if spec.label}
 
+    def failed_runs(self) -> set[PlannedRun]:
+        """Return every method that failed on a config, with at least one of its runs."""
+        return {
+            PlannedRun(dataset_config(spec), spec.label or spec.method)
+            for spec in self.run_specs
+            if spec.name in self.failures
+        }
+
+    def describe_failures(self) -> list[str]:
+        """Return a sentence for each reason why runs failed, with their names."""
+        names_by_reason: dict[str, list[str]] = {}
+        for name, reason in self.failures.items():
+            names_by_reason.setdefault(reason, []).append(name)
+        sentences = []
+        for reason, names in names_by_reason.items():
+            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+            sentences.append(f"failed: {', '.join(names[:3])}{more}: {reason}")
+        return sentences
+
     def describe_missing(self, trials: Sequence[Trial]) -> str:
         """Return a sentence with the planned runs that have no trial; empty if all have one."""
         existing = {PlannedRun(trial.dataset_config, trial.method_name) for trial in trials}
-        missing = self.planned_runs() - existing
+        missing = self.planned_runs() - existing - self.failed_runs()
         names = {f"{run.config.name} {run.method}" for run in missing}
         return list_names("Not run", sorted(names, key=natural_sort_key))
 
@@ -231,4 +252,21 @@ def read_study_record(
         run_specs=content.cells,
         builds=Path(content.builds),
         command=content.command,
+        failures=_read_failures(folder, content.cells),
     )
+
+
+def _read_failures(folder: Path, run_specs: Sequence[RunSpec]) -> dict[str, str]:
+    """Return why runs failed that have no result, by name."""
+    failures = {}
+    for spec in run_specs:
+        run_folder = folder / spec.name
+        if not spec.method or (run_folder / RESULT).exists():
+            continue
+        try:
+            reason = read_failure(run_folder)
+        except (ValueError, OSError) as error:
+            reason = " ".join(str(error).split())
+        if reason:
+            failures[spec.name] = reason
+    return failures

@@ -1,7 +1,7 @@
 """Tables of text, and how they are written as Markdown; see latex.py and page.html for the rest."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from cnlw_tools.recipe.run_files import TAIL
@@ -20,6 +20,7 @@ BOLD_CAPTION = (
 MEAN_COLUMN_CAPTION = "Last column: mean ± half the 95 % t-interval over the columns."
 EMPTY = "–"
 NOT_RUN = "not run"
+FAILED = "failed"
 NOT_AVERAGED = "not averaged"
 
 
@@ -63,6 +64,7 @@ def result_tables(
     metric: str,
     planned_runs: Collection[PlannedRun] = (),
     study_methods: Sequence[str] = (),
+    failed_runs: Collection[PlannedRun] = (),
 ) -> list[Table]:
     """Return a table for each kind of noise, methods by level.
 
@@ -74,9 +76,15 @@ def result_tables(
         metric: last, best or mean10
         planned_runs: those that a study asks for; the cell of one that has not been run says so
         study_methods: methods in the order of the study
+        failed_runs: planned ones that have failed, which their cell says
     """
     tables = []
-    for group in group_results(trials, planned_runs, study_methods):
+    for planned_group in group_results(trials, planned_runs, study_methods):
+        dataset = planned_group.dataset
+        failed = {
+            (run.config.name, run.method) for run in failed_runs if run.config.dataset == dataset
+        }
+        group = replace(planned_group, failed=frozenset(failed))
         title = f"{metric_title(metric, group.trials or trials)}: {group.title}"
         if group.family:
             tables.append(_table_by_level(title, group, metric))
@@ -94,6 +102,7 @@ class ResultGroup:
     levels: dict[str, int | None] = field(default_factory=dict)  # by config, in order of columns
     trials: list[Trial] = field(default_factory=list)
     planned: list[tuple[str, str]] = field(default_factory=list)  # config and method
+    failed: frozenset[tuple[str, str]] = frozenset()  # of the planned ones
     methods: dict[str, str] = field(default_factory=dict)  # variant -> method, in order of rows
 
     @property
@@ -155,15 +164,24 @@ def result_cells(group: ResultGroup, metric: str) -> dict[str, list[ResultCell]]
     for method, method_name in group.methods.items():
         row = []
         for config in group.levels:
-            is_planned = (config, method_name) in group.planned
-            row.append(_result_cell(trials.get((method, config)), metric, is_planned))
+            trial = trials.get((method, config))
+            if trial is None:
+                row.append(ResultCell(None, _missing_text(group, config, method_name)))
+            else:
+                row.append(_result_cell(trial, metric))
         cells[method] = row
     return cells
 
 
-def _result_cell(trial: Trial | None, metric: str, is_planned: bool) -> ResultCell:
-    if trial is None:
-        return ResultCell(None, NOT_RUN if is_planned else EMPTY)
+def _missing_text(group: ResultGroup, config: str, method_name: str) -> str:
+    """Return why a cell has no result."""
+    run = (config, method_name)
+    if run in group.failed:
+        return FAILED
+    return NOT_RUN if run in group.planned else EMPTY
+
+
+def _result_cell(trial: Trial, metric: str) -> ResultCell:
     if trial.problem:
         return ResultCell(None, NOT_AVERAGED)
     result = trial.results[metric]

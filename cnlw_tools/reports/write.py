@@ -119,6 +119,7 @@ def _read_runs(
     trials = group_trials(table, variants, set(labels.values()))
     trials = sort_trials(trials, record.method_names())
     problems += [trial.problem for trial in trials if trial.problem]
+    problems += record.describe_failures()
     return RunData(folders, table, trials, problems)
 
 
@@ -144,7 +145,11 @@ def _make_content(
     results = {}
     for metric in RESULT_METRICS:
         results[metric] = result_tables(
-            shown_trials, metric, record.planned_runs(), record.method_names()
+            shown_trials,
+            metric,
+            record.planned_runs(),
+            record.method_names(),
+            record.failed_runs(),
         )
     findings = find_results(
         shown_trials,
