@@ -120,8 +120,7 @@ class Preset:
     )
     adapt: tuple[str, ...] = key(
         (),
-        help="Values that are chosen for the dataset: `size`, `batch_size`, `lr`, `epochs`; see "
-        "cnlw_tools/recipe/adapt.py.",
+        help="Keys whose values are chosen for the dataset; see cnlw_tools/recipe/adapt.py.",
         check=Check(
             lambda names: names == tuple(name for name in ADAPTABLE if name in names),
             f"a list of some of {', '.join(ADAPTABLE)}, in this order",
