@@ -18,7 +18,7 @@ from cnlw_tools.reports.trials import (
 )
 from cnlw_tools.study.expand import RunSpec
 from cnlw_tools.study.spec import Study
-from cnlw_tools.study.study_file import read_failure, read_study_file
+from cnlw_tools.study.study_file import STUDY, read_failure, read_study_file
 
 MAX_NAMES = 12  # that a sentence lists
 
@@ -238,13 +238,20 @@ def read_study_record(
         ValueError: study.json cannot be read, and `on_problem` is the default
     """
     try:
-        content = read_study_file(folder)
+        return _read_record(folder)
     except (ValueError, LookupError, OSError) as error:
         reason = " ".join(str(error).split())
         on_problem(f"passed over: {reason}")
         return StudyRecord()
+
+
+def _read_record(folder: Path) -> StudyRecord:
+    content = read_study_file(folder)
     if content is None:
         return StudyRecord()
+    for name in (content.builds, *(spec.build for spec in content.cells)):
+        if "\0" in name:
+            raise ValueError(f"{folder / STUDY}: {name!r} is no path: run the sweep again")
     return StudyRecord(
         name=content.name,
         scale=content.scale,

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 import re
 import shutil
 import subprocess
@@ -237,6 +238,19 @@ def test_a_foreign_study_is_passed_over(tmp_path, run_maker, text, reason):
     assert '<h2 id="provenance">' in page
     with pytest.raises(ValueError, match="passed over"):
         read_study_record(tmp_path)
+
+
+@pytest.mark.parametrize("key", ["builds", "build"])
+def test_a_study_whose_builds_are_no_path_is_passed_over(tmp_path, run_maker, spec_maker, key):
+    """A byte of zero ends no path."""
+    run_maker(tmp_path / "a", [50.0])
+    write_study(tmp_path, [spec_maker("blue_40", "vanilla")])
+    study = json.loads((tmp_path / "study.json").read_text())
+    (study if key == "builds" else study["cells"][0])[key] = "a\0b"
+    (tmp_path / "study.json").write_text(json.dumps(study))
+    (problem, *_) = write_report(tmp_path, tmp_path / "out", files.default_root())
+
+    assert problem.startswith(f"passed over: {tmp_path}/study.json: 'a\\x00b' is no path")
 
 
 def test_without_matplotlib_it_says_what_to_install(tmp_path):
