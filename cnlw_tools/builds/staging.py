@@ -9,11 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cnlw_tools.card.metadata import CARD, is_build
+from cnlw_tools.card.metadata import CARD, DRAFT_SUFFIX, is_build
 from cnlw_tools.files import TEMPORARY_PREFIX, draft_path, remove_drafts, remove_drafts_below
 from cnlw_tools.files.locks import lock
 
-DRAFT_SUFFIX = ".partial"  # the name of a new build ends with it until the build is complete
 BUILD_FILES = {"data", "tables", CARD}
 BUILD_PREFIXES = ("samples_", TEMPORARY_PREFIX)
 

@@ -15,6 +15,7 @@ from cnlw_tools.recipe.recipe import HIGHEST_LEVEL, RECORDED, Recipe
 from cnlw_tools.recipe.strict import between, read_dataclass
 
 CARD = "README.md"
+DRAFT_SUFFIX = ".partial"  # the name of a new build ends with it until the build is complete
 FENCE = "---\n"
 REMEDY = "point at a folder that `cnlw build` made"
 
@@ -142,6 +143,11 @@ def _read_parts(folder: Path) -> tuple[str, str]:
     """
     path = folder / CARD
     missing = f"{folder}: no build here (there is no {CARD}): {REMEDY}"
+    if folder.name.endswith(DRAFT_SUFFIX) and folder.is_dir():
+        name = folder.name.removesuffix(DRAFT_SUFFIX)
+        missing = (
+            f"{folder}: an unfinished build: run the `cnlw build` of {name} again to finish it"
+        )
     try:
         if not path.is_file():
             raise ValueError(missing)

@@ -33,7 +33,7 @@ are paired. This does not hold where a recipe below says `nested = false` or per
 ```python
 from datasets import load_dataset
 
-data = load_dataset("path/to/this/folder", "{first_config}")
+data = load_dataset("path/to/this/folder", "{example}")
 train = data["train"].shuffle(seed=0)  # {shuffling}
 ```
 
@@ -90,6 +90,8 @@ Licence of the images: {licence}. The construction follows Jiang et al. (2020):
 {citation}
 ```
 """
+
+NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
 
 SHUFFLING = {  # by layout
     "shared": "fully: noisy and clean rows lie in different files",
@@ -173,7 +175,7 @@ def card_text(
         dataset=card.dataset,
         n_classes=len(classes),
         noises="\n".join(_noises(card)),
-        first_config=next(iter(card.configs)),
+        example=_example_config(card),
         shuffling=pick(SHUFFLING, card.layout, "layout"),
         streaming=pick(STREAMING, card.layout, "layout"),
         layout=pick(LAYOUT, card.layout, "layout"),
@@ -215,6 +217,12 @@ def _validation(card: BuildCard) -> str:
     return "".join(paragraphs)
 
 
+def _example_config(card: BuildCard) -> str:
+    """Return the first config that has noise, or else the first one."""
+    noisy = [name for name, config in card.configs.items() if config.rate > 0]
+    return (noisy or list(card.configs))[0]
+
+
 def _link(picture: str) -> str:
     """Return the link to a picture of a build."""
     title = picture.removesuffix(".png").replace("_", " ")
@@ -244,7 +252,7 @@ def _table_row(name: str, config: ConfigCard) -> str:
 
 
 def _percent(share: float, decimals: int) -> str:
-    return f"{100 * share:.{decimals}f} %"
+    return f"{100 * share:.{decimals}f}{NO_BREAK_SPACE}%"
 
 
 def _percent_range(shares: tuple[float, float]) -> str:

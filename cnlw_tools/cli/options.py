@@ -13,7 +13,7 @@ import click
 
 from cnlw_tools.recipe.keys import INPUT, LEVEL, PLAN, STORAGE, Key, declared_keys
 from cnlw_tools.recipe.preset import Preset
-from cnlw_tools.recipe.recipe import BENCHMARK_LEVELS, HIGHEST_LEVEL, Recipe
+from cnlw_tools.recipe.recipe import HIGHEST_LEVEL, Recipe
 from cnlw_tools.recipe.toml import parse_option
 from cnlw_tools.registry import suggest
 
@@ -236,11 +236,23 @@ def _read_level(text: str) -> Any:
     if text == "all":
         return text
     if not text.isdecimal() or int(text) > HIGHEST_LEVEL:
-        guess = suggest(text, [*map(str, BENCHMARK_LEVELS), "all"])
+        guess = _suggest_percent(text) or suggest(text, ["all"])
         raise ValueError(
             f"unknown level {text!r}.{guess} Give a whole percent from 0 to {HIGHEST_LEVEL}, or all"
         )
     return [int(text)]
+
+
+def _suggest_percent(text: str) -> str:
+    """Return a guess where somebody wrote a share, such as 0.4, or a sign, such as 40%."""
+    try:
+        number = float(text.strip().removesuffix("%"))
+    except ValueError:
+        return ""
+    percent = 100 * number if 0 < number < 1 else number
+    rounded = round(percent)
+    is_whole = abs(percent - rounded) < 1e-9 and 0 <= rounded <= HIGHEST_LEVEL
+    return f" Did you mean '{rounded}'?" if is_whole else ""
 
 
 def _read_options(texts: tuple[str, ...]) -> dict[str, Any]:

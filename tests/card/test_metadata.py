@@ -254,3 +254,12 @@ def test_is_build(tmp_path):
     (tmp_path / CARD).write_text(front_matter(SMALL, {}))
 
     assert is_build(tmp_path)
+
+
+def test_an_unfinished_build_is_named_as_such(tmp_path):
+    """`NAME.partial` is what a killed build left: the error says how to finish it."""
+    folder = tmp_path / "toys.partial"
+    folder.mkdir()
+
+    with pytest.raises(ValueError, match=r"an unfinished build: run the `cnlw build` of toys"):
+        read_card(folder)

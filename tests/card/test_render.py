@@ -1,5 +1,7 @@
 """What the card of a build says to people."""
 
+from dataclasses import replace
+
 import pytest
 
 from cnlw_tools.card.metadata import BuildCard, ConfigCard
@@ -39,3 +41,15 @@ def test_an_unknown_layout_is_an_error():
     """The error names the layouts that there are."""
     with pytest.raises(LookupError, match=r"unknown layout 'bands'.* There are: shared, flat"):
         text("bands")
+
+
+def test_the_example_loads_a_config_with_noise():
+    """Where there is one; numbers stand beside their unit on one line."""
+    clean = replace(CONFIG, level=0, rate=0.0)
+    card = BuildCard({}, "toy", Storage(), "flat", configs={"blue_00": clean, "blue_40": CONFIG})
+    both = card_text(card, ("cat", "dog"), [], "cc0-1.0")
+    alone = card_text(replace(card, configs={"blue_00": clean}), ("cat", "dog"), [], "cc0-1.0")
+
+    assert 'load_dataset("path/to/this/folder", "blue_40")' in both
+    assert 'load_dataset("path/to/this/folder", "blue_00")' in alone
+    assert "40.000\N{NO-BREAK SPACE}%" in both

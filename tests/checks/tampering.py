@@ -908,7 +908,9 @@ TAMPERS: dict[str, Tamper] = {
         versions(cnlw_tools="0.0.9"), "nothing", "nothing", is_recorded=False
     ),
     "no version": Tamper(versions(pillow="new"), is_recorded=False),
-    "a number in the text": Tamper(text("| 40.000 % |", "| 0.000 % |", 1), is_recorded=False),
+    "a number in the text": Tamper(
+        text("| 40.000\N{NO-BREAK SPACE}% |", "| 0.000 % |", 1), is_recorded=False
+    ),
     "a further row in the table of the text": Tamper(
         text("\n\nLabels kept:", "\n| `blue_40` | 0 % |\n\nLabels kept:"), is_recorded=False
     ),
