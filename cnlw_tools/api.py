@@ -618,7 +618,7 @@ def import_source(
         validation: percent of each class that moves from train to validation
         skip_broken: a csv file to list images in that cannot be used: leave these out
         list_broken: a csv file to list them in before the error that there are some
-        workers: number of worker processes. Default: one for each processor
+        workers, progress: number of processes, by default one for each processor; show a bar
         **choices: of a dataset of Hugging Face: config, splits, image_column, label_column
 
     Raises:
