@@ -28,6 +28,11 @@ SOURCES = {  # source of images that differ from what their URIs gave -> what a 
     "img2dataset": "were encoded again by img2dataset",
 }
 NOTHING_TO_FETCH = "nothing to fetch: give --dataset D, or --manifest FILE.parquet and --store DIR"
+REFUSED = "URLs are refused (ledger.parquet has the reasons): --retry refused requests them again"
+REFUSED_PRIVATE = (
+    "URLs were refused (ledger.parquet has the reasons); if they lie on a private network or on "
+    "this machine, give --allow-private --retry refused"
+)
 PATH = click.Path(path_type=Path)
 COUNT = click.IntRange(1)
 SECONDS = click.FloatRange(0.1)
@@ -275,6 +280,8 @@ def _fetch(manifest_path: Path, store: Path, retry: str | None, flags: dict[str,
         click.echo(f"no URL of the manifest has the outcome {retry}: nothing to retry", err=True)
     _note(tally.skipped, "rows were never requested: run without --retry to fetch them")
     _note(n_placeholders, "images are placeholders, by their files: builds do not use them")
+    if retry != "refused":
+        _note(tally.counts["refused"], REFUSED if options.allow_private else REFUSED_PRIVATE)
     _print_counts(tally.counts, flags["as_json"], store)
     if tally.stop_signal:
         click.echo("stopped: run the same command again to continue", err=True)

@@ -119,9 +119,12 @@ def test_private_by_default(server, folder):
     """Loopback is refused by default, and can be retried when it is allowed."""
     path = write_manifest(folder / "m.parquet", {"a": f"http://127.0.0.1:{server.server_port}/ok"})
 
-    assert {"ok": 0, "errors": {"refused": 1}} == json.loads(
-        cnlw("--manifest", path, "--store", "s", "--json").stdout
-    )
+    refused = cnlw("--manifest", path, "--store", "s", "--json")
+    still_refused = cnlw("--manifest", path, "--store", "s", "--json", "--allow-private")
+    for run in (refused, still_refused):
+        assert {"ok": 0, "errors": {"refused": 1}} == json.loads(run.stdout)
+    assert "give --allow-private --retry refused" in refused.stderr
+    assert "--retry refused requests them again" in still_refused.stderr
     assert not server.requests
     retried = cnlw(
         "--manifest", path, "--store", "s", "--json", "--retry", "refused", "--allow-private"
