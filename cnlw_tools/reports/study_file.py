@@ -1,7 +1,8 @@
 """The study that runs belong to: what was planned, and where a trial stands in the figures."""
 
+import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -252,6 +253,11 @@ def _read_record(folder: Path) -> StudyRecord:
     for name in (content.builds, *(spec.build for spec in content.cells)):
         if "\0" in name:
             raise ValueError(f"{folder / STUDY}: {name!r} is no path: run the sweep again")
+    try:
+        json.dumps(asdict(content), ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError as error:
+        letter = error.object[error.start]
+        raise ValueError(f"{folder / STUDY}: {letter!a} is no text: run the sweep again") from error
     return StudyRecord(
         name=content.name,
         scale=content.scale,

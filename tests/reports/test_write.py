@@ -240,17 +240,26 @@ def test_a_foreign_study_is_passed_over(tmp_path, run_maker, text, reason):
         read_study_record(tmp_path)
 
 
-@pytest.mark.parametrize("key", ["builds", "build"])
-def test_a_study_whose_builds_are_no_path_is_passed_over(tmp_path, run_maker, spec_maker, key):
-    """A byte of zero ends no path."""
+@pytest.mark.parametrize(
+    ("key", "value", "reason"),
+    [
+        ("builds", "a\0b", "'a\\x00b' is no path"),
+        ("build", "a\0b", "'a\\x00b' is no path"),
+        ("name", "\ud800", "'\\ud800' is no text"),
+    ],
+)
+def test_a_study_with_odd_letters_is_passed_over(
+    tmp_path, run_maker, spec_maker, key, value, reason
+):
+    """A byte of zero ends a path, and half of a pair of letters is in no file of text."""
     run_maker(tmp_path / "a", [50.0])
     write_study(tmp_path, [spec_maker("blue_40", "vanilla")])
     study = json.loads((tmp_path / "study.json").read_text())
-    (study if key == "builds" else study["cells"][0])[key] = "a\0b"
+    (study if key in study else study["cells"][0])[key] = value
     (tmp_path / "study.json").write_text(json.dumps(study))
     (problem, *_) = write_report(tmp_path, tmp_path / "out", files.default_root())
 
-    assert problem.startswith(f"passed over: {tmp_path}/study.json: 'a\\x00b' is no path")
+    assert problem.startswith(f"passed over: {tmp_path}/study.json: {reason}")
 
 
 def test_without_matplotlib_it_says_what_to_install(tmp_path):
