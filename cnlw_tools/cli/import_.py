@@ -8,6 +8,7 @@ import click
 
 from cnlw_tools.cli.options import WORKERS
 from cnlw_tools.recipe.recipe import MOST_VALIDATION
+from cnlw_tools.registry.counts import count_things
 
 if TYPE_CHECKING:
     from cnlw_tools.dataset.dataset import Dataset
@@ -140,7 +141,9 @@ def _import_source(
         )
     dataset = imported.dataset
     folder = root / "manifests" / dataset.name
-    click.echo(f"{folder}: {len(dataset.classes)} classes; {_describe_splits(dataset)}")
+    click.echo(
+        f"{folder}: {count_things(len(dataset.classes), 'class')}; {_describe_splits(dataset)}"
+    )
     if imported.broken:
         n_broken = len(imported.broken)
         click.echo(f"{n_broken:,} images cannot be used and are left out: {skip_broken}")
