@@ -9,7 +9,7 @@ export HF_HOME := $(CURDIR)/.cache/huggingface
 export HF_HUB_OFFLINE := 1
 export HF_DATASETS_DISABLE_PROGRESS_BARS := 1
 
-.PHONY: help demo test lint mutants docs-tables clean
+.PHONY: help demo test lint mutants docs-tables clean other_python
 
 help:  ## say what there is
 	@echo "make TARGET [PYTHON=python3.12]"
@@ -46,13 +46,19 @@ clean:  ## delete builds, caches and both environments
 	rm -rf $(DEMO) $(DEV) builds runs dist .cache .*_cache .hypothesis
 	find cnlw_tools tests -name __pycache__ -prune -exec rm -rf {} +
 
-# An environment is brought up to date where it stands; `ready` says that it was.
-$(DEMO)/ready: pyproject.toml constraints.txt
+# An environment is brought up to date where it stands; `ready` says that it was. One of another
+# Python than the PYTHON that you give is made anew.
+has_other_python = [ -d $(1)/bin ] && \
+  [ "$$($(PYTHON) -V 2>/dev/null)" != "$$($(1)/bin/python -V 2>/dev/null)" ]
+anew_if_other = $(if $(filter-out file,$(origin PYTHON)),$(shell \
+  if $(has_other_python); then echo other_python; fi))
+
+$(DEMO)/ready: pyproject.toml constraints.txt $(call anew_if_other,$(DEMO))
 	$(call environment,$(DEMO))
 	$(DEMO)/bin/pip install --quiet -c constraints.txt -e .
 	@touch $@
 
-$(DEV)/ready: pyproject.toml constraints.txt
+$(DEV)/ready: pyproject.toml constraints.txt $(call anew_if_other,$(DEV))
 	$(call environment,$(DEV))
 	$(DEV)/bin/pip install --quiet -c constraints.txt -e '.[train]' --group dev
 	@touch $@
@@ -60,6 +66,7 @@ $(DEV)/ready: pyproject.toml constraints.txt
 define environment
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo "This needs Python 3.11 or newer, and $(PYTHON) is: $$($(PYTHON) --version 2>&1). Try make PYTHON=python3.12" >&2; exit 1; }
+	@if $(has_other_python); then rm -rf $(1); fi
 	$(PYTHON) -m venv $(1)
 	$(1)/bin/python -m pip install --quiet --upgrade -c constraints.txt pip
 endef

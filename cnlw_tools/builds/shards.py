@@ -26,6 +26,7 @@ from cnlw_tools.images.pixels import Picture, Storage, encode_picture
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.sources import open_reader
 from cnlw_tools.sources.composite import CompositeReader
+from cnlw_tools.store.store import is_store, usual_store
 
 # A shard that would copy from more files than this, as that of another seed would, reads the source
 # again.
@@ -218,8 +219,16 @@ def _read_image(job: WriteJob, image_id: str, origin: str) -> Picture:
             raise
         raise FileNotFoundError(
             f"web image {image_id!r} of {job.dataset} is not among its images ({error}): "
-            "fetch the candidates with `cnlw fetch`, and give their folder with --store"
+            f"{_store_remedy(job.dataset)}"
         ) from error
+
+
+def _store_remedy(dataset: str) -> str:
+    """Say which store to give: the one at the place where `cnlw fetch` keeps it, if it is there."""
+    usual = usual_store(dataset)
+    if is_store(usual):
+        return f"give --store {usual}"
+    return "fetch the candidates with `cnlw fetch`, and give their folder with --store"
 
 
 @lru_cache(maxsize=1)

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from cnlw_tools.fetch import FetchOptions
     from cnlw_tools.store.outcomes import Tally
 
-STORES = Path("stores")
 URLS_PER_PROCESS = 1_000  # for fewer URLs another process is not worth its start
 REQUESTS_PER_PROCESS = 8  # likewise
 BAR_WIDTH = 20  # characters
@@ -220,10 +219,12 @@ class ProgressBar:
 
 def _find_store(flags: dict[str, Any]) -> Path:
     """Return the folder of the store: that of --store, or that of --dataset."""
+    from cnlw_tools.store.store import usual_store
+
     if flags["store"]:
         return Path(flags["store"])
     if flags["dataset"]:
-        return STORES / str(flags["dataset"])
+        return usual_store(str(flags["dataset"]))
     raise ValueError(NOTHING_TO_FETCH)
 
 

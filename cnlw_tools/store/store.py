@@ -101,6 +101,16 @@ INSERT = (
 )
 
 
+def usual_store(dataset: str) -> Path:
+    """Return where `cnlw fetch` keeps the web images of a dataset if no other place is given."""
+    return Path("stores") / dataset
+
+
+def is_store(folder: Path) -> bool:
+    """Return whether there is an image store in a folder."""
+    return (folder / LEDGER).is_file()
+
+
 class Store:
     """An image store opened for reading; `open_ledger` opens one for writing."""
 
@@ -112,7 +122,7 @@ class Store:
         """
         folder = Path(folder)
         path = folder / LEDGER
-        if not path.is_file():
+        if not is_store(folder):
             raise FileNotFoundError(
                 f"{folder}: no image store here ({LEDGER} is missing): make one with `cnlw fetch`"
             )

@@ -15,6 +15,7 @@ from cnlw_tools.dataset.tables import PLAN
 from cnlw_tools.images.pixels import Storage
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.sources import SOURCES
+from cnlw_tools.store.store import open_ledger
 
 FILES = st.lists(
     st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=6), min_size=1, max_size=6
@@ -168,3 +169,19 @@ def test_bad_image(job, image, error, message):
         )
 
     assert [p.name for p in job.folder.iterdir()] == ["a.parquet"]
+
+
+def test_a_web_image_without_a_store_names_the_store(job, tmp_path, monkeypatch):
+    """The image, its dataset and the store are named: the one where a fetch keeps it, if it is there."""
+    monkeypatch.chdir(tmp_path)
+    rows = planned(["gone"]).to_pylist()
+    web = pa.Table.from_pylist([{**row, "origin": "web"} for row in rows], PLAN)
+
+    with pytest.raises(FileNotFoundError, match=r"web image 'gone' of colours .*`cnlw fetch`"):
+        shards.write_shards(job, {"a.parquet": web})
+    with open_ledger(tmp_path / "stores" / "colours"):
+        pass
+    with pytest.raises(
+        FileNotFoundError, match=r"web image 'gone' .*: give --store stores/colours$"
+    ):
+        shards.write_shards(job, {"a.parquet": web})
