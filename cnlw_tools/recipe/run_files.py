@@ -41,6 +41,7 @@ RECORDED_LATER = (
     "marks_noise",
     "copied_from",
     "keep_best",
+    "code",
 )  # fields that older runs lack
 COMMAND = Check(bool, "a list of strings, the program first")
 Metrics = Mapping[str, float]  # of one epoch, by name; `epoch` counts from 1
@@ -71,6 +72,7 @@ class RunConfig:
     marks_noise: tuple[str, ...] | None = None  # `Method.marks_noise` of the method
     copied_from: str | None = None  # the run of a sweep that was trained in place of this one
     keep_best: bool | None = None  # whether it keeps the weights of its best epoch
+    code: str | None = None  # digest of the code of a method or a network of one's own
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ last epoch; so do `NAME_last`, `NAME_best` and `NAME_mean10` of other validation
 They are computed from the epochs by the function that the trainer uses. The column `options` holds,
 as JSON, the options of the method, and what else differs between the runs of a dataset
 (`trial_key.settings`): `net`, `pretrained`, `weights`, `ranks`, `split`, and values of the preset
-as `preset.lr`; and `data`, a digest, if runs of one config learned from different data.
+as `preset.lr`; and digests: `data`, if runs of one config learned from different data, and `code`,
+if methods or networks of one's own share a name.
 """
 
 import json
@@ -204,14 +205,17 @@ def _differing_settings(run_folders: Sequence[RunFolder]) -> dict[str, dict[str,
         for name, values in settings_by_run.items():
             differing[name] = {key: value for key, value in values.items() if key in varied}
 
-    digests: dict[tuple[str, str, str | None], dict[str, str]] = defaultdict(dict)
+    digests: dict[tuple[str, ...], dict[str, str]] = defaultdict(dict)
     for run in run_folders:
-        split = run.config.split or "train"
-        digests[run.dataset, run.config.config, split][run.name] = data_digest(run.config)
-    for digest_by_run in digests.values():
+        config = run.config
+        split = config.split or "train"
+        digests["data", run.dataset, config.config, split][run.name] = data_digest(config)
+        code = config.code or "unrecorded"
+        digests["code", run.dataset, config.method, config.net][run.name] = code
+    for (kind, *_), digest_by_run in digests.items():
         if len(set(digest_by_run.values())) > 1:
             for name, digest in digest_by_run.items():
-                differing[name]["data"] = digest[:DIGITS]
+                differing[name][kind] = digest[:DIGITS]
     return differing
 
 

@@ -1,8 +1,9 @@
 """What makes two runs one trial: all that decides over their numbers is the same, save the seed.
 
 That is the data by their digests, wherever the build lies; the config; the method with its options;
-the network, one's own by the digest of its layers; the weights that it began with; the values of
-the preset, so the size of images and the epochs; the split that was learned; the number of ranks.
+the network, one's own by the digest of its layers; the code of a method or a network of one's own;
+the weights that it began with; the values of the preset, so the size of images and the epochs; the
+split that was learned; the number of ranks.
 A copy of a run has the same seed too, and the same numbers: it is no second seed.
 """
 

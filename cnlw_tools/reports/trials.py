@@ -28,7 +28,7 @@ REPORTED_EPOCHS = "reported_epochs"  # the number of last epochs that `best` and
 VALIDATION_ACCURACY = "val_top1"
 # Settings that always make a variant: a result under the name of the method alone has none of them.
 # So do options of methods that decide which network is reported.
-VARIANT_SETTINGS = ("data", "ranks", "split", "weights", "predict")
+VARIANT_SETTINGS = ("code", "data", "ranks", "split", "weights", "predict")
 
 Curves = Mapping[str, list[float]]  # name of a run -> values by epoch
 

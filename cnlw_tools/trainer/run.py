@@ -368,6 +368,10 @@ def _explain_difference(key: str, old: Any, new: Any) -> str:
             f"the images or labels of {split} are not those that the run began with: "
             f"give another --out"
         )
+    if key == "code":
+        return (
+            "the code of your method or network is not what the run began with: give another --out"
+        )
     if old == MISSING:
         return (
             f"the run began without {key}, and now it is {new!r}: ask for the same, or, "

@@ -50,6 +50,7 @@ from cnlw_tools.trainer.nets.network import (
 )
 from cnlw_tools.trainer.nets.weights import weights_file
 from cnlw_tools.trainer.network_input import describe_input, input_to_json
+from cnlw_tools.trainer.own_code import code_digest
 from cnlw_tools.trainer.pixel_cache import ImageSize
 from cnlw_tools.trainer.predict import TRAINER_OPTIONS, method_options
 from cnlw_tools.trainer.run import Metrics, RunWriter
@@ -406,7 +407,17 @@ class Trainer:
             architecture=architecture,
             marks_noise=method.marks_noise,
             keep_best=self.keep_best,
+            code=self._own_code(method),
         )
+
+    def _own_code(self, method: Method) -> str | None:
+        """Return a digest of the code of a method or a network of one's own; None without one."""
+        things: list[object] = []
+        if type(method) not in METHODS.values():
+            things.append(type(method))
+        if callable(self.net):
+            things += [self.net, *(type(layer) for layer in method.net.modules())]
+        return code_digest(things) if things else None
 
 
 def _count_labels(labels: NDArray[np.int64], n_classes: int) -> tuple[int, ...]:

@@ -50,7 +50,13 @@ LINES = [
     [
         ASKED,
         replace(ASKED, level=None, weights="34", options={}),
-        replace(ASKED, split="probe", architecture="56", marks_noise=("removed", "relabelled")),
+        replace(
+            ASKED,
+            split="probe",
+            architecture="56",
+            code="78",
+            marks_noise=("removed", "relabelled"),
+        ),
         replace(ASKED, marks_noise=()),
     ],
 )

@@ -190,3 +190,31 @@ def test_runs_of_older_versions_are_read(tmp_path, run_maker):
     config = runs.read_run_folders(run_maker(tmp_path / "a", [50.0]).parent)[0].config
 
     assert [getattr(config, key) for key in OLD_KEYS] == [None] * 3
+
+
+@pytest.mark.parametrize("net", ["mlp1", "<lambda>"])
+def test_methods_and_networks_of_one_name_are_told_apart_by_their_code(tmp_path, run_maker, net):
+    """Seed 0 ran with other code than seeds 1 and 2, which are one trial."""
+    for seed, code in enumerate(["1a" * 32, "2b" * 32, "2b" * 32]):
+        run_maker(
+            tmp_path / f"s{seed}", [50.0 + seed], method="Mine", net=net, code=code, seed=seed
+        )
+    run_maker(tmp_path / "vanilla", [40.0])
+    trials, _ = read_trials(tmp_path)
+
+    means = {trial.method: trial.results["last"].mean for trial in trials}
+    suffix = "" if net == "mlp1" else " net=<lambda>"
+    assert {name.removesuffix(suffix): mean for name, mean in means.items()} == {
+        "Mine code=1a1a1a1a": 50,
+        "Mine code=2b2b2b2b": 51.5,
+        "vanilla" if net == "mlp1" else "vanilla net=mlp1": 40,
+    }
+
+
+def test_the_code_of_one_method_is_no_part_of_its_name(tmp_path, run_maker):
+    """Beside a method of the package, which has none, it is called by its name alone."""
+    run_maker(tmp_path / "a", [50.0], method="Mine", code="1a" * 32)
+    run_maker(tmp_path / "b", [40.0])
+    trials, _ = read_trials(tmp_path)
+
+    assert sorted(trial.method for trial in trials) == ["Mine", "vanilla"]

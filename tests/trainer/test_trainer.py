@@ -318,11 +318,63 @@ def test_a_network_of_ones_own_is_recorded_by_its_layers(make_trainer, tmp_path)
 
 
 def test_a_network_of_the_package_is_recorded_by_its_name(make_trainer, tmp_path):
-    """It has no digest of its layers."""
+    """It has no digest of its layers, nor of its code."""
     make_trainer(net="mlp1", changes={"epochs": 1}).fit()
     config = read_config(tmp_path / "run")
 
-    assert (config.net, config.architecture) == ("mlp1", None)
+    assert (config.net, config.architecture, config.code) == ("mlp1", None, None)
+
+
+def _weighted(factor):
+    """A method of one's own that takes a number along."""
+
+    class Weighted(Vanilla):
+        def loss(self, batch):
+            return factor * super().loss(batch)
+
+    return Weighted
+
+
+def _activated(activation):
+    """A function that makes a network with an activation that is no layer."""
+
+    class Net(nn.Linear):
+        def forward(self, x):
+            return activation(super().forward(x.flatten(1)))
+
+    return lambda n_classes, size: Net(3 * size[0] * size[1], n_classes)
+
+
+def test_a_method_or_a_network_of_ones_own_is_recorded_by_its_code(make_trainer, tmp_path):
+    """Two of one name and with the same layers differ; every seed has the same digest."""
+    requests = [
+        {"method": _weighted(1.0)},
+        {"method": _weighted(2.0)},
+        {"net": _activated(torch.tanh)},
+        {"net": _activated(torch.relu)},
+    ]
+    codes = []
+    for i, request in enumerate(requests):
+        for seed in (0, 1):
+            trainer = make_trainer(
+                **{"net": "mlp1"} | request,
+                out=tmp_path / f"{i}_{seed}",
+                seed=seed,
+                changes={"epochs": 1},
+            )
+            trainer.fit()
+            codes.append(read_config(trainer.folder).code)
+
+    assert codes[::2] == codes[1::2]
+    assert len({*codes}) == 4
+    with pytest.raises(ValueError, match="the code of your method or network is not what"):
+        make_trainer(
+            method=_weighted(3.0),
+            net="mlp1",
+            out=tmp_path / "0_0",
+            changes={"epochs": 1},
+            resume=True,
+        ).fit()
 
 
 def test_a_run_with_a_partial_function_is_resumed(make_trainer, tmp_path):
@@ -343,7 +395,7 @@ def test_a_run_of_an_older_version_is_resumed(make_trainer, tmp_path):
     make_trainer(changes={"epochs": 1}).fit()
     path = tmp_path / "run" / "config.json"
     config = json.loads(path.read_text())
-    for key in ("split", "architecture", "marks_noise"):
+    for key in ("split", "architecture", "marks_noise", "code"):
         del config[key]
     path.write_text(json.dumps(config))
     make_trainer(changes={"epochs": 1}, resume=True).fit()
