@@ -108,10 +108,10 @@ def _with_validation_in_train(base: pa.Table) -> pa.Table:
 def _report_validation(
     base: pa.Table, before: pa.Table, percent: int, classes: Sequence[str]
 ) -> Iterator[Finding]:
-    """Yield an error if validation holds other images than those that the import takes."""
+    """Yield an error if validation does not hold the images that the import takes."""
     expected = split_off_validation(before, percent, classes)["split"]
     ids = base["image_id"].filter(pc.not_equal(base["split"], expected))
-    message = f"images in validation, or missing there, though {percent} % of a class are others"
+    message = f"validation does not hold the {percent} % of each class that the import takes"
     yield from _report(ids, message)
 
 

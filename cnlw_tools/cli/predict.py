@@ -1,4 +1,4 @@
-"""``cnlw predict``: the network of a run names the classes of one's own images."""
+"""``cnlw predict``: the network of a run predicts the classes of your own images."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,9 +33,12 @@ MAX_LINES = 10  # about images that cannot be read
 @click.option(
     "--best",
     is_flag=True,
-    help="Predict by the best epoch, whose weights `cnlw train --keep-best` kept.",
+    help="Use the weights of the best epoch, which `cnlw train --keep-best` kept.",
 )
-@click.option("--config", help="Config of a build that is FOLDER.  [default: that of the run]")
+@click.option(
+    "--config",
+    help="Config whose images to use, if FOLDER is a build.  [default: that of the run]",
+)
 @DEVICE
 @DECODE_THREADS
 def predict(
@@ -48,7 +51,7 @@ def predict(
     device: str,
     decode_threads: int | None,
 ) -> None:
-    """Predict the classes of the images in FOLDER by the network of the run in RUN.
+    """Predict the classes of the images in FOLDER with the network of the run RUN.
 
     FOLDER holds image files, at any depth. It may also be a build, or a single image. The images
     are brought to the size and the scale of the validation images of the run, whether or not its
@@ -62,7 +65,7 @@ def predict(
     from cnlw_tools.trainer.predict import Predictor
 
     if out.suffix not in (".csv", ".parquet"):
-        raise ValueError(f"{out}: predictions are a .csv or .parquet file: use a name that ends so")
+        raise ValueError(f"{out}: predictions are written as .csv or .parquet: name the file so")
     predictor = Predictor(run, device, best)
     with ProgressBars() as bars:
         table = predict_own_images(run, images, predictor, config, top, decode_threads, bars)

@@ -292,7 +292,8 @@ def check_name(name: str, names: Iterable[str], root: Path) -> None:
         root: where the dataset was looked up
 
     Raises:
-        LookupError: it is none; the message says which there are, and which --root has it
+        LookupError: there is no such dataset; the message lists those there are, and says which
+            --root has it
     """
     names = list(names)
     if name not in names:
@@ -313,8 +314,9 @@ def check_writable(name: str, root: Path) -> None:
     check_name(name, list_datasets(root), root)
     if dataset_root(name, root) != root:
         raise LookupError(
-            f"{root}: the dataset {name!r} is the package's, which stays as it is: copy its "
-            f"folders in manifests/ and annotations/ from {dataset_root(name, root)} into {root}"
+            f"{root}: the dataset {name!r} comes with the package and is never changed: "
+            f"copy its folders in manifests/ and annotations/ from {dataset_root(name, root)} "
+            f"into {root}"
         )
 
 

@@ -2,9 +2,10 @@
 
     n_c = p m_c / 100, halves rounded up      of m_c images of class c; at least 1, at most m_c - 1
 
-They are the first n_c by a random number that depends on the image's id alone. So every machine,
-seed and noise has the same ones, and where images are added, most of them stay. An image whose
-bytes the manifest has twice stays in train, so that validation shows nothing that training saw.
+They are the first n_c by a random number that depends on the image's id alone. So they are the same
+on every machine and for every seed and noise, and most of them stay when images are added. An image
+whose bytes occur twice in the manifest stays in train, so that validation shows nothing that
+training saw.
 """
 
 from collections.abc import Sequence
@@ -38,8 +39,8 @@ def split_off_validation(base: pa.Table, percent: int, classes: Sequence[str]) -
     n_existing = pc.sum(pc.equal(splits, VALIDATION)).as_py() or 0
     if n_existing:
         raise ValueError(
-            f"validation = {percent}: there is a validation split already, of {n_existing:,} "
-            "images: remove validation, or these images"
+            f"validation = {percent}: there is already a validation split, of {n_existing:,} "
+            "images: leave out the option validation, or remove these images"
         )
     is_train = pc.equal(splits, "train")
     train = base.filter(is_train)
@@ -49,8 +50,8 @@ def split_off_validation(base: pa.Table, percent: int, classes: Sequence[str]) -
     n_chosen = validation_counts(n_images, n_candidates, percent)
     if not n_chosen.any():
         raise ValueError(
-            f"validation = {percent}: no class has two images that differ, of which one could "
-            "leave train: add images, or remove validation"
+            f"validation = {percent}: no class has two different images, so none can leave train: "
+            "add images, or leave out the option validation"
         )
     is_first = _random_ranks(candidates) < n_chosen[candidates["label"].to_numpy()]
     chosen = candidates["image_id"].filter(pa.array(is_first))
@@ -65,7 +66,7 @@ def validation_counts(n_images: Ints, n_candidates: Ints, percent: int) -> Ints:
 
     Args:
         n_images: (C,) m_c, in train
-        n_candidates: (C,) those of them that occur once
+        n_candidates: (C,) how many of them occur once
         percent: p
     """
     share = (percent * n_images + 50) // 100
@@ -84,7 +85,7 @@ def classes_without_validation(base: pa.Table, classes: Sequence[str]) -> list[s
 
 
 def _has_twin(train: pa.Table, base: pa.Table) -> pa.Array:
-    """Return whether the manifest has the bytes of each training image twice."""
+    """Return whether the manifest has the bytes of each training image more than once."""
     counts = pc.value_counts(base["sha256"].combine_chunks())
     digests = counts.field("values").filter(pc.greater(counts.field("counts"), 1))
     return pc.is_in(train["sha256"], digests.drop_null())

@@ -1,7 +1,7 @@
 """Roots: folders that hold manifests/, annotations/ and pipelines/.
 
-The package brings one. What a user looks up below a root of their own is taken from there, and
-from the package where that root does not have it.
+The package comes with one. What a user looks up below a root of their own is taken from there, or
+from the package if that root does not have it.
 """
 
 from pathlib import Path
@@ -26,14 +26,14 @@ def require_root(root: Path | None) -> Path:
         return default_root()
     if not any((root / name).is_dir() for name in FOLDERS):
         raise FileNotFoundError(
-            f"{root}: there is none of the folders {', '.join(FOLDERS)} here: "
-            f"give a --root that has one"
+            f"{root}: this folder has none of the folders {', '.join(FOLDERS)}: "
+            f"give a --root that has at least one of them"
         )
     return root
 
 
 def root_chain(root: Path) -> list[Path]:
-    """Return the roots to look in, one after the other: the one given, then the package's."""
+    """Return the roots to look in, in this order: the one given, then the package's."""
     package_root = default_root()
     if root.resolve() == package_root.resolve():
         return [root]
@@ -41,7 +41,7 @@ def root_chain(root: Path) -> list[Path]:
 
 
 def find_below(root: Path, path: Path) -> Path | None:
-    """Return what has this relative path below the first root that has it; none if none has."""
+    """Return a relative path below the first root that has it, or None if no root has it."""
     for folder in root_chain(root):
         if (folder / path).exists():
             return folder / path
@@ -51,7 +51,7 @@ def find_below(root: Path, path: Path) -> Path | None:
 def find_toml_files(root: Path, folder: Path) -> dict[str, Path]:
     """Return the TOML files of a folder below the roots by their names, sorted.
 
-    Of two with one name the first root's counts.
+    If two files have the same name, that of the first root counts.
     """
     paths: dict[str, Path] = {}
     for chained in root_chain(root):
@@ -63,7 +63,7 @@ def find_toml_files(root: Path, folder: Path) -> dict[str, Path]:
 def suggest_root(root: Path, path: Path) -> str:
     """Return `` Give --root DIR: it has PATH``, or nothing if no root nearby has the path.
 
-    The folder at work and its folders are searched: `cnlw import` may have written there.
+    The working directory and the folders in it are searched: `cnlw import` may have written there.
 
     Args:
         root: where the path was looked up in vain

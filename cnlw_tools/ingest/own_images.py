@@ -42,8 +42,8 @@ def predict_own_images(
         place: a file, a folder of images, or a build
         predictor: the network of the run
         config: name of a config of the build; None: that of the run
-        top: likeliest classes of each image
-        threads: that read and decode; None: one for each processor
+        top: how many of the likeliest classes to return for each image
+        threads: how many threads read and decode; None: one for each processor
         progress: called with the stage, the images done and the images in all
 
     Raises:
@@ -56,8 +56,8 @@ def predict_own_images(
 def find_images(place: Path, config: str | None, run_config: str) -> OwnImages:
     """Return the images of a file, of a folder, or of one config of a build.
 
-    Those of a folder are named by their paths below it, those of a build by their image ids, each
-    of which comes once.
+    Images of a folder are named by their paths below it, those of a build by their image ids. Each
+    id comes once.
 
     Args:
         place: the file or folder
@@ -71,11 +71,15 @@ def find_images(place: Path, config: str | None, run_config: str) -> OwnImages:
         OSError: it cannot be read
     """
     if not place.exists():
-        raise FileNotFoundError(f"{place}: there is nothing here: give a folder of images")
+        raise FileNotFoundError(
+            f"{place}: there is no such file or folder: give a folder of images"
+        )
     if (place / metadata.CARD).is_file() and any((place / "data").glob("*.parquet")):
         return _build_images(place, config or run_config)
     if config is not None:
-        raise ValueError(f"{place}: --config {config} is of a build, and this is none: omit it")
+        raise ValueError(
+            f"{place}: this is not a build, so it has no config {config}: leave out --config"
+        )
     if place.is_file():
         return OwnImages(iter([NamedImage(place.name, place.read_bytes)]), 1)
     names = list_folder(place).images

@@ -1,4 +1,4 @@
-"""The figures as files: in which formats, how wide, and with text of which size.
+"""The figures as files: their formats, their width and the size of their text.
 
 1 in = 2.54 cm = 25.4 mm = 72.27 pt    LaTeX's point, as in \\the\\columnwidth
 """
@@ -46,7 +46,9 @@ def choose_figure_files(
     """
     for name in formats:
         if name not in FORMATS:
-            raise ValueError(f"{name!r}: figures have no such format: use {', '.join(FORMATS)}")
+            raise ValueError(
+                f"{name!r}: there is no such format of figures: use {', '.join(FORMATS)}"
+            )
     size = PAGE_STYLE.font_size if font_size is None else font_size
     _check_range("font size", size, LEAST_FONT_SIZE, GREATEST_FONT_SIZE, "points")
     style = PlotStyle(PAGE_STYLE.width, PAGE_STYLE.wide_width, size)
@@ -56,8 +58,8 @@ def choose_figure_files(
     if style.width < LEAST_EMS * style.em:
         least = LEAST_EMS * style.em
         raise ValueError(
-            f"width {style.width:.2f} in, font size {size:g}: no room for axes beside text: "
-            f"give a width of {least:.2f} in or more, or smaller text"
+            f"width {style.width:.2f} in, font size {size:g}: there is no room for axes beside the "
+            f"text: give a width of {least:.2f} in or more, or a smaller font size"
         )
     return FigureFiles(tuple(dict.fromkeys(formats)) or ("svg",), style)
 
@@ -66,13 +68,13 @@ def read_width(width: str | float) -> float:
     """Return a width in inches, from ``3.25in``, ``8.3 cm``, ``84mm``, ``234pt`` or a number.
 
     Raises:
-        ValueError: it is no length, or none of a picture
+        ValueError: it is not a length, or not a possible width of a picture
     """
     if isinstance(width, str):
         match = re.fullmatch(r"\s*(\d+\.?\d*|\.\d+)\s*(in|cm|mm|pt)\s*", width)
         if match is None:
             raise ValueError(
-                f"width {width!r}: give a number and its unit, in, cm, mm or pt: 3.25in"
+                f"width {width!r}: give a number with a unit (in, cm, mm or pt), such as 3.25in"
             )
         number, unit = match.groups()
         width = float(number) * INCHES[unit]
@@ -82,4 +84,6 @@ def read_width(width: str | float) -> float:
 
 def _check_range(name: str, value: float, least: float, greatest: float, unit: str) -> None:
     if not (math.isfinite(value) and least <= value <= greatest):
-        raise ValueError(f"{name} {value:g} {unit}: give one from {least:g} to {greatest:g} {unit}")
+        raise ValueError(
+            f"{name} {value:g} {unit}: give a value from {least:g} to {greatest:g} {unit}"
+        )

@@ -252,12 +252,14 @@ def _read_record(folder: Path) -> StudyRecord:
         return StudyRecord()
     for name in (content.builds, *(spec.build for spec in content.cells)):
         if "\0" in name:
-            raise ValueError(f"{folder / STUDY}: {name!r} is no path: run the sweep again")
+            raise ValueError(f"{folder / STUDY}: {name!r} is not a path: run the sweep again")
     try:
         json.dumps(asdict(content), ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError as error:
         letter = error.object[error.start]
-        raise ValueError(f"{folder / STUDY}: {letter!a} is no text: run the sweep again") from error
+        raise ValueError(
+            f"{folder / STUDY}: {letter!a} is not text: run the sweep again"
+        ) from error
     return StudyRecord(
         name=content.name,
         scale=content.scale,

@@ -22,7 +22,7 @@ from cnlw_tools.files.arrays import map_sealed_npy, write_sealed_npy
 from cnlw_tools.files.parquet import read_table
 from cnlw_tools.images import pixels
 
-SIZE_REMEDY = "give --size 32, say, which brings all to one size, or build with --size 32"
+SIZE_REMEDY = "give --size 32, say, to bring all images to one size, or build with --size 32"
 CACHE_REMEDY = "give --cache DIR, or set CNLW_CACHE, to keep decoded pixels elsewhere"
 
 
@@ -87,7 +87,7 @@ def open_shard(path: Path, cache: Path, size: ImageSize) -> DecodedShard:
         keys = np.array([_content_key(data) for data in column], np.uint64)
         _write_rows(key_path, keys, len(keys))
         _write_rows(pixel_path, _decode_images(path, column, size), len(keys))
-    remedy = f"delete {pixel_path}, and its images are decoded again"
+    remedy = f"delete {pixel_path}; its images are then decoded again"
     return DecodedShard(map_sealed_npy(pixel_path, remedy), map_sealed_npy(key_path, remedy))
 
 

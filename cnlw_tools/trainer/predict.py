@@ -1,9 +1,9 @@
-"""Predictions of the network of a run for images of one's own.
+"""Predict the classes of a user's own images with the network of a run.
 
-The network is what validation measured: `Method.predict`, with averages of weights if the run has
-them, after the last epoch or, if the run kept its weights, after the best one. Most methods predict
-by their network alone, so that is all that is built. A method with a `predict` of its own is built
-whole, with stand-ins for the data that it only needs to learn.
+The network is the one that validation measured: `Method.predict`, with averages of weights if the
+run has them, after the last epoch, or after the best one if the run kept its weights. Most methods
+predict with their network alone, so only that is built. A method with a `predict` of its own is
+built whole, with stand-ins for the data that it needs only to learn.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -122,14 +122,14 @@ def predict_images(
     """Return a row for each image: `image`, `prediction`, `confidence` and `problem`.
 
     The prediction is the name of a class, the confidence its probability. With a `top` of 3 there
-    are `prediction_2`, `confidence_2` and so on. An image that cannot be read has a problem alone.
+    are `prediction_2`, `confidence_2` and so on. An image that cannot be read has only a problem.
 
     Args:
         predictor: the network
         images: to predict
         n_images: how many there are
-        top: likeliest classes of each
-        threads: that read and decode
+        top: how many of the likeliest classes to return for each
+        threads: how many threads read and decode
         progress: called with the stage, the images done and the images in all
 
     Raises:
@@ -139,7 +139,7 @@ def predict_images(
     network_input = predictor.input
     n_classes = len(network_input.classes)
     if not 1 <= top <= n_classes:
-        raise ValueError(f"top = {top} of {n_classes} classes: give a number from 1 to {n_classes}")
+        raise ValueError(f"top = {top}: give a number from 1 to {n_classes}, the number of classes")
     batch_size = inference_batch_size(network_input.height, network_input.width)
     rows: list[dict[str, Any]] = []
     with ThreadPoolExecutor(threads) as pool:
@@ -157,7 +157,7 @@ def method_options(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _find_weights(run: Path, best: bool) -> Path:
-    """Return the file of a run with the weights to predict by.
+    """Return the file of a run with the weights to predict with.
 
     Raises:
         ValueError: the run has not ended, or it has not kept the best weights
@@ -166,12 +166,12 @@ def _find_weights(run: Path, best: bool) -> Path:
         path = run / BEST_WEIGHTS
         if not path.exists():
             raise ValueError(
-                f"{path}: this run has not kept the weights of its best epoch: "
-                "train it with --keep-best, or predict by those of its last epoch"
+                f"{path}: this run did not keep the weights of its best epoch: "
+                "train it with --keep-best, or predict with those of its last epoch"
             )
         return path
     if read_result(run) is None:
-        raise ValueError(f"{run}: the run has not ended: `cnlw train --resume` goes on with it")
+        raise ValueError(f"{run}: the run has not ended: finish it with `cnlw train --resume`")
     return run / CHECKPOINT
 
 
@@ -212,14 +212,16 @@ def _network_maker(
         )
     digest = architecture_digest(build_own_network(make_net, n_classes, image_size))
     if digest != config.architecture:
-        raise ValueError(f"{run}: its network {config.net} has other layers than this: {remedy}")
+        raise ValueError(
+            f"{run}: its network {config.net} has other layers than the one given: {remedy}"
+        )
     return partial(build_own_network, make_net, n_classes, image_size)
 
 
 def _load_network(
     run: Path, build_net: Callable[[], nn.Module], state: Mapping[str, Tensor]
 ) -> Method:
-    """Return a method that predicts by the network alone."""
+    """Return a method that predicts with the network alone."""
     method = Method(Task(build_net, n_examples=0, n_classes=0, epochs=1))
     net_state = {}
     for name, value in state.items():
@@ -334,6 +336,6 @@ def _check_any_read(rows: Sequence[Mapping[str, Any]]) -> None:
         return
     names = [f"{row['image']} ({row['problem']})" for row in rows[:MAX_PROBLEMS]]
     raise ValueError(
-        f"none of the {len(rows):,} images can be read, such as {', '.join(names)}: "
-        "give images that open elsewhere"
+        f"none of the {len(rows):,} images can be read: {', '.join(names)}: "
+        "give images that other programs can open"
     )

@@ -163,8 +163,8 @@ class RunWriter:
         if best_epoch is not None and not path.exists():
             self.close()
             raise ValueError(
-                f"{path}: the weights of the best epoch, {best_epoch}, are gone, and no later "
-                "epoch brings them back: --overwrite begins again"
+                f"{path}: the weights of the best epoch, {best_epoch}, are missing and cannot "
+                "be made again: use --overwrite to train from the beginning"
             )
 
     def write_network_input(self, text: str) -> None:

@@ -1,7 +1,7 @@
-"""One request, trained with several seeds: a run each, in a folder of its own.
+"""Train one request with several seeds: each seed is a run in a folder of its own.
 
-Runs that are finished are kept, and those that were stopped go on, so the same command goes on
-wherever it was stopped.
+Finished runs are kept and stopped ones are resumed, so the same command continues wherever it was
+stopped.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ from cnlw_tools.trainer.trainer import Trainer
 
 
 def trainers_of_seeds(trainer: Trainer, seeds: Sequence[int]) -> list[Trainer]:
-    """Return a copy of a request for each seed; of a folder that was asked for, each has a part.
+    """Return a copy of a request for each seed; a folder that was asked for gets a subfolder each.
 
     Raises:
         ValueError: there is no seed, or one is there twice
@@ -42,23 +42,23 @@ def fit_all(
 
     Raises:
         ValueError, LookupError, OSError: see `Trainer.fit`
-        TrainingStopped: a signal asked for it; the same request goes on
+        TrainingStopped: a signal asked for it; the same request continues
     """
     results: list[Metrics] = []
     with StopRequest() as stop:
         for trainer in trainers:
             if stop.signal:
                 n_left = len(trainers) - len(results)
-                message = f"{n_left} of {len(trainers)} seeds are left: the same command goes on"
+                message = f"{n_left} of {len(trainers)} seeds are left: run the same command again"
                 raise TrainingStopped(message, stop.signal)
             results.append(_finished_result(trainer) or fit(trainer))
     return results
 
 
 def _finished_result(trainer: Trainer) -> Metrics | None:
-    """Return the result of a run that has ended and whose checkpoint was deleted, to save room.
+    """Return the result of a run that has ended and whose checkpoint was deleted to save room.
 
-    Where the checkpoint is there, `Trainer.fit` compares more, and trains nothing.
+    If the checkpoint is there, `Trainer.fit` compares more, and trains nothing.
 
     Raises:
         ValueError: another run is there
@@ -69,13 +69,13 @@ def _finished_result(trainer: Trainer) -> Metrics | None:
         return None
     difference = trainer.find_difference(read_config(folder))
     if difference:
-        raise ValueError(f"{folder}: the run there has other {difference}: give another --out")
+        raise ValueError(f"{folder}: the run there differs in {difference}: give another --out")
     trainer.folder = folder
     return result_to_json(result)
 
 
 def parse_seeds(text: str) -> list[int]:
-    """Return the seeds that a text names: ``3`` is 0, 1 and 2, and ``0,1,5`` is these.
+    """Return the seeds that a text names: ``3`` means 0, 1 and 2; ``0,1,5`` means these.
 
     Raises:
         ValueError: the text names none

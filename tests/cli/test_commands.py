@@ -382,7 +382,7 @@ def test_a_donor_from_the_flag_to_the_proof(root: Path, cifar: Path, here: Path)
         (["--level", 40], "no noise is named"),
         (
             ["--noise", "red", "--root", "nowhere"],
-            "nowhere: there is none of the folders manifests, annotations, pipelines here",
+            "nowhere: this folder has none of the folders manifests, annotations, pipelines:",
         ),
         (["nothing.toml"], "nothing.toml: there is no such recipe"),
         (["--noise", "red", "--seed", "-1"], "seed = -1: it must be"),

@@ -128,7 +128,7 @@ NO_STORE = {
 def list_errors() -> dict[tuple[str, str], str]:
     """Return what must not succeed: by command and kind, a part of the line that says why."""
     errors = {
-        ("votes import", "cifar10"): "the dataset 'cifar10' is the package's",
+        ("votes import", "cifar10"): "the dataset 'cifar10' comes with the package",
         ("be a donor", "shapes"): "no donor 'shapes' for shapes",
         ("validate a donor", "shapes"): "no build here",
         ("build standin", "boats"): "no donor 'boats' for boats",

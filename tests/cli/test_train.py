@@ -206,7 +206,7 @@ def test_a_run_is_not_begun_twice_but_goes_on(here):
         (["--config", "blue_40", "--weights", "none.pt"], "none.pt"),
         (
             ["--config", "blue_40", "--root", "elsewhere"],
-            "elsewhere: there is none of the folders manifests, annotations, pipelines here",
+            "elsewhere: this folder has none of the folders manifests, annotations, pipelines:",
         ),
     ],
 )

@@ -60,7 +60,9 @@ def test_a_root_that_holds_nothing_is_refused(own, tmp_path, monkeypatch):
         lambda: cnlw.plan("shapes", noise="blue", level=40, root="nowhere"),
         lambda: cnlw.report(tmp_path, root="nowhere"),
     ):
-        with pytest.raises(FileNotFoundError, match=r"nowhere: there is none of the folders mani"):
+        with pytest.raises(
+            FileNotFoundError, match=r"nowhere: this folder has none of the folders mani"
+        ):
             call()
 
 
@@ -122,7 +124,7 @@ def test_nothing_is_added_to_tables_of_the_package(own):
     """Votes on a dataset that only the package has are refused, with what to do."""
     check_writable("two", own)
     with pytest.raises(
-        LookupError, match=r"'shapes' is the package's, .* copy its folders .* into"
+        LookupError, match=r"'shapes' comes with the package .* copy its folders .* into"
     ):
         check_writable("shapes", own)
 

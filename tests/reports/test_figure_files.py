@@ -33,17 +33,17 @@ def test_a_width_has_a_unit(text, inches):
 @pytest.mark.parametrize(
     ("choices", "message"),
     [
-        ({"formats": ["eps"]}, "'eps': figures have no such format: use svg, pdf, png"),
-        ({"formats": [""]}, "'': figures have no such format"),
-        ({"width": "3.25"}, "width '3.25': give a number and its unit, in, cm, mm or pt: 3.25in"),
-        ({"width": "-3in"}, "give a number and its unit"),
-        ({"width": "1e9in"}, "give a number and its unit"),
-        ({"width": "0in"}, "width 0 inches: give one from 1.5 to 40 inches"),
-        ({"width": "1000cm"}, "give one from 1.5 to 40 inches"),
-        ({"width": float("nan")}, "give one from 1.5 to 40 inches"),
-        ({"font_size": 0}, "font size 0 points: give one from 4 to 40 points"),
-        ({"font_size": float("inf")}, "give one from 4 to 40 points"),
-        ({"width": "2in", "font_size": 20}, "give a width of 4.44 in or more, or smaller text"),
+        ({"formats": ["eps"]}, "'eps': there is no such format of figures: use svg, pdf, png"),
+        ({"formats": [""]}, "'': there is no such format of figures"),
+        ({"width": "3.25"}, "width '3.25': give a number with a unit"),
+        ({"width": "-3in"}, "give a number with a unit"),
+        ({"width": "1e9in"}, "give a number with a unit"),
+        ({"width": "0in"}, "width 0 inches: give a value from 1.5 to 40 inches"),
+        ({"width": "1000cm"}, "give a value from 1.5 to 40 inches"),
+        ({"width": float("nan")}, "give a value from 1.5 to 40 inches"),
+        ({"font_size": 0}, "font size 0 points: give a value from 4 to 40 points"),
+        ({"font_size": float("inf")}, "give a value from 4 to 40 points"),
+        ({"width": "2in", "font_size": 20}, "give a width of 4.44 in or more, or a smaller font size"),
     ],
 )
 def test_a_size_that_makes_no_picture_is_an_error(choices, message):
@@ -111,7 +111,7 @@ def test_a_wrong_option_of_the_command_is_an_error_in_a_line(runs_folder):
     done = CliRunner().invoke(main, ["report", str(runs_folder), "--width", "wide"])
 
     assert done.exit_code == 1
-    assert "Error: width 'wide': give a number and its unit" in done.output
+    assert "Error: width 'wide': give a number with a unit" in done.output
 
 
 def test_no_figure_takes_the_file_of_another(tmp_path, run_maker):

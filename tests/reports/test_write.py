@@ -243,9 +243,9 @@ def test_a_foreign_study_is_passed_over(tmp_path, run_maker, text, reason):
 @pytest.mark.parametrize(
     ("key", "value", "reason"),
     [
-        ("builds", "a\0b", "'a\\x00b' is no path"),
-        ("build", "a\0b", "'a\\x00b' is no path"),
-        ("name", "\ud800", "'\\ud800' is no text"),
+        ("builds", "a\0b", "'a\\x00b' is not a path"),
+        ("build", "a\0b", "'a\\x00b' is not a path"),
+        ("name", "\ud800", "'\\ud800' is not text"),
     ],
 )
 def test_a_study_with_odd_letters_is_passed_over(

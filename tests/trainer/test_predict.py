@@ -123,7 +123,7 @@ def test_the_likeliest_classes_are_in_order(make_trainer, builds, tmp_path):
     assert (np.diff(confidences) <= 0).all()
     assert confidences.sum(1) == pytest.approx(1, abs=1e-5)
     assert {table[f"prediction{name}"][0].as_py() for name in names} == set(predictor.input.classes)
-    with pytest.raises(ValueError, match="top = 11 of 10 classes: give a number from 1 to 10"):
+    with pytest.raises(ValueError, match="top = 11: give a number from 1 to 10, the"):
         predict_own_images(trainer.folder, images, predictor, top=11)
 
 
@@ -161,9 +161,9 @@ def test_if_no_image_can_be_read_that_is_an_error(ended, tmp_path):
     with pytest.raises(ValueError, match="there is no image here: give a folder of image files"):
         predict_own_images(ended, tmp_path / "images", predictor)
     (tmp_path / "images" / "a.png").write_bytes(b"no")
-    with pytest.raises(ValueError, match=r"none of the 1 images can be read, such as a\.png \(not"):
+    with pytest.raises(ValueError, match=r"none of the 1 images can be read: a\.png \(not"):
         predict_own_images(ended, tmp_path / "images", predictor)
-    with pytest.raises(FileNotFoundError, match="there is nothing here: give a folder of images"):
+    with pytest.raises(FileNotFoundError, match="there is no such file or folder: give a folder of images"):
         predict_own_images(ended, tmp_path / "nowhere", predictor)
 
 
@@ -180,11 +180,11 @@ def test_a_fault_of_the_machine_is_no_unreadable_image(ended):
 def test_what_the_folder_of_a_run_lacks_is_named(ended, make_trainer, tmp_path, with_norm):
     """The best weights, what the network takes, the end, a network or a method of one's own."""
     with pytest.raises(
-        ValueError, match=r"best\.pt: this run has not kept .*: train it with --keep"
+        ValueError, match=r"best\.pt: this run did not keep .*: train it with --keep"
     ):
         Predictor(ended, "cpu", best=True)
     (ended / "result.json").rename(tmp_path / "result.json")
-    with pytest.raises(ValueError, match="has not ended: `cnlw train --resume` goes on with it"):
+    with pytest.raises(ValueError, match="has not ended: finish it with `cnlw train --resume`"):
         Predictor(ended, "cpu")
     (tmp_path / "result.json").rename(ended / "result.json")
     (ended / "network_input.json").unlink()
@@ -197,7 +197,7 @@ def test_what_the_folder_of_a_run_lacks_is_named(ended, make_trainer, tmp_path, 
         Predictor(own.folder, "cpu", make_net=Small)
     with pytest.raises(ValueError, match=r"Small is a network of your own, .* net=\.\.\."):
         Predictor(own.folder, "cpu", method=Inverted)
-    with pytest.raises(ValueError, match="its network Small has other layers than this"):
+    with pytest.raises(ValueError, match="its network Small has other layers than the one given"):
         Predictor(own.folder, "cpu", method=Inverted, make_net=with_norm)
 
 

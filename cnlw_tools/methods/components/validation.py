@@ -58,9 +58,9 @@ def resolve_first_epochs(
     value: float,
     total: int,
 ) -> int:
-    """Return how many epochs the network learns before the method estimates anything by it.
+    """Return how many epochs the network learns before the method estimates anything with it.
 
-    As `resolve_epochs`, but at least one: the predictions and features of a network that has
+    This is `resolve_epochs`, but at least one: the predictions and features of a network that has
     learned nothing say nothing about the labels.
 
     Raises:
@@ -69,7 +69,7 @@ def resolve_first_epochs(
     epochs = resolve_epochs(option, value, total)
     if epochs == 0:
         raise ValueError(
-            f"{option} = {value}: the method would ask a network that has learned nothing: "
+            f"{option} = {value}: the method would rely on a network that has learned nothing: "
             f"give 1 epoch or more, or a share of all epochs above 0"
         )
     return epochs

@@ -145,7 +145,7 @@ def require_image_size(
 
 
 def build_own_network(make: MakeNetwork, n_classes: int, image_size: HeightWidth) -> nn.Module:
-    """Return a network of one's own that was tried on two black images.
+    """Return a network of the user's own that was tried on two black images.
 
     Args:
         make: a function of the number of classes and of (height, width)
@@ -153,7 +153,7 @@ def build_own_network(make: MakeNetwork, n_classes: int, image_size: HeightWidth
         image_size: of the images
 
     Raises:
-        ValueError: it cannot be made, takes no such images, or does not return (B, K) numbers
+        ValueError: it cannot be made, cannot take such images, or does not return (B, K) numbers
     """
     height, width = image_size
     try:
@@ -161,12 +161,12 @@ def build_own_network(make: MakeNetwork, n_classes: int, image_size: HeightWidth
     except TypeError as error:
         raise ValueError(
             f"the function that makes your network failed for ({n_classes}, {image_size}): "
-            f"{error}: let it take the number of classes and (height, width) of the images"
+            f"{error}: make it take the number of classes and (height, width) of the images"
         ) from error
     if not isinstance(net, nn.Module):
         raise ValueError(
             f"the function that makes your network returned {type(net).__name__}: "
-            "let it return a torch.nn.Module"
+            "make it return a torch.nn.Module"
         )
     images = f"images {width} pixels wide and {height} high"
     try:
@@ -174,14 +174,14 @@ def build_own_network(make: MakeNetwork, n_classes: int, image_size: HeightWidth
     except (RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(
-            f"your network takes no {images}: {reason}: give --size N to make them squares of N "
-            "pixels, or make a network for (height, width)"
+            f"your network cannot take {images}: {reason}: give --size N to make them squares "
+            "of N pixels, or make the network for (height, width)"
         ) from error
     if not isinstance(logits, Tensor) or logits.shape != (2, n_classes):
         shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
         raise ValueError(
             f"your network returned {shape} for 2 {images}: "
-            f"let it return a tensor of logits, (2, {n_classes}) for these"
+            f"make it return a tensor of logits, (2, {n_classes}) for these"
         )
     return net
 
