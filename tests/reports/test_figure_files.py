@@ -43,7 +43,10 @@ def test_a_width_has_a_unit(text, inches):
         ({"width": float("nan")}, "give a value from 1.5 to 40 inches"),
         ({"font_size": 0}, "font size 0 points: give a value from 4 to 40 points"),
         ({"font_size": float("inf")}, "give a value from 4 to 40 points"),
-        ({"width": "2in", "font_size": 20}, "give a width of 4.44 in or more, or a smaller font size"),
+        (
+            {"width": "2in", "font_size": 20},
+            "give a width of 4.44 in or more, or a smaller font size",
+        ),
     ],
 )
 def test_a_size_that_makes_no_picture_is_an_error(choices, message):

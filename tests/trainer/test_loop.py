@@ -441,7 +441,9 @@ def test_a_run_that_lost_its_best_weights_is_not_resumed(make_trainer, tmp_path)
     ):
         make_trainer(resume=True, changes={"epochs": 2}).fit()
     (tmp_path / "run" / "best.pt").unlink()
-    with pytest.raises(ValueError, match=r"best\.pt: the weights of the best epoch, \d, are missing"):
+    with pytest.raises(
+        ValueError, match=r"best\.pt: the weights of the best epoch, \d, are missing"
+    ):
         make_trainer(keep_best=True, resume=True, changes={"epochs": 2}).fit()
 
 

@@ -163,7 +163,9 @@ def test_if_no_image_can_be_read_that_is_an_error(ended, tmp_path):
     (tmp_path / "images" / "a.png").write_bytes(b"no")
     with pytest.raises(ValueError, match=r"none of the 1 images can be read: a\.png \(not"):
         predict_own_images(ended, tmp_path / "images", predictor)
-    with pytest.raises(FileNotFoundError, match="there is no such file or folder: give a folder of images"):
+    with pytest.raises(
+        FileNotFoundError, match="there is no such file or folder: give a folder of images"
+    ):
         predict_own_images(ended, tmp_path / "nowhere", predictor)
 
 

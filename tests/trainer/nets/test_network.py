@@ -152,7 +152,10 @@ def test_a_lazy_network_of_ones_own_gets_its_weights_before_training():
         (lambda n, size: nn.Linear(3 * size * size, n), r"failed for \(4, \(5, 9\)\).*height"),
         (lambda n: nn.Linear(1, n), r"failed for \(4, \(5, 9\)\)"),
         (lambda n, size: 7, "returned int: make it return a torch.nn.Module"),
-        (lambda n, size: one_linear(n, (9, 9)), "cannot take images 9 pixels wide and 5 high: .*--size N"),
+        (
+            lambda n, size: one_linear(n, (9, 9)),
+            "cannot take images 9 pixels wide and 5 high: .*--size N",
+        ),
         (lambda n, size: one_linear(n + 1, size), r"returned \(2, 5\) for 2 images .*\(2, 4\)"),
         (lambda n, size: nn.LSTM(9, n), "cannot take images 9 pixels wide"),
     ],
