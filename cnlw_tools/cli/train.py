@@ -79,7 +79,12 @@ MOST_CLASSES_WITHOUT_TOP5 = 5
     is_flag=True,
     help="Delete the run in this folder, its files alone, and begin again.",
 )
-@click.option("--quick", is_flag=True, help="Train a few epochs, to see that everything works.")
+@click.option(
+    "--quick",
+    is_flag=True,
+    help="Train a few epochs, to see that everything works. In a single epoch a method in stages "
+    "trains its first stage alone.",
+)
 @click.option(
     "--keep-best",
     is_flag=True,

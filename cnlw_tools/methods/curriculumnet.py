@@ -15,7 +15,7 @@ by the others, which come later and with less weight: then the noise only regula
 
 Stages: 0 a network for the features, trained on all images and then discarded; 1 a new one on
 subset 0; 2 subsets 0 and 1; 3 all. ``first`` is the share of stage 0, and the others divide the
-rest; if there are too few epochs, the early stages are left out. Each stage runs through the
+rest; if that has fewer than three epochs, stages 1 and 2 are left out. Each stage runs through the
 preset's schedule, starting from ``fall`` times the learning rate of the stage before. The paper
 lowers the rate in steps over all stages. Its epochs, and the weights 1/2 and 1/2, are from memory
 and not verified; ``first`` and ``fall`` are our choice; fall = 1 did best on `shapes`.

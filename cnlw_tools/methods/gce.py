@@ -40,7 +40,7 @@ from cnlw_tools.methods.base import Batch, BatchSource, Method, Task
 from cnlw_tools.methods.components import distributed
 from cnlw_tools.methods.components.inference import predict_batches
 from cnlw_tools.methods.components.labels import select_labels
-from cnlw_tools.methods.components.validation import check_number, resolve_epochs
+from cnlw_tools.methods.components.validation import check_number, resolve_first_epochs
 
 
 def generalised_losses(losses: Tensor, q: float) -> Tensor:
@@ -91,7 +91,7 @@ class GCETruncated(GCE):
         super().__init__(task, q)
         self.k = check_number("k", k, 0, 1)
         self.loss_at_k = -math.log(max(k, 1e-30))  # cross-entropy at p = k
-        self.start = resolve_epochs("start", start, task.epochs)
+        self.start = resolve_first_epochs("start", start, task.epochs, least=0)
         self.pruning_interval = int(check_number("every", every, 1))
         self.best_net = deepcopy(self.net).requires_grad_(False)
         self.register_buffer("is_kept", torch.ones(task.n_examples, dtype=torch.bool))  # w

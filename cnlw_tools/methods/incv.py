@@ -29,7 +29,8 @@ more it memorises). With asymmetric noise no example is removed from C, K - 1 is
 warm-up is twice as long, as it is where eps > 0.6. The default epochs have the authors'
 proportions: eight halves of 50 epochs, then 200. A network that has hardly learned selects only
 what its initial weights predict. So with few epochs, iterations are left out until each half has
-three epochs; if there is no time for any, S is all examples and eps = 0.
+three epochs. A run of one epoch, and one with ``iterations`` or ``validation`` = 0, has none: S is
+all examples and eps = 0.
 
 Every training begins with the same weights, as in the code. During cross-validation the second
 network stores the best state of the first. With several ranks the selection of rank 0 counts, and
@@ -60,7 +61,12 @@ from torch.nn.functional import cross_entropy
 from cnlw_tools.methods.base import Batch, BatchSource, Method, Phase, Task
 from cnlw_tools.methods.components import distributed
 from cnlw_tools.methods.components.inference import evaluate_batch, evaluate_dataset
-from cnlw_tools.methods.components.validation import check_choice, check_number, resolve_epochs
+from cnlw_tools.methods.components.validation import (
+    check_choice,
+    check_number,
+    resolve_epochs,
+    resolve_first_epochs,
+)
 from cnlw_tools.methods.components.weighting_rules import mask_of_smallest
 
 CANDIDATE, SELECTED, REMOVED = range(3)
@@ -131,12 +137,18 @@ class INCV(Method):
         share = check_number("validation", validation, 0, 1)
         iterations = int(check_number("iterations", iterations, 0))
         self.iterations, self.half_epochs = plan_iterations(task.epochs, share, iterations)
+        is_asked = share > 0 and iterations > 0
+        if is_asked and not self.iterations and task.epochs > 1:
+            raise ValueError(
+                f"validation = {validation}: of {task.epochs} epochs this leaves none for one of "
+                "the two halves: give 3 epochs or more, and a share that is 2 of them or more"
+            )
         self.validation_epochs = 2 * self.iterations * self.half_epochs
         self.last_epochs = task.epochs - self.validation_epochs
         noise = check_choice("noise", noise, ("symmetric", "asymmetric"))
         self.is_asymmetric = noise == "asymmetric"
         self.predicts_mean = check_choice("predict", predict, ("one", "mean")) == "mean"
-        self.warmup = resolve_epochs("warmup", warmup, self.last_epochs)
+        self.warmup = resolve_first_epochs("warmup", warmup, self.last_epochs, least=0)
         self.ramp = max(1, resolve_epochs("ramp", ramp, self.last_epochs))
         self.register_buffer("eps", torch.zeros(()))
         self.register_buffer("best_accuracy", torch.full((), -1.0))  # of this phase

@@ -55,7 +55,6 @@ def bootstrap_temperature(epoch: int, cooling: int) -> float:
 class MDDYRSH(Method):
     """Mixup that favours likely correct labels and replaces the others by predictions."""
 
-    cross_entropy_options = {"alpha": 0.0, "warmup": 1e6}  # noqa: RUF012, read only
     paper = "Arazo et al. 2019, arXiv:1904.11238"
     relative_cost = 1.65
     distributed_loss = "per_rank"
@@ -73,7 +72,9 @@ class MDDYRSH(Method):
         self.alpha = check_number("alpha", alpha, 0)
         self.eta = check_number("eta", eta, 0)
         self.warmup = resolve_first_epochs("warmup", warmup, task.epochs)
-        self.dynamic = resolve_epochs("dynamic", dynamic, task.epochs)
+        self.dynamic = resolve_first_epochs(
+            "dynamic", dynamic, task.epochs, least=0, others=self.warmup + 1
+        )
         self.cooling = resolve_epochs("cooling", cooling, task.epochs)
         self.mixture = BetaMixture()
 

@@ -45,7 +45,6 @@ from cnlw_tools.methods.components.validation import check_number, resolve_first
 class MDYRH(Method):
     """Trains with mixup and replaces likely wrong labels by the network's predictions."""
 
-    cross_entropy_options = {"alpha": 0.0, "warmup": 1e6}  # noqa: RUF012, read only
     paper = "Arazo et al. 2019, arXiv:1904.11238"
     relative_cost = 1.65
     distributed_loss = "per_rank"

@@ -29,7 +29,12 @@ from torch.nn.functional import cross_entropy, log_softmax
 from cnlw_tools.methods.base import Batch, Method, Task
 from cnlw_tools.methods.components.simplex import PROJECTIONS
 from cnlw_tools.methods.components.transitions import given_label_nll, parse_transition
-from cnlw_tools.methods.components.validation import check_choice, check_number, resolve_epochs
+from cnlw_tools.methods.components.validation import (
+    check_choice,
+    check_number,
+    resolve_epochs,
+    resolve_first_epochs,
+)
 
 
 class NoiseLayer(Method):
@@ -55,7 +60,10 @@ class NoiseLayer(Method):
         else:
             matrix = parse_transition(q, task.n_classes)
         self.q = nn.Parameter(matrix, requires_grad=self.is_learned)
-        self.warmup = resolve_epochs("warmup", warmup, task.epochs)
+        if self.is_learned:
+            self.warmup = resolve_first_epochs("warmup", warmup, task.epochs, least=0)
+        else:
+            self.warmup = resolve_epochs("warmup", warmup, task.epochs)
         self.regulariser = check_choice("regulariser", regulariser, ("trace", "ridge"))
         self.q_lambda = check_number("q_lambda", q_lambda, 0)
         self.q_lr = check_number("q_lr", q_lr, 0)

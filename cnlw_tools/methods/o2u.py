@@ -16,8 +16,8 @@ losses of any single epoch.
 
 ``again`` says how the last stage begins: from the weights before training as in the paper (init),
 or from those after the first stage as in the code (first). Stages are shares of all epochs, the
-last a little longer than the others. If there are too few epochs for three stages, there is a
-single one and no example is removed. A cycle is never longer than its stage. An example that an
+last a little longer than the others. A run of one epoch has a single stage, and so has one with
+cyclic = 0; then no example is removed. A cycle is never longer than its stage. An example that an
 epoch leaves out counts as the mean of the epoch. The losses of all ranks are gathered. In the last
 stage removed examples have a logged weight of 0.
 
@@ -38,7 +38,6 @@ from cnlw_tools.methods.components import distributed
 from cnlw_tools.methods.components.validation import (
     check_choice,
     check_number,
-    resolve_epochs,
     resolve_first_epochs,
 )
 
@@ -72,9 +71,10 @@ class O2U(Method):
         again: str = "init",
     ) -> None:
         super().__init__(task)
-        self.first = resolve_first_epochs("first", first, task.epochs)
-        available = max(0, task.epochs - self.first - 1)
-        self.cyclic = min(resolve_epochs("cyclic", cyclic, task.epochs), available)
+        self.first = resolve_first_epochs("first", first, task.epochs, others=2)
+        self.cyclic = 0
+        if cyclic and task.epochs > 1:
+            self.cyclic = resolve_first_epochs("cyclic", cyclic, task.epochs, others=self.first + 1)
         self.cycle = check_number("cycle", cycle, 1)
         self.lowest = check_number("lowest", lowest, 1e-6, 1)
         self.restart_from = check_choice("again", again, ("init", "first"))
@@ -99,7 +99,7 @@ class O2U(Method):
         return losses.mean()
 
     def phases(self) -> list[Phase]:
-        """Return three stages, or a single one if there are too few epochs."""
+        """Return three stages, or a single one of one epoch or with ``cyclic`` = 0."""
         if not self.cyclic:
             return [Phase(self.task.epochs)]
         cycle = min(self.cycle, self.cyclic)

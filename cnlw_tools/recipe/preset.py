@@ -57,7 +57,11 @@ class Preset:
         option="--epochs",
         metavar="N",
     )
-    quick: int = key(1, help="Number of epochs that --quick trains.", check=COUNT)
+    quick: int = key(
+        1,
+        help="Number of epochs that --quick trains; methods in stages train the first alone in one.",
+        check=COUNT,
+    )
     batch_size: int = key(
         128,
         help="Examples of one step, over all processes together.",

@@ -318,6 +318,47 @@ def test_nothing_is_estimated_from_an_untrained_network(toy, name, option):
         toy.make_unstarted(name, **{option: 0})
 
 
+LAST_EPOCHS = {"incv": 2}  # of six: the length of the stage that an option divides
+
+
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [
+        ("forward", "first"),
+        ("backward", "first"),
+        ("glc", "first"),
+        ("o2u", "first"),
+        ("o2u", "cyclic"),
+        ("curriculumnet", "first"),
+        ("s_model", "warmup"),
+        ("mdyrh", "warmup"),
+        ("mddyrsh", "warmup"),
+        ("mddyrsh", "dynamic"),
+        ("self_learning", "start"),
+        ("cleannet", "start"),
+        ("gce_truncated", "start"),
+        ("noise_layer", "warmup"),
+        ("incv", "warmup"),
+    ],
+)
+@pytest.mark.parametrize("more", [0, 5])
+def test_a_stage_that_takes_all_epochs_is_refused(toy, name, option, more):
+    """Otherwise the method would train without its other stages, and not say so."""
+    value = LAST_EPOCHS.get(name, 6) + more
+    with pytest.raises(ValueError, match=f"^{option} = {value}: of .* give {option} at most"):
+        toy.make_unstarted(name, **{option: value})
+
+
+@every
+@pytest.mark.parametrize("epochs", [1, 3, 4, 10])
+def test_the_defaults_fit_a_few_epochs(toy, name, epochs):
+    """A method can be tried quickly, and its phases have all epochs."""
+    phases = toy.make_unstarted(name, epochs=epochs).phases()
+
+    assert sum(phase.epochs for phase in phases) == epochs
+    assert all(phase.epochs for phase in phases)
+
+
 @every
 def test_the_epochs_that_are_reported_are_those_of_the_last_phase(toy, name):
     """Of one phase all; of RoG, whose heads are fitted in the end, the last epoch."""

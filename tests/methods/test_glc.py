@@ -136,11 +136,12 @@ def test_draws_as_many_as_their_share(toy, monkeypatch, rows, count):
     ("first", "epochs", "phases"),
     [
         (0.5, 6, [Phase(3), Phase(3, restart="init")]),
-        *((0.5, 1, [Phase(1)]), (3, 3, [Phase(3)])),
+        (0.99, 3, [Phase(2), Phase(1, restart="init")]),
+        (0.5, 1, [Phase(1)]),
     ],
 )
 def test_phases(gold, first, epochs, phases):
-    """There are two phases, and the second restarts from the initial weights."""
+    """The second of two phases restarts from the initial weights; one epoch has one phase."""
     task = Task(Linear, 3, 3, epochs, probe=ProbeSet(lambda n: gold, lambda: [gold]))
 
     assert METHODS["glc"](task, first=first).phases() == phases

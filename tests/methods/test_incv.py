@@ -247,11 +247,20 @@ def test_it_finds_the_right_labels(toy):
 
 
 def test_without_time_for_an_iteration_everybody_is_selected(toy):
-    """With two epochs both networks learn from all examples."""
-    method = toy.make("incv", epochs=2)
+    """With one epoch, and without iterations, both networks learn from all examples."""
+    assert (toy.make("incv", epochs=6, iterations=0).status == SELECTED).all()
+    method = toy.make("incv", epochs=1)
 
     assert (method.status == SELECTED).all()
     assert len(method.begin_phase(0, toy.train_batches)) == 192
+
+
+@pytest.mark.parametrize(("epochs", "validation"), [(2, 2 / 3), (10, 0.1), (10, 0.01)])
+def test_iterations_that_have_no_epochs_are_refused(toy, epochs, validation):
+    """Without a word both networks would learn from all examples."""
+    message = f"of {epochs} epochs this leaves none for one of the two halves: give 3 epochs"
+    with pytest.raises(ValueError, match=f"^validation = {validation}: {message}"):
+        toy.make_unstarted("incv", epochs=epochs, validation=validation)
 
 
 def test_nobody_selected_is_an_error(toy):

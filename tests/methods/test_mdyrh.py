@@ -116,7 +116,7 @@ def test_suspicion_rests_on_losses_in_evaluation_mode(toy, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("warmup", "epochs", "expected"), [(0.35, 300, 105), (0.35, 1, 1), (9, 4, 4)]
+    ("warmup", "epochs", "expected"), [(0.35, 300, 105), (0.35, 1, 1), (3, 4, 3)]
 )
 def test_warm_up(on_logits, warmup, epochs, expected):
     """The warm-up is a share or a number of epochs."""

@@ -20,11 +20,18 @@ def test_normalised():
 
 @pytest.mark.parametrize(
     ("epochs", "lengths"),
-    [(1, [1]), (2, [2]), (3, [1, 1, 1]), (4, [2, 1, 1]), (10, [3, 3, 4]), (100, [30, 30, 40])],
+    [(1, [1]), (3, [1, 1, 1]), (4, [2, 1, 1]), (10, [3, 3, 4]), (100, [30, 30, 40])],
 )
 def test_stages(toy, epochs, lengths):
-    """The stages are 0.3, 0.3 and 0.4 of the epochs, or a single one without a cyclic stage."""
+    """The stages are 0.3, 0.3 and 0.4 of the epochs, or a single one of a single epoch."""
     assert [phase.epochs for phase in O2U(toy.task("o2u", epochs)).phases()] == lengths
+
+
+def test_without_a_cyclic_stage_there_is_one_stage(toy):
+    """This is what cyclic = 0 asks for; two epochs do not ask for it, and are refused."""
+    assert O2U(toy.task("o2u", 10), cyclic=0).phases() == [Phase(10)]
+    with pytest.raises(ValueError, match=r"^2 epochs are too few .* give 3 epochs or more$"):
+        O2U(toy.task("o2u", 2))
 
 
 def test_what_stages_do(toy):

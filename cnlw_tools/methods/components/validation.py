@@ -57,22 +57,45 @@ def resolve_first_epochs(
     option: str,
     value: float,
     total: int,
+    least: int = 1,
+    others: int = 1,
 ) -> int:
-    """Return how many epochs the network learns before the method estimates anything with it.
+    """Return the epochs of a stage of which the method's other stages need some epochs too.
 
-    This is `resolve_epochs`, but at least one: the predictions and features of a network that has
-    learned nothing say nothing about the labels.
+    As `resolve_epochs`, but a share leaves the other stages their epochs, and a number that does
+    not is refused. A run of one epoch has no second stage: it only tries whether everything works.
+
+    Args:
+        option: its name, for errors
+        value: a number of epochs, or below 1 a share of ``total``
+        total: all epochs
+        least: that the stage needs; 1 if the method asks the network afterwards, because the
+            predictions and features of a network that has learned nothing say nothing about labels
+        others: that the other stages need
 
     Raises:
-        ValueError: the value is not a number above 0
+        ValueError: the value is below 0, or it leaves one of the stages too few epochs
     """
     epochs = resolve_epochs(option, value, total)
-    if epochs == 0:
+    if epochs < least:
         raise ValueError(
             f"{option} = {value}: the method would rely on a network that has learned nothing: "
             f"give 1 epoch or more, or a share of all epochs above 0"
         )
-    return epochs
+    if total == 1:
+        return epochs
+    most = total - others
+    if most < least:
+        raise ValueError(
+            f"{total} epochs are too few for all stages of the method: "
+            f"give {least + others} epochs or more"
+        )
+    if value >= 1 and epochs > most:
+        raise ValueError(
+            f"{option} = {value}: of {total} epochs the other stages of the method need {others}: "
+            f"give {option} at most {most}, or train for more epochs"
+        )
+    return min(epochs, most)
 
 
 def resolve_epochs(

@@ -84,3 +84,40 @@ def test_a_network_that_is_asked_has_learned(value):
         resolve_first_epochs("first", value, 10)
 
     assert [resolve_first_epochs("first", v, 10) for v in (0.01, 1, 0.5)] == [1, 1, 5]
+
+
+@pytest.mark.parametrize(
+    ("value", "total", "least", "others", "expected"),
+    [
+        (0.999, 10, 1, 1, 9),
+        (0.999, 10, 1, 4, 6),
+        (0.999, 2, 1, 1, 1),
+        (0.5, 3, 1, 2, 1),
+        (9, 10, 1, 1, 9),
+        (0, 10, 0, 1, 0),
+        (0.1, 2, 0, 2, 0),
+        (0.1, 1, 1, 1, 1),
+        (250, 1, 1, 2, 1),
+    ],
+)
+def test_a_share_leaves_the_other_stages_their_epochs(value, total, least, others, expected):
+    """It is cut at what they need; one epoch has no second stage, whatever is asked."""
+    assert resolve_first_epochs("first", value, total, least, others) == expected
+
+
+@pytest.mark.parametrize(("value", "others", "most"), [(10, 1, 9), (99, 1, 9), (8, 3, 7)])
+def test_a_number_that_leaves_no_other_stage_is_refused(value, others, most):
+    """The error names the option, the epochs and the most that it may be."""
+    message = (
+        f"^first = {value}: of 10 epochs the other stages of the method need {others}: "
+        f"give first at most {most}, or train for more epochs$"
+    )
+    with pytest.raises(ValueError, match=message):
+        resolve_first_epochs("first", value, 10, others=others)
+
+
+def test_too_few_epochs_for_all_stages_are_refused():
+    """Three stages of one epoch each do not fit into two."""
+    message = "^2 epochs are too few for all stages of the method: give 3 epochs or more$"
+    with pytest.raises(ValueError, match=message):
+        resolve_first_epochs("first", 0.3, 2, others=2)
