@@ -59,7 +59,8 @@ class Preset:
     )
     quick: int = key(
         1,
-        help="Number of epochs that --quick trains; methods in stages train the first alone in one.",
+        help="Number of epochs that --quick trains. In one epoch a method in stages trains the "
+        "first alone.",
         check=COUNT,
     )
     batch_size: int = key(
