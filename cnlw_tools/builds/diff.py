@@ -14,7 +14,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
+from PIL import Image
 
+from cnlw_tools.card import sample_grid
 from cnlw_tools.card.metadata import ConfigCard, read_card
 from cnlw_tools.dataset import tables
 from cnlw_tools.files.parquet import PARQUET, read_table
@@ -59,6 +61,26 @@ def read_plans(path: Path) -> Mapping[str, pa.Table]:
     for name, config in read_card(path).configs.items():
         plans[name] = _collect_config(shards, config)
     return plans
+
+
+def read_images(folder: Path, ids: Sequence[str]) -> dict[str, Image.Image]:
+    """Return images of a build by id.
+
+    Raises:
+        ValueError: the path is no build, or an image of it cannot be read
+        LookupError: the build has no such image
+    """
+    if not folder.is_dir():
+        raise ValueError(f"{folder}: a plan holds no images: give the folder of a build")
+    data = folder / "data"
+    shards = {}
+    for path in sorted(data.glob("*.parquet")):
+        shards[path.name] = read_table(path, ["image_id"], REMEDY)
+    images = sample_grid.read_images(data, shards, set(ids))
+    for image_id in ids:
+        if image_id not in images:
+            raise LookupError(f"{folder}: it has no image {image_id!r}: {REMEDY}")
+    return images
 
 
 def compare_plans(a: pa.Table, b: pa.Table) -> Difference:

@@ -84,7 +84,7 @@ def draw_samples(
     ids = {*noisy_ids}
     for _, clean, _ in samples:
         ids.update(clean)
-    images = _read_images(data, files, ids)
+    images = read_images(data, files, ids)
     rows = []
     for label, clean, noisy in samples:
         clean_images = [images[image_id] for image_id in clean]
@@ -125,7 +125,7 @@ def _paste_row(
 ) -> None:
     for j, image in enumerate(images):
         cell_left = left + j * STEP
-        picture.paste(_fit_cell(image), (cell_left, top))
+        picture.paste(fit_cell(image), (cell_left, top))
 
 
 def _choose_images(
@@ -161,12 +161,21 @@ def _spread_labels(n_classes: int) -> list[int]:
     return sorted(set(labels.astype(int).tolist()))
 
 
-def _read_images(
+def read_images(
     data: Path,
     files: Mapping[str, pa.Table],
     ids: set[str],
 ) -> dict[str, Image.Image]:
-    """Return images by id, from the first shards that hold them."""
+    """Return images by id, from the first shards that hold them.
+
+    Args:
+        data: the folder of the shards
+        files: the rows of each shard
+        ids: of the images; those that no shard holds are left out
+
+    Raises:
+        ValueError: a shard or an image of it cannot be read
+    """
     images: dict[str, Image.Image] = {}
     sorted_ids = pa.array(sorted(ids))
     for name, rows in files.items():
@@ -197,7 +206,7 @@ def _describe_noise(noise: str, train: pa.Table) -> str:
     return f"{noise} noise: {titles}"
 
 
-def _fit_cell(image: Image.Image) -> Image.Image:
+def fit_cell(image: Image.Image) -> Image.Image:
     """Return an image as it fills a cell; a small one looks best in whole multiples."""
     if max(image.size) * 2 <= CELL:
         doubled = (image.width * 2, image.height * 2)

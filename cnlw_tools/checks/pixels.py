@@ -1,7 +1,9 @@
 """Checks of images: do all decode, are they those of the tables, and is none there twice?"""
 
+import shlex
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -18,7 +20,7 @@ FIX_TWINS = (
 )
 KEEP_ONE = "drop all but one from the base manifest, or live with it"
 COMPARE = "give --data-dir, and --store for web images, to compare them with their source"
-LOOK = "look at them before you trust small differences"
+LOOK = "look at them before you trust small differences, the first two with"
 
 
 def decode(evidence: Evidence) -> Iterator[Finding]:
@@ -161,7 +163,7 @@ def near_duplicates(evidence: Evidence) -> Iterator[Finding]:
     digests = sorted(digest for digest in evidence.images if digest in id_of)
     between_splits, within_split = [], []
     for first, second in _alike_pairs(evidence, digests):
-        pair = f"{id_of[first]} ~ {id_of[second]}"
+        pair = (id_of[first], id_of[second])
         if split_of[first] == split_of[second]:
             within_split.append(pair)
         else:
@@ -171,8 +173,18 @@ def near_duplicates(evidence: Evidence) -> Iterator[Finding]:
         ("within a split", within_split),
     ):
         if pairs:
-            message = f"near-duplicates {kind}: {abbreviate(pairs)}"
-            yield note(message, ALL_CONFIGS, len(pairs), LOOK)
+            names = [f"{first} ~ {second}" for first, second in pairs]
+            message = f"near-duplicates {kind}: {abbreviate(names)}"
+            command = _show_command(evidence.folder, pairs[0])
+            yield note(message, ALL_CONFIGS, len(pairs), f"{LOOK} `{command}`")
+
+
+def _show_command(folder: Path, ids: tuple[str, ...]) -> str:
+    """Return the command that shows some images of a build."""
+    words = ["cnlw", "show", str(folder)]
+    for image_id in ids:
+        words += ["--image", image_id]
+    return shlex.join(words)
 
 
 def _alike_pairs(evidence: Evidence, digests: list[str]) -> list[tuple[str, str]]:

@@ -1,5 +1,8 @@
 """``cnlw list``: the names that other commands take, one line each."""
 
+import shutil
+import sys
+import textwrap
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from functools import partial
@@ -11,6 +14,9 @@ import click
 from cnlw_tools.cli.options import ROOT, find_root
 from cnlw_tools.files.roots import find_toml_files
 
+NAME_WIDTH = 22  # columns of the names
+LEAST_WIDTH = 60  # columns, of which the texts need some
+NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
 Lines = list[tuple[str, str]]  # name and description
 
 
@@ -105,9 +111,27 @@ KINDS: Mapping[str, Callable[[Path], Lines]] = {
 @click.argument("kind", type=click.Choice([*KINDS]))
 @ROOT
 def list_(kind: str, root: Path | None) -> None:
-    """List what there is of a kind, one line each."""
+    """List what there is of a kind, one line each; a terminal wraps them below their texts."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
     for name, description in KINDS[kind](find_root(root)):
-        click.echo(f"{name:22} {description}".rstrip())
+        click.echo(_format_entry(name, description, width))
+
+
+def _format_entry(name: str, description: str, width: int) -> str:
+    """Return the entry of a name, in lines of a width; 0 stands for one line.
+
+    An option such as ``-o alpha=1.0`` stays together.
+    """
+    line = f"{name:{NAME_WIDTH}} {description}".rstrip()
+    if not width:
+        return line
+    lines = textwrap.wrap(
+        line.replace("-o ", f"-o{NO_BREAK_SPACE}"),
+        max(width, LEAST_WIDTH),
+        subsequent_indent=" " * (NAME_WIDTH + 1),
+        break_on_hyphens=False,
+    )
+    return "\n".join(lines).replace(NO_BREAK_SPACE, " ")
 
 
 def _format_options(options: Mapping[str, Any]) -> str:

@@ -30,7 +30,7 @@ from cnlw_tools.study.spec import METRICS
     "--format",
     "formats",
     metavar="LIST",
-    help="Formats of the figures in the folder figures: svg, pdf, png, or several, as in "
+    help="Formats of the files in figures/: svg, pdf, png, or several, as in "
     "svg,pdf.  [default: svg]",
 )
 @click.option(

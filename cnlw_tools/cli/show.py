@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -23,20 +23,48 @@ MOST_NAMES = 4  # in the title of a matrix that several configs share
     type=click.Path(dir_okay=False, path_type=Path),
     help="PNG file to draw the realised transition matrices in, equal ones once.",
 )
-def show(path: Path, config: str | None, picture: Path | None) -> None:
+@click.option(
+    "--image",
+    "image_ids",
+    metavar="ID",
+    multiple=True,
+    help="Show this image of the build, with its labels. Repeat it for several.",
+)
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="PNG file to draw the images in.  [default: images.png]",
+)
+def show(
+    path: Path,
+    config: str | None,
+    picture: Path | None,
+    image_ids: tuple[str, ...],
+    out: Path | None,
+) -> None:
     """Print the rows, the realised noise and the class sizes of PATH, a plan or a build.
 
-    No image is read; `cnlw validate` proves what this command merely counts.
+    With --image it shows single images instead, with their labels in each config. `cnlw validate`
+    proves what this command merely counts.
     """
     from cnlw_tools.builds.diff import read_plans
     from cnlw_tools.registry import pick
 
     if picture:
         check_ending(picture, ".png", "matrices")
+    if out and not image_ids:
+        raise click.UsageError("--out is for images: name one with --image")
+    if image_ids and picture:
+        raise click.UsageError("--image and --matrix exclude each other: give one of the two")
+    out = out or Path("images.png")
+    check_ending(out, ".png", "images")
     plans = read_plans(path)
     if config is not None:
         plans = {config: pick(plans, config, "config")}
     classes = _class_names(path, plans)
+    if image_ids:
+        _show_images(path, plans, classes, image_ids, out)
+        return
     for name, plan in plans.items():
         click.echo(f"{name:24} {_describe_plan(plan, len(classes))}")
     if picture:
@@ -101,6 +129,60 @@ def _draw_matrices(path: Path, plans: Mapping[str, "pa.Table"], classes: tuple[s
     for names, matrix in merged:
         if not np.any(matrix - np.diag(np.diag(matrix))):
             click.echo(f"{_join_names(names)}: no label of these images differs from the true one")
+
+
+def _show_images(
+    path: Path,
+    plans: Mapping[str, "pa.Table"],
+    classes: tuple[str, ...],
+    image_ids: Sequence[str],
+    out: Path,
+) -> None:
+    """Print what is known of images of a build, and draw them with it."""
+    from cnlw_tools.builds.diff import read_images
+    from cnlw_tools.card.image_list import draw_images
+    from cnlw_tools.files import atomic_write
+    from cnlw_tools.registry.counts import count_things
+
+    ids = list(dict.fromkeys(image_ids))
+    texts = [_describe_image(path, plans, classes, image_id) for image_id in ids]
+    images = read_images(path, ids)
+    rows = []
+    for image_id, text in zip(ids, texts, strict=True):
+        click.echo(f"{image_id}: {text}")
+        rows.append((images[image_id], image_id, text))
+    with atomic_write(out) as draft:
+        draw_images(rows).save(draft, "PNG")
+    click.echo(f"{out}: {count_things(len(ids), 'image')}")
+
+
+def _describe_image(
+    path: Path, plans: Mapping[str, "pa.Table"], classes: tuple[str, ...], image_id: str
+) -> str:
+    """Return the splits and the labels of an image, each with the configs where it has them."""
+    import pyarrow.compute as pc
+
+    configs: dict[str, list[str]] = {}  # by what they say of the image
+    for name, plan in plans.items():
+        rows = plan.filter(pc.equal(plan["image_id"], image_id))
+        for row in rows.select(["split", "label", "clean_label"]).to_pylist():
+            names = configs.setdefault(_describe_labels(row, classes), [])
+            if name not in names:
+                names.append(name)
+    if not configs:
+        raise LookupError(
+            f"{path}: no config has an image {image_id!r}: give an id of the column image_id"
+        )
+    return "; ".join(f"{text} ({_join_names(names)})" for text, names in configs.items())
+
+
+def _describe_labels(row: Mapping[str, Any], classes: tuple[str, ...]) -> str:
+    """Return the split of a row, its given label, and the true one if that is another or unknown."""
+    given, true = row["label"], row["clean_label"]
+    text = f"{row['split']}: {classes[given]}"
+    if true is None:
+        return f"{text}, the true class is unknown"
+    return text if true == given else f"{text}, truly {classes[true]}"
 
 
 def _join_names(names: Sequence[str]) -> str:

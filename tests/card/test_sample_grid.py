@@ -93,7 +93,7 @@ def test_same_bytes(tmp_path):
 
 def test_small_images():
     """A small image is shown in whole multiples, on grey."""
-    cell = np.asarray(sample_grid._fit_cell(Image.new("RGB", (32, 32), (9, 9, 9))))
+    cell = np.asarray(sample_grid.fit_cell(Image.new("RGB", (32, 32), (9, 9, 9))))
 
     assert cell.shape == (CELL, CELL, 3)
     assert tuple(cell[CELL // 2, CELL // 2]) == (9, 9, 9)

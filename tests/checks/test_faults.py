@@ -304,6 +304,8 @@ def test_an_image_that_was_encoded_again_is_a_near_duplicate(copy: Path) -> None
     (finding,) = [f for f in told(copy, "near_duplicates") if "within" in f.message]
     assert finding.severity == "note"
     assert any(f"{a} ~ {b}" in finding.message for a, b in (ids, ids[::-1]))
+    command = f"`cnlw show {copy} --image "
+    assert command in finding.fix
 
 
 def test_a_changed_byte_is_found_by_the_recorded_hash(copy: Path) -> None:

@@ -17,6 +17,7 @@ from click.testing import CliRunner, Result
 from cnlw_tools import files, hashing
 from cnlw_tools.builds.exporters import EXPORTERS
 from cnlw_tools.cli import main
+from cnlw_tools.cli.list import _format_entry
 from cnlw_tools.cli.options import read_recipe_flags
 from cnlw_tools.dataset import tables
 from cnlw_tools.noise import NOISE
@@ -283,6 +284,21 @@ def test_list_noise_shows_options() -> None:
     assert "[-o include_self=false -o exact=true -o way=uniform]" in next(
         x for x in lines if x.startswith("symmetric")
     )
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_a_terminal_wraps_a_list_below_its_texts(width: int) -> None:
+    """No line is wider than the terminal, no option is torn, and a pipe gets one line each."""
+    options = "[-o first=0.25 -o noisy=0.5 -o highly=0.5 -o fall=1.0]"
+    text = f"1.0 x   Learns from typical images of each class first, then from others. {options}"
+
+    lines = _format_entry("curriculumnet", text, width).splitlines()
+
+    assert max(map(len, lines)) <= width
+    assert all(line.startswith(" " * 23 + line[23]) for line in lines[1:])
+    assert f"{'curriculumnet':22} {text}".split() == " ".join(lines).split()
+    assert not any(line.endswith("-o") for line in lines)
+    assert [f"{'curriculumnet':22} {text}"] == _format_entry("curriculumnet", text, 0).splitlines()
 
 
 def test_options_are_in_the_name_of_the_config(root: Path, here: Path) -> None:
