@@ -177,7 +177,7 @@ def _describe_image(
 
 
 def _describe_labels(row: Mapping[str, Any], classes: tuple[str, ...]) -> str:
-    """Return the split of a row, its given label, and the true one if that is another or unknown."""
+    """Return the split and the given label of a row, and the true one if it differs."""
     given, true = row["label"], row["clean_label"]
     text = f"{row['split']}: {classes[given]}"
     if true is None:

@@ -11,6 +11,7 @@ from cnlw_tools.dataset import side_table
 from cnlw_tools.dataset.dataset import Dataset
 from cnlw_tools.noise import NOISE, Items, NoiseModel
 from cnlw_tools.recipe.recipe import Recipe
+from cnlw_tools.recipe.strict import describe_type
 from cnlw_tools.registry import pick, suggest
 
 
@@ -45,7 +46,7 @@ def _check_option(
     is_whole_float = kind is float and type(value) is int
     if type(value) is not kind and not is_whole_float:
         raise ValueError(
-            f"noise {noise!r}: option {name} = {value!r}: it must be of type {kind.__name__}"
+            f"noise {noise!r}: option {name} = {value!r}: it must be {describe_type(kind)}"
         )
 
 

@@ -228,11 +228,11 @@ class _Reader:
         if dataclasses.is_dataclass(hint):
             return self.dataclass(hint, value, path)
         if origin in (list, tuple):
-            return self.sequence(hint, value, path, expected or _describe(hint))
+            return self.sequence(hint, value, path, expected or describe_type(hint))
         if isinstance(origin, type) and issubclass(origin, Mapping):
-            return self.mapping(hint, value, path, expected or _describe(hint))
+            return self.mapping(hint, value, path, expected or describe_type(hint))
         if not _is_plain(hint, value):
-            self.reject(path, value, expected or _describe(hint))
+            self.reject(path, value, expected or describe_type(hint))
         return value
 
     def union(
@@ -253,7 +253,7 @@ class _Reader:
                 return self.value(member, value, path)
             except ValueError:
                 continue
-        return self.reject(path, value, expected or _describe(hint))
+        return self.reject(path, value, expected or describe_type(hint))
 
     def sequence(
         self,
@@ -338,18 +338,18 @@ def _is_json(value: Any) -> bool:
     return value is None or isinstance(value, str | int | float)
 
 
-def _describe(hint: Any) -> str:
+def describe_type(hint: Any) -> str:
     """Return what a value of this type is called in an error."""
     origin, arguments = type_origin(hint), type_arguments(hint)
     if origin in (Union, UnionType):
-        return " or ".join(map(_describe, arguments))
+        return " or ".join(map(describe_type, arguments))
     if origin is tuple and Ellipsis not in arguments:
-        items = ", ".join(map(_describe, arguments))
+        items = ", ".join(map(describe_type, arguments))
         return f"a list of {len(arguments)}: {items}"
     if origin in (list, tuple):
-        return f"a list, each item {_describe(arguments[0])}"
+        return f"a list, each item {describe_type(arguments[0])}"
     if arguments:
-        return f"a table, each value {_describe(arguments[1])}"
+        return f"a table, each value {describe_type(arguments[1])}"
     return NAMES.get(hint, "a table of keys and values")
 
 

@@ -282,7 +282,9 @@ def _at_scale(raw: Table, source: str, scale: str) -> dict[str, Any]:
 
 
 def _reject_scale(source: str, scale: str, scales: list[str]) -> NoReturn:
-    names = f"There are: {', '.join(scales)}" if scales else "It has none"
+    if not scales:
+        raise ValueError(f"{source}: no scale {scale!r}: the study has none, so leave it out")
+    names = f"There are: {', '.join(scales)}"
     if not scale:
         raise ValueError(f"{source}: name a scale with --scale. {names}")
     raise ValueError(f"{source}: no scale {scale!r}.{suggest(scale, scales)} {names}")

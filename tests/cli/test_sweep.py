@@ -142,7 +142,7 @@ def test_exit_codes(cnlw, monkeypatch, states, code):
     ("arguments", "message"),
     [
         (["--shard", "7"], "write it as 2/5"),
-        (["--scale", "small"], "It has none"),
+        (["--scale", "small"], "no scale 'small': the study has none, so leave it out"),
     ],
 )
 def test_what_is_wrong_is_said_in_a_line(cnlw, arguments, message):

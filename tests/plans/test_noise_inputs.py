@@ -36,14 +36,20 @@ def test_options():
     ("options", "message"),
     [
         ({"tip": 60}, "noise 'red' has no option 'tip'. Did you mean 'top'"),
-        ({"top": "60"}, "noise 'red': option top = '60': it must be of type int"),
-        ({"top": True}, "noise 'red': option top = True: it must be of type int"),
+        ({"top": "60"}, "noise 'red': option top = '60': it must be a whole number"),
+        ({"top": True}, "noise 'red': option top = True: it must be a whole number"),
     ],
 )
 def test_wrong_options(options, message):
     """An unknown option, or one of another type, is an error."""
     with pytest.raises(ValueError, match=message):
         noise_options(Recipe("toy", "red", options=options))
+
+
+def test_a_switch_is_true_or_false():
+    """The error says which words a switch takes."""
+    with pytest.raises(ValueError, match="include_self = 'yes': it must be true or false"):
+        noise_options(Recipe("toy", "symmetric", options={"include_self": "yes"}))
 
 
 def test_unknown_noise():

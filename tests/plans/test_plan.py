@@ -374,8 +374,8 @@ def test_metadata_round_trip(data, tmp_path):
             r"noise 'red' has no option 'topp'. Did you mean 'top'\? There are: top",
         ),
         ("blue", {"top": 60}, r"noise 'blue' has no option 'top'. There are: none"),
-        ("red", {"top": "60"}, "noise 'red': option top = '60': it must be of type int"),
-        ("red", {"top": True}, "noise 'red': option top = True: it must be of type int"),
+        ("red", {"top": "60"}, "noise 'red': option top = '60': it must be a whole number"),
+        ("red", {"top": True}, "noise 'red': option top = True: it must be a whole number"),
         ("red", {"top": 20}, "level 40 is above the top level 20"),
     ],
 )

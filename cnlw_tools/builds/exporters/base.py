@@ -20,6 +20,7 @@ from cnlw_tools.dataset import tables
 from cnlw_tools.executor import Progress, no_progress
 from cnlw_tools.files.parquet import PARQUET, open_parquet, read_batches, read_table
 from cnlw_tools.files.untrusted import translate_errors
+from cnlw_tools.recipe.strict import describe_type
 from cnlw_tools.registry import pick, suggest
 
 Row = dict[str, Any]  # by the names of ROW_SCHEMA
@@ -104,8 +105,7 @@ def check_options(name: str, exporter: Exporter, options: Mapping[str, Any]) -> 
         kind = type(defaults[option])
         if type(value) is not kind:
             raise ValueError(
-                f"exporter {name!r}: option {option} = {value!r}: "
-                f"it must be of type {kind.__name__}"
+                f"exporter {name!r}: option {option} = {value!r}: it must be {describe_type(kind)}"
             )
 
 
