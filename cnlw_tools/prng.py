@@ -4,6 +4,7 @@
     random_key(id)     h = mix(seed + G)
                        h = mix(h ^ word)     for each 8 bytes of the id
                        mix(h ^ length)
+    seeded_key(number) mix(mix(number) ^ mix(seed + G))
     random_bits        mix(key ^ mix(s G + i))           the i-th word of stream s
     uniform            (random_bits >> 11) / 2^53
 
@@ -44,7 +45,9 @@ class Stream(IntEnum):
     MATRIX_LABEL = 8  # matrix with exact = false: which label an image gets
     COPY_LABEL = 8  # dilution, structured, source: in which order copies are dealt out to labels
     FLIP_THRESHOLD = 9  # instance: the number u of an image
-    FALSE_LABEL_ORDER = 9  # structured with order = random; the keys are pairs of classes
+    FALSE_LABEL_ORDER = (
+        9  # structured with order = random; the keys are pairs of classes and the seed
+    )
     FLIP_RATE = 10  # instance: the number v of an image
     OUTLIER_LABEL = 10  # outlier: in which order outliers are dealt out; the keys are the pool's
     INSTANCE_LABEL = 11  # instance: which label a flipped image gets
@@ -94,6 +97,16 @@ def random_key(text: str, seed: int = 0) -> int:
     """Return the random key of one string."""
     data = np.frombuffer(text.encode(), np.uint8)
     return int(random_keys(data, np.array([0, len(data)]), seed)[0])
+
+
+def seeded_keys(number: UInts, seed: int) -> UInts:
+    """Return the random keys of numbers that belong to no image; another seed gives unrelated ones.
+
+    Args:
+        number: any shape
+        seed: 0 <= seed < 2^64
+    """
+    return mix(mix(number) ^ mix(np.array([(seed + GOLDEN) & MASK], np.uint64)))
 
 
 def random_bits(

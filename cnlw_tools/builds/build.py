@@ -216,6 +216,16 @@ def _open_card(folder: Path, recipe: Recipe, storage: Storage) -> BuildCard:
         }
         return BuildCard(versions, recipe.dataset, storage, recipe.layout)
     card = read_card(folder)
+    check_same_storage(folder, card, recipe)
+    return card
+
+
+def check_same_storage(folder: Path, card: BuildCard, recipe: Recipe) -> None:
+    """Raise if a build stores its images in another way than a recipe asks for.
+
+    Raises:
+        ValueError: with the choice that differs
+    """
     new = {"dataset": recipe.dataset, **storage_choices(recipe)}
     old = {"dataset": card.dataset, "layout": card.layout, **asdict(card.images)}
     for key, value in new.items():
@@ -223,7 +233,6 @@ def _open_card(folder: Path, recipe: Recipe, storage: Storage) -> BuildCard:
             raise ValueError(
                 f"{folder}: was built with {key} {old[key]!r}, not {value!r}: use another --out"
             )
-    return card
 
 
 def _check_same_tables(folder: Path, card: BuildCard, data: Dataset) -> None:

@@ -49,7 +49,7 @@ from cnlw_tools.noise.base import (
     noisy_per_class,
     split_by_class,
 )
-from cnlw_tools.prng import GOLDEN, MASK, Stream, mix, uniform
+from cnlw_tools.prng import Stream, mix, seeded_keys, uniform
 
 Real = TypeVar("Real", np.float32, np.float64)
 
@@ -258,9 +258,8 @@ def _class_weights(
     n_features = base.side["features"].shape[1]
     size = n_features * n_classes
     first = true_class * size
-    key = mix(np.arange(first, first + size, dtype=np.uint64))
-    if not fixed:
-        key = mix(key ^ mix(np.array([(base.seed + GOLDEN) & MASK], np.uint64)))
+    number = np.arange(first, first + size, dtype=np.uint64)
+    key = mix(number) if fixed else seeded_keys(number, base.seed)
     radius = np.sqrt(-2 * np.log(1 - uniform(key, Stream.INSTANCE_WEIGHT)))
     angle = 2 * np.pi * uniform(key, Stream.INSTANCE_WEIGHT, 1)
     weights: Floats = radius * np.cos(angle)

@@ -16,9 +16,10 @@ ranks in between, so there are two more profiles with the same first rank and su
     top                      the first alpha / C + delta, the others alpha / C - delta / (C - 2)
 
 Labels are ranked by how often a network predicted them for images of the class (order = confusing),
-by the reverse of that (reverse), or by a fixed random permutation for each class (random). Labels
-that were predicted equally often are ranked by number. Only images that the noise is applied to are
-counted, so a split `verified` has ranks of its own.
+by the reverse of that (reverse), or by a random permutation for each class (random). Another seed
+draws other permutations, so intervals over seeds of the noise contain what the order changes.
+Labels that were predicted equally often are ranked by number. Only images that the noise is applied
+to are counted, so a split `verified` has ranks of its own.
 
 Source: Rolnick et al., 2017, experiment 2.
 """
@@ -28,7 +29,7 @@ import numpy as np
 from cnlw_tools.noise.base import Draw, Expected, Floats, Ints, Items, NoiseModel
 from cnlw_tools.noise.dilution import add_copies, copy_counts, expected_copies
 from cnlw_tools.noise.given import side_labels
-from cnlw_tools.prng import Stream, random_bits
+from cnlw_tools.prng import Stream, random_bits, seeded_keys
 
 ORDERS = ("confusing", "reverse", "random")
 PROFILES = ("linear", "geometric", "top")
@@ -109,7 +110,7 @@ def rank_labels(
         )
     if order == "random":
         pair_of_classes = np.arange(n_classes**2, dtype=np.uint64)
-        words = random_bits(pair_of_classes, Stream.FALSE_LABEL_ORDER)
+        words = random_bits(seeded_keys(pair_of_classes, base.seed), Stream.FALSE_LABEL_ORDER)
         weight = words.astype(np.float64).reshape(n_classes, n_classes)
     else:
         weight = _prediction_counts(base, n_classes, order, labels)

@@ -123,8 +123,8 @@ def _find_reason(
     options = {**method_options(preset, run.method, run.level), **run.options}
     size = None
     if content is not None and not (preset.adapt and content.is_planned):
-        side = preset.size if preset.size is not None else content.stored_side
-        size = (content.rows, content.n_classes, side)
+        image_size = (preset.size, preset.size) if preset.size else content.stored_size
+        size = (content.rows, content.n_classes, image_size)
     key = repr([run.method, options, preset, run.pretrained, size])
     if key not in reasons:
         reasons[key] = _find_refusal(run, preset, options, size)
@@ -135,7 +135,7 @@ def _find_refusal(
     run: RunSpec,
     preset: Preset,
     options: Mapping[str, Any],
-    size: tuple[Mapping[str, int], int, int | None] | None,
+    size: tuple[Mapping[str, int], int, tuple[int, int] | None] | None,
 ) -> str:
     """Return why a run would end before its first step; an empty text if it would not."""
     try:

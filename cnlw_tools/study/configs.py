@@ -4,12 +4,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from cnlw_tools.builds.build import plan_build
+from cnlw_tools.builds.build import check_same_storage, plan_build
 from cnlw_tools.card.metadata import BuildCard, ConfigCard, config_shards, read_card
 from cnlw_tools.executor import SERIAL, Executor
 from cnlw_tools.study.expand import RunSpec, group_by_recipe, is_built
 from cnlw_tools.study.workers import SweepPaths
 from cnlw_tools.trainer.data import read_class_names
+from cnlw_tools.trainer.image_sides import first_size
 
 ConfigKey = tuple[str, str]  # folder of a build below that of all builds, and a config
 
@@ -20,7 +21,7 @@ class ConfigContent:
 
     rows: Mapping[str, int]  # examples by split
     n_classes: int
-    stored_side: int | None  # of its images, in pixels; None: as the originals are
+    stored_size: tuple[int, int] | None  # height and width of its images; None: unknown
     data: str  # equal for configs with the same images and labels in the same order
     is_planned: bool = False  # not built yet
 
@@ -68,13 +69,19 @@ def describe_configs(
 
 
 def _built_content(run: RunSpec, card: BuildCard, paths: SweepPaths) -> ConfigContent:
-    """Return what a config holds that is built."""
+    """Return what a config holds that is built.
+
+    Raises:
+        ValueError: the build stores its images in another way than the study asks for
+    """
+    build = paths.builds / run.build
+    check_same_storage(build, card, run.recipe)
     shards = config_shards(card, run.config)
-    shard = paths.builds / run.build / "data" / shards["train"][0]
-    side = card.images.size if card.images.resize != "short" else None
+    shard = build / "data" / shards["train"][0]
+    image_size = first_size(build, run.config)
     config = card.configs[run.config]
     n_classes = len(read_class_names(shard))
-    return ConfigContent(config.rows, n_classes, side, _data_of(config, card.dataset))
+    return ConfigContent(config.rows, n_classes, image_size, _data_of(config, card.dataset))
 
 
 def _describe_planned(
@@ -98,11 +105,12 @@ def _describe_planned(
         for run in runs:
             _describe_planned([run], paths, executor, contents, errors)
         return
-    side = recipe.size if recipe.resize != "short" else None
+    is_square = recipe.size is not None and recipe.resize != "short"
+    image_size = (recipe.size, recipe.size) if is_square else None
     for run in runs:
         config = configs[run.config]
         data = _data_of(config, recipe.dataset)
-        contents[config_key(run)] = ConfigContent(config.rows, len(classes), side, data, True)
+        contents[config_key(run)] = ConfigContent(config.rows, len(classes), image_size, data, True)
 
 
 def _data_of(config: ConfigCard, dataset: str) -> str:

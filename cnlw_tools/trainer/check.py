@@ -34,7 +34,7 @@ class DataSize:
 
     rows: Mapping[str, int]  # examples by split
     n_classes: int
-    image_side: int | None  # pixels; None: unknown, as images are stored
+    image_size: tuple[int, int] | None  # height and width; None: unknown, as images are stored
 
 
 def check_run(
@@ -71,8 +71,8 @@ def check_run(
                 f"the build has no split {split!r}, only {', '.join(size.rows)}: "
                 "build it with a base manifest that has it"
             )
-    if size.image_side is not None:
-        made = _make_method(preset, method_class, options, size)
+    if size.image_size is not None:
+        made = _make_method(preset, method_class, options, size, size.image_size)
         check_batch_size(preset, made)
 
 
@@ -86,21 +86,24 @@ def _check_published_weights(net: str) -> None:
 
 
 def _make_method(
-    preset: Preset, method_class: type[Method], options: Mapping[str, Any], size: DataSize
+    preset: Preset,
+    method_class: type[Method],
+    options: Mapping[str, Any],
+    size: DataSize,
+    image_size: tuple[int, int],
 ) -> Method:
     """Return the method, made for the data that it will have."""
-    side = size.image_side or 0
 
     def make_net() -> nn.Module:
         with torch.device("meta"):
-            return build_network(preset.net, size.n_classes, (side, side))
+            return build_network(preset.net, size.n_classes, image_size)
 
     n_examples = min(size.rows["train"], max(MOST_EXAMPLES, BATCHES * preset.batch_size))
     default_holdout = DEFAULT_HOLDOUT if "holdout" in method_class.requires else 0
     holdout = options.get("holdout", default_holdout)
     if holdout:
         n_examples -= max(1, round(holdout * n_examples))
-    batch = _blank_batch(size.n_classes, side)
+    batch = _blank_batch(size.n_classes, image_size)
     is_correct = torch.ones(size.n_classes, dtype=torch.bool)
     task = Task(
         make_net=make_net,
@@ -119,10 +122,10 @@ def _make_method(
     return method_class(task, **method_options)
 
 
-def _blank_batch(n_classes: int, side: int) -> Batch:
+def _blank_batch(n_classes: int, image_size: tuple[int, int]) -> Batch:
     """Return a batch of a black image of each class, which takes the memory of one."""
     labels = torch.arange(n_classes)
-    images = torch.zeros(1, 3, side, side).expand(n_classes, -1, -1, -1)
+    images = torch.zeros(1, 3, *image_size).expand(n_classes, -1, -1, -1)
     return Batch(labels, (images,), labels)
 
 

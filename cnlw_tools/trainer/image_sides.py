@@ -57,6 +57,20 @@ def measure_sides(build: Path, config: str) -> ImageSides:
     return ImageSides(common, median_low([min(size) for size in sizes]))
 
 
+def first_size(build: Path, config: str) -> tuple[int, int]:
+    """Return height and width of the first image of a config, and of all if they have one size.
+
+    Raises:
+        ValueError: no build, or the image cannot be decoded
+        OSError: a shard is missing
+    """
+    card = metadata.read_card(build)
+    side = card.images.size
+    if side is not None and card.images.resize != "short":
+        return side, side
+    return next(_read_sizes(build, card, config))
+
+
 def _read_sizes(build: Path, card: metadata.BuildCard, config: str) -> Iterator[tuple[int, int]]:
     """Yield height and width of the images of a config."""
     for names in metadata.config_shards(card, config).values():

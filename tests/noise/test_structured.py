@@ -102,13 +102,35 @@ def test_ties():
 
 
 def test_random_order():
-    """A random order is a permutation of each class, always the same, and not that of the next class."""
+    """A random order is a permutation of each class, and not that of the next class."""
     label_order = rank_labels(items(1), 10, "random")
 
     assert label_order[:, 0].tolist() == list(range(10))
     assert all(sorted(row) == list(range(10)) for row in label_order.tolist())
-    assert (label_order == rank_labels(items(), 10, "random")).all()
     assert len({tuple((row - row[0]) % 10) for row in label_order}) == 10
+
+
+def test_the_seed_draws_the_random_order():
+    """One seed gives one order, whatever the images are; five seeds give every class five."""
+    orders = []
+    for seed in range(5):
+        order = rank_labels(items()._replace(seed=seed), 10, "random")
+        assert (order == rank_labels(items(1)._replace(seed=seed), 10, "random")).all()
+        orders.append(order)
+
+    for c in range(10):
+        assert len({tuple(order[c]) for order in orders}) == 5
+
+
+def test_the_expected_matrix_has_the_order_of_the_draw():
+    """Draw and expectation read the same seed: the commonest false labels are the expected ones."""
+    options = {"alpha": 20.0, "delta": 1.0, "order": "random"}
+    for seed in (0, 3):
+        base = items()._replace(seed=seed)
+        shares = label_shares(structured(base, NONE, 0, 10, **options), base)
+        expected = expected_stats(base, 0, 10, **options).matrix
+        by_distance = [[row[(c + d) % 10] for d in range(10)] for c, row in enumerate(expected)]
+        assert shares / 21 == pytest.approx(np.array(by_distance), abs=0.002)
 
 
 def test_dilution_is_structure_of_none():

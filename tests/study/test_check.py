@@ -4,7 +4,9 @@ import re
 
 import pytest
 
+from cnlw_tools.builds.build import build
 from cnlw_tools.recipe.inputs import Inputs
+from cnlw_tools.recipe.recipe import Recipe
 from cnlw_tools.study import check
 from cnlw_tools.study.expand import expand_study
 from cnlw_tools.study.spec import parse_study
@@ -76,6 +78,36 @@ def test_a_study_that_can_work_has_no_problem(root, tmp_path):
     changes = {"batch_size": 20}
 
     assert problems_of(root, tmp_path, methods=methods, configs=configs, changes=changes) == []
+
+
+def build_first(root, folder, **choices):
+    """The build that the study would make, with other choices."""
+    recipe = Recipe("shapes", "blue", levels=(20, 40), **choices)
+    build(recipe, Inputs(root), folder / "builds/shapes")
+
+
+@pytest.mark.parametrize(
+    ("choices", "message"),
+    [
+        ({"size": 16}, "was built with size 16, not "),
+        ({"quality": 80}, "was built with quality 80, not "),
+    ],
+)
+def test_a_build_that_stores_images_in_another_way_is_not_used(root, tmp_path, choices, message):
+    """Its configs have the names that the study asks for, and `cnlw build` says the same of it."""
+    build_first(root, tmp_path, **choices)
+    (problem,) = problems_of(root, tmp_path)
+
+    assert problem.startswith("all 4 runs: its data: "), problem
+    assert message in problem
+    assert problem.endswith(": use another --out")
+
+
+def test_a_build_that_stores_images_alike_is_used(root, tmp_path):
+    """There is nothing to say."""
+    build_first(root, tmp_path)
+
+    assert problems_of(root, tmp_path) == []
 
 
 def test_without_torch_names_are_checked(root, tmp_path, monkeypatch):

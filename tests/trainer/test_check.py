@@ -10,7 +10,7 @@ from cnlw_tools.recipe.preset import method_options, read_preset
 from cnlw_tools.trainer.check import DataSize, check_run
 
 PRESET = read_preset("shapes", files.default_root())
-SIZE = DataSize({"train": 4000, "validation": 1000, "probe": 100, "verified": 200}, 10, 32)
+SIZE = DataSize({"train": 4000, "validation": 1000, "probe": 100, "verified": 200}, 10, (32, 32))
 REQUIRED = {
     "forward": {"q": "symmetric:0.4"},
     "backward": {"q": "symmetric:0.4"},
@@ -50,6 +50,24 @@ def test_what_cannot_work_is_said(changes, method, options, rows, message):
     counts = {name: n for name, n in {**SIZE.rows, **rows}.items() if n}
     with pytest.raises((ValueError, LookupError), match=message):
         check_run(replace(PRESET, **changes), method, options, False, replace(SIZE, rows=counts))
+
+
+@pytest.mark.parametrize("image_size", [(24, 16), (16, 40)])
+def test_images_need_not_be_square(image_size):
+    """The method is made for their height and width, as the trainer makes it."""
+    size = replace(SIZE, image_size=image_size)
+
+    check_run(PRESET, "mixup", {}, False, size)
+    check_run(replace(PRESET, net="mlp1"), "vanilla", {}, False, size)
+    with pytest.raises(ValueError, match="L2R needs a trusted set"):
+        check_run(PRESET, "l2r", {}, False, replace(size, rows={"train": 400, "validation": 10}))
+
+
+def test_the_shorter_side_must_suffice():
+    """The longer side does not make up for it."""
+    wide = replace(SIZE, image_size=(60, 200))
+    with pytest.raises(ValueError, match="needs images of 75 x 75 pixels"):
+        check_run(replace(PRESET, net="inception_v3"), "vanilla", {}, False, wide)
 
 
 def test_published_weights_are_known_by_name():

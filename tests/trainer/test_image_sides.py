@@ -6,7 +6,7 @@ import pytest
 
 from cnlw_tools.recipe.adapt import ImageSides
 from cnlw_tools.trainer import image_sides
-from cnlw_tools.trainer.image_sides import measure_sides
+from cnlw_tools.trainer.image_sides import first_size, measure_sides
 from tests.trainer.conftest import without_stored_size
 from tests.trainer.test_trainer import with_images
 
@@ -31,6 +31,14 @@ def test_images_are_measured_where_the_card_does_not_tell(builds, tmp_path):
 
     mixed = without_stored_size(with_images(builds, tmp_path / "mixed", size_of_shard))
     assert measure_sides(mixed, CONFIG) == ImageSides(None, 12)
+
+
+def test_one_image_tells_the_size_of_images_of_one_size(builds, tmp_path):
+    """Height comes first; where the card tells the size, no image is asked."""
+    wide = without_stored_size(with_images(builds, tmp_path / "wide", lambda table: (20, 12)))
+
+    assert first_size(wide, CONFIG) == (12, 20)
+    assert first_size(builds, CONFIG) == (16, 16)
 
 
 def test_too_many_images_count_as_of_several_sizes(builds, tmp_path, monkeypatch):
