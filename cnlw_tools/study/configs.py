@@ -105,8 +105,9 @@ def _describe_planned(
         for run in runs:
             _describe_planned([run], paths, executor, contents, errors)
         return
-    is_square = recipe.size is not None and recipe.resize != "short"
-    image_size = (recipe.size, recipe.size) if is_square else None
+    image_size = None
+    if recipe.size is not None and recipe.resize != "short":
+        image_size = (recipe.size, recipe.size)
     for run in runs:
         config = configs[run.config]
         data = _data_of(config, recipe.dataset)
