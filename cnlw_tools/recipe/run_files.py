@@ -7,6 +7,7 @@ Of a method in stages, the last network alone is reported: `best` and `mean10` a
 whose predictions were its own, which `reported_epochs` counts from the end.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -34,6 +35,7 @@ RUN_FILES = (
     "tensorboard/events.out.tfevents.*",
 )
 INT32, INT64 = (1 << 31) - 1, (1 << 63) - 1  # what the columns of `tables.RUNS` hold
+ROUNDING = 0.01  # by which the sum over several processes may exceed 100 %
 TAIL = 10  # epochs whose mean counts
 RECORDED_LATER = (
     "split",
@@ -209,8 +211,19 @@ def read_metrics(folder: Path) -> list[Metrics]:
         metrics = read_value(dict[str, float], parse_json(text, source, REMEDY), source, REMEDY)
         if metrics.get("epoch") != number or "seconds" not in metrics:
             raise ValueError(f"{source}: it must name epoch {number} and its seconds: {REMEDY}")
+        _check_values(metrics, source)
         history.append(metrics)
     return history
+
+
+def _check_values(metrics: Metrics, source: str) -> None:
+    """Raise if a value is no number that a run measures: training ends where there is none."""
+    for name, value in metrics.items():
+        if not math.isfinite(value):
+            raise ValueError(f"{source}: {name} = {value}: it must be a number: {REMEDY}")
+        is_accuracy = name.endswith(("_top1", "_top5"))
+        if is_accuracy and not 0 <= value <= 100 + ROUNDING:
+            raise ValueError(f"{source}: {name} = {value:g}: it must be percent: {REMEDY}")
 
 
 def _read_json(path: Path) -> Any:

@@ -321,9 +321,16 @@ def _check_files_of_run(folder: Path) -> None:
 
 
 def _is_of_first_epoch(path: Path) -> bool:
-    """Tell whether a run may have written this file before its first checkpoint."""
+    """Tell whether a run may have written this file before its first checkpoint.
+
+    Raises:
+        ValueError: it is best.pt, and it is damaged
+    """
+    if path.name == BEST_WEIGHTS:
+        state = load_tensors(path, "weights of a run", "delete it, or give another --out")
+        return isinstance(state, dict) and state.get("epoch") == 1
     is_of_epoch = path.stem == "epoch-0001" or path.parent.name == "tensorboard"
-    return is_of_epoch or path.name in (CONFIG, NETWORK_INPUT, BEST_WEIGHTS, PREDICTIONS)
+    return is_of_epoch or path.name in (CONFIG, NETWORK_INPUT, PREDICTIONS)
 
 
 def _describe_paths(paths: Sequence[Path], folder: Path) -> str:

@@ -1,6 +1,7 @@
 """What a run writes down, read again."""
 
 import json
+import math
 from dataclasses import asdict, replace
 
 import pytest
@@ -87,6 +88,24 @@ def test_metrics(tmp_path):
     (tmp_path / METRICS).write_text("".join(json.dumps(line) + "\n" for line in LINES))
 
     assert read_metrics(tmp_path) == LINES
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("val_top1", math.nan, "a number"),
+        ("train_loss", math.inf, "a number"),
+        ("val_top5", 500.0, "percent"),
+        ("val_ilsvrc12_top1", -1.0, "percent"),
+    ],
+)
+def test_metrics_that_no_run_measures_are_an_error(tmp_path, name, value, reason):
+    """They would make a mean of nan, or one above 100 %."""
+    lines = [LINES[0], LINES[1] | {name: value}]
+    (tmp_path / METRICS).write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+    with pytest.raises(ValueError, match=rf"line 2: {name} = {value:g}: it must be {reason}"):
+        read_metrics(tmp_path)
 
 
 def test_a_run_that_has_not_begun(tmp_path):

@@ -201,6 +201,21 @@ def test_a_run_that_was_killed_in_its_first_epoch_begins_again(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
 
 
+@pytest.mark.parametrize("epoch", [1, 7])
+def test_the_best_weights_of_a_later_epoch_are_never_deleted(tmp_path, epoch):
+    """Somebody kept them alone; only those of the first epoch are of a run that was killed."""
+    run = RunWriter(tmp_path, CONFIG, resume=False)
+    run.write_best_weights({"epoch": epoch, "method": {"w": torch.ones(2)}})
+    run.close()
+
+    if epoch == 1:
+        RunWriter(tmp_path, CONFIG, resume=True)
+    else:
+        with pytest.raises(ValueError, match=r"checkpoint\.pt is gone.*best\.pt"):
+            RunWriter(tmp_path, CONFIG, resume=True)
+    assert (tmp_path / "best.pt").exists() == (epoch > 1)
+
+
 def test_resuming_without_a_run_begins_one(tmp_path):
     """There is no state to restore."""
     assert RunWriter(tmp_path, CONFIG, resume=True).restored_state is None
