@@ -7,6 +7,7 @@ import click
 
 from cnlw_tools.cli.options import (
     WORKERS,
+    GuessingCommand,
     find_root,
     read_inputs,
     read_recipe_flags,
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from cnlw_tools.card.metadata import ConfigCard
 
 
-@click.command(short_help="Build images with noisy labels.")
+@click.command(cls=GuessingCommand, short_help="Build images with noisy labels.")
 @recipe_options
 @click.option(
     "--out",

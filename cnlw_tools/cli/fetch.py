@@ -14,6 +14,7 @@ from cnlw_tools.cli.options import ROOT, find_root
 
 if TYPE_CHECKING:
     from collections import Counter
+    from collections.abc import Sequence
 
     from cnlw_tools.fetch import FetchOptions
     from cnlw_tools.store.outcomes import Tally
@@ -22,6 +23,8 @@ URLS_PER_PROCESS = 1_000  # for fewer URLs another process is not worth its star
 REQUESTS_PER_PROCESS = 8  # likewise
 BAR_WIDTH = 20  # characters
 SHOWN_OUTCOMES = 5  # in the progress bar
+SHOWN_REASONS = 3  # of failures
+MOST_CHARACTERS = 160  # of a reason
 SOURCES = {  # source of images that differ from what their URIs gave -> what a report says
     "archive": "come from an archive",
     "img2dataset": "were encoded again by img2dataset",
@@ -277,6 +280,7 @@ def _fetch(manifest_path: Path, store: Path, retry: str | None, flags: dict[str,
             manifest, ledger, options, n_requests, retry, ProgressBar(), n_processes, _show_notice
         )
         n_placeholders = count_placeholders(ledger, MIN_IDS)
+        reasons = ledger.common_reasons(SHOWN_REASONS)
     if retry and not tally.fetched:
         click.echo(f"no URL of the manifest has the outcome {retry}: nothing to retry", err=True)
     _note(tally.skipped, "rows were never requested: run without --retry to fetch them")
@@ -284,6 +288,8 @@ def _fetch(manifest_path: Path, store: Path, retry: str | None, flags: dict[str,
     if retry != "refused":
         _note(tally.counts["refused"], REFUSED if options.allow_private else REFUSED_PRIVATE)
     _print_counts(tally.counts, flags["as_json"], store)
+    if tally.counts.total() > tally.counts["ok"]:
+        _print_reasons(reasons)
     if tally.stop_signal:
         click.echo("stopped: run the same command again to continue", err=True)
         raise SystemExit(128 + tally.stop_signal)
@@ -336,6 +342,7 @@ def _report(store_path: Path, as_json: bool) -> None:
 
     with Store(store_path) as store:
         _print_counts(store.count_outcomes(), as_json, store_path)
+        _print_reasons(store.common_reasons(SHOWN_REASONS))
         for source, n_images in store.count_foreign_sources().items():
             _note(n_images, f"of the images {SOURCES[source]}")
 
@@ -372,6 +379,14 @@ def _print_counts(counts: "Counter[str]", as_json: bool, store: Path) -> None:
         percent = 100 * n / max(1, total)
         click.echo(f"{outcome:12} {n:>10,}  {percent:6.2f} %")
     click.echo(f"{total:,} URLs; images in {store}")
+
+
+def _print_reasons(reasons: "Sequence[tuple[str, str, int]]") -> None:
+    """Print on standard error why most of the URLs without an image have none."""
+    if reasons:
+        click.echo("the most common reasons in the store:", err=True)
+    for outcome, reason, n_urls in reasons:
+        click.echo(f"  {outcome} {n_urls:,}: {reason[:MOST_CHARACTERS]}", err=True)
 
 
 def _show_notice(text: str) -> None:

@@ -3,7 +3,7 @@
 An option that stands for a key of a recipe or a preset is made from the declaration of that key.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING
 from pathlib import Path
 from types import UnionType
@@ -161,6 +161,54 @@ def _add_options(options: list[Decorator[Any]], command: F) -> F:
     for option in reversed(options):
         command = option(command)
     return command
+
+
+class GuessingCommand(click.Command):
+    """A command that answers words too many with the options that they may stand for."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the words of the command line.
+
+        Raises:
+            click.UsageError: an option or a word too many
+        """
+        words = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            if "extra argument" not in error.message:
+                raise
+            raise click.UsageError(error.message + self._guess(words), error.ctx) from error
+
+    def _guess(self, words: Sequence[str]) -> str:
+        """Return the question whether some options were meant, if this command has them all."""
+        options = guess_options(words)
+        own_options: set[str] = set()
+        for parameter in self.params:
+            own_options.update(parameter.opts)
+        if not options or not own_options.issuperset(options):
+            return ""
+        texts = [f"{option} {value}" for option, value in options.items()]
+        return f". Did you mean {' '.join(texts)}?"
+
+
+def guess_options(words: Sequence[str]) -> dict[str, str]:
+    """Return the options that words such as ``shapes red 40`` stand for; none if one does not."""
+    from cnlw_tools.dataset.dataset import list_datasets
+    from cnlw_tools.files import default_root
+    from cnlw_tools.noise import NOISE
+
+    options = {}
+    for word in words:
+        if word in NOISE:
+            options["--noise"] = word
+        elif word == "all" or word.isdecimal():
+            options["--level"] = word
+        elif word in list_datasets(default_root()):
+            options["--dataset"] = word
+        else:
+            return {}
+    return options
 
 
 def check_ending(path: Path, ending: str, content: str) -> None:

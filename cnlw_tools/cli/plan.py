@@ -7,6 +7,7 @@ import click
 
 from cnlw_tools.cli.options import (
     WORKERS,
+    GuessingCommand,
     check_ending,
     find_root,
     read_inputs,
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-@click.command(short_help="Write a plan: a table, without an image.")
+@click.command(cls=GuessingCommand, short_help="Write a plan: a table, without an image.")
 @recipe_options
 @click.option(
     "--out",

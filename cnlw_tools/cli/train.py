@@ -17,6 +17,7 @@ from cnlw_tools.cli.options import (
     PRESET,
     ROOT,
     SEED,
+    GuessingCommand,
     find_root,
     pop_preset_changes,
     preset_options,
@@ -33,7 +34,7 @@ MOST_NAMES = 5  # of other configs that are printed
 MOST_CLASSES_WITHOUT_TOP5 = 5
 
 
-@click.command(short_help="Train a method on a build.")
+@click.command(cls=GuessingCommand, short_help="Train a method on a build.")
 @click.option(
     "--method",
     default="vanilla",
@@ -81,8 +82,7 @@ MOST_CLASSES_WITHOUT_TOP5 = 5
 @click.option(
     "--quick",
     is_flag=True,
-    help="Train a few epochs, to see that everything works. In a single epoch a method in stages "
-    "trains its first stage alone.",
+    help="Train few epochs as a trial; in one epoch a method trains its first stage alone.",
 )
 @click.option(
     "--keep-best",

@@ -77,6 +77,11 @@ def export_votes(
     path = out or Path(f"{dataset}.json")
     check_ending(path, ".json", "tasks")
     data = read_dataset(dataset, find_root(root))
+    if not len(data.web):
+        raise LookupError(
+            f"{dataset} has no candidates, so there is nothing to vote on: write "
+            f"manifests/{dataset}/web.parquet (see manifests/README.md)"
+        )
     tasks = label_studio.make_tasks(data.web, data.votes, data.classes, n_votes, url)
     interface = path.with_suffix(".xml")
     texts = {

@@ -49,9 +49,9 @@ def _named_recipe(name: str, root: Path) -> Path:
     paths = find_toml_files(root, FOLDER)
     if name not in paths:
         other_root = suggest_root(root, FOLDER / f"{name}.toml")
+        guess = f" Did you mean --noise {name}?" if name in NOISE else suggest(name, paths)
         raise FileNotFoundError(
-            f"{name}: there is no such recipe.{suggest(name, paths)}{other_root} "
-            f"See `cnlw list recipes`"
+            f"{name}: there is no such recipe.{guess}{other_root} See `cnlw list recipes`"
         )
     return paths[name]
 

@@ -234,6 +234,14 @@ class Store:
         sql = "SELECT class, count(*) FROM ledger GROUP BY class ORDER BY 2 DESC"
         return Counter(dict(self.query(sql)))
 
+    def common_reasons(self, limit: int) -> list[tuple[str, str, int]]:
+        """Return the most common reasons of failures: outcome, reason, number of rows."""
+        sql = (
+            "SELECT class, reason, count(*) FROM ledger WHERE class != 'ok' AND reason != '' "
+            "GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2 LIMIT ?"
+        )
+        return list(self.query(sql, [limit]))
+
     def count_images_with_sha256(self, digests: Sequence[str]) -> int:
         """Return the number of images whose file has one of these sha256 digests."""
         question_marks = _question_marks(len(digests))

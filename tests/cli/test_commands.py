@@ -400,6 +400,7 @@ def test_a_donor_from_the_flag_to_the_proof(root: Path, cifar: Path, here: Path)
             ["--noise", "red", "--root", "nowhere"],
             "nowhere: this folder has none of the folders manifests, annotations, pipelines:",
         ),
+        (["red"], "red: there is no such recipe. Did you mean --noise red?"),
         (["nothing.toml"], "nothing.toml: there is no such recipe"),
         (["--noise", "red", "--seed", "-1"], "seed = -1: it must be"),
         (["--dataset", "cifar10", "--noise", "blue", "--root", files.default_root()], "--data-dir"),
@@ -424,6 +425,24 @@ def test_bad_input_is_one_line_and_nothing_is_written(
     assert isinstance(failed.exception, SystemExit)
     assert 1 == len(failed.output.strip().splitlines()), failed.output
     assert [] == list(here.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("command", "words", "options"),
+    [
+        ("build", "red 40", "--noise red --level 40"),
+        ("train", "red 40", "--noise red --level 40"),
+        ("plan", "shapes blue all", "--dataset shapes --noise blue --level all"),
+    ],
+)
+def test_words_are_answered_with_options(command: str, words: str, options: str) -> None:
+    """Whoever leaves the options' names out is told them; a word that is none is no guess."""
+    failed = cnlw(command, *words.split())
+    other = cnlw(command, "red", "fourty")
+
+    assert (2, 2) == (failed.exit_code, other.exit_code)
+    assert f". Did you mean {options}?" in failed.output
+    assert "Did you mean" not in other.output
 
 
 def test_an_output_folder_that_is_something_else_stays_as_it_is(root: Path, here: Path) -> None:

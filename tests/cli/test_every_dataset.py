@@ -116,6 +116,7 @@ NO_CANDIDATES = {  # commands on a dataset without candidates, and a part of the
     "plan red": "wrong web images and has 0",
     "build red": "wrong web images and has 0",
     "fetch": "no candidates to fetch",
+    "votes export": "has no candidates, so there is nothing to vote on",
     "votes import": "no candidate to vote on",
 }
 NO_STORE = {

@@ -3,6 +3,7 @@
 import http.server
 import io
 import json
+import re
 import threading
 from collections import Counter
 
@@ -98,9 +99,36 @@ def test_report(server, folder):
         "refused               1   50.00 %",
         "2 URLs; images in s",
     ]
-    assert lines == text.output.splitlines()
+    assert lines == text.stdout.splitlines()
     assert {"ok": 1, "errors": {"refused": 1}} == json.loads(as_json.stdout)
     assert not server.requests
+
+
+def test_the_most_common_reasons_are_printed(server, folder):
+    """Three at most, the most frequent first, after a fetch and in a report, beside the result."""
+    url = f"http://127.0.0.1:{server.server_port}"
+    rows = {"ok": f"{url}/ok", "gone": f"{url}/gone", "mail": "mailto:x"}
+    rows |= {f"private {i}": f"http://127.0.0.1:1/{i}" for i in range(4)}
+    rows |= {f"file {i}": f"ftp://x/{i}" for i in range(2)}
+    write_manifest(folder / "m.parquet", rows)
+
+    fetched = cnlw("--manifest", "m.parquet", "--store", "s", "--json")
+    reported = cnlw("--store", "s", "--report", "--json")
+
+    reasons = Counter()
+    for row in Store(folder / "s").rows():
+        if row.outcome != "ok":
+            reasons[row.outcome, row.reason] += 1
+    for run in (fetched, reported):
+        _, _, printed = run.stderr.rpartition("the most common reasons in the store:\n")
+        lines = printed.splitlines()
+        assert len(lines) == min(3, len(reasons))
+        for line in lines:
+            outcome, n_urls, reason = re.match(r"  (\w+) (\d+): (.*)", line).groups()
+            assert reasons[outcome, reason] == int(n_urls)
+        most = max(reasons.values())
+        assert lines[0].split()[1] == f"{most}:"
+        assert len(run.stdout.splitlines()) == 1
 
 
 def test_a_retry_of_nothing_says_so(server, folder):
