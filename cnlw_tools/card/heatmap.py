@@ -1,8 +1,8 @@
 """A picture of label transition matrices: a row for each true class, a column for each given label.
 
 The darker a cell, the larger its share. A cell has a number, in percent, where there is room for
-one. The numbers of a row are rounded so that they have the rounded sum of the row, by the largest
-remainders; a cell whose number is 0 stays empty.
+one. The numbers of a row are rounded by the largest remainders, so that they add up to the
+rounded sum of the row. A cell whose number is 0 stays empty.
 """
 
 import math
@@ -174,12 +174,12 @@ def _describe_cells(matrices: Sequence[tuple[str, Matrix]], layout: Layout) -> s
     """Return what a reader of the picture has to know of its cells."""
     sentences = ["Each row shows which given labels the images of a true label have, in percent."]
     if layout.has_numbers:
-        sentences.append("An empty cell is 0 when rounded.")
+        sentences.append("An empty cell rounds to 0.")
     if layout.classes_per_cell > 1:
         n = layout.classes_per_cell
         sentences.append(f"A cell stands for {n} x {n} classes and shows their largest share.")
     if any(_is_blank(matrix).any() for _, matrix in matrices):
-        sentences.append("Grey: no image of the class counts here.")
+        sentences.append("A grey row belongs to a class of which no image counts here.")
     return " ".join(sentences)
 
 

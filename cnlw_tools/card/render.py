@@ -211,8 +211,8 @@ def _validation(card: BuildCard) -> str:
     for percent in sorted(percents - {0}):
         paragraphs.append(
             f"\n\nWhere a recipe says `validation = {percent}`, the split `validation` is "
-            f"{percent} % of the images of each\nclass, at least one, which left `train` before "
-            "any noise: its labels are clean. A class of one\nimage has none there."
+            f"{percent} % of the images of each\nclass, at least one, taken from `train` before "
+            "any noise, so its labels are clean. A class\nwith a single image has none there."
         )
     return "".join(paragraphs)
 

@@ -70,7 +70,8 @@ def _option_type(hint: Any, declared: Key) -> dict[str, Any]:
 ROOT = click.option(
     "--root",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder of your manifests/, annotations/ and pipelines/, before the package's.",
+    help="Folder with your own manifests/, annotations/ and pipelines/, searched before the "
+    "package's.",
 )
 WORKERS = click.option(
     "--workers",

@@ -19,6 +19,7 @@ from cnlw_tools.cli.options import (
     find_root,
     read_inputs,
 )
+from cnlw_tools.registry.counts import count_things
 
 if TYPE_CHECKING:
     from cnlw_tools.executor.progress import BarStack
@@ -72,7 +73,7 @@ SECONDS_BETWEEN_ESTIMATES = 5.0
 @click.option(
     "--dry-run",
     is_flag=True,
-    help="Print the runs, what cannot work, and the time left by what has run.",
+    help="Print the runs, what cannot work and the time that is left; run nothing.",
 )
 @ROOT
 @WORKERS
@@ -188,7 +189,7 @@ def _print_runs(plan: "SweepPlan", jobs: int) -> None:
         estimate = "the time is known once an epoch has run"
     else:
         estimate = f"about {format_duration(seconds / jobs)} of training"
-    click.echo(f"{_count(len(plan.runs), 'run')}, {n_left} to do: {estimate}")
+    click.echo(f"{count_things(len(plan.runs), 'run')}, {n_left} to do: {estimate}")
 
 
 def _run(
@@ -258,7 +259,7 @@ class SweepScreen:
             return
         self.stack.keep([0, *(slot + 1 for slot in progress)])
         n_runs = len(self.plan.runs)
-        text = f"{len(self.outcomes)} of {_count(n_runs, 'run')}{self._time_left()}"
+        text = f"{len(self.outcomes)} of {count_things(n_runs, 'run')}{self._time_left()}"
         self.stack.show(0, text, len(self.outcomes), n_runs)
         for slot, run in progress.items():
             text = f"{run.run.name}  {run.stage}"
@@ -295,10 +296,6 @@ def _fit(*parts: str) -> str:
     from cnlw_tools.executor.progress import fit_parts
 
     return fit_parts(parts)
-
-
-def _count(n: int, noun: str) -> str:
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
 def _finish(outcomes: Sequence["Outcome"], plan: "SweepPlan", exit_code: int) -> NoReturn:

@@ -56,7 +56,7 @@ MOST_CLASSES_WITHOUT_TOP5 = 5
 @click.option(
     "--seeds",
     metavar="N",
-    help="Train with seeds 0 to N-1, or with those of a list such as 0,1,5, a run each.",
+    help="Train one run with each seed from 0 to N-1, or of a list such as 0,1,5.",
 )
 @DEVICE
 @click.option(

@@ -1,7 +1,10 @@
-"""Numbers of things in words: 1 error, 2 errors, 1,000 matrices."""
+"""Numbers and lists of things in words: 1 error, 1,000 matrices; a, b and 3 more."""
+
+from collections.abc import Sequence
 
 SIBILANTS = ("s", "x", "z", "ch", "sh")
 IRREGULAR = {"matrix": "matrices"}
+MAX_WORDS = 6  # that a list names
 
 
 def count_things(n: int, noun: str) -> str:
@@ -24,3 +27,14 @@ def plural(noun: str) -> str:
     else:
         ending = f"{last}s"
     return f"{words}{space}{ending}"
+
+
+def join_words(words: Sequence[str], most: int = MAX_WORDS) -> str:
+    """Return ``a, b and c``; of more words the first ones and a number, ``a, b, c and 3 more``."""
+    parts = list(words[:most])
+    n_left = len(words) - len(parts)
+    if n_left:
+        parts.append(f"{n_left} more")
+    if len(parts) < 2:
+        return "".join(parts)
+    return f"{', '.join(parts[:-1])} and {parts[-1]}"

@@ -71,8 +71,8 @@ def _describe_squares(squares: Squares, x_name: str, y_name: str) -> str:
         if value is not None:
             results.append((value, f"{value:.1f} % at {x_name} {x:g} and {y_name} {y:g}"))
     if not results:
-        return "None of it has run."
-    return f"Highest: {max(results)[1]}; lowest: {min(results)[1]}."
+        return "None of these runs has a result."
+    return f"The highest accuracy is {max(results)[1]}; the lowest is {min(results)[1]}."
 
 
 def _square_plot(

@@ -130,10 +130,12 @@ def count_images(context: ReportContext) -> dict[tuple[str, str], BuildCounts]:
 def _describe_shares(share: Floats, order: Ints, classes: Sequence[str]) -> str:
     """Return a sentence on the true label and the largest false one."""
     false_labels = [label for label in order if label != SHOWN_CLASS]
-    sentence = f"Labelled {classes[SHOWN_CLASS]}: {share[SHOWN_CLASS]:.1f} %"
+    sentence = f"{share[SHOWN_CLASS]:.1f} % are labelled {classes[SHOWN_CLASS]}"
     if false_labels:
         largest = max(false_labels, key=lambda label: share[label])
-        sentence += f"; of the false labels most are {classes[largest]}, {share[largest]:.1f} %"
+        sentence += (
+            f"; the most frequent false label is {classes[largest]}, with {share[largest]:.1f} %"
+        )
     return f"{sentence}."
 
 

@@ -1,19 +1,20 @@
-"""The finding: sentences that say who is ahead, on which config, by how much and how surely.
+"""The finding: sentences that say who is ahead, on which config, by how much and how certainly.
 
 A method is ahead of another one if the 95 % t-intervals of their means over seeds do not overlap
-(`statistics.is_above`); so it is in bold in the tables. One seed has no interval, so nothing is
-said to be ahead of it, and it of nothing.
+(`statistics.is_above`); so it is in bold in the tables. One seed has no interval, so no
+method is said to be ahead of it, nor it of any.
 """
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
+from cnlw_tools.registry.counts import join_words
 from cnlw_tools.reports.method_order import BASELINE
 from cnlw_tools.reports.statistics import MeanInterval, is_above
 from cnlw_tools.reports.tables import ResultGroup, group_results, result_cells
 from cnlw_tools.reports.trials import PlannedRun, Trial
 
-MAX_NAMES, MAX_CONFIGS = 6, 12  # that a sentence lists
+MAX_CONFIGS = 12  # that a sentence lists
 SPREAD = "beyond the spread over seeds"
 
 
@@ -129,14 +130,14 @@ def _describe_single(standings: Sequence[Standing], has_levels: bool) -> str:
         pairs = []
         for standing in standings:
             pairs.append(f"{standing.leader.method} {_at([standing], has_levels)}")
-        return f"No two methods have a result on the same config: {_join(pairs)}."
+        return f"No two methods have a result on the same config: {join_words(pairs)}."
     (method,) = methods
     standings = sorted(standings, key=lambda standing: standing.leader.result.mean)
     lowest, highest = standings[0], standings[-1]
     numbers = f"{_number(highest.leader.result)} {_at([highest], has_levels)}"
     if len(standings) > 1:
         numbers = f"from {_number(lowest.leader.result)} {_at([lowest], has_levels)} to {numbers}"
-    return f"{method} alone has results, {numbers}{_seeds(lowest.leader, highest.leader)}."
+    return f"Only {method} has results, {numbers}{_seeds(lowest.leader, highest.leader)}."
 
 
 def _describe_clear(standings: Sequence[Standing], has_levels: bool) -> list[str]:
@@ -177,7 +178,7 @@ def _describe_overlapping(standings: Sequence[Standing], has_levels: bool) -> li
     that = "that" if len(rivals) == 1 else "those"
     return [
         f"{place}, {nobody} {SPREAD}: {_lead_in_numbers(standing)}. The interval of "
-        f"{standing.leader.method} overlaps with {that} of {_join(rivals)}."
+        f"{standing.leader.method} overlaps with {that} of {join_words(rivals)}."
     ]
 
 
@@ -197,8 +198,8 @@ def _describe_unsure(standings: Sequence[Standing], has_levels: bool) -> list[st
         numbers = _lead_in_numbers(standings[0])
     have = "has one seed" if len(methods) == 1 else "have one seed each"
     return [
-        f"{place}, {numbers}. {_join(list(methods))} {have}, and so no spread: the difference may "
-        "be chance."
+        f"{place}, {numbers}. {join_words(list(methods))} {have}, and so no spread: "
+        "the difference may be chance."
     ]
 
 
@@ -232,11 +233,11 @@ def _describe_missing(group: ResultGroup, metric: str, has_levels: bool) -> list
     if not missing:
         return []
     names = [f"{method} {_at(configs, has_levels)}" for method, configs in missing.items()]
-    return [f"There is no result of {_join(names)}."]
+    return [f"There is no result for {join_words(names)}."]
 
 
 def _describe_lengths(group: ResultGroup) -> list[str]:
-    """Say it if runs of unlike length are compared."""
+    """Say so if runs of unlike length are compared."""
     lengths: dict[int, dict[str, None]] = {}
     for trial in group.trials:
         if trial.n_epochs:
@@ -245,8 +246,8 @@ def _describe_lengths(group: ResultGroup) -> list[str]:
         return []
     parts = []
     for n_epochs, methods in sorted(lengths.items()):
-        parts.append(f"{_join(list(methods))} for {n_epochs}")
-    return [f"The methods were not trained for equally many epochs: {'; '.join(parts)}."]
+        parts.append(f"{join_words(list(methods))} for {n_epochs}")
+    return [f"The methods were trained for different numbers of epochs: {'; '.join(parts)}."]
 
 
 def _describe_selection(group: ResultGroup, all_trials: Sequence[Trial]) -> list[str]:
@@ -262,7 +263,7 @@ def _describe_selection(group: ResultGroup, all_trials: Sequence[Trial]) -> list
     names = [f"{count} trials of {method}" for method, count in most.items() if count > 1]
     if not names:
         return []
-    return [f"The best of {_join(names)} counts, chosen on the images that it is measured on."]
+    return [f"The best of {join_words(names)} counts, chosen on the images that it is measured on."]
 
 
 def _group_by_leader(standings: Sequence[Standing]) -> Mapping[str, list[Standing]]:
@@ -277,7 +278,7 @@ def _list_leaders(standings: Sequence[Standing], has_levels: bool) -> str:
     parts = []
     for leader, led in _group_by_leader(standings).items():
         parts.append(f"{leader} {_at(led, has_levels)}")
-    return f"{_join(parts)}, by {_range_of_leads(standings)}"
+    return f"{join_words(parts)}, by {_range_of_leads(standings)}"
 
 
 def _lead_in_numbers(standing: Standing) -> str:
@@ -285,7 +286,7 @@ def _lead_in_numbers(standing: Standing) -> str:
     leader, second = standing.scores[:2]
     if standing.lead == 0:
         equals = [score for score in standing.scores if score.result.mean == leader.result.mean]
-        names = _join([score.method for score in equals])
+        names = join_words([score.method for score in equals])
         return f"{names} share the highest mean, {_number(leader.result)}{_seeds(leader, second)}"
     return (
         f"{leader.method} has the highest mean, {_number(leader.result)}, {_points(standing.lead)} "
@@ -308,7 +309,7 @@ def _some_are(methods: Sequence[str], n_methods: int, where: str) -> str:
         return f"none is {where}"
     if len(methods) == 1:
         return f"one ({methods[0]}) is {where}"
-    return f"{len(methods)} ({_join(methods)}) are {where}"
+    return f"{len(methods)} ({join_words(methods)}) are {where}"
 
 
 def _seeds(first: Score, second: Score) -> str:
@@ -322,7 +323,7 @@ def _seeds(first: Score, second: Score) -> str:
 
 def _at(standings: Sequence[Standing], has_levels: bool) -> str:
     """Return where some standings are: ``at 20 and 40 %``, ``on mix_a5``."""
-    names = _join([standing.config for standing in standings], MAX_CONFIGS)
+    names = join_words([standing.config for standing in standings], MAX_CONFIGS)
     return f"at {names} %" if has_levels else f"on {names}"
 
 
@@ -334,17 +335,6 @@ def _number(result: MeanInterval) -> str:
 
 def _points(difference: float) -> str:
     return f"{difference:.2f} points"
-
-
-def _join(names: Sequence[str], max_names: int = MAX_NAMES) -> str:
-    """Return ``a, b and c``, or ``a, b, c, d, e, f and 3 more``."""
-    listed = list(names[:max_names])
-    n_left = len(names) - len(listed)
-    if n_left:
-        listed.append(f"{n_left} more")
-    if len(listed) < 2:
-        return "".join(listed)
-    return f"{', '.join(listed[:-1])} and {listed[-1]}"
 
 
 def _capital(text: str) -> str:

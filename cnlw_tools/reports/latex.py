@@ -106,7 +106,7 @@ def _to_float(table: Table, start: int, caption: str, notes: Sequence[str]) -> s
 
 
 def _is_wide(table: Table) -> bool:
-    """Say whether a table is wider than a page, its long text broken into lines."""
+    """Return whether a table is wider than a page, its long text broken into lines."""
     widths = [min(width, MAX_LETTERS) for width in _column_widths(table)]
     return sum(widths) > WIDE_LETTERS
 

@@ -93,8 +93,8 @@ def count_columns(n_cells: int, is_wide: bool, style: PlotStyle) -> int:
     return max(1, min(n_cells, n_fitting))
 
 
-def fit_at_right(labels: Sequence[EndLabel], is_wide: bool, style: PlotStyle) -> bool:
-    """Say whether names leave room for the axes; else a legend below has them."""
+def names_fit_at_right(labels: Sequence[EndLabel], is_wide: bool, style: PlotStyle) -> bool:
+    """Return whether names leave room for the axes; else a legend below has them."""
     longest = max((len(label.text) for label in labels), default=0)
     return longest * LETTER_WIDTH * style.em < MOST_NAME_WIDTH * style.picture_width(is_wide)
 

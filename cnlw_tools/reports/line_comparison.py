@@ -1,9 +1,9 @@
-"""Lines in one panel, to be compared: of methods, over epochs or over a number.
+"""Lines of methods in one panel, over epochs or over a number, to be compared.
 
-Up to eight lines stand in colours of their own, above a legend. Of more, the eye cannot tell all
-apart at once. So the first line, which the others are compared with, and the seven that end
-highest are strong; the others step back; every line is named at its end, in the order of the ends;
-and a second picture has small axes for each line, with the others in grey.
+Up to eight lines have colours of their own and a legend below. The eye cannot tell more apart at
+once. So the first line, which the others are compared with, and the seven that end highest are
+strong, and the others pale. Every line is named at its end, in the order of the ends, and a second
+picture has small axes for each line, with the others in grey.
 """
 
 import math
@@ -35,8 +35,8 @@ FEW_POINTS = 10  # each has a marker
 MOST_TICKS = 8  # least distances of two x in the span of all; with more, numbers would touch
 BAND_OPACITY = 0.18
 EACH_TITLE = "one by one"
-# How far bars of one x stand apart, at most: all of them, of the least distance of two x; and two
-# neighbours, of the span of all x.
+# The most that bars of one x stand apart: all of them together as a share of the least distance of
+# two x, and two neighbours as a share of the span of all x.
 DODGE_WIDTH, DODGE_STEP = 0.55, 0.03
 LINE_LOOK = Look(COLOURS[0], "-", "o")  # of a line among grey ones
 
@@ -105,7 +105,7 @@ def compare_lines(
     comparison: Comparison,
     describe_end: Callable[[float], str],
 ) -> dict[str, Plot]:
-    """Return a plot of few lines, or of many one of all and one of each; by title.
+    """Return plots by title: one of few lines; of many lines one of all, and one of each.
 
     A line looks alike in all panels.
 
@@ -173,13 +173,13 @@ def _plot_many(
     first = lines[0].label
     overview = Plot(
         {"": plot_lines(lines, strong, comparison)},
-        f"{finding} Bold: {first}, and those that are {best} in the mean over panels.",
+        f"{finding} Bold lines are {first} and the {best} in the mean over panels.",
         labels,
         is_wide=True,
     )
     each = Plot(
         {line.label: _plot_among(line, lines, comparison) for line in lines},
-        f"{len(lines)} lines one by one, the others in grey, {first} dashed. {finding}",
+        f"Each of the {len(lines)} lines alone, the others in grey and {first} dashed. {finding}",
         is_wide=True,
     )
     return {title: overview, f"{title}: {EACH_TITLE}": each}
@@ -199,7 +199,7 @@ def _describe_panel(
         (short if is_short else reaching).append(line)
     finding = describe_ends(reaching, comparison, describe_end(greatest))
     if short:
-        finding += f" Without a result there: {', '.join(line.label for line in short)}."
+        finding += f" There is no result there for {', '.join(line.label for line in short)}."
     return finding
 
 

@@ -139,7 +139,7 @@ def render_page(content: PageContent) -> str:
         notes=content.notes,
         comparisons=page_tables(content.comparisons),
         lead=lead,
-        has_columns=lead is not None and fit_beside(lead, content.results),
+        has_columns=lead is not None and fits_beside(lead, content.results),
         figures=figures,
         misjudged_notes=content.misjudged_notes,
         misjudged=[page_gallery(gallery) for gallery in content.misjudged],
@@ -169,8 +169,8 @@ def page_tables(tables: Iterable[Table]) -> list[PageTable]:
     return styled
 
 
-def fit_beside(figure: PageFigure, tables: Sequence[Table]) -> bool:
-    """Say whether tables fit on a desk beside a figure."""
+def fits_beside(figure: PageFigure, tables: Sequence[Table]) -> bool:
+    """Return whether tables fit on a desk beside a figure."""
     if len(figure.panels) > 1 or figure.panels[0].is_wide:
         return False
     return all(estimate_width(table, DESK) < HALF_DESK for table in tables)

@@ -25,8 +25,8 @@ from cnlw_tools.reports.layout import (
     add_legend,
     axes_height,
     count_columns,
-    fit_at_right,
     legend_height,
+    names_fit_at_right,
     place,
     wrap_cell_title,
 )
@@ -182,7 +182,7 @@ def _name_lines(figure: Figure, plot: Plot, style: PlotStyle) -> int:
     if len(plot.cells) > 1:
         return 0
     labels = plot.end_labels
-    if not labels or not fit_at_right(labels, plot.is_wide, style):
+    if not labels or not names_fit_at_right(labels, plot.is_wide, style):
         add_legend(figure, style)
         return 0
     add_end_labels(figure.axes[0], labels, plot.is_wide, style)

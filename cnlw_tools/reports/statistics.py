@@ -84,5 +84,5 @@ def t_probability(t: float, degrees_of_freedom: int) -> float:
 
 
 def is_above(a: MeanInterval, b: MeanInterval) -> bool:
-    """Say whether the interval of `a` lies above that of `b`; one number has no interval."""
+    """Return whether the interval of `a` lies above that of `b`; one number has no interval."""
     return a.mean - a.half_width > b.mean + b.half_width

@@ -74,7 +74,7 @@ class StudyRecord:
         return {spec.name: spec.label for spec in self.run_specs if spec.label}
 
     def failed_runs(self) -> set[PlannedRun]:
-        """Return every method that failed on a config, with at least one of its runs."""
+        """Return each method of which at least one run failed on a config."""
         return {
             PlannedRun(dataset_config(spec), spec.label or spec.method)
             for spec in self.run_specs
@@ -89,7 +89,7 @@ class StudyRecord:
         sentences = []
         for reason, names in names_by_reason.items():
             more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-            sentences.append(f"failed: {', '.join(names[:3])}{more}: {reason}")
+            sentences.append(f"{', '.join(names[:3])}{more} failed: {reason}")
         return sentences
 
     def describe_missing(self, trials: Sequence[Trial]) -> str:

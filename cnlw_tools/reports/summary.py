@@ -1,10 +1,11 @@
-"""What stands at the top of a report: what it is about, of which day, and how many runs it has."""
+"""The top of a report: what it is about, its date, and how many runs it has."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from cnlw_tools.recipe.run_files import METRICS
+from cnlw_tools.registry.counts import count_things, join_words
 from cnlw_tools.reports.runs import RunFolder
 from cnlw_tools.reports.study_file import StudyRecord
 from cnlw_tools.reports.trials import Trial
@@ -48,9 +49,9 @@ def describe_report(
     n_planned = len(record.run_specs)
     study = f" of the study {record.title}" if record.name else ""
     if n_planned and not record.planned_runs():
-        return f"{n_planned} configs{study}: nothing is trained on them."
+        return f"{count_things(n_planned, 'config')}{study}: nothing is trained on them."
     n_ended = sum(run.result is not None for run in run_folders)
-    sentences = [f"{len(run_folders)} runs{study}, {n_ended} of them to their end."]
+    sentences = [f"{count_things(len(run_folders), 'run')}{study}, {n_ended} of them finished."]
     if n_planned:
         sentences.append(f"{n_planned} are planned.")
     missing = record.describe_missing(trials)
@@ -58,7 +59,7 @@ def describe_report(
         sentences.append(missing)
     date = newest_date(run_folders)
     if date:
-        sentences.append(f"The newest run is of {date}.")
+        sentences.append(f"The newest run is from {date}.")
     return " ".join(sentences)
 
 
@@ -66,6 +67,4 @@ def _names(names: Sequence[str], kind: str) -> str:
     """Return ``a, b and c``, or how many there are."""
     if len(names) > MAX_NAMES:
         return f"{len(names)} {kind}"
-    if len(names) < 2:
-        return "".join(names)
-    return f"{', '.join(names[:-1])} and {names[-1]}"
+    return join_words(names)

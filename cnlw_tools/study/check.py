@@ -67,7 +67,7 @@ def find_problems(
     return [Problem(reason, group, flag) for (reason, flag), group in runs_by_reason.items()]
 
 
-def asked_preset(run: RunSpec, paths: SweepPaths) -> Preset:
+def requested_preset(run: RunSpec, paths: SweepPaths) -> Preset:
     """Return the preset of a run with the changes of the study.
 
     Raises:
@@ -84,7 +84,7 @@ def run_preset(run: RunSpec, paths: SweepPaths) -> Preset:
     Raises:
         ValueError, OSError: there is no such preset, or it says something wrong
     """
-    preset = asked_preset(run, paths)
+    preset = requested_preset(run, paths)
     if not (preset.adapt and is_built(run, paths.builds)):
         return preset
     named = read_preset(run.preset, paths.inputs.root)

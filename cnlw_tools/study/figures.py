@@ -29,7 +29,7 @@ FIGURES: Mapping[str, FigureSpec] = {
         function="line_plots:plot_belts",
     ),
     "drop": FigureSpec(
-        about="Best less last epoch over the same number: mean over seeds with its 95 % "
+        about="Best minus last epoch over the same number: mean over seeds with its 95 % "
         "t-interval (Jiang et al. 2020, figure 3)",
         function="line_plots:plot_drop",
     ),

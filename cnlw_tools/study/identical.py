@@ -23,7 +23,7 @@ from cnlw_tools.recipe.run_files import (
     find_run_files,
     read_config,
 )
-from cnlw_tools.study.check import KNOWN_ERRORS, asked_preset
+from cnlw_tools.study.check import KNOWN_ERRORS, requested_preset
 from cnlw_tools.study.configs import StudyConfigs, config_key
 from cnlw_tools.study.expand import RunSpec
 from cnlw_tools.study.workers import SweepPaths
@@ -85,7 +85,7 @@ def _identity(run: RunSpec, paths: SweepPaths, configs: StudyConfigs) -> str:
     if not run.method or content is None:
         return run.name
     try:
-        preset = asked_preset(run, paths)
+        preset = requested_preset(run, paths)
     except KNOWN_ERRORS:
         return run.name
     choices = {

@@ -15,7 +15,7 @@ from cnlw_tools.methods import METHODS, Batch, Method, ProbeSet, Task
 from cnlw_tools.recipe.preset import Preset
 from cnlw_tools.registry import pick
 from cnlw_tools.trainer.nets import NETS, build_network
-from cnlw_tools.trainer.predict import TRAINER_OPTIONS
+from cnlw_tools.trainer.predict import without_trainer_options
 from cnlw_tools.trainer.schedule import parse_schedule
 from cnlw_tools.trainer.trainer import (
     DEFAULT_HOLDOUT,
@@ -115,11 +115,7 @@ def _make_method(
         holdout=(lambda: [batch]) if holdout else None,
         noise_rate=options.get("noise_rate"),
     )
-    method_options = {}
-    for name, value in options.items():
-        if name not in TRAINER_OPTIONS:
-            method_options[name] = value
-    return method_class(task, **method_options)
+    return method_class(task, **without_trainer_options(options))
 
 
 def _blank_batch(n_classes: int, image_size: tuple[int, int]) -> Batch:

@@ -1,7 +1,7 @@
 """A preset that adapts to a build: it has to know which sizes the images have.
 
-A build that stores squares of one size says so in its card. Of others the header of each image is
-read, up to 100,000; where there are more, they count as images of several sizes.
+A build that stores squares of one size says so in its card. Otherwise the header of each image is
+read, of up to 100,000; if there are more, they count as images of several sizes.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,14 +10,13 @@ from statistics import median_low
 from typing import Any
 
 from cnlw_tools.card import metadata
-from cnlw_tools.files.parquet import read_table
 from cnlw_tools.images import pixels
 from cnlw_tools.recipe.adapt import ImageSides, adapt_preset
 from cnlw_tools.recipe.preset import Preset
 from cnlw_tools.registry import pick
+from cnlw_tools.trainer.pixel_cache import read_column
 
 MOST_HEADERS = 100_000
-REMEDY = "run the same `cnlw build` again to fix it"
 
 
 def adapt_to_build(
@@ -76,9 +75,9 @@ def _read_sizes(build: Path, card: metadata.BuildCard, config: str) -> Iterator[
     for names in metadata.config_shards(card, config).values():
         for name in names:
             path = build / "data" / name
-            for row, image in enumerate(read_table(path, ["image.bytes"], REMEDY)["image"]):
+            for row, data in enumerate(read_column(path, "image.bytes")):
                 try:
-                    yield pixels.read_size(image["bytes"].as_py())
+                    yield pixels.read_size(data)
                 except ValueError as error:
                     raise ValueError(
                         f"{path}: row {row}: {error}: run `cnlw validate` on the build"

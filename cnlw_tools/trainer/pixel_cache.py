@@ -23,6 +23,7 @@ from cnlw_tools.files.parquet import read_table
 from cnlw_tools.images import pixels
 
 SIZE_REMEDY = "give --size 32, say, to bring all images to one size, or build with --size 32"
+BUILD_REMEDY = "run the same `cnlw build` again to fix it"
 CACHE_REMEDY = "give --cache DIR, or set CNLW_CACHE, to keep decoded pixels elsewhere"
 
 
@@ -76,9 +77,7 @@ def open_shard(path: Path, cache: Path, size: ImageSize) -> DecodedShard:
     try:
         digest = files.digest(path)
     except FileNotFoundError:
-        raise FileNotFoundError(
-            f"{path}: missing from the build: run the same `cnlw build` again to fix it"
-        ) from None
+        raise FileNotFoundError(f"{path}: missing from the build: {BUILD_REMEDY}") from None
     name = f"{digest[:32]}-{size}-{pixels.DECODER}"
     pixel_path = cache / f"{name}.pixels.npy"
     key_path = cache / f"{name}.content.npy"
@@ -115,7 +114,7 @@ def read_column(path: Path, name: str) -> list[Any]:
     Raises:
         ValueError, OSError: the shard is damaged, or cannot be read
     """
-    table = read_table(path, [name], "run the same `cnlw build` again to fix it")
+    table = read_table(path, [name], BUILD_REMEDY)
     column = table.column(0).combine_chunks()
     if pa.types.is_struct(column.type):
         column = column.field(0)

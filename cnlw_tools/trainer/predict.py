@@ -85,7 +85,7 @@ class Predictor:
             self.method = _load_network(run, build_net, state)
         else:
             task = _stand_in_task(config, self.input, build_net, state)
-            self.method = method_class(task, **method_options(config.options))
+            self.method = method_class(task, **without_trainer_options(config.options))
             _load_state(run, self.method, state)
         self.method.to(self.device).eval()
         if self.device.type == "cuda":
@@ -151,7 +151,7 @@ def predict_images(
     return pa.Table.from_pylist(rows, _schema(top))
 
 
-def method_options(options: Mapping[str, Any]) -> dict[str, Any]:
+def without_trainer_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options that a method's class takes, without those that the trainer handles."""
     return {name: value for name, value in options.items() if name not in TRAINER_OPTIONS}
 

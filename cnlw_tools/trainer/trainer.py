@@ -31,6 +31,7 @@ from cnlw_tools.recipe.adapt import describe_adapted
 from cnlw_tools.recipe.preset import Preset
 from cnlw_tools.recipe.run_files import RunConfig
 from cnlw_tools.registry import pick, suggest
+from cnlw_tools.registry.counts import count_things
 from cnlw_tools.trainer import data, nets
 from cnlw_tools.trainer import device as devices
 from cnlw_tools.trainer.augment import compose
@@ -52,7 +53,7 @@ from cnlw_tools.trainer.nets.weights import weights_file
 from cnlw_tools.trainer.network_input import describe_input, input_to_json
 from cnlw_tools.trainer.own_code import code_digest
 from cnlw_tools.trainer.pixel_cache import ImageSize
-from cnlw_tools.trainer.predict import TRAINER_OPTIONS, method_options
+from cnlw_tools.trainer.predict import TRAINER_OPTIONS, without_trainer_options
 from cnlw_tools.trainer.run import Metrics, RunWriter
 from cnlw_tools.trainer.schedule import parse_schedule
 
@@ -222,17 +223,13 @@ class Trainer:
         preset, method_class, options = self._resolve_choices()
         words = [f"{name}={value}" for name, value in sorted(options.items())]
         device = devices.choose_device(self.device)
-        n_threads = torch.get_num_threads()
-        threads = f", {n_threads} {'thread' if n_threads == 1 else 'threads'}"
-        preset_name = self.preset
-        if preset_name is None:
-            dataset = metadata.read_card(Path(self.build)).dataset
-            preset_name = presets.preset_name_of(dataset, self.root or files.default_root())
+        threads = f", {count_things(torch.get_num_threads(), 'thread')}"
+        choice = self._preset_or_name
         return {
             "method": " ".join([_method_name(method_class), *words]),
             "data": f"{self.config} of {self.build}",
             "net": _network_name(self.net) if callable(self.net) else preset.net,
-            "preset": preset_name if isinstance(preset_name, str) else "of your own",
+            "preset": choice if isinstance(choice, str) else "of your own",
             "epochs": str(preset.epochs),
             "batch": str(preset.batch_size),
             "seed": str(self.seed),
@@ -243,24 +240,28 @@ class Trainer:
     @property
     def adapted_values(self) -> str:
         """The values that the preset adapts to the dataset, in words; empty if it adapts none."""
-        return describe_adapted(self._asked_preset, self._resolved_preset)
+        return describe_adapted(self._requested_preset, self._resolved_preset)
 
     @cached_property
-    def _asked_preset(self) -> Preset:
-        """The preset that the user names, or that of the dataset."""
-        if isinstance(self.preset, Preset):
+    def _requested_preset(self) -> Preset:
+        """The preset that the user gives or names, or that of the dataset."""
+        choice = self._preset_or_name
+        if isinstance(choice, Preset):
+            return choice
+        return presets.read_preset(choice, require_root(self.root))
+
+    @cached_property
+    def _preset_or_name(self) -> str | Preset:
+        """What the user says of the preset, or the name of the dataset's."""
+        if self.preset is not None:
             return self.preset
-        root = require_root(self.root)
-        name = self.preset
-        if name is None:
-            dataset = metadata.read_card(Path(self.build)).dataset
-            name = presets.preset_name_of(dataset, root)
-        return presets.read_preset(name, root)
+        dataset = metadata.read_card(Path(self.build)).dataset
+        return presets.preset_name_of(dataset, require_root(self.root))
 
     @cached_property
     def _resolved_preset(self) -> Preset:
         """The preset with the values that the user gives, and those that the data ask for."""
-        preset = self._asked_preset
+        preset = self._requested_preset
         changes: dict[str, Any] = {}
         if self.quick:
             changes["epochs"] = preset.quick
@@ -335,7 +336,7 @@ class Trainer:
             noise_rate=options.get("noise_rate"),
             label_counts=_count_labels(train.labels, n_classes),
         )
-        return method_class(task, **method_options(options))
+        return method_class(task, **without_trainer_options(options))
 
     def _network_maker(
         self,

@@ -145,7 +145,7 @@ def test_a_class_without_images_is_grey_and_the_picture_says_so(written):
     image = draw_matrices([("x", matrix)], ["a", "b"])
 
     assert [corner(image, 1, j, 2) for j in (0, 1)] == [GREY, GREY]
-    assert "Grey" in " ".join(written)
+    assert "A grey row" in " ".join(written)
 
 
 def test_a_matrix_without_a_value_is_grey():

@@ -1,8 +1,8 @@
-"""One thing is singular, any other number of things plural."""
+"""One thing is singular, any other number of things plural; lists end with a word."""
 
 import pytest
 
-from cnlw_tools.registry.counts import count_things
+from cnlw_tools.registry.counts import count_things, join_words
 
 
 @pytest.mark.parametrize(
@@ -23,3 +23,12 @@ from cnlw_tools.registry.counts import count_things
 def test_the_noun_agrees_with_its_number(n, noun, text):
     """Regular nouns, those in s, x and y, and matrices."""
     assert count_things(n, noun) == text
+
+
+def test_a_list_has_commas_and_an_and():
+    """Of more words than asked for, the others are counted."""
+    assert join_words([]) == ""
+    assert join_words(["a"]) == "a"
+    assert join_words(["a", "b"]) == "a and b"
+    assert join_words(["a", "b", "c"], 3) == "a, b and c"
+    assert join_words(["a", "b", "c", "d", "e"], 3) == "a, b, c and 2 more"

@@ -45,7 +45,7 @@ def test_a_failed_cell_says_so_and_the_reason_stands_beside(folder):
         ["l2r", "failed", "not run"],
     ]
     assert record.describe_failures() == [
-        "failed: blue_20/l2r_s0, blue_20/l2r_s1: L2R needs a trusted set"
+        "blue_20/l2r_s0, blue_20/l2r_s1 failed: L2R needs a trusted set"
     ]
     assert record.describe_missing([]) == (
         "Not run: blue_20 vanilla, blue_40 l2r, blue_40 vanilla."

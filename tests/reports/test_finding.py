@@ -68,9 +68,9 @@ SPREAD = "beyond the spread over seeds"
         ),
         (
             {"vanilla": [50.0, 51.0]},
-            "vanilla alone has results, 50.50 ± 6.35 % at 40 % (2 seeds).",
+            "Only vanilla has results, 50.50 ± 6.35 % at 40 % (2 seeds).",
         ),
-        ({"vanilla": [50.0]}, "vanilla alone has results, 50.00 % at 40 % (one seed)."),
+        ({"vanilla": [50.0]}, "Only vanilla has results, 50.00 % at 40 % (one seed)."),
         (
             {"vanilla": [20.0, 21.0], "gce": [40.0, 41.0], "mixup": [60.0, 61.0]},
             "At 40 %, mixup is ahead of the 2 other methods by 20.00 points: 60.50 ± 6.35 % "
@@ -110,7 +110,7 @@ def test_levels_with_one_leader_are_one_sentence(finder):
             f"is ahead {SPREAD}; the highest means are those of vanilla at 60 % and mixup at 80 %, "
             "by 0.50 to 9.50 points."
         ),
-        "toy, red": "gce alone has results, 50.05 ± 0.64 % at 20 % (2 seeds).",
+        "toy, red": "Only gce has results, 50.05 ± 0.64 % at 20 % (2 seeds).",
     }
 
 
@@ -119,7 +119,7 @@ def test_one_method_on_several_levels_has_its_range(finder):
     texts = finder({"blue_20": {"gce": [60.0]}, "blue_40": {"gce": [50.0]}})
 
     assert texts["toy, blue"] == (
-        "gce alone has results, from 50.00 % at 40 % to 60.00 % at 20 % (one seed each)."
+        "Only gce has results, from 50.00 % at 40 % to 60.00 % at 20 % (one seed each)."
     )
 
 
@@ -154,7 +154,7 @@ def test_what_is_missing_is_said(tmp_path, run_maker):
 
     assert finding.sentences[0].startswith("At 40 %, mixup is ahead of vanilla by 20.00 points")
     assert finding.sentences[1:] == [
-        "There is no result of bootstrap at 40 % and gce at 40 %.",
+        "There is no result for bootstrap at 40 % and gce at 40 %.",
     ]
 
 
@@ -167,7 +167,7 @@ def test_unlike_lengths_and_the_choice_of_a_trial_are_said(tmp_path, run_maker):
     text = find(tmp_path)["toy, blue"]
 
     assert "mixup has the highest mean, 70.00 %" in text
-    assert "not trained for equally many epochs: vanilla for 1; mixup for 2." in text
+    assert "trained for different numbers of epochs: vanilla for 1; mixup for 2." in text
     assert text.endswith(
         "The best of 2 trials of mixup counts, chosen on the images that it is measured on."
     )

@@ -136,7 +136,7 @@ def test_a_finding_is_of_lines_that_reach_the_greatest_x():
     _, plots = draw(lines)
 
     assert plots["all"].finding == (
-        "At 40 %: method1 68.0 ± 5.0 %, method2 66.0 ± 5.0 %. Without a result there: method0."
+        "At 40 %: method1 68.0 ± 5.0 %, method2 66.0 ± 5.0 %. There is no result there for method0."
     )
 
 

@@ -81,7 +81,7 @@ def test_a_page_without_results_says_so(tmp_path, run_maker):
     run_maker(tmp_path / "runs" / "a", [50.0], ended=False)
     write_report(tmp_path / "runs", tmp_path / "out", files.default_root())
 
-    assert "No run has come to its end yet." in (tmp_path / "out" / "index.html").read_text("utf-8")
+    assert "No run has finished yet." in (tmp_path / "out" / "index.html").read_text("utf-8")
 
 
 def test_a_study_of_many_kinds_of_noise_folds_what_it_finds(tmp_path, run_maker):
@@ -93,8 +93,8 @@ def test_a_study_of_many_kinds_of_noise_folds_what_it_finds(tmp_path, run_maker)
     html = (tmp_path / "out" / "index.html").read_text("utf-8")
 
     assert html.count('<p class="finding">') == 4
-    assert "The same of 2 more kinds of noise" in html
-    assert html.count("vanilla alone has results, 50.00 % at 40 %") == 6
+    assert "The same for 2 more kinds of noise" in html
+    assert html.count("Only vanilla has results, 50.00 % at 40 %") == 6
 
 
 def test_names_are_escaped(tmp_path, run_maker):

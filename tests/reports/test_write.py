@@ -104,7 +104,7 @@ def test_what_is_written(page):
         .endswith("</svg>")
     )
     assert "<li>One more thing.</li>" in page.read_text(encoding="utf-8")
-    sentence = "25 runs of the study toy, 24 of them to their end. 6 are planned."
+    sentence = "25 runs of the study toy, 24 of them finished. 6 are planned."
     assert f"{sentence} Not run: blue_00 bootstrap, blue_40 bootstrap." in page.read_text(
         encoding="utf-8"
     )
@@ -234,7 +234,7 @@ def test_a_foreign_study_is_passed_over(tmp_path, run_maker, text, reason):
 
     assert problems[0].startswith(f"passed over: {tmp_path}/{reason}")
     page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
-    assert '<p class="faint">1 runs, 1 of them to their end.' in page
+    assert '<p class="faint">1 run, 1 of them finished.' in page
     assert '<h2 id="provenance">' in page
     with pytest.raises(ValueError, match="passed over"):
         read_study_record(tmp_path)
