@@ -49,7 +49,7 @@ def describe_report(
     n_planned = len(record.run_specs)
     study = f" of the study {record.title}" if record.name else ""
     if n_planned and not record.planned_runs():
-        return f"{count_things(n_planned, 'config')}{study}: nothing is trained on them."
+        return f"{count_things(n_planned, 'config')}{study}, on which nothing is trained."
     n_ended = sum(run.result is not None for run in run_folders)
     sentences = [f"{count_things(len(run_folders), 'run')}{study}, {n_ended} of them finished."]
     if n_planned:

@@ -209,7 +209,7 @@ def test_a_study_that_only_builds_is_reported_without_a_run(tmp_path, spec_maker
     problems = write_report(tmp_path, tmp_path / "out", files.default_root())
     text = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
 
-    assert "1 configs of the study toy: nothing is trained on them." in text
+    assert "1 config of the study toy, on which nothing is trained." in text
     assert "All trials" not in text
     assert problems[0].startswith("blue_40: no matrix, gallery or noise detection: builds/toy")
 
