@@ -1,8 +1,8 @@
 """Which errors follow from others: one damaged file is one error, whatever else it breaks.
 
 An error of a check in `CAUSES` explains later errors of the checks named there, if both concern
-one file of data/. A config concerns all of its files. What is explained is not independent of its
-cause, but need not vanish with it: mend the cause, and validate again.
+one file of data/. An error of a config concerns all of its files. An error that is explained
+need not vanish with its cause: mend the cause, and validate again.
 """
 
 from collections.abc import Mapping, Sequence

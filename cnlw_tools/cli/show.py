@@ -171,7 +171,7 @@ def _describe_image(
                 names.append(name)
     if not configs:
         raise LookupError(
-            f"{path}: no config has an image {image_id!r}: give an id of the column image_id"
+            f"{path}: no config has an image {image_id!r}: give an id from the column image_id"
         )
     return "; ".join(f"{text} ({_join_names(names)})" for text, names in configs.items())
 
@@ -182,7 +182,7 @@ def _describe_labels(row: Mapping[str, Any], classes: tuple[str, ...]) -> str:
     text = f"{row['split']}: {classes[given]}"
     if true is None:
         return f"{text}, the true class is unknown"
-    return text if true == given else f"{text}, truly {classes[true]}"
+    return text if true == given else f"{text}, true class {classes[true]}"
 
 
 def _join_names(names: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""What this process may use of the machine: memory and processors, as its container allows.
+"""The memory and the processors of the machine that this process may use, as its container allows.
 
 Linux keeps the limits of a container in files below /sys/fs/cgroup, in the folder of its control
 group and in those above it; /proc/self/cgroup names that folder.
@@ -57,7 +57,7 @@ def cores(system: Path = Path("/")) -> int:
 
 
 def workers(system: Path = Path("/")) -> int:
-    """Return how many worker processes there are by default: one a processor, if memory allows.
+    """Return the default number of worker processes: one for each processor, if memory allows.
 
     Args:
         system: the folder of proc/ and sys/

@@ -1,4 +1,4 @@
-"""A preset that adapts to the dataset at hand: what its key `adapt` names is chosen here.
+"""A preset that adapts to a dataset: the values of the keys named in `adapt` are chosen here.
 
     size        None, so images as they are stored, if all are of one size, from 8 pixels on the
                 shorter side to the preset's size on the longer one; else squares: of the median of
@@ -56,7 +56,7 @@ def adapt_preset(
 
 
 def describe_adapted(preset: Preset, adapted: Preset) -> str:
-    """Return the values that were adapted, or given in the place of that, in words."""
+    """Return in words the values that were adapted, or that were given instead."""
     texts = []
     for name in preset.adapt:
         value = getattr(adapted, name)

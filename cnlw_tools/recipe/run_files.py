@@ -223,7 +223,7 @@ def _check_values(metrics: Metrics, source: str) -> None:
             raise ValueError(f"{source}: {name} = {value}: it must be a number: {REMEDY}")
         is_accuracy = name.endswith(("_top1", "_top5"))
         if is_accuracy and not 0 <= value <= 100 + ROUNDING:
-            raise ValueError(f"{source}: {name} = {value:g}: it must be percent: {REMEDY}")
+            raise ValueError(f"{source}: {name} = {value:g}: it must be a percentage: {REMEDY}")
 
 
 def _read_json(path: Path) -> Any:

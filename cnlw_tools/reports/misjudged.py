@@ -1,8 +1,8 @@
 """Images whose loss misleads: clean ones with the highest loss, noisy ones with the lowest.
 
-A method that trusts small losses takes the first for wrong, and the second for right: it has
-learned their wrong labels. The losses are those of the last epoch of one run of each method,
-cross-entropy of the given label; of examples without a loss nothing is shown.
+A method that trusts small losses takes the former for wrong. It takes the latter for right, having
+learned their wrong labels. The losses are the cross-entropy of the given label in the last epoch of
+one run of each method; examples without a loss are not shown.
 """
 
 from typing import NamedTuple

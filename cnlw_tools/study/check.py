@@ -1,4 +1,4 @@
-"""What of a study cannot work, told before anything is built or trained."""
+"""Find what cannot work in a study before anything is built or trained."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -1,7 +1,7 @@
 """Runs of a study that are the same run under two names: they are trained once.
 
 They learn from the same images and labels, as red and blue noise of 0 % do, and all else that
-decides over their numbers is the same, by the rule of reports/trial_key.py: method, options,
+decides their numbers is the same, by the rule of reports/trial_key.py: method, options,
 preset, network, seed. The run that was trained is copied to the folders of the others.
 """
 
@@ -37,7 +37,7 @@ def group_identical(
     Args:
         runs: of a study
         paths: where presets lie
-        configs: what the runs learn from; one whose data are unknown is like no other
+        configs: what the runs learn from; a run whose data are unknown is in a group of its own
     """
     groups: dict[str, list[RunSpec]] = {}
     for run in runs:

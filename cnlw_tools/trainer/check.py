@@ -1,6 +1,6 @@
-"""Whether a run can work, told before any image is read.
+"""Check whether a run can work before any image is read.
 
-What a method refuses it refuses when it is made, so it is made here: for as many examples and
+A method refuses what it cannot do when it is made, so it is made here: for as many examples and
 classes as it will have, with a network that takes no memory (torch's device "meta").
 """
 

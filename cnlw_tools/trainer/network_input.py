@@ -1,7 +1,7 @@
 """What a network takes: the file network_input.json in the folder of a run.
 
-With it, `cnlw predict` needs no build. An image of one's own goes the way of a validation image: it
-is stored as the build stores images, decoded, brought to the size of the preset, and normalised.
+With it, `cnlw predict` needs no build. A user's image is treated like a validation image: it is
+stored as the build stores images, decoded, brought to the size of the preset, and normalised.
 """
 
 import json

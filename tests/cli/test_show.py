@@ -90,7 +90,7 @@ def test_images_are_shown_by_id(whole: Path, tmp_path: Path) -> None:
     first, second, last = result.output.splitlines()
     given, true = classes[flipped["label"]], classes[flipped["clean_label"]]
     assert first.startswith(f"{ids[0]}: train: ")
-    assert f"train: {given}, truly {true} (blue_40)" in first
+    assert f"train: {given}, true class {true} (blue_40)" in first
     name = classes[clean["label"]]
     assert second == f"{ids[1]}: validation: {name} (blue_40, red_20, red_40)"
     assert last == f"{out}: 2 images"
