@@ -99,7 +99,7 @@ def build(
         configs = _describe_configs(plans, segments)
         card = _extend_card(old_card, configs, shards, data.digests)
         _write_samples(folder, recipe.noise, card, plans, segments, data.classes)
-        render.write_card(folder, card, recipe, data.classes)
+        render.write_card(folder, card, recipe, data.classes, data.imported_validation)
         new_bytes = _total_size(job.folder, hashes)
         total_bytes = _total_size(job.folder, planned_shards)
         folder_bytes = _total_size(folder, _list_files(folder))

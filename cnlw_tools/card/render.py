@@ -121,6 +121,7 @@ def write_card(
     card: BuildCard,
     recipe: Recipe,
     classes: tuple[str, ...],
+    imported_validation: int = 0,
 ) -> None:
     """Write the card of a build atomically.
 
@@ -129,6 +130,7 @@ def write_card(
         card: the metadata of the build
         recipe: the recipe, which names licence and citation of the images
         classes: names in label order
+        imported_validation: percent of each class that the import moved to validation
     """
     hub = {
         "pretty_name": f"{card.dataset}, controlled label noise",
@@ -137,7 +139,8 @@ def write_card(
         "tags": ["label-noise", "noisy-labels", "cnlw"],
     }
     block = front_matter(card, hub)
-    text = card_text(card, classes, list_pictures(folder), recipe.licence, recipe.citation)
+    pictures = list_pictures(folder)
+    text = card_text(card, classes, pictures, recipe.licence, recipe.citation, imported_validation)
     with atomic_write(folder / CARD) as draft:
         draft.write_text(block + text, encoding="utf-8")
 
@@ -153,6 +156,7 @@ def card_text(
     pictures: Sequence[str],
     licence: str,
     citation: str = "",
+    imported_validation: int = 0,
 ) -> str:
     """Return the card without its block: what people read.
 
@@ -162,6 +166,7 @@ def card_text(
         pictures: names of the sample pictures
         licence: of the images
         citation: BibTeX of the images; may be empty
+        imported_validation: percent of each class that the import moved to validation
     """
     table = [_table_row(*item) for item in card.configs.items()]
     made_with = [f"{name} {version}" for name, version in card.made_with.items()]
@@ -181,7 +186,7 @@ def card_text(
         layout=pick(LAYOUT, card.layout, "layout"),
         table="\n".join(table),
         pictures="".join(map(_link, pictures)),
-        validation=_validation(card),
+        validation=_validation(card, imported_validation),
         made_with=", ".join(made_with),
         images=_images(card.images),
         recipes="\n".join(recipes),
@@ -204,16 +209,19 @@ def _noises(card: BuildCard) -> list[str]:
     return lines
 
 
-def _validation(card: BuildCard) -> str:
-    """Say how validation was taken from train, for each share that a recipe asks for."""
+def _validation(card: BuildCard, imported_percent: int) -> str:
+    """Say how validation was taken from train, by the import or by a recipe, for each share."""
     percents = {config.recipe.validation for config in card.configs.values()}
+    makers = [(f"Where a recipe says `validation = {p}`, the split", p) for p in sorted(percents)]
+    makers.append(("As the import made it, the split", imported_percent))
     paragraphs = []
-    for percent in sorted(percents - {0}):
-        paragraphs.append(
-            f"\n\nWhere a recipe says `validation = {percent}`, the split `validation` is "
-            f"{percent} % of the images of each\nclass, at least one, taken from `train` before "
-            "any noise, so its labels are clean. A class\nwith a single image has none there."
-        )
+    for subject, percent in makers:
+        if percent:
+            paragraphs.append(
+                f"\n\n{subject} `validation` is {percent} % of the images of each\nclass, at least "
+                "one, taken from `train` before any noise, so its labels are clean. A class\nwith a "
+                "single image has none there."
+            )
     return "".join(paragraphs)
 
 

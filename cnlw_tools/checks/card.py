@@ -162,8 +162,11 @@ def text(evidence: Evidence) -> Iterator[Finding]:
     licence = str(read_block(evidence.folder).get("license"))
     actual = read_text(evidence.folder)
     pictures = list_pictures(evidence.folder)
-    classes = evidence.require_dataset().classes
-    expected = card_text(evidence.card, classes, pictures, licence, _citation(actual))
+    data = evidence.require_dataset()
+    citation = _citation(actual)
+    expected = card_text(
+        evidence.card, data.classes, pictures, licence, citation, data.imported_validation
+    )
     missing, added = _compare_paragraphs(_paragraphs(expected), _paragraphs(actual))
     if missing:
         parts = abbreviate([_shorten(part) for part in missing])

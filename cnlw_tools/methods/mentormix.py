@@ -13,7 +13,9 @@ others. The mentor's weights make it selective: partners come more often from ex
 mentor trusts, a trusted example keeps more than half of itself, and a distrusted one less than
 half. No label is thrown away. At high noise the mixed examples are weighted once more, by their own
 losses and with a threshold of their own: L = mean_i v~_i CE(y~_i, f(x~_i)), `second_reweight`. That
-is on by default, as in the code; its scripts, and the presets, turn it off at 20 % and 40 %.
+is on by default, as in the code; its scripts, and the presets, turn it off at 20 % and 40 %. This
+matters: on `shapes` (red 40, 16 pixels, 16 epochs, one seed) it ends at 60.5 without the second
+weighting and at 54.8 with it, so studies of data that the scripts do not name try both.
 
 The first pass has no gradient; it normalises by the batch, as in the code, and leaves the running
 averages unchanged. Where the code differs from the paper, its way is an option: `mentor =
@@ -24,7 +26,9 @@ With several ranks the threshold is that of the whole batch; partners come from 
 rank, and no image is exchanged.
 
 Not done here: the code applies no weight decay while it reweights a second time, by accident;
-example dropout, which the code also switches off.
+example dropout, which the code also switches off. Of the code's networks `resnet32_wide` differs in
+that the very first unit normalises before it activates, and in the epsilon of batch normalisation,
+1e-5 for 1e-3: one unit with torch's epsilon serves all networks here. The effect was not measured.
 """
 
 import torch

@@ -53,3 +53,20 @@ def test_the_example_loads_a_config_with_noise():
     assert 'load_dataset("path/to/this/folder", "blue_40")' in both
     assert 'load_dataset("path/to/this/folder", "blue_00")' in alone
     assert "40.000\N{NO-BREAK SPACE}%" in both
+
+
+def test_the_card_says_who_split_validation_off():
+    """A recipe or the import: the share and that its labels are clean stand there either way."""
+    said = "`validation` is 10 % of the images of each class, at least one, taken from `train`"
+    recipe = replace(CONFIG.recipe, validation=10)
+    by_recipe = BuildCard(
+        {}, "toy", Storage(), "flat", configs={"blue_40": replace(CONFIG, recipe=recipe)}
+    )
+    by_import = replace(by_recipe, configs={"blue_40": CONFIG})
+
+    def words(card, **choices):
+        return " ".join(card_text(card, ("cat", "dog"), [], "cc0-1.0", **choices).split())
+
+    assert f"Where a recipe says `validation = 10`, the split {said}" in words(by_recipe)
+    assert f"As the import made it, the split {said}" in words(by_import, imported_validation=10)
+    assert "`validation` is" not in words(by_import)
