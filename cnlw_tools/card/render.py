@@ -219,8 +219,8 @@ def _validation(card: BuildCard, imported_percent: int) -> str:
         if percent:
             paragraphs.append(
                 f"\n\n{subject} `validation` is {percent} % of the images of each\nclass, at least "
-                "one, taken from `train` before any noise, so its labels are clean. A class\nwith a "
-                "single image has none there."
+                "one, taken from `train` before any noise, so its labels are clean. A class\n"
+                "with a single image has none there."
             )
     return "".join(paragraphs)
 
