@@ -95,8 +95,8 @@ def test_metrics(tmp_path):
     [
         ("val_top1", math.nan, "a number"),
         ("train_loss", math.inf, "a number"),
-        ("val_top5", 500.0, "percent"),
-        ("val_ilsvrc12_top1", -1.0, "percent"),
+        ("val_top5", 500.0, "a percentage"),
+        ("val_ilsvrc12_top1", -1.0, "a percentage"),
     ],
 )
 def test_metrics_that_no_run_measures_are_an_error(tmp_path, name, value, reason):
