@@ -39,10 +39,17 @@ train = data["train"].shuffle(seed=0)  # {shuffling}
 
 {streaming}
 
-| config | noise expected | realised | labels kept, expected | realised | train | other splits \
-| digest of the plan |
-|---|---|---|---|---|---|---|---|
+| config | noise | wrong labels | train | other splits |
+|---|---|---|---|---|
 {table}
+
+<details><summary>What was expected, what came, and digests of the plans</summary>
+
+| config | noise expected | realised | labels kept, expected | realised | digest of the plan |
+|---|---|---|---|---|---|
+{shares}
+
+</details>
 
 Labels kept: the diagonal of the label transition matrix, P(given label = true label), over the
 classes, where the image stayed.
@@ -79,8 +86,13 @@ With {made_with}, from the tables in `tables/`. Images: {images}. {layout}
 
 ## Digests
 
-sha256 of the rows of each table: {tables}. The sha256 of every file stands in the block on top of
-this card.
+The sha256 of every file stands in the block on top of this card.
+
+<details><summary>sha256 of the rows of each table</summary>
+
+{tables}
+
+</details>
 
 ## Licence and citation
 
@@ -168,11 +180,12 @@ def card_text(
         citation: BibTeX of the images; may be empty
         imported_validation: percent of each class that the import moved to validation
     """
-    table = [_table_row(*item) for item in card.configs.items()]
+    table = [_size_row(*item) for item in card.configs.items()]
+    shares = [_share_row(*item) for item in card.configs.items()]
     made_with = [f"{name} {version}" for name, version in card.made_with.items()]
     recipes = [f"```toml\n{text}\n```\n" for text in _recipes(card)]
     numbered_classes = [f"{label} {name}" for label, name in enumerate(classes)]
-    tables = [f"`{name}` {digest}" for name, digest in card.tables.items()]
+    tables = [f"- `{name}` {digest}" for name, digest in card.tables.items()]
     citations = [PAPER]
     if citation:
         citations.append(citation)
@@ -185,13 +198,14 @@ def card_text(
         streaming=pick(STREAMING, card.layout, "layout"),
         layout=pick(LAYOUT, card.layout, "layout"),
         table="\n".join(table),
+        shares="\n".join(shares),
         pictures="".join(map(_link, pictures)),
         validation=_validation(card, imported_validation),
         made_with=", ".join(made_with),
         images=_images(card.images),
         recipes="\n".join(recipes),
         classes=", ".join(numbered_classes),
-        tables=", ".join(tables),
+        tables="\n".join(tables),
         licence=licence,
         citation="\n\n".join(citations),
     )
@@ -237,11 +251,24 @@ def _link(picture: str) -> str:
     return f"![{title}]({picture})\n\n"
 
 
-def _table_row(name: str, config: ConfigCard) -> str:
-    """Return the row of a config in the table."""
+def _size_row(name: str, config: ConfigCard) -> str:
+    """Return the row of a config in the table of sizes."""
     sizes = dict(config.rows)
     n_train = sizes.pop("train", 0)
     other_splits = [f"{split} {n:,}" for split, n in sizes.items()]
+    n_noisy = round(config.rate * n_train)
+    cells = [
+        f"`{name}`",
+        _percent(config.rate, 1),
+        f"{n_noisy:,}",
+        f"{n_train:,}",
+        ", ".join(other_splits),
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _share_row(name: str, config: ConfigCard) -> str:
+    """Return the row of a config in the table of shares and digests."""
     expected = _percent(config.expected, 3)
     if config.changed is not None:
         changed = _percent(config.changed, 3)
@@ -252,8 +279,6 @@ def _table_row(name: str, config: ConfigCard) -> str:
         _percent(config.rate, 3),
         _percent_range(config.expected_kept),
         _percent_range(config.kept),
-        f"{n_train:,}",
-        ", ".join(other_splits),
         f"`{config.digest[:16]}`",
     ]
     return f"| {' | '.join(cells)} |"

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from cnlw_tools.builds.build import BuildSummary
     from cnlw_tools.card.metadata import ConfigCard
 
+SHOWN_DIGITS = 10  # of the digest of a plan, so that the line of a config fits 80 columns
+
 
 @click.command(cls=GuessingCommand, short_help="Build images with noisy labels.")
 @recipe_options
@@ -81,4 +83,4 @@ def _describe_config(config: "ConfigCard") -> str:
     if config.changed is not None:
         noise += f" ({100 * config.changed:.3f} % changed since level 0)"
     rows = ", ".join(f"{split} {n_rows:,}" for split, n_rows in config.rows.items())
-    return f"{noise}   {rows}   plan {config.digest[:16]}"
+    return f"{noise}   {rows}   plan {config.digest[:SHOWN_DIGITS]}"

@@ -8,6 +8,7 @@ counts from 1. Web images, whose ids are not paths, lie beside the release of 20
 Stark, Deng, Fei-Fei, "3D object representations for fine-grained categorization", 3dRR 2013.
 """
 
+import os
 from collections import Counter
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +23,6 @@ from cnlw_tools.images.pixels import Picture, decode
 from cnlw_tools.recipe.inputs import SourceOptions
 from cnlw_tools.sources.base import make_manifest
 from cnlw_tools.sources.formats import matlab
-from cnlw_tools.sources.formats.data_files import list_files
 from cnlw_tools.sources.formats.image_files import ImageFiles, read_image_file, require_images
 from cnlw_tools.sources.formats.text_lists import letters_and_digits
 from cnlw_tools.sources.hf import HuggingFace
@@ -31,6 +31,7 @@ TRAIN_ANNOTATIONS = "cars_train_annos.mat"
 TEST_ANNOTATIONS = "cars_test_annos_withlabels.mat"
 ALL_ANNOTATIONS = "cars_annos.mat"  # the older file
 ANNOTATIONS = "annotations of cars"  # what errors call them
+DEEPEST_PARQUET = 2  # folders: of a config and of a split
 IMAGE_FOLDERS = ("cars_train", "cars_test", "car_ims")
 DEVKITS = ("", "devkit/", "car_devkit/", "car_devkit/devkit/")
 ANNOTATION_FOLDERS = (*DEVKITS, *(f"stanford_cars/{folder}" for folder in DEVKITS))
@@ -59,8 +60,7 @@ class StanfordCars(ImageFiles):
         self.options = options or SourceOptions()
         inner = self.data_dir / "stanford_cars"  # also the name of a folder of the release
         self.folder = inner if _has_images(inner) else self.data_dir
-        paths = [] if _has_images(self.folder) else list_files(self.data_dir)
-        has_parquet = any(path.lower().endswith(".parquet") for path in paths)
+        has_parquet = not _has_images(self.folder) and _has_parquet(self.data_dir)
         self._parquet = HuggingFace(data_dir, self.options) if has_parquet else None
         for option, value in self.options.as_block().items():
             if not has_parquet:
@@ -176,6 +176,17 @@ class StanfordCarsCrop(StanfordCars):
 def _has_images(folder: Path) -> bool:
     """Return whether a folder has the devkit's images, beside which Parquet files do not count."""
     return any((folder / name).is_dir() for name in IMAGE_FOLDERS)
+
+
+def _has_parquet(folder: Path) -> bool:
+    """Return whether Parquet files lie as deep below a folder as the Hub has them."""
+    for parent, subfolders, names in os.walk(folder):
+        if any(name.lower().endswith(".parquet") for name in names):
+            return True
+        depth = len(Path(parent).relative_to(folder).parts)
+        is_deepest = depth == DEEPEST_PARQUET
+        subfolders[:] = [] if is_deepest else [n for n in subfolders if not n.startswith(".")]
+    return False
 
 
 def read_annotations(path: Path, folder: str, split: str) -> list[Car]:

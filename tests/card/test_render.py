@@ -37,6 +37,29 @@ def test_the_card_says_how_to_stream():
         assert "`shuffle(seed=0, buffer_size=1000)`" in text(layout)
 
 
+def test_the_first_table_has_sizes_and_digests_are_folded():
+    """A config is a short row with its wrong labels, in numbers; nothing before the fold is a digest."""
+    noisier = replace(CONFIG, level=80, rate=0.8, rows={"train": 12_345, "validation": 7})
+    card = BuildCard(
+        {}, "toy", Storage(), "flat", {"base": "f" * 64}, {"blue_40": CONFIG, "blue_80": noisier}
+    )
+    card_lines = card_text(card, ("cat", "dog"), [], "cc0-1.0").splitlines()
+    folded = []
+    shown = []
+    part = shown
+    for line in card_lines:
+        part = folded if line.startswith("<details>") else part
+        part.append(line)
+        part = shown if line == "</details>" else part
+    space = "\N{NO-BREAK SPACE}"
+
+    assert f"| `blue_40` | 40.0{space}% | 40 | 100 |  |" in shown
+    assert f"| `blue_80` | 80.0{space}% | 9,876 | 12,345 | validation 7 |" in shown
+    assert not any("0" * 16 in line or "f" * 16 in line for line in shown)
+    assert sum("0" * 16 in line for line in folded) == 2
+    assert f"- `base` {'f' * 64}" in folded
+
+
 def test_an_unknown_layout_is_an_error():
     """The error names the layouts that there are."""
     with pytest.raises(LookupError, match=r"unknown layout 'bands'.* There are: shared, flat"):

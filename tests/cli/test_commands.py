@@ -306,7 +306,10 @@ def test_options_are_in_the_name_of_the_config(root: Path, here: Path) -> None:
     built = build(root, "--noise", "symmetric", "--level", 50, "-o", "include_self=true")
 
     assert "symmetric_50_self" in built.output
-    assert "| `symmetric_50_self` | 45.000 % |" in (here / "builds/shapes/README.md").read_text()
+    assert (
+        "| `symmetric_50_self` | 45.000\N{NO-BREAK SPACE}% |"
+        in (here / "builds/shapes/README.md").read_text()
+    )
 
 
 def test_a_donor_from_the_flag_to_the_proof(root: Path, cifar: Path, here: Path) -> None:

@@ -64,6 +64,16 @@ def test_torchvision(lay_out, tmp_path):
     assert StanfordCars(tmp_path).read("cars_test/00001.jpg")
 
 
+def test_a_folder_of_other_things_is_not_searched_whole(tmp_path):
+    """Parquet files that lie deeper than the Hub has them, and broken links, are none of its business."""
+    (tmp_path / "one/two/three").mkdir(parents=True)
+    (tmp_path / "one/two/three/train.parquet").touch()
+    (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
+
+    with pytest.raises(FileNotFoundError, match=f"there is no {TRAIN_ANNOTATIONS} here"):
+        StanfordCars(tmp_path).manifest()
+
+
 @pytest.mark.parametrize("devkit", ["devkit", "car_devkit", "car_devkit/devkit"])
 def test_kaggle(lay_out, devkit):
     """Kaggle has each folder of images in a folder of the same name; ids stay the same."""
