@@ -231,8 +231,15 @@ def check_same_storage(folder: Path, card: BuildCard, recipe: Recipe) -> None:
     for key, value in new.items():
         if old[key] != value:
             raise ValueError(
-                f"{folder}: was built with {key} {old[key]!r}, not {value!r}: use another --out"
+                f"{folder}: was built with {_describe_choice(key, old[key])}, not with "
+                f"{_describe_choice(key, value)}: use another folder (--out of build, --builds of "
+                "sweep), or ask for the same"
             )
+
+
+def _describe_choice(key: str, value: object) -> str:
+    """Return a choice in words: ``size 16``, or ``no size`` where images keep theirs."""
+    return f"no {key}" if value is None else f"{key} {value}"
 
 
 def _check_same_tables(folder: Path, card: BuildCard, data: Dataset) -> None:

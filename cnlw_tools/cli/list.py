@@ -14,7 +14,7 @@ import click
 from cnlw_tools.cli.options import ROOT, find_root
 from cnlw_tools.files.roots import find_toml_files
 
-NAME_WIDTH = 22  # columns of the names
+NAME_WIDTH = 24  # columns of the names
 LEAST_WIDTH = 60  # columns, of which the texts need some
 NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
 Lines = list[tuple[str, str]]  # name and description
@@ -108,10 +108,13 @@ KINDS: Mapping[str, Callable[[Path], Lines]] = {
 
 
 @click.command("list", short_help="List datasets, noise, methods and more.")
-@click.argument("kind", type=click.Choice([*KINDS]))
+@click.argument("kind", type=click.Choice([*KINDS]), metavar="KIND")
 @ROOT
 def list_(kind: str, root: Path | None) -> None:
-    """List what there is of a kind, one line each; a terminal wraps them below their texts."""
+    """List what there is of a kind, one line each; a terminal wraps them below their texts.
+
+    KIND is datasets, noise, recipes, methods, nets, presets, studies or exporters.
+    """
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
     for name, description in KINDS[kind](find_root(root)):
         click.echo(_format_entry(name, description, width))

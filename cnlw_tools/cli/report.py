@@ -72,4 +72,6 @@ def report(
     )
     for problem in problems:
         click.echo(f"note: {problem}", err=True)
+    if formats is not None:
+        click.echo(folder / "figures")
     click.echo(folder / "index.html")

@@ -22,6 +22,7 @@ from cnlw_tools.cli.options import (
     pop_preset_changes,
     preset_options,
 )
+from cnlw_tools.registry.counts import count_things
 
 if TYPE_CHECKING:
     from cnlw_tools.executor.progress import ProgressBars
@@ -213,8 +214,9 @@ class TrainingScreen:
             lines.append(f"       ({self.reason})")
         adapted = self.trainer.adapted_values
         preset = f"preset {words['preset']}" + (f" ({adapted})" if adapted else "")
+        epochs = count_things(int(words["epochs"]), "epoch")
         lines.append(
-            f"with   {words['net']}, {preset}, {words['epochs']} epochs, batch {words['batch']}, "
+            f"with   {words['net']}, {preset}, {epochs}, batch {words['batch']}, "
             f"seed {words['seed']}, on {words['device']}"
         )
         lines.append(f"into   {words['folder']}")

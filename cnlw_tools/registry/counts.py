@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 SIBILANTS = ("s", "x", "z", "ch", "sh")
-IRREGULAR = {"matrix": "matrices"}
+IRREGULAR = {"matrix": "matrices", "epoch": "epochs"}
 MAX_WORDS = 6  # that a list names
 
 

@@ -242,11 +242,14 @@ def test_order_of_builds(built, cifar, tmp_path, contents):
 @pytest.mark.parametrize(
     ("other", "message"),
     [
-        (replace(BLUE, size=16), "was built with size None, not 16: use another --out"),
-        (replace(BLUE, quality=90), "was built with quality 95, not 90: use another --out"),
+        (replace(BLUE, size=16), "was built with no size, not with size 16: use another folder"),
+        (
+            replace(BLUE, quality=90),
+            "was built with quality 95, not with quality 90: use another folder",
+        ),
         (
             replace(BLUE, layout="flat"),
-            "was built with layout 'shared', not 'flat': use another --out",
+            "was built with layout shared, not with layout flat: use another folder",
         ),
     ],
 )

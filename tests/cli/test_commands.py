@@ -1,6 +1,7 @@
 """The commands, as a user types them: what they print, where they write, and how they fail."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from click.testing import CliRunner, Result
 from cnlw_tools import files, hashing
 from cnlw_tools.builds.exporters import EXPORTERS
 from cnlw_tools.cli import main
-from cnlw_tools.cli.list import _format_entry
+from cnlw_tools.cli.list import KINDS, _format_entry
 from cnlw_tools.cli.options import read_recipe_flags
 from cnlw_tools.dataset import tables
 from cnlw_tools.noise import NOISE
@@ -265,6 +266,18 @@ def test_list(kind: str) -> None:
     assert any(line.startswith(words[kind]) for line in listed.output.splitlines())
 
 
+def test_list_without_a_kind_names_them_once() -> None:
+    """In the error and in the help, each kind that there is; what a name is stands in one column."""
+    bare = cnlw("list")
+    text = cnlw("list", "--help").output.replace("\n", " ")
+    presets = cnlw("list", "presets").output.splitlines()
+
+    assert bare.exit_code == 2
+    assert all(bare.output.count(kind) == 1 for kind in KINDS)
+    assert all(kind in text for kind in KINDS)
+    assert len({re.match(r"\S+ +", line).end() for line in presets}) == 1  # type: ignore[union-attr]
+
+
 def test_verdicts_by_another_rule(root: Path, here: Path) -> None:
     """Built by a recipe that weighs votes and leaves images out that other images led to; validated, and so named."""
     said = 'dataset = "shapes"\nnoise = "red"\nverdict = "dawid_skene"\nsearch = ["text"]\nlevels = [20]\n'
@@ -295,10 +308,10 @@ def test_a_terminal_wraps_a_list_below_its_texts(width: int) -> None:
     lines = _format_entry("curriculumnet", text, width).splitlines()
 
     assert max(map(len, lines)) <= width
-    assert all(line.startswith(" " * 23 + line[23]) for line in lines[1:])
-    assert f"{'curriculumnet':22} {text}".split() == " ".join(lines).split()
+    assert all(line.startswith(" " * 25 + line[25]) for line in lines[1:])
+    assert f"{'curriculumnet':24} {text}".split() == " ".join(lines).split()
     assert not any(line.endswith("-o") for line in lines)
-    assert [f"{'curriculumnet':22} {text}"] == _format_entry("curriculumnet", text, 0).splitlines()
+    assert [f"{'curriculumnet':24} {text}"] == _format_entry("curriculumnet", text, 0).splitlines()
 
 
 def test_options_are_in_the_name_of_the_config(root: Path, here: Path) -> None:

@@ -85,7 +85,9 @@ def test_it_trains_on_the_last_build(here, tmp_path):
 
 def test_noise_and_level_name_a_config(here, tmp_path):
     """--noise blue --level 20 is --config blue_20."""
-    assert cnlw(here, "--noise", "blue", "--level", 20, "--quick").exit_code == 0
+    done = cnlw(here, "--noise", "blue", "--level", 20, "--quick")
+    assert done.exit_code == 0, done.output
+    assert " 1 epoch, batch " in " ".join(done.stderr.split())
     result = json.loads((tmp_path / "runs/shapes/blue_20/vanilla_s0_quick/result.json").read_text())
     assert result["epochs"] == 1
 
@@ -196,7 +198,10 @@ def test_a_run_is_not_begun_twice_but_goes_on(here):
         (["--noise", "blue"], "--noise and --level go together"),
         (["--config", "blue_40", "--level", "20"], "excludes --noise and --level"),
         (["--config", "blue_40", "--net", "resnt32"], "unknown network 'resnt32'. Did you mean"),
-        (["--config", "blue_40", "-o", "alpha=1"], "unknown option 'alpha' of vanilla"),
+        (
+            ["--config", "blue_40", "-o", "alpha=1"],
+            "unknown option 'alpha' of vanilla. There are: none",
+        ),
         (["--config", "blue_40", "--method", "l2r"], "needs a trusted set.*--probe 10"),
         (["--config", "blue_40", "--data", "elsewhere"], "elsewhere: no build here"),
         (

@@ -18,10 +18,11 @@ from cnlw_tools.registry.counts import count_things, join_words
         (2, "day", "2 days"),
         (1_000, "near duplicate", "1,000 near duplicates"),
         (2, "batch", "2 batches"),
+        (2, "epoch", "2 epochs"),
     ],
 )
 def test_the_noun_agrees_with_its_number(n, noun, text):
-    """Regular nouns, those in s, x and y, and matrices."""
+    """Regular nouns, those in s, x and y, matrices and epochs."""
     assert count_things(n, noun) == text
 
 

@@ -79,6 +79,7 @@ def test_the_command_writes_figures_for_a_paper(runs_folder):
     figures = runs_folder / "report" / "figures"
 
     assert done.exit_code == 0, done.output
+    assert done.stdout.splitlines() == [str(figures), str(runs_folder / "report" / "index.html")]
     names = {path.name for path in figures.iterdir()}
     suffixes = ("svg", "pdf", "png")
     assert names == {"captions.txt", *(f"curves_toy_blue_40.{suffix}" for suffix in suffixes)}

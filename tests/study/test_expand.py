@@ -1,5 +1,7 @@
 """The runs of a study."""
 
+import re
+import tomllib
 from functools import cache
 from inspect import signature
 
@@ -29,6 +31,19 @@ RAW = {
         {"name": "mixup", "options": {"per": "batch"}, "grid": {"alpha": [1, 8]}},
     ],
 }
+
+
+def test_the_study_that_the_readme_shows_has_its_runs():
+    """Two methods on two configs with three seeds, in the order in which they are written."""
+    text = (files.default_root() / FOLDER / "README.md").read_text(encoding="utf-8")
+    (said,) = re.findall(r"^```toml\n(.*?)^```", text, re.M | re.S)
+    raw = tomllib.loads(said) | {"dataset": "shapes"}
+
+    runs = expand_study(parse_study(raw, "mine.toml"), files.default_root())
+
+    assert len(runs) == 12
+    assert {run.config for run in runs} == {"blue_00", "blue_40"}
+    assert {run.method for run in runs} == {"vanilla", "mixup"}
 
 
 def listed(**said):
