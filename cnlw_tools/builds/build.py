@@ -231,8 +231,8 @@ def check_same_storage(folder: Path, card: BuildCard, recipe: Recipe) -> None:
     for key, value in new.items():
         if old[key] != value:
             raise ValueError(
-                f"{folder}: was built with {_describe_choice(key, old[key])}, not with "
-                f"{_describe_choice(key, value)}: use another folder (--out of build, --builds of "
+                f"{folder}: was built with {_describe_choice(key, old[key])}, and "
+                f"{_describe_choice(key, value)} is asked for: use another folder (--out of build, --builds of "
                 "sweep), or ask for the same"
             )
 

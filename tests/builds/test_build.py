@@ -242,14 +242,17 @@ def test_order_of_builds(built, cifar, tmp_path, contents):
 @pytest.mark.parametrize(
     ("other", "message"),
     [
-        (replace(BLUE, size=16), "was built with no size, not with size 16: use another folder"),
+        (
+            replace(BLUE, size=16),
+            "was built with no size, and size 16 is asked for: use another folder",
+        ),
         (
             replace(BLUE, quality=90),
-            "was built with quality 95, not with quality 90: use another folder",
+            "was built with quality 95, and quality 90 is asked for: use another folder",
         ),
         (
             replace(BLUE, layout="flat"),
-            "was built with layout shared, not with layout flat: use another folder",
+            "was built with layout shared, and layout flat is asked for: use another folder",
         ),
     ],
 )

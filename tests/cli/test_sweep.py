@@ -159,7 +159,7 @@ def test_studies_are_listed(cnlw):
     listed = CliRunner().invoke(main, ["list", "studies"]).stdout
     unknown = CliRunner().invoke(main, ["sweep", "jiang_level"])
 
-    assert "jiang_levels           Jiang et al. (2020): belts" in listed
+    assert "jiang_levels             Jiang et al. (2020): belts" in listed
     assert "unknown study 'jiang_level'. Did you mean 'jiang_levels'" in unknown.output
 
 

@@ -89,8 +89,8 @@ def build_first(root, folder, **choices):
 @pytest.mark.parametrize(
     ("choices", "message"),
     [
-        ({"size": 16}, "was built with size 16, not "),
-        ({"quality": 80}, "was built with quality 80, not "),
+        ({"size": 16}, "was built with size 16, and no size is asked for"),
+        ({"quality": 80}, "was built with quality 80, and quality 95 is asked for"),
     ],
 )
 def test_a_build_that_stores_images_in_another_way_is_not_used(root, tmp_path, choices, message):
@@ -100,7 +100,7 @@ def test_a_build_that_stores_images_in_another_way_is_not_used(root, tmp_path, c
 
     assert problem.startswith("all 4 runs: its data: "), problem
     assert message in problem
-    assert problem.endswith(": use another --out")
+    assert problem.endswith("--builds of sweep), or ask for the same")
 
 
 def test_a_build_that_stores_images_alike_is_used(root, tmp_path):
