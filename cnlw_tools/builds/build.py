@@ -230,10 +230,10 @@ def check_same_storage(folder: Path, card: BuildCard, recipe: Recipe) -> None:
     old = {"dataset": card.dataset, "layout": card.layout, **asdict(card.images)}
     for key, value in new.items():
         if old[key] != value:
+            built, asked = _describe_choice(key, old[key]), _describe_choice(key, value)
             raise ValueError(
-                f"{folder}: was built with {_describe_choice(key, old[key])}, and "
-                f"{_describe_choice(key, value)} is asked for: use another folder (--out of build, --builds of "
-                "sweep), or ask for the same"
+                f"{folder}: was built with {built}, and {asked} is asked for: use another folder "
+                "(--out of build, --builds of sweep), or ask for the same"
             )
 
 
