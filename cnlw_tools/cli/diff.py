@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cnlw_tools.registry.counts import count_things
+
 if TYPE_CHECKING:
     from cnlw_tools.builds.diff import Difference
 
@@ -56,7 +58,7 @@ def diff(a: Path, b: Path, list_slots: bool) -> None:
 def _describe(difference: "Difference") -> str:
     if difference.is_empty():
         return f"the same in all {difference.slots:,} slots"
-    parts = [f"{difference.slots:,} slots, {difference.differ:,} differ"]
+    parts = [f"{count_things(difference.slots, 'slot')}, {difference.differ:,} differ"]
     if difference.by_column:
         columns = (f"{column} {count:,}" for column, count in difference.by_column.items())
         parts.append("in " + ", ".join(columns))

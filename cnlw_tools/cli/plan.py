@@ -75,10 +75,12 @@ def _print_plan(table: "pa.Table", path: Path) -> None:
     from cnlw_tools import hashing
     from cnlw_tools.plans.info import read_plan_info
     from cnlw_tools.plans.statistics import describe_invertibility
+    from cnlw_tools.registry.counts import count_things
 
     info = read_plan_info(table)
     n_noisy = sum(table["is_noisy"].to_pylist())
-    click.echo(f"{path}: {len(table):,} rows, {n_noisy:,} noisy, digest {hashing.digest(table)}")
+    n_rows = count_things(len(table), "row")
+    click.echo(f"{path}: {n_rows}, {n_noisy:,} noisy, digest {hashing.digest(table)}")
     if info.substituted:
         click.echo(
             f"{path}: {len(info.substituted):,} planned images are not available; "

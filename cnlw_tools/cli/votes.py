@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from cnlw_tools.cli.options import DATA_DIR, ROOT, check_ending, find_root
+from cnlw_tools.registry.counts import count_things
 
 DATASET = click.option(
     "--dataset",
@@ -126,10 +127,12 @@ def import_votes(paths: tuple[Path, ...], dataset: str, root: Path) -> None:
         key = result.key
         replaced = f", {result.n_replaced:,} replaced by later ones" if result.n_replaced else ""
         click.echo(
-            f"{result.path}: {result.n_added:,} votes added{replaced}; {result.n_votes:,} in all"
+            f"{result.path}: {count_things(result.n_added, 'vote')} added{replaced}; "
+            f"{result.n_votes:,} in all"
         )
         if result.n_unanswered:
-            click.echo(f"{path}: {result.n_unanswered:,} tasks without an answer")
+            n_tasks = count_things(result.n_unanswered, "task")
+            click.echo(f"{path}: {n_tasks} without an answer")
         if result.other_columns:
             click.echo(f"{path}: columns left out: {', '.join(result.other_columns)}")
     if key:

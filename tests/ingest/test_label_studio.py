@@ -272,7 +272,7 @@ def test_round_trip(toy, tmp_path):
     votes = tables.read_votes(toy / "annotations/toy/votes.parquet", web)
     no_votes = votes.filter(pc.equal(votes["correct"], False))
     assert [168, 168, 1] == n_tasks
-    assert "1 votes added; 337 in all" in imported.output
+    assert "1 vote added; 337 in all" in imported.output
     assert 2 == imported_twice.output.count("0 votes added; 337 in all")
     assert label_studio.INTERFACE == file.with_suffix(".xml").read_text()
     assert set(filter(is_wrong, image_ids)) == set(no_votes["image_id"].to_pylist())
