@@ -70,8 +70,7 @@ def _option_type(hint: Any, declared: Key) -> dict[str, Any]:
 ROOT = click.option(
     "--root",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder with your own manifests/, annotations/ and pipelines/, searched before the "
-    "package's.",
+    help="Folder of your own tables and recipes, searched before those of the package.",
 )
 WORKERS = click.option(
     "--workers",
