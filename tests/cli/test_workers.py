@@ -120,7 +120,7 @@ def test_every_command_says_the_same():
 
     assert sentences == {"Number of worker processes."}
     assert {name for name, texts in described.items() if texts} == {*COMMANDS, "fetch"}
-    assert threads == {"train", "predict-labels", "train-mentor"}
+    assert threads == {"train", "predict", "predict-labels", "train-mentor"}
 
 
 @pytest.mark.parametrize("colours", [("blue", "red"), ("red", "blue")])

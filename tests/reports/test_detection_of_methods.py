@@ -26,7 +26,7 @@ PRESET = Preset(
     views={"standard": ("flip",), "policy": ("flip", "cutout")},
 )
 OPTIONS = {  # with which six epochs are enough to mark some examples
-    "backward": {"first": 0.99},
+    "backward": {"q": "symmetric:0.4"},
     "cleannet": {"references": 3},
     "curriculumnet": {"noisy": 0.2, "highly": 0.0},
     "data_parameters": {"instance_lr": 20.0},
