@@ -25,6 +25,7 @@ def root(tmp_path_factory, tiny):
     root = tiny(tmp_path_factory.mktemp("root") / "root")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(files, "default_root", lambda: root)
+        patch.setattr(files.roots, "default_root", lambda: root)
         yield root
 
 

@@ -59,8 +59,7 @@ class Preset:
     )
     quick: int = key(
         1,
-        help="Number of epochs that --quick trains. In one epoch a method in stages trains the "
-        "first alone.",
+        help="Number of epochs that --quick trains; 1 trains the first stage alone.",
         check=COUNT,
     )
     batch_size: int = key(

@@ -31,6 +31,7 @@ CHANGED = {
     "seed": 1,
     "nested": False,
     "per_class": 50,
+    "validation": 20,
     "probe": 10,
     "verified": 10,
     "train_size": 500,
@@ -176,8 +177,7 @@ def test_the_reference_learns_a_config(built, tmp_path):
 
 def test_the_command_says_what_it_found(built, monkeypatch, tmp_path):
     """In the form of the other checks, which are left out here; an error is exit code 1."""
-    monkeypatch.setattr("cnlw_tools.checks.collect_evidence", lambda *_: None)
-    monkeypatch.setattr("cnlw_tools.checks.validate", lambda *_: [])
+    monkeypatch.setattr("cnlw_tools.checks.run_checks", lambda *_: [])
     monkeypatch.setenv("CNLW_CACHE", str(tmp_path))
     monkeypatch.setattr(
         learnability, "learn", lambda build, name, cache: outcome(config=name, top1=0.1)
