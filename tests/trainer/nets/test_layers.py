@@ -116,7 +116,7 @@ def test_activation_before_the_weights():
 def test_wide_unit():
     """Leaky, no weights in the shortcut, which begins behind the activation in stage 1 alone."""
     for stride in (1, 2):
-        unit = resnets._leaky_pre_unit(4, 6, stride)
+        unit = resnets._leaky_unit(4, 6, stride)
         first, second = convolutions(unit)
         h = leaky_relu(norm(X), 0.1)
         way = torch.zeros(2, 6, 6 // stride, 6 // stride)
