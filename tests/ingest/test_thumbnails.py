@@ -86,7 +86,7 @@ def test_the_command_makes_a_side_table(cifar: Path, tmp_path: Path) -> None:
             ["--dataset", "cifer10", "--out", "x.parquet"],
             "unknown dataset 'cifer10'. Did you mean 'cifar10'?",
         ),
-        (["--out", "x.csv"], "x.csv: features are a .parquet file"),
+        (["--out", "x.csv"], "x.csv: features are written as a .parquet file"),
     ],
 )
 def test_what_cannot_be_made(arguments, message):

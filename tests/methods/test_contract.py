@@ -192,8 +192,12 @@ def test_what_is_kept_of_a_transition(toy, name, stage):
 
 @every
 def test_phases(toy, name):
-    """Each phase has at least one epoch, and together they have the requested number."""
-    for epochs in range(1, 11):
+    """Each phase has at least one epoch, and together they have the requested number.
+
+    Two epochs are too few for O2U and INCV, which have three stages, and are refused.
+    """
+    too_few = {"o2u": {2}, "incv": {2}}.get(name, set())
+    for epochs in sorted({*range(1, 11)} - too_few):
         phases = METHODS[name](toy.task(name, epochs)).phases()
 
         assert sum(phase.epochs for phase in phases) == epochs

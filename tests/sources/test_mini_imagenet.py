@@ -154,7 +154,10 @@ def test_the_build_is_sound_and_says_what_changed(built, manual):
     assert configs["blue_40"].changed == pytest.approx(8 / 24)
     assert configs["red_20"].changed == pytest.approx(5 / 24)
     assert configs["red_00"].changed == 0
-    assert "40 % by name, 33.333\N{NO-BREAK SPACE}% changed since level 0" in (built / "README.md").read_text()
+    assert (
+        "40 % by name, 33.333\N{NO-BREAK SPACE}% changed since level 0"
+        in (built / "README.md").read_text()
+    )
     assert segments_at_0 & segments_at_5
 
 

@@ -172,7 +172,7 @@ def test_the_command_writes_what_a_method_reads(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--out", "m.txt", "--rule", "pd"], "m.txt: a mentor is a .json file"),
+        (["--out", "m.txt", "--rule", "pd"], "m.txt: mentors are written as a .json file"),
         (["--out", "m.json"], "one of the two"),
         (["--out", "m.json", "--rule", "pd", "--data", "here"], "one of the two"),
         (["--out", "m.json", "--rule", "pdd"], "unknown rule 'pdd'"),

@@ -26,6 +26,6 @@ def test_a_network_without_features_is_refused():
     """The error tells which networks have features."""
     with pytest.raises(
         ValueError,
-        match=r"CleanNet needs a network with a method `features`, .* `cnlw list nets`",
+        match=r"CleanNet needs a network with a method features\(x\) .* `cnlw list nets`",
     ):
         require_features(nn.Linear(2, 2), "CleanNet")
