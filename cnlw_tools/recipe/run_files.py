@@ -7,6 +7,7 @@ Of a method in stages, the last network alone is reported: `best` and `mean10` a
 whose predictions were its own, which `reported_epochs` counts from the end.
 """
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -101,6 +102,12 @@ class RunResult:
     def n_reported(self) -> int:
         """How many epochs, counted from the end, `best` and `mean10` are over."""
         return self.reported_epochs or self.epochs
+
+
+def to_json_types(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values with the types that they have once they were written as JSON and read."""
+    as_read: dict[str, Any] = json.loads(json.dumps(values))
+    return as_read
 
 
 def summarise(values: Sequence[float]) -> Summary:

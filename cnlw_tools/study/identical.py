@@ -11,11 +11,12 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from cnlw_tools import files
 from cnlw_tools.card.metadata import read_card
 from cnlw_tools.files.locks import lock
-from cnlw_tools.recipe.preset import method_options, recorded_preset
+from cnlw_tools.recipe.preset import Preset, method_options, recorded_preset
 from cnlw_tools.recipe.run_files import (
     CHECKPOINT,
     CONFIG,
@@ -88,8 +89,13 @@ def _identity(run: RunSpec, paths: SweepPaths, configs: StudyConfigs) -> str:
         preset = requested_preset(run, paths)
     except KNOWN_ERRORS:
         return run.name
-    choices = {
-        "data": content.data,
+    choices = {"data": content.data, **recorded_choices(run, preset)}
+    return json.dumps(choices, sort_keys=True)
+
+
+def recorded_choices(run: RunSpec, preset: Preset) -> dict[str, Any]:
+    """Return what config.json records of the choices that a study makes for a run."""
+    return {
         "method": run.method,
         "options": {**method_options(preset, run.method, run.level), **run.options},
         "net": preset.net,
@@ -97,7 +103,6 @@ def _identity(run: RunSpec, paths: SweepPaths, configs: StudyConfigs) -> str:
         "pretrained": run.pretrained,
         "preset": recorded_preset(preset),
     }
-    return json.dumps(choices, sort_keys=True)
 
 
 def _write_config(

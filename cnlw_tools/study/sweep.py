@@ -10,19 +10,23 @@ under two names are trained once (study/identical.py). The folder:
 A config that is built alone has no folder here: the study says where its build lies.
 """
 
-import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from cnlw_tools.executor import EXECUTORS, SERIAL, Executor, Progress, no_progress
-from cnlw_tools.recipe.preset import method_options, recorded_preset
-from cnlw_tools.recipe.run_files import read_config, read_metrics, read_result, result_to_json
+from cnlw_tools.recipe.run_files import (
+    read_config,
+    read_metrics,
+    read_result,
+    result_to_json,
+    to_json_types,
+)
 from cnlw_tools.study.check import KNOWN_ERRORS, Problem, describe, find_problems, run_preset
 from cnlw_tools.study.configs import config_key, describe_configs
 from cnlw_tools.study.expand import RunSpec, build_missing, is_built
-from cnlw_tools.study.identical import choose_leader, copy_run, group_identical
+from cnlw_tools.study.identical import choose_leader, copy_run, group_identical, recorded_choices
 from cnlw_tools.study.spec import Study
 from cnlw_tools.study.study_file import (
     StudyFile,
@@ -312,14 +316,4 @@ def record_study(
 def _expected_config(run: RunSpec, paths: SweepPaths) -> dict[str, Any]:
     """Return what config.json of a run has to say."""
     preset = run_preset(run, paths)
-    config = {
-        "config": run.config,
-        "method": run.method,
-        "options": {**method_options(preset, run.method, run.level), **run.options},
-        "net": preset.net,
-        "seed": run.seed,
-        "pretrained": run.pretrained,
-        "preset": recorded_preset(preset),
-    }
-    as_read: dict[str, Any] = json.loads(json.dumps(config))
-    return as_read
+    return to_json_types({"config": run.config, **recorded_choices(run, preset)})

@@ -53,6 +53,7 @@ from cnlw_tools.recipe.run_files import (
     read_result,
     result_to_json,
     summarise_history,
+    to_json_types,
 )
 from cnlw_tools.trainer.torch_files import load_tensors
 
@@ -87,7 +88,7 @@ class RunWriter:
         if resume and overwrite:
             raise ValueError("--resume and --overwrite exclude each other: give one of the two")
         self.folder = folder
-        self.config = _to_json_types(config)
+        self.config = to_json_types(asdict(config))
         self.is_rank_zero = distributed.rank() == 0
         self.restored_state: dict[str, Any] | None = None  # None: the run is new
         self.close: Callable[[], object] = lambda: None
@@ -276,7 +277,7 @@ class RunWriter:
     def _load_checkpoint(self) -> None:
         """Load the checkpoint of the run that is there, if it is of what was asked for."""
         try:
-            old_config = _to_json_types(read_config(self.folder))
+            old_config = to_json_types(asdict(read_config(self.folder)))
             seals.check_seal(self.checkpoint_path)
             self.restored_state = load_tensors(self.checkpoint_path, "a checkpoint", "")
         except (OSError, ValueError) as error:
@@ -292,12 +293,6 @@ class RunWriter:
             if old_config.get(key) != value:
                 difference = _explain_difference(key, old_config.get(key, MISSING), value)
                 raise ValueError(f"{self.folder}: {difference}")
-
-
-def _to_json_types(config: RunConfig) -> dict[str, Any]:
-    """Return a config with the types that it has after a round trip through JSON."""
-    fields: dict[str, Any] = json.loads(json.dumps(asdict(config)))
-    return fields
 
 
 def _write_table(path: Path, table: pa.Table) -> None:

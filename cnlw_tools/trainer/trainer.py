@@ -4,7 +4,6 @@ Trainer("builds/shapes", "red_40", method="mentormix").fit()
 """
 
 import inspect
-import json
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -29,7 +28,7 @@ from cnlw_tools.methods.components.validation import check_number
 from cnlw_tools.recipe import preset as presets
 from cnlw_tools.recipe.adapt import describe_adapted
 from cnlw_tools.recipe.preset import Preset
-from cnlw_tools.recipe.run_files import RunConfig
+from cnlw_tools.recipe.run_files import RunConfig, to_json_types
 from cnlw_tools.registry import pick, suggest
 from cnlw_tools.registry.counts import count_things
 from cnlw_tools.trainer import data, nets
@@ -205,8 +204,9 @@ class Trainer:
             "pretrained": self.pretrained,
             "preset": presets.recorded_preset(preset),
         }
-        as_read = json.loads(json.dumps(values))
-        names = [name for name, value in as_read.items() if getattr(config, name) != value]
+        names = [
+            name for name, value in to_json_types(values).items() if getattr(config, name) != value
+        ]
         return ", ".join(names)
 
     @property
