@@ -32,16 +32,22 @@ NORMALISER_CHUNK = 500  # images that are summed at a time
 
 
 class PixelLoader:
-    """Loads the images of a split to the device, where they stay if there is room."""
+    """Loads the images of a split to the device, where they stay if there is room.
+
+    Examples that show the same image share its pixels there.
+    """
 
     def __init__(self, split: Split, device: torch.device) -> None:
         self.split = split
         self.device = device
-        self.resident: Tensor | None = None  # (n, 3, H, W), all images on the device
-        n_bytes = len(split) * int(np.prod(split.image_shape))
+        self.resident: Tensor | None = None  # (m, 3, H, W), all distinct images on the device
+        _, first_position, resident_index = np.unique(
+            split.image_index, return_index=True, return_inverse=True
+        )
+        self.resident_index = torch.from_numpy(resident_index).to(device)  # (n,)
+        n_bytes = len(first_position) * int(np.prod(split.image_shape))
         if n_bytes < device_memory(device) // 2:
-            positions = np.arange(len(split))
-            images = torch.from_numpy(split.read_images(positions))
+            images = torch.from_numpy(split.read_images(first_position))
             self.resident = images.to(device)
 
     def load(self, positions: Tensor) -> Tensor:
@@ -51,7 +57,8 @@ class PixelLoader:
             positions: (B,)
         """
         if self.resident is not None:
-            return self.resident[positions.to(self.device, non_blocking=True)]
+            positions = positions.to(self.device, non_blocking=True)
+            return self.resident[self.resident_index[positions]]
         images = torch.from_numpy(self.split.read_images(positions.cpu().numpy()))
         if self.device.type == "cuda":
             return images.pin_memory().to(self.device, non_blocking=True)
@@ -66,7 +73,7 @@ class PixelLoader:
             positions = torch.cat(list(chunks)).to(self.device)
             sizes = [len(chunk) for chunk in chunks]
             for chunk in torch.split(positions, sizes):
-                yield chunk, self.resident[chunk]
+                yield chunk, self.resident[self.resident_index[chunk]]
 
     def _stream_ahead(self, chunks: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield each chunk of positions with its pixels, and load the next ones in a thread."""

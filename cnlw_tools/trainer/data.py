@@ -40,8 +40,9 @@ class Split:
     """n examples, numbered by content. The number of an example is its position."""
 
     name: str
-    arrays: list[NDArray[np.uint8]]  # memory maps, (rows, 3, H, W) each
-    rows: NDArray[np.int64]  # (n,) row of each example in the arrays, end to end, as in `datasets`
+    arrays: list[NDArray[np.uint8]]  # memory maps of distinct images, (m, 3, H, W) each
+    image_index: NDArray[np.int64]  # (n,) place of each example's image in the arrays, end to end
+    rows: NDArray[np.int64]  # (n,) row of each example in the split, as in `datasets`
     labels: NDArray[np.int64]  # (n,) given labels
     class_names: tuple[str, ...]
     digest: str  # of images and labels, whatever their order
@@ -50,13 +51,13 @@ class Split:
         """Return the pixels of m examples, (m, 3, H, W)."""
         lengths = [len(array) for array in self.arrays]
         begins = np.cumsum([0, *lengths])
-        rows = self.rows[positions]
-        array_index = np.searchsorted(begins, rows, side="right") - 1
+        image_index = self.image_index[positions]
+        array_index = np.searchsorted(begins, image_index, side="right") - 1
         images = np.empty((len(positions), *self.image_shape), np.uint8)
         for i in np.unique(array_index):
             in_array = array_index == i
-            array_rows = rows[in_array] - begins[i]
-            images[in_array] = self.arrays[i][array_rows]
+            places = image_index[in_array] - begins[i]
+            images[in_array] = self.arrays[i][places]
         return images
 
     @property
@@ -142,9 +143,13 @@ def split_holdout(split: Split, fraction: float) -> dict[str, Split]:
 
 
 def _slice_split(split: Split, name: str, positions: slice) -> Split:
-    rows = split.rows[positions]
-    labels = split.labels[positions]
-    return replace(split, name=name, rows=rows, labels=labels)
+    return replace(
+        split,
+        name=name,
+        image_index=split.image_index[positions],
+        rows=split.rows[positions],
+        labels=split.labels[positions],
+    )
 
 
 def read_verified_correctness(build: Path, config: str) -> NDArray[np.bool_]:
@@ -190,7 +195,7 @@ def _open_split(
     decoded_shards: Mapping[Path, DecodedShard],
 ) -> Split:
     """Join the shards of a split, and sort its examples by key and label."""
-    arrays = []
+    arrays: list[NDArray[np.uint8]] = []
     shard_keys = []
     shard_labels = []
     for path in paths:
@@ -207,7 +212,29 @@ def _open_split(
     labels = labels[rows]
     content = keys[rows].tobytes() + labels.tobytes()
     digest = sha256(content).hexdigest()
-    return Split(name, arrays, rows, labels, read_class_names(paths[0]), digest)
+    image_index = _image_places(shard_keys)[rows]
+    return Split(name, arrays, image_index, rows, labels, read_class_names(paths[0]), digest)
+
+
+def _image_places(shard_keys: list[NDArray[np.uint64]]) -> NDArray[np.int64]:
+    """Return where the image of each row of a split lies in its arrays, end to end, (n,).
+
+    Copies of an image, also in other shards, share the place of the first.
+
+    Args:
+        shard_keys: (rows,) content keys of each shard; its array has one image a distinct key
+    """
+    places = []
+    begin = 0
+    for keys in shard_keys:
+        distinct, index = np.unique(keys, return_inverse=True)
+        places.append(begin + index)
+        begin += len(distinct)
+    _, first_row, index = np.unique(
+        np.concatenate(shard_keys), return_index=True, return_inverse=True
+    )
+    place_of_image: NDArray[np.int64] = np.concatenate(places)[first_row]
+    return place_of_image[index]
 
 
 def _read_labels(path: Path) -> NDArray[np.int64]:

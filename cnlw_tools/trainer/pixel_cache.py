@@ -1,9 +1,10 @@
 """Decoded pixels of a shard, kept in a cache under the sha256 of the shard and the size asked for.
 
-    DIGEST-SIZE-DECODER.pixels.npy     (rows, 3, H, W) uint8
-    DIGEST-SIZE-DECODER.content.npy    (rows,) uint64: the content key of each encoded image
+    DIGEST-SIZE-DECODER.images.npy     (m, 3, H, W) uint8: the distinct images, by content key
+    DIGEST-SIZE-DECODER.content.npy    (rows,) uint64: the content key of each row's encoded image
 
-Each file ends with its own sha256, which is compared before the file is used.
+Rows that show the same image share its pixels: under dilution up to a hundred of them do. Each
+file ends with its own sha256, which is compared before the file is used.
 """
 
 import os
@@ -40,9 +41,9 @@ class ImageSize:
 
 @dataclass(frozen=True, slots=True)
 class DecodedShard:
-    """The images of a shard, in the order of its rows, as memory maps."""
+    """The distinct images of a shard, and which of them each row shows; as memory maps."""
 
-    pixels: NDArray[np.uint8]  # (rows, 3, H, W)
+    pixels: NDArray[np.uint8]  # (m, 3, H, W), in the order of their content keys
     keys: NDArray[np.uint64]  # (rows,) of the encoded images
 
 
@@ -79,28 +80,29 @@ def open_shard(path: Path, cache: Path, size: ImageSize) -> DecodedShard:
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: missing from the build: {BUILD_REMEDY}") from None
     name = f"{digest[:32]}-{size}-{pixels.DECODER}"
-    pixel_path = cache / f"{name}.pixels.npy"
+    pixel_path = cache / f"{name}.images.npy"
     key_path = cache / f"{name}.content.npy"
     if not pixel_path.is_file():
         column = read_column(path, "image.bytes")
         keys = np.array([_content_key(data) for data in column], np.uint64)
+        _, first_rows = np.unique(keys, return_index=True)
         _write_rows(key_path, keys, len(keys))
-        _write_rows(pixel_path, _decode_images(path, column, size), len(keys))
+        _write_rows(pixel_path, _decode_images(path, column, first_rows, size), len(first_rows))
     remedy = f"delete {pixel_path}; its images are then decoded again"
     return DecodedShard(map_sealed_npy(pixel_path, remedy), map_sealed_npy(key_path, remedy))
 
 
 def _decode_images(
-    path: Path, column: Sequence[bytes], size: ImageSize
+    path: Path, column: Sequence[bytes], rows: NDArray[np.int64], size: ImageSize
 ) -> Iterator[NDArray[np.uint8]]:
-    """Yield the pixels of each image of a shard, (3, H, W).
+    """Yield the pixels of the image of each of the given rows of a shard, (3, H, W).
 
     Raises:
         ValueError: an undecodable image, or, at the end, images of different sizes
     """
     shapes = set()
-    for i, data in enumerate(column):
-        image = _decode_image(data, size, f"{path}: row {i}")
+    for row in rows:
+        image = _decode_image(column[row], size, f"{path}: row {row}")
         shapes.add(image.shape[1:])
         if len(shapes) == 1:
             yield image

@@ -44,7 +44,7 @@ def one_bit(content: bytes) -> bytes:
     return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
 
 
-@pytest.mark.parametrize("kind", ["pixels", "content"])
+@pytest.mark.parametrize("kind", ["images", "content"])
 @pytest.mark.parametrize("change", [empty, other_bytes, first_half, zeros, zero_numbers, one_bit])
 def test_damage_is_an_error(builds, tmp_path, kind, change):
     """The message names the file; once that is deleted, loading works again."""
@@ -58,13 +58,13 @@ def test_damage_is_an_error(builds, tmp_path, kind, change):
         path.write_bytes(change(content))
 
     with pytest.raises(
-        ValueError, match=r"npy: damaged: .*: delete .*\.pixels\.npy; its images are then "
+        ValueError, match=r"npy: damaged: .*: delete .*\.images\.npy; its images are then "
     ) as error:
         load(builds, tmp_path)
     message = str(error.value)
     assert Path(message.split(": damaged")[0]) in damaged_paths
     assert Path(message.split("delete ")[1].split(";")[0]).is_file()
-    for path in tmp_path.glob("*.pixels.npy"):
+    for path in tmp_path.glob("*.images.npy"):
         path.unlink()
     split = load(builds, tmp_path)
     assert np.array_equal(split.read_images(np.arange(180)), expected)
@@ -76,7 +76,7 @@ def test_a_lost_file_of_keys_is_an_error(builds, tmp_path):
     for path in tmp_path.glob("*.content.npy"):
         path.unlink()
 
-    with pytest.raises(FileNotFoundError, match=r"no such file: delete .*\.pixels\.npy"):
+    with pytest.raises(FileNotFoundError, match=r"no such file: delete .*\.images\.npy"):
         load(builds, tmp_path)
 
 
