@@ -495,17 +495,6 @@ def test_a_corrupt_table_is_named(root: Path, here: Path, tiny: Callable[[Path],
     assert not (here / "builds").exists()
 
 
-def test_every_command_has_help_and_is_in_the_readme() -> None:
-    """No command without a sentence, and none that the front page does not name."""
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
-    for name, command in main.commands.items():
-        assert command.help
-        assert all(option.help for option in command.params if isinstance(option, click.Option)), (
-            name
-        )
-        assert f"cnlw {name}" in readme
-
-
 def all_commands(group: click.Group) -> list[click.Command]:
     """Return the commands of a group and of the groups in it."""
     commands = []
