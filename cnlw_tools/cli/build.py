@@ -56,31 +56,47 @@ def build(
 
 
 def _print_summary(summary: "BuildSummary") -> None:
+    """Print what was built, in lines that fit a terminal."""
+    from cnlw_tools.executor.progress import fit_parts
     from cnlw_tools.plans.statistics import describe_invertibility
-    from cnlw_tools.sources.formats.listing import enumerate_names
+    from cnlw_tools.registry.counts import join_words
 
     for name, config in summary.configs.items():
-        click.echo(f"{name:12} {_describe_config(config)}")
+        click.echo(fit_parts(_describe_config(name, config)))
         if config.level is None:
-            click.echo(f"{name:12} {describe_invertibility(summary.matrices[name])}")
+            click.echo(fit_parts([f"{name:12} {describe_invertibility(summary.matrices[name])}"]))
     if summary.classes_without_validation:
-        names = enumerate_names([repr(name) for name in summary.classes_without_validation])
-        click.echo(f"note: classes with too few images to have one in validation: {names}")
-    total = summary.total_bytes / 1e6
-    new = summary.new_bytes / 1e6
-    configs = "this config" if len(summary.configs) == 1 else "these configs"
-    click.echo(
-        f"{summary.folder}: {total:.1f} MB of images and rows of {configs}, {new:.1f} MB of them "
-        f"written in {summary.seconds:.1f} s; {summary.folder_bytes / 1e6:.1f} MB in all"
-    )
-    last_config = list(summary.configs)[-1]
-    click.echo(f'load_dataset("{summary.folder}", "{last_config}")')
+        names = join_words([repr(name) for name in summary.classes_without_validation])
+        note = f"note: classes with too few images to have one in validation: {names}"
+        click.echo(fit_parts([note]))
+    click.echo(fit_parts([_describe_sizes(summary)]))
+    click.echo(_loading_call(str(summary.folder), list(summary.configs)[-1]))
 
 
-def _describe_config(config: "ConfigCard") -> str:
+def _describe_config(name: str, config: "ConfigCard") -> list[str]:
     """Return the share of noise, the rows of each split and the digest of the plan."""
-    noise = f"{100 * config.rate:7.3f} % noisy"
+    noise = f"{name:12} {100 * config.rate:7.3f} % noisy"
     if config.changed is not None:
         noise += f" ({100 * config.changed:.3f} % changed since level 0)"
     rows = ", ".join(f"{split} {n_rows:,}" for split, n_rows in config.rows.items())
-    return f"{noise}   {rows}   plan {config.digest[:SHOWN_DIGITS]}"
+    return [noise, rows, f"plan {config.digest[:SHOWN_DIGITS]}"]
+
+
+def _describe_sizes(summary: "BuildSummary") -> str:
+    """Return the bytes of these configs, of what is new, and of the whole folder."""
+    total, new = summary.total_bytes / 1e6, summary.new_bytes / 1e6
+    configs = "this config" if len(summary.configs) == 1 else "these configs"
+    return (
+        f"{summary.folder}: {total:.1f} MB of images and rows of {configs}, {new:.1f} MB of them "
+        f"written in {summary.seconds:.1f} s; {summary.folder_bytes / 1e6:.1f} MB in all"
+    )
+
+
+def _loading_call(folder: str, config: str) -> str:
+    """Return the call that loads a config; a long one is written over several lines."""
+    from cnlw_tools.executor.progress import LINE_WIDTH
+
+    call = f'load_dataset("{folder}", "{config}")'
+    if len(call) <= LINE_WIDTH:
+        return call
+    return f'load_dataset(\n    "{folder}",\n    "{config}",\n)'

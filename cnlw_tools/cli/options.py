@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING
 from pathlib import Path
 from types import UnionType
-from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import click
 
@@ -110,6 +110,11 @@ PRESET = click.option(
     metavar="NAME",
     help="How to train: a preset, or a .toml file.  [default: the dataset's]",
 )
+KEEP_BEST = click.option(
+    "--keep-best",
+    is_flag=True,
+    help="Keep the weights of the epoch that is best on validation, in best.pt of the run.",
+)
 SEED = click.option(
     "--seed",
     type=click.IntRange(0, 2**63 - 1),  # what torch takes
@@ -202,7 +207,7 @@ def guess_options(words: Sequence[str]) -> dict[str, str]:
     for word in words:
         if word in NOISE:
             options["--noise"] = word
-        elif word == "all" or word.isdecimal():
+        elif word == "all" or word.replace(",", "").isdecimal():
             options["--level"] = word
         elif word in list_datasets(default_root()):
             options["--dataset"] = word
@@ -279,16 +284,40 @@ def _changed_keys(flags: Mapping[str, Any]) -> dict[str, Any]:
     return changes
 
 
-def _read_level(text: str) -> Any:
-    """Return the list of the one level, or "all"."""
+def read_levels(text: str) -> list[int] | Literal["all"]:
+    """Return the levels that a text such as ``40`` or ``0,40`` lists, or "all".
+
+    Raises:
+        ValueError: the text lists something else
+    """
     if text == "all":
-        return text
+        return "all"
+    return [_read_percent(word.strip()) for word in text.split(",")]
+
+
+def read_level(text: str) -> int:
+    """Return the level that a text such as ``40`` says, where there can be only one.
+
+    Raises:
+        ValueError: the text says several levels, or something else
+    """
+    levels = read_levels(text)
+    if levels == "all" or len(levels) > 1:
+        raise ValueError(
+            f"--level {text}: a run learns from one level: give one, such as --level 40, or list "
+            "the levels in a study, for `cnlw sweep`"
+        )
+    return int(levels[0])
+
+
+def _read_percent(text: str) -> int:
     if not text.isdecimal() or int(text) > HIGHEST_LEVEL:
         guess = _suggest_percent(text) or suggest(text, ["all"])
         raise ValueError(
-            f"unknown level {text!r}.{guess} Give a whole percent from 0 to {HIGHEST_LEVEL}, or all"
+            f"unknown level {text!r}.{guess} Give a whole percent from 0 to {HIGHEST_LEVEL}, "
+            "a list such as 0,40, or all"
         )
-    return [int(text)]
+    return int(text)
 
 
 def _suggest_percent(text: str) -> str:
@@ -322,7 +351,7 @@ def _donor_names(donors: tuple[str, ...]) -> list[str]:
 
 # keys whose option is written otherwise than their value in a recipe
 READERS: Mapping[str, Callable[[Any], Any]] = {
-    "levels": _read_level,
+    "levels": read_levels,
     "options": _read_options,
     "donors": _donor_names,
 }

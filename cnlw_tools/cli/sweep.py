@@ -13,6 +13,7 @@ from cnlw_tools.cli.options import (
     DATA_DIR,
     DEVICE,
     DONOR,
+    KEEP_BEST,
     ROOT,
     STORE,
     WORKERS,
@@ -75,6 +76,7 @@ SECONDS_BETWEEN_ESTIMATES = 5.0
     is_flag=True,
     help="Print the runs, what cannot work and the time that is left; run nothing.",
 )
+@KEEP_BEST
 @ROOT
 @WORKERS
 def sweep(
@@ -90,6 +92,7 @@ def sweep(
     jobs: int,
     shard: str,
     dry_run: bool,
+    keep_best: bool,
     root: Path | None,
     workers: int | None,
 ) -> None:
@@ -110,7 +113,8 @@ def sweep(
     is_impossible = False
     for name in scales:
         study, all_runs = _expand(path, name, inputs.root)
-        paths = SweepPaths(out or _default_folder(path, name), inputs, builds, device, cache)
+        folder = out or _default_folder(path, name)
+        paths = SweepPaths(folder, inputs, builds, device, cache, keep_best)
         plan = _plan(all_runs, paths, shard, workers)
         if not dry_run and any(run.method for run in plan.unfinished):
             _check_device(device)

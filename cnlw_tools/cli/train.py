@@ -14,6 +14,7 @@ from cnlw_tools.cli.options import (
     CACHE,
     DECODE_THREADS,
     DEVICE,
+    KEEP_BEST,
     PRESET,
     ROOT,
     SEED,
@@ -21,6 +22,7 @@ from cnlw_tools.cli.options import (
     find_root,
     pop_preset_changes,
     preset_options,
+    read_level,
 )
 from cnlw_tools.registry.counts import count_things
 
@@ -51,7 +53,7 @@ MOST_CLASSES_WITHOUT_TOP5 = 5
 )
 @click.option("--config", help="Config of the build.  [default: its only one, else red_40]")
 @click.option("--noise", help="Noise of the config; with --level, instead of --config.")
-@click.option("--level", type=int, help="Level of the config in percent; with --noise.")
+@click.option("--level", metavar="PERCENT", help="Level of the config; with --noise.")
 @preset_options
 @SEED
 @click.option(
@@ -74,7 +76,11 @@ MOST_CLASSES_WITHOUT_TOP5 = 5
     help="Folder of the run; with --seeds, of the runs s0, s1 ...  "
     "[default: runs/DATASET/CONFIG/METHOD_sSEED]",
 )
-@click.option("--resume", is_flag=True, help="Resume the run in this folder.")
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Resume the run in this folder, asked for as before; no run gets more epochs later.",
+)
 @click.option(
     "--overwrite",
     is_flag=True,
@@ -85,11 +91,7 @@ MOST_CLASSES_WITHOUT_TOP5 = 5
     is_flag=True,
     help="Train few epochs as a trial; in one epoch a method trains its first stage alone.",
 )
-@click.option(
-    "--keep-best",
-    is_flag=True,
-    help="Keep the weights of the epoch that is best on validation, in best.pt of the run.",
-)
+@KEEP_BEST
 @click.option("--pretrained", is_flag=True, help="Begin with weights learned on ImageNet.")
 @click.option(
     "--weights",
@@ -104,7 +106,7 @@ def train(
     build: Path | None,
     config: str | None,
     noise: str | None,
-    level: int | None,
+    level: str | None,
     **flags: Any,
 ) -> None:
     """Train a method on one config of a build, and print its top-1 accuracy on validation.
@@ -120,7 +122,8 @@ def train(
     changes = pop_preset_changes(flags)
     options = dict(map(parse_option, flags.pop("options")))
     folder = build or _find_build(flags["root"])
-    config, reason = _find_config(folder, config, noise, level)
+    percent = read_level(level) if level is not None else None
+    config, reason = _find_config(folder, config, noise, percent)
     trainer = Trainer(folder, config, changes=changes, options=options, **flags)
     with exit_when_stopped(), ProgressBars() as bars:
         if seeds is None:
@@ -213,12 +216,16 @@ class TrainingScreen:
         if self.reason:
             lines.append(f"       ({self.reason})")
         adapted = self.trainer.adapted_values
-        preset = f"preset {words['preset']}" + (f" ({adapted})" if adapted else "")
-        epochs = count_things(int(words["epochs"]), "epoch")
-        lines.append(
-            f"with   {words['net']}, {preset}, {epochs}, batch {words['batch']}, "
-            f"seed {words['seed']}, on {words['device']}"
-        )
+        preset = f"preset {words['preset']}"
+        if adapted:
+            preset += f" ({', '.join(f'{name} {value}' for name, value in adapted.items())})"
+        parts = [words["net"], preset]
+        if "epochs" not in adapted:
+            parts.append(count_things(int(words["epochs"]), "epoch"))
+        if "batch_size" not in adapted:
+            parts.append(f"batch {words['batch']}")
+        parts += [f"seed {words['seed']}", f"on {words['device']}"]
+        lines.append(f"with   {', '.join(parts)}")
         lines.append(f"into   {words['folder']}")
         for line in lines:
             click.echo(fit_parts([line]), err=True)

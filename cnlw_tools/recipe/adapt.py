@@ -55,13 +55,13 @@ def adapt_preset(
     return replace(changed, adapt=())
 
 
-def describe_adapted(preset: Preset, adapted: Preset) -> str:
-    """Return in words the values that were adapted, or that were given instead."""
-    texts = []
+def describe_adapted(preset: Preset, adapted: Preset) -> dict[str, str]:
+    """Return in words, by key, the values that were adapted, or that were given instead."""
+    texts = {}
     for name in preset.adapt:
         value = getattr(adapted, name)
-        texts.append(f"{name} {'as stored' if value is None else f'{value:g}'}")
-    return ", ".join(texts)
+        texts[name] = "as stored" if value is None else f"{value:g}"
+    return texts
 
 
 def _adapt_size(preset: Preset, changed: Preset, n_examples: int, sides: ImageSides) -> int | None:

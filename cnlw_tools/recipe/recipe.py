@@ -75,7 +75,7 @@ class Recipe:
         BENCHMARK_LEVELS,
         kind=LEVEL,
         published=True,
-        help="Level of noise in percent, from 0 to 95, or all of the recipe's levels.",
+        help="Level of noise in percent, from 0 to 95, a list such as 0,40, or all levels.",
         option="--level",
         metavar="PERCENT",
         default_text="all",

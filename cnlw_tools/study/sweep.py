@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from cnlw_tools.executor import EXECUTORS, SERIAL, Executor, Progress, no_progress
 from cnlw_tools.recipe.run_files import (
+    BEST_WEIGHTS,
     read_config,
     read_metrics,
     read_result,
@@ -162,6 +163,11 @@ def find_result(run: RunSpec, paths: SweepPaths) -> dict[str, Any] | None:
             raise ValueError(
                 f"the run in {paths.out} has {difference}: use another --out, or change the study"
             )
+    if paths.keep_best and not (folder / BEST_WEIGHTS).exists():
+        raise ValueError(
+            f"the run in {paths.out} has ended without {BEST_WEIGHTS}: omit --keep-best, or use "
+            "another --out"
+        )
     return result_to_json(result)
 
 

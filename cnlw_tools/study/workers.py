@@ -30,13 +30,14 @@ POLL_SECONDS = 0.5  # how often a sweep checks whether a signal came
 
 @dataclass(frozen=True, slots=True)
 class SweepPaths:
-    """Where a sweep reads and writes, and the device that it trains on."""
+    """Where a sweep reads and writes, the device that it trains on, and what it keeps."""
 
     out: Path
     inputs: Inputs  # of its builds, and of presets
     builds: Path = Path("builds")
     device: str = "auto"
     cache: Path | None = None  # of decoded pixels
+    keep_best: bool = False  # keep the weights of the best epoch of each run
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +262,7 @@ def _make_trainer(job: _Job) -> "Trainer":
         resume=True,
         root=paths.inputs.root,
         cache=paths.cache,
+        keep_best=paths.keep_best,
         pretrained=run.pretrained,
         decode_threads=job.threads or None,
     )

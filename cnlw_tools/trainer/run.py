@@ -55,6 +55,7 @@ from cnlw_tools.recipe.run_files import (
     summarise_history,
     to_json_types,
 )
+from cnlw_tools.registry.counts import count_things
 from cnlw_tools.trainer.torch_files import load_tensors
 
 # Keys of config.json that may differ in a resumed run.
@@ -378,6 +379,13 @@ def _explain_difference(key: str, old: Any, new: Any) -> str:
         return (
             f"the run began without {key}, and now it is {new!r}: ask for the same, or, "
             f"if an older version of the package wrote it, give another --out"
+        )
+    if key == "preset.epochs" and isinstance(old, int) and isinstance(new, int):
+        return (
+            f"the run was asked for {count_things(old, 'epoch')}, and now for {new:,}: no run gets "
+            "other epochs later, because its rates and stages are planned for all of them: ask "
+            f"for {old:,}, or give another --out, and --weights with this folder to begin with "
+            "its weights"
         )
     current = "there is none" if new == MISSING else f"it is {new!r}"
     return (

@@ -238,8 +238,8 @@ class Trainer:
         }
 
     @property
-    def adapted_values(self) -> str:
-        """The values that the preset adapts to the dataset, in words; empty if it adapts none."""
+    def adapted_values(self) -> dict[str, str]:
+        """The values that the preset adapts to the dataset, in words, by key."""
         return describe_adapted(self._requested_preset, self._resolved_preset)
 
     @cached_property

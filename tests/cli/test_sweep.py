@@ -79,6 +79,21 @@ def test_a_dry_run_of_builds_alone(cnlw, tmp_path):
     ]
 
 
+@pytest.mark.parametrize(("arguments", "keeps_best"), [([], False), (["--keep-best"], True)])
+def test_the_option_of_train_reaches_every_run(cnlw, monkeypatch, arguments, keeps_best):
+    """The weights of the best epochs are kept if that is asked for."""
+    seen = []
+
+    def run(plan, *others):
+        seen.append(plan.paths.keep_best)
+        return iter(())
+
+    monkeypatch.setattr(sweep, "run_sweep", run)
+    cnlw(*arguments)
+
+    assert seen == [keeps_best]
+
+
 def test_a_shard_is_a_machines_share(cnlw):
     """Every third cell from the second on."""
     lines = cnlw("--dry-run", "--shard", "2/3").stdout.splitlines()

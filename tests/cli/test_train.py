@@ -171,6 +171,18 @@ def test_flags_go_before_the_preset(here, tmp_path):
     assert (said["seed"], said["preset"]["batch_size"], said["preset"]["lr"]) == (3, 20, 0.02)
 
 
+def test_what_a_preset_adapts_is_said_once(here, tmp_path):
+    """Epochs and batch stand among its values, and not again behind them."""
+    preset = (tmp_path / "adapts.toml", 'adapt = ["batch_size", "epochs"]')
+    preset[0].write_text(PLAN.replace("size = 8", f"size = 8\n{preset[1]}"))
+    arguments = ["--preset", str(preset[0]), "--config", "blue_40", "--epochs", "1"]
+    done = CliRunner().invoke(main, ["train", *arguments, "--device", "cpu"])
+    words = " ".join(done.stderr.split())
+
+    assert done.exit_code == 0, done.output
+    assert f"preset {preset[0]} (batch_size 32, epochs 1), seed 0, on cpu" in words
+
+
 def test_a_run_is_not_begun_twice_but_goes_on(here):
     """The message says how; --resume says the result again."""
     first = cnlw(here, "--config", "blue_40", "--quick")
@@ -197,6 +209,8 @@ def test_a_run_is_not_begun_twice_but_goes_on(here):
         ([], "holds 2 configs: name one by --config: blue_20, blue_40"),
         (["--noise", "blue"], "--noise and --level go together"),
         (["--config", "blue_40", "--level", "20"], "excludes --noise and --level"),
+        (["--noise", "blue", "--level", "20,40"], "--level 20,40: a run learns from one level"),
+        (["--noise", "blue", "--level", "0.2"], "unknown level '0.2'. Did you mean '20'?"),
         (["--config", "blue_40", "--net", "resnt32"], "unknown network 'resnt32'. Did you mean"),
         (
             ["--config", "blue_40", "-o", "alpha=1"],
@@ -400,4 +414,4 @@ def test_small_images_of_ones_own_are_trained_on_without_a_preset(here, tmp_path
     trained = run("train", "--data", out, *train_flags)
     assert trained.exit_code == 0, trained.output
     words = " ".join(trained.output.split())
-    assert "preset any (size as stored, batch_size 2, lr 0.0125, epochs 4), 4 epochs" in words
+    assert "preset any (size as stored, batch_size 2, lr 0.0125, epochs 4), seed 0" in words

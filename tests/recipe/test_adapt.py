@@ -72,11 +72,15 @@ def test_what_is_chosen_is_said_and_recorded():
     """A run records values, and nothing of how they were found."""
     preset = adapt_preset(ANY, {}, 48, ImageSides((20, 30), 20))
 
-    expected = "size as stored, batch_size 8, lr 0.025, epochs 100"
-    assert describe_adapted(ANY, preset) == expected
+    assert describe_adapted(ANY, preset) == {
+        "size": "as stored",
+        "batch_size": "8",
+        "lr": "0.025",
+        "epochs": "100",
+    }
     assert preset.adapt == ()
     assert "adapt" not in recorded_preset(preset)
-    assert describe_adapted(preset, preset) == ""
+    assert describe_adapted(preset, preset) == {}
 
 
 def test_a_preset_adapts_what_it_names():

@@ -88,6 +88,20 @@ def test_a_run_of_other_choices_is_not_taken_for_this_one(swept):
         find_result(other, place)
 
 
+def test_the_weights_of_the_best_epoch_are_kept_if_asked_for(swept, tmp_path, monkeypatch):
+    """By every run; one that ended without them is not taken for one that has them."""
+    place, every, _ = swept
+    monkeypatch.setattr(workers.local, "isolated", here)
+    keeping = replace(place, out=tmp_path, keep_best=True)
+    (outcome,) = run_sweep(plan_sweep(every[:1], keeping))
+    (problem,) = plan_sweep(every[:1], replace(place, keep_best=True)).problems
+
+    assert outcome.state == "done"
+    assert (tmp_path / every[0].name / "best.pt").is_file()
+    assert find_result(every[0], replace(keeping, keep_best=False)) == outcome.result
+    assert "has ended without best.pt: omit --keep-best, or use another --out" in problem.reason
+
+
 def test_a_killed_run_goes_on(swept, tmp_path):
     """From its checkpoint, to the same numbers."""
     place, every, _ = swept

@@ -230,6 +230,18 @@ def test_resuming_with_another_config_is_an_error(tmp_path):
     assert json.loads((tmp_path / "config.json").read_text())["preset"] == {"lr": 0.1}
 
 
+def test_a_run_gets_no_more_epochs(tmp_path):
+    """The message says why, and how another run begins with the weights."""
+    asked = replace(CONFIG, preset={"epochs": 1, "lr": 0.1})
+    run = RunWriter(tmp_path, asked, resume=False)
+    run.write_checkpoint({"epoch": 1})
+    run.close()
+
+    message = r"for 1 epoch, and now for 2: .*: ask for 1, or give another --out, and --weights"
+    with pytest.raises(ValueError, match=message):
+        RunWriter(tmp_path, replace(CONFIG, preset={"epochs": 2, "lr": 0.1}), resume=True)
+
+
 def test_a_value_that_a_config_lacks_is_said_to_be_missing(tmp_path):
     """An older version wrote none; one that is no more is said to be gone."""
     save_run(tmp_path)

@@ -640,7 +640,12 @@ def test_a_preset_that_adapts_is_recorded_by_what_it_chose(builds, make_trainer,
     card.write_text(card.read_text().replace("dataset: shapes\n", "dataset: flowers\n"))
     trainer = make_trainer(build=wide, net=None, preset=None, changes={"epochs": 1})
 
-    assert trainer.adapted_values == "size as stored, batch_size 32, lr 0.05, epochs 1"
+    assert trainer.adapted_values == {
+        "size": "as stored",
+        "batch_size": "32",
+        "lr": "0.05",
+        "epochs": "1",
+    }
     trainer.fit()
     config = read_config(tmp_path / "run")
     assert config.net == "conv_small"
@@ -650,4 +655,4 @@ def test_a_preset_that_adapts_is_recorded_by_what_it_chose(builds, make_trainer,
         "size": None,
         "epochs": 1,
     }.items() <= config.preset.items()
-    assert make_trainer().adapted_values == ""
+    assert make_trainer().adapted_values == {}

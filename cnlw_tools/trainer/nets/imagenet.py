@@ -97,7 +97,7 @@ def inception_v3(n_classes: int, image_size: HeightWidth) -> Network:
 
 
 def inception_resnet_v2(n_classes: int, image_size: HeightWidth) -> Network:
-    """Return Inception-ResNet-v2.
+    """Return Inception-ResNet-v2 of timm, which `pip install '.[timm]'` adds.
 
     Raises:
         ValueError: timm is not installed, or the images are too small
