@@ -66,6 +66,7 @@ class Comparison:
     is_band: bool  # a band joins what lies around the points; else bars stand side by side
     is_interval: bool  # it is the interval of the mean; else from the lowest to the highest
     low_is_good: bool = False
+    x_limits: tuple[float, float] | None = None  # None: the axis ends at the outer points
 
 
 def epoch_plot(curves: Mapping[str, Sequence[float]], references: Mapping[str, float] = {}) -> Plot:
@@ -293,12 +294,19 @@ def _offsets(
     strong: set[str],
     comparison: Comparison,
 ) -> dict[str, float]:
-    """Return how far each strong line moves along x, so that no bars lie on each other."""
+    """Return how far each strong line moves along x, so that no bars lie on each other.
+
+    On an axis with limits, single points stand before the place where they would lie together.
+    """
     xs = sorted({x for line in lines for x in line.xs})
     if comparison.is_band and len(xs) > 1:
         return {}
     gaps = [b - a for a, b in pairwise(xs)]
     labels = [line.label for line in lines if line.label in strong]
+    if comparison.x_limits is not None:
+        low, high = comparison.x_limits
+        step = DODGE_STEP * (high - low)
+        return {label: (i + 1 - len(labels)) * step for i, label in enumerate(labels)}
     step = DODGE_WIDTH * min(gaps, default=1) / len(labels)
     if len(xs) > 1:
         step = min(step, DODGE_STEP * (xs[-1] - xs[0]))
@@ -361,6 +369,9 @@ def _set_x_axis(axes: Axes, lines: Sequence[Line], comparison: Comparison) -> No
     """Set the limits of epochs, or the ticks of numbers if they are few and far enough apart."""
     xs = sorted({x for line in lines for x in line.xs})
     span = xs[-1] - xs[0]
+    if comparison.x_limits is not None:
+        axes.set_xlim(comparison.x_limits)
+        return
     if comparison.is_band:
         set_outer_limits(axes, lines)
         return

@@ -35,7 +35,7 @@ NOISE_COLOURS = {"red": "#B91C1C", "red_standin": "#B91C1C", "blue": "#1E3A8A"}
 TRAINING = Comparison(unit=" %", is_band=True, is_interval=False)
 ACCURACY = Comparison(unit=" %", is_band=False, is_interval=True)
 DROP = Comparison(unit=" points", is_band=False, is_interval=True, low_is_good=True)
-BELT = Comparison(unit=" %", is_band=True, is_interval=True)
+BELT = Comparison(unit=" %", is_band=True, is_interval=True, x_limits=PERCENT)
 Curve = list[float]  # values by epoch
 
 

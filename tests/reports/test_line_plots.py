@@ -3,6 +3,8 @@
 import re
 from xml.etree import ElementTree
 
+import pytest
+
 from cnlw_tools.reports import line_plots
 from cnlw_tools.reports.plotting import PAGE_STYLE, draw_sheet
 from cnlw_tools.reports.study_file import StudyRecord
@@ -36,6 +38,20 @@ def test_one_level_makes_no_line(tmp_path, run_maker, context_maker):
 
     assert line_plots.plot_accuracy(context).panels == []
     assert line_plots.plot_belts(context).panels == []
+
+
+@pytest.mark.parametrize("n_epochs", [1, 2])
+def test_the_progress_of_belts_goes_from_0_to_100(tmp_path, run_maker, context_maker, n_epochs):
+    """After one epoch all of it is done; the bars of two kinds of noise do not lie on each other."""
+    for config in ("blue_20", "blue_40", "red_20", "red_40"):
+        run_maker(tmp_path / config, [float(config[-2:])] * n_epochs, config=config)
+    (panel,) = line_plots.plot_belts(context_maker(tmp_path)).panels
+    (axes,) = draw(panel)
+    ends = {line.get_xdata()[-1] for line in axes.lines if not line.get_label().startswith("_")}
+
+    assert axes.get_xlim() == (0, 100)
+    assert 0 <= axes.get_ylim()[0] <= axes.get_ylim()[1] <= 100
+    assert ends == ({97, 100} if n_epochs == 1 else {100})
 
 
 def test_earlier_stages_of_a_method_are_dotted(tmp_path, run_maker, context_maker):
