@@ -2,7 +2,7 @@
 
 import atexit
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from signal import SIG_DFL, SIGINT, signal
 from typing import Any
@@ -31,25 +31,14 @@ from cnlw_tools.executor.signals import Interrupted, raise_on_signal
 from cnlw_tools.files.machine_faults import REMEDIES, find_fault, hold_threads
 from cnlw_tools.registry.extras import EXTRAS, install_command
 
-COMMANDS = (
-    build,
-    diff,
-    export,
-    features,
-    fetch,
-    import_,
-    list_,
-    plan,
-    predict,
-    predict_labels,
-    report,
-    show,
-    sweep,
-    train,
-    train_mentor,
-    validate,
-    votes,
-)
+COMMAND_GROUPS: Mapping[str, tuple[click.Command, ...]] = {  # as the help lists them
+    "Build": (build, plan, validate, export),
+    "Look": (list_, show, diff),
+    "Train": (train, train_mentor, predict, predict_labels),
+    "Study": (sweep, report),
+    "Web images": (fetch, votes),
+    "Tables": (import_, features),
+}
 # Every process of torchrun raises these alike, and the first one alone prints them.
 RAISED_BY_ALL = (ValueError, LookupError, FileNotFoundError)
 
@@ -81,6 +70,17 @@ class FriendlyGroup(click.Group):
             if fault is None:
                 raise
             raise click.ClickException(str(fault)) from error
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands in their groups, in columns that are the same for all groups."""
+        width = max(map(len, self.commands))
+        for heading, commands in COMMAND_GROUPS.items():
+            rows = []
+            for command in commands:
+                name = command.name or ""
+                rows.append((f"{name:{width}}", command.get_short_help_str(formatter.width)))
+            with formatter.section(heading):
+                formatter.write_dl(rows)
 
 
 @contextmanager
@@ -119,5 +119,6 @@ def format_error(error: Exception) -> str:
     return ". ".join([message, *getattr(error, "__notes__", [])])
 
 
-for command in COMMANDS:
-    main.add_command(command)
+for commands in COMMAND_GROUPS.values():
+    for command in commands:
+        main.add_command(command)

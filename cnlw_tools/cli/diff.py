@@ -27,10 +27,10 @@ class NotComparable(click.ClickException):
     help="Print a line for each difference: kind, slot, image in A, image in B.",
 )
 def diff(a: Path, b: Path, list_slots: bool) -> None:
-    """Count the slots in which two plans, or two builds, differ, and say how.
+    """Count the slots in which two plans, or two builds, differ, and say how they differ.
 
-    --list says which slots are missing, changed or substituted. Exit code: 0 they are the same,
-    1 they differ, 2 they cannot be compared.
+    --list prints the slots that are missing, changed or substituted. The exit code is 0 if the two
+    are the same, 1 if they differ, and 2 if they cannot be compared.
     """
     from cnlw_tools.builds.diff import compare_plans, list_differences, read_plans
 

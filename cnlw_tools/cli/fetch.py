@@ -41,11 +41,11 @@ SECONDS = click.FloatRange(0.1)
 
 
 @click.command()
-@click.option("--dataset", help="Fetch the web candidates of this dataset.")
+@click.option("--dataset", help="Fetch the web candidates of this dataset.  [default: none]")
 @click.option(
     "--manifest",
     type=PATH,
-    help="Parquet file with the columns image_id and uri.",
+    help="Parquet file with the columns image_id and uri.  [default: that of --dataset]",
 )
 @click.option(
     "--store",
@@ -55,19 +55,21 @@ SECONDS = click.FloatRange(0.1)
 @click.option(
     "--retry",
     metavar="OUTCOME",
-    help="Request only URLs with this outcome, again: failed (any), timeout, 404 ...",
+    help="Request only URLs with this outcome again: failed (any), timeout, 404 ...  "
+    "[default: none]",
 )
 @click.option(
     "--export-img2dataset",
     "export_to",
     type=PATH,
-    help="Fetch nothing; write the store as webdataset shards like img2dataset.",
+    help="Fetch nothing; write the store as webdataset shards, as img2dataset does.  "
+    "[default: none]",
 )
 @click.option(
     "--import-img2dataset",
     "import_from",
     type=PATH,
-    help="Fetch nothing; import the output of img2dataset into the store.",
+    help="Fetch nothing; import the output of img2dataset into the store.  [default: none]",
 )
 @click.option(
     "--id-column",
@@ -82,7 +84,7 @@ SECONDS = click.FloatRange(0.1)
     type=COUNT,
     default=64,
     show_default=True,
-    help="How many requests to make at once.",
+    help="Number of requests to make at once.",
 )
 @click.option(
     "--workers",
@@ -94,14 +96,14 @@ SECONDS = click.FloatRange(0.1)
     type=click.IntRange(0),
     default=4,
     show_default=True,
-    help="How many requests to make to one host at once; 0: no limit.",
+    help="Number of requests to make to one host at once; 0 sets no limit.",
 )
 @click.option(
     "--tries",
     type=COUNT,
     default=3,
     show_default=True,
-    help="How often to request a URL if another attempt may succeed.",
+    help="Number of attempts for a URL, if another attempt may succeed.",
 )
 @click.option(
     "--connect-timeout",
@@ -122,14 +124,14 @@ SECONDS = click.FloatRange(0.1)
     type=SECONDS,
     default=30,
     show_default=True,
-    help="Seconds that one request may take.",
+    help="Seconds that one request may take in all.",
 )
 @click.option(
     "--max-bytes",
     type=COUNT,
     default=32_000_000,
     show_default=True,
-    help="Bytes that one image may have.",
+    help="Largest size of an image in bytes.",
 )
 @click.option(
     "--patience",
@@ -140,9 +142,12 @@ SECONDS = click.FloatRange(0.1)
 )
 @click.option(
     "--contact",
-    help="Your mail address or page, for the User-Agent; more sites let you in.",
+    help="Your mail address or web page, for the User-Agent; more sites then let you in.  "
+    "[default: none]",
 )
-@click.option("--user-agent", help="User-Agent.  [default: cnlw_tools/VERSION (+CONTACT)]")
+@click.option(
+    "--user-agent", help="Header User-Agent to send.  [default: cnlw_tools/VERSION (+CONTACT)]"
+)
 @click.option("--no-robots", is_flag=True, help="Do not request robots.txt.")
 @click.option("--no-opt-out", is_flag=True, help="Ignore the header X-Robots-Tag.")
 @click.option(
@@ -157,7 +162,8 @@ SECONDS = click.FloatRange(0.1)
 @click.option(
     "--placeholders",
     type=PATH,
-    help="CSV with a column sha256: pictures that sites send for missing images.",
+    help="CSV file with a column sha256, of pictures that sites send for missing images.  "
+    "[default: none]",
 )
 @click.option(
     "--allow-private",

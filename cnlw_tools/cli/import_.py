@@ -37,30 +37,48 @@ READING_FLAGS = ("validation", "skip_broken", "list_broken")
     "--skip-broken",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Leave out images that cannot be decoded, and list them in this csv file.",
+    help="Leave out images that cannot be decoded, and list them in this csv file.  "
+    "[default: none]",
 )
 @click.option(
     "--list-broken",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="List images that cannot be decoded in this csv file; they remain an error.",
+    help="List images that cannot be decoded in this csv file; they remain an error.  "
+    "[default: none]",
 )
-@click.option("--config", default="", metavar="NAME", help="Which of several configs, or folders.")
-@click.option("--image-column", default="", metavar="NAME", help="The column of images.")
-@click.option("--label-column", default="", metavar="NAME", help="The column of labels.")
+@click.option(
+    "--config",
+    default="",
+    metavar="NAME",
+    help="Config to read, or folder, if there are several.  [default: the only one]",
+)
+@click.option(
+    "--image-column",
+    default="",
+    metavar="NAME",
+    help="Column of the images.  [default: the only one]",
+)
+@click.option(
+    "--label-column",
+    default="",
+    metavar="NAME",
+    help="Column of the labels.  [default: label, or the only ClassLabel]",
+)
 @click.option(
     "--split",
     "splits",
     multiple=True,
     metavar="NAME[=SPLIT]",
-    help="A split to read, and what it is for: train, validation or test; repeatable.",
+    help="Split to read, and its use: train, validation or test; may be repeated.",
 )
 @click.option(
     "--validation",
     type=click.IntRange(1, MOST_VALIDATION),
     default=None,
     metavar="PERCENT",
-    help="Move PERCENT of the training images of each class to a split validation.",
+    help="Move PERCENT of the training images of each class to a split validation.  "
+    "[default: none]",
 )
 @WORKERS
 def import_(source: str, path: Path, name: str | None, root: Path, **flags: Any) -> None:

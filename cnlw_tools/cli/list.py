@@ -111,7 +111,7 @@ KINDS: Mapping[str, Callable[[Path], Lines]] = {
 @click.argument("kind", type=click.Choice([*KINDS]), metavar="KIND")
 @ROOT
 def list_(kind: str, root: Path | None) -> None:
-    """List what there is of a kind, one line each; a terminal wraps them below their texts.
+    """List all datasets, noise models, methods or whatever else KIND names, one per line.
 
     KIND is datasets, noise, recipes, methods, nets, presets, studies or exporters.
     """

@@ -20,6 +20,8 @@ from cnlw_tools.registry import suggest
 if TYPE_CHECKING:
     from cnlw_tools.recipe.inputs import Inputs
 
+DEFAULT_TEXTS = {"noise": "the recipe's"}  # where a recipe may give what the key requires
+
 F = TypeVar("F", bound=Callable[..., Any])
 Decorator = Callable[[F], F]
 
@@ -70,7 +72,8 @@ def _option_type(hint: Any, declared: Key) -> dict[str, Any]:
 ROOT = click.option(
     "--root",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder of your own tables and recipes, searched before those of the package.",
+    help="Folder of your own tables and recipes, searched before those of the package.  "
+    "[default: none]",
 )
 WORKERS = click.option(
     "--workers",
@@ -96,12 +99,12 @@ DEVICE = click.option(
 DATA_DIR = click.option(
     "--data-dir",
     type=click.Path(path_type=Path),
-    help="Folder of your copy of the images; see `cnlw list datasets`.",
+    help="Folder of your copy of the images; see `cnlw list datasets`.  [default: none]",
 )
 STORE = click.option(
     "--store",
     type=click.Path(path_type=Path),
-    help="Folder of web images, made by `cnlw fetch`.",
+    help="Folder of web images, made by `cnlw fetch`.  [default: none]",
 )
 DONOR = key_option(Recipe, "donors")
 RECIPE = click.argument("recipe_name", metavar="[RECIPE]", required=False)
@@ -158,7 +161,7 @@ def _options_of_kind(kinds: Iterable[str]) -> list[Decorator[Any]]:
     options = []
     for name, declared in declared_keys(Recipe).items():
         if declared.option and declared.kind in kinds:
-            options.append(key_option(Recipe, name))
+            options.append(key_option(Recipe, name, DEFAULT_TEXTS.get(name, "")))
     return options
 
 

@@ -56,8 +56,8 @@ def predict(
     FOLDER holds image files, at any depth. It may also be a build, or a single image. The images
     are brought to the size and the scale of the validation images of the run, whether or not its
     build is still there. The output has the path of each image (its id, if FOLDER is a build), the
-    predicted class and its probability. An image that cannot be read has a problem instead, and
-    does not end the command.
+    predicted class and its probability. For an image that cannot be read, it has the reason in the
+    column problem, and the command goes on.
     """
     from cnlw_tools.dataset import tables
     from cnlw_tools.executor.progress import ProgressBars

@@ -56,7 +56,7 @@ def predict_labels(
     out: Path,
     **flags: Any,
 ) -> None:
-    """Train a network on the split `probe`, and write its labels of all images but validation.
+    """Train a network on the split `probe`, and write its labels for all images but validation.
 
     This is what semantic noise needs. The column has the name of the network:
     `cnlw build --noise semantic --side-table OUT -o labels=NET`. The run of the network lies

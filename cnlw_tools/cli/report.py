@@ -24,7 +24,7 @@ from cnlw_tools.study.spec import METRICS
     "--group-by",
     multiple=True,
     metavar="OPTION",
-    help="Option whose values make methods of their own; may be repeated.",
+    help="Option whose values count as methods of their own; may be repeated.",
 )
 @click.option(
     "--format",
@@ -36,13 +36,13 @@ from cnlw_tools.study.spec import METRICS
 @click.option(
     "--width",
     metavar="LENGTH",
-    help="Width of each figure there: 3.25in, 8.3cm, 84mm or 234pt.  [default: as on the page]",
+    help="Width of each figure in figures/: 3.25in, 8.3cm, 84mm or 234pt.  [default: as on the page]",
 )
 @click.option(
     "--font-size",
     type=float,
     metavar="POINTS",
-    help="Size of all text in figures there.  [default: as on the page, 9]",
+    help="Size of all text in figures/.  [default: as on the page, 9]",
 )
 @ROOT
 def report(

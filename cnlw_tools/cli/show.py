@@ -16,19 +16,19 @@ MOST_NAMES = 4  # in the title of a matrix that several configs share
 
 @click.command(short_help="Print what a plan or a build holds.")
 @click.argument("path", type=click.Path(exists=True, path_type=Path))
-@click.option("--config", help="Show this config of the build only.")
+@click.option("--config", help="Show only this config of the build.  [default: all configs]")
 @click.option(
     "--matrix",
     "picture",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="PNG file to draw the realised transition matrices in, equal ones once.",
+    help="PNG file to draw the realised transition matrices in, equal ones once.  [default: none]",
 )
 @click.option(
     "--image",
     "image_ids",
     metavar="ID",
     multiple=True,
-    help="Show this image of the build, with its labels. Repeat it for several.",
+    help="Show this image of the build with its labels; may be repeated.",
 )
 @click.option(
     "--out",

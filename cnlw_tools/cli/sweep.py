@@ -44,7 +44,7 @@ SECONDS_BETWEEN_ESTIMATES = 5.0
 @click.option(
     "--scale",
     default="",
-    help="Scale of the study: small fits a laptop, paper is what the paper did.",
+    help="Scale of the study: small fits a laptop, paper is what the paper did.  [default: none]",
 )
 @click.option(
     "--builds",
@@ -69,7 +69,7 @@ SECONDS_BETWEEN_ESTIMATES = 5.0
     "--shard",
     metavar="I/N",
     default="1/1",
-    help="Make the Ith of N parts of the runs, on one of N machines.",
+    help="Make the Ith of N parts of the runs, on one of N machines.  [default: 1/1]",
 )
 @click.option(
     "--dry-run",
@@ -98,9 +98,10 @@ def sweep(
 ) -> None:
     """Make all runs of a study. Finished runs are skipped, and stopped ones are resumed.
 
-    STUDY is a TOML file or a name from `cnlw list studies`. What cannot work is said first. A run
-    that fails later is reported, and the others go on. Runs that are the same under two names are
-    trained once. Exit code: 0 all runs are done, 1 some failed, 130 or 143 a signal stopped it.
+    STUDY is a TOML file or a name from `cnlw list studies`. The command first says what cannot work.
+    If a run fails later, it is reported and the other runs go on. Runs that are the same under two
+    names are trained once. The exit code is 0 if all runs are done, 1 if some failed, and 130 or
+    143 if a signal stopped the command.
     """
     from cnlw_tools.study.spec import find_study, study_scales
     from cnlw_tools.study.workers import SweepPaths

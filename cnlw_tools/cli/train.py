@@ -52,14 +52,21 @@ MOST_CLASSES_WITHOUT_TOP5 = 5
     help="Folder of a build.  [default: the last one below builds/]",
 )
 @click.option("--config", help="Config of the build.  [default: its only one, else red_40]")
-@click.option("--noise", help="Noise of the config; with --level, instead of --config.")
-@click.option("--level", metavar="PERCENT", help="Level of the config; with --noise.")
+@click.option(
+    "--noise",
+    help="Noise of the config; give it with --level instead of --config.  [default: none]",
+)
+@click.option(
+    "--level",
+    metavar="PERCENT",
+    help="Level of the config; give it with --noise.  [default: none]",
+)
 @preset_options
 @SEED
 @click.option(
     "--seeds",
     metavar="N",
-    help="Train one run with each seed from 0 to N-1, or of a list such as 0,1,5.",
+    help="Train one run with each seed from 0 to N-1, or of a list such as 0,1,5.  [default: none]",
 )
 @DEVICE
 @click.option(
@@ -84,21 +91,23 @@ MOST_CLASSES_WITHOUT_TOP5 = 5
 @click.option(
     "--overwrite",
     is_flag=True,
-    help="Delete the run in this folder, its files alone, and begin again.",
+    help="Delete the files of the run in this folder, and begin again.",
 )
 @click.option(
     "--quick",
     is_flag=True,
-    help="Train few epochs as a trial; in one epoch a method trains its first stage alone.",
+    help="Train a few epochs as a trial; one epoch trains the first stage of a method only.",
 )
 @KEEP_BEST
 @click.option("--pretrained", is_flag=True, help="Begin with weights learned on ImageNet.")
 @click.option(
     "--weights",
     type=click.Path(path_type=Path),
-    help="Begin with the weights of this file, or of the run in this folder.",
+    help="Begin with the weights of this file, or of the run in this folder.  [default: none]",
 )
-@click.option("--compile", is_flag=True, help="Compile the network; for long runs on a GPU.")
+@click.option(
+    "--compile", is_flag=True, help="Compile the network, which pays off in long runs on a GPU."
+)
 @ROOT
 @CACHE
 @DECODE_THREADS

@@ -30,21 +30,22 @@ if TYPE_CHECKING:
     type=click.Path(dir_okay=False, path_type=Path),
     help="Mentor to write, a .json file.",
 )
-@click.option("--rule", help="Fit the mentor to this rule: pd, self_paced ...")
+@click.option("--rule", help="Fit the mentor to this rule: pd, self_paced ...  [default: none]")
 @click.option(
     "--data",
     "build",
     metavar="BUILD",
     type=click.Path(path_type=Path),
-    help="Fit it to the verified labels of this build, one with a split `verified`.",
+    help="Fit the mentor to the verified labels of this build, from its split `verified`.  "
+    "[default: none]",
 )
-@click.option("--config", help="Config of the build.")
+@click.option("--config", help="Config of the build.  [default: none]")
 @click.option(
     "--percentile",
     default=0.9,
     type=click.FloatRange(0, 1),
     show_default=True,
-    help="Percentile of the losses that the mentor compares a loss with.",
+    help="Percentile of the losses that the mentor compares each loss with.",
 )
 @PRESET
 @preset_options

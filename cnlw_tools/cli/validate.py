@@ -43,7 +43,7 @@ class NoBuild(click.ClickException):
 @click.option(
     "--data-dir",
     type=click.Path(path_type=Path),
-    help="Folder of your copy of the images, to compare the build with.",
+    help="Folder of your copy of the images, to compare the build with.  [default: none]",
 )
 @DONOR
 @STORE
@@ -59,10 +59,11 @@ def validate(
     cache: Path | None,
     workers: int | None,
 ) -> None:
-    """Prove that a build is what it says. BUILD: by default the last one below builds/.
+    """Prove that a build is what it says.
 
-    Exit code: 0: no errors, notes at most. 1: errors, or this machine cannot read the build. 2: no
-    build to check.
+    BUILD is the folder of a build; the default is the last one below builds/. The exit code is 0 if
+    there are no errors, 1 if there are errors or this machine cannot read the build, and 2 if there
+    is no build to check.
     """
     from cnlw_tools.builds.build import last_build
     from cnlw_tools.checks import collect_evidence

@@ -45,7 +45,7 @@ def report_votes(dataset: str, data_dir: Path | None, root: Path | None) -> None
     type=click.IntRange(1),
     default=3,
     show_default=True,
-    help="How many yes and no votes a candidate should have.",
+    help="Number of yes and no votes that a candidate should have.",
 )
 @click.option(
     "--url",

@@ -106,7 +106,7 @@ class Preset:
     )
     resize: str = key(
         "squash",
-        help="How an image is brought to that size.",
+        help="Resize images in this way.",
         check=one_of("squash", "crop", "pad"),
     )
     pixel_scale: str = key(

@@ -203,6 +203,7 @@ class Recipe:
         "",
         kind=INPUT,
         help="File of per-image data that some noise needs: given labels, features.",
+        default_text="the dataset's side.parquet, if any",
         option="--side-table",
         old_name="side",
         metavar="FILE",
@@ -219,7 +220,7 @@ class Recipe:
     resize: str = key(
         "squash",
         kind=STORAGE,
-        help="How an image is brought to that size.",
+        help="Resize images in this way.",
         check=one_of(*RESIZE),
         option="--resize",
     )

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import click
 import datasets
 import numpy as np
 import pyarrow.parquet as pq
@@ -496,29 +495,6 @@ def test_a_corrupt_table_is_named(root: Path, here: Path, tiny: Callable[[Path],
     assert 1 == failed.exit_code
     assert "web.parquet: cannot be read" in failed.output
     assert not (here / "builds").exists()
-
-
-def all_commands(group: click.Group) -> list[click.Command]:
-    """Return the commands of a group and of the groups in it."""
-    commands = []
-    for command in group.commands.values():
-        commands.append(command)
-        if isinstance(command, click.Group):
-            commands += all_commands(command)
-    return commands
-
-
-def test_help_fits_the_terminal() -> None:
-    """The list of commands is not cut, and the help of an option is a sentence of a line."""
-    assert "..." not in cnlw("--help").output.partition("Commands:")[2]
-    for command in all_commands(main):
-        assert len(command.get_short_help_str(100)) <= 45, command.name
-        for option in command.params:
-            if isinstance(option, click.Option):
-                sentence = (option.help or "").partition("  [default")[0]
-                assert len(sentence) <= 80, f"{command.name} {option.name}: {sentence}"
-                assert sentence[0].isupper(), f"{command.name} {option.name}: {sentence}"
-                assert sentence.endswith((".", "...")), f"{command.name} {option.name}: {sentence}"
 
 
 def test_help_imports_nothing_heavy() -> None:
