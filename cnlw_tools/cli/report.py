@@ -36,7 +36,8 @@ from cnlw_tools.study.spec import METRICS
 @click.option(
     "--width",
     metavar="LENGTH",
-    help="Width of each figure in figures/: 3.25in, 8.3cm, 84mm or 234pt.  [default: as on the page]",
+    help="Width of each figure in figures/: 3.25in, 8.3cm, 84mm or 234pt.  "
+    "[default: as on the page]",
 )
 @click.option(
     "--font-size",
