@@ -100,8 +100,8 @@ def sweep(
 
     STUDY is a TOML file or a name from `cnlw list studies`. The command first says what cannot
     work. If a run fails later, it is reported and the other runs go on. Runs that are the same
-    under two names are trained once. The exit code is 0 if all runs are done, 1 if some failed, and 130 or
-    143 if a signal stopped the command.
+    under two names are trained once. The exit code is 0 if all runs are done, 1 if some failed,
+    and 130 or 143 if a signal stopped the command.
     """
     from cnlw_tools.study.spec import find_study, study_scales
     from cnlw_tools.study.workers import SweepPaths
