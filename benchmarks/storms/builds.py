@@ -39,7 +39,7 @@ class Storm:
             outcome = run_in_child(run_cnlw(line), folder.parent)
             problems += check_outcome(outcome)
             is_error = expected[view] == "error"
-            if (outcome.exit_code != 0) != is_error:  # 2: it is no build at all
+            if (outcome.exit_code != 0) != is_error:  # 2: it is not a build at all
                 words = "believed" if is_error else "refused"
                 problems.append(f"{view}, seed {seed}: {words}: {outcome.last_lines}")
         self.world.remove(folder.parent)

@@ -67,7 +67,7 @@ def read_images(folder: Path, ids: Sequence[str]) -> dict[str, Image.Image]:
     """Return images of a build by id.
 
     Raises:
-        ValueError: the path is no build, or an image of it cannot be read
+        ValueError: the path is not a build, or an image of it cannot be read
         LookupError: the build has no such image
     """
     if not folder.is_dir():

@@ -27,7 +27,7 @@ COLUMNS = tuple(field.name for field in FIELDS)
 TEXT_FEATURE = {"dtype": "string", "_type": "Value"}
 MAX_BYTES = 500_000_000  # of the images of a shard
 ROWS_PER_GROUP = 250  # what a streaming reader holds at a time
-# Where images repeat, a row group has more rows, up to so many times, so that few images are in two
+# Where images repeat, a row group has more rows, up to this many times, so that few are in two
 # groups.
 MAX_REPEATS = 16
 

@@ -199,7 +199,7 @@ def _largest_lines(matrix: Matrix, classes: Sequence[str], layout: Layout) -> li
 
 def _is_blank(matrix: Matrix) -> NDArray[np.bool_]:
     """Return (C,) which classes have no shares."""
-    blank: NDArray[np.bool_] = ~(matrix.sum(1) > 0)  # nan is no share either
+    blank: NDArray[np.bool_] = ~(matrix.sum(1) > 0)  # nan is not a share either
     return blank
 
 

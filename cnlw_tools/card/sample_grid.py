@@ -35,7 +35,7 @@ TITLES = {  # by the origin of noisy images
 
 @dataclass(frozen=True, slots=True)
 class ClassRow:
-    """One class: images that bear its label."""
+    """One class: images that have its label."""
 
     name: str
     clean: list[Image.Image]

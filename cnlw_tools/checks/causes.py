@@ -2,7 +2,7 @@
 
 An error of a check in `CAUSES` explains later errors of the checks named there, if both concern
 one file of data/. An error of a config concerns all of its files. An error that is explained
-need not vanish with its cause: mend the cause, and validate again.
+need not vanish with its cause: fix the cause, and validate again.
 """
 
 from collections.abc import Mapping, Sequence

@@ -96,7 +96,7 @@ def _wrong_features(loaded: Any, classes: tuple[str, ...]) -> str:
     import datasets
 
     if not isinstance(loaded.features["image"], datasets.Image):
-        return "the column image is no Image"
+        return "the column image is not an Image"
     if tuple(loaded.features["label"].names) != classes:
         return "the labels have other names than tables/classes.csv"
     return ""

@@ -122,7 +122,7 @@ def _mislabelled(rows: pa.Table, base: pa.Table) -> pa.Table:
 
 
 def verdicts(evidence: Evidence) -> Iterator[Finding]:
-    """Every web image was judged wrong for the label it bears.
+    """Every web image was judged wrong for the label that it has.
 
     Published lists are not checked: they are what their authors made them.
     """

@@ -49,12 +49,12 @@ class FriendlyGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; the library's errors become messages, and signals exit codes."""
         try:
-            with hold_threads():  # whoever cannot have them is told so before Arrow tries
+            with hold_threads():  # their lack is an error here, before Arrow needs them
                 pass
             with exit_on_signal():
                 return super().invoke(ctx)
         except BrokenPipeError:
-            raise  # whoever read our output has left; click ends quietly
+            raise  # the reader of our output has left; click ends quietly
         except ModuleNotFoundError as error:
             package = (error.name or "").partition(".")[0]
             if package not in EXTRAS:

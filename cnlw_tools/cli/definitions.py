@@ -75,7 +75,7 @@ def _ancestors(target: str) -> Iterator[ast.ClassDef]:
     """Yield a class and its base classes up to `Method`, the most general one last."""
     definition, module = _find(target)
     if not isinstance(definition, ast.ClassDef):
-        raise TypeError(f"{target} is no class: a method is one")
+        raise TypeError(f"{target} is not a class: a method is one")
     yield definition
     if f"{module}:{definition.name}" != METHOD:
         for base in definition.bases:

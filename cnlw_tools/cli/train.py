@@ -240,7 +240,7 @@ class TrainingScreen:
             click.echo(fit_parts([line]), err=True)
 
     def _print_epoch(self, metrics: "Metrics") -> None:
-        """Print a line of an epoch; top-5 says nothing of five classes or fewer."""
+        """Print a line of an epoch; top-5 means nothing for five classes or fewer."""
         from cnlw_tools.executor.progress import fit_parts, format_duration
 
         self.bars.close()

@@ -30,7 +30,7 @@ from cnlw_tools.registry import pick, suggest
 
 DONOR_PREFIX = "donor_"  # of the file of a donor's table
 NEAREST_CLASS = "looks_like"  # column of a donor's table: the class that an image looks most like
-WHITE_NOISE_DONORS = ("white", "white_uniform")  # donors that are no datasets
+WHITE_NOISE_DONORS = ("white", "white_uniform")  # donors that are not datasets
 
 PoolKey = tuple[int, str, tuple[str, ...]]
 
@@ -145,7 +145,7 @@ class Dataset:
         """Return the dataset with the base manifest that a source made; ``path`` is for errors.
 
         Raises:
-            ValueError: it is no manifest, or an image of it is among the candidates
+            ValueError: it is not a manifest, or an image of it is among the candidates
         """
         checked_base = tables.check_manifest(base, path, len(self.classes))
         _check_disjoint(checked_base, self.web, path)
@@ -160,7 +160,7 @@ class Dataset:
         """Return the dataset with a source's candidates and votes; ``path`` is for errors.
 
         Raises:
-            ValueError: they are no such tables, or a candidate is an image of the base manifest
+            ValueError: they are not such tables, or a candidate is an image of the base manifest
         """
         web = tables.check_manifest(web, path, len(self.classes), web=True)
         votes = tables.check_votes(votes, path, web)
@@ -198,7 +198,7 @@ class Dataset:
         Row i of an array belongs to the i-th training image in id order.
 
         Raises:
-            ValueError: it is no such file; see side_table.py
+            ValueError: it is not such a file; see side_table.py
             FileNotFoundError: it does not exist
         """
         base = require_base_manifest(self)
@@ -275,7 +275,7 @@ def read_manifest_info(path: Path, dataset_name: str) -> tables.ManifestInfo:
     The source is that of the dataset's name where the file names none, or does not exist.
 
     Raises:
-        ValueError: it is no Parquet file, or says what no manifest says
+        ValueError: it is not a Parquet file, or says what no manifest says
     """
     if not path.is_file():
         return tables.ManifestInfo(dataset_name)
@@ -441,7 +441,7 @@ def _table_exists(path: Path) -> bool:
     """Tell whether a table exists; a broken link counts, so that reading it is an error.
 
     Raises:
-        ValueError: a CSV file stands in its place, which would be passed over
+        ValueError: a CSV file stands in its place, which would not be read
     """
     csv_path = path.with_suffix(".csv")
     if not path.exists() and csv_path.exists():

@@ -126,7 +126,7 @@ def _check_column(
     width = lengths[0].as_py() if len(lengths) else 1
     flat = values.combine_chunks().flatten().cast(pa.float32())
     if not np.isfinite(flat.to_numpy(zero_copy_only=False)).all():
-        raise ValueError(f"{place}: a feature is no finite number: fix it")
+        raise ValueError(f"{place}: a feature is not a finite number: fix it")
     return pa.chunked_array([pa.FixedSizeListArray.from_arrays(flat, width)])
 
 

@@ -32,7 +32,7 @@ def read_table(path: Path, schema: pa.Schema) -> pa.Table:
     """Read a Parquet or CSV file; other columns stay, behind the ones that the schema asks for.
 
     Raises:
-        ValueError: the file is no table, two columns have one name, or a column of the schema is
+        ValueError: the file is not a table, two columns have one name, or a column of the schema is
             missing or of another type
         FileNotFoundError: there is no such file
     """
@@ -154,7 +154,7 @@ def cast_column(
 def _check_same_kind(target: pa.DataType, column: pa.ChunkedArray) -> None:
     """Refuse casts that Arrow allows, between text, numbers and truth values.
 
-    Only 0 and 1 may become truth values, and truth values nothing else. A number is no time, as
+    Only 0 and 1 may become truth values, and truth values nothing else. A number is not a time, as
     nothing says whether it counts seconds or microseconds.
     """
     source = column.type
@@ -163,7 +163,7 @@ def _check_same_kind(target: pa.DataType, column: pa.ChunkedArray) -> None:
     makes_time = pa.types.is_timestamp(target) and not pa.types.is_temporal(source)
     invents_unit = makes_time and not pa.types.is_null(source)
     if len(column) and (not same_kind or loses_boolean or invents_unit):
-        raise ValueError(f"{source} is no {target}")
+        raise ValueError(f"{source} is not {target}")
     if pa.types.is_boolean(target):
         is_flag = pc.is_in(column, pa.array([0, 1, None]))
         if not pc.all(is_flag, min_count=0).as_py():
@@ -197,7 +197,7 @@ def open_table(path: Path, schema: pa.Schema) -> pa.Table:
         schema: its text columns stay text in a CSV file, even numbers or words like ``null``
 
     Raises:
-        ValueError: the file is no table, or two columns have one name
+        ValueError: the file is not a table, or two columns have one name
         FileNotFoundError: there is no such file
     """
     if not path.is_file():

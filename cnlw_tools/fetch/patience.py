@@ -1,7 +1,7 @@
 """Patience: while this machine has a fault, every step that meets it is repeated later.
 
 The waits grow from a second to a quarter of a minute. As soon as any URL of the process gets its
-outcome, the fault counts as mended. If none does for a stated time, the run ends with an
+outcome, the fault counts as over. If none does for a stated time, the run ends with an
 error, and the URLs keep the state they had.
 """
 

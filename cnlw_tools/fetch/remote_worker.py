@@ -39,7 +39,7 @@ class WorkerDied(OSError):
 class Outbox:
     """Sends messages from many threads through a pipe, several at a time.
 
-    It ignores that the other end is closed; whoever reads from the pipe will notice.
+    It ignores that the other end is closed; the reader of the pipe will notice.
     """
 
     def __init__(self, pipe: Connection) -> None:

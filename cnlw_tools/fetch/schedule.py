@@ -173,7 +173,7 @@ class Schedule:
     def _enqueue_host(self, host: Host) -> None:
         """Put a host into the heap if it has a job and its limit allows another request.
 
-        A host whose rules are unknown, or which wants a delay, gets one request at a time.
+        A host whose rules are unknown, or which asks for a delay, gets one request at a time.
         """
         limit = 1 if host.rules is None or host.rules.delay else int(host.limit)
         if host.jobs and host.in_flight < limit and not host.queued:
@@ -215,7 +215,7 @@ class Schedule:
 
 
 def back_off(failures: int) -> float:
-    """Return the seconds to wait after so many failures: doubled each time, then varied by half.
+    """Return the seconds to wait after this many failures: doubled each time, then varied by half.
 
     The variation is random, so that clients that failed together do not return together.
     """

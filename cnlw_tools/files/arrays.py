@@ -109,7 +109,7 @@ def read_matrix(path: Path, remedy: str = "") -> NDArray[Any]:
     """Return a matrix of a .npy file, or of a CSV file without a header.
 
     Raises:
-        BadFile, OSError: it is no matrix, or cannot be read
+        BadFile, OSError: it is not a matrix, or cannot be read
     """
     if path.suffix == ".npy":
         return read_npy(path, remedy)

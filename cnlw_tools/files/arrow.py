@@ -8,7 +8,7 @@ import pyarrow as pa
 from cnlw_tools.files.untrusted import COPY_AGAIN, BadFile, check_regular, translate_errors
 
 ARROW = "an Arrow file"
-FILE_FORMAT = b"ARROW1"  # how an Arrow file begins that is no stream
+FILE_FORMAT = b"ARROW1"  # how an Arrow file begins that is not a stream
 FEATHER_1 = b"FEA1"
 
 Reader = Any  # a reader of the file format, or one of streams

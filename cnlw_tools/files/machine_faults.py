@@ -45,7 +45,7 @@ PRIMARY_CODE = 0xFF  # the part of an error code of SQLite that says what, not w
 
 
 class MachineFault(OSError):
-    """A fault of this machine; its text says what is wrong and what mends it."""
+    """A fault of this machine; its text says what is wrong and what to do."""
 
 
 def find_fault(error: BaseException) -> MachineFault | None:
@@ -91,7 +91,7 @@ def find_causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _find_remedy(error: BaseException) -> str | None:
-    """Return what mends a fault of this machine; None if the error is not such a fault."""
+    """Return what to do about a fault of this machine; None if the error is not such a fault."""
     if isinstance(error, MemoryError):
         return FREE_MEMORY
     if isinstance(error, sqlite3.Error):

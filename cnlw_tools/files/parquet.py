@@ -23,7 +23,7 @@ from cnlw_tools.files.untrusted import (
 )
 
 LEAST_LIMIT = 512 << 20  # bytes that a file of any size may become
-EXPANSION = 32  # a larger file may become so many times its size; labels shrink so, ids do not
+EXPANSION = 32  # a larger file may become this many times its size; labels shrink so, ids do not
 MAKE_AGAIN = "make or copy this file again"
 PARQUET = "Parquet"
 WIDTHS = {"BOOLEAN": 1, "INT32": 4, "INT64": 8, "INT96": 12, "FLOAT": 4, "DOUBLE": 8}  # bytes

@@ -105,7 +105,7 @@ class PickledArray:
         self.shape, self.dtype, self.is_fortran, self.data = state[-4:]
 
     def to_numpy(self) -> NDArray[Any]:
-        """Return the numbers; a ValueError if they do not fit the shape, or are no numbers."""
+        """Return the numbers; a ValueError if they do not fit the shape, or are not numbers."""
         data = self.data.encode("latin1") if isinstance(self.data, str) else self.data
         values = np.frombuffer(data, _checked_type(self.dtype).to_numpy())
         order: Any = "F" if self.is_fortran else "C"
@@ -149,12 +149,12 @@ class PickledTensor:
         self.strides = strides
 
     def to_numpy(self) -> NDArray[Any]:
-        """Return the numbers; a ValueError if they are no block of the storage."""
+        """Return the numbers; a ValueError if they are not a block of the storage."""
         shape = _checked_shape(self.shape)
         values = np.frombuffer(self.storage.data, self.storage.dtype.to_numpy())
         expected_strides = [int(np.prod(shape[axis + 1 :])) for axis in range(len(shape))]
         if list(self.strides) != expected_strides:
-            raise ValueError("a tensor that is no block of its storage")
+            raise ValueError("a tensor that is not a block of its storage")
         n_values = int(np.prod(shape))
         return values[self.offset : self.offset + n_values].reshape(shape)
 
@@ -191,7 +191,7 @@ class Unpickler(pickle.Unpickler):
         """Return the storage of a tensor, which is filled later."""
         word, code, key, _, n_values = pid[:5]
         if word != "storage" or code not in TORCH_TYPES.values():
-            raise pickle.UnpicklingError("it refers to something that is no storage of torch")
+            raise pickle.UnpicklingError("it refers to something that is not a storage of torch")
         storage = PickledStorage(PickledType(code), _checked_text(key), _checked_count(n_values))
         return self.storages.setdefault(storage.key, storage)
 
@@ -245,7 +245,7 @@ def read_pickle(
     """Return the dict of a pickle; its values are numbers, strings, lists and pickled arrays.
 
     Raises:
-        BadFile: it is no such pickle
+        BadFile: it is not such a pickle
         OSError: it cannot be read
     """
     data = read_bytes(path, LARGEST_PICKLE, remedy)
@@ -270,7 +270,7 @@ def read_torch(path: Path, remedy: str = COPY_AGAIN) -> dict[str, Any]:
     """Return the dict that torch.save wrote, of arrays, tensors and lists of numbers.
 
     Raises:
-        BadFile: it is no such file
+        BadFile: it is not such a file
         OSError: it cannot be read
     """
     data = read_bytes(path, LARGEST_PICKLE, remedy)

@@ -58,7 +58,7 @@ def check_seal(path: Path) -> None:
     """Check the bytes of a zip file by its digest, or, if it never had one, by its checksums.
 
     Raises:
-        BadFile: a byte has changed, or it is no zip file
+        BadFile: a byte has changed, or it is not a zip file
     """
     comment = _read_end(path, LENGTH)
     if comment == PREFIX + _digest(path, path.stat().st_size - LENGTH):

@@ -47,7 +47,7 @@ def read_csv(path: Path) -> tuple[list[str], list[list[str]]]:
     Blanks around names and values are dropped, and so are empty lines.
 
     Raises:
-        BadFile, OSError: it is no CSV file in UTF-8, a quote is not closed, or it cannot be read
+        BadFile, OSError: it is not a CSV file in UTF-8, a quote is not closed, or it cannot be read
     """
     file = StringIO(read_text(path, remedy="store it as CSV in UTF-8"), newline="")
     with translate_errors(path, "CSV", "store it as CSV in UTF-8"):
@@ -101,7 +101,7 @@ def read_csv_rows(path: Path) -> list[dict[str, str]]:
     """Return the rows of a CSV file by the names of its columns; a missing value is empty.
 
     Raises:
-        BadFile, OSError: it is no CSV file in UTF-8, or cannot be read
+        BadFile, OSError: it is not a CSV file in UTF-8, or cannot be read
     """
     names, rows = read_csv(path)
     empty = dict.fromkeys(names, "")
@@ -112,7 +112,7 @@ def read_json(path: Path, remedy: str = "") -> Any:
     """Return the value that a JSON file holds.
 
     Raises:
-        BadFile, OSError: it is no JSON, beyond the limits of this module, or cannot be read
+        BadFile, OSError: it is not JSON, beyond the limits of this module, or cannot be read
     """
     return parse_json(read_bytes(path, LARGEST_JSON), str(path), remedy)
 
@@ -130,7 +130,7 @@ def parse_json(
         remedy: ends it
 
     Raises:
-        BadFile: it is no JSON, or one beyond the limits of this module
+        BadFile: it is not JSON, or one beyond the limits of this module
     """
     check_size(source, len(text), LARGEST_JSON)
     with translate_errors(source, "JSON", remedy):
@@ -157,7 +157,7 @@ def parse_toml(
     """Return the table that a TOML text holds.
 
     Raises:
-        BadFile: it is no TOML, or one beyond the limits of this module
+        BadFile: it is not TOML, or one beyond the limits of this module
     """
     check_size(source, len(text), LARGEST_TOML)
     with translate_errors(source, "TOML", remedy):

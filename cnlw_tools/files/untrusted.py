@@ -96,7 +96,7 @@ def read_bytes(path: Path, limit: int, remedy: str = COPY_AGAIN) -> bytes:
     """Return all bytes of a file, of which there may be at most ``limit``.
 
     Raises:
-        BadFile: there are more, or it is no regular file
+        BadFile: there are more, or it is not a regular file
         OSError: the file cannot be read
     """
     check_size(path, check_regular(path, remedy), limit, remedy)

@@ -42,7 +42,7 @@ def parse_yaml(
     """Return what a YAML text holds.
 
     Raises:
-        BadFile: it is no YAML, or one beyond the limits of this module
+        BadFile: it is not YAML, or one beyond the limits of this module
     """
     check_size(source, len(text), LARGEST_YAML)
     with translate_errors(source, "YAML", remedy):

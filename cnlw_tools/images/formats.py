@@ -44,7 +44,7 @@ _signature = re.compile(
 
 
 def recognise_format(head: bytes) -> str | None:
-    """Return the format that these first bytes of a file are of; none if it is no image."""
+    """Return the format that these first bytes of a file are of; none if it is not an image."""
     match = _signature.match(head)
     return match.lastgroup if match else None
 

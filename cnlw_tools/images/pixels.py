@@ -239,7 +239,7 @@ def has_digest(picture: Picture, digest: str) -> bool:
         return True
     try:
         return pixel_digest(decode_picture(picture)) == digest
-    except ValueError:  # it is no image, so not the one that is meant
+    except ValueError:  # it is not an image, so not the one that is meant
         return False
 
 

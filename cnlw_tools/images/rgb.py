@@ -134,7 +134,7 @@ def _check_range(numbers: Any, lowest: float, highest: float) -> None:
 
 
 def _tiff_tag(image: Image.Image, tag: int) -> Any:
-    """Return the first number that a TIFF has under a tag; none if it has none, or is no TIFF."""
+    """Return the first number under a tag of a TIFF; none if there is none, or it is not a TIFF."""
     if not isinstance(image, TiffImagePlugin.TiffImageFile):
         return None
     value = image.tag_v2.get(tag)

@@ -5,7 +5,7 @@
 Files of votes call a person by number, by name or by e-mail address, and an export of Label Studio
 by number and address at once. The key has a row for each of these names. All names of a person have
 one number, which stays. A name that is a small number stays as it is, unless another person has
-this number already. `consensus`, who stands for published verdicts, is no person.
+this number already. `consensus`, who stands for published verdicts, is not a person.
 
 Only imports read the key. Only its owner can read the file, and git passes it over.
 """
@@ -41,7 +41,7 @@ class AnnotatorKey:
         path: of the file; without it the key is empty
 
     Raises:
-        ValueError: the file is no key
+        ValueError: the file is not a key
         PermissionError: the file may not be read
     """
 

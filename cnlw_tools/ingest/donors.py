@@ -1,7 +1,7 @@
 """Donors: other datasets whose images some noise brings in, as tables to draw plans from.
 
 A donor's table is its base manifest, with its name and a slash before every id. The donors `white`
-and `white_uniform` are no datasets but noise (sources/white_noise.py).
+and `white_uniform` are not datasets but noise (sources/white_noise.py).
 
 Some noise asks which class an image looks like. Each class ranks the images of a donor:
 

@@ -39,7 +39,7 @@ class Import(NamedTuple):
 
     @property
     def notes(self) -> list[str]:
-        """What a user should know, though it is no error."""
+        """What a user should know, though it is not an error."""
         base = self.dataset.base
         return (
             []
@@ -114,7 +114,7 @@ def _check_arguments(name: str, skip_broken: Path | None, list_broken: Path | No
 
 
 def _split_off_validation(manifest: pa.Table, percent: int, empty: Dataset) -> pa.Table:
-    """Return a manifest with a validation split of so many percent; 0: as it is."""
+    """Return a manifest with a validation split of this many percent; 0: as it is."""
     if not 0 <= percent <= MOST_VALIDATION:
         raise ValueError(
             f"validation = {percent}: give a whole percent from 1 to {MOST_VALIDATION}"

@@ -1,4 +1,4 @@
-"""Notes on a dataset that was imported: what a user should know, though it is no error."""
+"""Notes on a dataset that was imported: what a user should know, though it is not an error."""
 
 from collections.abc import Sequence
 

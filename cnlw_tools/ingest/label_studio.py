@@ -10,7 +10,7 @@ or, as JSON-MIN, one row per annotation:
 
 WHO is a number, an e-mail address, or {"id": number, "email": address}. The time of a vote is that
 of the last change, so a corrected answer is the later one. A task that is skipped, a draft, and an
-answer that is blank are no votes. Format: Label Studio's guide, "Label Studio JSON format of
+answer that is blank are not votes. Format: Label Studio's guide, "Label Studio JSON format of
 annotated tasks" and "Export formats".
 """
 

@@ -66,7 +66,7 @@ def find_images(place: Path, config: str | None, run_config: str) -> OwnImages:
 
     Raises:
         FileNotFoundError: there is no such place
-        ValueError: it holds no image, or a config is given and it is no build
+        ValueError: it holds no image, or a config is given and it is not a build
         LookupError: the build has no such config
         OSError: it cannot be read
     """

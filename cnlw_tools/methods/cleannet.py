@@ -137,7 +137,7 @@ class CleanNet(Method):
         return kmeans(f, self.n_references)
 
     def check_references(self, c: int, n_examples: int) -> None:
-        """Check that a class of so many training examples has R centres.
+        """Check that a class with this many training examples has R centres.
 
         Raises:
             ValueError: it has fewer

@@ -39,7 +39,7 @@ and examples outside S have a logged weight of 0, unless they are drawn.
 
 The authors' code tests both networks apart, and the paper's table does not say which of the two it
 shows. So the first network alone predicts here (``predict`` = one). With ``predict`` = mean it is
-the mean of both networks' logits, which is no number of the paper.
+the mean of both networks' logits, which is not a number of the paper.
 
 On `shapes` (blue 40, 16 pixels, 12 epochs) it ends at 29 where vanilla has 58: halves and last
 stage share the epochs, and networks that have learned for three epochs predict too few labels to

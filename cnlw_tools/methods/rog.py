@@ -21,7 +21,7 @@ The units are those of the authors: of a ResNet each residual unit of the last s
 ResNet-34, `resnet34_narrow`), of a DenseNet layers 5 and 10 of the last block, counted from 0, and
 its end behind normalisation and ReLU. The last unit of a pre-activation network ends there, too. In
 a perceptron or a plain ConvNet (`conv_small`, `vgg13_cifar` ...) there are no units: there the ends
-of all blocks take their place, which is no network of the paper. A network of your own must offer
+of all blocks take their place, as in no network of the paper. A network of your own must offer
 ``unit_features``, which returns a list of (B, C, H, W) or (B, D) for a batch.
 
 The code differs from the paper in the first covariance: it divides the sum over classes within the

@@ -123,7 +123,7 @@ class SModel(Method):
     def param_groups(self) -> list[dict[str, Any]]:
         """Return the network with the preset's weight decay, and the layer with none.
 
-        Decay would pull the rows of theta towards uniform, which is no better a model.
+        Decay would pull the rows of theta towards uniform, which is not a better model.
         """
         layer = [self.b] if self.u is None else [self.b, self.u]
         return [{"params": list(self.net.parameters())}, {"params": layer, "weight_decay": 0.0}]

@@ -59,7 +59,7 @@ def expected_stats(
     n_classes: int,
     alpha: float = 20.0,
 ) -> Expected:
-    """T[c, j] is the share of class c, clean examples and copies, that bears label j, exactly."""
+    """T[c, j] is the share of class c, clean examples and copies, that has label j, exactly."""
     label_share = np.full(n_classes, 1 / n_classes)
     return expected_copies(base, alpha, label_share, cyclic_labels(n_classes))
 

@@ -49,7 +49,7 @@ def take_once(pool: Items, need: int, shares: str = "") -> Ints:
 
     Raises:
         DonorTooSmall: a donor has fewer images than its share
-        ValueError: the shares are no numbers above 0, or not one for each donor
+        ValueError: the shares are not numbers above 0, or not one for each donor
     """
     donors = _group_by_donor(pool, shares)
     n_donors = len(donors.stock)

@@ -224,7 +224,7 @@ def _mean_chances(
     if not len(rows):
         certain: Floats = np.eye(n_classes)[true_class]
         return certain
-    # A mean is no draw, so single precision will do; it takes half the time.
+    # A mean is not a draw, so single precision will do; it takes half the time.
     single = weights.astype(np.float32)
     total: Floats = np.zeros(n_classes)
     step = max(1, BLOCK // n_classes)

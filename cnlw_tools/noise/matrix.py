@@ -112,7 +112,7 @@ def check_matrix(q: Sequence[Sequence[float]], n_classes: int, transpose: bool) 
     """Return the (C, C) matrix with the true class in rows, each scaled to sum to exactly 1.
 
     Raises:
-        ValueError: it is not square, not of so many classes, or its rows are no distributions
+        ValueError: it is not square, of another number of classes, or a row does not sum to 1
     """
     values = np.array(q, np.float64)
     if values.shape != (n_classes, n_classes):

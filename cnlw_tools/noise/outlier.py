@@ -1,10 +1,10 @@
-"""Outliers: images of other datasets beside one's own, with labels that mean nothing.
+"""Outliers: images of other datasets beside those of the dataset, with labels that mean nothing.
 
     N_in clean examples and N_out = floor(ratio N_in + 1/2) images of donors, each once
     known N_out of these, rounded half up      the label K, "outlier", a class beside the K others
     the others                                 label j for a K-th of them, rounded up or down
 
-With known > 0 the truth of every outlier is that class, so those that bear it are clean;
+With known > 0 the truth of every outlier is that class, so those with this label are clean;
 otherwise nobody knows the true label of one.
 
 Source: Sukhbaatar et al., 2015.
@@ -59,7 +59,7 @@ def expected_stats(
     known: float = 0.0,
     shares: str = "",
 ) -> Expected:
-    """Outliers that do not bear their class are wrong; the dataset's own images are right."""
+    """Outliers without the label of their class are wrong; the dataset's own images are right."""
     n = len(base.label)
     n_outliers, n_labelled = _outlier_counts(n, ratio, known)
     n_examples = max(n + n_outliers, 1)
@@ -74,7 +74,7 @@ def expected_stats(
 
 
 def _outlier_counts(n: int, ratio: float, labelled_share: float) -> tuple[int, int]:
-    """Return the number of outliers, and how many of them bear the class "outlier"."""
+    """Return the number of outliers, and how many of them have the label "outlier"."""
     if not 0 <= ratio < 1e6:
         raise ValueError(
             f"ratio = {ratio:g}: outliers for each clean example: give a number from 0 on"

@@ -1,4 +1,4 @@
-"""Dilution with foreign images: what is added shows nothing of the classes.
+"""Dilution with foreign images: the added images show none of the classes.
 
     n clean examples and N = floor(alpha n + 1/2) images of other datasets, or of white noise
     label j for N / C of these, rounded up or down

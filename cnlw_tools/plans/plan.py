@@ -45,7 +45,7 @@ def recipe_levels(recipe: Recipe, dataset: Dataset | None = None) -> tuple[int |
     if recipe.levels != BENCHMARK_LEVELS:
         levels = ", ".join(map(str, recipe.levels))
         raise ValueError(
-            f"{recipe.noise} noise has no level, its options say how much: remove level {levels}"
+            f"{recipe.noise} noise has no level; its options say how much: remove level {levels}"
         )
     return (None,)
 

@@ -149,7 +149,7 @@ def _with_manifest_ids(
 
     Args:
         lists: of one noise
-        base_ids: of the training images; where they are no paths, the lists stay as they are
+        base_ids: of the training images; where they are not paths, the lists stay as they are
         web_ids: of the candidates
 
     Raises:

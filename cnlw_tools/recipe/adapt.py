@@ -5,7 +5,7 @@
                 the shorter sides, from 8 to the preset's size
     batch_size  the largest power of two of which an epoch has 4, at most the preset's
     lr          the preset's times sqrt(batch_size / the preset's batch_size)
-    epochs      so many that there are 2,000 steps: from the preset's to 100
+    epochs      as many as make 2,000 steps: from the preset's to 100
 
 A value that the user gives is not adapted. The numbers follow from the dataset alone, so every
 machine, method and seed gets the same ones, and a run records them.
@@ -38,7 +38,7 @@ def adapt_preset(
 
     Args:
         preset: may name values to adapt
-        changes: values that the user gives; None is no change
+        changes: values that the user gives; None changes nothing
         n_examples: in the training set
         sides: of the images
 

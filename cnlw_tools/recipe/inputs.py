@@ -33,7 +33,7 @@ class ImageSource(Protocol):
 
 
 class NamedSource(ImageSource, Protocol):
-    """A source of one's own, which needs no line in `SOURCES`."""
+    """A source of the user's own, which needs no line in `SOURCES`."""
 
     name: str  # of the dataset
 

@@ -189,7 +189,7 @@ def recorded_preset(preset: Preset) -> dict[str, Any]:
 def change_preset(
     preset: Preset, changes: Mapping[str, Any], source: str = "the options given"
 ) -> Preset:
-    """Return a preset with other values, checked; a change to None is no change.
+    """Return a preset with other values, checked; a change to None is ignored.
 
     Raises:
         ValueError: an unknown key, or a value out of range

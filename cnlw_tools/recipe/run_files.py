@@ -19,7 +19,7 @@ from cnlw_tools.recipe.recipe import HIGHEST_LEVEL
 from cnlw_tools.recipe.strict import Check, between, read_dataclass, read_value
 
 CONFIG, METRICS, RESULT = "config.json", "metrics.jsonl", "result.json"
-REMEDY = "move it elsewhere if it is no run of `cnlw train`, or train it again"
+REMEDY = "move it elsewhere if it is not a run of `cnlw train`, or train it again"
 # What `cnlw train` writes into the folder of a run (trainer/run.py), as patterns of paths below it.
 CHECKPOINT, PREDICTIONS = "checkpoint.pt", "predictions.parquet"
 BEST_WEIGHTS, NETWORK_INPUT = "best.pt", "network_input.json"
@@ -71,11 +71,11 @@ class RunConfig:
     command: tuple[str, ...] = field(metadata={"check": COMMAND})
     # Of runs of older versions, which did not record them, the rest is None.
     split: str | None = None  # that it learned from
-    architecture: str | None = None  # digest of the layers of a network of one's own
+    architecture: str | None = None  # digest of the layers of a user's network
     marks_noise: tuple[str, ...] | None = None  # `Method.marks_noise` of the method
     copied_from: str | None = None  # the run of a sweep that was trained in place of this one
     keep_best: bool | None = None  # whether it keeps the weights of its best epoch
-    code: str | None = None  # digest of the code of a method or a network of one's own
+    code: str | None = None  # digest of the code of a user's method or network
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +204,7 @@ def read_result(folder: Path) -> RunResult | None:
 
 
 def read_metrics(folder: Path) -> list[Metrics]:
-    """Read what a run measured, an epoch each; nothing of one that has not begun.
+    """Read what a run measured in each epoch; the list is empty for a run that has not begun.
 
     Raises:
         ValueError: metrics.jsonl is not what `cnlw train` writes
@@ -224,7 +224,7 @@ def read_metrics(folder: Path) -> list[Metrics]:
 
 
 def _check_values(metrics: Metrics, source: str) -> None:
-    """Raise if a value is no number that a run measures: training ends where there is none."""
+    """Raise if a value is not a number that a run measures: training ends where there is none."""
     for name, value in metrics.items():
         if not math.isfinite(value):
             raise ValueError(f"{source}: {name} = {value}: it must be a number: {REMEDY}")

@@ -318,7 +318,7 @@ def _hints(cls: type) -> dict[str, Any]:
 
 
 def _is_plain(hint: Any, value: Any) -> bool:
-    """Return whether a value is of a type that holds no others; a boolean is no number."""
+    """Return whether a value is of a type that holds no others; a boolean is not a number."""
     if hint is Any:
         return _is_json(value)
     if isinstance(value, bool):

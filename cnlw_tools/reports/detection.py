@@ -79,7 +79,7 @@ def _read_records(path: Path, n_examples: int) -> pa.Table:
         raise ValueError(f"{path}: no column {', '.join(missing)}: train the run again")
     rows = table["row"]
     if rows.null_count or not pa.types.is_integer(rows.type):
-        raise ValueError(f"{path}: a row is no whole number: train the run again")
+        raise ValueError(f"{path}: a row is not a whole number: train the run again")
     limits = pc.min_max(rows).as_py()
     if len(rows) and not 0 <= limits["min"] <= limits["max"] < n_examples:
         raise ValueError(

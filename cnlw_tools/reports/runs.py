@@ -7,7 +7,7 @@ They are computed from the epochs by the function that the trainer uses. The col
 as JSON, the options of the method, and what else differs between the runs of a dataset
 (`trial_key.settings`): `net`, `pretrained`, `weights`, `ranks`, `split`, and values of the preset
 as `preset.lr`; and digests: `data`, if runs of one config learned from different data, and `code`,
-if methods or networks of one's own share a name.
+if methods or networks of the user share a name.
 """
 
 import json
@@ -85,7 +85,7 @@ def read_run_folders(
 
     Args:
         folder: of runs, at any depth
-        on_problem: is told why something is passed over; by default that is an error
+        on_problem: is told why something is skipped; by default that is an error
         study_builds: builds of a study, by their resolved paths: see `trial_key.name_datasets`
 
     Raises:
@@ -99,7 +99,7 @@ def read_run_folders(
             run_folders.append(_read_run_folder(path, name))
         except (ValueError, OSError) as error:
             reason = " ".join(str(error).split())
-            on_problem(f"passed over: {reason}")
+            on_problem(f"skipped: {reason}")
     if not run_folders:
         raise FileNotFoundError(
             f"{folder}: no run here (no readable config.json below it): "
@@ -119,7 +119,7 @@ def drop_copies(
 
     Args:
         run_folders: in the order of their names
-        study_runs: names of runs that a study asks for, which are no copies of each other
+        study_runs: names of runs that a study asks for, which are not copies of each other
     """
     originals: dict[str, str] = {}
     sentences = []
@@ -137,7 +137,7 @@ def _find_folders(folder: Path, on_problem: Callable[[str], object]) -> list[Pat
     """Return the folders that hold a file of a run, in order."""
 
     def pass_over(error: OSError) -> None:
-        on_problem(f"passed over: {error.filename}: {error.strerror}: check its permissions")
+        on_problem(f"skipped: {error.filename}: {error.strerror}: check its permissions")
 
     paths = []
     for parent, folder_names, file_names in os.walk(folder, onerror=pass_over):

@@ -233,7 +233,7 @@ def read_study_record(
 
     Args:
         folder: of runs
-        on_problem: is told why study.json is passed over; by default that is an error
+        on_problem: is told why study.json is skipped; by default that is an error
 
     Raises:
         ValueError: study.json cannot be read, and `on_problem` is the default
@@ -242,7 +242,7 @@ def read_study_record(
         return _read_record(folder)
     except (ValueError, LookupError, OSError) as error:
         reason = " ".join(str(error).split())
-        on_problem(f"passed over: {reason}")
+        on_problem(f"skipped: {reason}")
         return StudyRecord()
 
 

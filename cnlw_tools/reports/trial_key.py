@@ -1,10 +1,10 @@
 """What makes two runs one trial: all that decides over their numbers is the same, save the seed.
 
 That is the data by their digests, wherever the build lies; the config; the method with its options;
-the network, one's own by the digest of its layers; the code of a method or a network of one's own;
+the network, a user's own by the digest of its layers; the code of a user's method or network;
 the weights that it began with; the values of the preset, so the size of images and the epochs; the
 split that was learned; the number of ranks.
-A copy of a run has the same seed too, and the same numbers: it is no second seed.
+A copy of a run has the same seed too, and the same numbers: it is not a second seed.
 """
 
 import hashlib

@@ -32,7 +32,7 @@ class Digests:
         """Read a manifest.
 
         Raises:
-            OSError, ValueError: it is no manifest
+            OSError, ValueError: it is not a manifest
         """
         table = read_table(manifest, ID_AND_DIGEST).select(ID_AND_DIGEST.names)
         known = table.filter(pc.is_valid(table["sha256"])).sort_by("image_id")

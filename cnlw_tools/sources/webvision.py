@@ -26,7 +26,7 @@ class WebVision(ImageFiles):
 
     name = "webvision"
     searches: ClassVar[tuple[str, ...]] = ("google", "flickr")
-    n_classes: ClassVar[int | None] = None  # the first so many are used; None: all
+    n_classes: ClassVar[int | None] = None  # the number of first classes that are used; None: all
     layout = (
         "info/ with synsets.txt and the lists, google/, flickr/, val_images_256/; "
         "the validation set of ILSVRC12 may lie beside it"

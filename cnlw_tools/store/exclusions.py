@@ -13,7 +13,7 @@ from cnlw_tools.images.near_duplicates import near_duplicate_pairs
 from cnlw_tools.store.placeholders import read_known_placeholders
 from cnlw_tools.store.store import Store
 
-MIN_IDS = 10  # a file that so many ids share is a placeholder
+MIN_IDS = 10  # a file that this many ids share is a placeholder
 
 Fingerprints = NDArray[np.uint8]
 
@@ -28,7 +28,7 @@ def find_exclusions(
     Args:
         store: the fetched images
         validation_fingerprints: (n, 16) of the validation images; see `pixels.fingerprint`
-        min_ids: a file that so many ids share is a placeholder
+        min_ids: a file that this many ids share is a placeholder
     """
     images = list(store.fingerprints())
     shared_files = store.shared_files(min_ids)

@@ -64,7 +64,7 @@ class FetchError(Exception):
         self.host_wide = host_wide  # other URLs of the host will probably fail, too
         self.rate_limited = rate_limited  # the host asks for fewer requests
         self.retry_after = retry_after  # seconds for which the host asks; 0: it does not say
-        # If so many hosts fail like this and none answers, the network of this machine is down.
+        # If this many hosts fail like this and none answers, the network of this machine is down.
         self.n_hosts = n_hosts  # 0: this failure is the host's, whatever the others do
 
     def __str__(self) -> str:

@@ -71,7 +71,7 @@ def _to_array(values: Sequence[Any], field: pa.Field) -> pa.Array:
 
 
 def _binary_buffers(values: Sequence[str | bytes | None]) -> list[pa.Buffer]:
-    """Return the buffers of offsets and of data that Arrow wants for strings and for bytes."""
+    """Return the buffers of offsets and of data that Arrow needs for strings and for bytes."""
     data = []
     for value in values:
         raw = value.encode() if isinstance(value, str) else value

@@ -426,7 +426,7 @@ def _sql_columns(folder: Path, connection: sqlite3.Connection) -> str:
     """Return what to select for the fields of a row; stores of an earlier version lack `source`.
 
     Raises:
-        BadFile: the ledger is no table of this version
+        BadFile: the ledger is not a table of this version
         OSError: it cannot be read
     """
     with _report_database_errors(folder):

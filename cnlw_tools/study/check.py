@@ -106,7 +106,7 @@ def has_torch() -> bool:
     """Return whether torch is installed; without it, methods and networks are known by name."""
     try:
         return find_spec("torch") is not None
-    except ModuleNotFoundError:  # of whoever hides it
+    except ModuleNotFoundError:  # torch is hidden on purpose
         return False
 
 

@@ -55,7 +55,7 @@ def expand_study(study: Study, root: Path) -> list[RunSpec]:
         root: the folder of pipelines/
 
     Raises:
-        ValueError, LookupError: a config that is no recipe, or two runs of one name
+        ValueError, LookupError: a config that is not a recipe, or two runs of one name
     """
     configs = [*_expand_configs(study, root)]
     runs = [*_expand_methods(study, configs)]

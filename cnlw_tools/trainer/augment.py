@@ -165,7 +165,7 @@ def compose(names: Sequence[str]) -> Augmentation:
 
     Raises:
         LookupError: no such operation
-        ValueError: the text behind a name is no number, or none that the operation takes
+        ValueError: the text behind a name is not a number, or none that the operation takes
     """
     operations = [_parse_operation(name) for name in names]
 

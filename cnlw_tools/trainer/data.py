@@ -268,7 +268,7 @@ def read_class_names(path: Path) -> tuple[str, ...]:
     """Return the class names in the schema of a shard.
 
     Raises:
-        ValueError: the file is no shard of a build
+        ValueError: the file is not a shard of a build
         OSError: it cannot be read
     """
     schema = read_schema(path)

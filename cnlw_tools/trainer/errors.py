@@ -1,4 +1,4 @@
-"""The exceptions with which training ends: by a signal, or by predictions that are no numbers."""
+"""The exceptions with which training ends: by a signal, or by predictions that are not numbers."""
 
 import signal
 

@@ -46,8 +46,8 @@ from cnlw_tools.trainer.tensorboard import TensorBoardWriter
 
 StateDict = dict[str, Tensor]
 
-DIVERGENCE_FACTOR = 100  # a loss of so many times the first epoch's is divergence
-# A first epoch's loss of so many times that of guessing is. Losses may be sums over a batch.
+DIVERGENCE_FACTOR = 100  # a loss this many times that of the first epoch is divergence
+# So is a first epoch's loss this many times that of guessing. Losses may be sums over a batch.
 FIRST_DIVERGENCE_FACTOR = 1000
 
 

@@ -44,7 +44,7 @@ class NetworkInput:
         An image that would still have another size is squashed to that of the network.
 
         Raises:
-            ValueError: the file is no image, or a part of it is missing
+            ValueError: the file is not an image, or a part of it is missing
         """
         image = pixels.decode(pixels.encode_picture(data, self.storage))
         if self.size.side is not None:

@@ -1,4 +1,4 @@
-"""A digest of the code of a method or a network of one's own, whose name says little about it.
+"""A digest of the code of a user's method or network, whose name says little about it.
 
 It is over what Python has compiled, so comments and docstrings do not count. What does: the
 functions of a class and of those that it inherits from, the functions and classes that they call,
@@ -73,7 +73,7 @@ def _describe_collection(values: Iterable[Any], seen: set[int]) -> Iterator[str]
 
 
 def _describe_definition(value: Any, seen: set[int]) -> Iterator[str]:
-    """Yield the name of a function or a class, and its code if it is one's own."""
+    """Yield the name of a function or a class, and its code if it is the user's own."""
     yield value.__name__
     if id(value) in seen or not _is_own(str(value.__module__)):
         return

@@ -302,7 +302,7 @@ def _write_table(path: Path, table: pa.Table) -> None:
 
 
 def _check_files_of_run(folder: Path) -> None:
-    """Raise if what would be deleted is no run: another program writes a config.json, too."""
+    """Raise if what would be deleted is not a run: another program writes a config.json, too."""
     try:
         if (folder / CONFIG).exists():
             read_config(folder)

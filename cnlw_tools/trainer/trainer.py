@@ -412,7 +412,7 @@ class Trainer:
         )
 
     def _own_code(self, method: Method) -> str | None:
-        """Return a digest of the code of a method or a network of one's own; None without one."""
+        """Return a digest of the code of a user's method or network; None without one."""
         things: list[object] = []
         if type(method) not in METHODS.values():
             things.append(type(method))

@@ -330,7 +330,7 @@ def test_what_datasets_cannot_load_is_found(copy: Path) -> None:
     for path in (copy / "data").glob("*.parquet"):
         pq.write_table(pq.read_table(path).replace_schema_metadata(), path)
 
-    assert "the column image is no Image" in told(copy, "roundtrip")[0].message
+    assert "the column image is not an Image" in told(copy, "roundtrip")[0].message
 
 
 def test_configs_of_the_card_must_be_the_ones_it_describes(copy: Path) -> None:

@@ -106,7 +106,7 @@ def test_torch_is_not_imported(tmp_path):
         ({1: [1]}, "it holds no dict with names"),
         ({"x": ["cat"]}, "x: list where numbers should be"),
         ({"x": [[1], [2]]}, "x: list where numbers should be"),
-        ({"x": torch.zeros(3, 2).T}, "x: a tensor that is no block of its storage"),
+        ({"x": torch.zeros(3, 2).T}, "x: a tensor that is not a block of its storage"),
         ({"x": torch.nn.Linear(1, 1)}, r"it asks for torch\.nn\.modules\.linear\.Linear"),
         ({"x": np.array(["a"])}, "is not a type of numbers"),
     ],

@@ -306,15 +306,15 @@ def test_twice_named_parquet(stored):
     [
         (
             {"label": ["a", "b", "c"]},
-            "column 'label' has type string (string is no int32); store it as int32",
+            "column 'label' has type string (string is not int32); store it as int32",
         ),
         (
             {"label": ["0", "1", "1"]},
-            "column 'label' has type string (string is no int32); store it as int32",
+            "column 'label' has type string (string is not int32); store it as int32",
         ),
         (
             {"image_id": [1, 2, 3]},
-            "column 'image_id' has type int64 (int64 is no string); store it as string",
+            "column 'image_id' has type int64 (int64 is not string); store it as string",
         ),
         ({"label": [0.5, 1, 1]}, "column 'label' has type double"),
         ({"label": [1 << 40, 1, 1]}, "column 'label' has type int64"),
@@ -435,7 +435,7 @@ def test_bad_classes(tmp_path, text, expected):
         ),
         (
             {"correct": ["yes", "no", None]},
-            "column 'correct' has type string (string is no bool); store it as bool",
+            "column 'correct' has type string (string is not bool); store it as bool",
         ),
         (
             {"correct": [1, 0, -1]},
@@ -472,7 +472,7 @@ def test_numbers_are_no_times(stored):
 
     message = complaint(tables.read_votes, path, WEB)
 
-    assert message.startswith("column 'at' has type int64 (int64 is no timestamp[us, tz=UTC])")
+    assert message.startswith("column 'at' has type int64 (int64 is not timestamp[us, tz=UTC])")
 
 
 def test_two_votes_of_one_annotator(stored):

@@ -259,10 +259,10 @@ def test_another_seed_trusts_others():
             {"imbalance_ratio": 1e6},
             "imbalance_ratio = 1000000.0: class 'b' would keep none of 40: lower it",
         ),
-        ({"train_size": 201}, "train_size = 201: there are 200 images to train on: lower it"),
+        ({"train_size": 201}, "train_size = 201: train has only 200 images: choose fewer"),
         (
             {"train_size": 196, "probe": 2},
-            "train_size = 196: there are 192 images to train on: lower it",
+            "train_size = 196: train has only 192 images: choose fewer",
         ),
         ({"train_size": 1}, "train_size = 1: class 'a' would keep none of 50: raise it"),
     ],

@@ -226,8 +226,8 @@ def test_a_missing_build_is_a_problem_that_is_reported(tmp_path, run_maker, cont
     [
         ({"row": [0, 10**9]}, "rows 0 to 1000000000, and the build has 180 examples"),
         ({"row": [-1, 3]}, "rows -1 to 3, and"),
-        ({"row": [0.5, 1.0]}, "a row is no whole number"),
-        ({"row": [0, None]}, "a row is no whole number"),
+        ({"row": [0.5, 1.0]}, "a row is not a whole number"),
+        ({"row": [0, None]}, "a row is not a whole number"),
         ({"x": [0, 1]}, "no column row"),
         (None, "a folder, not a file"),
     ],

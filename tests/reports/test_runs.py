@@ -175,7 +175,7 @@ def test_odd_folders_are_passed_over_with_a_line_each(tmp_path):
     assert [run.name for run in read] == ["a", "z/z"]
     assert len(problems) == len(reasons)
     for problem, (name, reason) in zip(problems, reasons.items(), strict=True):
-        assert problem.startswith(f"passed over: {tmp_path / name}/{reason}"), problem
+        assert problem.startswith(f"skipped: {tmp_path / name}/{reason}"), problem
         assert "\n" not in problem
 
 
@@ -188,7 +188,7 @@ def test_a_folder_whose_name_no_page_can_hold_is_passed_over(tmp_path):
 
     assert len(runs.read_run_folders(tmp_path, problems.append)) == 1
     assert problems == [
-        f"passed over: {name}: a name of odd characters: rename the folder"
+        f"skipped: {name}: a name of odd characters: rename the folder"
         for name in ("'b\\udcff'", "'c\\nd'")
     ]
 
@@ -208,4 +208,4 @@ def test_a_folder_that_cannot_be_listed_is_passed_over(tmp_path, monkeypatch):
 
     assert len(runs.read_run_folders(tmp_path, problems.append)) == 1
     (problem,) = problems
-    assert problem == (f"passed over: {tmp_path}/closed: Permission denied: check its permissions")
+    assert problem == (f"skipped: {tmp_path}/closed: Permission denied: check its permissions")

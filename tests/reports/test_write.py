@@ -232,11 +232,11 @@ def test_a_foreign_study_is_passed_over(tmp_path, run_maker, text, reason):
         (tmp_path / "study.json").write_text(text)
     problems = write_report(tmp_path, tmp_path / "out", files.default_root())
 
-    assert problems[0].startswith(f"passed over: {tmp_path}/{reason}")
+    assert problems[0].startswith(f"skipped: {tmp_path}/{reason}")
     page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
     assert '<p class="faint">1 run, 1 of them finished.' in page
     assert '<h2 id="provenance">' in page
-    with pytest.raises(ValueError, match="passed over"):
+    with pytest.raises(ValueError, match="skipped"):
         read_study_record(tmp_path)
 
 
@@ -259,7 +259,7 @@ def test_a_study_with_odd_letters_is_passed_over(
     (tmp_path / "study.json").write_text(json.dumps(study))
     (problem, *_) = write_report(tmp_path, tmp_path / "out", files.default_root())
 
-    assert problem.startswith(f"passed over: {tmp_path}/study.json: {reason}")
+    assert problem.startswith(f"skipped: {tmp_path}/study.json: {reason}")
 
 
 def test_without_matplotlib_it_says_what_to_install(tmp_path):
@@ -364,8 +364,8 @@ def test_odd_folders_do_not_end_the_report(tmp_path, run_maker):
     done = CliRunner().invoke(main, ["report", str(tmp_path / "runs")])
 
     assert done.exit_code == 0, done.output
-    lines = [text for text in done.stderr.splitlines() if "passed over" in text]
+    lines = [text for text in done.stderr.splitlines() if "skipped" in text]
     assert len(lines) == len(reasons)
-    assert all(text.startswith("note: passed over: ") for text in lines)
+    assert all(text.startswith("note: skipped: ") for text in lines)
     table = tables.read_runs(tmp_path / "runs" / "report" / "runs.parquet")
     assert set(table["run"].to_pylist()) == {"a"}

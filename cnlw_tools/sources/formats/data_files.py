@@ -247,7 +247,7 @@ def _read_list(path: Path, key: str) -> list[str]:
     for value in values:
         name = value.get("filename") if isinstance(value, Mapping) else value
         if not isinstance(name, str) or "/" in name or name.startswith("."):
-            raise ValueError(f"{path}: {key!r} names {name!r}, which is no file here: {remedy}")
+            raise ValueError(f"{path}: {key!r} names {name!r}, which is not a file here: {remedy}")
         names.append(name)
     return names
 

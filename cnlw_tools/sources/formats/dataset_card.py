@@ -85,7 +85,7 @@ def read_saved_names(folder: Path) -> dict[str, tuple[str, ...]]:
     """Return the class names that `dataset_info.json` has beside Arrow files, by column.
 
     Raises:
-        ValueError: it is no JSON
+        ValueError: it is not JSON
     """
     path = folder / SAVED_INFO
     content = read_json(path, "save the dataset again") if path.is_file() else {}

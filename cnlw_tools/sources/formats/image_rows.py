@@ -36,7 +36,7 @@ def read_image_rows(path: Path) -> ImageList:
     floats of numbers when some are missing.
 
     Raises:
-        ValueError: it is no csv file in UTF-8, a column is missing or there twice, or a row has no
+        ValueError: not a csv file in UTF-8, a column is missing or there twice, or a row has no
             path, no label, or more values than there are columns
     """
     names, values = read_csv(path)

@@ -35,7 +35,7 @@ CLUTTER = frozenset(  # in small letters; names that begin with a dot are clutte
         "thumbs.db",
     }
 )
-LONGEST_SUFFIX = 10  # characters; what is longer is no extension
+LONGEST_SUFFIX = 10  # characters; what is longer is not an extension
 MAX_NAMES = 10  # that an error lists
 MAX_KINDS = 10  # of files that were left out, in one line
 APPLE_DOUBLE = "._"  # begins the name of a file that holds what macOS knows of another

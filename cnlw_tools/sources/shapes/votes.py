@@ -48,7 +48,7 @@ HARDNESS = {  # of each kind of candidate
     "blank": 0.1,
 }
 ODD_SHARE = 0.06  # of the images
-ODDITY = 3.0  # odd images are so many times as hard
+ODDITY = 3.0  # odd images are this many times as hard
 
 # Random streams of the votes
 TURN_STREAM = 10

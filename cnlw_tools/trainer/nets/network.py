@@ -202,7 +202,7 @@ def _try_network(net: nn.Module, x: Tensor) -> object:
 def architecture_digest(net: nn.Module) -> str:
     """Return the sha256 of what a network consists of: its layers, and the shapes of its tensors.
 
-    Weights are no part of it, so every seed has the same digest.
+    Weights are not part of it, so every seed has the same digest.
     """
     lines = [f"{name} {type(layer).__name__}" for name, layer in net.named_modules()]
     for tensors in (net.named_parameters(), net.named_buffers()):

@@ -1,6 +1,6 @@
 """Loads weights from a file, or those published with torchvision and timm.
 
-Weights bear the names of this package or of the library. All must be there and fit, except for a
+Weights have the names of this package or of the library. All must be there and fit, except for a
 head of another shape: it keeps its new weights.
 """
 
