@@ -3,13 +3,14 @@
 PYTHON ?= python3
 DEMO := .venv-demo
 DEV := .venv
+DOCS := .venv-docs
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export HF_HOME := $(CURDIR)/.cache/huggingface
 export HF_HUB_OFFLINE := 1
 export HF_DATASETS_DISABLE_PROGRESS_BARS := 1
 
-.PHONY: help demo test lint mutants docs-tables clean other_python
+.PHONY: help demo test lint docs mutants docs-tables clean other_python
 
 help:  ## say what there is
 	@echo "make TARGET [PYTHON=python3.12]"
@@ -36,14 +37,19 @@ lint: $(DEV)/ready  ## ruff, mypy and the import contracts
 	$(DEV)/bin/mypy --no-error-summary
 	$(DEV)/bin/lint-imports --no-logo
 
+docs: $(DOCS)/ready  ## build the documentation site, strictly, into site/html
+	$(DOCS)/bin/python -m docs.generate site
+	$(DOCS)/bin/zensical build --strict -f site/mkdocs.yml
+	@echo "Open site/html/index.html"
+
 mutants: $(DEV)/ready  ## plant mistakes one at a time and see whether tests notice
 	$(DEV)/bin/python -m benchmarks.mutants
 
 docs-tables: $(DEV)/ready  ## write the tables of keys in pipelines/*.md anew
 	$(DEV)/bin/python -m tests.recipe.test_key_tables
 
-clean:  ## delete builds, caches and both environments
-	rm -rf $(DEMO) $(DEV) builds runs dist .cache .*_cache .hypothesis
+clean:  ## delete builds, caches and all environments
+	rm -rf $(DEMO) $(DEV) $(DOCS) builds site runs dist .cache .*_cache .hypothesis
 	find cnlw_tools tests -name __pycache__ -prune -exec rm -rf {} +
 
 # An environment is brought up to date where it stands; `ready` says that it was. One of another
@@ -61,6 +67,11 @@ $(DEMO)/ready: pyproject.toml constraints.txt $(call anew_if_other,$(DEMO))
 $(DEV)/ready: pyproject.toml constraints.txt $(call anew_if_other,$(DEV))
 	$(call environment,$(DEV))
 	$(DEV)/bin/pip install --quiet -c constraints.txt -e '.[train]' --group dev
+	@touch $@
+
+$(DOCS)/ready: pyproject.toml constraints.txt $(call anew_if_other,$(DOCS))
+	$(call environment,$(DOCS))
+	$(DOCS)/bin/pip install --quiet -c constraints.txt -e . --group docs
 	@touch $@
 
 define environment

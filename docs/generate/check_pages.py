@@ -1,0 +1,39 @@
+"""The page of all checks of `cnlw validate`, made from the table of checks."""
+
+import sys
+
+from cnlw_tools.checks import CHECKS
+from docs.generate.markdown import code, escape, heading, table
+
+
+def make_pages() -> dict[str, str]:
+    """Return the page of checks."""
+    text = heading("Checks")
+    text += (
+        "`cnlw validate BUILD` runs these checks in turn. A build is valid if none of them finds "
+        "an error. [What `cnlw validate` proves](../validate.md) says which changes of a build "
+        "they find, and which nobody can find.\n\n"
+    )
+    rows = []
+    for check in CHECKS:
+        module = sys.modules[check.run.__module__].__name__.rpartition(".")[2]
+        rows.append([code(check.name), escape(_sentence(check.claim)), code(f"checks/{module}.py")])
+    text += table(["check", "what it proves", "where it is written"], rows)
+    text += heading("What to do about an error", 2)
+    text += (
+        "Every error names the place and the remedy, and lists below it the errors that follow "
+        "from it. Mend the cause, and validate again.\n\n"
+        "- **A file is missing or damaged:** delete it and run the same `cnlw build` again. It "
+        "writes only what is missing.\n"
+        "- **Rows or numbers differ from the plan:** somebody changed the build. Build it again "
+        "into a new folder, from the recipe on the card.\n"
+        "- **Tables differ from those on the card:** restore the folder `tables/` from where the "
+        "build was published.\n"
+        "- **An image differs from its source:** compare the version of your copy of the dataset "
+        "with the digests in its manifest.\n"
+    )
+    return {"reference/checks.md": text}
+
+
+def _sentence(claim: str) -> str:
+    return f"{claim[:1].upper()}{claim[1:]}."

@@ -1,0 +1,133 @@
+"""Pages of what is written to disk: columns of a build, files of a run, store and ledger."""
+
+import ast
+import re
+from collections.abc import Mapping
+
+from cnlw_tools.builds.parquet import FIELDS
+from cnlw_tools.store.outcomes import OUTCOMES
+from cnlw_tools.store.store import COLUMN_OF_FIELD
+from docs.generate.markdown import code, docstring_to_markdown, escape, fence, heading, table
+from docs.generate.source_code import module_docstring, parse_module, read_fields, read_source
+
+COLUMNS: Mapping[str, str] = {
+    "image": "the picture, 8-bit RGB",
+    "label": "the label that the learner is given",
+    "clean_label": "the true class; empty where nobody knows it, as of a wrong web image",
+    "is_noisy": "whether the label is wrong for the image, or the true class is unknown",
+    "origin": "where the image comes from: `base`, the dataset itself; `web`, a web search; "
+    "`other`, another dataset; `white`, white noise",
+    "image_id": "the image, by its id in the manifest",
+    "replaces": "the id of the image whose place it took; empty where the dataset's own image "
+    "stayed",
+}
+SCHEMAS: Mapping[str, str] = {
+    "MANIFEST": "Manifest: what images there are",
+    "VOTES": "Votes: what people said of web images",
+    "PLAN": "Plan: what the learner gets in each slot",
+    "RUNS": "Runs: what a report reads (`runs.parquet`)",
+    "PUBLISHED_SPLITS": "Published splits: which images a paper used",
+    "CLASSES": "Class list",
+}
+TABLES = "cnlw_tools.dataset.tables"
+
+
+def make_pages() -> dict[str, str]:
+    """Return the three pages."""
+    return {
+        "reference/columns.md": _columns_page(),
+        "reference/run_files.md": _run_page(),
+        "reference/store.md": _store_page(),
+    }
+
+
+def _columns_page() -> str:
+    text = heading("Columns of a build and of the tables")
+    text += heading("A build", 2)
+    text += (
+        "A build is a folder that `datasets.load_dataset` reads. Only `image` and `label` are for "
+        "the learner; the other columns are the truth, for evaluation.\n\n"
+    )
+    rows = []
+    for field in FIELDS:
+        kind = "image" if field.name == "image" else str(field.type)
+        rows.append([code(field.name), kind, COLUMNS[field.name]])
+    text += table(["column", "type", "meaning"], rows)
+    for name, title in SCHEMAS.items():
+        text += heading(title, 2)
+        rows = [
+            [code(column), kind, empty, escape(note)] for column, kind, empty, note in _schema(name)
+        ]
+        text += table(["column", "type", "may be empty", "meaning"], rows)
+    return text
+
+
+def _schema(name: str) -> list[tuple[str, str, str, str]]:
+    """Return the columns of a schema of dataset/tables.py: name, type, may be empty, comment."""
+    lines = read_source(TABLES).splitlines()
+    columns = []
+    for node in parse_module(TABLES).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name:
+            for call in ast.walk(node):
+                if isinstance(call, ast.Call) and ast.unparse(call.func) == "pa.field":
+                    comment = lines[call.lineno - 1].partition("  # ")[2]
+                    kind = re.sub(r"pa\.|\(\)", "", ast.unparse(call.args[1])).lower()
+                    is_required = any(word.arg == "nullable" for word in call.keywords)
+                    column = str(ast.literal_eval(call.args[0]))
+                    columns.append((column, kind, "" if is_required else "yes", comment))
+    return columns
+
+
+def _run_page() -> str:
+    text = heading("Files of a run")
+    text += (
+        "`cnlw train` writes a folder, `cnlw sweep` one for each run. `cnlw report FOLDER` reads "
+        "all that lie below a folder.\n\n"
+    )
+    listing = module_docstring("cnlw_tools.trainer.run").split("\n\n")[1]
+    text += fence(listing) + "\n"
+    text += heading("config.json", 2) + "What was asked of the run.\n\n"
+    text += _field_table("cnlw_tools.recipe.run_files", "RunConfig")
+    text += heading("metrics.jsonl", 2)
+    text += "A line for each epoch: a JSON object with `epoch`, `seconds`, `train_loss`, "
+    text += "`val_top1` and what else was measured.\n\n"
+    text += heading("result.json", 2) + "What the epochs amount to, once the run has ended.\n\n"
+    text += _field_table("cnlw_tools.recipe.run_files", "Summary")
+    text += heading("examples.parquet", 2)
+    text += "A row for each example and epoch, for joining with the truth of the build.\n\n"
+    return text + table(["column", "meaning"], EXAMPLE_ROWS)
+
+
+EXAMPLE_ROWS = [
+    ["`epoch`", "counted from 1"],
+    ["`row`", "the row of the example in the split of the build, before any shuffle"],
+    ["`loss`", "cross-entropy of the given label"],
+    ["`weight`", "from 0, the method takes the label for wrong, to 1, the example counts in full"],
+    ["`uses_given_label`", "0 where the method learned from another label; of such methods only"],
+]
+
+
+def _field_table(module: str, name: str) -> str:
+    rows = []
+    for field in read_fields(module, name):
+        rows.append([code(field.name), code(field.type), escape(field.comment)])
+    return table(["key", "type", "meaning"], rows)
+
+
+def _store_page() -> str:
+    title, _, rest = module_docstring("cnlw_tools.store.store").partition("\n")
+    text = heading("The image store and its ledger")
+    text += f"{escape(title)}\n\n{docstring_to_markdown(rest)}\n"
+    text += heading("The ledger", 2) + "One row for each image id.\n\n"
+    rows = []
+    for field in read_fields("cnlw_tools.store.store", "Row"):
+        column = COLUMN_OF_FIELD.get(field.name, field.name)
+        rows.append([code(column), code(field.type), escape(field.comment)])
+    text += table(["column", "type", "meaning"], rows)
+    text += heading("Outcomes", 2)
+    text += (
+        "The column `class` of the ledger says what became of a URL. `cnlw fetch --retry OUTCOME` "
+        "requests those again.\n\n"
+    )
+    outcomes = [[code(name), escape(meaning)] for name, meaning in OUTCOMES.items()]
+    return text + table(["outcome", "meaning"], outcomes)

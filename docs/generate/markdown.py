@@ -1,0 +1,100 @@
+"""Markdown: tables, code, and docstrings as text in which formulas are blocks of code."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+CODE = re.compile(r"(``.+?``|`[^`\n]+`)")
+SPECIAL = re.compile(r"([\\*_\[\]#])")
+# The first line of a formula: a short left-hand side, and what it is; or columns that are aligned.
+EQUATION = re.compile(r"\S.{0,26}?( = |~ |<- )")
+COLUMNS = re.compile(r"\S {3,}\S")
+
+
+def escape(text: str) -> str:
+    """Return text that Markdown shows as it stands; code between backticks stays code."""
+    parts = []
+    for part in CODE.split(text):
+        if CODE.fullmatch(part):
+            parts.append(f"`{part.strip('`')}`")
+        else:
+            parts.append(SPECIAL.sub(r"\\\1", part).replace("&", "&amp;").replace("<", "&lt;"))
+    return "".join(parts)
+
+
+def code(text: object) -> str:
+    """Return text as a span of code."""
+    return f"`{text}`"
+
+
+def fence(text: str, language: str = "text") -> str:
+    """Return a block of code."""
+    return f"```{language}\n{text.rstrip()}\n```\n"
+
+
+def heading(text: str, level: int = 1) -> str:
+    """Return a heading, with an empty line below it."""
+    return f"{'#' * level} {text}\n\n"
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table of cells that are Markdown already; columns without content are left out."""
+    cells = [[_cell(text) for text in row] for row in rows]
+    shown = [i for i in range(len(header)) if any(row[i] for row in cells)]
+    lines = [list(header), ["---"] * len(header), *cells]
+    return "".join(f"| {' | '.join(line[i] for i in shown)} |\n" for line in lines) + "\n"
+
+
+def link(text: str, target: str) -> str:
+    """Return a link."""
+    return f"[{text}]({target})"
+
+
+def docstring_to_markdown(docstring: str) -> str:
+    """Return a docstring as Markdown, in which formulas and indented lines are blocks of code.
+
+    A paragraph is a formula if its first line begins with a short term and `=`, `~` or `<-`, or if
+    it aligns columns by three spaces or more.
+    """
+    return "\n".join(map(_convert_paragraph, _paragraphs(docstring)))
+
+
+def is_formula(paragraph: str) -> bool:
+    """Return whether a paragraph of a docstring is a formula, or a table in plain text."""
+    lines = paragraph.splitlines()
+    if lines[0].startswith("    "):
+        return True
+    return bool(EQUATION.match(lines[0])) or any(map(COLUMNS.search, lines))
+
+
+def _paragraphs(text: str) -> list[str]:
+    """Return the paragraphs of a text; indented lines below "...:" are one of their own."""
+    paragraphs: list[str] = []
+    if not text.strip():
+        return []
+    for block in re.split(r"\n\s*\n", text.strip("\n")):
+        introduction, colon, rest = block.partition(":\n    ")
+        if colon and not introduction.startswith("    "):
+            paragraphs += [f"{introduction}:", f"    {rest}"]
+        else:
+            paragraphs.append(block)
+    return paragraphs
+
+
+def _convert_paragraph(paragraph: str) -> str:
+    if is_formula(paragraph):
+        return fence(_dedent(paragraph))
+    return escape(paragraph) + "\n"
+
+
+def _dedent(text: str) -> str:
+    lines = text.splitlines()
+    margin = min(len(line) - len(line.lstrip()) for line in lines)
+    return "\n".join(line[margin:] for line in lines)
+
+
+def _cell(text: str) -> str:
+    """Return the text of a cell in one line, with bars that do not end it."""
+    parts = []
+    for part in CODE.split(" ".join(text.split())):
+        parts.append(part.replace("|", "&#124;") if not CODE.fullmatch(part) else part)
+    return "".join(parts)

@@ -1,0 +1,320 @@
+"""A page for every method: formula, paper, needs, options, cost, presets, published numbers."""
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cnlw_tools.cli.definitions import MethodInfo, describe_method
+from cnlw_tools.files import default_root
+from cnlw_tools.files.roots import find_toml_files
+from cnlw_tools.methods import METHODS
+from cnlw_tools.recipe.toml import read_toml
+from cnlw_tools.reports.published import read_paper_tables
+from docs.generate.markdown import code, docstring_to_markdown, escape, fence, heading, link, table
+from docs.generate.noise_pages import format_default
+from docs.generate.source_code import (
+    base_classes,
+    class_docstring,
+    module_docstring,
+    read_arguments,
+)
+
+FOLDER = "reference/methods"
+PARTS = f"{FOLDER}/components.md"
+COMPONENTS = "cnlw_tools.methods.components"
+ROOT = Path(__file__).parents[2]
+NOT_RUN = "not run"
+NEEDS: Mapping[str, str] = {
+    "probe": "a trusted set, a few images of each class with true labels; `cnlw build --probe 10` "
+    "sets ten of each class aside, in the config `..._probe10`",
+    "verified": "verified labels, of which the method may know whether they are true; "
+    "`cnlw build --verified 20` sets twenty images of each class aside, in `..._verified20`",
+    "holdout": "a share of the noisy training set that is not trained on but selected by: "
+    "`-o holdout=0.1`",
+    "noise_rate": "the share of wrong labels, which a user has to know or guess: "
+    "`-o noise_rate=0.4`",
+}
+NOTATION = """
+| sign | meaning |
+| --- | --- |
+| `b`, `B` | an example of the batch, and their number |
+| `i`, `j`, `k`, `c`; `K` | classes, and their number; `i`, `j` are also examples where a page says so |
+| `x_b` | the image |
+| `y_b`, `Y_b` | the given label as a number, and as a vector with a single 1 |
+| `z_b`, `f(x_b)` | the K logits of the network |
+| `p_b` | `softmax(z_b)` |
+| `CE(t, z)` | cross-entropy of the target t, `-sum_k t_k log softmax(z)_k` |
+| `l_b` | the loss of one example; `L` is that of the batch |
+| `T[i, j]` | P(given label j given the true class i); `Q` is its transpose |
+| `1[...]` | 1 where the condition holds, else 0 |
+| `x^`, `x~` | an estimate or second version of x; a blend of x |
+"""
+
+
+class PublishedCell(NamedTuple):
+    """A number of a paper beside which a study puts a run of ours."""
+
+    table: str
+    row: str
+    column: str
+    dataset: str
+    configs: str
+    value: str  # as printed
+    study: str
+
+
+def make_pages() -> dict[str, str]:
+    """Return the page of each method, the list of methods, and the page of what they share."""
+    pages = {f"{FOLDER}/index.md": _index_page(), PARTS: _components_page()}
+    for name in METHODS:
+        pages[f"{FOLDER}/{name}.md"] = _method_page(name)
+    return pages
+
+
+def _index_page() -> str:
+    text = heading("Methods")
+    text += (
+        "`cnlw train --method NAME` trains one, `-o option=value` sets its options. Cost is the "
+        "time of a step in those of `vanilla`, counted in forward and backward passes.\n\n"
+    )
+    rows = []
+    for name in METHODS:
+        info = describe_method(METHODS.target(name))
+        needs = ", ".join(name.replace("_", " ") for name in info.requires)
+        rows.append(
+            [
+                link(code(name), f"{name}.md"),
+                escape(info.summary),
+                escape(info.paper),
+                needs,
+                f"{info.relative_cost:g}",
+            ]
+        )
+    text += table(["name", "what it does", "paper", "needs", "cost"], rows)
+    text += heading("Notation", 2) + NOTATION + "\n"
+    return text + f"What several methods share is on [a page of its own]({Path(PARTS).name}).\n"
+
+
+def _method_page(name: str) -> str:
+    target = METHODS.target(name)
+    module = target.partition(":")[0]
+    info = describe_method(target)
+    title, _, rest = module_docstring(module).partition("\n")
+    text = heading(f"Method: {name}") + f"{escape(info.summary)}\n\n"
+    text += fence(f"cnlw train --method {name}{_example_options(info)}", "console") + "\n"
+    text += heading("Formula", 2) + f"{escape(title)}\n\n"
+    text += _link_components(docstring_to_markdown(rest))
+    text += "\nThe signs are explained under [Notation](index.md#notation).\n\n"
+    text += f"**Paper:** {escape(info.paper)}\n\n"
+    text += heading("What it needs", 2) + _needs(info)
+    text += heading("Options", 2) + _options(target, info)
+    text += heading("Cost", 2) + _cost(name, info)
+    text += heading("Presets", 2) + _presets(name)
+    return text + heading("Published numbers", 2) + _published(name)
+
+
+def _example_options(info: MethodInfo) -> str:
+    """Return what a command line needs besides the method."""
+    words = {
+        "probe": " --config blue_40_probe10",
+        "verified": " --config blue_40_verified20",
+        "holdout": " -o holdout=0.1",
+        "noise_rate": " -o noise_rate=0.4",
+    }
+    return "".join(words[need] for need in info.requires)
+
+
+def _needs(info: MethodInfo) -> str:
+    """Return what a method needs besides images and given labels, and how to get it."""
+    if not info.requires:
+        return "Images and given labels, nothing else.\n\n"
+    lines = [f"- **{need.replace('_', ' ')}**: {NEEDS[need]}" for need in info.requires]
+    return "\n".join(lines) + "\n\n"
+
+
+def _options(target: str, info: MethodInfo) -> str:
+    """Return the table of options."""
+    if not info.options:
+        return "There are none.\n\n"
+    meanings = option_meanings(target)
+    rows = []
+    for name, default in info.options.items():
+        rows.append([code(f"-o {name}={format_default(default)}"), escape(meanings.get(name, ""))])
+    return table(["option with its default", "meaning"], rows)
+
+
+def option_meanings(target: str) -> dict[str, str]:
+    """Return what the docstring of a class, or of its bases, says of each argument."""
+    module, _, name = target.partition(":")
+    meanings = read_arguments(class_docstring(module, name))
+    for base in base_classes(module, name):
+        if base.startswith("cnlw_tools."):
+            meanings = option_meanings(base) | meanings
+    return meanings
+
+
+def _cost(name: str, info: MethodInfo) -> str:
+    """Return the counted and the measured cost."""
+    rows = [["counted, a step", f"{info.relative_cost:g}"]]
+    measured = read_measured_costs().get(name)
+    if measured:
+        rows.append(["measured, a step", measured["step x"]])
+        rows.append(["measured, a training of five epochs with validation", measured["training x"]])
+        rows.append(["measured, peak of memory", measured["peak x"]])
+    text = "In those of `vanilla`.\n\n" + table(["cost", "times vanilla"], rows)
+    return text + "[Benchmarks](../../project/benchmarks.md) says how this was measured.\n\n"
+
+
+@cache
+def read_measured_costs() -> Mapping[str, Mapping[str, str]]:
+    """Return the rows of the table of methods in benchmarks/README.md, by method."""
+    text = (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
+    section = re.search(r"^\| method \|.*?(?=\n\n)", text, re.MULTILINE | re.DOTALL)
+    costs: dict[str, Mapping[str, str]] = {}
+    header: list[str] = []
+    for line in section[0].splitlines() if section else []:
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if not header:
+            header = cells
+        elif not cells[0].startswith("-"):
+            costs[cells[0]] = dict(zip(header, cells, strict=True))
+    return costs
+
+
+def _presets(name: str) -> str:
+    """Return the presets that say something of a method, with the options that they set."""
+    rows = []
+    for preset, path in find_toml_files(default_root(), Path("pipelines/train")).items():
+        options = read_toml(path, "preset").get("methods", {}).get(name)
+        if options is None and not preset.startswith(f"{name}_"):
+            continue
+        summary = path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
+        rows.append([code(preset), escape(summary), _format_options(options or {})])
+    if not rows:
+        return "No preset sets its options: those of the dataset serve.\n\n"
+    return table(["preset", "what it is", "options that it sets"], rows)
+
+
+def _format_options(options: Mapping[str, Any]) -> str:
+    """Return the options of a preset; those of levels after the others."""
+    parts = []
+    for name, value in options.items():
+        if not isinstance(value, Mapping):
+            parts.append(code(f"{name}={format_default(value)}"))
+    for level, choices in options.get("level", {}).items():
+        words = " ".join(f"{name}={format_default(value)}" for name, value in choices.items())
+        parts.append(f"at {level} %: {code(words)}")
+    return ", ".join(parts)
+
+
+def _published(name: str) -> str:
+    """Return the numbers of papers that a study holds against runs of this method."""
+    cells = [cell for method, cell in _published_cells() if method == name]
+    if not cells:
+        return "No study holds this method against a published number.\n\n"
+    rows = []
+    for cell in cells:
+        label = re.sub("<[^>]*>", "", cell.row)
+        rows.append(
+            [
+                escape(cell.table.replace("_", " ")),
+                escape(label),
+                escape(cell.column),
+                f"{cell.dataset}: {escape(cell.configs)}",
+                escape(cell.value),
+                NOT_RUN,
+                code(cell.study),
+            ]
+        )
+    header = ["table", "row", "column", "our data", "published", "ours", "study"]
+    text = table(header, rows)
+    return text + (
+        "`cnlw sweep STUDY --scale paper` makes the run of ours; `cnlw report` puts it beside the "
+        "published number. Studies that were run at a small scale are under "
+        "[Studies](../../studies/index.md).\n\n"
+    )
+
+
+@cache
+def _published_cells() -> tuple[tuple[str, PublishedCell], ...]:
+    """Return all numbers that studies compare with, each with the method of ours."""
+    cells = []
+    for study, path in find_toml_files(default_root(), Path("pipelines/studies")).items():
+        raw = read_toml(path, "study")
+        for scale in [raw, *raw.get("scale", {}).values()]:
+            dataset = scale.get("dataset", raw.get("dataset", ""))
+            methods = _methods_by_label(scale.get("methods", []))
+            for entry in scale.get("published", []):
+                cells += list(_cells_of_entry(study, dataset, entry, methods))
+    return tuple(cells)
+
+
+def _methods_by_label(entries: list[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Return which methods of a study its report calls by each label."""
+    methods: dict[str, list[str]] = {}
+    for entry in entries:
+        names = methods.setdefault(entry.get("label", entry["name"]), [])
+        if entry["name"] not in names:
+            names.append(entry["name"])
+    return methods
+
+
+def _cells_of_entry(
+    study: str, dataset: str, entry: Mapping[str, Any], methods: Mapping[str, list[str]]
+) -> Iterator[tuple[str, PublishedCell]]:
+    """Yield the numbers of one `[[published]]` of a study, each with the method of ours."""
+    paper_table = read_paper_tables(default_root())[entry["table"]]
+    match = entry.get("match", {})
+    rows = {}
+    for row in paper_table["rows"]:
+        if "label" in row and all(row.get(key) == value for key, value in match.items()):
+            rows[row["label"]] = row["cells"]
+    own_dataset = entry.get("dataset", dataset)
+    for label, own_label in entry["rows"].items():
+        for column, configs in entry["columns"].items():
+            cell = rows.get(label, {}).get(column)
+            if cell is None:
+                continue
+            words = configs if isinstance(configs, str) else _abbreviate(configs)
+            for method in methods.get(own_label, []):
+                yield (
+                    method,
+                    PublishedCell(
+                        entry["table"], label, column, own_dataset, words, cell["raw"], study
+                    ),
+                )
+
+
+def _abbreviate(names: list[str]) -> str:
+    if len(names) < 3:
+        return ", ".join(names)
+    return f"{names[0]} ... {names[-1]}, the mean of {len(names)}"
+
+
+def _component_names() -> list[str]:
+    """Return the modules of mathematics that methods share."""
+    folder = ROOT / "cnlw_tools" / "methods" / "components"
+    return sorted(path.stem for path in folder.glob("*.py") if path.stem != "__init__")
+
+
+def _link_components(text: str) -> str:
+    """Return the text of a method in which the names of shared parts are links."""
+    parts = re.split(r"(^```.*?^```$)", text, flags=re.MULTILINE | re.DOTALL)
+    for name in _component_names():
+        target = f"[`{name}`](components.md#{name.replace('_', '-')})"
+        for i in range(0, len(parts), 2):  # every second part is a block of code
+            parts[i] = parts[i].replace(f"`{name}`", target)
+    return "".join(parts)
+
+
+def _components_page() -> str:
+    """Return the page of the mathematics that methods share, a section a module."""
+    text = heading("What methods share")
+    text += "Formulas that several methods use. Each is a module of `methods/components`.\n\n"
+    for name in _component_names():
+        title, _, rest = module_docstring(f"{COMPONENTS}.{name}").partition("\n")
+        text += f"## {name} {{#{name.replace('_', '-')}}}\n\n{escape(title)}\n\n"
+        text += docstring_to_markdown(rest) + "\n"
+    return text

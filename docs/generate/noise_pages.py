@@ -1,0 +1,223 @@
+"""A page for every noise model: formula, paper, options, a picture of its matrix, its recipes."""
+
+import io
+import sys
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pyarrow.compute as pc
+
+from cnlw_tools.api import Plan, plan
+from cnlw_tools.card.heatmap import draw_matrices
+from cnlw_tools.dataset.tables import read_classes, write_parquet
+from cnlw_tools.files import default_root
+from cnlw_tools.files.roots import find_toml_files
+from cnlw_tools.ingest.thumbnails import make_thumbnails
+from cnlw_tools.noise import NOISE, NoiseModel
+from cnlw_tools.recipe.inputs import Inputs
+from cnlw_tools.recipe.toml import read_toml
+from docs.generate.markdown import (
+    code,
+    docstring_to_markdown,
+    escape,
+    fence,
+    heading,
+    link,
+    table,
+)
+
+FOLDER = "reference/noise"
+LEVEL = 40  # percent, of the example
+PER_CLASS = 50  # images of the example of instance noise, which has to read them
+THUMBNAIL = 8  # pixels
+EXAMPLE = "shapes"
+GUARANTEES: Mapping[str, str] = {
+    "exact": "the number of noisy images is the level's, not a matter of chance",
+    "proportional": "every class has its share of the noise, give or take one image",
+    "nested": "what is noisy at one level is noisy in the same way at all higher levels",
+    "keeps_images": "images stay; only labels change",
+    "keeps_labels": "labels stay; only images change",
+    "dilutes": "clean examples stay, and noisy copies come beside them",
+    "adds": "images of other datasets come beside the dataset's own",
+}
+NO_EXAMPLE: Mapping[str, str] = {
+    "human": "labels that people gave, so a file of them: `cnlw build --noise human "
+    "--side-table FILE`",
+    "red_standin": "images of another dataset, and has to look at each of them once: "
+    "`cnlw build --noise red_standin --level 4 --donor shapes_others`. Labels stay, so the matrix "
+    "has ones on its diagonal and nothing else, as that of [red](red.md)",
+    "semantic": "labels that a network gave; `cnlw predict-labels` writes such a file",
+}
+
+
+def make_pages() -> dict[str, str | bytes]:
+    """Return the page of each noise model with its picture, and one that lists them all."""
+    pages: dict[str, str | bytes] = {f"{FOLDER}/index.md": _index_page()}
+    for name, model in NOISE.items():
+        example = draw_example(name)
+        if example is not None:
+            pages[f"{FOLDER}/{name}.png"] = draw_picture(name, example)
+        pages[f"{FOLDER}/{name}.md"] = _model_page(name, model, example)
+    return pages
+
+
+def _index_page() -> str:
+    text = heading("Noise models")
+    text += (
+        "`--noise NAME` chooses one, `-o option=value` its options. A level is a percent of the "
+        "training images, unless the page says otherwise; [Noise and its kinds]"
+        "(../../concepts/noise.md) explains how they differ.\n\n"
+    )
+    rows = []
+    for name, model in NOISE.items():
+        rows.append([link(code(name), f"{name}.md"), escape(summarise(model)), escape(model.paper)])
+    return text + table(["name", "what it does", "paper"], rows)
+
+
+def summarise(model: NoiseModel) -> str:
+    """Return the first line of the docstring of a model."""
+    return (model.draw.__doc__ or "").partition("\n")[0]
+
+
+def _model_page(name: str, model: NoiseModel, example: Plan | None) -> str:
+    module = sys.modules[model.draw.__module__]
+    title, _, rest = (module.__doc__ or "").partition("\n")
+    text = heading(f"Noise: {name}") + f"{escape(summarise(model))}\n\n"
+    text += heading("Formula", 2) + f"{escape(title)}\n\n" + docstring_to_markdown(rest) + "\n"
+    if model.paper:
+        text += f"**Paper:** {escape(model.paper)}\n\n"
+    text += heading("Options", 2) + _options(model)
+    text += heading("What is guaranteed", 2) + _guarantees(model)
+    text += heading("Example", 2) + _example(name, example)
+    return text + heading("Recipes", 2) + _recipes(name)
+
+
+def _options(model: NoiseModel) -> str:
+    """Return the options with their defaults, and the level."""
+    level = "The level is a whole percent: `--level 40`.\n\n"
+    if not model.has_level:
+        level = "There is no level: the options alone say how much noise there is.\n\n"
+    if not model.options:
+        return f"{level}There are no options.\n\n"
+    rows = []
+    for option, default in model.options.items():
+        rows.append([code(f"-o {option}={format_default(default)}"), _type_name(default)])
+    return level + table(["option with its default", "type"], rows)
+
+
+def format_default(value: Any) -> str:
+    """Return a default as one types it on the command line."""
+    if value is None or value == "":
+        return "..."
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _type_name(value: Any) -> str:
+    names = {bool: "true or false", int: "whole number", float: "number", str: "word"}
+    return names.get(type(value), "")
+
+
+def _guarantees(model: NoiseModel) -> str:
+    lines = []
+    for name, meaning in GUARANTEES.items():
+        if name in model.guarantees:
+            lines.append(f"- **{name.replace('_', ' ')}**: {meaning}")
+    needs = []
+    if model.needs_web_pool:
+        needs.append("- **needs** web images that people judged wrong, with their votes")
+    if model.needs_donors:
+        needs.append("- **needs** images of another dataset: `--donor NAME=DIR`")
+    return "\n".join(lines + needs) + "\n\nTests hold every model to this.\n\n"
+
+
+@cache
+def draw_example(name: str) -> Plan | None:
+    """Return a plan of the embedded dataset with this noise; None where it needs a file."""
+    if name in NO_EXAMPLE:
+        return None
+    level = example_level(name)
+    if name == "instance":
+        return _draw_instance_example(level)
+    return plan(EXAMPLE, noise=name, level=level)
+
+
+def _draw_instance_example(level: int | None) -> Plan:
+    """Return a plan of instance noise on few images, by thumbnails of these."""
+    choices = {"level": level, "per_class": PER_CLASS}
+    ids = plan(EXAMPLE, noise="blue", **choices).table
+    ids = ids.filter(pc.equal(ids["split"], "train"))["image_id"]
+    table = make_thumbnails(EXAMPLE, Inputs(default_root()), ids, THUMBNAIL)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "features.parquet"
+        write_parquet(table, path)
+        return plan(EXAMPLE, noise="instance", side_table=str(path), **choices)
+
+
+def example_level(name: str) -> int | None:
+    """Return the level of the example; None for noise without levels."""
+    return LEVEL if NOISE[name].has_level else None
+
+
+def _example_command(name: str) -> str:
+    """Return the command line that makes the example."""
+    level = example_level(name)
+    command = f"cnlw plan --noise {name}" + (f" --level {level}" if level is not None else "")
+    if name == "instance":
+        return f"cnlw features --out features.parquet\n{command} --side-table features.parquet"
+    return command
+
+
+def draw_picture(name: str, example: Plan) -> bytes:
+    """Return a PNG of the realised matrix of an example."""
+    classes = read_classes(default_root() / "manifests" / EXAMPLE / "classes.csv")
+    matrix = example.realised.matrix
+    names = [*classes, "outlier"][: len(matrix)]
+    picture = draw_matrices([(example.config, matrix)], names)
+    stream = io.BytesIO()
+    picture.save(stream, "PNG")
+    return stream.getvalue()
+
+
+def _example(name: str, example: Plan | None) -> str:
+    """Return the command, the picture and the numbers of an example."""
+    if example is None:
+        return f"There is no picture here: this noise takes {NO_EXAMPLE[name]}.\n\n"
+    text = fence(_example_command(name), "console")
+    rows = [
+        [
+            "wrong labels or images",
+            _percent(example.expected.rate),
+            _percent(example.realised.rate),
+        ],
+        [
+            "images from elsewhere",
+            _percent(example.expected.foreign_rate),
+            _percent(example.realised.foreign_rate),
+        ],
+    ]
+    text += "\n" + table(["share of the training rows", "expected", "realised"], rows)
+    text += f"![Transition matrix of {example.config}]({name}.png)\n\n"
+    return text + (
+        "The picture has a row for each true class and a column for each given label; it counts "
+        "the rows whose image stayed.\n\n"
+    )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2f} %"
+
+
+def _recipes(name: str) -> str:
+    """Return the recipes of the package that use a model."""
+    rows = []
+    for recipe, path in find_toml_files(default_root(), Path("pipelines")).items():
+        raw = read_toml(path, "recipe")
+        if raw.get("noise") == name:
+            summary = path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
+            rows.append([code(recipe), escape(summary)])
+    if not rows:
+        return f"No recipe of the package uses it: `--noise {name}` on any dataset makes one.\n"
+    return table(["recipe", "what it builds"], rows)

@@ -1,0 +1,92 @@
+"""Files of the repository as pages: their links point to pages, or become plain names."""
+
+import posixpath
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from docs.generate.markdown import fence, heading
+
+ROOT = Path(__file__).parents[2]
+PAGES: Mapping[str, str] = {  # file of the repository -> page of the site
+    "pipelines/README.md": "reference/recipes.md",
+    "pipelines/train/README.md": "reference/presets.md",
+    "pipelines/studies/README.md": "reference/study_keys.md",
+    "manifests/README.md": "reference/manifests.md",
+    "annotations/README.md": "reference/annotations.md",
+    "benchmarks/studies/README.md": "studies/index.md",
+    "benchmarks/README.md": "project/benchmarks.md",
+    "benchmarks/mutants.md": "project/mutants.md",
+    "CONTRIBUTING.md": "project/contributing.md",
+    "CHANGELOG.md": "project/changelog.md",
+    "LOG.md": "project/did_not_work.md",
+}
+STUDIES = Path("benchmarks") / "studies"
+PICTURES = (".png", ".svg")
+LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)")
+ELSEWHERE = re.compile(r"[a-z]+:")
+
+
+def make_pages() -> dict[str, str | bytes]:
+    """Return the files of the repository as pages, with the pictures that they show."""
+    targets = {**PAGES}
+    for path in sorted((ROOT / STUDIES).rglob("*")):
+        if path.suffix in (".md", *PICTURES) and path.name != "README.md":
+            name = path.relative_to(ROOT).as_posix()
+            targets[name] = f"studies/{path.relative_to(ROOT / STUDIES).as_posix()}"
+            if path.name == "tables.md":
+                targets[name] = f"studies/tables/{path.parent.name}.md"
+    pages: dict[str, str | bytes] = {}
+    for name, target in targets.items():
+        path = ROOT / name
+        if path.suffix == ".md":
+            text = path.read_text(encoding="utf-8")
+            if path.name == "tables.md":
+                text = heading(path.parent.name) + text
+            pages[target] = rewrite_links(text, name, target, targets)
+        else:
+            pages[target] = path.read_bytes()
+    pages["project/citation.md"] = _citation_page()
+    return pages
+
+
+def rewrite_links(text: str, name: str, target: str, targets: Mapping[str, str]) -> str:
+    """Return the text of a file as that of a page.
+
+    Args:
+        text: Markdown
+        name: of the file, from the root of the repository
+        target: of the page, from the root of the site
+        targets: of all files that are pages
+
+    Links to files that are no page become the words of the link.
+    """
+
+    def rewrite(match: re.Match[str]) -> str:
+        mark, words, address = match.groups()
+        if ELSEWHERE.match(address) or address.startswith("#"):
+            return match[0]
+        path, hash_sign, anchor = address.partition("#")
+        linked = posixpath.normpath(posixpath.join(posixpath.dirname(name), path))
+        page = next((targets[file] for file in _candidates(linked) if file in targets), None)
+        if page is None and linked.startswith("docs/"):
+            page = linked.removeprefix("docs/")
+        if page is None:
+            return words
+        relative = posixpath.relpath(page, posixpath.dirname(target) or ".")
+        return f"{mark}[{words}]({relative}{hash_sign}{anchor})"
+
+    return LINK.sub(rewrite, text)
+
+
+def _candidates(path: str) -> Iterator[str]:
+    """Yield the files that a link to a file or a folder may mean."""
+    yield path
+    yield f"{path}/README.md"
+
+
+def _citation_page() -> str:
+    """Return the page that says how to cite."""
+    text = heading("Cite")
+    text += "If you use this software, cite it, and the paper whose construction it follows.\n\n"
+    return text + fence((ROOT / "CITATION.cff").read_text(encoding="utf-8"), "yaml")

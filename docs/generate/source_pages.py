@@ -1,0 +1,55 @@
+"""Pages of sources and networks, made from their tables."""
+
+from cnlw_tools.cli.list import list_datasets
+from cnlw_tools.files import default_root
+from cnlw_tools.sources import SOURCES
+from cnlw_tools.trainer.nets import NETS
+from docs.generate.markdown import code, docstring_to_markdown, escape, heading, table
+from docs.generate.source_code import class_docstring, module_docstring
+
+
+def make_pages() -> dict[str, str]:
+    """Return the pages of sources and of networks."""
+    return {"reference/sources.md": _sources_page(), "reference/networks.md": _networks_page()}
+
+
+def _sources_page() -> str:
+    text = heading("Datasets and sources")
+    text += (
+        "A dataset has tables; its source reads the images from a folder of yours, in the layout "
+        "that its authors publish. `--data-dir DIR` names the folder.\n\n"
+    )
+    rows = []
+    for name, description in list_datasets(default_root()):
+        n_classes, _, layout = description.partition("classes   --data-dir: ")
+        rows.append([code(name), n_classes.strip(), escape(layout)])
+    text += table(["dataset", "classes", "what the folder holds"], rows)
+    text += heading("Sources", 2)
+    modules = {source.__module__: source for source in SOURCES.values()}
+    for module in modules:
+        names = [code(name) for name, source in SOURCES.items() if source.__module__ == module]
+        text += heading(", ".join(names), 3)
+        title, _, rest = module_docstring(module).partition("\n")
+        text += f"{escape(title)}\n\n{docstring_to_markdown(rest)}\n"
+    return text
+
+
+def _networks_page() -> str:
+    text = heading("Networks")
+    text += (
+        "`--net NAME` chooses one. Those called `_cifar` share their name with one of torchvision, "
+        "and are for images of 32 pixels.\n\n"
+    )
+    rows = []
+    for name in NETS:
+        module, _, function = NETS.target(name).partition(":")
+        docstring = class_docstring(module, function)
+        first_line = docstring.partition("\n")[0].removeprefix("Return ")
+        rows.append([code(name), escape(first_line[:1].upper() + first_line[1:])])
+    text += table(["network", "what it is"], rows)
+    modules = {NETS.target(name).partition(":")[0]: None for name in NETS}
+    for module in modules:
+        title, _, rest = module_docstring(module).partition("\n")
+        text += heading(code(module.rpartition(".")[2]), 2)
+        text += f"{escape(title)}\n\n{docstring_to_markdown(rest)}\n"
+    return text
