@@ -9,6 +9,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export HF_HOME := $(CURDIR)/.cache/huggingface
 export HF_HUB_OFFLINE := 1
 export HF_DATASETS_DISABLE_PROGRESS_BARS := 1
+# Images of containers set it, and then every process of the tests compiles all modules again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test lint docs mutants docs-tables clean other_python
 

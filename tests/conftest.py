@@ -213,8 +213,14 @@ def contents() -> Callable[[Path], dict[str, bytes]]:
 TRAIN, VALIDATION, WEB = 20, 4, 28  # of each of the ten classes
 
 
-def tiny_root(folder: Path) -> Path:
-    """Write a small cut of the embedded dataset, laid out as a root of its own, and return the folder."""
+def tiny_root(folder: Path, train: int = TRAIN, validation: int = VALIDATION) -> Path:
+    """Write a small cut of the embedded dataset, laid out as a root of its own, and return the folder.
+
+    Args:
+        folder: of the root
+        train: images of each class to train on
+        validation: images of each class to validate on
+    """
     ours = files.default_root()
     shutil.copytree(ours / "pipelines", folder / "pipelines")
     manifests, annotations = folder / "manifests" / "shapes", folder / "annotations" / "shapes"
@@ -223,12 +229,11 @@ def tiny_root(folder: Path) -> Path:
     base = tables.read_manifest(ours / "manifests/shapes/base.parquet", 10)
     web = tables.read_manifest(ours / "manifests/shapes/web.parquet", 10, web=True)
     votes = tables.read_votes(ours / "annotations/shapes/votes.parquet", web)
-    train, validation = (base.filter(pc.equal(base["split"], s)) for s in ("train", "validation"))
     web = _first_of_each(web, WEB)
-    tables.write_parquet(
-        pa.concat_tables([_first_of_each(train, TRAIN), _first_of_each(validation, VALIDATION)]),
-        manifests / "base.parquet",
-    )
+    parts = []
+    for split, each in (("train", train), ("validation", validation)):
+        parts.append(_first_of_each(base.filter(pc.equal(base["split"], split)), each))
+    tables.write_parquet(pa.concat_tables(parts), manifests / "base.parquet")
     tables.write_parquet(web, manifests / "web.parquet")
     known = pc.is_in(votes["image_id"], web["image_id"].combine_chunks())
     tables.write_parquet(votes.filter(known), annotations / "votes.parquet")

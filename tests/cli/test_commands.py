@@ -56,6 +56,7 @@ def test_build_validate_load(root: Path, here: Path) -> None:
     assert "builds/shapes: 0 errors" in checked.output
 
 
+@pytest.mark.usefixtures("reads_back_here")
 def test_validate_json_says_what_the_summary_says(root: Path, here: Path) -> None:
     """One JSON object, with every check and every finding."""
     build(root, "--noise", "blue", "--level", 20)
@@ -130,6 +131,7 @@ def test_plan_writes_one_level_without_an_image(root: Path, here: Path) -> None:
     assert (10, 10) == info.expected_matrix().shape
 
 
+@pytest.mark.usefixtures("reads_back_here")
 def test_a_matrix_from_a_file(root: Path, here: Path) -> None:
     """Plan and build say whether it can be undone; the build is proved without the file; a singular one is no error."""
     even = "\n".join(",".join(["0.1"] * 10) for _ in range(10))
@@ -235,6 +237,7 @@ def test_show_counts_what_a_build_holds(root: Path, here: Path) -> None:
     assert "unknown config 'red_21'. Did you mean 'red_20'?" in wrong.output
 
 
+@pytest.mark.usefixtures("reads_back_here")
 def test_a_verified_set_from_the_flag_to_the_learner(root: Path, here: Path) -> None:
     """Built, validated, shown and loaded: five a class, two of five wrong, and in no other split."""
     built = build(root, "--noise", "red", "--level", 40, "--verified", 5)
@@ -278,6 +281,7 @@ def test_list_without_a_kind_names_them_once() -> None:
     assert len({re.match(r"\S+ +", line).end() for line in presets}) == 1  # type: ignore[union-attr]
 
 
+@pytest.mark.usefixtures("reads_back_here")
 def test_verdicts_by_another_rule(root: Path, here: Path) -> None:
     """Built by a recipe that weighs votes and leaves images out that other images led to; validated, and so named."""
     said = 'dataset = "shapes"\nnoise = "red"\nverdict = "dawid_skene"\nsearch = ["text"]\nlevels = [20]\n'
@@ -325,6 +329,7 @@ def test_options_are_in_the_name_of_the_config(root: Path, here: Path) -> None:
     )
 
 
+@pytest.mark.usefixtures("reads_back_here")
 def test_a_donor_from_the_flag_to_the_proof(root: Path, cifar: Path, here: Path) -> None:
     """Donors are named on the command line, in the config and the tables, and compared where they are given."""
     built = build(
@@ -519,6 +524,7 @@ def test_the_module_runs_as_the_command() -> None:
     assert said.stdout.startswith("cnlw, version")
 
 
+@pytest.mark.usefixtures("reads_back_here")
 def test_images_need_no_resize_are_stored_as_asked(root: Path, here: Path) -> None:
     """--size makes squares of that side, and validate agrees."""
     built = build(root, "--noise", "blue", "--level", 0, "--size", 24)

@@ -402,6 +402,7 @@ def test_small_images_of_ones_own_are_trained_on_without_a_preset(here, tmp_path
 
     places = ("--root", tmp_path, "--data-dir", tmp_path / "photos")
     build_flags = ("build", "--dataset", "own", *places, "--noise", "blue", "--level", 20)
+    build_flags += ("--workers", 1)
     imported = run("import", "folder", tmp_path / "photos", "--as", "own", "--root", tmp_path)
     assert "--validation 20" in imported.output
     assert run(*build_flags, "--out", tmp_path / "without").exit_code == 0

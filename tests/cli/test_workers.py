@@ -123,6 +123,7 @@ def test_every_command_says_the_same():
     assert threads == {"train", "predict", "predict-labels", "train-mentor"}
 
 
+@pytest.mark.usefixtures("reads_back_here")
 @pytest.mark.parametrize("colours", [("blue", "red"), ("red", "blue")])
 def test_only_red_noise_needs_the_store(colours, lab, tmp_path, monkeypatch):
     """Blue without --store and red with it come into one build, in any order, and it is valid."""

@@ -1,6 +1,7 @@
 """Data-driven mentors."""
 
 import shutil
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +14,7 @@ from datasets import load_dataset
 from cnlw_tools.builds.build import build
 from cnlw_tools.cli import main
 from cnlw_tools.methods.components.mentor import read_mentor
+from cnlw_tools.methods.components.mentor_fit import fit_mentor
 from cnlw_tools.recipe import recipe
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.trainer import Trainer, data
@@ -21,6 +23,13 @@ from tests.trainer.conftest import PRESET, Small
 from tests.trainer.test_data import rewritten
 
 CONFIG = "blue_40_verified6"
+
+
+@pytest.fixture
+def few_steps(monkeypatch):
+    """Fit mentors in few steps, enough for what is tested here."""
+    for module in ("trainer.mentor", "methods.components.mentor_fit"):
+        monkeypatch.setattr(f"cnlw_tools.{module}.fit_mentor", partial(fit_mentor, steps=200))
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +91,7 @@ def test_rows_are_losses_by_percent_and_verdict(tmp_path):
     assert samples.difference[last].tolist() == pytest.approx([-0.9, 2.0, 0.0])
 
 
+@pytest.mark.usefixtures("few_steps")
 def test_a_student_learns_from_the_verified_split(verified, tmp_path):
     """Sixty images; the mentor tells right labels from wrong ones better than chance."""
     arguments = {
@@ -124,6 +134,7 @@ def test_a_percentile_is_checked_before_the_student_trains(verified, tmp_path):
     assert not (tmp_path / "student").exists()
 
 
+@pytest.mark.usefixtures("few_steps")
 def test_the_command_goes_on_with_its_student(verified, tmp_path, monkeypatch):
     """Stopped after an epoch it says so in a line; the same command ends the work."""
     monkeypatch.setenv("CNLW_CACHE", str(tmp_path / "cache"))
@@ -141,12 +152,11 @@ def test_the_command_goes_on_with_its_student(verified, tmp_path, monkeypatch):
         "1",
     ]
     call = ["train-mentor", "--out", str(tmp_path / "m.json"), "--device", "cpu", *flags]
-    monkeypatch.setattr(
-        "cnlw_tools.methods.components.distributed.any_rank", lambda *_: True
-    )  # somebody has asked to stop
-    stopped = CliRunner().invoke(main, call)
-    monkeypatch.undo()
-    monkeypatch.setenv("CNLW_CACHE", str(tmp_path / "cache"))
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            "cnlw_tools.methods.components.distributed.any_rank", lambda *_: True
+        )  # somebody has asked to stop
+        stopped = CliRunner().invoke(main, call)
     done = CliRunner().invoke(main, call)
 
     assert stopped.exit_code == 143
@@ -156,7 +166,7 @@ def test_the_command_goes_on_with_its_student(verified, tmp_path, monkeypatch):
     assert (tmp_path / "m.json").is_file()
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("few_steps")
 def test_the_command_writes_what_a_method_reads(tmp_path):
     """Fitted to a rule; the file is a mentor."""
     out = tmp_path / "mentor.json"

@@ -2,15 +2,15 @@
 
 import pytest
 
-from cnlw_tools import files
 from cnlw_tools.builds.build import build
-from cnlw_tools.executor import EXECUTORS
 from cnlw_tools.methods import METHODS
 from cnlw_tools.recipe import recipe
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.trainer import Trainer
+from tests.conftest import tiny_root
 
-CONFIG = "blue_20_clean2500_probe10_verified20"
+CONFIG = "blue_20_probe10_verified20"
+SIDE = 12  # pixels
 OPTIONS = {
     "noise_layer": {"q": "symmetric:0.2"},
     "h_alpha": {"alpha": 0.25},
@@ -41,31 +41,23 @@ CHANGES = {  # each epoch of IEG takes as long as seven of vanilla, of MixMatch 
     "o2u": {"epochs": 6},
     "incv": {"epochs": 9},
 }
-REACHED = dict.fromkeys(METHODS, 30.0) | {
-    "l2r": 15.0,
-    "ieg": 15.0,
-}  # those two set out slowly; chance is 10
-REACHED |= {
-    "mixmatch": 15.0,
-    "mixmatch_kl": 15.0,
-    "curriculumnet": 20.0,
-}  # a hundred labels; a network thrown away
+REACHED = dict.fromkeys(METHODS, 20.0)  # of 400 images; by chance 10, seldom above 14.5
+REACHED |= dict.fromkeys(["l2r", "ieg", "mdyrh", "dropout"], 15.0)  # those set out slowly
+REACHED |= dict.fromkeys(["mixmatch", "mixmatch_kl"], 15.0)  # a hundred labels
 REACHED |= dict.fromkeys(
-    ["gce_truncated", "forward", "glc", "incv"], 20.0
+    ["curriculumnet", "gce_truncated", "forward", "glc", "o2u", "incv"], 15.0
 )  # most of the steps prepare the last few
 
 
 @pytest.fixture(scope="module")
 def shapes(tmp_path_factory):
-    """2,500 images of ten classes at 16 pixels, a fifth of their labels wrong."""
-    out = tmp_path_factory.mktemp("shapes") / "shapes"
-    recipe_fields = {"dataset": "shapes", "noise": "blue", "levels": [20], "size": 16}
-    recipe_fields |= {"train_size": 2500, "probe": 10, "verified": 20}
-    with EXECUTORS["local"](None) as executor:
-        build(
-            recipe.parse_recipe(recipe_fields, "test"), Inputs(files.default_root()), out, executor
-        )
-    return out
+    """700 images of ten classes at 12 pixels, a fifth of their labels wrong."""
+    folder = tmp_path_factory.mktemp("shapes")
+    keys = {"dataset": "shapes", "noise": "blue", "levels": [20], "size": SIDE}
+    keys |= {"probe": 10, "verified": 20}
+    root = tiny_root(folder / "root", train=100, validation=40)
+    build(recipe.parse_recipe(keys, "test"), Inputs(root), folder / "shapes")
+    return folder / "shapes"
 
 
 @pytest.mark.slow
@@ -73,7 +65,8 @@ def shapes(tmp_path_factory):
 def test_a_method_learns_shapes(name, shapes, tmp_path):
     """Well above chance after a few epochs on small images."""
     views = {"standard": ("flip",), "policy": ("flip", "cutout")}
-    changes = {"epochs": 4, "batch_size": 50, "size": 16, "views": views} | CHANGES.get(name, {})
+    changes = {"epochs": 4, "batch_size": 25, "lr": 0.05, "size": SIDE, "views": views}
+    changes |= CHANGES.get(name, {})
     arguments = {"options": OPTIONS.get(name, {}), "changes": changes}
     result = Trainer(
         shapes,
