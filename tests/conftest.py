@@ -2,6 +2,7 @@
 
 import functools
 import math
+import os
 import pickle
 import shutil
 import struct
@@ -99,6 +100,14 @@ def drawing() -> Iterator[Callable[[Shapes, str], object]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Shapes, "read", lambda _, image_id: drawn(image_id).copy())
         yield read
+
+
+@pytest.fixture(scope="session", autouse=True)
+def written_at_leisure() -> Iterator[None]:
+    """Force no file to the disk: no test cuts the power, and thousands of files wait long for it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda handle: None)
+        yield
 
 
 class Python2(pickle._Pickler):

@@ -151,6 +151,23 @@ def test_scratch_folders_of_killed_processes_are_deleted(tmp_path, monkeypatch):
     assert [] == [*tmp_path.iterdir()]
 
 
+def test_a_file_is_on_the_disk_before_it_takes_its_name(tmp_path, monkeypatch):
+    """Whenever the power fails, there is the old file or the new one, and either is whole."""
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    forced = []
+
+    def record(handle):
+        forced.append((os.fstat(handle).st_size, path.read_text()))
+
+    monkeypatch.setattr(os, "fsync", record)
+    with files.atomic_write(path) as draft:
+        draft.write_text("whole")
+
+    assert forced == [(len("whole"), "old")]
+    assert path.read_text() == "whole"
+
+
 def test_many_writers_in_one_folder(tmp_path):
     """No writer takes the new draft of another for an abandoned one."""
     path = tmp_path / "x"

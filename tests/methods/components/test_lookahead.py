@@ -22,6 +22,7 @@ from cnlw_tools.methods.components.lookahead import (
     probe_gradient,
     trainable_parameters,
 )
+from tests.methods.components import lookahead_rank
 
 K = 3
 
@@ -220,61 +221,14 @@ def test_the_cost_is_counted(name):
     )
 
 
-RANK = """
-import sys
-import torch
-from torch import distributed as dist, nn
-from cnlw_tools.methods import METHODS, Batch, ProbeSet, Task
-from cnlw_tools.methods.components import distributed
-
-folder, rank, size = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-if size > 1:
-    dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=size)
-
-def net():
-    torch.manual_seed(0)
-    return nn.Sequential(nn.Flatten(), nn.Linear(48, 8), nn.Tanh(), nn.Linear(8, 3))
-
-def probe(m):
-    x = torch.randn(m, 3, 4, 4, generator=torch.Generator().manual_seed(m))
-    return Batch(torch.arange(m), (x,), torch.arange(m) % 3)
-
-def steps(name, **options):
-    task = Task(net, 12, 3, 1, probe=ProbeSet(probe, list))
-    method = METHODS[name](task, probe_size=10, **options)
-    method.optimiser = torch.optim.SGD(method.parameters(), lr=0.1, momentum=0.9, weight_decay=0.01)
-    draw = torch.Generator().manual_seed(1)
-    views = [torch.randn(12, 3, 4, 4, generator=draw) for _ in method.views]
-    index = torch.arange(12)
-    y = index // 2 % 3
-    for _ in range(2):
-        local_views = tuple(distributed.local_rows(x) for x in views)
-        local_index, local_y = distributed.local_rows(index), distributed.local_rows(y)
-        batch = Batch(local_index, local_views, local_y)
-        method.optimiser.zero_grad()
-        method.loss(batch).backward()
-        distributed.average_over_ranks([p.grad for p in method.parameters()])
-        method.optimiser.step()
-    weights = distributed.local_rows(method.example_weights)
-    return {"weights": weights, "net": [p.detach() for p in method.parameters()]}
-
-seen = {"l2r": steps("l2r"), "ieg": steps("ieg", anchors=False, through_guess=False)}
-seen["through"] = steps("ieg", anchors=False, through_guess=True)
-torch.save(seen, f"{folder}/{rank}_{size}")
-if size > 1:
-    dist.destroy_process_group()
-"""
-
-
 @pytest.mark.slow
 def test_two_ranks_learn_what_one_does(tmp_path):
     """Two processes with half of each batch take the same steps as one with the whole."""
     env = {**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
-    processes = [
-        subprocess.Popen([sys.executable, "-c", RANK, str(tmp_path), str(rank), str(size)], env=env)
-        for size, rank in ((1, 0), (2, 0), (2, 1))
-    ]
-    assert [0, 0, 0] == [process.wait(180) for process in processes]
+    command = [sys.executable, "-m", "tests.methods.components.lookahead_rank", str(tmp_path)]
+    processes = [subprocess.Popen([*command, rank, "2"], env=env) for rank in ("0", "1")]
+    lookahead_rank.main(str(tmp_path), 0, 1)
+    assert [0, 0] == [process.wait(180) for process in processes]
     single, *parts = (torch.load(tmp_path / end) for end in ("0_1", "0_2", "1_2"))
 
     for name in ("l2r", "ieg", "through"):
