@@ -1,7 +1,6 @@
 """One small build, red and blue, copied for every test that spoils it."""
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from cnlw_tools.checks import CHECKS, Finding
 from cnlw_tools.checks.evidence import Evidence
 from cnlw_tools.recipe import recipe
 from cnlw_tools.recipe.inputs import Inputs
+from tests.conftest import tiny_root
 
 SLOW_CHECKS = ("roundtrip",)  # each has tests of its own
 
@@ -27,9 +27,9 @@ def run_checks(
 
 
 @pytest.fixture(scope="session")
-def whole(tmp_path_factory: pytest.TempPathFactory, tiny: Callable[[Path], Path]) -> Path:
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("whole")
-    root = tiny(folder / "root")
+    root = tiny_root(folder / "root", train=10, validation=2)
     for noise, levels in (("red", [20, 40]), ("blue", [40])):
         asked = recipe.parse_recipe(
             {"dataset": "shapes", "noise": noise, "levels": levels}, "the test"
