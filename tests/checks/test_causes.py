@@ -180,7 +180,7 @@ def test_errors_of_other_places_are_no_consequences(whole: Path) -> None:
 
 def test_the_command_counts_causes_and_lists_what_follows(copy: Path) -> None:
     """As text and as JSON; the cause comes first."""
-    path = shard(copy, "red_40", True)
+    path = shard(copy, "red_20", True)
     cut_off(path)
     text = CliRunner().invoke(main, ["validate", str(copy), "--workers", "1"])
     as_json = CliRunner().invoke(main, ["validate", str(copy), "--workers", "1", "--json"])
