@@ -22,6 +22,7 @@ from cnlw_tools.recipe.keys import (
 )
 from cnlw_tools.recipe.strict import Check, between, matching, one_of, read_dataclass
 from cnlw_tools.recipe.toml import read_toml
+from cnlw_tools.registry.plain_names import plain_name
 
 FOLDER = Path("pipelines")
 BENCHMARK_LEVELS = (0, 5, 10, 15, 20, 30, 40, 50, 60, 80)  # of Jiang et al. (2020), percent
@@ -38,11 +39,6 @@ def _are_levels(levels: tuple[int, ...]) -> bool:
 
 def _are_distinct_names(names: tuple[str, ...]) -> bool:
     return len({*names}) == len(names) and all(re.fullmatch(NAME, name) for name in names)
-
-
-def _slug(value: object) -> str:
-    """Return a value as it stands in the name of a config."""
-    return re.sub(r"[^a-z0-9]+", "-", str(value).lower())
 
 
 COUNT = between(0, expected="a whole number from 0 on")
@@ -160,7 +156,7 @@ class Recipe:
         kind=PLAN,
         help="How votes become a verdict; dawid_skene weighs annotators by their errors.",
         check=one_of(*VERDICTS),
-        in_name=_slug,
+        in_name=plain_name,
     )
     search: tuple[str, ...] = key(
         (),
@@ -168,7 +164,7 @@ class Recipe:
         help="Use only candidates whose column `search` is one of these.",
         check=Check(all, "a list of words"),
         default_text="all candidates",
-        in_name=lambda words: _slug(" ".join(sorted({*words}))),
+        in_name=lambda words: plain_name(" ".join(sorted({*words}))),
     )
     nested: bool = key(
         True,
@@ -389,4 +385,4 @@ def _short_option(name: str, value: Any, default: Any) -> str:
         import numpy as np  # takes a while, which `cnlw --help` need not wait for
 
         return sha256(np.array(value, "<f8").tobytes()).hexdigest()[:6]
-    return _slug(value)
+    return plain_name(value)

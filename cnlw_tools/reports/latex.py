@@ -4,9 +4,9 @@ The rules are those of the package booktabs. A table that is wider than a page i
 the package graphicx; one that is longer is cut into parts, since a float does not break.
 """
 
-import re
 from collections.abc import Sequence
 
+from cnlw_tools.registry.plain_names import plain_name
 from cnlw_tools.reports.tables import Table
 
 PREAMBLE = (
@@ -96,7 +96,7 @@ def _to_float(table: Table, start: int, caption: str, notes: Sequence[str]) -> s
         "\\begin{table}",
         "\\centering",
         f"\\caption{{{escape_latex(caption)}}}",
-        *([] if start else [f"\\label{{tab:{_slug(table.title)}}}"]),
+        *([] if start else [f"\\label{{tab:{plain_name(table.title).strip('-')}}}"]),
         "\\smallskip",
         *tabular,
         *(f"\\par {escape_latex(note)}" for note in notes),
@@ -136,7 +136,3 @@ def _latex_row(cells: Sequence[str]) -> str:
     if row.startswith(("[", "*")):
         row = f"{{}}{row}"
     return f"{row} \\\\"
-
-
-def _slug(title: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")

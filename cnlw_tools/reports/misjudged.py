@@ -16,6 +16,7 @@ from PIL import Image
 from cnlw_tools.builds.ground_truth import Floats, Truth
 from cnlw_tools.files.parquet import read_table
 from cnlw_tools.images.pixels import decode
+from cnlw_tools.registry.counts import count_things
 from cnlw_tools.reports.context import ReportContext
 from cnlw_tools.reports.detection import read_last_epoch
 from cnlw_tools.reports.runs import RunFolder
@@ -66,8 +67,14 @@ def show_misjudged(context: ReportContext) -> tuple[list[MisjudgedGallery], list
         if gallery:
             galleries.append(gallery)
     if len(trials) > MAX_GALLERIES:
-        notes.append(f"{len(trials) - MAX_GALLERIES} more methods are not shown.")
+        notes.append(f"{describe_unshown(len(trials) - MAX_GALLERIES)}.")
     return galleries, notes
+
+
+def describe_unshown(n_methods: int) -> str:
+    """Return how many methods are left out, without a full stop."""
+    verb = "is" if n_methods == 1 else "are"
+    return f"{count_things(n_methods, 'more method')} {verb} not shown"
 
 
 def find_misjudged(trial: Trial, run: RunFolder, truth: Truth) -> MisjudgedGallery | None:

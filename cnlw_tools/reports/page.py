@@ -17,7 +17,7 @@ from cnlw_tools import __version__
 from cnlw_tools.reports.context import Figure
 from cnlw_tools.reports.diagnostics import Diagnostics
 from cnlw_tools.reports.finding import Finding
-from cnlw_tools.reports.misjudged import MisjudgedGallery, MisjudgedImage
+from cnlw_tools.reports.misjudged import MisjudgedGallery, MisjudgedImage, describe_unshown
 from cnlw_tools.reports.tables import Table
 from cnlw_tools.study.figures import FIGURES
 
@@ -37,6 +37,7 @@ DESK = Screen(letter=7.8, padding=19, width=1248)
 MAX_SHORT_ROWS = 13  # of a table that fits on a sheet with its title
 MAX_FINDINGS = 4  # that are not folded
 MAX_LEAD_PANELS = 3  # of the figure at the top; they fit beside each other on a desk
+MAX_MISJUDGED_BYTES = 3_000_000  # of images that methods misjudged, as they stand in the page
 HALF_DESK = 600  # pixels: tables that fit beside the figure at the top
 
 
@@ -122,6 +123,7 @@ def render_page(content: PageContent) -> str:
     for name, figure in content.figures.items():
         if not figure.is_empty:
             figures.append(page_figure(name, figure, len(figures) + 1))
+    misjudged, left_out = page_galleries(content.misjudged)
     lead = next((figure for figure in figures if figure.panels), None)
     (trials,) = page_tables([content.trials])
     return environment.get_template("page.html").render(
@@ -141,8 +143,8 @@ def render_page(content: PageContent) -> str:
         lead=lead,
         has_columns=lead is not None and fits_beside(lead, content.results),
         figures=figures,
-        misjudged_notes=content.misjudged_notes,
-        misjudged=[page_gallery(gallery) for gallery in content.misjudged],
+        misjudged_notes=[*content.misjudged_notes, *left_out],
+        misjudged=misjudged,
         matrices=[(title, png_address(image)) for title, image in diagnostics.matrices],
         galleries=[(title, jpeg_address(image)) for title, image in diagnostics.galleries],
         detection=page_tables(diagnostics.detection),
@@ -207,6 +209,26 @@ def page_figure(name: str, figure: Figure, number: int) -> PageFigure:
         problems=figure.problems,
         number=number,
     )
+
+
+def page_galleries(
+    galleries: Sequence[MisjudgedGallery],
+) -> tuple[list[PageGallery], list[str]]:
+    """Return as many galleries as the page has room for, and a note if some are left out."""
+    shown: list[PageGallery] = []
+    room = MAX_MISJUDGED_BYTES
+    for gallery in galleries:
+        with_addresses = page_gallery(gallery)
+        images = [*with_addresses.clean, *with_addresses.noisy]
+        room -= sum(len(image.address) for image in images)
+        if room < 0:
+            break
+        shown.append(with_addresses)
+    n_left_out = len(galleries) - len(shown)
+    if not n_left_out:
+        return shown, []
+    reason = f"the page holds at most {MAX_MISJUDGED_BYTES / 1e6:g} MB of these images"
+    return shown, [f"{describe_unshown(n_left_out)}: {reason}."]
 
 
 def page_gallery(gallery: MisjudgedGallery) -> PageGallery:

@@ -7,8 +7,7 @@ DIR/figures/       the panels of the figures, a file of each format, and caption
 DIR/runs.parquet   every number (tables.RUNS)
 """
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,9 +16,10 @@ import pyarrow as pa
 from cnlw_tools import files
 from cnlw_tools.dataset.tables import write_parquet
 from cnlw_tools.reports.build_figures import count_images
-from cnlw_tools.reports.context import Figure, ReportContext
+from cnlw_tools.reports.context import ReportContext
 from cnlw_tools.reports.diagnostics import load_truths, make_diagnostics
 from cnlw_tools.reports.figure_files import PAGE_FILES, FigureFiles
+from cnlw_tools.reports.figure_folder import write_figures
 from cnlw_tools.reports.figures import draw_figure
 from cnlw_tools.reports.finding import find_results
 from cnlw_tools.reports.latex import PREAMBLE, to_latex
@@ -96,7 +96,7 @@ def write_report(
     tables = _all_tables(content)
     _write_text(out / "tables.md", "\n".join([_markdown_top(content), *map(to_markdown, tables)]))
     _write_text(out / "tables.tex", "\n".join([PREAMBLE, *map(to_latex, tables)]))
-    _write_figures(out / "figures", content.figures, figure_files)
+    write_figures(out / "figures", content.figures, figure_files)
     _write_text(out / "index.html", render_page(content))
     return [*problems, *runs.problems, *truth_problems, *content.diagnostics.problems]
 
@@ -241,44 +241,6 @@ def _all_tables(content: PageContent) -> list[Table]:
             )
         )
     return tables
-
-
-def _write_figures(
-    folder: Path,
-    figures: Mapping[str, Figure],
-    figure_files: FigureFiles,
-) -> None:
-    """Write the panels of all figures, a file of each format, and captions of all."""
-    paragraphs = []
-    file_names: set[str] = set()
-    for name, figure in figures.items():
-        for panel in figure.panels:
-            stem = _unused_name(f"{name}_{_slug(panel.title)}", file_names)
-            for file_format in figure_files.formats:
-                with files.atomic_write(folder / f"{stem}.{file_format}") as draft:
-                    draft.write_bytes(panel.save(file_format, figure_files.style))
-            about = FIGURES[name].about
-            paragraphs.append(f"{stem}\n\n{panel.title}. {panel.finding} {about}.\n")
-        for title, image in figure.images:
-            stem = _unused_name(f"{name}_{_slug(title)}", file_names)
-            with files.atomic_write(folder / f"{stem}.png") as draft:
-                image.save(draft, "PNG", optimize=True)
-    if paragraphs:
-        _write_text(folder / "captions.txt", "\n".join(paragraphs))
-
-
-def _unused_name(name: str, used: set[str]) -> str:
-    """Return a name, with a number behind it if it is used; it is used from now on."""
-    unused, n = name, 1
-    while unused in used:
-        n += 1
-        unused = f"{name}_{n}"
-    used.add(unused)
-    return unused
-
-
-def _slug(title: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "_", title.lower()).strip("_")
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -100,6 +100,7 @@ def test_of_many_methods_some_are_shown(context, monkeypatch):
 
     assert len(galleries) == 1
     assert notes == ["2 more methods are not shown."]
+    assert misjudged.describe_unshown(1) == "1 more method is not shown"
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,22 @@
 import re
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from cnlw_tools import files
 from cnlw_tools.recipe.recipe import Recipe
-from cnlw_tools.reports.page import DESK, PHONE, estimate_width, list_measures, page_tables
+from cnlw_tools.reports.misjudged import MisjudgedGallery, MisjudgedImage
+from cnlw_tools.reports.page import (
+    DESK,
+    MAX_MISJUDGED_BYTES,
+    PHONE,
+    estimate_width,
+    list_measures,
+    page_galleries,
+    page_tables,
+)
 from cnlw_tools.reports.tables import Table
 from cnlw_tools.reports.write import write_report
 from cnlw_tools.study.spec import Published
@@ -182,3 +193,29 @@ def test_the_sweep_that_recorded_a_study_is_named(tmp_path, run_maker, spec_make
     write_report(tmp_path / "runs", tmp_path / "out", files.default_root())
 
     assert "cnlw sweep toy" in (tmp_path / "out" / "index.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize(("n_galleries", "are_all_shown"), [(2, True), (40, False)])
+def test_misjudged_images_take_a_few_megabytes(n_galleries, are_all_shown):
+    """Images that no encoder makes smaller fill the room sooner; what is left out is said."""
+    generator = np.random.default_rng(0)
+    galleries = []
+    for number in range(n_galleries):
+        images = []
+        for _ in range(5):
+            pixels = generator.integers(0, 256, (96, 96, 3), np.uint8)
+            images.append(MisjudgedImage(Image.fromarray(pixels), False, "cup", "mug", 1.0))
+        galleries.append(MisjudgedGallery(f"method {number}", "run", images, images))
+    shown, notes = page_galleries(galleries)
+    addresses = []
+    for gallery in shown:
+        addresses += [image.address for image in (*gallery.clean, *gallery.noisy)]
+
+    assert sum(map(len, addresses)) <= MAX_MISJUDGED_BYTES
+    if are_all_shown:
+        assert (len(shown), notes) == (n_galleries, [])
+        return
+    n_left = n_galleries - len(shown)
+    assert 0 < n_left < n_galleries
+    reason = "the page holds at most 3 MB of these images"
+    assert notes == [f"{n_left} more methods are not shown: {reason}."]
