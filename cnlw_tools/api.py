@@ -10,7 +10,7 @@ Every function has the defaults and the errors of the command of the same name. 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -219,6 +219,25 @@ class Run:
     def predictions(self) -> "pd.DataFrame":
         """The network's predictions on validation and test images after the last epoch."""
         return _read_parquet(self.path / "predictions.parquet")
+
+    @property
+    def taken_for_noisy(self) -> "pd.DataFrame":
+        """The training examples whose label the method takes for wrong, with their image ids.
+
+        Columns are run, row of the training split, image_id, given_label, verdict (removed,
+        down_weighted or relabelled), loss and weight, all of the last epoch.
+
+        Raises:
+            ValueError, LookupError, OSError: the run recorded nothing, or its build is gone
+        """
+        from cnlw_tools.builds import ground_truth
+        from cnlw_tools.reports.runs import read_run_folders
+        from cnlw_tools.reports.taken_for_noisy import list_taken_for_noisy
+
+        (run,) = read_run_folders(self.path)
+        truth = ground_truth.load(run.build, run.config.config)
+        frame: pd.DataFrame = list_taken_for_noisy(run, truth).to_pandas()
+        return frame
 
     def predict(self, images: PathLike, **choices: Any) -> "pd.DataFrame":
         """Predict the classes of images of your own; see `predict`."""
@@ -470,6 +489,7 @@ def train(
     Raises:
         ValueError, LookupError, OSError: the message names value, place and remedy; invalid
             arguments write no files
+        TypeError: there is no such argument, or it is one of ``changes``
         TrainingStopped: a signal stopped the training; resume=True continues it
 
     Example:
@@ -483,6 +503,7 @@ def train(
     """
     from cnlw_tools.trainer import Trainer
 
+    _check_train_arguments(choices)
     folder = _open_build(build).path
     trainer = Trainer(folder, config, method=method, net=net, preset=preset, **choices)
     with ProgressBars(progress) as bars:
@@ -490,6 +511,26 @@ def train(
             return _train_seeds(trainer, seeds, bars)
         trainer.fit(bars)
     return Run(trainer.folder)
+
+
+def _check_train_arguments(choices: Mapping[str, Any]) -> None:
+    """Raise if an argument is none of `Trainer`; values of the preset stand in ``changes``."""
+    from cnlw_tools.recipe.preset import Preset
+    from cnlw_tools.registry import suggest
+    from cnlw_tools.trainer import Trainer
+
+    known = [field.name for field in fields(Trainer) if field.init]
+    preset_keys = [field.name for field in fields(Preset)]
+    for name, value in choices.items():
+        if name in known:
+            continue
+        if name in preset_keys:
+            change = f'changes={{"{name}": {value!r}}}'
+            raise TypeError(f"train() has no argument {name!r}, a key of the preset: give {change}")
+        raise TypeError(
+            f"train() has no argument {name!r}.{suggest(name, known)} "
+            "Options of the method are given by options={...}"
+        )
 
 
 def _train_seeds(trainer: "Trainer", seeds: int | Sequence[int], bars: ProgressBars) -> SeedRuns:

@@ -113,6 +113,22 @@ def test_a_wrong_call_is_an_error_with_a_remedy(arguments, error, message, tmp_p
     assert not (tmp_path / "b").exists()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"epochs": 1}, r"'epochs', a key of the preset: give changes=\{\"epochs\": 1\}"),
+        ({"schedule": "cosine"}, r"give changes=\{\"schedule\": 'cosine'\}"),
+        ({"optoins": {}}, r"'optoins'\. Did you mean 'options'\?"),
+        ({"alpha": 4}, r"'alpha'\..* Options of the method are given by options=\{"),
+        ({"folder": "x"}, "no argument 'folder'"),
+    ],
+)
+def test_an_argument_that_train_lacks_is_an_error_with_a_remedy(arguments, message):
+    """Nothing is opened for it."""
+    with pytest.raises(TypeError, match=message):
+        api.train("no_build", "red_40", **arguments)
+
+
 def test_a_run_is_read_back(built, tmp_path):
     """Result, history, examples and predictions, as numbers and DataFrames."""
     changes = {"epochs": 2, "net": "mlp1", "batch_size": 50}

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from cnlw_tools.cli.options import DATA_DIR, ROOT, WORKERS, check_ending, read_inputs
+from cnlw_tools.registry.counts import count_things
 
 
 @click.command(short_help="Write thumbnails as features of images.")
@@ -57,4 +58,5 @@ def features(
         table = make_thumbnails(dataset, inputs, ids, size, executor, bars)
     tables.write_parquet(table, out)
     n_numbers = 3 * size * size
-    click.echo(f"{out}: column features, {n_numbers} numbers for each of {len(table):,} images")
+    n_images = count_things(len(table), "image")
+    click.echo(f"{out}: column features, {n_numbers} numbers for each of {n_images}")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cnlw_tools.cli.options import ROOT, find_root
+from cnlw_tools.registry.counts import count_things
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -26,14 +27,14 @@ SHOWN_OUTCOMES = 5  # in the progress bar
 SHOWN_REASONS = 3  # of failures
 MOST_CHARACTERS = 160  # of a reason
 SOURCES = {  # source of images that differ from what their URIs gave -> what a report says
-    "archive": "come from an archive",
-    "img2dataset": "were encoded again by img2dataset",
+    "archive": "from an archive",
+    "img2dataset": "encoded again by img2dataset",
 }
 NOTHING_TO_FETCH = "nothing to fetch: give --dataset D, or --manifest FILE.parquet and --store DIR"
-REFUSED = "URLs are refused (ledger.parquet has the reasons): --retry refused requests them again"
+REFUSED = "refused (ledger.parquet has the reasons): --retry refused makes the requests again"
 REFUSED_PRIVATE = (
-    "URLs were refused (ledger.parquet has the reasons); if they lie on a private network or on "
-    "this machine, give --allow-private --retry refused"
+    "refused (ledger.parquet has the reasons): for addresses on a private network or on this "
+    "machine, give --allow-private --retry refused"
 )
 PATH = click.Path(path_type=Path)
 COUNT = click.IntRange(1)
@@ -289,10 +290,11 @@ def _fetch(manifest_path: Path, store: Path, retry: str | None, flags: dict[str,
         reasons = ledger.common_reasons(SHOWN_REASONS)
     if retry and not tally.fetched:
         click.echo(f"no URL of the manifest has the outcome {retry}: nothing to retry", err=True)
-    _note(tally.skipped, "rows were never requested: run without --retry to fetch them")
-    _note(n_placeholders, "images are placeholders, by their files: builds do not use them")
+    _note(tally.skipped, "row", "not requested so far: run without --retry to fetch all")
+    _note(n_placeholders, "image", "with the file of a placeholder: builds do not use any")
     if retry != "refused":
-        _note(tally.counts["refused"], REFUSED if options.allow_private else REFUSED_PRIVATE)
+        text = REFUSED if options.allow_private else REFUSED_PRIVATE
+        _note(tally.counts["refused"], "URL", text)
     _print_counts(tally.counts, flags["as_json"], store)
     if tally.counts.total() > tally.counts["ok"]:
         _print_reasons(reasons)
@@ -350,7 +352,7 @@ def _report(store_path: Path, as_json: bool) -> None:
         _print_counts(store.count_outcomes(), as_json, store_path)
         _print_reasons(store.common_reasons(SHOWN_REASONS))
         for source, n_images in store.count_foreign_sources().items():
-            _note(n_images, f"of the images {SOURCES[source]}")
+            _note(n_images, "image", SOURCES[source])
 
 
 def _export(store_path: Path, folder: Path) -> None:
@@ -360,7 +362,8 @@ def _export(store_path: Path, folder: Path) -> None:
 
     with Store(store_path) as store:
         counts = export_store(store, folder)
-    click.echo(f"{counts['success']:,} of {counts.total():,} images in {folder}")
+    n_urls = count_things(counts.total(), "URL")
+    click.echo(f"{folder}: images of {counts['success']:,} of {n_urls}")
 
 
 def _import(folder: Path, store: Path, id_column: str, as_json: bool) -> None:
@@ -370,7 +373,7 @@ def _import(folder: Path, store: Path, id_column: str, as_json: bool) -> None:
 
     with open_ledger(store) as ledger:
         tally = import_images(folder, ledger, id_column, ProgressBar())
-    _note(tally.skipped, "rows of the input have no image, and were skipped")
+    _note(tally.skipped, "row", "of the input without an image: skipped")
     _print_counts(tally.counts, as_json, store)
 
 
@@ -384,7 +387,7 @@ def _print_counts(counts: "Counter[str]", as_json: bool, store: Path) -> None:
     for outcome, n in (("ok", counts["ok"]), *errors.items()):
         percent = 100 * n / max(1, total)
         click.echo(f"{outcome:12} {n:>10,}  {percent:6.2f} %")
-    click.echo(f"{total:,} URLs; images in {store}")
+    click.echo(f"{count_things(total, 'URL')}; images in {store}")
 
 
 def _print_reasons(reasons: "Sequence[tuple[str, str, int]]") -> None:
@@ -402,7 +405,7 @@ def _show_notice(text: str) -> None:
     click.echo(text, err=True)
 
 
-def _note(n: int, text: str) -> None:
+def _note(n: int, noun: str, text: str) -> None:
     """Print a note on standard error about a number of things, unless there are none."""
     if n:
-        click.echo(f"{n:,} {text}", err=True)
+        click.echo(f"{count_things(n, noun)} {text}", err=True)

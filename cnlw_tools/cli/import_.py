@@ -119,12 +119,16 @@ def _import_release(path: Path, root: Path) -> None:
     from cnlw_tools.ingest.import_dataset import import_release
 
     for dataset in import_release(path, root):
-        parts = [f"{len(dataset.web):,} candidates", f"{len(dataset.votes):,} votes"]
+        parts = [
+            count_things(len(dataset.web), "candidate"),
+            count_things(len(dataset.votes), "vote"),
+        ]
         if "dead" in dataset.web.column_names:
             n_dead = dataset.web["dead"].to_pylist().count(True)
             parts[0] += f" ({n_dead:,} without an image here)"
         if dataset.published_splits is not None:
-            parts.append(f"{len(dataset.published_splits):,} rows of published splits")
+            n_rows = count_things(len(dataset.published_splits), "row")
+            parts.append(f"{n_rows} of published splits")
         click.echo(f"{dataset.name}: {', '.join(parts)} in {root}")
 
 
@@ -163,8 +167,8 @@ def _import_source(
         f"{folder}: {count_things(len(dataset.classes), 'class')}; {_describe_splits(dataset)}"
     )
     if imported.broken:
-        n_broken = len(imported.broken)
-        click.echo(f"{n_broken:,} images cannot be used and are left out: {skip_broken}")
+        n_broken = count_things(len(imported.broken), "image")
+        click.echo(f"left out, because they cannot be used: {n_broken}, listed in {skip_broken}")
     folders = shlex.join(["--root", str(root), "--data-dir", str(path)])
     click.echo(f"cnlw build --dataset {dataset.name} {folders} --noise blue --level 40")
     if imported.left_out:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cnlw_tools.cli.options import DECODE_THREADS, DEVICE
+from cnlw_tools.registry.counts import count_things
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -72,8 +73,9 @@ def predict(
     write = tables.write_csv if out.suffix == ".csv" else tables.write_parquet
     write(table, out)
     n_unread = _print_problems(table, out)
+    n_predicted = count_things(len(table) - n_unread, "image")
     unread = f"; {n_unread:,} cannot be read" if n_unread else ""
-    click.echo(f"{out}: predictions of {len(table) - n_unread:,} images{unread}")
+    click.echo(f"{out}: predictions of {n_predicted}{unread}")
 
 
 def _print_problems(table: "pa.Table", out: Path) -> int:

@@ -18,6 +18,7 @@ from cnlw_tools.cli.options import (
     preset_options,
 )
 from cnlw_tools.cli.train import exit_when_stopped
+from cnlw_tools.registry.counts import count_things
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -82,7 +83,7 @@ def predict_labels(
         labels = train_and_label(labeller, bars)
     column = changes["net"] or _preset_net(flags["preset"], build, flags["root"])
     _write_labels(labels, column, out)
-    click.echo(f"{out}: column {column}, labels of {len(labels):,} images")
+    click.echo(f"{out}: column {column}, labels of {count_things(len(labels), 'image')}")
 
 
 def _preset_net(preset: str | None, build: Path, root: Path) -> str:

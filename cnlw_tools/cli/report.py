@@ -45,6 +45,11 @@ from cnlw_tools.study.spec import METRICS
     metavar="POINTS",
     help="Size of all text in figures/.  [default: as on the page, 9]",
 )
+@click.option(
+    "--list-noisy",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Also list what each method takes for noisy, with image ids, in a .csv or .parquet file.",
+)
 @ROOT
 def report(
     runs: Path,
@@ -54,12 +59,16 @@ def report(
     formats: str | None,
     width: str | None,
     font_size: float | None,
+    list_noisy: Path | None,
     root: Path | None,
 ) -> None:
     """Write tables, figures and a web page, index.html, of all runs below the folder RUNS."""
     from cnlw_tools.reports.figure_files import choose_figure_files
+    from cnlw_tools.reports.taken_for_noisy import check_list_path
     from cnlw_tools.reports.write import write_report
 
+    if list_noisy is not None:
+        check_list_path(list_noisy)
     names = [name.strip() for name in formats.split(",")] if formats is not None else []
     figure_files = choose_figure_files(names, width, font_size)
     folder = out or runs / "report"
@@ -73,6 +82,20 @@ def report(
     )
     for problem in problems:
         click.echo(f"note: {problem}", err=True)
+    if list_noisy is not None:
+        _list_noisy(runs, list_noisy)
     if formats is not None:
         click.echo(folder / "figures")
     click.echo(folder / "index.html")
+
+
+def _list_noisy(runs: Path, path: Path) -> None:
+    """Write which examples the methods take for noisy, and print how many there are."""
+    from cnlw_tools.registry.counts import count_things
+    from cnlw_tools.reports.taken_for_noisy import write_taken_for_noisy
+
+    problems: list[str] = []
+    n_examples = write_taken_for_noisy(runs, path, problems.append)
+    for problem in problems:
+        click.echo(f"note: {problem}", err=True)
+    click.echo(f"{path}: {count_things(n_examples, 'example')} taken for noisy")

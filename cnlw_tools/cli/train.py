@@ -236,6 +236,8 @@ class TrainingScreen:
         parts += [f"seed {words['seed']}", f"on {words['device']}"]
         lines.append(f"with   {', '.join(parts)}")
         lines.append(f"into   {words['folder']}")
+        if self.trainer.note:
+            lines.append(f"note   {self.trainer.note}")
         for line in lines:
             click.echo(fit_parts([line]), err=True)
 

@@ -67,7 +67,8 @@ def export_votes(
     """Write the candidates that have too few votes, as tasks for Label Studio.
 
     The XML file is the labelling interface to paste into the settings of the project. When people
-    have answered, export the project as JSON and run `cnlw votes import`.
+    have answered, export the project as JSON and run `cnlw votes import`. If no candidate has too
+    few votes, no file is written.
     """
     import json
 
@@ -84,6 +85,11 @@ def export_votes(
             f"manifests/{dataset}/web.parquet (see manifests/README.md)"
         )
     tasks = label_studio.make_tasks(data.web, data.votes, data.classes, n_votes, url)
+    n_candidates = count_things(len(data.web), "candidate")
+    wanted = count_things(n_votes, "vote")
+    if not tasks:
+        click.echo(f"{dataset}: none of {n_candidates} has fewer than {wanted}: nothing to write")
+        return
     interface = path.with_suffix(".xml")
     texts = {
         interface: label_studio.INTERFACE,
@@ -93,8 +99,8 @@ def export_votes(
         with atomic_write(target) as draft:
             draft.write_text(text, encoding="utf-8")
     click.echo(
-        f"{path}: {len(tasks):,} of {len(data.web):,} candidates have fewer than {n_votes} votes; "
-        f"{interface}"
+        f"{path}: {len(tasks):,} of {n_candidates} with fewer than {wanted}; "
+        f"labelling interface: {interface}"
     )
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cnlw_tools.cli.options import read_recipe_flags
+from cnlw_tools.registry.counts import count_things
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,7 +36,8 @@ def describe_votes(name: str, root: Path, data_dir: Path | None) -> Iterator[str
     verdicts = compute_verdicts(dataset.votes, recipe.min_votes, recipe.verdict)
     search = f", search {' '.join(recipe.search)}" if recipe.search else ""
     yield (
-        f"{name}: {len(dataset.web):,} candidates, {len(dataset.votes):,} votes; "
+        f"{name}: {count_things(len(dataset.web), 'candidate')}, "
+        f"{count_things(len(dataset.votes), 'vote')}; "
         f"verdict {recipe.verdict}, min_votes {recipe.min_votes}{search}"
     )
     yield _describe_agreement(verdicts)
@@ -54,7 +56,7 @@ def _describe_agreement(verdicts: "pa.Table") -> str:
     kappa = _format(agreement.fleiss_kappa(usual))
     basis = "no candidate has two votes"
     if len(usual):
-        basis = f"{len(usual):,} candidates with {usual[0].sum()} votes"
+        basis = f"{count_things(len(usual), 'candidate')} with {usual[0].sum()} votes"
     return f"agreement, yes and no: Krippendorff's alpha {alpha}, Fleiss' kappa {kappa} ({basis})"
 
 
@@ -76,7 +78,8 @@ def _describe_annotators(votes: "pa.Table", recipe: "Recipe") -> Iterator[str]:
     decisive = votes.filter(pc.is_valid(votes["correct"]))
     n_anonymous = decisive["annotator"].null_count
     if n_anonymous:
-        yield f"annotators: {n_anonymous:,} votes name none, so there are no error rates"
+        n_votes_without = count_things(n_anonymous, "vote")
+        yield f"annotators: {n_votes_without} without a name, so there are no error rates"
         return
     table = annotator_error_rates(votes).sort_by([("error", "descending")])
     errors, n_votes = table["error"].to_numpy(), table["votes"].to_numpy()
@@ -95,7 +98,7 @@ def _describe_annotators(votes: "pa.Table", recipe: "Recipe") -> Iterator[str]:
         share = f"{100 * annotator['error']:8.1f} % of {annotator['votes']:,}"
         yield f"     {annotator['annotator']:23}{share}"
     if len(annotators) > MOST_ANNOTATORS:
-        yield f"     and {len(annotators) - MOST_ANNOTATORS:,} who err less"
+        yield f"     and {len(annotators) - MOST_ANNOTATORS:,} more, whose error rates are lower"
     yield _compare_rules(votes, recipe.min_votes)
 
 
@@ -109,7 +112,8 @@ def _compare_rules(votes: "pa.Table", min_votes: int) -> str:
     both_undecided = pc.and_(first.is_null(), second.is_null())
     is_same = pc.fill_null(pc.equal(first, second), both_undecided)
     n_differing = pc.sum(pc.invert(is_same)).as_py() or 0
-    return f"verdicts: {' and '.join(RULES)} differ on {n_differing:,} candidates"
+    n_candidates = count_things(n_differing, "candidate")
+    return f"verdicts: {' and '.join(RULES)} differ on {n_candidates}"
 
 
 def _describe_classes(dataset: "Dataset", recipe: "Recipe", verdicts: "pa.Table") -> Iterator[str]:

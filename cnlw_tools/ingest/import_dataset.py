@@ -21,6 +21,7 @@ from cnlw_tools.ingest.import_notes import describe_oddities
 from cnlw_tools.recipe.inputs import SourceOptions
 from cnlw_tools.recipe.recipe import MOST_VALIDATION
 from cnlw_tools.registry import pick
+from cnlw_tools.registry.counts import count_things
 from cnlw_tools.sources import left_out, open_new_source, options_of
 from cnlw_tools.sources.formats.listing import enumerate_names
 from cnlw_tools.sources.formats.release import SPELLINGS, Release
@@ -135,7 +136,7 @@ def _reject_broken(data_dir: Path, broken: Mapping[str, str], n_images: int) -> 
     """Raise if images cannot be used; the error has the first of them."""
     if not broken:
         return
-    lines = [f"{data_dir}: {len(broken):,} of {n_images:,} images cannot be used:"]
+    lines = [f"{data_dir}: {len(broken):,} of {count_things(n_images, 'image')} cannot be used:"]
     for image_id in sorted(broken)[:MOST_SHOWN]:
         lines.append(f"  {image_id}: {broken[image_id]}")
     n_hidden = len(broken) - MOST_SHOWN

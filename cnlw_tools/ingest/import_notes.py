@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cnlw_tools.dataset.validation_split import classes_without_validation
+from cnlw_tools.registry.counts import count_things
 from cnlw_tools.sources.formats.class_names import names_that_differ_in_case
 from cnlw_tools.sources.formats.listing import enumerate_names, printable
 
@@ -45,7 +46,8 @@ def describe_oddities(
         if n_images:
             kind = "classes" if column == "label" else "splits"
             example = " and ".join(map(printable, ids))
-            notes.append(f"{n_images:,} images are in several {kind}, {reason}: {example} ...")
+            found = count_things(n_images, "image")
+            notes.append(f"{found} found in several {kind}, {reason}: {example} ...")
     return notes
 
 

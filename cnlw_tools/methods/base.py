@@ -106,6 +106,8 @@ class Method(nn.Module):
     # How the report finds the examples whose label the method takes for wrong, in what
     # `log_examples` recorded; keys of `NOISE_MARKS`. An example without a record was never seen.
     marks_noise: ClassVar[tuple[str, ...]] = ("down_weighted",)
+    # Whether it trains in stages that do different things, so that one epoch is only one of them.
+    is_staged: bool = False
     optimiser: Optimizer  # set by the trainer before the first step
     progress: float = 0.0  # share of all steps done, 0 to 1; set by the trainer before every step
     example_losses: Tensor

@@ -63,6 +63,7 @@ class CleanNet(Method):
 
     requires = ("verified",)
     paper = "Lee et al. 2018"
+    is_staged = True
     class_weight: Tensor
 
     def __init__(

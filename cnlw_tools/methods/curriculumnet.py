@@ -87,6 +87,7 @@ class CurriculumNet(Method):
     """Learns from typical images of each class first, then from others with less weight."""
 
     paper = "Guo et al. 2018"
+    is_staged = True
     subset: Tensor
     subset_weights: Tensor
 

@@ -92,6 +92,7 @@ class GCETruncated(GCE):
         self.k = check_number("k", k, 0, 1)
         self.loss_at_k = -math.log(max(k, 1e-30))  # cross-entropy at p = k
         self.start = resolve_first_epochs("start", start, task.epochs, least=0)
+        self.is_staged = self.start > 0
         self.pruning_interval = int(check_number("every", every, 1))
         self.best_net = deepcopy(self.net).requires_grad_(False)
         self.register_buffer("is_kept", torch.ones(task.n_examples, dtype=torch.bool))  # w

@@ -45,6 +45,7 @@ class GLC(Method):
 
     requires = ("probe",)
     paper = "Hendrycks et al. 2018"
+    is_staged = True
     distributed_loss = "per_rank"
     c: Tensor
 

@@ -26,8 +26,8 @@ The network that selects is the one that was best on the half to be selected fro
 given labels that it predicts, in the first iteration if eps > 0.6 or the noise is asymmetric, in
 the first two if eps > 0.3, else always; afterwards it is the last one (the longer it learns, the
 more it memorises). With asymmetric noise no example is removed from C, K - 1 is 1 in eps_S, and the
-warm-up is twice as long, as it is where eps > 0.6. The default epochs have the authors'
-proportions: eight halves of 50 epochs, then 200. A network that has hardly learned selects only
+warm-up is twice as long, as it is where eps > 0.6, but never as long as the last stage. The default
+epochs have the authors' proportions: eight halves of 50 epochs, then 200. A network that has hardly learned selects only
 what its initial weights predict. So with few epochs, iterations are left out until each half has
 three epochs. A run of one epoch, and one with ``iterations`` or ``validation`` = 0, has none: S is
 all examples and eps = 0.
@@ -137,8 +137,8 @@ class INCV(Method):
         share = check_number("validation", validation, 0, 1)
         iterations = int(check_number("iterations", iterations, 0))
         self.iterations, self.half_epochs = plan_iterations(task.epochs, share, iterations)
-        is_asked = share > 0 and iterations > 0
-        if is_asked and not self.iterations and task.epochs > 1:
+        self.is_staged = share > 0 and iterations > 0
+        if self.is_staged and not self.iterations and task.epochs > 1:
             raise ValueError(
                 f"validation = {validation}: of {task.epochs} epochs this leaves none for one of "
                 "the two halves: give 3 epochs or more, and a share that is 2 of them or more"
@@ -148,7 +148,7 @@ class INCV(Method):
         noise = check_choice("noise", noise, ("symmetric", "asymmetric"))
         self.is_asymmetric = noise == "asymmetric"
         self.predicts_mean = check_choice("predict", predict, ("one", "mean")) == "mean"
-        self.warmup = resolve_first_epochs("warmup", warmup, self.last_epochs, least=0)
+        self.warmup = resolve_first_epochs("warmup", warmup, self.last_epochs, least=0, others=2)
         self.ramp = max(1, resolve_epochs("ramp", ramp, self.last_epochs))
         self.register_buffer("eps", torch.zeros(()))
         self.register_buffer("best_accuracy", torch.full((), -1.0))  # of this phase
@@ -194,7 +194,8 @@ class INCV(Method):
         n = is_selected.sum() * (1 - dropped_share)
         usual_factor = 2 if self.is_asymmetric else 1
         warmup_factor = torch.where(self.eps > 0.6, 2, usual_factor)
-        is_warmed_up = epoch > self.warmup * warmup_factor
+        longest_warmup = max(self.last_epochs - 2, self.warmup)
+        is_warmed_up = epoch > (self.warmup * warmup_factor).clamp(max=longest_warmup)
         eligible_losses = torch.where(is_selected | is_warmed_up, losses, torch.inf)
         return mask_of_smallest(eligible_losses, n.round())
 

@@ -56,6 +56,7 @@ class MDDYRSH(Method):
     """Mixup that favours likely correct labels and replaces the others by predictions."""
 
     paper = "Arazo et al. 2019, arXiv:1904.11238"
+    is_staged = True
     relative_cost = 1.65
     distributed_loss = "per_rank"
 

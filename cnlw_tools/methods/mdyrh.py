@@ -46,6 +46,7 @@ class MDYRH(Method):
     """Trains with mixup and replaces likely wrong labels by the network's predictions."""
 
     paper = "Arazo et al. 2019, arXiv:1904.11238"
+    is_staged = True
     relative_cost = 1.65
     distributed_loss = "per_rank"
 

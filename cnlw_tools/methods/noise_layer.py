@@ -62,6 +62,7 @@ class NoiseLayer(Method):
         self.q = nn.Parameter(matrix, requires_grad=self.is_learned)
         if self.is_learned:
             self.warmup = resolve_first_epochs("warmup", warmup, task.epochs, least=0)
+            self.is_staged = self.warmup > 0
         else:
             self.warmup = resolve_epochs("warmup", warmup, task.epochs)
         self.regulariser = check_choice("regulariser", regulariser, ("trace", "ridge"))

@@ -72,6 +72,7 @@ class O2U(Method):
     ) -> None:
         super().__init__(task)
         self.first = resolve_first_epochs("first", first, task.epochs, others=2)
+        self.is_staged = cyclic > 0
         self.cyclic = 0
         if cyclic and task.epochs > 1:
             self.cyclic = resolve_first_epochs("cyclic", cyclic, task.epochs, others=self.first + 1)

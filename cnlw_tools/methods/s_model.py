@@ -42,6 +42,7 @@ class SModel(Method):
 
     cross_entropy_options = {"beta": 1.0}  # noqa: RUF012, read only
     paper = "Goldberger and Ben-Reuven 2017"
+    is_staged = True
     beta: Tensor
 
     def __init__(

@@ -123,17 +123,26 @@ def read_example_records(
         paths = paths[-1:]
     for path in paths:
         check_same_data(run, truth)
-        table = _read_records(path, len(is_noisy))
-        columns = {"own": np.full(len(table), np.nan)}
-        for name in ("loss", "weight", "own"):
-            if name in table.column_names:
-                columns[name] = table[name].to_numpy().astype(np.float64)
-        yield ExampleRecords(
-            loss=columns["loss"],
-            weight=columns["weight"],
-            uses_given_label=columns["own"],
-            is_noisy=is_noisy[table["row"].to_numpy()],
-        )
+        yield join_truth(_read_records(path, len(is_noisy)), is_noisy)
+
+
+def join_truth(table: pa.Table, is_noisy: Bools) -> ExampleRecords:
+    """Return what a run recorded of examples in an epoch, with the truth.
+
+    Args:
+        table: of `read_last_epoch`
+        is_noisy: of all training examples, by row
+    """
+    columns = {"own": np.full(len(table), np.nan)}
+    for name in ("loss", "weight", "own"):
+        if name in table.column_names:
+            columns[name] = table[name].to_numpy().astype(np.float64)
+    return ExampleRecords(
+        loss=columns["loss"],
+        weight=columns["weight"],
+        uses_given_label=columns["own"],
+        is_noisy=is_noisy[table["row"].to_numpy()],
+    )
 
 
 def detect_noise(run: RunFolder, truth: Truth) -> dict[str, Detection]:
@@ -144,12 +153,17 @@ def detect_noise(run: RunFolder, truth: Truth) -> dict[str, Detection]:
     Raises:
         ValueError: the build is not the one that the run learned from
     """
-    marks = UNRECORDED_MARKS if run.config.marks_noise is None else run.config.marks_noise
+    marks = recorded_marks(run)
     detections = {}
     for records in read_example_records(run, truth, last_only=True):
         for mark in marks:
             detections[mark] = measure_detection(records, mark)
     return detections
+
+
+def recorded_marks(run: RunFolder) -> tuple[str, ...]:
+    """Return the ways in which the method of a run marks examples as noisy."""
+    return UNRECORDED_MARKS if run.config.marks_noise is None else run.config.marks_noise
 
 
 def measure_detection(records: ExampleRecords, mark: str) -> Detection:
@@ -161,7 +175,7 @@ def measure_detection(records: ExampleRecords, mark: str) -> Detection:
     """
     was_seen = ~np.isnan(records.weight)
     is_noisy = records.is_noisy[was_seen]
-    is_marked = _find_marked(records, mark)[was_seen]
+    is_marked = find_marked(records, mark)[was_seen]
     precision = recall = np.nan
     if is_marked.any() and is_noisy.any():
         n_caught = float((is_marked & is_noisy).sum())
@@ -175,7 +189,7 @@ def measure_detection(records: ExampleRecords, mark: str) -> Detection:
     )
 
 
-def _find_marked(records: ExampleRecords, mark: str) -> Bools:
+def find_marked(records: ExampleRecords, mark: str) -> Bools:
     """Return (n,) whether the method takes an example for noisy.
 
     Raises:

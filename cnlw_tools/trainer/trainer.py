@@ -92,6 +92,7 @@ class Trainer:
     n_classes: int = field(init=False)
     image_size: ImageSize = field(init=False)
     normaliser: Normaliser = field(init=False)  # scales pixels of [0, 1]
+    note: str = field(init=False, default="")  # what of the method is not trained; empty: nothing
     trained_method: Method = field(init=False)  # predicts from normalised images
 
     def fit(
@@ -134,6 +135,7 @@ class Trainer:
         if device.type == "cuda":
             method.to(memory_format=torch.channels_last)
         check_batch_size(preset, method)
+        self.note = describe_single_stage(method)
         distributed.broadcast_from_rank_zero([*method.parameters(), *method.buffers()])
         self.folder = self._run_folder(method_class)
         config = self._run_config(preset, method, options, splits)
@@ -507,6 +509,16 @@ def check_batch_size(preset: Preset, method: Method) -> None:
             f"examples to train on: give at most {int(n_examples / factor)}, "
             f"by --batch-size or in a preset"
         )
+
+
+def describe_single_stage(method: Method) -> str:
+    """Return what a run of one epoch leaves out of a method in stages; empty if it leaves nothing.
+
+    Methods refuse other numbers of epochs that are too few for their stages.
+    """
+    if method.is_staged and method.task.epochs == 1:
+        return "one epoch is one stage of this method: the result is not that of the method"
+    return ""
 
 
 def _network_name(make_network: MakeNetwork) -> str:

@@ -152,7 +152,7 @@ def test_private_by_default(server, folder):
     for run in (refused, still_refused):
         assert {"ok": 0, "errors": {"refused": 1}} == json.loads(run.stdout)
     assert "give --allow-private --retry refused" in refused.stderr
-    assert "--retry refused requests them again" in still_refused.stderr
+    assert "--retry refused makes the requests again" in still_refused.stderr
     assert not server.requests
     retried = cnlw(
         "--manifest", path, "--store", "s", "--json", "--retry", "refused", "--allow-private"
@@ -175,8 +175,7 @@ def test_dataset(server, folder, toy):
         assert len(table) == store.count_outcomes()["ok"]
         assert {"license": "CC0"} == json.loads(store.read_row("w0.0").licence)
     assert (
-        f"{len(table)} images are placeholders, by their files: builds do not use them"
-        in run.stderr
+        f"{len(table)} images with the file of a placeholder: builds do not use any" in run.stderr
     )
 
 
@@ -234,7 +233,7 @@ def test_wayback(server, folder):
     )
     report = cnlw("--store", "s", "--report")
 
-    assert "1 of the images come from an archive" in report.output
+    assert "1 image from an archive" in report.output
     assert ["archive"] == pq.read_table(folder / "s" / "ledger.parquet")["source"].to_pylist()
 
 
@@ -251,7 +250,7 @@ def test_img2dataset(server, folder):
     imported = cnlw("--store", "t", "--import-img2dataset", "out", "--json")
     fetched = cnlw("--manifest", "m.parquet", "--store", "t", "--placeholders", "gone.csv")
 
-    assert "1 of 2 images in out\n" == exported.output
+    assert "out: images of 1 of 2 URLs\n" == exported.output
     assert {"ok": 1, "errors": {}} == json.loads(imported.stdout)
-    assert "1 rows of the input have no image" in imported.stderr
-    assert "1 images are placeholders" in fetched.stderr
+    assert "1 row of the input without an image: skipped" in imported.stderr
+    assert "1 image with the file of a placeholder" in fetched.stderr

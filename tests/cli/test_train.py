@@ -92,6 +92,18 @@ def test_noise_and_level_name_a_config(here, tmp_path):
     assert result["epochs"] == 1
 
 
+def test_one_epoch_of_a_method_in_stages_is_said_to_be_one_stage(here):
+    """Its result is not that of the method; a method without stages needs no word."""
+    flags = ["--config", "blue_40", "--quick"]
+    staged = cnlw(here, *flags, "--method", "o2u", "-o", "noise_rate=0.4")
+    whole = cnlw(here, *flags, "--method", "mixup")
+
+    assert (staged.exit_code, whole.exit_code) == (0, 0), staged.output
+    note = "note one epoch is one stage of this method: the result is not that of the method"
+    assert note in " ".join(staged.stderr.split())
+    assert "note" not in whole.stderr
+
+
 def test_the_usual_config_is_said_to_be_that(here, tmp_path, monkeypatch):
     """Others are named, so that nobody takes it for the one built last."""
     card = SimpleNamespace(configs={"blue_20": None, "red_40": None})

@@ -76,7 +76,7 @@ def test_nameless_votes_and_no_base(toy):
 
     said = show("--dataset", "toy", "--root", toy)
 
-    assert "annotators: 168 votes name none" in said.output
+    assert "annotators: 168 votes without a name" in said.output
     assert re.search(r" 0 class a +2 +40 +0 +0 +40 +\?", said.output)
     assert "give --data-dir" in said.output
 

@@ -162,7 +162,7 @@ def test_what_is_odd_is_said(tmp_path: Path) -> None:
 
     assert result.exit_code == 0, result.output
     assert "\nleft out: 1 column 'is_valid'\n" in result.output
-    assert "\nnote: 1 images are in several classes" in result.output
+    assert "\nnote: 1 image found in several classes" in result.output
     assert result.output.rstrip().endswith("rose/0.jpg and tulip/9.jpg ...")
 
 
@@ -199,7 +199,7 @@ def test_broken_images_are_left_out_if_asked(tmp_path: Path) -> None:
         rows = list(csv.DictReader(file))
 
     assert (result.exit_code, second_result.exit_code) == (0, 0)
-    assert f"1 images cannot be used and are left out: {listing}" in result.output
+    assert f"left out, because they cannot be used: 1 image, listed in {listing}" in result.output
     assert [row["image_id"] for row in rows] == ["rose/3.jpg"]
     assert len(dataset.read_dataset("flowers", tmp_path).base) == 2 * EACH - 1
     assert built.exit_code == 0, built.output

@@ -15,19 +15,21 @@ from cnlw_tools.sources.base import make_manifest
             [0, 0, 2],
             ["train"] * 3,
             "aba",
-            ["1 images are in several classes, so one label of each is wrong: 0 and 2 ..."],
+            ["1 image found in several classes, so one label of each is wrong: 0 and 2 ..."],
         ),
         (
             [1, 1, 2, 2],
             ["train", "validation", "train", "test"],
             "aabb",
-            ["2 images are in several splits, so a network is tested on images that it saw: 0 and"],
+            [
+                "2 images found in several splits, so a network is tested on images that it saw: 0 and"
+            ],
         ),
         (
             [1, 2],
             ["train", "test"],
             "aa",
-            ["1 images are in several cl", "1 images are in several"],
+            ["1 image found in several cl", "1 image found in several"],
         ),
     ],
 )

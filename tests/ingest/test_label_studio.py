@@ -263,11 +263,19 @@ def test_round_trip(toy, tmp_path):
     n_tasks = []
     for annotator in range(3):
         exported = cnlw("votes", "export", *dataset_options, "--votes", 2, "--out", file)
-        line = re.search(r"(\d+) of 168 candidates have fewer than 2 votes", exported.output)
+        line = re.search(r"(\d+) of 168 candidates with fewer than 2 votes", exported.output)
         n_tasks.append(int(line[1]))
         answer_tasks(file, annotator)
         imported = cnlw("votes", "import", file, *dataset_options)
     imported_twice = cnlw("votes", "import", file, file, *dataset_options)
+
+    unwritten = cnlw(
+        "votes", "export", *dataset_options, "--votes", 1, "--out", tmp_path / "none.json"
+    )
+    assert unwritten.exit_code == 0
+    none = "toy: none of 168 candidates has fewer than 1 vote: nothing to write"
+    assert unwritten.output.splitlines() == [none]
+    assert [*tmp_path.glob("none.*")] == []
 
     votes = tables.read_votes(toy / "annotations/toy/votes.parquet", web)
     no_votes = votes.filter(pc.equal(votes["correct"], False))

@@ -191,6 +191,15 @@ def test_what_is_kept_of_a_transition(toy, name, stage):
 
 
 @every
+def test_one_epoch_is_one_stage_of_a_method_in_stages(toy, name):
+    """So says every method that divides its epochs, and no other."""
+    sources = [inspect.getsource(cls) for cls in METHODS[name].__mro__ if issubclass(cls, Method)]
+    divides = any("resolve_first_epochs" in source for source in sources)
+
+    assert make_method(toy, name, epochs=1).is_staged == divides
+
+
+@every
 def test_phases(toy, name):
     """Each phase has at least one epoch, and together they have the requested number.
 

@@ -213,6 +213,25 @@ def test_oracle(any_toy, epoch, noise):
         assert torch.allclose(actual.grad, reference.grad, atol=1e-5)
 
 
+@pytest.mark.parametrize(("eps", "noise"), [(0.7, "symmetric"), (0.3, "asymmetric")])
+@pytest.mark.parametrize(("last", "warmup"), [(4, 2), (3, 1), (2, 0)])
+def test_a_doubled_warmup_leaves_the_last_epoch(any_toy, eps, noise, last, warmup):
+    """Then candidates are selected too, so that the stage after the warm-up is there."""
+    method = any_toy.make(
+        "incv", epochs=last + 2, validation=2 / (last + 2), warmup=0.99, noise=noise
+    )
+    assert (method.last_epochs, method.warmup) == (last, warmup)
+    method.eps.fill_(eps)
+    method.status.fill_(CANDIDATE)
+    method.status[:8] = SELECTED
+    batch = any_toy.first_batch(method)
+    easy = method.find_easy(method.net, batch, last - 1)
+    before = method.find_easy(method.net, batch, min(warmup, last - 2))
+
+    assert easy[8:].any()
+    assert not before[8:].any()
+
+
 def test_the_first_network_predicts(toy):
     """In all stages, as the authors test each network apart."""
     method = toy.make("incv", epochs=4).eval()

@@ -38,6 +38,7 @@ class Correction(Method):
         super().__init__(task)
         self.percentile = check_number("percentile", percentile, 0, 1)
         self.is_estimated = q == "estimated"
+        self.is_staged = self.is_estimated
         resolve = resolve_first_epochs if self.is_estimated else resolve_epochs
         self.first = resolve("first", first, task.epochs)
         if self.is_estimated:
