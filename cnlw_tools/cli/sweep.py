@@ -74,7 +74,7 @@ SECONDS_BETWEEN_ESTIMATES = 5.0
 @click.option(
     "--dry-run",
     is_flag=True,
-    help="Print the runs, what cannot work and, once an epoch has run, the time left; run nothing.",
+    help="Print the runs, what cannot work and, if known, the time left; run nothing.",
 )
 @KEEP_BEST
 @ROOT
