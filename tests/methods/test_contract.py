@@ -190,6 +190,23 @@ def test_what_is_kept_of_a_transition(toy, name, stage):
         assert torch.allclose(value.sum(1), torch.ones(len(value), dtype=value.dtype), atol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("coteaching", {"predict": "one"}),  # both papers report single networks
+        ("incv", {"predict": "one"}),
+        ("ieg", {"through_guess": True}),
+        ("mentormix", {"second_reweight": True}),
+        ("mixmatch", {"decay": 0.02, "norm_decay": 0.999}),
+    ],
+)
+def test_defaults_are_those_of_the_papers(name, values):
+    """Where another value would give other numbers than the published ones."""
+    parameters = inspect.signature(METHODS[name]).parameters
+
+    assert {option: parameters[option].default for option in values} == values
+
+
 @every
 def test_one_epoch_is_one_stage_of_a_method_in_stages(toy, name):
     """So says every method that divides its epochs, and no other."""

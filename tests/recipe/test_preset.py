@@ -69,6 +69,34 @@ def test_mentormix_reweighs_twice_where_its_scripts_do(name):
     assert made.pixel_scale == "range"
 
 
+IEG_PRESETS = sorted(path.stem for path in files.default_root().glob("pipelines/train/ieg_*.toml"))
+
+
+@pytest.mark.parametrize("name", IEG_PRESETS)
+def test_ieg_ends_where_a_cosine_ends(name):
+    """The rate of the last of 500 steps an epoch is nearly 0, not that of the middle of a cosine."""
+    made = preset.read_preset(name, files.default_root())
+    rate = parse_schedule(made.schedule)
+
+    assert rate(made.epochs - 1 / 500, made.epochs) < 1e-3
+    assert rate(made.epochs - made.epochs / 10, made.epochs) > 0.01
+
+
+@pytest.mark.parametrize("name", ["mentornet_cifar10", "mentornet_cifar100"])
+def test_mentornet_is_trained_as_its_scripts_do(name):
+    """Nine units in each stage, a border of two pixels, and pixels scaled image by image."""
+    made = preset.read_preset(name, files.default_root())
+
+    assert (made.net, made.pixel_scale) == ("resnet56_wide", "image")
+    assert made.views["standard"] == ("crop:2", "flip")
+
+
+@pytest.mark.parametrize("name", ["ieg_cifar10_wrn", "ieg_cifar100_wrn"])
+def test_ieg_has_the_wide_network_of_its_code(name):
+    """Its shortcuts and sums are not those of other wide networks."""
+    assert preset.read_preset(name, files.default_root()).net == "wrn28_10_ieg"
+
+
 def test_bootstrap_of_ncr_is_soft():
     """As in the code of NCR, whose bootstrapped target is the softmax, at a weight of a half."""
     made = preset.read_preset("ncr_mini_imagenet", files.default_root())
