@@ -17,12 +17,12 @@ VAGUE_WORDS = """
     here came of beside apart ahead later before about after around along across above below
 """
 VAGUE = frozenset(VAGUE_WORDS.split())
-MOST_VAGUE = 0.01  # share of local names and parameters
-MOST_NODES = 9.5  # syntax nodes a code line
+MAX_VAGUE = 0.01  # share of local names and parameters
+MAX_NODES = 9.5  # syntax nodes a code line
 LONGEST_LINE = 100  # columns
 LONGEST_FUNCTION = 50  # lines
 MEDIAN_FUNCTION = 9  # lines
-MOST_ENTRIES = 26  # of the package's folder
+MAX_ENTRIES = 26  # of the package's folder
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -77,7 +77,7 @@ def test_names_are_nouns_and_verbs(trees):
                 f"{path.relative_to(PACKAGE)}: {function.name}: {name}" for name in names & VAGUE
             ]
 
-    assert len(vague) <= MOST_VAGUE * total, sorted(vague)
+    assert len(vague) <= MAX_VAGUE * total, sorted(vague)
 
 
 def test_one_step_a_line(trees):
@@ -85,7 +85,7 @@ def test_one_step_a_line(trees):
     nodes = sum(1 for tree in trees.values() for _ in ast.walk(tree))
     lines = sum(code_lines(tree) for tree in trees.values())
 
-    assert nodes / lines <= MOST_NODES
+    assert nodes / lines <= MAX_NODES
 
 
 def test_lines_fit():
@@ -115,4 +115,4 @@ def test_the_package_shows_its_rooms():
     """`ls cnlw_tools` fits on one screen."""
     entries = [path for path in PACKAGE.iterdir() if path.name not in ("__pycache__", "data")]
 
-    assert len(entries) <= MOST_ENTRIES
+    assert len(entries) <= MAX_ENTRIES

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cnlw_tools.checks.evidence import Evidence
-from cnlw_tools.registry.counts import count_things
+from cnlw_tools.registry.counts import count_things, list_first
 
 REBUILD_FILE = "delete the file and run the same `cnlw build` again"
 REBUILD = "build it again"
@@ -69,10 +69,7 @@ def note(message: str, location: str, count: int = 1, fix: str = "") -> Finding:
 
 def abbreviate(values: Sequence[str], limit: int = 3) -> str:
     """Join the first few values, and append the number of the others."""
-    text = ", ".join(values[:limit])
-    if len(values) > limit:
-        text += f" and {len(values) - limit} more"
-    return text
+    return list_first(values, limit)
 
 
 def count_findings(findings: Sequence[Finding]) -> str:

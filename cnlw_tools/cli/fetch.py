@@ -25,7 +25,7 @@ REQUESTS_PER_PROCESS = 8  # likewise
 BAR_WIDTH = 20  # characters
 SHOWN_OUTCOMES = 5  # in the progress bar
 SHOWN_REASONS = 3  # of failures
-MOST_CHARACTERS = 160  # of a reason
+MAX_CHARACTERS = 160  # of a reason
 SOURCES = {  # source of images that differ from what their URIs gave -> what a report says
     "archive": "from an archive",
     "img2dataset": "encoded again by img2dataset",
@@ -395,7 +395,7 @@ def _print_reasons(reasons: "Sequence[tuple[str, str, int]]") -> None:
     if reasons:
         click.echo("the most common reasons in the store:", err=True)
     for outcome, reason, n_urls in reasons:
-        click.echo(f"  {outcome} {n_urls:,}: {reason[:MOST_CHARACTERS]}", err=True)
+        click.echo(f"  {outcome} {n_urls:,}: {reason[:MAX_CHARACTERS]}", err=True)
 
 
 def _show_notice(text: str) -> None:

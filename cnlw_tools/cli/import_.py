@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cnlw_tools.cli.options import WORKERS
-from cnlw_tools.recipe.recipe import MOST_VALIDATION
+from cnlw_tools.recipe.recipe import MAX_VALIDATION
 from cnlw_tools.registry.counts import count_things
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ READING_FLAGS = ("validation", "skip_broken", "list_broken")
 )
 @click.option(
     "--validation",
-    type=click.IntRange(1, MOST_VALIDATION),
+    type=click.IntRange(1, MAX_VALIDATION),
     default=None,
     metavar="PERCENT",
     help="Move PERCENT of the training images of each class to a split validation.  "

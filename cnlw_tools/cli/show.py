@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cnlw_tools.cli.options import check_ending
+from cnlw_tools.registry.counts import list_first
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-MOST_NAMES = 4  # in the title of a matrix that several configs share
+MAX_NAMES = 4  # in the title of a matrix that several configs share
 
 
 @click.command(short_help="Print what a plan or a build holds.")
@@ -187,6 +188,4 @@ def _describe_labels(row: Mapping[str, Any], classes: tuple[str, ...]) -> str:
 
 def _join_names(names: Sequence[str]) -> str:
     """Return the first names, and the number of the others."""
-    if len(names) <= MOST_NAMES:
-        return ", ".join(names)
-    return f"{', '.join(names[: MOST_NAMES - 1])} and {len(names) - MOST_NAMES + 1} more"
+    return list_first(names, MAX_NAMES)

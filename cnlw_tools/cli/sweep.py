@@ -20,7 +20,7 @@ from cnlw_tools.cli.options import (
     find_root,
     read_inputs,
 )
-from cnlw_tools.registry.counts import count_things
+from cnlw_tools.registry.counts import count_things, list_first
 
 if TYPE_CHECKING:
     from cnlw_tools.executor.progress import BarStack
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from cnlw_tools.study.workers import Outcome, RunProgress, SweepPaths
 
 STATES = ("done", "skipped", "failed", "stopped", "undone")
-MOST_NAMES = 10  # of undone and failed runs that are printed
+MAX_NAMES = 10  # of undone and failed runs that are printed
 SECONDS_BETWEEN_ESTIMATES = 5.0
 
 
@@ -314,8 +314,7 @@ def _finish(outcomes: Sequence["Outcome"], plan: "SweepPlan", exit_code: int) ->
     for state in ("failed", "undone"):
         names = [run.name for run in plan.runs if states.get(run.name, "undone") == state]
         if names:
-            more = f" ... {len(names):,} in all" if len(names) > MOST_NAMES else ""
-            click.echo(_fit(f"{state}: {', '.join(names[:MOST_NAMES])}{more}"), err=True)
+            click.echo(_fit(f"{state}: {list_first(names, MAX_NAMES)}"), err=True)
     exit_code = exit_code or max((outcome.exit_code for outcome in outcomes), default=0)
     if exit_code:
         is_done = counts["done"] + counts["skipped"] == len(plan.runs)

@@ -24,7 +24,7 @@ from cnlw_tools.cli.options import (
     preset_options,
     read_level,
 )
-from cnlw_tools.registry.counts import count_things
+from cnlw_tools.registry.counts import count_things, list_first
 
 if TYPE_CHECKING:
     from cnlw_tools.executor.progress import ProgressBars
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 BUILDS = Path("builds")
 USUAL_CONFIG = "red_40"  # what is trained on where no config is named
-MOST_NAMES = 5  # of other configs that are printed
-MOST_CLASSES_WITHOUT_TOP5 = 5
+MAX_NAMES = 5  # of other configs that are printed
+MAX_CLASSES_WITHOUT_TOP5 = 5
 
 
 @click.command(cls=GuessingCommand, short_help="Train a method on a build.")
@@ -253,7 +253,7 @@ class TrainingScreen:
         epoch = f"{metrics['epoch']:{len(str(n_epochs))}}/{n_epochs}"
         parts = [f"epoch {epoch}", f"loss {metrics['train_loss']:.4f}"]
         parts.append(f"top-1 {metrics['val_top1']:6.2f} %")
-        if self.trainer.n_classes > MOST_CLASSES_WITHOUT_TOP5:
+        if self.trainer.n_classes > MAX_CLASSES_WITHOUT_TOP5:
             parts.append(f"top-5 {metrics['val_top5']:6.2f} %")
         parts.append(f"{metrics['seconds']:.1f} s")
         n_left = n_epochs - metrics["epoch"]
@@ -330,7 +330,7 @@ def _find_config(
         return USUAL_CONFIG, "the only config of the build"
     if USUAL_CONFIG in names:
         others = [name for name in names if name != USUAL_CONFIG]
-        listed = ", ".join(others[:MOST_NAMES]) + (" ..." if len(others) > MOST_NAMES else "")
+        listed = list_first(others, MAX_NAMES)
         return USUAL_CONFIG, f"the usual config; --config names another: {listed}"
     if len(names) > 1:
         raise ValueError(

@@ -23,7 +23,7 @@ COLOUR = {
     "skip": "bright_black",
 }
 WIDTH = 15  # letters of the longest name of a check
-MOST_SHOWN = 10  # findings of a check
+MAX_SHOWN = 10  # findings of a check
 
 
 class NoBuild(click.ClickException):
@@ -126,11 +126,11 @@ def _print_result(result: "CheckResult") -> None:
     if result.causes:
         remark += f" (by {abbreviate(result.causes)})"
     click.echo(f"{mark} {result.name:{WIDTH}} {result.claim}{remark}")
-    for finding in result.findings[:MOST_SHOWN]:
+    for finding in result.findings[:MAX_SHOWN]:
         click.echo(f"       {finding.location}: {finding.message} [{finding.count}]; {finding.fix}")
         if finding.consequences:
             click.echo(f"         {_describe_consequences(finding)}")
-    n_hidden = len(result.findings) - MOST_SHOWN
+    n_hidden = len(result.findings) - MAX_SHOWN
     if n_hidden > 0:
         click.echo(f"       and {count_things(n_hidden, 'more finding')}; --json shows all")
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from cnlw_tools.dataset.dataset import Dataset
     from cnlw_tools.recipe.recipe import Recipe
 
-MOST_ANNOTATORS = 20  # in the list of those who err most
+MAX_ANNOTATORS = 20  # in the list of those who err most
 HEADING = (
     f"{'class':28}{'shows':>8}{'does not':>10}{'undecided':>11}{'no votes':>10}{'pool':>7}"
     "  red up to"
@@ -94,11 +94,11 @@ def _describe_annotators(votes: "pa.Table", recipe: "Recipe") -> Iterator[str]:
     median = f", the median error is {100 * np.median(errors):.1f} %" if len(errors) else ""
     names = ", ".join(outliers) or "none"
     yield f"annotators: {len(annotators)}{median}; more than 3 deviations above it: {names}"
-    for annotator in annotators[:MOST_ANNOTATORS]:
+    for annotator in annotators[:MAX_ANNOTATORS]:
         share = f"{100 * annotator['error']:8.1f} % of {annotator['votes']:,}"
         yield f"     {annotator['annotator']:23}{share}"
-    if len(annotators) > MOST_ANNOTATORS:
-        yield f"     and {len(annotators) - MOST_ANNOTATORS:,} more, whose error rates are lower"
+    if len(annotators) > MAX_ANNOTATORS:
+        yield f"     and {len(annotators) - MAX_ANNOTATORS:,} more, whose error rates are lower"
     yield _compare_rules(votes, recipe.min_votes)
 
 

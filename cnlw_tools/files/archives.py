@@ -23,7 +23,7 @@ from cnlw_tools.files.untrusted import (
     translate_errors,
 )
 
-MOST_MEMBERS = 1_000_000  # of a zip archive
+MAX_MEMBERS = 1_000_000  # of a zip archive
 LARGEST_HEADER = 1 << 20  # bytes of one header of a tar archive: long names, pax records
 ZIP, TAR = "a zip archive", "a tar archive"
 
@@ -43,8 +43,8 @@ def open_zip(file: Path | BinaryIO, place: Path) -> ZipFile:
     with translate_errors(place, ZIP):
         archive = ZipFile(file)
     n_members = len(archive.infolist())
-    if n_members > MOST_MEMBERS:
-        raise BadFile(f"{place}: {n_members:,} members, and at most {MOST_MEMBERS:,} are read")
+    if n_members > MAX_MEMBERS:
+        raise BadFile(f"{place}: {n_members:,} members, and at most {MAX_MEMBERS:,} are read")
     return archive
 
 

@@ -26,7 +26,7 @@ from cnlw_tools.files import archives
 from cnlw_tools.files.untrusted import COPY_AGAIN, read_bytes, translate_errors
 
 LARGEST_PICKLE = 256 << 20  # bytes; a batch of CIFAR has 30 MB, all 50,000 images in one 154 MB
-MOST_OPCODES = 4_000_000  # the lists of CIFAR-10N take 1.8 million
+MAX_OPCODES = 4_000_000  # the lists of CIFAR-10N take 1.8 million
 PAIR_BYTES = 100  # memory of an entry of a dict
 NUMBER_TYPE = re.compile(r"[biuf][1248]|\?")  # what NumPy calls truth values and numbers
 TORCH_TYPES = {  # storages of torch, by the type of their numbers
@@ -337,7 +337,7 @@ def _check_positions(data: bytes, position: int) -> None:
 
     The position 4,000,000,000, which takes five bytes, would make the reader reserve 64 GB.
     """
-    for n_opcodes in range(MOST_OPCODES):
+    for n_opcodes in range(MAX_OPCODES):
         code = data[position]
         begin, position = position + 1, _end_of_opcode(data, position)
         if code in PUT_OPCODES:
@@ -347,7 +347,7 @@ def _check_positions(data: bytes, position: int) -> None:
                 raise pickle.UnpicklingError(f"it notes an object at {index}")
         if code == STOP_OPCODE:
             return
-    raise pickle.UnpicklingError(f"more than {MOST_OPCODES:,} objects")
+    raise pickle.UnpicklingError(f"more than {MAX_OPCODES:,} objects")
 
 
 def _end_of_opcode(data: bytes, position: int) -> int:

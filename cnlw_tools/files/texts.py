@@ -19,7 +19,7 @@ from cnlw_tools.files.untrusted import BadFile, check_size, read_bytes, translat
 LARGEST_JSON = 256 << 20  # bytes; the largest published table of verdicts has 60 MB
 LARGEST_TOML = 4 << 20  # bytes; a matrix of 100 classes takes 100 kB
 LARGEST_TEXT = 256 << 20  # bytes; the lists of a million images have 60 MB
-MOST_VALUES = 10_000_000  # of a text: some 64 bytes of memory each
+MAX_VALUES = 10_000_000  # of a text: some 64 bytes of memory each
 DELIMITERS = ",;\t|"  # of the columns of a CSV file
 DEEPEST = 64  # levels of nesting; no file of ours has more than ten
 SMALLEST_INTEGER, LARGEST_INTEGER = -(1 << 63), (1 << 64) - 1
@@ -137,8 +137,8 @@ def parse_json(
         if isinstance(text, bytes):
             text = text.decode("utf-8-sig")
         n_values = sum(map(text.count, ",:[{"))
-        if n_values > MOST_VALUES:
-            raise ValueError(f"more than {MOST_VALUES:,} values")
+        if n_values > MAX_VALUES:
+            raise ValueError(f"more than {MAX_VALUES:,} values")
         value = json.loads(
             text,
             parse_int=_to_integer,

@@ -64,12 +64,17 @@ def describe_error(error: Exception) -> str:
         return "it needs more memory than there is"
     if isinstance(error, RecursionError):
         return "nested too deeply"
-    text = ADDRESSES_AND_COLOURS.sub("", " ".join(str(error).split()))
-    if not isinstance(error, ValueError | OSError):
-        text = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    if len(text) > LONGEST_REASON:
-        text = f"{text[:LONGEST_REASON]} ..."
-    return text or type(error).__name__
+    text = ADDRESSES_AND_COLOURS.sub("", error_line(error))
+    name = type(error).__name__
+    if not isinstance(error, ValueError | OSError) and text != name:
+        text = f"{name}: {text}"
+    return f"{text[:LONGEST_REASON]} ..." if len(text) > LONGEST_REASON else text
+
+
+def error_line(error: Exception) -> str:
+    """Return all that an error says in one line; its kind if it says nothing."""
+    text = error.args[0] if isinstance(error, KeyError) and error.args else error
+    return " ".join(str(text).split()) or type(error).__name__
 
 
 def check_regular(path: Path, remedy: str = "check the path") -> int:

@@ -12,7 +12,7 @@ from cnlw_tools.files.texts import DEEPEST, check_depth
 from cnlw_tools.files.untrusted import check_size, translate_errors
 
 LARGEST_YAML = 32 << 20  # bytes; a card names every shard in 100 bytes
-MOST_VALUES = 1_000_000  # aliases counted as what they stand for
+MAX_VALUES = 1_000_000  # aliases counted as what they stand for
 
 Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
@@ -65,7 +65,7 @@ def _check_events(text: str) -> None:
     n_values = 0
     for event in yaml.parse(text, Loader):
         if isinstance(event, yaml.AliasEvent):
-            n_values += size_of_anchor.get(event.anchor, MOST_VALUES)  # one that holds itself
+            n_values += size_of_anchor.get(event.anchor, MAX_VALUES)  # one that holds itself
         elif isinstance(event, yaml.CollectionStartEvent):
             open_collections.append((event.anchor, n_values))
             n_values += 1
@@ -77,5 +77,5 @@ def _check_events(text: str) -> None:
             n_values += 1
         if len(open_collections) > DEEPEST:
             raise ValueError(f"nested more than {DEEPEST} levels deep")
-        if n_values > MOST_VALUES:
-            raise ValueError(f"more than {MOST_VALUES:,} values when aliases are written out")
+        if n_values > MAX_VALUES:
+            raise ValueError(f"more than {MAX_VALUES:,} values when aliases are written out")

@@ -20,6 +20,7 @@ from operator import gt, itemgetter
 import PIL
 from PIL import Image, ImageFile, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
+from cnlw_tools.files.untrusted import error_line
 from cnlw_tools.images.jpeg import decode_jpeg
 from cnlw_tools.images.png import SIGNATURE, check_png
 from cnlw_tools.images.rgb import is_plain_rgb, match_transparency, to_rgb
@@ -138,8 +139,7 @@ def _reason(error: Exception) -> str:
     """Return what an error says on one line, without addresses in memory."""
     if isinstance(error, UnidentifiedImageError):
         return "damaged, or of no format that Pillow reads"
-    text = _object_address.sub("the file", " ".join(str(error).split()))
-    return text or type(error).__name__
+    return _object_address.sub("the file", error_line(error))
 
 
 def read_orientation(image: Image.Image) -> int:

@@ -19,14 +19,14 @@ from cnlw_tools.files.locks import wait_for_lock
 from cnlw_tools.ingest.hash_images import HashJob, hash_images
 from cnlw_tools.ingest.import_notes import describe_oddities
 from cnlw_tools.recipe.inputs import SourceOptions
-from cnlw_tools.recipe.recipe import MOST_VALIDATION
+from cnlw_tools.recipe.recipe import MAX_VALIDATION
 from cnlw_tools.registry import pick
 from cnlw_tools.registry.counts import count_things
 from cnlw_tools.sources import left_out, open_new_source, options_of
 from cnlw_tools.sources.formats.listing import enumerate_names
 from cnlw_tools.sources.formats.release import SPELLINGS, Release
 
-MOST_SHOWN = 10  # broken images in an error
+MAX_SHOWN = 10  # broken images in an error
 DATASET_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
@@ -116,10 +116,8 @@ def _check_arguments(name: str, skip_broken: Path | None, list_broken: Path | No
 
 def _split_off_validation(manifest: pa.Table, percent: int, empty: Dataset) -> pa.Table:
     """Return a manifest with a validation split of this many percent; 0: as it is."""
-    if not 0 <= percent <= MOST_VALIDATION:
-        raise ValueError(
-            f"validation = {percent}: give a whole percent from 1 to {MOST_VALIDATION}"
-        )
+    if not 0 <= percent <= MAX_VALIDATION:
+        raise ValueError(f"validation = {percent}: give a whole percent from 1 to {MAX_VALIDATION}")
     return split_off_validation(manifest, percent, empty.classes) if percent else manifest
 
 
@@ -137,9 +135,9 @@ def _reject_broken(data_dir: Path, broken: Mapping[str, str], n_images: int) -> 
     if not broken:
         return
     lines = [f"{data_dir}: {len(broken):,} of {count_things(n_images, 'image')} cannot be used:"]
-    for image_id in sorted(broken)[:MOST_SHOWN]:
+    for image_id in sorted(broken)[:MAX_SHOWN]:
         lines.append(f"  {image_id}: {broken[image_id]}")
-    n_hidden = len(broken) - MOST_SHOWN
+    n_hidden = len(broken) - MAX_SHOWN
     if n_hidden > 0:
         lines.append(f"  and {n_hidden:,} more; --list-broken FILE lists them all")
     lines.append("Replace or remove them, or leave them out with --skip-broken FILE.")

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from cnlw_tools.noise import Expected
 
-MOST_INVERTED = 2000  # classes: beyond, singular values take minutes
+MAX_INVERTED = 2000  # classes: beyond, singular values take minutes
 
 
 def realised_stats(plan: pa.Table, n_classes: int) -> Expected:
@@ -42,7 +42,7 @@ def realised_stats(plan: pa.Table, n_classes: int) -> Expected:
 
 def describe_invertibility(matrix: NDArray[np.float64]) -> str:
     """Say how well a (C, C) matrix can be inverted, as methods do that correct a loss by it."""
-    if len(matrix) > MOST_INVERTED:
+    if len(matrix) > MAX_INVERTED:
         return f"determinant and condition number are not computed for {len(matrix):,} classes"
     determinant = np.linalg.det(matrix)
     condition = np.linalg.cond(matrix)

@@ -21,7 +21,7 @@ from cnlw_tools.recipe.preset import Preset, change_preset
 SMALLEST_SIDE = 8  # pixels that the preset's network takes
 BATCHES = 4  # that an epoch has at least
 STEPS = 2000
-MOST_EPOCHS = 100
+MAX_EPOCHS = 100
 
 
 class ImageSides(NamedTuple):
@@ -86,7 +86,7 @@ def _adapt_lr(preset: Preset, changed: Preset, n_examples: int, sides: ImageSide
 def _adapt_epochs(preset: Preset, changed: Preset, n_examples: int, sides: ImageSides) -> int:
     steps_per_epoch = max(n_examples // changed.batch_size, 1)
     epochs = math.ceil(STEPS / steps_per_epoch)
-    return max(min(epochs, MOST_EPOCHS), preset.epochs)
+    return max(min(epochs, MAX_EPOCHS), preset.epochs)
 
 
 ADAPTED = {

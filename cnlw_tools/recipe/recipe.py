@@ -27,7 +27,7 @@ from cnlw_tools.registry.plain_names import plain_name
 FOLDER = Path("pipelines")
 BENCHMARK_LEVELS = (0, 5, 10, 15, 20, 30, 40, 50, 60, 80)  # of Jiang et al. (2020), percent
 HIGHEST_LEVEL = 95  # percent
-MOST_VALIDATION = 90  # percent of the training images that a validation split may take
+MAX_VALIDATION = 90  # percent of the training images that a validation split may take
 VERDICTS = ("majority", "dawid_skene")
 RESIZE = ("squash", "crop", "pad", "short")
 NAME = r"[a-z0-9][a-z0-9_-]*"
@@ -106,7 +106,7 @@ class Recipe:
         0,
         kind=PLAN,
         help="Move PERCENT of each class from train to a clean split, validation, by image id.",
-        check=between(0, MOST_VALIDATION, f"a whole percent from 1 to {MOST_VALIDATION}"),
+        check=between(0, MAX_VALIDATION, f"a whole percent from 1 to {MAX_VALIDATION}"),
         option="--validation",
         metavar="PERCENT",
         default_text="none",

@@ -31,10 +31,13 @@ def plural(noun: str) -> str:
 
 def join_words(words: Sequence[str], most: int = MAX_WORDS) -> str:
     """Return ``a, b and c``; of more words the first ones and a number, ``a, b, c and 3 more``."""
-    parts = list(words[:most])
-    n_left = len(words) - len(parts)
-    if n_left:
-        parts.append(f"{n_left} more")
-    if len(parts) < 2:
-        return "".join(parts)
-    return f"{', '.join(parts[:-1])} and {parts[-1]}"
+    if len(words) > most or len(words) < 2:
+        return list_first(words, most)
+    return f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def list_first(words: Sequence[str], most: int = MAX_WORDS) -> str:
+    """Return ``a, b, c``; of more words the first ones and a number, ``a, b, c and 3 more``."""
+    text = ", ".join(words[:most])
+    n_left = len(words) - most
+    return f"{text} and {n_left:,} more" if n_left > 0 else text

@@ -8,7 +8,7 @@ from cnlw_tools.reports.plotting import Plot, PlotFunction, draw_panels
 from cnlw_tools.reports.study_file import FigurePosition, dataset_config
 from cnlw_tools.reports.tables import NOT_RUN
 
-MOST_COLUMNS = 7  # of squares whose numbers fit into a narrow picture
+MAX_COLUMNS = 7  # of squares whose numbers fit into a narrow picture
 Squares = dict[tuple[float, float], float | None]  # x, y -> top-1; None: planned, but not run
 
 
@@ -25,7 +25,7 @@ def plot_accuracy_grid(context: ReportContext) -> Figure:
             plot = _square_plot(squares, min(values), max(values))
             finding = _describe_squares(squares, study.x_axis, study.y_axis)
             n_columns = len({x for x, _ in squares})
-            plots[title] = Plot({"": plot}, finding, is_wide=n_columns > MOST_COLUMNS)
+            plots[title] = Plot({"": plot}, finding, is_wide=n_columns > MAX_COLUMNS)
     return Figure(
         f"Accuracy ({context.select_by}) over {study.x_axis} and {study.y_axis}",
         draw_panels(

@@ -26,19 +26,19 @@ from cnlw_tools.reports.looks import GREY, Look
 
 POINTS = 72  # in an inch
 QUIET_TEXT = "#52525B"
-MOST_PASSES = 4
+MAX_PASSES = 4
 TOLERANCE = 0.005  # inches
 PADDING = 0.04  # around a picture, inches
 AXES_HEIGHT = 0.6  # of the width of a picture
 WIDE_AXES_HEIGHT = 0.45
-MOST_NAME_WIDTH = 0.4  # of the width of a picture, for names at the right
+MAX_NAME_WIDTH = 0.4  # of the width of a picture, for names at the right
 # Ems: multiples of the size of text.
 CELL_WIDTH, CELL_HEIGHT = 9.5, 6  # least width, and height, of small axes side by side
 COLUMN_GAP, ROW_GAP = 0.8, 0.4
 LINE_HEIGHT = 1.3
 LETTER_WIDTH = 0.6  # most letters are narrower
 LEADER, HANDLE = 1.2, 3.2  # widths of what stands between a line's end and its name
-MOST_LEGEND_COLUMNS = 6
+MAX_LEGEND_COLUMNS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ def count_columns(n_cells: int, is_wide: bool, style: PlotStyle) -> int:
 def names_fit_at_right(labels: Sequence[EndLabel], is_wide: bool, style: PlotStyle) -> bool:
     """Return whether names leave room for the axes; else a legend below has them."""
     longest = max((len(label.text) for label in labels), default=0)
-    return longest * LETTER_WIDTH * style.em < MOST_NAME_WIDTH * style.picture_width(is_wide)
+    return longest * LETTER_WIDTH * style.em < MAX_NAME_WIDTH * style.picture_width(is_wide)
 
 
 def axes_height(
@@ -130,7 +130,7 @@ def add_legend(figure: Figure, style: PlotStyle) -> None:
         return
     available = figure.get_figwidth() - 2 * PADDING
     labels = [wrap(label, available - 4 * style.em, style) for label in labels]
-    for n_columns in range(min(len(labels), MOST_LEGEND_COLUMNS), 0, -1):
+    for n_columns in range(min(len(labels), MAX_LEGEND_COLUMNS), 0, -1):
         # Matplotlib fills a legend by columns.
         order: list[int] = []
         for column in range(n_columns):
@@ -269,7 +269,7 @@ def place(
         wrap(texts.y_label, n_rows * height_of_axes, style),
     )
     margins = measure(figure)
-    for _ in range(MOST_PASSES):  # the numbers at the axes depend on their size
+    for _ in range(MAX_PASSES):  # the numbers at the axes depend on their size
         frame = _place_axes(
             figure,
             n_columns,

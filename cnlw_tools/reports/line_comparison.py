@@ -27,12 +27,12 @@ from cnlw_tools.reports.looks import (
 )
 from cnlw_tools.reports.plotting import Plot, PlotFunction
 
-MOST_STRONG = len(COLOURS)
-MOST_LISTED = 4  # results in a sentence
-MOST_MARKERS = 8  # of a line
-MOST_GREY_POINTS = 12  # of a line in small axes
+MAX_STRONG = len(COLOURS)
+MAX_LISTED = 4  # results in a sentence
+MAX_MARKERS = 8  # of a line
+MAX_GREY_POINTS = 12  # of a line in small axes
 FEW_POINTS = 10  # each has a marker
-MOST_TICKS = 8  # least distances of two x in the span of all; with more, numbers would touch
+MAX_TICKS = 8  # least distances of two x in the span of all; with more, numbers would touch
 BAND_OPACITY = 0.18
 EACH_TITLE = "one by one"
 # The most that bars of one x stand apart: all of them together as a share of the least distance of
@@ -127,7 +127,7 @@ def compare_lines(
         for line in sorted(members, key=lambda line: order.index(line.label)):
             lines.append(line._replace(look=looks[line.label]))
         finding = _describe_panel(lines, comparison, describe_end)
-        if len(lines) <= MOST_STRONG:
+        if len(lines) <= MAX_STRONG:
             all_labels = {line.label for line in lines}
             plots[title] = Plot({"": plot_lines(lines, all_labels, comparison)}, finding)
         else:
@@ -144,7 +144,7 @@ def strong_labels(
 
     Of many they are the first, and those with the best mean of their ends over panels.
     """
-    if len(order) <= MOST_STRONG:
+    if len(order) <= MAX_STRONG:
         return set(order)
     ends: dict[str, list[float]] = {}
     for lines in panels.values():
@@ -152,7 +152,7 @@ def strong_labels(
             ends.setdefault(line.label, []).append(line.end)
     sign = 1 if comparison.low_is_good else -1
     others = sorted(order[1:], key=lambda label: sign * mean(ends[label]))
-    return {order[0], *others[: MOST_STRONG - 1]}
+    return {order[0], *others[: MAX_STRONG - 1]}
 
 
 def _plot_many(
@@ -217,12 +217,12 @@ def describe_ends(
     sign = 1 if comparison.low_is_good else -1
     ranked = sorted(lines, key=lambda line: sign * line.end)
     results = [f"{line.label} {_describe_end(line, comparison)}" for line in ranked]
-    if len(lines) <= MOST_LISTED:
+    if len(lines) <= MAX_LISTED:
         return f"{end}: {', '.join(results)}."
     best, last = ("lowest", "highest") if comparison.low_is_good else ("highest", "lowest")
     n_lines, rank = len(lines), ranked.index(lines[0])
-    parts = [f"{end} the {best} are {', '.join(results[: MOST_LISTED - 1])}"]
-    if MOST_LISTED - 1 <= rank < n_lines - 1:
+    parts = [f"{end} the {best} are {', '.join(results[: MAX_LISTED - 1])}"]
+    if MAX_LISTED - 1 <= rank < n_lines - 1:
         parts.append(f"{results[rank]} is number {rank + 1}")
     parts.append(f"the {last} of {n_lines} is {results[-1]}")
     return f"{'; '.join(parts)}."
@@ -274,7 +274,7 @@ def _plot_among(
     grey_xs: list[float] = []
     grey_means: list[float] = []
     for other in lines[1:]:
-        step = math.ceil(len(other.xs) / MOST_GREY_POINTS)
+        step = math.ceil(len(other.xs) / MAX_GREY_POINTS)
         grey_xs += [*other.xs[::-step], math.nan]
         grey_means += [*other.means[::-step], math.nan]
 
@@ -322,7 +322,7 @@ def draw_line(
 ) -> None:
     """Draw a line with its markers; earlier stages are dotted, and apart from the last."""
     n_points, n_earlier = len(line.xs), line.n_earlier
-    step = 1 if n_points <= FEW_POINTS else math.ceil(n_points / MOST_MARKERS)
+    step = 1 if n_points <= FEW_POINTS else math.ceil(n_points / MAX_MARKERS)
     look: Any = {"color": line.look.colour, "linewidth": width, "clip_on": False}
     if n_earlier:
         epochs, means = line.xs[:n_earlier], line.means[:n_earlier]
@@ -376,7 +376,7 @@ def _set_x_axis(axes: Axes, lines: Sequence[Line], comparison: Comparison) -> No
         set_outer_limits(axes, lines)
         return
     gaps = [b - a for a, b in pairwise(xs)]
-    if gaps and span <= MOST_TICKS * min(gaps):
+    if gaps and span <= MAX_TICKS * min(gaps):
         axes.set_xticks(xs, [f"{x:g}" for x in xs])
 
 

@@ -23,6 +23,7 @@ from typing import Any, NoReturn
 import pyarrow as pa
 
 from cnlw_tools.dataset.tables import RUNS
+from cnlw_tools.files.untrusted import error_line
 from cnlw_tools.recipe.run_files import (
     CHECKPOINT,
     CONFIG,
@@ -98,7 +99,7 @@ def read_run_folders(
         try:
             run_folders.append(_read_run_folder(path, name))
         except (ValueError, OSError) as error:
-            reason = " ".join(str(error).split())
+            reason = error_line(error)
             on_problem(f"skipped: {reason}")
     if not run_folders:
         raise FileNotFoundError(

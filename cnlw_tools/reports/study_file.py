@@ -6,8 +6,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from cnlw_tools.files.untrusted import error_line
 from cnlw_tools.recipe.recipe import name_without_level, recorded_choices
 from cnlw_tools.recipe.run_files import RESULT
+from cnlw_tools.registry.counts import list_first
 from cnlw_tools.reports.runs import refuse_problem
 from cnlw_tools.reports.trial_key import PRESET_PREFIX
 from cnlw_tools.reports.trials import (
@@ -88,8 +90,7 @@ class StudyRecord:
             names_by_reason.setdefault(reason, []).append(name)
         sentences = []
         for reason, names in names_by_reason.items():
-            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-            sentences.append(f"{', '.join(names[:3])}{more} failed: {reason}")
+            sentences.append(f"{list_first(names, 3)} failed: {reason}")
         return sentences
 
     def describe_missing(self, trials: Sequence[Trial]) -> str:
@@ -218,11 +219,7 @@ def list_names(beginning: str, names: Sequence[str]) -> str:
     """Return ``Not run: a, b.``, at most twelve names; empty if there is none."""
     if not names:
         return ""
-    listed = ", ".join(names[:MAX_NAMES])
-    n_left = len(names) - MAX_NAMES
-    if n_left > 0:
-        listed += f" and {n_left} more"
-    return f"{beginning}: {listed}."
+    return f"{beginning}: {list_first(names, MAX_NAMES)}."
 
 
 def read_study_record(
@@ -241,8 +238,7 @@ def read_study_record(
     try:
         return _read_record(folder)
     except (ValueError, LookupError, OSError) as error:
-        reason = " ".join(str(error).split())
-        on_problem(f"skipped: {reason}")
+        on_problem(f"skipped: {error_line(error)}")
         return StudyRecord()
 
 
@@ -281,7 +277,7 @@ def _read_failures(folder: Path, run_specs: Sequence[RunSpec]) -> dict[str, str]
         try:
             reason = read_failure(run_folder)
         except (ValueError, OSError) as error:
-            reason = " ".join(str(error).split())
+            reason = error_line(error)
         if reason:
             failures[spec.name] = reason
     return failures

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import Any
 
+from cnlw_tools.files.untrusted import error_line
 from cnlw_tools.methods import METHODS
 from cnlw_tools.recipe.preset import (
     Preset,
@@ -13,6 +14,7 @@ from cnlw_tools.recipe.preset import (
     read_preset,
 )
 from cnlw_tools.registry import pick
+from cnlw_tools.registry.counts import list_first
 from cnlw_tools.registry.extras import EXTRAS, install_command
 from cnlw_tools.study.configs import ConfigContent, StudyConfigs, config_key
 from cnlw_tools.study.expand import RunSpec, is_built
@@ -37,10 +39,8 @@ class Problem:
         if len(self.runs) == n_runs:
             subject = "the only run" if n_runs == 1 else f"all {n_runs} runs"
         else:
-            names = ", ".join(run.name for run in self.runs[:MAX_NAMES])
-            n_more = len(self.runs) - MAX_NAMES
-            more = f" and {n_more} more" if n_more > 0 else ""
-            subject = f"{len(self.runs)} of {n_runs} runs ({names}{more})"
+            names = list_first([run.name for run in self.runs], MAX_NAMES)
+            subject = f"{len(self.runs)} of {n_runs} runs ({names})"
         return f"{subject}: {self.reason}"
 
 
@@ -98,8 +98,7 @@ def describe(error: Exception) -> str:
         package = (error.name or "").partition(".")[0]
         if package in EXTRAS:
             return f"this needs {package}: {install_command(EXTRAS[package])}"
-    message = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-    return " ".join(message.split())
+    return error_line(error)
 
 
 def has_torch() -> bool:

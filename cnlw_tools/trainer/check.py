@@ -6,17 +6,18 @@ classes as it will have, with a network that takes no memory (torch's device "me
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 from torch import nn
 
-from cnlw_tools.methods import METHODS, Batch, Method, ProbeSet, Task
+from cnlw_tools.methods import METHODS, Method
 from cnlw_tools.recipe.preset import Preset
 from cnlw_tools.registry import pick
 from cnlw_tools.trainer.nets import NETS, build_network
 from cnlw_tools.trainer.predict import without_trainer_options
 from cnlw_tools.trainer.schedule import parse_schedule
+from cnlw_tools.trainer.stand_in import stand_in_task
 from cnlw_tools.trainer.trainer import (
     DEFAULT_HOLDOUT,
     check_batch_size,
@@ -24,7 +25,7 @@ from cnlw_tools.trainer.trainer import (
     check_options,
 )
 
-MOST_EXAMPLES = 10_000  # that a method is made for: some have a row of classes for each
+MAX_EXAMPLES = 10_000  # that a method is made for: some have a row of classes for each
 BATCHES = 64  # that these are at least, so that the size of a batch is judged alike
 
 
@@ -98,32 +99,19 @@ def _make_method(
         with torch.device("meta"):
             return build_network(preset.net, size.n_classes, image_size)
 
-    n_examples = min(size.rows["train"], max(MOST_EXAMPLES, BATCHES * preset.batch_size))
+    n_examples = min(size.rows["train"], max(MAX_EXAMPLES, BATCHES * preset.batch_size))
     default_holdout = DEFAULT_HOLDOUT if "holdout" in method_class.requires else 0
     holdout = options.get("holdout", default_holdout)
     if holdout:
         n_examples -= max(1, round(holdout * n_examples))
-    batch = _blank_batch(size.n_classes, image_size)
-    is_correct = torch.ones(size.n_classes, dtype=torch.bool)
-    task = Task(
-        make_net=make_net,
-        n_examples=n_examples,
-        n_classes=size.n_classes,
-        epochs=preset.epochs,
-        probe=ProbeSet(_draw_nothing, lambda: [batch]) if "probe" in size.rows else None,
-        verified=(lambda: [(batch, is_correct)]) if "verified" in size.rows else None,
-        holdout=(lambda: [batch]) if holdout else None,
-        noise_rate=options.get("noise_rate"),
+    sets = {name for name in ("probe", "verified") if name in size.rows}
+    task = stand_in_task(
+        make_net,
+        n_examples,
+        size.n_classes,
+        image_size,
+        preset.epochs,
+        options.get("noise_rate"),
+        sets | {"holdout"} if holdout else sets,
     )
     return method_class(task, **without_trainer_options(options))
-
-
-def _blank_batch(n_classes: int, image_size: tuple[int, int]) -> Batch:
-    """Return a batch of a black image of each class, which takes the memory of one."""
-    labels = torch.arange(n_classes)
-    images = torch.zeros(1, 3, *image_size).expand(n_classes, -1, -1, -1)
-    return Batch(labels, (images,), labels)
-
-
-def _draw_nothing(n: int) -> NoReturn:
-    raise NotImplementedError(f"no {n} examples: a method that is only made draws none")

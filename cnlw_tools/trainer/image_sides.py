@@ -16,7 +16,7 @@ from cnlw_tools.recipe.preset import Preset
 from cnlw_tools.registry import pick
 from cnlw_tools.trainer.pixel_cache import read_column
 
-MOST_HEADERS = 100_000
+MAX_HEADERS = 100_000
 
 
 def adapt_to_build(
@@ -48,7 +48,7 @@ def measure_sides(build: Path, config: str) -> ImageSides:
     sizes: list[tuple[int, int]] = []
     is_whole = True
     for size in _read_sizes(build, card, config):
-        if len(sizes) == MOST_HEADERS:
+        if len(sizes) == MAX_HEADERS:
             is_whole = False
             break
         sizes.append(size)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cnlw_tools.executor import Progress, no_progress
-from cnlw_tools.methods import METHODS, Batch, Method, ProbeSet, Task
+from cnlw_tools.methods import METHODS, Method, Task
 from cnlw_tools.recipe.run_files import (
     BEST_WEIGHTS,
     CHECKPOINT,
@@ -36,6 +36,7 @@ from cnlw_tools.trainer.errors import NonfinitePredictions
 from cnlw_tools.trainer.nets.network import MakeNetwork, architecture_digest, build_own_network
 from cnlw_tools.trainer.nets.weights import read_method_state, state_dict_mismatch
 from cnlw_tools.trainer.network_input import NetworkInput, read_network_input
+from cnlw_tools.trainer.stand_in import stand_in_task
 
 MAX_PROBLEMS = 3  # that an error names
 # Options of methods that require them, which the trainer handles instead of the method's class.
@@ -84,7 +85,14 @@ class Predictor:
         if method_class.predict is Method.predict:
             self.method = _load_network(run, build_net, state)
         else:
-            task = _stand_in_task(config, self.input, build_net, state)
+            task = stand_in_task(
+                build_net,
+                len(state["example_losses"]),
+                len(self.input.classes),
+                (self.input.height, self.input.width),
+                int(config.preset["epochs"]),
+                config.options.get("noise_rate"),
+            )
             self.method = method_class(task, **without_trainer_options(config.options))
             _load_state(run, self.method, state)
         self.method.to(self.device).eval()
@@ -229,29 +237,6 @@ def _load_network(
             net_state[name.removeprefix("net.")] = value
     _load_state(run, method.net, net_state)
     return method
-
-
-def _stand_in_task(
-    config: RunConfig,
-    network_input: NetworkInput,
-    build_net: Callable[[], nn.Module],
-    state: Mapping[str, Tensor],
-) -> Task:
-    """Return a task whose data are black images: a method that only predicts learns nothing."""
-    n_classes = len(network_input.classes)
-    labels = torch.arange(n_classes)
-    images = torch.zeros(n_classes, 3, network_input.height, network_input.width)
-    batch = Batch(labels, (images,), labels)
-    return Task(
-        make_net=build_net,
-        n_examples=len(state["example_losses"]),
-        n_classes=n_classes,
-        epochs=int(config.preset["epochs"]),
-        probe=ProbeSet(draw=lambda n: batch, batches=lambda: [batch]),
-        verified=lambda: [(batch, torch.ones(n_classes, dtype=torch.bool))],
-        holdout=lambda: [batch],
-        noise_rate=config.options.get("noise_rate"),
-    )
 
 
 def _load_state(run: Path, module: nn.Module, state: Mapping[str, Tensor]) -> None:

@@ -36,6 +36,7 @@ from torch import Tensor
 from cnlw_tools import files
 from cnlw_tools.files import seals
 from cnlw_tools.files.locks import lock
+from cnlw_tools.files.untrusted import error_line
 from cnlw_tools.methods.components import distributed
 from cnlw_tools.recipe.run_files import (
     BEST_WEIGHTS,
@@ -55,7 +56,7 @@ from cnlw_tools.recipe.run_files import (
     summarise_history,
     to_json_types,
 )
-from cnlw_tools.registry.counts import count_things
+from cnlw_tools.registry.counts import count_things, list_first
 from cnlw_tools.trainer.torch_files import load_tensors
 
 # Keys of config.json that may differ in a resumed run.
@@ -282,7 +283,7 @@ class RunWriter:
             seals.check_seal(self.checkpoint_path)
             self.restored_state = load_tensors(self.checkpoint_path, "a checkpoint", "")
         except (OSError, ValueError) as error:
-            reason = str(error).splitlines()[0]
+            reason = error_line(error)
             raise ValueError(
                 f"{self.folder}: the run cannot be read ({reason}): give another --out, or delete "
                 "the run to begin again"
@@ -309,7 +310,7 @@ def _check_files_of_run(folder: Path) -> None:
         read_metrics(folder)
         read_result(folder)
     except (ValueError, OSError) as error:
-        reason = " ".join(str(error).split())
+        reason = error_line(error)
         raise ValueError(
             f"{folder}: --overwrite deletes whole runs alone, and here is something else or a "
             f"damaged one ({reason}): give another --out, or delete the folder yourself"
@@ -332,8 +333,7 @@ def _is_of_first_epoch(path: Path) -> bool:
 def _describe_paths(paths: Sequence[Path], folder: Path) -> str:
     """Name the first three files below a folder, and count the others."""
     names = [path.relative_to(folder).as_posix() for path in paths]
-    others = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return ", ".join(names[:3]) + others
+    return list_first(names, 3)
 
 
 def _delete_run(folder: Path) -> None:

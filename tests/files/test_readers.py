@@ -43,7 +43,7 @@ from tests.files.mutations import mutate
 
 N_MUTATIONS = 108  # a dozen of each kind
 LONGEST = 10  # seconds for one file
-MOST_MEMORY = 1 << 30  # bytes that all files together may add to the process
+MAX_MEMORY = 1 << 30  # bytes that all files together may add to the process
 N = 30
 IDS = [f"train-{i:05d}" for i in range(N)]
 
@@ -318,4 +318,4 @@ def test_a_damaged_file_is_a_value_or_one_error(name, tmp_path):
         signal.alarm(0)
         signal.signal(signal.SIGALRM, handler)
 
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < MOST_MEMORY >> 10
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < MAX_MEMORY >> 10

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cnlw_tools.registry.counts import count_things, join_words
+from cnlw_tools.registry.counts import count_things, join_words, list_first
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,11 @@ def test_a_list_has_commas_and_an_and():
     assert join_words(["a", "b"]) == "a and b"
     assert join_words(["a", "b", "c"], 3) == "a, b and c"
     assert join_words(["a", "b", "c", "d", "e"], 3) == "a, b, c and 2 more"
+
+
+def test_a_list_has_commas_alone_and_says_how_many_are_left():
+    """It is cut after so many; a list for a sentence ends with a word."""
+    assert list_first([]) == ""
+    assert list_first(["a"]) == "a"
+    assert list_first(["a", "b", "c"], 3) == "a, b, c"
+    assert list_first(["a"] * 1003, 2) == "a, a and 1,001 more"

@@ -43,7 +43,7 @@ def test_one_image_tells_the_size_of_images_of_one_size(builds, tmp_path):
 
 def test_too_many_images_count_as_of_several_sizes(builds, tmp_path, monkeypatch):
     """So that a large build is not read twice."""
-    monkeypatch.setattr(image_sides, "MOST_HEADERS", 10)
+    monkeypatch.setattr(image_sides, "MAX_HEADERS", 10)
     wide = without_stored_size(with_images(builds, tmp_path / "wide", lambda table: (20, 12)))
 
     assert measure_sides(wide, CONFIG) == ImageSides(None, 12)

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cnlw_tools.images.formats import is_image_file, is_image_name, suffix_of
+from cnlw_tools.registry.counts import list_first
 
 CLUTTER = frozenset(  # in small letters; names that begin with a dot are clutter, too
     {
@@ -139,9 +140,7 @@ def printable(path: str) -> str:
 
 def enumerate_names(names: Sequence[str]) -> str:
     """Return the first of some names, and how many more there are, for an error."""
-    text = ", ".join(printable(name) for name in names[:MAX_NAMES])
-    n_more = len(names) - MAX_NAMES
-    return f"{text} and {n_more:,} more" if n_more > 0 else text
+    return list_first([printable(name) for name in names], MAX_NAMES)
 
 
 def _read_entries(folder: Path, root: Path) -> Entries:
