@@ -487,9 +487,8 @@ def train(
             resume ...
 
     Raises:
-        ValueError, LookupError, OSError: the message names value, place and remedy; invalid
-            arguments write no files
-        TypeError: there is no such argument, or it is one of ``changes``
+        ValueError, LookupError, OSError: with value, place and remedy, before files are written
+        TypeError: there is no such argument
         TrainingStopped: a signal stopped the training; resume=True continues it
 
     Example:
@@ -504,8 +503,8 @@ def train(
     from cnlw_tools.trainer import Trainer
 
     _check_train_arguments(choices)
-    folder = _open_build(build).path
-    trainer = Trainer(folder, config, method=method, net=net, preset=preset, **choices)
+    build = _open_build(build).path
+    trainer = Trainer(build, config, method=method, net=net, preset=preset, **choices)
     with ProgressBars(progress) as bars:
         if seeds is not None:
             return _train_seeds(trainer, seeds, bars)

@@ -48,7 +48,7 @@ from cnlw_tools.study.spec import METRICS
 @click.option(
     "--list-noisy",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="File (.csv, .parquet) to list the images in that methods take for noisy.  [default: none]",
+    help="File (.csv, .parquet) to list images in that methods take for noisy.  [default: none]",
 )
 @ROOT
 def report(

@@ -27,10 +27,10 @@ given labels that it predicts, in the first iteration if eps > 0.6 or the noise 
 the first two if eps > 0.3, else always; afterwards it is the last one (the longer it learns, the
 more it memorises). With asymmetric noise no example is removed from C, K - 1 is 1 in eps_S, and the
 warm-up is twice as long, as it is where eps > 0.6, but never as long as the last stage. The default
-epochs have the authors' proportions: eight halves of 50 epochs, then 200. A network that has hardly learned selects only
-what its initial weights predict. So with few epochs, iterations are left out until each half has
-three epochs. A run of one epoch, and one with ``iterations`` or ``validation`` = 0, has none: S is
-all examples and eps = 0.
+epochs have the authors' proportions: eight halves of 50 epochs, then 200. A network that has hardly
+learned selects only what its initial weights predict. So with few epochs, iterations are left out
+until each half has three epochs. A run of one epoch, and one with ``iterations`` or ``validation``
+= 0, has none: S is all examples and eps = 0.
 
 Every training begins with the same weights, as in the code. During cross-validation the second
 network stores the best state of the first. With several ranks the selection of rank 0 counts, and

@@ -67,7 +67,7 @@ def _delete_earlier(folder: Path, written: set[Path]) -> None:
 
 
 def _read_names(captions: Path) -> list[str]:
-    """Return the names of pictures in captions.txt; none where there is no such file of a report."""
+    """Return the names of pictures in captions.txt; none where a report wrote no such file."""
     if not captions.is_file():
         return []
     names = []

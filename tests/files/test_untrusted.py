@@ -19,7 +19,7 @@ from cnlw_tools.files.untrusted import (
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
-        (KeyError("data"), "KeyError: 'data'"),
+        (KeyError("data"), "KeyError: data"),
         (MemoryError(), "it needs more memory than there is"),
         (RecursionError("maximum"), "nested too deeply"),
         (NotImplementedError(), "NotImplementedError"),
