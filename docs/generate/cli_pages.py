@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import click
 
-from cnlw_tools.cli import main
+from cnlw_tools.cli import COMMAND_GROUPS, main
 from docs.generate.markdown import code, escape, fence, heading, link, table
 
 FOLDER = "reference/cli"
@@ -36,14 +36,17 @@ def _file_name(words: tuple[str, ...]) -> str:
 
 
 def _index_page(commands: dict[tuple[str, ...], click.Command]) -> str:
-    """Return the list of commands, in the groups of `cnlw --help` where it has them."""
+    """Return the list of commands, in the groups of `cnlw --help`."""
     text = heading("Commands")
     text += "`cnlw COMMAND --help` prints in a terminal what these pages say.\n\n"
-    rows = []
-    for words, command in commands.items():
-        name = link(code(" ".join(words)), _file_name(words))
-        rows.append([name, escape(command.get_short_help_str(limit=200))])
-    text += table(["command", "what it does"], rows)
+    for title, group in COMMAND_GROUPS.items():
+        names = {command.name for command in group}
+        rows = []
+        for words, command in commands.items():
+            if words[1] in names:
+                name = link(code(" ".join(words)), _file_name(words))
+                rows.append([name, escape(command.get_short_help_str(limit=200))])
+        text += heading(title, 2) + table(["command", "what it does"], rows)
     text += heading("Exit codes", 2)
     text += table(
         ["code", "meaning"],

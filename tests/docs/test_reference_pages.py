@@ -1,0 +1,166 @@
+"""Generated pages have what a reader looks for, of every entry of every table."""
+
+import ast
+
+import click
+import pytest
+
+import cnlw_tools
+from cnlw_tools.checks import CHECKS
+from cnlw_tools.cli import main
+from cnlw_tools.cli.definitions import describe_method
+from cnlw_tools.methods import METHODS
+from cnlw_tools.methods.base import REQUIREMENTS
+from cnlw_tools.noise import NOISE
+from docs.generate import (
+    api_pages,
+    check_pages,
+    cli_pages,
+    file_pages,
+    message_pages,
+    method_pages,
+    noise_pages,
+    project_pages,
+    source_pages,
+)
+
+
+def test_every_command_and_option_has_its_place():
+    """The page of a command has all its options."""
+    pages = cli_pages.make_pages()
+
+    text = pages["reference/cli/build.md"]
+    for option in main.commands["build"].params:
+        if isinstance(option, click.Option):
+            assert option.opts[0] in text
+    for command in ("validate", "votes-import", "train-mentor"):
+        assert f"reference/cli/{command}.md" in pages
+        assert f"({command}.md)" in pages["reference/cli/index.md"]
+
+
+def test_every_method_has_a_page_with_its_formula():
+    """A block of code stands above the first words on the paper."""
+    pages = method_pages.make_pages()
+
+    for name in METHODS:
+        section = pages[f"reference/methods/{name}.md"].partition("## Formula")[2]
+        assert "```text" in section.partition("**Paper:**")[0], name
+        assert describe_method(METHODS.target(name)).paper
+        assert f"({name}.md)" in pages["reference/methods/index.md"]
+
+
+def test_needs_are_those_of_the_methods():
+    """What a method may require is explained on its page."""
+    assert set(method_pages.NEEDS) == set(REQUIREMENTS)
+
+
+def test_measured_costs_are_read_from_the_benchmarks():
+    """The table of methods in benchmarks/README.md has a row for each."""
+    costs = method_pages.read_measured_costs()
+
+    assert costs["vanilla"]["step x"] == "1.00"
+    assert set(METHODS) <= set(costs)
+
+
+def test_published_numbers_stand_on_the_page_of_the_method():
+    """A study that calls a method by another name is understood."""
+    pages = method_pages.make_pages()
+
+    assert "| jiang table2 | Ours (MentorMix) |" in pages["reference/methods/mentormix.md"]
+    assert "`zhang_table1`" in pages["reference/methods/ieg.md"]
+
+
+@pytest.mark.parametrize("name", ["blue", "mix", "human"])
+def test_a_noise_model_has_a_page(name):
+    """Formula, options and guarantees; a picture, unless the noise takes a file."""
+    example = noise_pages.draw_example(name)
+
+    text = noise_pages._model_page(name, NOISE[name], example)
+
+    assert "## Formula" in text
+    assert all(f"-o {option}=" in text for option in NOISE[name].options)
+    assert ("![Transition matrix" in text) == (name != "human")
+
+
+def test_every_guarantee_is_explained():
+    """No model declares something that its page leaves out."""
+    declared = {guarantee for model in NOISE.values() for guarantee in model.guarantees}
+
+    assert declared <= set(noise_pages.GUARANTEES)
+
+
+def test_every_public_name_is_in_the_api():
+    """Each has a section of its own."""
+    text = api_pages.make_pages()["reference/api.md"]
+
+    assert all(f"### {name}\n" in text for name in cnlw_tools.__all__)
+
+
+def test_a_public_function_without_docstring_is_an_error():
+    """The message names it."""
+    function = ast.parse("def run():\n    pass").body[0]
+
+    with pytest.raises(ValueError, match="run is public and has no docstring"):
+        api_pages._function("run", function)
+
+
+def test_long_signatures_have_a_line_for_each_argument():
+    """A short one stays in one line; quotes of annotations are left out."""
+    source = "def f(self, a: 'int', *, b: str = 'x', **more: str) -> 'Run': ...\n"
+    function = ast.parse(source).body[0]
+
+    assert api_pages.format_signature("f", function) == (
+        "f(a: int, *, b: str = 'x', **more: str) -> Run"
+    )
+    name = "f" * 60
+    assert api_pages.format_signature(name, function).splitlines()[1] == "    a: int,"
+
+
+def test_every_check_is_listed():
+    """With what it proves."""
+    text = check_pages.make_pages()["reference/checks.md"]
+
+    assert all(f"| `{check.name}` |" in text for check in CHECKS)
+
+
+def test_every_column_of_a_build_is_explained():
+    """And those of the other tables are listed."""
+    text = file_pages.make_pages()["reference/columns.md"]
+
+    assert all(f"| `{column}` |" in text for column in file_pages.COLUMNS)
+    assert "| `annotator` | string | yes |" in text
+
+
+def test_messages_have_two_parts():
+    """What is wrong, and what stands behind the last colon or behind Fix:."""
+    message = message_pages.split_message("{path}: no rows: add a row for each class")
+
+    assert message == ("{path}: no rows", "add a row for each class")
+    fixed = message_pages.split_message("no rows. Fix: add rows: one for each class")
+    assert fixed == ("no rows", "add rows: one for each class")
+    assert message_pages.split_message("there are no bytes") is None
+
+
+def test_messages_are_collected():
+    """Values stand as {name}."""
+    messages = {message.problem: message.remedy for message in message_pages.read_messages("store")}
+
+    assert any("no image store here" in problem for problem in messages)
+
+
+def test_links_of_the_repository_lead_to_pages():
+    """A link to a file that is no page becomes its words."""
+    text = "[b](benchmarks/README.md) [c](cnlw_tools/prng.py) [d](#here)"
+    targets = {"benchmarks/README.md": "project/benchmarks.md"}
+
+    rewritten = project_pages.rewrite_links(text, "LOG.md", "project/log.md", targets)
+
+    assert rewritten == "[b](benchmarks.md) c [d](#here)"
+
+
+def test_sources_and_networks_are_listed():
+    """Each by its name."""
+    pages = source_pages.make_pages()
+
+    assert "| `cifar10` | 10 |" in pages["reference/sources.md"]
+    assert "| `resnet32` |" in pages["reference/networks.md"]
