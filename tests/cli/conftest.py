@@ -18,6 +18,8 @@ def reads_back_here(monkeypatch: pytest.MonkeyPatch) -> None:
     def isolated(workers: int) -> Iterator[Executor]:
         yield SERIAL
 
+    import datasets  # noqa: F401, with the environment of the tests, since it reads it once
+
     for name in ("HF_HUB_OFFLINE", "HF_HOME"):  # the check sets both, and its process ends
         monkeypatch.setenv(name, "1")
     monkeypatch.setattr(roundtrip, "local", SimpleNamespace(isolated=isolated))
