@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 READING_FLAGS = ("validation", "skip_broken", "list_broken")
 
 
-@click.command("import", short_help="Write the tables of a dataset of yours.")
+@click.command("import", short_help="Write the tables of your own dataset.")
 @click.argument("source")
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option(
@@ -176,7 +176,7 @@ def _import_source(
     click.echo(f"classes: {enumerate_names(dataset.classes)}")
     if not dataset.has_validation:
         click.echo(
-            "note: there is no split validation, which `cnlw train` measures on: "
+            "note: there is no split validation, on which `cnlw train` measures: "
             "give --validation 20 here or to `cnlw build`"
         )
     for note in imported.notes:

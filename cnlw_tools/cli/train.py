@@ -86,7 +86,7 @@ MAX_CLASSES_WITHOUT_TOP5 = 5
 @click.option(
     "--resume",
     is_flag=True,
-    help="Resume the run in this folder, asked for as before; no run gets more epochs later.",
+    help="Resume the run in this folder; its options and its epochs must be the same.",
 )
 @click.option(
     "--overwrite",

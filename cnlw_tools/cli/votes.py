@@ -142,4 +142,4 @@ def import_votes(paths: tuple[Path, ...], dataset: str, root: Path) -> None:
         if result.other_columns:
             click.echo(f"{path}: columns left out: {', '.join(result.other_columns)}")
     if key:
-        click.echo(f"{key}: who is which annotator; do not publish this file")
+        click.echo(f"{key}: the names of the annotators; do not publish this file")

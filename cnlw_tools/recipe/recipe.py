@@ -169,7 +169,7 @@ class Recipe:
     nested: bool = key(
         True,
         kind=PLAN,
-        help="Noisy at 20 % is noisy at 40 %; with false, every level is drawn anew.",
+        help="Noisy at 20 % is noisy at 40 %; with false, every level is drawn on its own.",
         in_name=lambda _: "independent",
     )
     seed: int = key(

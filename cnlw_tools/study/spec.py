@@ -40,7 +40,7 @@ class Published:
     )
     match: Table = key(
         default_factory=dict,
-        help='What its rows have to say: `dataset = "CIFAR10"`.',
+        help='Values that its rows must have: `dataset = "CIFAR10"`.',
         old_name="where",
     )
     metric: str = key("last", help="Which result of our runs counts.", check=one_of(*METRICS))
@@ -55,7 +55,7 @@ class Published:
     )
     is_error: bool = key(
         False,
-        help="The paper counts errors: 100 less ours stands beside it.",
+        help="The paper counts errors, so it is compared with 100 less our accuracy.",
         old_name="error",
     )
     dataset: str = key("", help="Dataset of our runs.", default_text="the study's")

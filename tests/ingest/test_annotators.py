@@ -265,7 +265,7 @@ def test_no_address_is_published_whichever_way_it_came(pictures):
 
     assert [0, 0, 0] == [imported.exit_code, exported.exit_code, built.exit_code], built.output
     assert "c.csv: columns left out: mail" in imported.output
-    assert "annotators/pets.csv: who is which annotator; do not publish" in imported.output
+    assert "annotators/pets.csv: the names of the annotators; do not publish" in imported.output
     votes = pq.read_table(pictures / "build/tables/votes.parquet")
     assert VOTES.names == votes.column_names
     assert ["7", "1", "7", "1", "7", "consensus", "1"] == votes["annotator"].to_pylist()

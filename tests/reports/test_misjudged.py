@@ -90,7 +90,7 @@ def test_a_build_that_has_changed_is_a_note(context):
 
     assert galleries == []
     assert len(notes) == 2
-    assert all("is not what it learned from any more" in note for note in notes)
+    assert all("has changed since the run learned from it" in note for note in notes)
 
 
 def test_of_many_methods_some_are_shown(context, monkeypatch):

@@ -162,7 +162,7 @@ def test_overwriting_spares_what_is_no_run(tmp_path):
     """A model of another program has a config.json, too; it stays as it is."""
     (tmp_path / "config.json").write_text('{"architectures": ["ViT"]}')
 
-    with pytest.raises(ValueError, match=r"deletes whole runs alone.* or delete the folder"):
+    with pytest.raises(ValueError, match=r"deletes only whole runs.* or delete the folder"):
         RunWriter(tmp_path, CONFIG, resume=False, overwrite=True)
     assert (tmp_path / "config.json").read_text() == '{"architectures": ["ViT"]}'
 
