@@ -7,8 +7,10 @@ import pickle
 import shutil
 import struct
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,8 +22,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cnlw_tools import files
+from cnlw_tools.checks import roundtrip
 from cnlw_tools.dataset import tables
 from cnlw_tools.dataset.tables import MANIFEST, VOTES
+from cnlw_tools.executor import SERIAL, Executor
 from cnlw_tools.sources.shapes import Shapes
 
 CIFAR = "cifar-10-batches-py"
@@ -108,6 +112,21 @@ def written_at_leisure() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda handle: None)
         yield
+
+
+@pytest.fixture
+def reads_back_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the check `roundtrip` load builds here: each new process imports `datasets` for seconds."""
+
+    @contextmanager
+    def isolated(workers: int) -> Iterator[Executor]:
+        yield SERIAL
+
+    import datasets  # noqa: F401, with the environment of the tests, since it reads it once
+
+    for name in ("HF_HUB_OFFLINE", "HF_HOME"):  # the check sets both, and its process ends
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setattr(roundtrip, "local", SimpleNamespace(isolated=isolated))
 
 
 class Python2(pickle._Pickler):

@@ -68,6 +68,7 @@ def cnlw(*arguments):
     return result.output
 
 
+@pytest.mark.usefixtures("reads_back_here")
 @pytest.mark.parametrize("size", [(), ("--size", 20)])
 def test_one_picture_for_all_readers(folder, tmp_path, size):
     """`load_dataset`, batches of torch and the trainer see what the files show; they stack."""

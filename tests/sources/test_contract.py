@@ -98,6 +98,7 @@ SLOW = ("cifar100", "stanford_cars_crop", "webvision_mini", "clothing1m", "hf")
 FAMILIES = ["imagenet", *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)]
 
 
+@pytest.mark.usefixtures("reads_back_here")
 @pytest.mark.parametrize("name", FAMILIES)
 def test_build_and_validate(name, lay_out, tmp_path):
     """Images in each kind of layout become a benchmark that is validated against its source."""
@@ -112,6 +113,7 @@ def test_build_and_validate(name, lay_out, tmp_path):
     assert all(check["does_not_apply"] is None for check in source_checks)
 
 
+@pytest.mark.usefixtures("reads_back_here")
 def test_import(lay_out, tmp_path, monkeypatch):
     """A folder becomes a dataset of any name, and the build knows which source reads its images."""
     folder, root = lay_out("folder"), tmp_path / "root"

@@ -144,6 +144,7 @@ def test_published_splits_are_read_row_for_row(built, tmp_path, noise):
     assert {name for name in configs if name.startswith(noise)} == set(map(config_name, splits))
 
 
+@pytest.mark.usefixtures("reads_back_here")
 def test_the_build_is_sound_and_says_what_changed(built, manual):
     """No check finds an error; the card gives the share of changed images beside the level."""
     configs = metadata.read_card(built).configs
