@@ -23,9 +23,9 @@ def plot_accuracy_grid(context: ReportContext) -> Figure:
     if values:
         for title, squares in squares_by_title.items():
             plot = _square_plot(squares, min(values), max(values))
-            finding = _describe_squares(squares, study.x_axis, study.y_axis)
+            caption = _describe_squares(squares, study.x_axis, study.y_axis)
             n_columns = len({x for x, _ in squares})
-            plots[title] = Plot({"": plot}, finding, is_wide=n_columns > MAX_COLUMNS)
+            plots[title] = Plot({"": plot}, caption, is_wide=n_columns > MAX_COLUMNS)
     return Figure(
         f"Accuracy ({context.select_by}) over {study.x_axis} and {study.y_axis}",
         draw_panels(

@@ -48,8 +48,8 @@ def plot_given_labels(context: ReportContext) -> Figure:
         plots = {}
         for (build, config), share in zip(build_configs, shares, strict=True):
             plot = _bar_plot(share, order, classes)
-            finding = _describe_shares(share, order, classes)
-            plots[f"{build.name}, {config}"] = Plot({"": plot}, finding, is_wide=is_wide)
+            caption = _describe_shares(share, order, classes)
+            plots[f"{build.name}, {config}"] = Plot({"": plot}, caption, is_wide=is_wide)
         x_label = f"given label of true {classes[SHOWN_CLASS]}"
         figure.panels += draw_panels(
             x_label,

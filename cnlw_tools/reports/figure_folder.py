@@ -40,7 +40,7 @@ def write_figures(
         about = FIGURES[name].about
         for panel in figure.panels:
             stem = _unused_name(name, panel.title, captions)
-            captions[stem] = f"{panel.title}. {panel.finding} {about}."
+            captions[stem] = f"{panel.title}. {panel.caption} {about}."
             for file_format in figure_files.formats:
                 path = folder / f"{stem}.{file_format}"
                 with files.atomic_write(path) as draft:

@@ -96,8 +96,8 @@ def epoch_plot(curves: Mapping[str, Sequence[float]], references: Mapping[str, f
 
     ends = {line.label: line.end for line in lines} | dict(references)
     results = [f"{label} {end:.3g}" for label, end in ends.items() if not math.isnan(end)]
-    finding = f"After the last epoch: {', '.join(results)}." if results else ""
-    return Plot({"": plot}, finding)
+    caption = f"After the last epoch: {', '.join(results)}." if results else ""
+    return Plot({"": plot}, caption)
 
 
 def compare_lines(
@@ -126,12 +126,12 @@ def compare_lines(
         lines = []
         for line in sorted(members, key=lambda line: order.index(line.label)):
             lines.append(line._replace(look=looks[line.label]))
-        finding = _describe_panel(lines, comparison, describe_end)
+        caption = _describe_panel(lines, comparison, describe_end)
         if len(lines) <= MAX_STRONG:
             all_labels = {line.label for line in lines}
-            plots[title] = Plot({"": plot_lines(lines, all_labels, comparison)}, finding)
+            plots[title] = Plot({"": plot_lines(lines, all_labels, comparison)}, caption)
         else:
-            plots |= _plot_many(title, lines, strong, comparison, finding)
+            plots |= _plot_many(title, lines, strong, comparison, caption)
     return plots
 
 
@@ -160,7 +160,7 @@ def _plot_many(
     lines: Sequence[Line],
     strong: set[str],
     comparison: Comparison,
-    finding: str,
+    caption: str,
 ) -> dict[str, Plot]:
     """Return a plot of all lines with their names at their ends, and one of each among all."""
     offsets = _offsets(lines, strong, comparison)
@@ -174,13 +174,13 @@ def _plot_many(
     first = lines[0].label
     overview = Plot(
         {"": plot_lines(lines, strong, comparison)},
-        f"{finding} Bold lines are {first} and the {best} in the mean over panels.",
+        f"{caption} Bold lines are {first} and the {best} in the mean over panels.",
         labels,
         is_wide=True,
     )
     each = Plot(
         {line.label: _plot_among(line, lines, comparison) for line in lines},
-        f"Each of the {len(lines)} lines alone, the others in grey and {first} dashed. {finding}",
+        f"Each of the {len(lines)} lines alone, the others in grey and {first} dashed. {caption}",
         is_wide=True,
     )
     return {title: overview, f"{title}: {EACH_TITLE}": each}
@@ -198,10 +198,10 @@ def _describe_panel(
     for line in lines:
         is_short = line.xs[-1] < greatest and not comparison.is_band
         (short if is_short else reaching).append(line)
-    finding = describe_ends(reaching, comparison, describe_end(greatest))
+    caption = describe_ends(reaching, comparison, describe_end(greatest))
     if short:
-        finding += f" There is no result there for {', '.join(line.label for line in short)}."
-    return finding
+        caption += f" There is no result there for {', '.join(line.label for line in short)}."
+    return caption
 
 
 def _step_back(look: Look) -> Look:

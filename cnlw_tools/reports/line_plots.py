@@ -249,8 +249,8 @@ def _belt_plot(belts: Mapping[NoiseKind, Sequence[Curve]]) -> Plot:
             look=Look(colour, line_style, look.marker),
         )
         lines.append(line)
-    finding = describe_ends(lines, ACCURACY, "At the end, over levels")
-    return Plot({"": plot_lines(lines, {line.label for line in lines}, BELT)}, finding)
+    caption = describe_ends(lines, ACCURACY, "At the end, over levels")
+    return Plot({"": plot_lines(lines, {line.label for line in lines}, BELT)}, caption)
 
 
 def _intervals_over_curves(curves: Sequence[Curve]) -> list[MeanInterval]:

@@ -14,9 +14,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
 from cnlw_tools import __version__
+from cnlw_tools.reports.conclusion import Conclusion
 from cnlw_tools.reports.context import Figure
 from cnlw_tools.reports.diagnostics import Diagnostics
-from cnlw_tools.reports.finding import Finding
 from cnlw_tools.reports.misjudged import MisjudgedGallery, MisjudgedImage, describe_unshown
 from cnlw_tools.reports.tables import Table
 from cnlw_tools.study.figures import FIGURES
@@ -35,7 +35,7 @@ class Screen(NamedTuple):
 PHONE = Screen(letter=7.2, padding=11, width=358)
 DESK = Screen(letter=7.8, padding=19, width=1248)
 MAX_SHORT_ROWS = 13  # of a table that fits on a sheet with its title
-MAX_FINDINGS = 4  # that are not folded
+MAX_CONCLUSIONS = 4  # that are not folded
 MAX_LEAD_PANELS = 3  # of the figure at the top; they fit beside each other on a desk
 MAX_MISJUDGED_BYTES = 3_000_000  # of images that methods misjudged, as they stand in the page
 HALF_DESK = 600  # pixels: tables that fit beside the figure at the top
@@ -46,7 +46,7 @@ class PagePanel(NamedTuple):
 
     title: str
     address: str  # a data URL
-    finding: str  # sentences: what it shows, in numbers
+    caption: str  # sentences: what it shows, in numbers
     is_wide: bool
 
 
@@ -95,8 +95,8 @@ class PageContent:
     date: str  # of the newest run; empty: there is none
     about: str
     has_runs: bool
-    findings: Sequence[Finding]
-    measure: str  # what the numbers of the findings are
+    conclusions: Sequence[Conclusion]
+    measure: str  # what the numbers of the conclusions are
     results: Sequence[Table]  # of the metric that selects
     other_results: Sequence[Table]
     notes: Sequence[str]
@@ -130,8 +130,8 @@ def render_page(content: PageContent) -> str:
         title=content.title,
         date=content.date,
         about=content.about,
-        findings=content.findings,
-        n_findings=MAX_FINDINGS,
+        conclusions=content.conclusions,
+        n_conclusions=MAX_CONCLUSIONS,
         n_lead_panels=MAX_LEAD_PANELS,
         has_runs=content.has_runs,
         measure=content.measure,
@@ -199,7 +199,7 @@ def page_figure(name: str, figure: Figure, number: int) -> PageFigure:
     panels = []
     for panel in figure.panels:
         address = svg_address(panel.svg)
-        panels.append(PagePanel(panel.title, address, panel.finding, panel.is_wide))
+        panels.append(PagePanel(panel.title, address, panel.caption, panel.is_wide))
     return PageFigure(
         title=figure.title,
         about=f"{FIGURES[name].about}.",

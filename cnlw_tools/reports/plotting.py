@@ -79,7 +79,7 @@ class Plot:
 
     # Title -> what draws it: one without a title, or many small axes side by side.
     cells: Mapping[str, PlotFunction]
-    finding: str = ""  # sentences: what it shows, in numbers
+    caption: str = ""  # sentences: what it shows, in numbers
     end_labels: Sequence[EndLabel] = ()  # names at the right; else there is a legend below
     is_wide: bool = False  # as wide as the page
 
@@ -103,9 +103,9 @@ class Panel:
     sheet: Sheet
 
     @property
-    def finding(self) -> str:
+    def caption(self) -> str:
         """Sentences that say what it shows, in numbers."""
-        return self.sheet.plots[self.title].finding
+        return self.sheet.plots[self.title].caption
 
     @property
     def is_wide(self) -> bool:
@@ -128,10 +128,10 @@ class Panel:
     def _metadata(self, file_format: str) -> dict[str, Any]:
         """Return what a file says about itself; no date, so the same data give the same bytes."""
         if file_format == "svg":
-            return {"Date": None, "Title": self.title, "Description": self.finding}
+            return {"Date": None, "Title": self.title, "Description": self.caption}
         if file_format == "pdf":
-            return {"CreationDate": None, "Title": self.title, "Subject": self.finding}
-        return {"Title": self.title, "Description": self.finding}
+            return {"CreationDate": None, "Title": self.title, "Subject": self.caption}
+        return {"Title": self.title, "Description": self.caption}
 
 
 def draw_panels(

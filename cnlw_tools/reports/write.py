@@ -16,12 +16,12 @@ import pyarrow as pa
 from cnlw_tools import files
 from cnlw_tools.dataset.tables import write_parquet
 from cnlw_tools.reports.build_figures import count_images
+from cnlw_tools.reports.conclusion import find_conclusions
 from cnlw_tools.reports.context import ReportContext
 from cnlw_tools.reports.diagnostics import load_truths, make_diagnostics
 from cnlw_tools.reports.figure_files import PAGE_FILES, FigureFiles
 from cnlw_tools.reports.figure_folder import write_figures
 from cnlw_tools.reports.figures import draw_figure
-from cnlw_tools.reports.finding import find_results
 from cnlw_tools.reports.latex import PREAMBLE, to_latex
 from cnlw_tools.reports.method_order import sort_trials
 from cnlw_tools.reports.misjudged import show_misjudged
@@ -151,7 +151,7 @@ def _make_content(
             record.method_names(),
             record.failed_runs(),
         )
-    findings = find_results(
+    conclusions = find_conclusions(
         shown_trials,
         context.select_by,
         record.planned_runs(),
@@ -164,7 +164,7 @@ def _make_content(
         date=newest_date(runs.folders),
         about=describe_report(runs.folders, record, shown_trials),
         has_runs=bool(runs.folders),
-        findings=findings,
+        conclusions=conclusions,
         measure=f"{metric_title(context.select_by, shown_trials)}. {RESULTS_CAPTION}",
         results=results.pop(context.select_by),
         other_results=[table for tables in results.values() for table in tables],
@@ -215,9 +215,9 @@ def _markdown_top(content: PageContent) -> str:
     """Return the title of the report and what came of the runs, as Markdown."""
     title = f"{content.title}, {content.date}" if content.date else content.title
     lines = [f"# {title}", "", content.about, ""]
-    for finding in content.findings:
-        lines += [f"- {finding.subject}: {' '.join(finding.sentences)}"]
-    if content.findings:
+    for conclusion in content.conclusions:
+        lines += [f"- {conclusion.subject}: {' '.join(conclusion.sentences)}"]
+    if content.conclusions:
         lines += ["", content.measure, ""]
     return "\n".join(lines)
 

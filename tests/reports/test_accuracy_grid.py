@@ -23,7 +23,7 @@ def test_a_grid_has_a_square_for_every_planned_run(tmp_path, run_maker, spec_mak
     }
     (panel,) = plot_accuracy_grid(context).panels
     assert panel.svg.count("<!-- not run -->") == 1
-    assert panel.finding == (
+    assert panel.caption == (
         "The highest accuracy is 95.0 % at train_size 200 and level 0; the lowest is 70.0 % at "
         "train_size 100 and level 40."
     )

@@ -65,5 +65,5 @@ def test_bars_have_the_whole_names_of_classes_and_a_sentence(context):
     false_label = int(np.argmax(np.where(np.arange(len(shares)) == 0, -1, shares)))
 
     assert all(f"<!-- {name} -->" in panel.svg for name in truth.classes)
-    assert panel.finding.startswith(f"{shares[0]:.1f} % are labelled {truth.classes[0]}; the most")
-    assert f"{shares[false_label]:.1f} %." in panel.finding
+    assert panel.caption.startswith(f"{shares[0]:.1f} % are labelled {truth.classes[0]}; the most")
+    assert f"{shares[false_label]:.1f} %." in panel.caption

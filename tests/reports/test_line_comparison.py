@@ -135,7 +135,7 @@ def test_a_finding_is_of_lines_that_reach_the_greatest_x():
     lines[0] = short._replace(xs=[0, 20], means=short.means[:2], **bounds)
     _, plots = draw(lines)
 
-    assert plots["all"].finding == (
+    assert plots["all"].caption == (
         "At 40 %: method1 68.0 ± 5.0 %, method2 66.0 ± 5.0 %. There is no result there for method0."
     )
 
@@ -144,5 +144,5 @@ def test_what_was_not_recorded_is_not_in_the_finding():
     """Nan is no number to report; without any number there is no sentence."""
     nan = float("nan")
 
-    assert epoch_plot({"a": [1.0, nan], "b": [nan, 2.0]}).finding == "After the last epoch: b 2."
-    assert epoch_plot({"a": [1.0, nan]}).finding == ""
+    assert epoch_plot({"a": [1.0, nan], "b": [nan, 2.0]}).caption == "After the last epoch: b 2."
+    assert epoch_plot({"a": [1.0, nan]}).caption == ""

@@ -112,7 +112,7 @@ def test_one_method_over_levels_is_one_panel_of_shades(tmp_path, run_maker, cont
 
     assert panel.title == "vanilla: toy, blue"
     assert line_labels(draw(panel)[0]) == ["0 %", "20 %", "40 %"]
-    assert panel.finding == ("After the last epoch: 60.0 % at 0 %, 40.0 % at 20 %, 20.0 % at 40 %.")
+    assert panel.caption == ("After the last epoch: 60.0 % at 0 %, 40.0 % at 20 %, 20.0 % at 40 %.")
     assert alone.title == "toy, blue_20"
 
 
@@ -134,7 +134,7 @@ def test_a_curve_is_the_mean_over_seeds_within_the_lowest_and_the_highest(
     assert list(by_label["vanilla"].get_ydata()) == [30.0, 40.0]
     assert list(by_label["mixup"].get_ydata()) == [15.0, 35.0]
     assert corners == {(1, 10), (1, 60), (2, 30), (2, 50)}
-    assert panel.finding == (
+    assert panel.caption == (
         "After the last epoch: vanilla 40.0 % (30.0 to 50.0), mixup 35.0 % (one seed)."
     )
 
@@ -145,7 +145,7 @@ def test_runs_of_unlike_length_end_each_with_its_own_epoch(tmp_path, run_maker, 
     run_maker(tmp_path / "short", [15.0], method="mixup")
     (panel,) = line_plots.plot_training_curves(context_maker(tmp_path)).panels
 
-    assert panel.finding == (
+    assert panel.caption == (
         "After the last epoch of each: vanilla 30.0 % (one seed), mixup 15.0 % (one seed)."
     )
     assert draw(panel)[0].get_xlim()[1] > 3

@@ -21,7 +21,7 @@ def test_points_are_of_networks_that_ran_on_every_config(tmp_path, run_maker, co
     assert network_points(context, "toy", "blue", "vanilla") == {"a": (70, 70), "b": (75.5, 85)}
     figure = plot_network_scatter(context)
     assert figure.tables[0].notes == ["toy, blue: vanilla, r = 1.00."]
-    assert figure.panels[0].finding == "vanilla, r = 1.00: b is highest with 85.0 %."
+    assert figure.panels[0].caption == "vanilla, r = 1.00: b is highest with 85.0 %."
 
 
 def test_r_is_that_of_numpy():

@@ -62,12 +62,12 @@ def outline(html):
     return reader
 
 
-def test_the_finding_comes_first_then_a_figure_then_one_result(html):
+def test_the_conclusion_comes_first_then_a_figure_then_one_result(html):
     """Best epoch and mean are folded; the title names the folder, and the day of the newest run."""
-    finding, figure = html.index('<p class="finding">'), html.index("<img")
+    conclusion, figure = html.index('<p class="conclusion">'), html.index("<img")
     table, folded = html.index("<table"), html.index("<summary>Other results: best epoch, mean")
 
-    assert finding < figure < table < folded
+    assert conclusion < figure < table < folded
     assert (
         html.index("Last epoch: toy, red</h3>") < folded < html.index("Best epoch: toy, blue</h3>")
     )
@@ -96,14 +96,14 @@ def test_a_page_without_results_says_so(tmp_path, run_maker):
 
 
 def test_a_study_of_many_kinds_of_noise_folds_what_it_finds(tmp_path, run_maker):
-    """Four findings stand at the top."""
+    """Four conclusions stand at the top."""
     for i in range(6):
         config = f"n{i}_40"
         run_maker(tmp_path / "runs" / config, [50.0], config=config)
     write_report(tmp_path / "runs", tmp_path / "out", files.default_root())
     html = (tmp_path / "out" / "index.html").read_text("utf-8")
 
-    assert html.count('<p class="finding">') == 4
+    assert html.count('<p class="conclusion">') == 4
     assert "The same for 2 more kinds of noise" in html
     assert html.count("Only vanilla has results, 50.00 % at 40 %") == 6
 

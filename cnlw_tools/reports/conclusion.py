@@ -1,4 +1,4 @@
-"""The finding: sentences that say who is ahead, on which config, by how much and how certainly.
+"""The conclusion: sentences that say who is ahead, on which config, by how much and how certainly.
 
 A method is ahead of another one if the 95 % t-intervals of their means over seeds do not overlap
 (`statistics.is_above`); so it is in bold in the tables. One seed has no interval, so no
@@ -18,7 +18,7 @@ MAX_CONFIGS = 12  # that a sentence lists
 SPREAD = "beyond the spread over seeds"
 
 
-class Finding(NamedTuple):
+class Conclusion(NamedTuple):
     """What the runs on one kind of noise came to."""
 
     subject: str  # dataset and kind of noise
@@ -60,13 +60,13 @@ class Standing(NamedTuple):
         return all(score.result.n > 1 for score in (self.leader, *self.rivals))
 
 
-def find_results(
+def find_conclusions(
     selected: Sequence[Trial],
     metric: str,
     planned_runs: Collection[PlannedRun] = (),
     study_methods: Sequence[str] = (),
     all_trials: Sequence[Trial] = (),
-) -> list[Finding]:
+) -> list[Conclusion]:
     """Return who is ahead, for each dataset and kind of noise.
 
     Args:
@@ -76,14 +76,14 @@ def find_results(
         study_methods: methods in the order of the study
         all_trials: of which the selected ones are the best
     """
-    findings = []
+    conclusions = []
     for group in group_results(selected, planned_runs, study_methods):
         sentences = describe_group(group, metric)
         if sentences:
             sentences += _describe_lengths(group)
             sentences += _describe_selection(group, all_trials)
-            findings.append(Finding(group.title, sentences))
-    return findings
+            conclusions.append(Conclusion(group.title, sentences))
+    return conclusions
 
 
 def describe_group(group: ResultGroup, metric: str) -> list[str]:

@@ -3,7 +3,7 @@
 import pytest
 
 from cnlw_tools.reports import runs
-from cnlw_tools.reports.finding import find_results
+from cnlw_tools.reports.conclusion import find_conclusions
 from cnlw_tools.reports.method_order import sort_trials
 from cnlw_tools.reports.tables import result_tables
 from cnlw_tools.reports.trials import DatasetConfig, PlannedRun, best_trials, group_trials
@@ -12,8 +12,8 @@ from cnlw_tools.reports.trials import DatasetConfig, PlannedRun, best_trials, gr
 def find(folder, planned_runs=()):
     """Return the subjects with their sentences, in one text each."""
     trials = sort_trials(group_trials(runs.make_runs_table(runs.read_run_folders(folder))))
-    findings = find_results(best_trials(trials), "last", planned_runs, all_trials=trials)
-    return {finding.subject: " ".join(finding.sentences) for finding in findings}
+    conclusions = find_conclusions(best_trials(trials), "last", planned_runs, all_trials=trials)
+    return {conclusion.subject: " ".join(conclusion.sentences) for conclusion in conclusions}
 
 
 @pytest.fixture
@@ -140,7 +140,7 @@ def test_configs_without_levels_have_their_names(finder):
 
 
 def test_what_is_missing_is_said(tmp_path, run_maker):
-    """A method that was planned and not run, and one that is not averaged; no result, no finding."""
+    """A method that was planned and not run, and one that is not averaged; no result, no conclusion."""
     for name, accuracy in (("a", 50.0), ("b", 60.0)):
         run_maker(tmp_path / name, [accuracy], method="gce")
     for seed in (0, 1):
@@ -150,10 +150,10 @@ def test_what_is_missing_is_said(tmp_path, run_maker):
     planned = [PlannedRun(config, "bootstrap"), PlannedRun(config, "mixup")]
     trials = group_trials(runs.make_runs_table(runs.read_run_folders(tmp_path)))
     red = PlannedRun(DatasetConfig("toy", "red_40", "red", 40), "mixup")
-    (finding,) = find_results(trials, "last", [*planned, red])
+    (conclusion,) = find_conclusions(trials, "last", [*planned, red])
 
-    assert finding.sentences[0].startswith("At 40 %, mixup is ahead of vanilla by 20.00 points")
-    assert finding.sentences[1:] == [
+    assert conclusion.sentences[0].startswith("At 40 %, mixup is ahead of vanilla by 20.00 points")
+    assert conclusion.sentences[1:] == [
         "There is no result for bootstrap at 40 % and gce at 40 %.",
     ]
 
