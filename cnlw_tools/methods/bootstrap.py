@@ -36,7 +36,13 @@ def prediction_losses(z: Tensor, kind: str) -> Tensor:
 
 
 class Bootstrap(Method):
-    """Replaces a part of each label by the network's own prediction."""
+    """Replaces a part of each label by the network's own prediction.
+
+    Args:
+        task: the learning task
+        kind: soft or hard: mix the label with the probabilities, or with the likeliest class
+        beta: share of the given label in the target; by default 0.95 (soft) or 0.8 (hard)
+    """
 
     cross_entropy_options = {"beta": 1.0}  # noqa: RUF012, read only
     paper = "Reed et al. 2015"

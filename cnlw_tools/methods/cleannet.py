@@ -59,7 +59,17 @@ def spread_rounds(first: int, n_rounds: int, total: int) -> set[int]:
 
 
 class CleanNet(Method):
-    """Weights each image by its similarity to its class, as learned from verified labels."""
+    """Weights each image by its similarity to its class, as learned from verified labels.
+
+    Args:
+        task: the learning task
+        kind: soft or hard: weights, or in and out
+        threshold: similarity from which an image is in, if kind is hard
+        start: epochs before the first weights: below 1 a share of all epochs, else their number
+        rounds: times that encoders are trained
+        references: centres of a class
+        passes: times that the encoders see the training set in a round
+    """
 
     requires = ("verified",)
     paper = "Lee et al. 2018"

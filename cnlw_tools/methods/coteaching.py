@@ -51,7 +51,14 @@ def dropped_share(
 
 
 class CoTeaching(Method):
-    """Trains two networks, each on the examples with a small loss by the other one."""
+    """Trains two networks, each on the examples with a small loss by the other one.
+
+    Args:
+        task: the learning task
+        gradual: epochs in which the share that is left out grows to the noise rate
+        exponent: c, the power of the noise rate
+        predict: one or mean: the first network predicts, or the mean of both
+    """
 
     requires = ("noise_rate",)
     paper = "Han et al. 2018"

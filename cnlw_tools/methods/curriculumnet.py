@@ -84,7 +84,16 @@ def count_neighbours(x: Tensor, share: float = 0.6) -> Tensor:
 
 
 class CurriculumNet(Method):
-    """Learns from typical images of each class first, then from others with less weight."""
+    """Learns from typical images of each class first, then from others with less weight.
+
+    Args:
+        task: the learning task
+        first: epochs of the network for the features: below 1 a share of all epochs, else their
+            number
+        noisy: weight of the examples of subset 1
+        highly: weight of the examples of subset 2
+        fall: learning rate of a stage, as a share of that of the stage before
+    """
 
     paper = "Guo et al. 2018"
     is_staged = True

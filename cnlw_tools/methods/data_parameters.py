@@ -80,7 +80,18 @@ class Temperatures(torch.nn.Module):
 
 
 class DataParameters(Method):
-    """Learns a softmax temperature for each example, each class or both."""
+    """Learns a softmax temperature for each example, each class or both.
+
+    Args:
+        task: the learning task
+        of: instance, class or both: what has a temperature
+        instance_lr: learning rate of the temperatures of examples
+        instance_init: their first temperature
+        instance_decay: weight decay of their logarithms
+        class_lr: learning rate of the temperatures of classes
+        class_init: their first temperature
+        class_decay: weight decay of their logarithms
+    """
 
     cross_entropy_options = {"instance_lr": 0.0}  # noqa: RUF012, read only
     paper = "Saxena et al. 2019"

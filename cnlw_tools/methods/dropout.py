@@ -20,7 +20,12 @@ from cnlw_tools.methods.components.validation import check_number
 
 
 class Dropout(Method):
-    """Trains with cross-entropy and dropout at rate p."""
+    """Trains with cross-entropy and dropout at rate p.
+
+    Args:
+        task: the learning task
+        p: share of the features that is dropped in each step
+    """
 
     cross_entropy_options = {"p": 0.0}  # noqa: RUF012, read only
     paper = "the baseline of Jiang et al. 2020"

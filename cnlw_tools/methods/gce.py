@@ -54,7 +54,12 @@ def generalised_losses(losses: Tensor, q: float) -> Tensor:
 
 
 class GCE(Method):
-    """Trains with the generalised cross-entropy (1 - p^q) / q, robust to wrong labels."""
+    """Trains with the generalised cross-entropy (1 - p^q) / q, robust to wrong labels.
+
+    Args:
+        task: the learning task
+        q: 0 is cross-entropy, 1 the mean absolute error
+    """
 
     cross_entropy_options = {"q": 0.0}  # noqa: RUF012, read only
     paper = "Zhang and Sabuncu 2018"
@@ -72,7 +77,16 @@ class GCE(Method):
 
 
 class GCETruncated(GCE):
-    """Trains with the generalised cross-entropy on labels whose probability is above k."""
+    """Trains with the generalised cross-entropy on labels whose probability is above k.
+
+    Args:
+        task: the learning task
+        q: 0 is cross-entropy, 1 the mean absolute error
+        k: labels that are less likely than this are left out
+        start: epochs before labels are left out: below 1 a share of all epochs, else their
+            number
+        every: epochs between two decisions on what is left out
+    """
 
     cross_entropy_options = {"q": 0.0, "k": 0.0}  # noqa: RUF012, read only
     requires = ("holdout",)

@@ -41,7 +41,13 @@ from cnlw_tools.methods.components.validation import resolve_first_epochs
 
 
 class GLC(Method):
-    """Estimates the noise on trusted labels, then trains with forward correction and with them."""
+    """Estimates the noise on trusted labels, then trains with forward correction and with them.
+
+    Args:
+        task: the learning task
+        first: epochs of the network that estimates: below 1 a share of all epochs, else their
+            number
+    """
 
     requires = ("probe",)
     paper = "Hendrycks et al. 2018"

@@ -38,7 +38,14 @@ def h_alpha(
 
 
 class HAlpha(Method):
-    """Smooths the labels as much as an endless batch with uniform label noise would."""
+    """Smooths the labels as much as an endless batch with uniform label noise would.
+
+    Args:
+        task: the learning task
+        alpha: wrong labels for each correct one
+        scale: none, batch or lr: leave all as it is, enlarge the batch, or lower the learning
+            rate
+    """
 
     cross_entropy_options = {"alpha": 0.0}  # noqa: RUF012, read only
     paper = "Rolnick et al. 2017"

@@ -109,7 +109,30 @@ def virtual_step(
 
 
 class IEG(Method):
-    """Weights and relabels examples so that a step would reduce the loss on trusted ones."""
+    """Weights and relabels examples so that a step would reduce the loss on trusted ones.
+
+    Args:
+        task: the learning task
+        probe_size: trusted images of a step
+        p: weight of L_mix^u
+        k: weight of the divergence between the two views
+        temperature: tau, which sharpens the pseudo-labels
+        lam0: share of the given label at the virtual step
+        omega0: weight of the examples at the virtual step, in 1 / B
+        meta_lr: eta, the size of the virtual step
+        momentum: mu of the virtual step
+        delta: is added to the sum of the weights
+        alpha: of the Beta distribution; 0: no row is mixed
+        threshold: a mixed row keeps its given label from this weight on
+        relabel: false: there are no pseudo-labels in L_omega, and no L_lam
+        anchors: false: trusted examples are not mixed in, so there is no L_mix
+        l2: whether the virtual step has weight decay
+        halve: true: (L_omega + L_lam) / 2, as in the code; false: their sum
+        logit_norm: divide logits by their root mean square, as in the code
+        detach: the divergence pulls z^ to z, and not z to z^
+        approximate: draw beta as u^(1 / alpha) / 2, u uniform
+        through_guess: the virtual step differentiates the pseudo-labels, too
+    """
 
     views = ("standard", "policy")
     requires = ("probe",)

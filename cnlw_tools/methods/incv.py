@@ -111,7 +111,17 @@ def plan_iterations(
 
 
 class INCV(Method):
-    """Selects likely correct labels by cross-validation, then trains two networks on them."""
+    """Selects likely correct labels by cross-validation, then trains two networks on them.
+
+    Args:
+        task: the learning task
+        iterations: times that the set is halved
+        validation: share of all epochs for these iterations
+        noise: symmetric or asymmetric, which a user has to know
+        warmup: share of the last stage before examples that were not selected take part
+        ramp: share of the last stage in which the part that is left out grows
+        predict: one or mean: the first network predicts, or the mean of both
+    """
 
     paper = "Chen et al. 2019"
     relative_cost = 1.3

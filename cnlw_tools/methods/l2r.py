@@ -51,7 +51,13 @@ def example_gains(
 
 
 class L2R(Method):
-    """Weights each example by how much a step on it would reduce the loss on trusted examples."""
+    """Weights each example by how much a step on it would reduce the loss on trusted examples.
+
+    Args:
+        task: the learning task
+        probe_size: trusted images of a step
+        delta: is added to the sum of the weights
+    """
 
     requires = ("probe",)
     paper = "Ren et al. 2018"

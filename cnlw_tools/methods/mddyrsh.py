@@ -53,7 +53,16 @@ def bootstrap_temperature(epoch: int, cooling: int) -> float:
 
 
 class MDDYRSH(Method):
-    """Mixup that favours likely correct labels and replaces the others by predictions."""
+    """Mixup that favours likely correct labels and replaces the others by predictions.
+
+    Args:
+        task: the learning task
+        alpha: of the Beta distribution of mixup
+        warmup: epochs of plain mixup: below 1 a share of all epochs, else their number
+        dynamic: epochs of dynamic mixup with the given labels, likewise
+        cooling: epochs in which T falls, likewise
+        eta: weight of R, which keeps all classes in use
+    """
 
     paper = "Arazo et al. 2019, arXiv:1904.11238"
     is_staged = True

@@ -43,7 +43,14 @@ from cnlw_tools.methods.components.validation import check_number, resolve_first
 
 
 class MDYRH(Method):
-    """Trains with mixup and replaces likely wrong labels by the network's predictions."""
+    """Trains with mixup and replaces likely wrong labels by the network's predictions.
+
+    Args:
+        task: the learning task
+        alpha: of the Beta distribution of mixup
+        warmup: epochs of plain mixup: below 1 a share of all epochs, else their number
+        eta: weight of R, which keeps all classes in use
+    """
 
     paper = "Arazo et al. 2019, arXiv:1904.11238"
     is_staged = True

@@ -34,6 +34,16 @@ class MentorNet(Method):
     """Weights each example by a curriculum over its loss, a rule or a learned mentor network.
 
     The options are those of ``Curriculum``.
+
+    Args:
+        task: the learning task
+        mentor: name of a rule, learned_pd, or FILE.json of `cnlw train-mentor`
+        percentile: the threshold follows this percentile of a batch's losses, from 0 to 1
+        decay: of the moving threshold
+        burn_in: percent of the training in which all examples count in full
+        fixed_epoch: true: the epoch that the mentor is told stops at burn_in
+        example_dropout: shares of examples that are dropped, with the percents of the training
+            they last
     """
 
     cross_entropy_options = {  # noqa: RUF012, read only

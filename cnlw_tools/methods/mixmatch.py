@@ -54,7 +54,17 @@ def interleave(x: Tensor, n_blocks: int) -> Tensor:
 
 
 class MixMatch(Method):
-    """Learns the trusted labels only, and pseudo-labels for all other images."""
+    """Learns the trusted labels only, and pseudo-labels for all other images.
+
+    Args:
+        task: the learning task
+        w: weight of the loss of unlabelled images
+        beta: of the Beta distribution
+        temperature: tau, which sharpens the pseudo-labels
+        ramp: share of the training in which that weight grows
+        decay: weight decay, apart from the gradient
+        norm_decay: decay of the running averages of batch normalisation
+    """
 
     views = ("standard", "standard")
     requires = ("probe",)
@@ -147,7 +157,12 @@ class MixMatch(Method):
 
 
 class MixMatchKL(MixMatch):
-    """MixMatch that also penalises predictions that differ between two augmentations."""
+    """MixMatch that also penalises predictions that differ between two augmentations.
+
+    Args:
+        task: the learning task
+        k: weight of the divergence between the two views
+    """
 
     views = ("standard", "policy")
     paper = "Zhang et al. 2020"

@@ -28,7 +28,13 @@ from cnlw_tools.methods.components.validation import check_choice, check_number
 
 
 class Mixup(Method):
-    """Trains on blends of two images and of their labels."""
+    """Trains on blends of two images and of their labels.
+
+    Args:
+        task: the learning task
+        alpha: of the Beta distribution; the larger, the more equal the two parts
+        per: batch or example: how often the proportion is drawn
+    """
 
     cross_entropy_options = {"alpha": 0.0}  # noqa: RUF012, read only
     paper = "Zhang et al. 2018"

@@ -38,7 +38,17 @@ from cnlw_tools.methods.components.validation import (
 
 
 class NoiseLayer(Method):
-    """Trains the network below a transition matrix ``q``, which is learned or given by the user."""
+    """Trains the network below a transition matrix ``q``, which is learned or given by the user.
+
+    Args:
+        task: the learning task
+        q: learned, or a matrix: symmetric:0.4, pairflip:0.4, or rows q[j][i]
+        warmup: epochs before Q is learned: below 1 a share of all epochs, else their number
+        regulariser: ridge or trace: what makes a learned Q diffuse
+        q_lambda: strength of the regulariser
+        q_lr: learning rate of Q
+        projection: euclid or clip: how columns become probabilities again, see `simplex`
+    """
 
     cross_entropy_options = {"q": "symmetric:0"}  # noqa: RUF012, read only
     paper = "Sukhbaatar et al. 2015"

@@ -48,7 +48,19 @@ def centre_losses(losses: Tensor) -> Tensor:
 
 
 class O2U(Method):
-    """Ranks examples by their losses under a cyclic learning rate and removes the highest ones."""
+    """Ranks examples by their losses under a cyclic learning rate and removes the highest ones.
+
+    Args:
+        task: the learning task
+        first: epochs of plain training: below 1 a share of all epochs, else their number
+        cyclic: epochs with a cyclic learning rate, likewise; 0: no example is removed
+        cycle: epochs of a cycle
+        lowest: lowest learning rate of a cycle, as a share of the highest
+        rate: highest learning rate of the cyclic stage, times the preset's
+        batch: batch size of the cyclic stage, times the preset's
+        again: init or first: the last stage begins with new weights, or with those after the
+            first stage
+    """
 
     cross_entropy_options = {"cyclic": 0.0}  # noqa: RUF012, read only
     requires = ("noise_rate",)

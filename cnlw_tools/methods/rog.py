@@ -147,7 +147,13 @@ def fit_unit_weights(
 
 
 class RoG(Method):
-    """Trains with cross-entropy, and predicts by robust Gaussians on the features of each unit."""
+    """Trains with cross-entropy, and predicts by robust Gaussians on the features of each unit.
+
+    Args:
+        task: the learning task
+        share: of the images of each class that mean and covariance are fitted to
+        typical: share of the holdout, its most typical images, that weights the units
+    """
 
     cross_entropy_options = {}  # noqa: RUF012, read only
     requires = ("holdout",)

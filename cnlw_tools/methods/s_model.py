@@ -38,7 +38,16 @@ from cnlw_tools.methods.components.validation import (
 
 
 class SModel(Method):
-    """Trains a softmax layer from true classes to given labels on top of the network."""
+    """Trains a softmax layer from true classes to given labels on top of the network.
+
+    Args:
+        task: the learning task
+        warmup: epochs without the layer: below 1 a share of all epochs, else their number
+        beta: share of plain cross-entropy in the loss
+        fit: hard or soft: the layer begins with counts of likeliest classes, or of
+            probabilities
+        complex: true: the layer depends on the features of the image (C-Model)
+    """
 
     cross_entropy_options = {"beta": 1.0}  # noqa: RUF012, read only
     paper = "Goldberger and Ben-Reuven 2017"

@@ -16,7 +16,7 @@ represent the class and correct the labels of the others, without any trusted im
 a prototype whatever its eta, so that a class always has one. A class without examples is never
 assigned.
 
-m = 1280, p = 8 and alpha = 0.5 are the paper's. How long alpha stays 0 is not known; half of the
+The paper has m = 1280, p = 8 and alpha = 0.5. How long alpha stays 0 is not known; half of the
 epochs is our choice. The logged weight is the share of the given label in the target: 1 - alpha
 where y^ differs. With several ranks each rank processes the whole set, and the result of rank 0
 counts.
@@ -60,7 +60,15 @@ def find_prototypes(
 
 
 class SelfLearning(Method):
-    """Learns from the given label and from a second one by the most similar class prototypes."""
+    """Learns from the given label and from a second one by the most similar class prototypes.
+
+    Args:
+        task: the learning task
+        alpha: share of the second label in the target
+        start: epochs without it: below 1 a share of all epochs, else their number
+        samples: m, images of a class among which prototypes are sought
+        prototypes: p, prototypes of a class
+    """
 
     cross_entropy_options = {"alpha": 0.0}  # noqa: RUF012, read only
     paper = "Han et al. 2019"

@@ -25,7 +25,13 @@ from cnlw_tools.methods.components.validation import check_flag, check_number
 
 
 class WeightDecay(Method):
-    """Trains with cross-entropy and a weight decay of its own instead of the preset's."""
+    """Trains with cross-entropy and a weight decay of its own instead of the preset's.
+
+    Args:
+        task: the learning task
+        decay: strength of the penalty on large weights
+        every: true: biases and normalisation are penalised as well; false: kernels alone
+    """
 
     cross_entropy_options = {"decay": 0.0}  # noqa: RUF012, read only
     paper = "the baseline of Jiang et al. 2020"

@@ -49,6 +49,15 @@ def test_every_method_has_a_page_with_its_formula():
         assert f"({name}.md)" in pages["reference/methods/index.md"]
 
 
+def test_every_option_of_a_method_has_a_meaning():
+    """It stands in the docstring of the class, or of a class that it derives from."""
+    for name in METHODS:
+        target = METHODS.target(name)
+        options = describe_method(target).options
+
+        assert set(options) <= set(method_pages.option_meanings(target)), name
+
+
 def test_needs_are_those_of_the_methods():
     """What a method may require is explained on its page."""
     assert set(method_pages.NEEDS) == set(REQUIREMENTS)

@@ -22,7 +22,16 @@ from cnlw_tools.methods.components.validation import (
 
 
 class Correction(Method):
-    """A loss that a transition matrix corrects. ``q`` is "estimated" or stated (`transitions`)."""
+    """A loss that a transition matrix corrects. ``q`` is "estimated" or stated (`transitions`).
+
+    Args:
+        task: the learning task
+        q: estimated, or a matrix: symmetric:0.4, pairflip:0.4, or rows q[j][i]
+        percentile: rank of the image that stands for a class in the estimate; 1: the likeliest
+            one
+        first: epochs of the network that estimates: below 1 a share of all epochs, else their
+            number
+    """
 
     cross_entropy_options = {"q": "symmetric:0"}  # noqa: RUF012, read only
     paper = "Patrini et al. 2017"
