@@ -59,6 +59,9 @@ def asymmetric(
 ) -> Draw:
     """Flip ``level`` percent of every class that the map moves to the class it is confused with.
 
+    Args:
+        map: cifar10, mnist, cifar100, blocks or pairflip: see the table
+
     Raises:
         ValueError: no such map, or it is for another number of classes
     """

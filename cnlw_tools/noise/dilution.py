@@ -47,6 +47,9 @@ def dilution(
 ) -> Draw:
     """Keep every example, and add ``alpha`` copies of it, with labels drawn uniformly.
 
+    Args:
+        alpha: copies of each image
+
     Raises:
         ValueError: alpha is not from 0 to 100
     """

@@ -23,6 +23,9 @@ def human(
 ) -> Draw:
     """Take the labels that people gave, from a column of the side table.
 
+    Args:
+        labels: column of the side table
+
     Raises:
         ValueError: a label is not a class, or the column holds features
     """
@@ -43,6 +46,9 @@ def semantic(
     labels: str = "labels",
 ) -> Draw:
     """Take the labels that a network predicted, from a column of the side table.
+
+    Args:
+        labels: column of the side table
 
     Raises:
         ValueError: a label is not a class, or the column holds features

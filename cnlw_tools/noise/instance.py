@@ -69,6 +69,11 @@ def instance(
 ) -> Draw:
     """Flip ``level`` percent of every class to the labels that the images' features suggest.
 
+    Args:
+        features: column of the side table
+        exact: false: each image decides on its own, so the number is random
+        fixed_weights: all seeds share one W
+
     Raises:
         ValueError: there is no other class, or the column holds labels instead of features
     """

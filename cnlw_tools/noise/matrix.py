@@ -45,6 +45,11 @@ def matrix(
 ) -> Draw:
     """Give every image a label by the row of its class in the matrix ``q``.
 
+    Args:
+        q: the matrix: C rows of C numbers; -o q=FILE reads it from a file
+        transpose: rows of q are given labels, and columns true classes
+        exact: false: each image draws its label on its own
+
     Raises:
         ValueError: see `check_matrix`
     """

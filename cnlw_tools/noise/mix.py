@@ -37,6 +37,11 @@ def mix(
 
     Both have ``level`` percent.
 
+    Args:
+        first: name of the first model
+        second: name of the second model
+        part: share of the images that the first model gets
+
     Raises:
         ValueError: a model that has no level or cannot be mixed, or a part that is not from 0 to 1
     """

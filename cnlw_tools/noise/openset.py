@@ -37,6 +37,10 @@ def openset(
 ) -> Draw:
     """Replace ``level`` percent of the images of every class with images of another dataset.
 
+    Args:
+        flips: percent of each class that keep their image and get another label
+        shares: of several donors, such as 1:3; empty: equal ones
+
     Raises:
         ValueError: flips is negative, level and flips exceed 100 percent together, there is no
             second class to flip labels to, or the shares are impossible

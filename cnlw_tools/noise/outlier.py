@@ -30,6 +30,11 @@ def outlier(
 
     Their labels are drawn uniformly; a share ``known`` of them is labelled ``outlier`` instead.
 
+    Args:
+        ratio: images of donors for each clean example
+        known: share of them that bear the class outlier
+        shares: of several donors, such as 1:3; empty: equal ones
+
     Raises:
         ValueError: ratio below 0, known not from 0 to 1, or impossible shares
         DonorTooSmall: a donor has fewer images than its share

@@ -50,6 +50,9 @@ def red(
     ``pool.side["dead"]``, (p,) bool, marks images that are not available; without this column, all
     images are available.
 
+    Args:
+        top: the highest level, in percent; web images that it does not need are reserves
+
     Raises:
         ValueError: the level is above ``top``, or ``top`` is above 100
         TooFewImages: a class has fewer wrong images than the level needs

@@ -20,6 +20,9 @@ def red_standin(
 ) -> Draw:
     """Simulated, not web noise: give ``level`` percent of each class look-alikes of a donor.
 
+    Args:
+        top: the highest level, in percent; images that it does not need are reserves
+
     Raises:
         ValueError: the level is above ``top``, or that above 100
         TooFewImages: fewer images look like a class than the level needs

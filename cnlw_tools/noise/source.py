@@ -28,6 +28,11 @@ def source(
 ) -> Draw:
     """Keep every example, and add ``alpha`` foreign images for each, with labels drawn uniformly.
 
+    Args:
+        alpha: images beside each clean example
+        shares: of several donors, such as 1:3; empty: equal ones
+        own: take the dataset's own images
+
     Raises:
         ValueError: alpha is not from 0 to 100, or impossible shares
         DonorTooSmall: a donor has no image

@@ -48,6 +48,13 @@ def structured(
 ) -> Draw:
     """Keep every example, and add ``alpha`` copies of it, with some false labels more frequent.
 
+    Args:
+        alpha: copies of each image
+        delta: from 0, uniform, to alpha / C: how much likelier the first false label is
+        order: confusing, reverse or random: how false labels are ranked
+        profile: linear, geometric or top: how the counts fall with the rank
+        labels: column of the side table with predicted labels, unless the order is random
+
     Raises:
         ValueError: delta is outside 0 to 1 or above alpha / C, there are fewer than three classes,
             the order or the profile is unknown, or the predicted labels are missing

@@ -48,6 +48,11 @@ def symmetric(
 ) -> Draw:
     """Flip ``level`` percent of every class to a label drawn uniformly.
 
+    Args:
+        include_self: a flip may return the true class
+        exact: false: each row is flipped on its own, so the number is random
+        way: uniform, l2r or permuted: see the table
+
     Raises:
         ValueError: there is no other class, or no such way
     """

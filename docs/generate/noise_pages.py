@@ -1,5 +1,6 @@
 """A page for every noise model: formula, paper, options, a picture of its matrix, its recipes."""
 
+import inspect
 import io
 import sys
 from collections.abc import Mapping
@@ -28,6 +29,7 @@ from docs.generate.markdown import (
     link,
     table,
 )
+from docs.generate.source_code import read_arguments
 
 FOLDER = "reference/noise"
 LEVEL = 40  # percent, of the example
@@ -102,15 +104,22 @@ def _options(model: NoiseModel) -> str:
         level = "There is no level: the options alone say how much noise there is.\n\n"
     if not model.options:
         return f"{level}There are no options.\n\n"
+    meanings = option_meanings(model)
     rows = []
     for option, default in model.options.items():
-        rows.append([code(f"-o {option}={format_default(default)}"), _type_name(default)])
-    return level + table(["option with its default", "type"], rows)
+        word = code(f"-o {option}={format_default(default)}")
+        rows.append([word, _type_name(default), escape(meanings.get(option, ""))])
+    return level + table(["option with its default", "type", "meaning"], rows)
+
+
+def option_meanings(model: NoiseModel) -> dict[str, str]:
+    """Return what the docstring of a model says of its options."""
+    return read_arguments(inspect.getdoc(model.draw) or "")
 
 
 def format_default(value: Any) -> str:
     """Return a default as one types it on the command line."""
-    if value is None or value == "":
+    if value is None or value == "" or value == []:
         return "..."
     return str(value).lower() if isinstance(value, bool) else str(value)
 

@@ -58,6 +58,12 @@ def test_every_option_of_a_method_has_a_meaning():
         assert set(options) <= set(method_pages.option_meanings(target)), name
 
 
+def test_every_option_of_a_noise_model_has_a_meaning():
+    """It stands in the docstring of the function that draws."""
+    for name, model in NOISE.items():
+        assert set(model.options) == set(noise_pages.option_meanings(model)), name
+
+
 def test_needs_are_those_of_the_methods():
     """What a method may require is explained on its page."""
     assert set(method_pages.NEEDS) == set(REQUIREMENTS)
