@@ -51,7 +51,11 @@ def make_pages() -> dict[str, str]:
 
 def _follow(module: str, name: str) -> tuple[str, str]:
     """Return where a name is defined; imports for type checkers count too."""
-    for node in ast.walk(parse_module(module)):
+    tree = parse_module(module)
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == name:
+            return module, name
+    for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and name in [alias.name for alias in node.names]:
             return _follow(node.module or module, name)
     return module, name

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 
-CODE = re.compile(r"(``.+?``|`[^`\n]+`)")
+CODE = re.compile(r"(``.+?``|`[^`]+`)", re.DOTALL)
 SPECIAL = re.compile(r"([\\*_\[\]#])")
 # The first line of a formula: a short left-hand side, and what it is; or columns that are aligned.
 EQUATION = re.compile(r"\S.{0,26}?( = |~ |<- )")
@@ -15,7 +15,8 @@ def escape(text: str) -> str:
     parts = []
     for part in CODE.split(text):
         if CODE.fullmatch(part):
-            parts.append(f"`{part.strip('`')}`")
+            words = part.strip("`").split()  # a line may end within
+            parts.append(f"`{' '.join(words)}`")
         else:
             parts.append(SPECIAL.sub(r"\\\1", part).replace("&", "&amp;").replace("<", "&lt;"))
     return "".join(parts)

@@ -34,6 +34,11 @@ def test_signs_of_markdown_are_escaped_outside_of_code():
     assert markdown.escape("w* and x_i < ``y_i``") == "w\\* and x\\_i &lt; `y_i`"
 
 
+def test_code_may_go_on_in_the_next_line():
+    """It becomes one line."""
+    assert markdown.escape('`mentor =\n"learned_pd"` is') == '`mentor = "learned_pd"` is'
+
+
 def test_a_bar_does_not_end_a_cell():
     """Columns without content are left out."""
     text = markdown.table(["a", "b", "c"], [["x | y", "", "`p | q`"]])

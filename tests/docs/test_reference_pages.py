@@ -109,6 +109,7 @@ def test_every_public_name_is_in_the_api():
     text = api_pages.make_pages()["reference/api.md"]
 
     assert all(f"### {name}\n" in text for name in cnlw_tools.__all__)
+    assert "cnlw.build(\n    dataset:" in text
 
 
 def test_a_public_function_without_docstring_is_an_error():
