@@ -46,7 +46,7 @@ def test_an_example_of_a_docstring_runs(example, built, monkeypatch):
 
 
 def test_a_build_is_opened_by_its_folder(built):
-    """What the card says is there, and a folder that is no build is an error."""
+    """What the card says is there, and a folder that is not a build is an error."""
     assert sorted(api.Build(str(built.path)).configs) == ["red_00", "red_40"]
     assert built.card.dataset == "shapes"
     with pytest.raises(ValueError, match="no build here"):

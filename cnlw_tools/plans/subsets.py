@@ -181,14 +181,12 @@ def _check_remainder(
     emptied = np.flatnonzero((counts > 0) & (counts <= n_moved))
     if not len(emptied):
         return
-    keys = []
-    for name, n in (("probe", recipe.probe), ("verified", recipe.verified)):
-        if n:
-            keys.append(f"{name} = {n}")
+    sizes = {"probe": recipe.probe, "verified": recipe.verified}
+    keys = [name for name, n in sizes.items() if n]
     label = int(emptied[0])
     raise ValueError(
-        f"{', '.join(keys)}: class {classes[label]!r} has {counts[label]} images and would keep "
-        f"none: lower {'it' if len(keys) == 1 else 'them'}"
+        f"{', '.join(f'{name} = {sizes[name]}' for name in keys)}: class {classes[label]!r} has "
+        f"{counts[label]} images and would keep none: lower {' or '.join(keys)}"
     )
 
 
@@ -234,7 +232,11 @@ def _cut_tail(
     counts = _class_counts(train, len(classes))
     n_kept = np.floor(counts * profile + 0.5)
     _check_no_class_emptied(
-        train, n_kept, classes, f"imbalance_ratio = {recipe.imbalance_ratio}", "lower it"
+        train,
+        n_kept,
+        classes,
+        f"imbalance_ratio = {recipe.imbalance_ratio}",
+        "lower imbalance_ratio",
     )
     rank = _random_rank(train, recipe.seed, Stream.LONG_TAIL)
     label = train["label"].to_numpy()

@@ -66,7 +66,7 @@ def edited(path: Path, edit: Callable[[Rows], None]) -> None:
 
 
 def test_one_copy_more(diluted: Path) -> None:
-    """An image may come as often as planned, and no oftener."""
+    """An image may come as often as planned, and not more often."""
     edited(train(diluted), lambda rows: rows.append(rows[-1]))
 
     assert {"duplicates", "counts", "rows"} <= errors(diluted)

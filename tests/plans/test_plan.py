@@ -150,7 +150,7 @@ def test_no_validation():
 
 
 def test_no_training_rows():
-    """Where there is nothing to train on, noise has nothing to fall on."""
+    """Without training images there is nothing that noise could change."""
     with pytest.raises(ValueError, match="bare: no row of the base manifest has split 'train'"):
         plan(recipe("blue"), bare([("a", 0, "validation")]), 40)
 

@@ -249,15 +249,18 @@ def test_another_seed_trusts_others():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"probe": 40}, "probe = 40: class 'b' has 40 images and would keep none: lower it"),
-        ({"verified": 41}, "verified = 41: class 'b' has 40 images and would keep none: lower it"),
+        ({"probe": 40}, "probe = 40: class 'b' has 40 images and would keep none: lower probe"),
+        (
+            {"verified": 41},
+            "verified = 41: class 'b' has 40 images and would keep none: lower verified",
+        ),
         (
             {"probe": 30, "verified": 10},
             "probe = 30, verified = 10: class 'b' has 40 images and would",
         ),
         (
             {"imbalance_ratio": 1e6},
-            "imbalance_ratio = 1000000.0: class 'b' would keep none of 40: lower it",
+            "imbalance_ratio = 1000000.0: class 'b' would keep none of 40: lower imbalance_ratio",
         ),
         ({"train_size": 201}, "train_size = 201: train has only 200 images: choose fewer"),
         (

@@ -185,7 +185,7 @@ def test_links(tmp_path):
 
 
 def test_pipes_are_not_opened(tmp_path):
-    """What is no file is left out, and not opened: a pipe would wait for ever."""
+    """What is not a file is left out, and not opened: a pipe would wait forever."""
     os.mkfifo(tmp_path / "pipe")
     os.mkfifo(tmp_path / "pipe.jpg")
 
