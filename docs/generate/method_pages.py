@@ -22,7 +22,7 @@ from docs.generate.source_code import (
 )
 
 FOLDER = "reference/methods"
-PARTS = f"{FOLDER}/components.md"
+PARTS = f"{FOLDER}/what_methods_share.md"
 COMPONENTS = "cnlw_tools.methods.components"
 ROOT = Path(__file__).parents[2]
 NOT_RUN = "not run"
@@ -303,7 +303,7 @@ def _link_components(text: str) -> str:
     """Return the text of a method in which the names of shared parts are links."""
     parts = re.split(r"(^```.*?^```$)", text, flags=re.MULTILINE | re.DOTALL)
     for name in _component_names():
-        target = f"[`{name}`](components.md#{name.replace('_', '-')})"
+        target = f"[`{name}`](what_methods_share.md#{name.replace('_', '-')})"
         for i in range(0, len(parts), 2):  # every second part is a block of code
             parts[i] = parts[i].replace(f"`{name}`", target)
     return "".join(parts)

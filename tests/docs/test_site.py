@@ -1,6 +1,7 @@
 """Navigation and pages agree."""
 
 import pytest
+import yaml
 
 from docs.generate import site
 
@@ -39,3 +40,12 @@ def test_pages_by_hand_are_found():
 
     assert {"index.md", "glossary.md", "concepts/noise.md", "assets/site.css"} <= names
     assert not [name for name in names if name.endswith((".py", ".yml"))]
+
+
+def test_pages_by_hand_are_in_the_navigation():
+    """A guide that is not there would fail `make docs`."""
+    settings = yaml.safe_load((site.DOCS / site.SETTINGS).read_text(encoding="utf-8"))
+    paths = set(site._navigation_paths(settings["nav"]))
+    pages = {name for name in site.read_own_pages() if name.endswith(".md")}
+
+    assert pages <= paths
