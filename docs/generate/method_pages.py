@@ -294,9 +294,13 @@ def _abbreviate(names: list[str]) -> str:
 
 
 def _component_names() -> list[str]:
-    """Return the modules of mathematics that methods share."""
-    folder = ROOT / "cnlw_tools" / "methods" / "components"
-    return sorted(path.stem for path in folder.glob("*.py") if path.stem != "__init__")
+    """Return the modules that hold a formula which methods share."""
+    names = []
+    for path in sorted((ROOT / "cnlw_tools" / "methods" / "components").glob("*.py")):
+        text = docstring_to_markdown(module_docstring(f"{COMPONENTS}.{path.stem}"))
+        if "```" in text:
+            names.append(path.stem)
+    return names
 
 
 def _link_components(text: str) -> str:
