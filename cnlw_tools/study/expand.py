@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from hashlib import sha256
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,9 @@ from cnlw_tools.recipe.toml import read_toml
 from cnlw_tools.study.spec import ConfigEntry, MethodEntry, Study, Table, split_config
 
 CONFIG = "a config of the study"  # what errors call it
+LONGEST_VALUE = 40  # characters of a value in the name of a run: a matrix would have hundreds
+LONGEST_NAME = 200  # characters of the name of a run; file systems take 255
+DIGEST_LENGTH = 6
 BuildErrors = dict[tuple[str, str], str]  # build and config -> why it could not be built
 
 
@@ -172,13 +176,25 @@ def _expand_method(
 
 
 def _name_parts(values: Table) -> list[str]:
-    return [f"{name}-{value}" for name, value in sorted(values.items())]
+    """Return a part of a run's name for each value, such as `alpha-8`."""
+    return [
+        f"{name}-{_shorten(str(value), LONGEST_VALUE)}" for name, value in sorted(values.items())
+    ]
 
 
 def _file_name(parts: Sequence[str]) -> str:
     """Join the parts that are not empty to a name that any file system takes."""
     name = "_".join(filter(None, parts))
-    return re.sub(r"[^A-Za-z0-9_.-]+", "-", name)
+    return _shorten(re.sub(r"[^A-Za-z0-9_.-]+", "-", name), LONGEST_NAME)
+
+
+def _shorten(text: str, limit: int) -> str:
+    """Return a text, or its beginning and a digest of the whole if it is longer than the limit."""
+    if len(text) <= limit:
+        return text
+    digest = sha256(text.encode()).hexdigest()[:DIGEST_LENGTH]
+    beginning = text[: limit - DIGEST_LENGTH - 1]
+    return f"{beginning}-{digest}"
 
 
 def _grid_points(grid: Table) -> list[dict[str, Any]]:

@@ -81,7 +81,9 @@ def test_off(any_toy, name, stage):
 @every
 def test_learns(toy, name):
     """With a third of the labels wrong, 85 % of new images are predicted correctly."""
-    assert toy.accuracy(toy.train(toy.make(name, dropout=0.1))) > 0.85
+    options = {"passes": 6.0} if name == "cleannet" else {}  # as many as usual, to learn something
+
+    assert toy.accuracy(toy.train(toy.make(name, dropout=0.1, **options))) > 0.85
 
 
 @every

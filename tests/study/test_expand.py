@@ -51,6 +51,30 @@ def listed(**said):
     return expand_study(parse_study(RAW | said, "test"), files.default_root())
 
 
+def test_a_matrix_makes_no_long_name():
+    """A long value is its beginning and a digest, so other matrices have other names."""
+    matrices = [[[1.0, 0.0], [0.0, 1.0]] * 40, [[1.0, 0.0], [0.0, 1.0]] * 41]
+    first, second = (
+        listed(methods=[{"name": "forward", "options": {"q": matrix}}])[0].name
+        for matrix in matrices
+    )
+
+    assert first != second
+    assert first.startswith("blue_00/forward_q-")
+    assert first.endswith("_s0")
+    assert len(first.partition("/")[2]) < 80
+
+
+def test_many_options_make_no_long_name():
+    """However many options there are, a file system takes the name."""
+    options = {f"option_{i}": i / 7 for i in range(30)}
+    (first, *_) = listed(methods=[{"name": "vanilla", "options": options}])
+    (second, *_) = listed(methods=[{"name": "vanilla", "options": {**options, "option_29": 0}}])
+
+    assert first.name != second.name
+    assert max(len(part) for part in first.name.split("/")) <= 200
+
+
 def test_runs_are_the_product():
     """Three configs, three trials, two networks, two rates, two seeds; each with a name of its own."""
     found = listed(nets=["mlp1", "mlp2"], grid={"lr": [0.1, 0.2]}, seeds=[0, 1])
