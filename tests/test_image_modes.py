@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 from cnlw_tools.cli import main
 from cnlw_tools.images.pixels import decode
 from cnlw_tools.trainer import data
-from cnlw_tools.trainer.data import ImageSize
+from cnlw_tools.trainer.data import Resizing
 
 SIDE = 32
 
@@ -80,7 +80,7 @@ def test_one_picture_for_all_readers(folder, tmp_path, size):
     rows = load_dataset(str(out), "blue_40", split="train", cache_dir=str(tmp_path / "cache"))
     torch_rows = rows.with_format("torch").select_columns(["image", "label"])
     batches = [batch["image"].numpy() for batch in DataLoader(torch_rows, batch_size=16)]
-    split = data.load_splits(out, "blue_40", ImageSize(), tmp_path / "arrays")["train"]
+    split = data.load_splits(out, "blue_40", Resizing(), tmp_path / "arrays")["train"]
     trained = split.read_images(np.argsort(split.rows))
 
     for i, row in enumerate(rows):

@@ -37,7 +37,7 @@ from cnlw_tools.recipe.preset import Preset
 from cnlw_tools.recipe.recipe import Recipe, recorded_choices
 from cnlw_tools.trainer import Trainer, data
 from cnlw_tools.trainer import device as devices
-from cnlw_tools.trainer.pixel_cache import ImageSize
+from cnlw_tools.trainer.pixel_cache import Resizing
 
 MARGIN = 3  # standard errors
 LEVEL_DISTANCE = 40  # percent points from which on a higher level must lower the accuracy
@@ -115,9 +115,9 @@ def skip_learnability(reason: str) -> list[CheckResult]:
 
 def _fill_cache(build: Path, configs: Sequence[str], cache: Path | None, threads: int) -> None:
     """Decode all images now: the processes would decode what configs share once each."""
-    size = ImageSize(REFERENCE.size, REFERENCE.resize)
+    resizing = Resizing(REFERENCE.size, REFERENCE.resize)
     for config in configs:
-        data.load_splits(build, config, size, cache, threads)
+        data.load_splits(build, config, resizing, cache, threads)
 
 
 def _learn_in_one_thread(build: Path, cache: Path | None, config: str) -> Outcome:

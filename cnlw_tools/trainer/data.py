@@ -27,7 +27,7 @@ from cnlw_tools.registry import pick
 from cnlw_tools.trainer.pixel_cache import (
     SIZE_REMEDY,
     DecodedShard,
-    ImageSize,
+    Resizing,
     default_cache,
     describe_sizes,
     open_shard,
@@ -78,7 +78,7 @@ class Split:
 def load_splits(
     build: Path,
     config: str,
-    size: ImageSize,
+    resizing: Resizing,
     cache: Path | None = None,
     threads: int = 1,
     progress: Progress = no_progress,
@@ -88,7 +88,7 @@ def load_splits(
     Args:
         build: a folder that `cnlw build` made
         config: its name, `red_40` say
-        size: of the images
+        resizing: of the images
         cache: where decoded pixels are kept; None: `default_cache()`
         threads: that decode
         progress: called with the stage, the files done and the files in all
@@ -105,7 +105,7 @@ def load_splits(
         shards[split] = _shard_paths(build, card, names)
     paths = list(dict.fromkeys(chain.from_iterable(shards.values())))
     cache = cache or default_cache()
-    decode = partial(open_shard, cache=cache, size=size)
+    decode = partial(open_shard, cache=cache, resizing=resizing)
     decoded_shards: dict[Path, DecodedShard] = {}
     progress("decode", 0, len(paths))
     with ThreadPoolExecutor(threads) as pool:  # Pillow and hashlib release the lock

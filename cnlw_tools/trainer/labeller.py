@@ -37,7 +37,7 @@ def train_and_label(
     build = Path(trainer.build)
     cache = Path(trainer.cache) if trainer.cache else None
     threads = trainer.decode_threads or limits.cores()
-    splits = data.load_splits(build, trainer.config, trainer.image_size, cache, threads, progress)
+    splits = data.load_splits(build, trainer.config, trainer.resizing, cache, threads, progress)
     device = devices.choose_device(trainer.device)
     labels: dict[str, int] = {}
     for name, split in splits.items():

@@ -19,7 +19,7 @@ from cnlw_tools.images.pixels import Storage
 from cnlw_tools.recipe.run_files import NETWORK_INPUT
 from cnlw_tools.recipe.strict import between, read_dataclass
 from cnlw_tools.trainer.batches import BatchLoader, Normaliser, channel_tensor
-from cnlw_tools.trainer.pixel_cache import ImageSize
+from cnlw_tools.trainer.pixel_cache import Resizing
 
 LARGEST_SIDE = 1 << 15  # of an image, in pixels
 REMEDY = "an older version of the package wrote the run, or the file is lost: train it again"
@@ -33,7 +33,7 @@ class NetworkInput:
     height: int = field(metadata={"check": between(1, LARGEST_SIDE)})  # of the images, in pixels
     width: int = field(metadata={"check": between(1, LARGEST_SIDE)})
     storage: Storage  # of the build
-    size: ImageSize  # of the preset
+    resizing: Resizing  # of the preset
     mean: tuple[float, float, float]  # of each channel, where pixels are from 0 to 1
     std: tuple[float, float, float]
     of_each_image: bool = False  # mean and deviation are those of the image
@@ -47,8 +47,8 @@ class NetworkInput:
             ValueError: the file is not an image, or a part of it is missing
         """
         image = pixels.decode(pixels.encode_picture(data, self.storage))
-        if self.size.side is not None:
-            image = pixels.resize(image, self.size.side, self.size.resize)
+        if self.resizing.side is not None:
+            image = pixels.resize(image, self.resizing.side, self.resizing.resize)
         if image.size != (self.width, self.height):
             image = pixels.squash(image, self.width, self.height)
         return np.asarray(image).transpose(2, 0, 1)
@@ -60,12 +60,12 @@ class NetworkInput:
         return Normaliser(mean, std, self.of_each_image)
 
 
-def describe_input(build: Path, size: ImageSize, loader: BatchLoader) -> NetworkInput:
+def describe_input(build: Path, resizing: Resizing, loader: BatchLoader) -> NetworkInput:
     """Return what a network takes that learns from a split of a build.
 
     Args:
         build: the folder of the build
-        size: to which the preset brings images
+        resizing: of the preset
         loader: of the split
     """
     height, width = loader.split.image_size
@@ -76,7 +76,7 @@ def describe_input(build: Path, size: ImageSize, loader: BatchLoader) -> Network
         height=height,
         width=width,
         storage=metadata.read_card(build).images,
-        size=size,
+        resizing=resizing,
         mean=(mean[0], mean[1], mean[2]),
         std=(std[0], std[1], std[2]),
         of_each_image=loader.normaliser.of_each_image,

@@ -1,7 +1,7 @@
-"""Decoded pixels of a shard, kept in a cache under the sha256 of the shard and the size asked for.
+"""Decoded pixels of a shard, kept in a cache named by the digest of the shard and the resizing.
 
-    DIGEST-SIZE-DECODER.images.npy     (m, 3, H, W) uint8: the distinct images, by content key
-    DIGEST-SIZE-DECODER.content.npy    (rows,) uint64: the content key of each row's encoded image
+    DIGEST-RESIZING-DECODER.images.npy    (m, 3, H, W) uint8: distinct images, by content key
+    DIGEST-RESIZING-DECODER.content.npy   (rows,) uint64: content key of each encoded image
 
 Rows that show the same image share its pixels: under dilution up to a hundred of them do. Each
 file ends with its own sha256, which is compared before the file is used.
@@ -29,8 +29,8 @@ CACHE_REMEDY = "give --cache DIR, or set CNLW_CACHE, to keep decoded pixels else
 
 
 @dataclass(frozen=True, slots=True)
-class ImageSize:
-    """The size to which images are brought."""
+class Resizing:
+    """How images are brought to one size."""
 
     side: int | None = None  # pixels; None: as they are stored, which must be the same for all
     resize: str = "squash"  # one of recipe.RESIZE but `short`
@@ -68,7 +68,7 @@ def default_cache() -> Path:
     return home / ".cache" / "cnlw_tools"
 
 
-def open_shard(path: Path, cache: Path, size: ImageSize) -> DecodedShard:
+def open_shard(path: Path, cache: Path, resizing: Resizing) -> DecodedShard:
     """Return the pixels of a shard, decoded unless the cache has them.
 
     Raises:
@@ -79,7 +79,7 @@ def open_shard(path: Path, cache: Path, size: ImageSize) -> DecodedShard:
         digest = files.digest(path)
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: missing from the build: {BUILD_REMEDY}") from None
-    name = f"{digest[:32]}-{size}-{pixels.DECODER}"
+    name = f"{digest[:32]}-{resizing}-{pixels.DECODER}"
     pixel_path = cache / f"{name}.images.npy"
     key_path = cache / f"{name}.content.npy"
     if not pixel_path.is_file():
@@ -87,13 +87,13 @@ def open_shard(path: Path, cache: Path, size: ImageSize) -> DecodedShard:
         keys = np.array([_content_key(data) for data in column], np.uint64)
         _, first_rows = np.unique(keys, return_index=True)
         _write_rows(key_path, keys, len(keys))
-        _write_rows(pixel_path, _decode_images(path, column, first_rows, size), len(first_rows))
+        _write_rows(pixel_path, _decode_images(path, column, first_rows, resizing), len(first_rows))
     remedy = f"delete {pixel_path}; its images are then decoded again"
     return DecodedShard(map_sealed_npy(pixel_path, remedy), map_sealed_npy(key_path, remedy))
 
 
 def _decode_images(
-    path: Path, column: Sequence[bytes], rows: NDArray[np.int64], size: ImageSize
+    path: Path, column: Sequence[bytes], rows: NDArray[np.int64], resizing: Resizing
 ) -> Iterator[NDArray[np.uint8]]:
     """Yield the pixels of the image of each of the given rows of a shard, (3, H, W).
 
@@ -102,7 +102,7 @@ def _decode_images(
     """
     shapes = set()
     for row in rows:
-        image = _decode_image(column[row], size, f"{path}: row {row}")
+        image = _decode_image(column[row], resizing, f"{path}: row {row}")
         shapes.add(image.shape[1:])
         if len(shapes) == 1:
             yield image
@@ -137,7 +137,7 @@ def _content_key(data: bytes) -> int:
 
 def _decode_image(
     data: bytes,
-    size: ImageSize,
+    resizing: Resizing,
     place: str,
 ) -> NDArray[np.uint8]:
     """Return (3, H, W) RGB; errors name the place."""
@@ -145,8 +145,8 @@ def _decode_image(
         image = pixels.decode(data)
     except ValueError as error:
         raise ValueError(f"{place}: {error}: run `cnlw validate` on the build") from error
-    if size.side is not None:
-        image = pixels.resize(image, size.side, size.resize)
+    if resizing.side is not None:
+        image = pixels.resize(image, resizing.side, resizing.resize)
     return np.asarray(image).transpose(2, 0, 1)
 
 

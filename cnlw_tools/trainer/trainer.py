@@ -51,7 +51,7 @@ from cnlw_tools.trainer.nets.network import (
 from cnlw_tools.trainer.nets.weights import weights_file
 from cnlw_tools.trainer.network_input import describe_input, input_to_json
 from cnlw_tools.trainer.own_code import code_digest
-from cnlw_tools.trainer.pixel_cache import ImageSize
+from cnlw_tools.trainer.pixel_cache import Resizing
 from cnlw_tools.trainer.predict import TRAINER_OPTIONS, without_trainer_options
 from cnlw_tools.trainer.run import Metrics, RunWriter
 from cnlw_tools.trainer.schedule import parse_schedule
@@ -90,7 +90,7 @@ class Trainer:
 
     folder: Path = field(init=False)  # of the run
     n_classes: int = field(init=False)
-    image_size: ImageSize = field(init=False)
+    resizing: Resizing = field(init=False)
     normaliser: Normaliser = field(init=False)  # scales pixels of [0, 1]
     note: str = field(init=False, default="")  # what of the method is not trained; empty: nothing
     trained_method: Method = field(init=False)  # predicts from normalised images
@@ -127,7 +127,7 @@ class Trainer:
     def _build_loop(self, device: torch.device, progress: Progress) -> TrainingLoop:
         """Load data, build the method and open the run."""
         preset, method_class, options = self._resolve_choices()
-        self.image_size = ImageSize(preset.size, preset.resize)
+        self.resizing = Resizing(preset.size, preset.resize)
         splits = self._load_splits(method_class, options, progress)
         loaders = self._build_loaders(preset, splits, device)
         torch.manual_seed(self.seed)
@@ -141,7 +141,7 @@ class Trainer:
         config = self._run_config(preset, method, options, splits)
         run = RunWriter(self.folder, config, self.resume, self.overwrite)
         loop = TrainingLoop(method, preset, loaders, run, self.seed)
-        network_input = describe_input(Path(self.build), self.image_size, loaders["train"])
+        network_input = describe_input(Path(self.build), self.resizing, loaders["train"])
         run.write_network_input(input_to_json(network_input))
         return loop
 
@@ -292,7 +292,7 @@ class Trainer:
         cache = Path(self.cache) if self.cache else None
         threads = self.decode_threads or limits.cores()
         with devices.rank_zero_first():
-            splits = data.load_splits(build, self.config, self.image_size, cache, threads, progress)
+            splits = data.load_splits(build, self.config, self.resizing, cache, threads, progress)
         if self.split != "train":
             splits["train"] = splits.pop(self.split)
         default = DEFAULT_HOLDOUT if "holdout" in method_class.requires else 0

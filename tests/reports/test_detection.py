@@ -75,7 +75,7 @@ def test_rows_are_those_of_datasets(built):
 def test_the_digest_is_the_one_that_a_run_writes_down(built):
     """Both digests are of the same images and labels."""
     splits = data.load_splits(
-        built, "red_20_t20_probe2", data.ImageSize(), built.parent / "pixels", 1
+        built, "red_20_t20_probe2", data.Resizing(), built.parent / "pixels", 1
     )
 
     assert load(built, "red_20_t20_probe2").digest == splits["train"].digest

@@ -29,7 +29,7 @@ VIEWS = {"standard": compose(["crop", "flip"]), "strong": compose(["cutout"])}
 def split(builds, tmp_path_factory):
     """The training set of the small build."""
     return data.load_splits(
-        builds, "blue_40_probe2", data.ImageSize(), tmp_path_factory.mktemp("cache")
+        builds, "blue_40_probe2", data.Resizing(), tmp_path_factory.mktemp("cache")
     )["train"]
 
 

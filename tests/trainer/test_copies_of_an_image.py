@@ -12,7 +12,7 @@ from cnlw_tools.recipe import recipe
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.trainer import batches, data
 from cnlw_tools.trainer.batches import PixelLoader
-from cnlw_tools.trainer.pixel_cache import ImageSize
+from cnlw_tools.trainer.pixel_cache import Resizing
 
 N_IMAGES, ALPHA = 40, 3
 CPU = torch.device("cpu")
@@ -43,7 +43,7 @@ def config(copies):
 @pytest.fixture
 def train(copies, config, tmp_path):
     """Its training set."""
-    return data.load_splits(copies, config, ImageSize(), tmp_path / "cache")["train"]
+    return data.load_splits(copies, config, Resizing(), tmp_path / "cache")["train"]
 
 
 def test_each_row_has_its_own_image(copies, config, train, tmp_path):

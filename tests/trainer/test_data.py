@@ -15,7 +15,7 @@ from PIL import Image
 from cnlw_tools import files
 from cnlw_tools.images import pixels
 from cnlw_tools.trainer import data
-from cnlw_tools.trainer.pixel_cache import ImageSize
+from cnlw_tools.trainer.pixel_cache import Resizing
 
 CONFIG = "blue_40_probe2"
 
@@ -53,7 +53,7 @@ def scrambled(table):
 def test_a_row_is_the_row_that_datasets_reads(builds, tmp_path):
     """Example i is row `row[i]` of what `load_dataset` returns: same pixels, same label."""
     read = load_dataset(str(builds), CONFIG, split="train", cache_dir=str(tmp_path / "hf"))
-    train = data.load_splits(builds, CONFIG, ImageSize(), tmp_path)["train"]
+    train = data.load_splits(builds, CONFIG, Resizing(), tmp_path)["train"]
 
     pixels = train.read_images(np.arange(len(train)))
 
@@ -68,7 +68,7 @@ def test_a_row_is_the_row_that_datasets_reads(builds, tmp_path):
 
 def test_the_classes_are_those_of_the_build(builds, tmp_path):
     """Class names come in label order."""
-    assert data.load_splits(builds, CONFIG, ImageSize(), tmp_path)["train"].class_names[:2] == (
+    assert data.load_splits(builds, CONFIG, Resizing(), tmp_path)["train"].class_names[:2] == (
         "bicycle",
         "chair",
     )
@@ -79,8 +79,8 @@ def test_neither_rows_nor_truth_move_an_example(builds, tmp_path):
     copied_build = shutil.copytree(builds, tmp_path / "other")
     rewritten(copied_build, scrambled)
 
-    splits = data.load_splits(builds, CONFIG, ImageSize(), tmp_path / "a")
-    new_splits = data.load_splits(copied_build, CONFIG, ImageSize(), tmp_path / "b")
+    splits = data.load_splits(builds, CONFIG, Resizing(), tmp_path / "a")
+    new_splits = data.load_splits(copied_build, CONFIG, Resizing(), tmp_path / "b")
 
     for name, split in splits.items():
         positions = np.arange(len(split))
@@ -92,7 +92,7 @@ def test_neither_rows_nor_truth_move_an_example(builds, tmp_path):
 
 def test_the_order_of_examples_says_nothing_of_noise(builds, tmp_path):
     """Noisy examples lie among the clean ones as evenly as at random."""
-    train = data.load_splits(builds, CONFIG, ImageSize(), tmp_path)["train"]
+    train = data.load_splits(builds, CONFIG, Resizing(), tmp_path)["train"]
     read = load_dataset(str(builds), CONFIG, split="train", cache_dir=str(tmp_path / "hf"))
     noisy = np.array(read["is_noisy"])[train.rows]
 
@@ -104,10 +104,10 @@ def test_the_order_of_examples_says_nothing_of_noise(builds, tmp_path):
 
 def test_pixels_are_decoded_once(builds, tmp_path, monkeypatch):
     """A second load decodes nothing, and reads the same."""
-    first = data.load_splits(builds, CONFIG, ImageSize(), tmp_path)["train"]
+    first = data.load_splits(builds, CONFIG, Resizing(), tmp_path)["train"]
     monkeypatch.setattr(pixels, "decode", lambda _: pytest.fail("decoded again"))
 
-    again = data.load_splits(builds, CONFIG, ImageSize(), tmp_path)["train"]
+    again = data.load_splits(builds, CONFIG, Resizing(), tmp_path)["train"]
 
     assert np.array_equal(first.read_images(np.arange(9)), again.read_images(np.arange(9)))
 
@@ -115,7 +115,7 @@ def test_pixels_are_decoded_once(builds, tmp_path, monkeypatch):
 def test_changed_bytes_are_decoded_anew(builds, tmp_path):
     """A shard with other images is another entry of the cache."""
     copied_build = shutil.copytree(builds, tmp_path / "other")
-    first = data.load_splits(copied_build, CONFIG, ImageSize(), tmp_path / "cache")["train"]
+    first = data.load_splits(copied_build, CONFIG, Resizing(), tmp_path / "cache")["train"]
 
     def upside_down(table):
         images = table["image"].to_pylist()
@@ -126,7 +126,7 @@ def test_changed_bytes_are_decoded_anew(builds, tmp_path):
     rewritten(copied_build, upside_down)
 
     assert (
-        data.load_splits(copied_build, CONFIG, ImageSize(), tmp_path / "cache")["train"].digest
+        data.load_splits(copied_build, CONFIG, Resizing(), tmp_path / "cache")["train"].digest
         != first.digest
     )
 
@@ -134,7 +134,7 @@ def test_changed_bytes_are_decoded_anew(builds, tmp_path):
 def test_images_are_brought_to_a_size(builds, tmp_path):
     """A side in pixels gives square images of it, for every rule."""
     for rule in ("squash", "crop", "pad"):
-        assert data.load_splits(builds, CONFIG, ImageSize(9, rule), tmp_path)[
+        assert data.load_splits(builds, CONFIG, Resizing(9, rule), tmp_path)[
             "train"
         ].image_shape == (3, 9, 9)
 
@@ -160,15 +160,15 @@ def test_images_of_several_sizes_need_one(builds, tmp_path, n_small, message):
     rewritten(copied_build, smaller)
 
     with pytest.raises(ValueError, match=rf"{message} .*such as 9 x 9 and 16 x 16: give --size 32"):
-        data.load_splits(copied_build, CONFIG, ImageSize(), tmp_path / "cache")
-    assert data.load_splits(copied_build, CONFIG, ImageSize(9), tmp_path / "cache")[
+        data.load_splits(copied_build, CONFIG, Resizing(), tmp_path / "cache")
+    assert data.load_splits(copied_build, CONFIG, Resizing(9), tmp_path / "cache")[
         "train"
     ].image_shape == (3, 9, 9)
 
 
 def test_positions_may_come_in_any_order_and_twice(builds, tmp_path):
     """read_images() returns images in the order of the positions."""
-    train = data.load_splits(builds, CONFIG, ImageSize(), tmp_path)["train"]
+    train = data.load_splits(builds, CONFIG, Resizing(), tmp_path)["train"]
     images = train.read_images(np.arange(len(train)))
 
     positions = np.array([5, 0, len(train) - 1, 5])
@@ -179,7 +179,7 @@ def test_positions_may_come_in_any_order_and_twice(builds, tmp_path):
 def test_no_such_config_is_an_error(builds, tmp_path):
     """The message suggests the one that was meant."""
     with pytest.raises(LookupError, match=r"Did you mean 'blue_40_probe2'"):
-        data.load_splits(builds, "blue_4_probe2", ImageSize(), tmp_path)
+        data.load_splits(builds, "blue_4_probe2", Resizing(), tmp_path)
 
 
 def test_a_missing_shard_is_an_error(builds, tmp_path):
@@ -191,7 +191,7 @@ def test_a_missing_shard_is_an_error(builds, tmp_path):
     with pytest.raises(
         FileNotFoundError, match=r"\.parquet: missing from the build: run the same `cnlw build`"
     ):
-        data.load_splits(copied_build, CONFIG, ImageSize(), tmp_path)
+        data.load_splits(copied_build, CONFIG, Resizing(), tmp_path)
 
 
 def test_a_torn_shard_is_an_error_and_caches_nothing(builds, tmp_path):
@@ -203,7 +203,7 @@ def test_a_torn_shard_is_an_error_and_caches_nothing(builds, tmp_path):
     with pytest.raises(
         ValueError, match=r"cannot be read as Parquet .*: run the same `cnlw build` again"
     ):
-        data.load_splits(copied_build, CONFIG, ImageSize(), tmp_path / "cache")
+        data.load_splits(copied_build, CONFIG, Resizing(), tmp_path / "cache")
 
     assert not list((tmp_path / "cache").glob("*"))
 
@@ -222,7 +222,7 @@ def test_an_image_that_does_not_decode_is_named(builds, tmp_path):
     rewritten(copied_build, spoilt)
 
     with pytest.raises(ValueError, match=r"parquet: row 0: not an image"):
-        data.load_splits(copied_build, CONFIG, ImageSize(), tmp_path / "cache")
+        data.load_splits(copied_build, CONFIG, Resizing(), tmp_path / "cache")
 
 
 def test_a_file_that_names_no_classes_is_an_error(builds, tmp_path):
@@ -233,7 +233,7 @@ def test_a_file_that_names_no_classes_is_an_error(builds, tmp_path):
     )
 
     with pytest.raises(ValueError, match="must name the classes"):
-        data.load_splits(copied_build, CONFIG, ImageSize(), tmp_path / "cache")
+        data.load_splits(copied_build, CONFIG, Resizing(), tmp_path / "cache")
 
 
 @pytest.mark.parametrize("label", [-1, 10, None])
@@ -250,4 +250,4 @@ def test_a_label_of_no_class_is_an_error(builds, tmp_path, label):
     with pytest.raises(
         ValueError, match=rf"parquet: row 0: label {label} of 10 classes: run `cnlw validate`"
     ):
-        data.load_splits(copied_build, CONFIG, ImageSize(), tmp_path / "cache")
+        data.load_splits(copied_build, CONFIG, Resizing(), tmp_path / "cache")

@@ -28,7 +28,7 @@ def test_every_image_but_validation_is_labelled(make_trainer, builds):
     assert set(labels) == {*ids["train"], *ids["probe"]}
     assert not set(labels) & set(ids["validation"])
     assert len(labels) == 200
-    splits = data.load_splits(builds, CONFIG, trainer.image_size, trainer.cache, 1)
+    splits = data.load_splits(builds, CONFIG, trainer.resizing, trainer.cache, 1)
     at = splits["train"].rows.tolist().index(17)
     loader = BatchLoader(
         splits["train"],

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from cnlw_tools.trainer import data
-from cnlw_tools.trainer.pixel_cache import CACHE_REMEDY, ImageSize, default_cache, open_shard
+from cnlw_tools.trainer.pixel_cache import CACHE_REMEDY, Resizing, default_cache, open_shard
 
 CONFIG = "blue_40_probe2"
 
 
 def load(builds, cache):
-    return data.load_splits(builds, CONFIG, ImageSize(), cache)["train"]
+    return data.load_splits(builds, CONFIG, Resizing(), cache)["train"]
 
 
 def empty(content: bytes) -> bytes:
@@ -83,8 +83,8 @@ def test_a_lost_file_of_keys_is_an_error(builds, tmp_path):
 def test_pixels_are_those_of_the_images(builds, tmp_path):
     """Each row of the cache is the image of the shard, decoded."""
     path = next((builds / "data").glob("*.parquet"))
-    shard = open_shard(path, tmp_path, ImageSize(8, "pad"))
-    again = open_shard(path, tmp_path, ImageSize(8, "pad"))
+    shard = open_shard(path, tmp_path, Resizing(8, "pad"))
+    again = open_shard(path, tmp_path, Resizing(8, "pad"))
 
     assert shard.pixels.shape[1:] == (3, 8, 8)
     assert len(shard.keys) == len(shard.pixels)
@@ -95,9 +95,9 @@ def test_pixels_are_those_of_the_images(builds, tmp_path):
 def test_one_image_at_a_time_is_in_memory(builds, tmp_path):
     """To decode a shard takes far less memory than its pixels."""
     path = max((builds / "data").glob("*.parquet"), key=lambda path: path.stat().st_size)
-    open_shard(path, tmp_path, ImageSize())  # imports what it needs
+    open_shard(path, tmp_path, Resizing())  # imports what it needs
     tracemalloc.start()
-    shard = open_shard(path, tmp_path, ImageSize(512))
+    shard = open_shard(path, tmp_path, Resizing(512))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 

@@ -186,7 +186,7 @@ def test_a_task_has_what_a_method_needs(make_trainer, tiny, tmp_path):
 
 def test_held_out_examples_are_not_trained_on(builds, tmp_path):
     """The two parts together are the whole split."""
-    whole = data.load_splits(builds, "blue_40_probe2", data.ImageSize(), tmp_path)["train"]
+    whole = data.load_splits(builds, "blue_40_probe2", data.Resizing(), tmp_path)["train"]
     parts = data.split_holdout(whole, 0.1)
 
     assert len(parts["holdout"]) == 18
@@ -247,7 +247,7 @@ def test_a_method_is_told_how_many_examples_a_label_has(make_trainer, tmp_path):
     """The counts are those of the training set, without a holdout."""
     trainer = make_trainer(method="rog")
     trainer.fit()
-    whole = data.load_splits(trainer.build, trainer.config, data.ImageSize(), tmp_path / "cache")
+    whole = data.load_splits(trainer.build, trainer.config, data.Resizing(), tmp_path / "cache")
     labels = data.split_holdout(whole["train"], 0.1)["train"].labels.tolist()
 
     assert trainer.trained_method.task.label_counts == tuple(map(labels.count, range(10)))
@@ -489,7 +489,7 @@ def test_a_split_that_is_learned_from_is_loaded_once(make_trainer):
 
 def validation_accuracy(trainer, predict):
     """Return the top-1 of a function of normalised images, in percent, recomputed by hand."""
-    splits = data.load_splits(trainer.build, trainer.config, trainer.image_size, trainer.cache, 1)
+    splits = data.load_splits(trainer.build, trainer.config, trainer.resizing, trainer.cache, 1)
     device = torch.device("cpu")
     normaliser = fit_normaliser(splits["train"], device)
     loader = BatchLoader(splits["validation"], device, 0, {}, normaliser)
