@@ -8,7 +8,7 @@ from cnlw_tools.dataset import dataset
 from cnlw_tools.files.roots import find_toml_files, suggest_root
 from cnlw_tools.noise import NOISE
 from cnlw_tools.recipe.inputs import Inputs
-from cnlw_tools.recipe.recipe import FOLDER, Recipe, find_recipe_of, parse_recipe
+from cnlw_tools.recipe.recipe import FOLDER, Recipe, find_recipe_of, merge_choices, parse_recipe
 from cnlw_tools.recipe.toml import read_toml
 from cnlw_tools.registry import pick, suggest
 from cnlw_tools.sources import SOURCES, has_source
@@ -37,9 +37,8 @@ def resolve_recipe(name: str | None, choices: Mapping[str, Any], inputs: Inputs)
     else:
         path = _named_recipe(name, inputs.root)
     raw = read_toml(path, "recipe") if path else {}
-    options = {**raw.get("options", {}), **choices.pop("options", {})}
     source = f"{path} and the choices of this call" if path else "the choices of this call"
-    return parse_recipe({**raw, **choices, "options": options}, source)
+    return parse_recipe(merge_choices(raw, choices), source)
 
 
 def _named_recipe(name: str, root: Path) -> Path:

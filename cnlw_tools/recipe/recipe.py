@@ -281,6 +281,20 @@ def find_recipe_of(dataset: str, noise: str, root: Path) -> Path | None:
     return find_below(root, FOLDER / f"{dataset}_{noise}.toml")
 
 
+def merge_choices(raw: Mapping[str, Any], choices: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keys of a recipe file, replaced by the choices of a user; options are joined.
+
+    If the choices ask for published splits, keys of the file that say how to draw are left out.
+    """
+    keys = dict(raw)
+    if choices.get("published_splits"):
+        for name, declared in declared_keys(Recipe).items():
+            if not declared.published:
+                keys.pop(name, None)
+    options = {**keys.get("options", {}), **choices.get("options", {})}
+    return {**keys, **choices, "options": options}
+
+
 def parse_recipe(raw: Mapping[str, Any], source: str) -> Recipe:
     """Check every value and return the recipe; ``source`` names it in errors.
 

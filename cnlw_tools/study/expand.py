@@ -21,7 +21,7 @@ from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
 from cnlw_tools.plans.plan import config_name, recipe_levels
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.preset import preset_name_of
-from cnlw_tools.recipe.recipe import Recipe, find_recipe_of, parse_recipe
+from cnlw_tools.recipe.recipe import Recipe, find_recipe_of, merge_choices, parse_recipe
 from cnlw_tools.recipe.toml import read_toml
 from cnlw_tools.study.spec import ConfigEntry, MethodEntry, Study, Table, split_config
 
@@ -114,8 +114,8 @@ def _make_recipes(
     dataset = recipe_keys.get("dataset", study.dataset)
     path = find_recipe_of(dataset, recipe_keys["noise"], root)
     usual_keys = read_toml(path, "recipe") if path else {}
-    keys = {**usual_keys, **recipe_keys, "dataset": dataset}
-    options = {**usual_keys.get("options", {}), **recipe_keys.get("options", {})}
+    keys = merge_choices(usual_keys, {**recipe_keys, "dataset": dataset})
+    options = keys["options"]
     for grid_options in _grid_points(entry.grid):
         keys["options"] = {**options, **grid_options}
         yield parse_recipe(keys, CONFIG)

@@ -13,6 +13,7 @@ from cnlw_tools.recipe.recipe import (
     BENCHMARK_LEVELS,
     Recipe,
     config_name,
+    merge_choices,
     name_without_level,
     parse_recipe,
     read_recipe,
@@ -297,6 +298,32 @@ def test_a_recipe_with_the_words_of_earlier_versions(change, message):
     """What a person wrote is refused, with the word to write instead."""
     with pytest.raises(ValueError, match=f"^x: {message}"):
         parse_recipe({**GOOD, **change}, "x")
+
+
+def test_choices_go_before_the_file():
+    """Keys of a user replace those of the file, and options are joined."""
+    raw = {**GOOD, "per_class": 500, "options": {"top": 60, "x": 1}}
+
+    assert merge_choices(raw, {"noise": "blue", "options": {"x": 2}}) == {
+        "dataset": "toy",
+        "noise": "blue",
+        "per_class": 500,
+        "options": {"top": 60, "x": 2},
+    }
+
+
+def test_published_splits_go_before_what_the_file_says_about_drawing():
+    """Keys of drawing in the file are left out; those that the user gives stay, and are an error later."""
+    raw = {**GOOD, "per_class": 500, "size": 84, "options": {"top": 60}}
+    choices = {"published_splits": True, "probe": 10}
+
+    assert merge_choices(raw, choices) == {
+        **GOOD,
+        "size": 84,
+        "published_splits": True,
+        "probe": 10,
+        "options": {},
+    }
 
 
 def test_a_record_with_the_words_of_earlier_versions():

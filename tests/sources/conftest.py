@@ -67,10 +67,10 @@ def matlab_records(rows: list[dict[str, object]]) -> np.ndarray:
     return records
 
 
-def cifar100(folder: Path) -> Path:
+def cifar100(folder: Path, n_train: int = 20) -> Path:
     """Write two batches."""
     rng = np.random.default_rng(0)
-    for part, n in (("train", 20), ("test", 5)):
+    for part, n in (("train", n_train), ("test", 5)):
         fine_labels = rng.integers(0, 100, n)
         batch = {
             "data": rng.integers(0, 256, (n, 3072), np.uint8),
