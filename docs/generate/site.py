@@ -19,13 +19,14 @@ from docs.generate import (
     message_pages,
     method_pages,
     noise_pages,
+    notebook_pages,
     project_pages,
     source_pages,
 )
 
 DOCS = Path(__file__).parents[1]
 SETTINGS = "mkdocs.yml"
-NOT_PAGES = ("generate", SETTINGS)  # in docs/
+NOT_PAGES = ("generate", "notebooks", SETTINGS)  # in docs/
 GENERATORS = (
     api_pages.make_pages,
     check_pages.make_pages,
@@ -34,6 +35,7 @@ GENERATORS = (
     message_pages.make_pages,
     method_pages.make_pages,
     noise_pages.make_pages,
+    notebook_pages.make_pages,
     project_pages.make_pages,
     source_pages.make_pages,
 )

@@ -1,0 +1,49 @@
+"""A page for every notebook: its text, its code, and the outputs that are stored in it."""
+
+import base64
+from typing import Any
+
+from docs.generate.markdown import fence
+from docs.generate.notebooks import FOLDER, Notebook, read_notebook
+
+
+def make_pages() -> dict[str, str | bytes]:
+    """Return the notebooks as pages, with their pictures."""
+    pages: dict[str, str | bytes] = {}
+    for path in sorted(FOLDER.glob("*.ipynb")):
+        pages |= notebook_to_pages(read_notebook(path), path.stem)
+    return pages
+
+
+def notebook_to_pages(notebook: Notebook, name: str) -> dict[str, str | bytes]:
+    """Return the page of a notebook and its pictures, by their paths on the site.
+
+    Raises:
+        ValueError: a cell of code was not run
+    """
+    parts = []
+    pages: dict[str, str | bytes] = {}
+    for cell in notebook["cells"]:
+        source = "".join(cell["source"])
+        if cell["cell_type"] == "markdown":
+            parts.append(f"{source}\n")
+            continue
+        if cell["execution_count"] is None:
+            raise ValueError(f"{name}.ipynb: no outputs: run `python -m docs.generate.notebooks`")
+        parts.append(fence(source, "python"))
+        for output in cell["outputs"]:
+            parts.append(_show_output(output, name, pages))
+    pages[f"notebooks/{name}.md"] = "\n".join(parts)
+    return pages
+
+
+def _show_output(output: dict[str, Any], name: str, pages: dict[str, str | bytes]) -> str:
+    """Return an output as Markdown; a picture is added to the pages."""
+    if output["output_type"] == "stream":
+        return fence("".join(output["text"]))
+    picture = output["data"].get("image/png")
+    if picture is None:
+        return fence("".join(output["data"]["text/plain"]))
+    file = f"{name}_{len(pages) + 1}.png"
+    pages[f"notebooks/{file}"] = base64.b64decode("".join(picture))
+    return f"![Output of the code above]({file})\n"
