@@ -1,10 +1,13 @@
-"""Numbers and lists of things in words: 1 error, 1,000 matrices; a, b and 3 more."""
+"""Numbers, lists and long values in words: 1 error; a, b and 3 more; [[1.0, 0.0-e253f9."""
 
 from collections.abc import Sequence
+from hashlib import sha256
 
 SIBILANTS = ("s", "x", "z", "ch", "sh")
 IRREGULAR = {"matrix": "matrices", "epoch": "epochs"}
 MAX_WORDS = 6  # that a list names
+MAX_VALUE = 60  # characters of a value among others: a matrix would have hundreds
+DIGEST_LENGTH = 6
 
 
 def count_things(n: int, noun: str) -> str:
@@ -41,3 +44,12 @@ def list_first(words: Sequence[str], most: int = MAX_WORDS) -> str:
     text = ", ".join(words[:most])
     n_left = len(words) - most
     return f"{text} and {n_left:,} more" if n_left > 0 else text
+
+
+def shorten(text: str, most: int = MAX_VALUE) -> str:
+    """Return a text, or its beginning and a digest of the whole if it is longer than ``most``."""
+    if len(text) <= most:
+        return text
+    digest = sha256(text.encode()).hexdigest()[:DIGEST_LENGTH]
+    beginning = text[: most - DIGEST_LENGTH - 1]
+    return f"{beginning}-{digest}"

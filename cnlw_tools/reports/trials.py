@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 
 from cnlw_tools.files.texts import parse_json
 from cnlw_tools.recipe.recipe import name_without_level
+from cnlw_tools.registry.counts import shorten
 from cnlw_tools.reports.statistics import MeanInterval, mean_interval
 from cnlw_tools.reports.trial_key import PRESET_PREFIX
 
@@ -168,11 +169,11 @@ def mean_curve(trial: Trial, curves: Curves) -> list[float]:
 
 
 def format_options(options: Mapping[str, Any]) -> str:
-    """Return options as text, ``alpha=8 per=batch``, sorted."""
+    """Return options as text, ``alpha=8 per=batch``, sorted; a long value, a matrix say, is cut."""
     words = []
     for name, value in sorted(options.items()):
         text = value if isinstance(value, str) else json.dumps(value)
-        words.append(f"{name.removeprefix(PRESET_PREFIX)}={text}")
+        words.append(f"{name.removeprefix(PRESET_PREFIX)}={shorten(text)}")
     return " ".join(words)
 
 

@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from hashlib import sha256
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -23,12 +22,11 @@ from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.preset import preset_name_of
 from cnlw_tools.recipe.recipe import Recipe, find_recipe_of, merge_choices, parse_recipe
 from cnlw_tools.recipe.toml import read_toml
+from cnlw_tools.registry.counts import shorten
 from cnlw_tools.study.spec import ConfigEntry, MethodEntry, Study, Table, split_config
 
 CONFIG = "a config of the study"  # what errors call it
-LONGEST_VALUE = 40  # characters of a value in the name of a run: a matrix would have hundreds
 LONGEST_NAME = 200  # characters of the name of a run; file systems take 255
-DIGEST_LENGTH = 6
 BuildErrors = dict[tuple[str, str], str]  # build and config -> why it could not be built
 
 
@@ -177,24 +175,13 @@ def _expand_method(
 
 def _name_parts(values: Table) -> list[str]:
     """Return a part of a run's name for each value, such as `alpha-8`."""
-    return [
-        f"{name}-{_shorten(str(value), LONGEST_VALUE)}" for name, value in sorted(values.items())
-    ]
+    return [f"{name}-{shorten(str(value))}" for name, value in sorted(values.items())]
 
 
 def _file_name(parts: Sequence[str]) -> str:
     """Join the parts that are not empty to a name that any file system takes."""
     name = "_".join(filter(None, parts))
-    return _shorten(re.sub(r"[^A-Za-z0-9_.-]+", "-", name), LONGEST_NAME)
-
-
-def _shorten(text: str, limit: int) -> str:
-    """Return a text, or its beginning and a digest of the whole if it is longer than the limit."""
-    if len(text) <= limit:
-        return text
-    digest = sha256(text.encode()).hexdigest()[:DIGEST_LENGTH]
-    beginning = text[: limit - DIGEST_LENGTH - 1]
-    return f"{beginning}-{digest}"
+    return shorten(re.sub(r"[^A-Za-z0-9_.-]+", "-", name), LONGEST_NAME)
 
 
 def _grid_points(grid: Table) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cnlw_tools.registry.counts import count_things, join_words, list_first
+from cnlw_tools.registry.counts import count_things, join_words, list_first, shorten
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,13 @@ def test_a_list_has_commas_alone_and_says_how_many_are_left():
     assert list_first(["a"]) == "a"
     assert list_first(["a", "b", "c"], 3) == "a, b, c"
     assert list_first(["a"] * 1003, 2) == "a, a and 1,001 more"
+
+
+def test_a_long_value_is_its_beginning_and_a_digest():
+    """Other values that begin so have other digests; a short one is left as it is."""
+    assert shorten("abcdefgh", 8) == "abcdefgh"
+    first, second = shorten("a" * 200 + "b", 20), shorten("a" * 200 + "c", 20)
+
+    assert first != second
+    assert len(first) == len(second) == 20
+    assert first.startswith("a" * 13 + "-")

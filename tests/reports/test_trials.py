@@ -126,6 +126,14 @@ def test_names_are_sorted_by_their_numbers():
     ]
 
 
+def test_a_matrix_is_cut():
+    """Two matrices that begin alike are told apart."""
+    texts = {format_options({"q": [[1.0, 0.0] * 40, [0.0, last]]}) for last in (1.0, 0.5)}
+
+    assert len(texts) == 2
+    assert all(text.startswith("q=[[1.0, 0.0,") and len(text) < 70 for text in texts)
+
+
 def test_options_are_shown_in_a_line():
     """Options are sorted, and strings have no quotes."""
     assert (
