@@ -34,7 +34,7 @@ from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
 from cnlw_tools.executor.job import Job
 from cnlw_tools.files.machine_faults import raise_machine_fault
 from cnlw_tools.files.parquet import PARQUET, check_decoded_size, open_parquet, read_table
-from cnlw_tools.files.untrusted import translate_errors
+from cnlw_tools.files.untrusted import first_line, translate_errors
 from cnlw_tools.images.pixels import (
     Picture,
     Storage,
@@ -197,7 +197,7 @@ def _read_shard(data: Path, name: str) -> tuple[str, ShardContent | str]:
         rows = _checked_rows(table)
     except (pa.ArrowException, OSError, KeyError, ValueError) as problem:
         raise_machine_fault(problem, str(path))
-        return name, str(problem).splitlines()[0].removeprefix(f"{path}: ")
+        return name, first_line(problem).removeprefix(f"{path}: ")
     images = table["image"].combine_chunks()
     n_paths = len(images) - images.field("path").null_count
     rows = rows.append_column("sha256", _hash_images(images.field("bytes")))

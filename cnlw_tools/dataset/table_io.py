@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from cnlw_tools.files.parquet import MAKE_AGAIN, PARQUET
 from cnlw_tools.files.parquet import read_table as read_parquet
 from cnlw_tools.files.texts import split_header
-from cnlw_tools.files.untrusted import translate_errors
+from cnlw_tools.files.untrusted import first_line, translate_errors
 from cnlw_tools.registry import suggest
 
 INFO_KEY = b"cnlw"  # Parquet metadata that stay with a table: see `tables.read_info`
@@ -136,7 +136,7 @@ def cast_column(
         column = column.cast(field.type)
     except (pa.ArrowException, ValueError) as error:
         raise ValueError(
-            f"{path}: column {field.name!r} has type {column.type} ({_first_line(error)}); "
+            f"{path}: column {field.name!r} has type {column.type} ({first_line(error)}); "
             f"store it as {field.type}"
         ) from error
     if not field.nullable and column.null_count:
@@ -268,7 +268,3 @@ def is_text(data_type: pa.DataType) -> bool:
         or pa.types.is_large_string(data_type)
         or pa.types.is_string_view(data_type)
     )
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -77,6 +77,12 @@ def error_line(error: Exception) -> str:
     return " ".join(str(text).split()) or type(error).__name__
 
 
+def first_line(error: Exception) -> str:
+    """Return the first line of an error's text, as of torch and Arrow; its kind if it has none."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
 def check_regular(path: Path, remedy: str = "check the path") -> int:
     """Return the size of a file in bytes, without opening it: reading a pipe would never end.
 

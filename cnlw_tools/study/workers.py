@@ -19,6 +19,7 @@ import numpy as np
 from cnlw_tools.executor import limits, local, no_progress
 from cnlw_tools.executor.signals import Interrupted, StopRequest
 from cnlw_tools.files import scratch_folder
+from cnlw_tools.files.untrusted import first_line
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.study.expand import RunSpec
 
@@ -240,8 +241,7 @@ def _train(job: _Job) -> Outcome:
     except TrainingStopped as stopped:
         return Outcome(job.run, "stopped", {}, str(stopped), stopped.exit_code)
     except Exception as error:  # noqa: BLE001, whatever a method raises, the other runs go on
-        message = f"{type(error).__name__}: {error}"
-        return Outcome(job.run, "failed", {}, message.splitlines()[0])
+        return Outcome(job.run, "failed", {}, f"{type(error).__name__}: {first_line(error)}")
 
 
 def _make_trainer(job: _Job) -> "Trainer":

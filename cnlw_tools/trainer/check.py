@@ -23,6 +23,7 @@ from cnlw_tools.trainer.trainer import (
     check_batch_size,
     check_method,
     check_options,
+    require_split,
 )
 
 MAX_EXAMPLES = 10_000  # that a method is made for: some have a row of classes for each
@@ -67,11 +68,7 @@ def check_run(
     if size is None:
         return
     for split in ("train", "validation"):
-        if split not in size.rows:
-            raise ValueError(
-                f"the build has no split {split!r}, only {', '.join(size.rows)}: "
-                "build it with a base manifest that has it"
-            )
+        require_split(split, size.rows, "the build")
     if size.image_size is not None:
         made = _make_method(preset, method_class, options, size, size.image_size)
         check_batch_size(preset, made)

@@ -36,7 +36,7 @@ from torch import Tensor
 from cnlw_tools import files
 from cnlw_tools.files import seals
 from cnlw_tools.files.locks import lock
-from cnlw_tools.files.untrusted import error_line
+from cnlw_tools.files.untrusted import error_line, first_line
 from cnlw_tools.methods.components import distributed
 from cnlw_tools.recipe.run_files import (
     BEST_WEIGHTS,
@@ -242,7 +242,7 @@ class RunWriter:
             try:
                 torch.save(state, draft)
             except RuntimeError as error:  # torch's error if the disk is full
-                raise OSError(str(error).splitlines()[0]) from error
+                raise OSError(first_line(error)) from error
             seals.seal(draft)
 
     def _write_text(self, name: str, text: str) -> None:

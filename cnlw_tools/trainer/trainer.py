@@ -173,13 +173,7 @@ class Trainer:
     def _check_splits(self, config: metadata.ConfigCard) -> None:
         """Raise if the config has no split to learn from or to validate on."""
         for split in (self.split, "validation"):
-            if split in config.segments:
-                continue
-            names = ", ".join(config.segments)
-            raise ValueError(
-                f"{self.build}: {self.config} has no split {split!r}, only {names}: "
-                f"build it with --{split} 20, say"
-            )
+            require_split(split, config.segments, f"{self.build}: {self.config}")
 
     def find_folder(self) -> Path:
         """Return the folder of the run.
@@ -465,6 +459,15 @@ def _verified_batches(loader: BatchLoader, is_correct: Tensor) -> Iterator[tuple
     is_correct_by_position = is_correct[rows].to(loader.device)
     for batch in loader.iterate_dataset():
         yield batch, is_correct_by_position[batch.index]
+
+
+def require_split(split: str, splits: Mapping[str, Any], place: str) -> None:
+    """Raise ValueError if the splits of a config lack one; the message begins with the place."""
+    if split not in splits:
+        names = ", ".join(splits)
+        raise ValueError(
+            f"{place} has no split {split!r}, only {names}: build it with --{split} 20, say"
+        )
 
 
 def check_method(preset: Preset, method_class: type[Method]) -> None:

@@ -11,6 +11,7 @@ from cnlw_tools.files.untrusted import (
     BoundedReader,
     check_regular,
     describe_error,
+    first_line,
     read_bytes,
     translate_errors,
 )
@@ -90,3 +91,16 @@ def test_the_digest_of_a_pipe(tmp_path):
 
     with pytest.raises(BadFile, match="pipe: a pipe, a socket or a device"):
         files.digest(tmp_path / "pipe")
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (RuntimeError("\nsizes differ\n  at layer 3"), "sizes differ"),
+        (RuntimeError("\n"), "RuntimeError"),
+        (ValueError(), "ValueError"),
+    ],
+)
+def test_the_first_line_of_an_error(error, line):
+    """An error that says nothing is known by its kind."""
+    assert first_line(error) == line

@@ -41,7 +41,7 @@ def test_every_method_that_can_work_passes(method):
         ({"net": "resnt18"}, "vanilla", {}, {}, "unknown network 'resnt18'"),
         ({"schedule": "cosin"}, "vanilla", {}, {}, "cosin"),
         ({"batch_size": 5000}, "vanilla", {}, {}, "more than the 4000 examples"),
-        ({}, "vanilla", {}, {"validation": 0}, "no split 'validation'"),
+        ({}, "vanilla", {}, {"validation": 0}, "no split 'validation'.*--validation 20"),
         ({"views": {}}, "vanilla", {}, {}, "needs the view 'standard'"),
     ],
 )

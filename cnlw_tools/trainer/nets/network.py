@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from cnlw_tools.files.untrusted import first_line
+
 HeightWidth = tuple[int, int]  # height and width of images, in pixels
 # Number of classes, height and width of the images -> a new network.
 MakeNetwork = Callable[[int, HeightWidth], nn.Module]
@@ -172,7 +174,7 @@ def build_own_network(make: MakeNetwork, n_classes: int, image_size: HeightWidth
     try:
         logits = _try_network(net, torch.zeros(2, 3, height, width))
     except (RuntimeError, ValueError) as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise ValueError(
             f"your network cannot take {images}: {reason}: give --size N to make them squares "
             "of N pixels, or make the network for (height, width)"
