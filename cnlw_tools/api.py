@@ -577,7 +577,7 @@ def predict(
         >>> list(cnlw.predict(run, photos).columns)
         ['image', 'prediction', 'confidence', 'problem']
     """
-    from cnlw_tools.predictions import predict_own_images
+    from cnlw_tools.reports.own_images import predict_own_images
     from cnlw_tools.trainer.predict import Predictor
 
     folder = run.path if isinstance(run, Run) else Path(run)

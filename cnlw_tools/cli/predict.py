@@ -62,7 +62,7 @@ def predict(
     """
     from cnlw_tools.dataset import tables
     from cnlw_tools.executor.progress import ProgressBars
-    from cnlw_tools.predictions import predict_own_images
+    from cnlw_tools.reports.own_images import predict_own_images
     from cnlw_tools.trainer.predict import Predictor
 
     if out.suffix not in (".csv", ".parquet"):

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from cnlw_tools.cli import main
 from cnlw_tools.methods.vanilla import Vanilla
-from cnlw_tools.predictions import predict_own_images
+from cnlw_tools.reports.own_images import predict_own_images
 from cnlw_tools.sources.shapes import Shapes
 from cnlw_tools.trainer.data import read_image_ids
 from cnlw_tools.trainer.network_input import read_network_input
