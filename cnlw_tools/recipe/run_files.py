@@ -45,6 +45,7 @@ RECORDED_LATER = (
     "copied_from",
     "keep_best",
     "code",
+    "is_staged",
 )  # fields that older runs lack
 COMMAND = Check(bool, "a list of strings, the program first")
 Metrics = Mapping[str, float]  # of one epoch, by name; `epoch` counts from 1
@@ -76,6 +77,7 @@ class RunConfig:
     copied_from: str | None = None  # the run of a sweep that was trained in place of this one
     keep_best: bool | None = None  # whether it keeps the weights of its best epoch
     code: str | None = None  # digest of the code of a user's method or network
+    is_staged: bool | None = None  # `Method.is_staged` of the method
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,6 +134,18 @@ def drop_copies(
     return [run for run in run_folders if run.name not in copies], sentences
 
 
+def describe_single_stages(run_folders: Sequence[RunFolder]) -> list[str]:
+    """Return a sentence about each run of one epoch whose method trains in stages."""
+    sentences = []
+    for run in run_folders:
+        if run.config.is_staged and run.result is not None and run.result.epochs == 1:
+            sentences.append(
+                f"{run.name}: one epoch is one stage of {run.config.method}: "
+                "the result is not that of the method"
+            )
+    return sentences
+
+
 def _find_folders(folder: Path, on_problem: Callable[[str], object]) -> list[Path]:
     """Return the folders that hold a file of a run, in order."""
 

@@ -21,7 +21,16 @@ PRESET_PREFIX = "preset."  # of options that are values of the preset
 DIGITS = 8  # of a digest, in a name
 TIMINGS = ("seconds", "peak_mb")  # metrics that differ between equal runs
 # Keys of config.json that decide nothing, or that older runs lack.
-NO_CHOICES = ("build", "command", "versions", "split", "marks_noise", "copied_from", "keep_best")
+NO_CHOICES = (
+    "build",
+    "command",
+    "versions",
+    "split",
+    "marks_noise",
+    "copied_from",
+    "keep_best",
+    "is_staged",
+)
 
 BuildData = Mapping[tuple[str, str], set[str]]  # config and split -> digests
 

@@ -28,7 +28,13 @@ from cnlw_tools.reports.misjudged import show_misjudged
 from cnlw_tools.reports.page import PageContent, render_page
 from cnlw_tools.reports.provenance import provenance_tables
 from cnlw_tools.reports.published import compare_with_paper, read_paper_tables
-from cnlw_tools.reports.runs import RunFolder, drop_copies, make_runs_table, read_run_folders
+from cnlw_tools.reports.runs import (
+    RunFolder,
+    describe_single_stages,
+    drop_copies,
+    make_runs_table,
+    read_run_folders,
+)
 from cnlw_tools.reports.study_file import StudyRecord, read_study_record
 from cnlw_tools.reports.summary import describe_report, newest_date, report_title
 from cnlw_tools.reports.tables import (
@@ -119,6 +125,7 @@ def _read_runs(
     trials = group_trials(table, variants, set(labels.values()))
     trials = sort_trials(trials, record.method_names())
     problems += [trial.problem for trial in trials if trial.problem]
+    problems += describe_single_stages(folders)
     problems += record.describe_failures()
     return RunData(folders, table, trials, problems)
 

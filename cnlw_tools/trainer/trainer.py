@@ -405,6 +405,7 @@ class Trainer:
             marks_noise=method.marks_noise,
             keep_best=self.keep_best,
             code=self._own_code(method),
+            is_staged=method.is_staged,
         )
 
     def _own_code(self, method: Method) -> str | None:

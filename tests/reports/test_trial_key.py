@@ -152,6 +152,17 @@ def test_a_copy_of_a_run_of_the_study_is_the_one_that_does_not_count(tmp_path, r
     assert [run.name for run in kept] == ["blue_40"]
 
 
+def test_a_run_of_one_stage_is_told(tmp_path, run_maker):
+    """Of a method in stages, one epoch is less than the method; of others it is a short run."""
+    run_maker(tmp_path / "glc_1", [40.0], method="glc", is_staged=True)
+    run_maker(tmp_path / "glc_2", [40.0, 50.0], method="glc", is_staged=True)
+    run_maker(tmp_path / "vanilla_1", [40.0], is_staged=False)
+
+    assert runs.describe_single_stages(runs.read_run_folders(tmp_path)) == [
+        "glc_1: one epoch is one stage of glc: the result is not that of the method"
+    ]
+
+
 def test_a_seed_with_two_different_runs_is_not_averaged(tmp_path, run_maker):
     """The report says which seed and which runs, and what to do."""
     for name, accuracy in (("a", 50.0), ("b", 60.0)):

@@ -292,6 +292,7 @@ def test_a_run_records_what_was_asked(make_trainer, tmp_path, builds):
     assert config["config"] == "blue_40_probe2"
     assert config["split"] == "train"
     assert config["marks_noise"] == ["down_weighted"]
+    assert config["is_staged"] is False
 
 
 def test_a_network_of_ones_own_is_recorded_by_its_layers(make_trainer, tmp_path):
@@ -395,7 +396,7 @@ def test_a_run_of_an_older_version_is_resumed(make_trainer, tmp_path):
     make_trainer(changes={"epochs": 1}).fit()
     path = tmp_path / "run" / "config.json"
     config = json.loads(path.read_text())
-    for key in ("split", "architecture", "marks_noise", "code"):
+    for key in ("split", "architecture", "marks_noise", "code", "is_staged"):
         del config[key]
     path.write_text(json.dumps(config))
     make_trainer(changes={"epochs": 1}, resume=True).fit()
