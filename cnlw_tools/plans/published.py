@@ -4,10 +4,9 @@ An image of a list that is a candidate of the web manifest is foreign, whatever 
 and so it is noisy. An image of the base manifest is noisy where its label is not the list's. Where
 ids of the base manifest are paths, a list may name an image by its path or by the name of its file,
 with suffix or without. Rows that the lists of one noise share are kept together, so that a build
-stores them once.
+stores them once, or a few times; see `shared_rows`.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -20,10 +19,11 @@ from cnlw_tools import hashing
 from cnlw_tools.dataset.dataset import Dataset
 from cnlw_tools.dataset.tables import MANIFEST, PLAN
 from cnlw_tools.plans.assemble import repeat_value
+from cnlw_tools.plans.shared_rows import assign_patterns
 from cnlw_tools.recipe.keys import declared_keys
 from cnlw_tools.recipe.recipe import BENCHMARK_LEVELS, Recipe
 
-MAX_SEGMENTS = 200  # of a split; lists that share so little are stored whole
+LABEL_BITS = 32  # of an int32
 
 
 class PublishedSplit(NamedTuple):
@@ -31,7 +31,7 @@ class PublishedSplit(NamedTuple):
 
     rows: pa.Table  # (n,) of the PLAN schema
     clean: pa.Table  # rows of the base manifest outside train
-    ends: list[int]  # row numbers: between two of them, all rows are in the same other lists
+    ends: list[int]  # row numbers: all rows between two of them are stored together
     changed: float | None  # share of rows that are not in level 0; None: there is no such list
 
 
@@ -74,47 +74,61 @@ def read_published_split(
     lists = _with_manifest_ids(
         _lists_of_noise(recipe, dataset), train["image_id"], dataset.web["image_id"]
     )
-    split = lists.filter(pc.equal(lists["level"], level))
-    shared = {}
-    for n in sorted(_levels_of(lists)):
-        same_level = lists.filter(pc.equal(lists["level"], n))
-        shared[n] = _is_in(split, same_level)
-    order, ends = _group_by_lists(split, shared, recipe.seed)
+    is_at_level = pc.equal(lists["level"], level).to_numpy()
+    split = lists.filter(is_at_level)
+    is_in_list, groups = _share_rows(lists)
+    order, ends = _group_rows(split["image_id"], groups[is_at_level], recipe.seed)
     source = f"{dataset.name}: the published split of {recipe.noise} noise at level {level}"
     _check_available(split, dataset.web, source)
     changed = None
-    if 0 in shared and len(split):
-        changed = float(1 - shared[0].mean())
+    if 0 in is_in_list and len(split):
+        changed = float(1 - is_in_list[0][is_at_level].mean())
     rows = _plan_rows(split.take(order), train, dataset.web)
     return PublishedSplit(rows, clean, ends, changed)
 
 
-def _group_by_lists(
-    split: pa.Table,
-    shared: Mapping[int, NDArray[np.bool_]],
-    seed: int,
-) -> tuple[NDArray[np.int64], list[int]]:
-    """Sort the rows of a list by the other lists that have them, then by key.
+def _share_rows(lists: pa.Table) -> tuple[dict[int, NDArray[np.bool_]], NDArray[np.int64]]:
+    """Return which rows are in the list of each level, and with which rows each is stored.
 
     Args:
-        split: (n,) the list
-        shared: by level, (n,) whether that list has the row too
+        lists: of all levels of one noise, n rows
+
+    Returns:
+        by level, (n,) whether that list has the row, image and label; (n,) groups as numbers, which
+        mean the same in each list
+    """
+    image = lists["image_id"].combine_chunks().dictionary_encode().indices.to_numpy()
+    label = lists["label"].to_numpy()
+    image_and_label = image.astype(np.int64) << LABEL_BITS | label
+    _, row = np.unique(image_and_label, return_inverse=True)
+    levels, column = np.unique(lists["level"].to_numpy(), return_inverse=True)
+    membership = np.zeros((row.max() + 1, len(levels)), bool)
+    membership[row, column] = True
+    groups = assign_patterns(membership)[row, column]
+    is_in_list = {}
+    for number, level in enumerate(levels.tolist()):
+        is_in_list[level] = membership[row, number]
+    return is_in_list, groups
+
+
+def _group_rows(
+    image_ids: pa.ChunkedArray, groups: NDArray[np.int64], seed: int
+) -> tuple[NDArray[np.int64], list[int]]:
+    """Sort the rows of a list by group, then by key.
+
+    Args:
+        image_ids: (n,) of the list
+        groups: (n,) with which rows each is stored, as a number
         seed: of the keys
 
     Returns:
         (n,) the order, and the row numbers at which groups begin and end
     """
-    membership = np.stack(list(shared.values()), 1)
-    _, group = np.unique(membership, axis=0, return_inverse=True)
-    group = group.ravel()
-    keys = hashing.random_keys(split["image_id"], seed)
-    order = np.lexsort((keys, group))
-    changes = np.flatnonzero(np.diff(group[order]))
+    keys = hashing.random_keys(image_ids, seed)
+    order = np.lexsort((keys, groups))
+    changes = np.flatnonzero(np.diff(groups[order]))
     begins = (1 + changes).tolist()
-    ends = [0, *begins, len(order)]
-    if len(ends) > MAX_SEGMENTS:
-        ends = [0, len(order)]
-    return order, ends
+    return order, [0, *begins, len(order)]
 
 
 def _lists_of_noise(recipe: Recipe, dataset: Dataset) -> pa.Table:
@@ -206,16 +220,6 @@ def _check_available(
 
 def _levels_of(lists: pa.Table) -> set[int]:
     return set(lists["level"].to_pylist())
-
-
-def _is_in(rows: pa.Table, listed: pa.Table) -> NDArray[np.bool_]:
-    """Return (n,) whether each row, image and label, stands in a list."""
-    ids = listed["image_id"].combine_chunks()
-    position = pc.index_in(rows["image_id"], ids)
-    label = listed["label"].take(position)
-    same_label = pc.equal(rows["label"], label)
-    mask: NDArray[np.bool_] = pc.fill_null(same_label, False).to_numpy()
-    return mask
 
 
 def _plan_rows(
