@@ -5,7 +5,7 @@ the lists have few patterns, each row is stored once. If they have many, because
 by itself, two rules keep the number of files low:
 
     Lists are cut into blocks of neighbours, and a row is stored once for each block that has it.
-    Within its block, a pattern of few rows is merged into two others: {A, B, C} into {A, B} and {C}.
+    Within its block, a pattern of few rows is merged into two others: {A, B, C} into {A, B}, {C}.
 
 Of all numbers of blocks, the one that stores the fewest rows is used.
 """
