@@ -82,9 +82,10 @@ class Trainer:
     overwrite: bool = False  # delete the files of the run in that folder, and begin again
     keep_best: bool = False  # keep the weights of the epoch that is best on validation, in best.pt
     pretrained: bool = False  # begin with the weights that torchvision or timm publish
-    weights: Path | None = None  # begin with the weights in a file, or of a run in its folder
+    # Begin with the weights in a file, or of a run in its folder.
+    weights: Path | str | None = None
     compile: bool = False  # the network, by torch.compile
-    root: Path | None = None  # folder that holds pipelines/; None: the package's own
+    root: Path | str | None = None  # folder that holds pipelines/; None: the package's own
     cache: Path | str | None = None  # folder of decoded pixels; None: `default_cache()`
     decode_threads: int | None = None  # None: one for each processor
 
@@ -244,7 +245,7 @@ class Trainer:
         choice = self._preset_or_name
         if isinstance(choice, Preset):
             return choice
-        return presets.read_preset(choice, require_root(self.root))
+        return presets.read_preset(choice, self._preset_root)
 
     @cached_property
     def _preset_or_name(self) -> str | Preset:
@@ -252,7 +253,17 @@ class Trainer:
         if self.preset is not None:
             return self.preset
         dataset = metadata.read_card(Path(self.build)).dataset
-        return presets.preset_name_of(dataset, require_root(self.root))
+        return presets.preset_name_of(dataset, self._preset_root)
+
+    @property
+    def _preset_root(self) -> Path:
+        """The folder that holds pipelines/."""
+        return require_root(Path(self.root) if self.root is not None else None)
+
+    @property
+    def _weights_path(self) -> Path | None:
+        """The file of weights to begin with; None: new ones."""
+        return weights_file(Path(self.weights)) if self.weights is not None else None
 
     @cached_property
     def _resolved_preset(self) -> Preset:
@@ -349,7 +360,7 @@ class Trainer:
             n_classes,
             image_size,
             pretrained=self.pretrained,
-            weights=self.weights,
+            weights=self._weights_path,
         )
 
     def _verified_source(self, loaders: Mapping[str, BatchLoader]) -> VerifiedSource | None:
@@ -397,7 +408,7 @@ class Trainer:
             preset=presets.recorded_preset(preset),
             ranks=distributed.world_size(),
             pretrained=self.pretrained,
-            weights=files.digest(weights_file(self.weights)) if self.weights else None,
+            weights=files.digest(self._weights_path) if self._weights_path else None,
             versions={"cnlw_tools": __version__, **devices.versions()},
             command=tuple(sys.argv),
             split=self.split,

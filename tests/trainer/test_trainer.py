@@ -17,6 +17,7 @@ from PIL import Image
 from torch import nn
 
 from cnlw_tools.builds.build import build
+from cnlw_tools.files import default_root
 from cnlw_tools.methods import Method
 from cnlw_tools.methods.vanilla import Vanilla
 from cnlw_tools.recipe import recipe
@@ -451,11 +452,11 @@ def test_red_is_trained_on_as_blue_is(make_trainer):
 
 
 def test_a_network_goes_on_from_the_checkpoint_of_another_run(make_trainer, tmp_path):
-    """--weights accepts the checkpoint of a run."""
-    small = {"net": "mlp1", "changes": {"epochs": 1}}
+    """--weights accepts the checkpoint of a run; paths may be strings."""
+    small = {"net": "mlp1", "changes": {"epochs": 1}, "root": str(default_root())}
     make_trainer(**small, out=tmp_path / "first").fit()
     loop = make_trainer(
-        **small, weights=tmp_path / "first" / "checkpoint.pt", out=tmp_path / "second"
+        **small, weights=str(tmp_path / "first" / "checkpoint.pt"), out=tmp_path / "second"
     )._build_loop(torch.device("cpu"), lambda *_: None)
 
     for name, value in weights(tmp_path / "first").items():
