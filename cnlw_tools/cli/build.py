@@ -41,7 +41,7 @@ def build(
     """Build one level of noise, or all levels of a recipe.
 
     RECIPE is a TOML file or a name from `cnlw list recipes`. --dataset D and --noise N stand for
-    the recipe D_N. Levels that the folder holds already are not built again.
+    the recipe D_N. Levels that the folder already holds are not built again.
     """
     from cnlw_tools.builds.build import build as run_build
     from cnlw_tools.executor import EXECUTORS

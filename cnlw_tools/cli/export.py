@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 
-@click.command(short_help="Write a config for other programs.")
+@click.command(short_help="Write a config in another format.")
 @click.argument("exporter", metavar="FORMAT")
 @click.argument("build", type=click.Path(path_type=Path))
 @click.argument("config")

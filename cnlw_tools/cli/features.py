@@ -8,12 +8,13 @@ from cnlw_tools.cli.options import DATA_DIR, ROOT, WORKERS, check_ending, read_i
 from cnlw_tools.registry.counts import count_things
 
 
-@click.command(short_help="Write thumbnails as features of images.")
+@click.command(short_help="Write thumbnails as image features.")
 @click.option("--dataset", default="shapes", show_default=True, help="Name of a dataset.")
 @DATA_DIR
 @click.option(
     "--size",
     type=click.IntRange(1, 64),
+    metavar="PIXELS",
     default=8,
     show_default=True,
     help="Side of the thumbnails in pixels.",

@@ -78,11 +78,12 @@ SECONDS = click.FloatRange(0.1)
     show_default=True,
     help="Column with the image ids in the output of img2dataset.",
 )
-@click.option("--report", is_flag=True, help="Fetch nothing; print what the store holds.")
+@click.option("--report", is_flag=True, help="Fetch nothing; print the contents of the store.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one line of JSON.")
 @click.option(
     "--requests",
     type=COUNT,
+    metavar="N",
     default=64,
     show_default=True,
     help="Number of requests to make at once.",
@@ -90,11 +91,13 @@ SECONDS = click.FloatRange(0.1)
 @click.option(
     "--workers",
     type=COUNT,
-    help="Number of worker processes.  [default: one for each processor, if URLs are many]",
+    metavar="N",
+    help="Number of worker processes.  [default: one for each processor, or fewer for few URLs]",
 )
 @click.option(
     "--per-host",
     type=click.IntRange(0),
+    metavar="N",
     default=4,
     show_default=True,
     help="Number of requests to make to one host at once; 0 sets no limit.",
@@ -102,6 +105,7 @@ SECONDS = click.FloatRange(0.1)
 @click.option(
     "--tries",
     type=COUNT,
+    metavar="N",
     default=3,
     show_default=True,
     help="Number of attempts for a URL, if another attempt may succeed.",
@@ -109,6 +113,7 @@ SECONDS = click.FloatRange(0.1)
 @click.option(
     "--connect-timeout",
     type=SECONDS,
+    metavar="SECONDS",
     default=5,
     show_default=True,
     help="Seconds to wait for a connection.",
@@ -116,6 +121,7 @@ SECONDS = click.FloatRange(0.1)
 @click.option(
     "--read-timeout",
     type=SECONDS,
+    metavar="SECONDS",
     default=10,
     show_default=True,
     help="Seconds to wait for the next byte.",
@@ -123,13 +129,15 @@ SECONDS = click.FloatRange(0.1)
 @click.option(
     "--timeout",
     type=SECONDS,
+    metavar="SECONDS",
     default=30,
     show_default=True,
-    help="Seconds that one request may take in all.",
+    help="Seconds that one request may take in total.",
 )
 @click.option(
     "--max-bytes",
     type=COUNT,
+    metavar="BYTES",
     default=32_000_000,
     show_default=True,
     help="Largest size of an image in bytes.",
@@ -137,13 +145,14 @@ SECONDS = click.FloatRange(0.1)
 @click.option(
     "--patience",
     type=click.FloatRange(0),
+    metavar="SECONDS",
     default=300,
     show_default=True,
     help="Seconds to wait for this machine (no network, full disk) before the fetch stops.",
 )
 @click.option(
     "--contact",
-    help="Your mail address or web page, for the User-Agent; more sites then let you in.  "
+    help="Your mail address or web page, for the User-Agent; more sites then answer.  "
     "[default: none]",
 )
 @click.option(
@@ -154,17 +163,16 @@ SECONDS = click.FloatRange(0.1)
 @click.option(
     "--wayback",
     is_flag=True,
-    help="Look for dead links (dns, connect, 404, 410) in an archive.",
+    help="Look up dead links (dns, connect, 404, 410) in an archive.",
 )
 @click.option(
     "--archive",
-    help="URL to put before a dead link.  [default: that of the Internet Archive]",
+    help="Prefix of an archived URL.  [default: that of the Internet Archive]",
 )
 @click.option(
     "--placeholders",
     type=PATH,
-    help="CSV file with a column sha256, of pictures that sites send for missing images.  "
-    "[default: none]",
+    help="CSV file with a column sha256 of pictures that replace missing images.  [default: none]",
 )
 @click.option(
     "--allow-private",
@@ -175,9 +183,9 @@ SECONDS = click.FloatRange(0.1)
 def fetch(**flags: Any) -> None:
     """Fetch images by URI. URLs that have an outcome are not requested again.
 
-    Images are stored with their original bytes. Outcomes for --retry, apart from failed: refused,
-    robots, opt_out, dns, connect, tls, timeout, unreachable, redirect, http_404 (any status),
-    too_big, truncated, bomb, animated, not_image, decode.
+    Images are stored with their original bytes. --retry takes failed (any failure), or one of these
+    outcomes: refused, robots, opt_out, dns, connect, tls, timeout, unreachable, redirect, http_404
+    (or another status), too_big, truncated, bomb, animated, not_image, decode.
     """
     from cnlw_tools.store.outcomes import parse_outcome
 

@@ -31,7 +31,7 @@ READING_FLAGS = ("validation", "skip_broken", "list_broken")
     "--root",
     type=click.Path(file_okay=False, path_type=Path),
     default=".",
-    help="Folder to write manifests/ in.  [default: .]",
+    help="Folder in which to write manifests/.  [default: .]",
 )
 @click.option(
     "--skip-broken",
@@ -51,7 +51,7 @@ READING_FLAGS = ("validation", "skip_broken", "list_broken")
     "--config",
     default="",
     metavar="NAME",
-    help="Config to read, or folder, if there are several.  [default: the only one]",
+    help="Config or folder to read, if there are several.  [default: the only one]",
 )
 @click.option(
     "--image-column",
@@ -84,21 +84,22 @@ READING_FLAGS = ("validation", "skip_broken", "list_broken")
 def import_(source: str, path: Path, name: str | None, root: Path, **flags: Any) -> None:
     """Write the class list and the base manifest of your images; no image is copied.
 
-    Every image is read and decoded once. The manifest has the sha256 of each, so that a build from
-    other images is an error. Images that cannot be decoded are an error, which lists them all.
+    SOURCE is a name from `cnlw list datasets`: `folder` for class folders or a csv file, `hf` for
+    a Hugging Face dataset. PATH is the folder or file that `cnlw build` will get as --data-dir;
+    for `hf` it may be OWNER/NAME[@REVISION] on the Hub.
 
-    --config, --split and the columns choose what is read of a Hugging Face dataset; the manifest
-    keeps the choice, so that a build reads the same.
+    Every image is read and decoded once. The manifest records the sha256 of each, so a build from
+    other images is an error. If images cannot be decoded, the command stops and lists them all.
 
-    --validation takes its images by their ids, so it is the same on every machine, and leaves
-    images that occur twice in train.
+    --config, --split and the columns choose what is read from a Hugging Face dataset. The manifest
+    records the choice, so a build reads the same images.
 
-    PATH is the folder or file that --data-dir names in `cnlw build`. SOURCE is a name from
-    `cnlw list datasets`: `folder` for class folders or a csv, `hf` for a Hugging Face
-    dataset, where PATH may be OWNER/NAME[@REVISION] on the Hub.
-    `cnlw_release` writes the candidates, votes and published splits of the release of 2020, a
-    folder or its zip. For red noise, put web.parquet beside the tables, and add votes with
-    `cnlw votes import`.
+    --validation chooses images by their ids, so the split is the same on every machine. Images
+    that occur twice stay in train.
+
+    The source `cnlw_release` writes the candidates, votes and published splits of the release of
+    2020; PATH is its folder or zip. For red noise, put web.parquet beside the tables, and add votes
+    with `cnlw votes import`.
     """
     from cnlw_tools.recipe.inputs import SourceOptions
 

@@ -78,17 +78,19 @@ ROOT = click.option(
 WORKERS = click.option(
     "--workers",
     type=click.IntRange(1),
+    metavar="N",
     help="Number of worker processes.  [default: one for each processor]",
 )
 DECODE_THREADS = click.option(
     "--decode-threads",
     type=click.IntRange(1),
+    metavar="N",
     help="Number of threads that decode images.  [default: one for each processor]",
 )
 CACHE = click.option(
     "--cache",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder of decoded pixels.  [default: $CNLW_CACHE, or ~/.cache/cnlw_tools]",
+    help="Folder for decoded pixels.  [default: $CNLW_CACHE, or ~/.cache/cnlw_tools]",
 )
 DEVICE = click.option(
     "--device",
@@ -111,12 +113,12 @@ RECIPE = click.argument("recipe_name", metavar="[RECIPE]", required=False)
 PRESET = click.option(
     "--preset",
     metavar="NAME",
-    help="How to train: a preset, or a .toml file.  [default: the dataset's]",
+    help="Settings of the training: a preset or a .toml file.  [default: the dataset's]",
 )
 KEEP_BEST = click.option(
     "--keep-best",
     is_flag=True,
-    help="Keep the weights of the epoch that is best on validation, in best.pt of the run.",
+    help="Keep the weights of the epoch with the best validation accuracy, in best.pt.",
 )
 SEED = click.option(
     "--seed",
@@ -124,7 +126,7 @@ SEED = click.option(
     default=0,
     show_default=True,
     metavar="N",
-    help="Seed of the run; another seed is another run.",
+    help="Seed of the run.",
 )
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-@click.command(cls=GuessingCommand, short_help="Write a plan: a table, without an image.")
+@click.command(cls=GuessingCommand, short_help="Write a plan: a table without images.")
 @recipe_options
 @click.option(
     "--out",

@@ -27,9 +27,10 @@ MAX_LINES = 10  # about images that cannot be read
 @click.option(
     "--top",
     type=click.IntRange(1),
+    metavar="N",
     default=1,
     show_default=True,
-    help="Number of likeliest classes to write for each image.",
+    help="Number of most likely classes to write for each image.",
 )
 @click.option(
     "--best",
@@ -54,11 +55,11 @@ def predict(
 ) -> None:
     """Predict the classes of the images in FOLDER with the network of the run RUN.
 
-    FOLDER holds image files, at any depth. It may also be a build, or a single image. The images
-    are brought to the size and the scale of the validation images of the run, whether or not its
-    build is still there. The output has the path of each image (its id, if FOLDER is a build), the
-    predicted class and its probability. For an image that cannot be read, it has the reason in the
-    column problem, and the command goes on.
+    FOLDER holds image files, at any depth. It may also be a build or a single image. Images are
+    resized and scaled like the validation images of the run, even if its build no longer exists.
+    The output has the path of each image (the id, if FOLDER is a build), the predicted class and
+    its probability. If an image cannot be read, the column problem says why, and the command
+    continues.
     """
     from cnlw_tools.dataset import tables
     from cnlw_tools.executor.progress import ProgressBars

@@ -59,9 +59,9 @@ def predict_labels(
 ) -> None:
     """Train a network on the split `probe`, and write its labels for all images but validation.
 
-    This is what semantic noise needs. The column has the name of the network:
-    `cnlw build --noise semantic --side-table OUT -o labels=NET`. The run of the network lies
-    beside the table, in OUT.labeller; the same command resumes it.
+    Semantic noise needs such a table. Its column is named after the network:
+    `cnlw build --noise semantic --side-table OUT -o labels=NET`. The run of the network is beside
+    the table, in OUT.labeller; the same command resumes it.
     """
     from cnlw_tools.executor.progress import ProgressBars
     from cnlw_tools.trainer import Trainer

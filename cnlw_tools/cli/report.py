@@ -8,7 +8,7 @@ from cnlw_tools.cli.options import ROOT, find_root
 from cnlw_tools.study.spec import METRICS
 
 
-@click.command(short_help="Write tables and figures of runs.")
+@click.command(short_help="Write tables and figures about runs.")
 @click.argument("runs", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option(
     "--out",
@@ -24,7 +24,7 @@ from cnlw_tools.study.spec import METRICS
     "--group-by",
     multiple=True,
     metavar="OPTION",
-    help="Option whose values count as methods of their own; may be repeated.",
+    help="Option whose values count as different methods; may be repeated.",
 )
 @click.option(
     "--format",
@@ -37,18 +37,18 @@ from cnlw_tools.study.spec import METRICS
     "--width",
     metavar="LENGTH",
     help="Width of each figure in figures/: 3.25in, 8.3cm, 84mm or 234pt.  "
-    "[default: as on the page]",
+    "[default: that of the page]",
 )
 @click.option(
     "--font-size",
     type=float,
     metavar="POINTS",
-    help="Size of all text in figures/.  [default: as on the page, 9]",
+    help="Size of all text in figures/.  [default: 9]",
 )
 @click.option(
     "--list-noisy",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="File (.csv, .parquet) to list images in that methods take for noisy.  [default: none]",
+    help="File (.csv, .parquet) for a list of images that methods take for noisy.  [default: none]",
 )
 @ROOT
 def report(
@@ -62,7 +62,7 @@ def report(
     list_noisy: Path | None,
     root: Path | None,
 ) -> None:
-    """Write tables, figures and a web page, index.html, of all runs below the folder RUNS."""
+    """Write tables, figures and a web page, index.html, about all runs below the folder RUNS."""
     from cnlw_tools.reports.figure_files import choose_figure_files
     from cnlw_tools.reports.taken_for_noisy import check_list_path
     from cnlw_tools.reports.write import write_report

@@ -22,7 +22,7 @@ MAX_NAMES = 4  # in the title of a matrix that several configs share
     "--matrix",
     "picture",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="PNG file to draw the realised transition matrices in, equal ones once.  [default: none]",
+    help="PNG file for a picture of the realised transition matrices.  [default: none]",
 )
 @click.option(
     "--image",
@@ -34,7 +34,7 @@ MAX_NAMES = 4  # in the title of a matrix that several configs share
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="PNG file to draw the images in.  [default: images.png]",
+    help="PNG file for the picture of the images.  [default: images.png]",
 )
 def show(
     path: Path,
@@ -45,8 +45,8 @@ def show(
 ) -> None:
     """Print the rows, the realised noise and the class sizes of PATH, a plan or a build.
 
-    With --image it shows single images instead, with their labels in each config. `cnlw validate`
-    proves what this command merely counts.
+    With --image it draws single images instead, with their labels in each config. This command only
+    counts; `cnlw validate` proves.
     """
     from cnlw_tools.builds.diff import read_plans
     from cnlw_tools.registry import pick

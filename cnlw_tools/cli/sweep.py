@@ -34,7 +34,7 @@ MAX_NAMES = 10  # of undone and failed runs that are printed
 SECONDS_BETWEEN_ESTIMATES = 5.0
 
 
-@click.command(short_help="Make all runs of a study.")
+@click.command(short_help="Train all runs of a study.")
 @click.argument("study_name", metavar="STUDY")
 @click.option(
     "--out",
@@ -44,7 +44,7 @@ SECONDS_BETWEEN_ESTIMATES = 5.0
 @click.option(
     "--scale",
     default="",
-    help="Scale of the study: small fits a laptop, paper is what the paper did.  [default: none]",
+    help="Scale of the study: small fits a laptop, paper repeats the paper.  [default: none]",
 )
 @click.option(
     "--builds",
@@ -61,20 +61,21 @@ SECONDS_BETWEEN_ESTIMATES = 5.0
 @click.option(
     "--jobs",
     type=click.IntRange(1),
+    metavar="N",
     default=1,
     show_default=True,
-    help="Number of runs at once.",
+    help="Number of runs to train at once.",
 )
 @click.option(
     "--shard",
     metavar="I/N",
     default="1/1",
-    help="Make the Ith of N parts of the runs, on one of N machines.  [default: 1/1]",
+    help="Train only the Ith of N parts of the runs, on one of N machines.  [default: 1/1]",
 )
 @click.option(
     "--dry-run",
     is_flag=True,
-    help="Print the runs, what cannot work and, if known, the time left; run nothing.",
+    help="Train nothing; print the runs, what cannot work, and the time left, if known.",
 )
 @KEEP_BEST
 @ROOT
@@ -96,12 +97,12 @@ def sweep(
     root: Path | None,
     workers: int | None,
 ) -> None:
-    """Make all runs of a study. Finished runs are skipped, and stopped ones are resumed.
+    """Train all runs of a study. Finished runs are skipped, and stopped ones are resumed.
 
     STUDY is a TOML file or a name from `cnlw list studies`. The command first says what cannot
-    work. If a run fails later, it is reported and the other runs go on. Runs that are the same
-    under two names are trained once. The exit code is 0 if all runs are done, 1 if some failed,
-    and 130 or 143 if a signal stopped the command.
+    work. If a run fails later, the command reports it and continues with the other runs. Identical
+    runs are trained once, even if they have two names. The exit code is 0 if all runs are done, 1
+    if some failed, and 130 or 143 if a signal stopped the command.
     """
     from cnlw_tools.study.spec import find_study, study_scales
     from cnlw_tools.study.workers import SweepPaths

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from cnlw_tools.methods.components.mentor_fit import FittedMentor
 
 
-@click.command("train-mentor", short_help="Fit the mentor of mentornet, mentormix.")
+@click.command("train-mentor", short_help="Fit a mentor for mentornet or mentormix.")
 @click.option(
     "--out",
     required=True,
@@ -44,8 +44,9 @@ if TYPE_CHECKING:
     "--percentile",
     default=0.9,
     type=click.FloatRange(0, 1),
+    metavar="SHARE",
     show_default=True,
-    help="Percentile of the losses that the mentor compares each loss with.",
+    help="Percentile of the losses to which the mentor compares each loss.",
 )
 @PRESET
 @preset_options
@@ -63,9 +64,9 @@ def train_mentor(
     seed: int,
     **flags: Any,
 ) -> None:
-    """Fit a mentor to a rule, or to the losses of a student on labels that were verified.
+    """Fit a mentor to a rule, or to the losses of a student on verified labels.
 
-    The run of the student lies beside the mentor, in OUT.student; the same command resumes it.
+    The run of the student is beside the mentor, in OUT.student; the same command resumes it.
     Use the mentor with `cnlw train --method mentornet -o mentor=FILE.json`.
     """
     from cnlw_tools.files import atomic_write
@@ -80,7 +81,7 @@ def train_mentor(
         mentor = _fit_to_student(build, config, percentile, seed, student, flags)
         origin = {"data": str(build), "config": config, "percentile": percentile, "seed": seed}
     else:
-        raise ValueError("give --rule pd, or --data BUILD and --config CONFIG: one of the two")
+        raise ValueError("give either --rule pd, or --data BUILD with --config CONFIG")
     with atomic_write(out) as draft:
         draft.write_text(to_json(mentor, **origin), encoding="utf-8")
     click.echo(

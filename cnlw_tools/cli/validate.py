@@ -32,18 +32,18 @@ class NoBuild(click.ClickException):
     exit_code = 2
 
 
-@click.command(short_help="Check that a build is what it says.")
+@click.command(short_help="Check that a build is what it claims.")
 @click.argument("build", required=False, type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 @click.option(
     "--end-to-end",
     is_flag=True,
-    help="Also train on every config, briefly, and check the results.",
+    help="Also train briefly on every config, and check the results.",
 )
 @click.option(
     "--data-dir",
     type=click.Path(path_type=Path),
-    help="Folder of your copy of the images, to compare the build with.  [default: none]",
+    help="Folder of your copy of the images, for comparison.  [default: none]",
 )
 @DONOR
 @STORE
@@ -59,7 +59,7 @@ def validate(
     cache: Path | None,
     workers: int | None,
 ) -> None:
-    """Prove that a build is what it says.
+    """Prove that a build is what it claims to be.
 
     BUILD is the folder of a build; the default is the last one below builds/. The exit code is 0 if
     there are no errors, 1 if there are errors or this machine cannot read the build, and 2 if there

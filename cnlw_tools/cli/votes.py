@@ -27,9 +27,9 @@ def votes() -> None:
 def report_votes(dataset: str, data_dir: Path | None, root: Path | None) -> None:
     """Print how far people agree, which annotators stand out, and what red noise is possible.
 
-    There is a line for each class: its verdicts, the images that red noise may use, and the
-    highest level of red noise that they allow. Choices are those of the recipe NAME_red, if there
-    is one.
+    Each class has a line with its verdicts, the number of images that red noise may use, and the
+    highest level of red noise that they allow. If there is a recipe NAME_red, its rules for
+    verdicts apply.
     """
     from cnlw_tools.cli.votes_report import describe_votes
 
@@ -43,9 +43,10 @@ def report_votes(dataset: str, data_dir: Path | None, root: Path | None) -> None
     "--votes",
     "n_votes",
     type=click.IntRange(1),
+    metavar="N",
     default=3,
     show_default=True,
-    help="Number of yes and no votes that a candidate should have.",
+    help="Number of yes and no votes that each candidate should have.",
 )
 @click.option(
     "--url",
@@ -64,7 +65,7 @@ def export_votes(
     out: Path | None,
     root: Path | None,
 ) -> None:
-    """Write the candidates that have too few votes, as tasks for Label Studio.
+    """Write tasks for Label Studio: the candidates that have too few votes.
 
     The XML file is the labelling interface to paste into the settings of the project. When people
     have answered, export the project as JSON and run `cnlw votes import`. If no candidate has too
@@ -104,7 +105,7 @@ def export_votes(
     )
 
 
-@votes.command("import", short_help="Add the votes of files to a dataset.")
+@votes.command("import", short_help="Add votes from files to a dataset.")
 @click.argument(
     "paths",
     metavar="FILE...",
@@ -117,7 +118,7 @@ def export_votes(
     "--root",
     type=click.Path(file_okay=False, path_type=Path),
     default=".",
-    help="Folder to write annotations/ in.  [default: .]",
+    help="Folder in which to write annotations/.  [default: .]",
 )
 def import_votes(paths: tuple[Path, ...], dataset: str, root: Path) -> None:
     """Add votes to annotations/NAME/.

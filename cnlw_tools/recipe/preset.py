@@ -59,12 +59,12 @@ class Preset:
     )
     quick: int = key(
         1,
-        help="Number of epochs that --quick trains; 1 trains the first stage alone.",
+        help="Number of epochs with --quick; 1 trains only the first stage.",
         check=COUNT,
     )
     batch_size: int = key(
         128,
-        help="Examples of one step, over all processes together.",
+        help="Number of examples in one step, over all processes.",
         check=COUNT,
         option="--batch-size",
         metavar="N",
@@ -82,7 +82,7 @@ class Preset:
     weight_decay: float = key(5e-4, help="Weight decay (L2).", check=NOT_NEGATIVE)
     decays: str = key(
         "all",
-        help="Decay all parameters, or the kernels alone.",
+        help="Parameters to decay: all, or only the kernels.",
         check=one_of("all", "kernels"),
     )
     schedule: str = key("cosine", help="Schedule of the learning rate; see trainer/schedule.py.")
@@ -93,7 +93,7 @@ class Preset:
     )
     ema: float = key(
         0,
-        help="Decay of the moving average of weights that is evaluated; 0: no average.",
+        help="Decay of the moving average of the weights that is evaluated; 0 for no average.",
         check=SHARE,
     )
     size: int | None = key(
@@ -106,17 +106,17 @@ class Preset:
     )
     resize: str = key(
         "squash",
-        help="Resize images in this way.",
+        help="How to resize images.",
         check=one_of("squash", "crop", "pad"),
     )
     pixel_scale: str = key(
         "dataset",
-        help="Scale of pixels: by the dataset, by each image, or the range from -1 to 1.",
+        help="How to scale pixels: by dataset, by image, or to the range from -1 to 1.",
         check=one_of(*PIXEL_SCALES),
     )
     views: Mapping[str, tuple[str, ...]] = key(
         default_factory=lambda: {"standard": ("crop", "flip")},
-        help="Augmentations of each view that a method may ask for; `plain` has none.",
+        help="Augmentations of each view that a method may request; `plain` has none.",
         check=Check(
             lambda views: "plain" not in views,
             "a table of lists of augmentations, none called plain",

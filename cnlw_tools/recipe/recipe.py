@@ -54,7 +54,7 @@ class Recipe:
     dataset: str = key(
         kind=PLAN,
         published=True,
-        help="Name of the dataset: a folder of manifests/, or a source of images.",
+        help="Name of the dataset: a folder of manifests/ or a source of images.",
         check=matching(NAME, "a lower-case name"),
         option="--dataset",
         metavar="NAME",
@@ -71,7 +71,7 @@ class Recipe:
         BENCHMARK_LEVELS,
         kind=LEVEL,
         published=True,
-        help="Level of noise in percent, from 0 to 95, a list such as 0,40, or all levels.",
+        help="Level of noise in percent, from 0 to 95; a list such as 0,40; or all.",
         option="--level",
         metavar="PERCENT",
         default_text="all",
@@ -96,7 +96,7 @@ class Recipe:
     donors: tuple[str, ...] = key(
         (),
         kind=PLAN,
-        help="Dataset whose images some noise uses, and its folder; may be repeated.",
+        help="Dataset whose images the noise uses, and its folder; may be repeated.",
         option="--donor",
         metavar="NAME[=DIR]",
         check=Check(_are_distinct_names, "different lower-case names"),
@@ -105,7 +105,7 @@ class Recipe:
     validation: int = key(
         0,
         kind=PLAN,
-        help="Move PERCENT of each class from train to a clean split, validation, by image id.",
+        help="Move PERCENT of each class from train to a clean split, validation.",
         check=between(0, MAX_VALIDATION, f"a whole percent from 1 to {MAX_VALIDATION}"),
         option="--validation",
         metavar="PERCENT",
@@ -115,7 +115,7 @@ class Recipe:
     train_size: int = key(
         0,
         kind=PLAN,
-        help="Thin train to N images, classes in proportion, before any noise.",
+        help="Keep only N images of train, with classes in proportion, before any noise.",
         check=COUNT,
         option="--train-size",
         old_name="clean",
@@ -126,7 +126,7 @@ class Recipe:
     imbalance_ratio: float = key(
         1,
         kind=PLAN,
-        help="Thin train until the first class is RATIO times as large as the last.",
+        help="Thin out train until the first class is RATIO times as large as the last.",
         check=Check(lambda ratio: 1 <= ratio < 1e9, "a ratio from 1 on"),
         option="--imbalance-ratio",
         old_name="longtail",
@@ -154,7 +154,7 @@ class Recipe:
     verdict: str = key(
         "majority",
         kind=PLAN,
-        help="How votes become a verdict; dawid_skene weighs annotators by their errors.",
+        help="How votes become a verdict; dawid_skene weights annotators by their errors.",
         check=one_of(*VERDICTS),
         in_name=plain_name,
     )
@@ -169,14 +169,14 @@ class Recipe:
     nested: bool = key(
         True,
         kind=PLAN,
-        help="Noisy at 20 % is noisy at 40 %; with false, every level is drawn on its own.",
+        help="Keep the noise of a level at all higher ones; false draws each level separately.",
         in_name=lambda _: "independent",
     )
     seed: int = key(
         0,
         kind=PLAN,
         published=True,
-        help="Seed of all draws; another seed draws unrelated noise.",
+        help="Seed of all random draws; another seed draws unrelated noise.",
         check=between(0, (1 << 63) - 1, "a whole number from 0 on"),
         option="--seed",
         metavar="N",
@@ -185,20 +185,20 @@ class Recipe:
     min_votes: int = key(
         1,
         kind=PLAN,
-        help="How many yes and no votes a verdict takes.",
+        help="Smallest number of yes and no votes for a verdict.",
         check=between(1, expected="a whole number from 1 on"),
     )
     per_class: int = key(
         0,
         kind=PLAN,
-        help="Look at N images of each class only, as if the others did not exist.",
+        help="Use only N images of each class, as if the others did not exist.",
         check=COUNT,
         default_text="all images",
     )
     side_table: str = key(
         "",
         kind=INPUT,
-        help="File of per-image data that some noise needs: given labels, features.",
+        help="File of per-image data that some kinds of noise need: given labels, features.",
         default_text="the dataset's side.parquet, if any",
         option="--side-table",
         old_name="side",
@@ -211,19 +211,19 @@ class Recipe:
         check=between(1, 8192, "pixels, from 1 to 8192"),
         option="--size",
         metavar="N",
-        default_text="as they came",
+        default_text="unchanged",
     )
     resize: str = key(
         "squash",
         kind=STORAGE,
-        help="Resize images in this way.",
+        help="How to resize images.",
         check=one_of(*RESIZE),
         option="--resize",
     )
     quality: int = key(
         95,
         kind=STORAGE,
-        help="JPEG quality of images that have to be encoded again.",
+        help="JPEG quality of images that have to be re-encoded.",
         check=between(1, 100, "from 1 to 100"),
         option="--quality",
         metavar="N",
@@ -231,13 +231,13 @@ class Recipe:
     shard_rows: int = key(
         1000,
         kind=STORAGE,
-        help="Images of one file; fewer where they are large.",
+        help="Number of images in one file; fewer if they are large.",
         check=between(1, 1_000_000, "from 1 to 1000000"),
     )
     layout: str = key(
         "shared",
         kind=STORAGE,
-        help="Store rows that configs share once (shared), or each config whole (flat).",
+        help="Store rows that configs share once (shared), or each config in full (flat).",
         check=one_of("shared", "flat"),
         option="--layout",
         old_values={"bands": "shared"},
@@ -245,16 +245,16 @@ class Recipe:
     data_dir_layout: str = key(
         "",
         kind=TEXT,
-        help="What the folder --data-dir must hold, in words.",
+        help="Description of what the folder --data-dir must hold.",
         old_name="needs",
         default_text="nothing: the images come with the package",
     )
     licence: str = key(
         "unknown",
         kind=TEXT,
-        help="Licence of the images, an identifier that the Hugging Face Hub knows.",
+        help="Licence of the images: an identifier of the Hugging Face Hub.",
     )
-    citation: str = key("", kind=TEXT, help="BibTeX of the images.")
+    citation: str = key("", kind=TEXT, help="BibTeX entry to cite for the images.")
 
 
 RECORDED = tuple(keys_of_kind(Recipe, PLAN))  # what the card of a build says of a config

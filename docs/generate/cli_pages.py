@@ -6,9 +6,11 @@ from collections.abc import Iterator
 import click
 
 from cnlw_tools.cli import COMMAND_GROUPS, main
-from docs.generate.markdown import code, escape, fence, heading, link, table
+from docs.generate.markdown import CODE, code, escape, fence, heading, link, table
 
 FOLDER = "reference/cli"
+FLAG = re.compile(r"(?<!\w)--[a-z][a-z0-9-]*")
+LARGEST_STATED = 2**63 - 1  # this and more is no limit that a user meets
 
 
 def make_pages() -> dict[str, str]:
@@ -38,7 +40,7 @@ def _file_name(words: tuple[str, ...]) -> str:
 def _index_page(commands: dict[tuple[str, ...], click.Command]) -> str:
     """Return the list of commands, in the groups of `cnlw --help`."""
     text = heading("Commands")
-    text += "`cnlw COMMAND --help` prints in a terminal what these pages say.\n\n"
+    text += "In a terminal, `cnlw COMMAND --help` prints the same text.\n\n"
     for title, group in COMMAND_GROUPS.items():
         names = {command.name for command in group}
         rows = []
@@ -52,10 +54,9 @@ def _index_page(commands: dict[tuple[str, ...], click.Command]) -> str:
         ["code", "meaning"],
         [
             ["0", "success"],
-            ["1", "an error; `cnlw diff`: the two differ"],
-            ["2", "the command line is wrong; `cnlw diff`: they cannot be compared"],
-            ["130", "Ctrl-C"],
-            ["143", "SIGTERM"],
+            ["1", "an error; for `cnlw diff`: the two differ"],
+            ["2", "a wrong command line; for `cnlw diff`: the two cannot be compared"],
+            ["130, 143", "stopped by Ctrl-C, or by SIGTERM"],
         ],
     )
     return text
@@ -78,14 +79,24 @@ def _option_cells(option: click.Option, context: click.Context) -> list[str]:
     """Return the row of an option: its words and value, its help, its default."""
     words, _ = option.get_help_record(context) or ("", "")
     extra = option.get_help_extra(context)
-    meaning, _, default = (option.help or "").partition("[default: ")
-    default = default.removesuffix("]") or extra.get("default", "")
-    meaning = escape(meaning.strip())
+    meaning, _, described = (option.help or "").partition("[default: ")
+    meaning = _escape_with_flags(meaning.strip())
     if extra.get("required"):
         meaning += " Required."
     if extra.get("range"):
-        meaning += f" {code(extra['range'])}"
-    return [code(" ".join(words.split())), meaning, code(default) if default else ""]
+        meaning += f" {_describe_range(extra['range'])}"
+    default = extra.get("default") or described.removesuffix("]")
+    is_phrase = " " in default or default.isalpha()
+    default_cell = _escape_with_flags(default) if is_phrase or not default else code(default)
+    return [code(" ".join(words.split())), meaning, default_cell]
+
+
+def _describe_range(limits: str) -> str:
+    """Return a sentence for the limits of a number, which click writes as `x>=1` or `1<=x<=64`."""
+    smallest, _, largest = limits.replace("x>=", "").partition("<=x<=")
+    if not largest or int(largest) >= LARGEST_STATED:
+        return f"At least {smallest}."
+    return f"From {smallest} to {largest}."
 
 
 def _help_to_markdown(text: str) -> str:
@@ -95,5 +106,13 @@ def _help_to_markdown(text: str) -> str:
         if paragraph.startswith("\b"):
             parts.append(fence(paragraph.removeprefix("\b").strip("\n")))
         else:
-            parts.append(escape(" ".join(paragraph.split())))
+            parts.append(_escape_with_flags(" ".join(paragraph.split())))
     return "\n\n".join(parts)
+
+
+def _escape_with_flags(text: str) -> str:
+    """Return a text of the help as Markdown, with options such as --level as code."""
+    parts = []
+    for part in CODE.split(text):
+        parts.append(part if CODE.fullmatch(part) else FLAG.sub(r"`\g<0>`", part))
+    return escape("".join(parts))

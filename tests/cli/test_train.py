@@ -283,8 +283,8 @@ def test_networks_are_listed_by_what_they_are():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "one of the two"),
-        (["--rule", "pd", "--data", "builds/shapes"], "one of the two"),
+        ([], "give either --rule"),
+        (["--rule", "pd", "--data", "builds/shapes"], "give either --rule"),
         (["--rule", "pdd"], "unknown rule 'pdd'. Did you mean 'pd'"),
         (["--data", "builds/shapes", "--config", "blue_40"], "has no verified labels"),
         (["--rule", "pd", "--percentile", "2"], "2.0 is not in the range"),
