@@ -66,10 +66,10 @@ def _skip_with_one_config(evidence: Evidence) -> str | None:
 
 CHECKS: tuple[Check, ...] = (
     Check("inventory", "the folder holds the files that the card lists", files.inventory),
-    Check("card", "the block of the card says what tables and files give", card.card),
+    Check("card", "the block of the card agrees with the tables and files", card.card),
     Check(
         "text",
-        "the text of the card says what its block says",
+        "the text of the card agrees with its block",
         card.text,
         _skip_without_plans,
     ),
@@ -87,19 +87,19 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check(
         "classes",
-        "labels have the names that the source gives them",
+        "the class names are those of the source",
         origin.classes,
         _skip_without_tables,
     ),
     Check(
         "manifest",
-        "labels and splits of images are those of the source",
+        "the labels and splits of images are those of the source",
         origin.manifest,
         _skip_without_opened_source,
     ),
     Check(
         "schema",
-        "columns, types and features are those of a build",
+        "every shard has the columns, types and features of a build",
         files.schema,
         _skip_without_tables,
     ),
@@ -109,7 +109,9 @@ CHECKS: tuple[Check, ...] = (
         files.segments,
         _skip_without_tables,
     ),
-    Check("counts", "every split has as many rows as card and plan say", rows.counts),
+    Check(
+        "counts", "every split has the number of rows that the card and the plan state", rows.counts
+    ),
     Check(
         "reserved_splits",
         "validation, probe and verified have the requested number of images of each class",
@@ -125,16 +127,20 @@ CHECKS: tuple[Check, ...] = (
     Check("disjoint_splits", "no image is in two splits, at any level", splits.disjoint_splits),
     Check(
         "plans",
-        "plans that are drawn again have the recorded digests",
+        "every plan, drawn again, has the recorded digest",
         rows.plans,
         _skip_without_tables,
     ),
     Check("rows", "every row equals its row of the plan", rows.rows, _skip_without_tables),
     Check("labels", "every label is in the class list", rows.labels, _skip_without_tables),
-    Check("flags", "is_noisy marks rows with a wrong label or no known true label", rows.flags),
+    Check(
+        "flags",
+        "the column is_noisy marks rows with a wrong label or no known true label",
+        rows.flags,
+    ),
     Check(
         "true_labels",
-        "true labels are those of the base manifest, and null for foreign images",
+        "true labels are those of the base manifest, or null for foreign images",
         rows.true_labels,
         _skip_without_tables,
     ),
@@ -148,28 +154,32 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check(
         "nested",
-        "rows noisy at one level are noisy at the next",
+        "rows that are noisy at one level are noisy at the next",
         noise.nested,
         _skip_with_one_config,
     ),
-    Check("verdicts", "every web image was judged wrong", rows.verdicts, _skip_without_web_images),
+    Check(
+        "verdicts", "people judged every web image wrong", rows.verdicts, _skip_without_web_images
+    ),
     Check(
         "replacements",
         "no replaced image is still in the build",
         rows.replacements,
         _skip_without_foreign_images,
     ),
-    Check("decode", "every image decodes", pixels.decode),
-    Check("contents", "every id stands for one image only", pixels.contents),
-    Check("source", "every image equals that of the source", pixels.source, _skip_without_sources),
-    Check("plain", "images hold pixels alone, or are the files of the source", pixels.plain),
+    Check("decode", "every image can be decoded", pixels.decode),
+    Check("contents", "every id stands for only one image", pixels.contents),
+    Check(
+        "source", "every image equals its image in the source", pixels.source, _skip_without_sources
+    ),
+    Check("plain", "image files contain only pixels, or are the files of the source", pixels.plain),
     Check(
         "duplicates",
         "no image occurs more often than planned, or in both train and validation",
         pixels.duplicates,
     ),
     Check("near_duplicates", "images that look alike are listed", pixels.near_duplicates),
-    Check("roundtrip", "load_dataset reads the rows back", roundtrip.roundtrip),
+    Check("roundtrip", "the rows are the same when load_dataset reads them", roundtrip.roundtrip),
 )
 
 

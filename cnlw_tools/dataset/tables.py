@@ -37,58 +37,61 @@ T = TypeVar("T", bound="DataclassInstance")
 STRING = pa.string()
 MANIFEST = pa.schema(
     [
-        pa.field("image_id", STRING, nullable=False),
-        pa.field("label", pa.int32(), nullable=False),
-        pa.field("split", STRING, nullable=False),  # see SPLIT_PATTERN; in web manifests "web"
-        pa.field("uri", STRING),
-        pa.field("sha256", STRING),  # of what the source gives: the file, or the RGB pixels
+        pa.field("image_id", STRING, nullable=False),  # the id of the image
+        pa.field("label", pa.int32(), nullable=False),  # its class, counted from 0
+        pa.field("split", STRING, nullable=False),  # train, validation ...; web in a web manifest
+        pa.field("uri", STRING),  # the address of a web image
+        pa.field("sha256", STRING),  # of the file, or of the RGB pixels of an image in an array
     ]
 )
 VOTES = pa.schema(
     [
-        pa.field("image_id", STRING, nullable=False),
-        pa.field("label", pa.int32(), nullable=False),
-        pa.field("annotator", STRING),
-        pa.field("correct", pa.bool_()),  # does the image show the label? null: unsure
-        pa.field("at", pa.timestamp("us", "UTC")),
+        pa.field("image_id", STRING, nullable=False),  # the candidate
+        pa.field("label", pa.int32(), nullable=False),  # the class that the vote is about
+        pa.field("annotator", STRING),  # the number of the person
+        pa.field("correct", pa.bool_()),  # whether the image shows the class; null if unsure
+        pa.field("at", pa.timestamp("us", "UTC")),  # the time of the vote
     ]
 )
 PLAN = pa.schema(
     [
-        pa.field("image_id", STRING, nullable=False),
-        pa.field("label", pa.int32(), nullable=False),
-        pa.field("clean_label", pa.int32()),  # null where nobody knows: a wrong web image
-        pa.field("origin", STRING, nullable=False),  # base | web | other | white
+        pa.field("image_id", STRING, nullable=False),  # the image in the slot
+        pa.field("label", pa.int32(), nullable=False),  # the label that the learner gets
+        pa.field("clean_label", pa.int32()),  # the true class; null for a wrong web image
+        pa.field("origin", STRING, nullable=False),  # base, web, other or white
         pa.field("replaces", STRING),  # the image that lost the slot
-        pa.field("is_noisy", pa.bool_(), nullable=False),
-        pa.field("split", STRING, nullable=False),
+        pa.field("is_noisy", pa.bool_(), nullable=False),  # whether the label is wrong
+        pa.field("split", STRING, nullable=False),  # train, validation ...
     ]
 )
 RUNS = pa.schema(
     [
-        pa.field("run", STRING, nullable=False),
-        pa.field("dataset", STRING, nullable=False),
-        pa.field("config", STRING, nullable=False),
-        pa.field("noise", STRING, nullable=False),
-        pa.field("level", pa.int32()),  # percent; null where the noise has none
-        pa.field("method", STRING, nullable=False),
-        pa.field("options", STRING, nullable=False),  # JSON
-        pa.field("seed", pa.int64(), nullable=False),
-        pa.field("epoch", pa.int32(), nullable=False),
-        pa.field("metric", STRING, nullable=False),
-        pa.field("value", pa.float64()),
+        pa.field("run", STRING, nullable=False),  # the folder of the run
+        pa.field("dataset", STRING, nullable=False),  # its dataset
+        pa.field("config", STRING, nullable=False),  # its config, such as red_40
+        pa.field("noise", STRING, nullable=False),  # the noise of the config
+        pa.field("level", pa.int32()),  # the level in percent; null if the noise has none
+        pa.field("method", STRING, nullable=False),  # the method
+        pa.field("options", STRING, nullable=False),  # options of the method, as JSON
+        pa.field("seed", pa.int64(), nullable=False),  # the seed of the run
+        pa.field("epoch", pa.int32(), nullable=False),  # counted from 1
+        pa.field("metric", STRING, nullable=False),  # what was measured, such as val_top1
+        pa.field("value", pa.float64()),  # the measured value
     ]
 )
 PUBLISHED_SPLITS = pa.schema(
     [
-        pa.field("noise", STRING, nullable=False),
-        pa.field("level", pa.int32(), nullable=False),  # percent, as the list's name says
-        pa.field("image_id", STRING, nullable=False),
-        pa.field("label", pa.int32(), nullable=False),
+        pa.field("noise", STRING, nullable=False),  # red or blue
+        pa.field("level", pa.int32(), nullable=False),  # percent, as in the name of the list
+        pa.field("image_id", STRING, nullable=False),  # an image of the list
+        pa.field("label", pa.int32(), nullable=False),  # its label in the list
     ]
 )
 CLASSES = pa.schema(
-    [pa.field("label", pa.int32(), nullable=False), pa.field("name", STRING, nullable=False)]
+    [
+        pa.field("label", pa.int32(), nullable=False),  # counted from 0, in row order
+        pa.field("name", STRING, nullable=False),  # the name of the class
+    ]
 )
 SPLIT_PATTERN = r"^(train|probe|verified|(validation|test)(_[a-z0-9_]+)?)$"
 SPLIT_NAMES = "train, validation, test (the last two also with _NAME), probe, verified"

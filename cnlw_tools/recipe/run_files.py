@@ -1,10 +1,11 @@
-"""What a run writes down and others read: config.json, metrics.jsonl and result.json in its folder.
+"""The files that a run writes and others read: config.json, metrics.jsonl and result.json.
 
-config.json says what was asked, a line of metrics.jsonl what an epoch measured, and result.json, of
-a run that came to its end, what the epochs amount to: top-1 on validation in percent.
+config.json has the settings of the run. Each line of metrics.jsonl has the measurements of an
+epoch. result.json summarises a finished run: its top-1 accuracy on validation in percent.
 
-Of a method in stages, the last network alone is reported: `best` and `mean10` are over the epochs
-whose predictions were its own, which `reported_epochs` counts from the end.
+For a method in stages, only the last network is reported: `best` and `mean10` are taken over the
+epochs whose predictions came from it. `reported_epochs` is the number of these epochs; they are the
+last ones.
 """
 
 import json
@@ -53,73 +54,73 @@ Metrics = Mapping[str, float]  # of one epoch, by name; `epoch` counts from 1
 
 @dataclass(frozen=True, slots=True)
 class RunConfig:
-    """What was asked of a run."""
+    """The settings of a run."""
 
     build: str  # the folder of the build
-    config: str  # the config's name there
-    noise: str  # of the config, as the card says
-    level: int | None = field(metadata={"check": between(0, HIGHEST_LEVEL)})  # percent; likewise
-    data: Mapping[str, str]  # split -> digest of the images and labels
-    method: str
-    options: Mapping[str, Any]  # of the method
-    net: str
-    seed: int = field(metadata={"check": between(0, INT64)})
+    config: str  # the name of the config in the build
+    noise: str  # the noise of the config, according to the card
+    level: int | None = field(metadata={"check": between(0, HIGHEST_LEVEL)})  # its level in percent
+    data: Mapping[str, str]  # split -> digest of its images and labels
+    method: str  # the name of the method
+    options: Mapping[str, Any]  # the options of the method
+    net: str  # the name of the network
+    seed: int = field(metadata={"check": between(0, INT64)})  # the seed of the run
     preset: Mapping[str, Any]  # the rest of the preset: rates, schedule, views ...
-    ranks: int  # processes
-    pretrained: bool
+    ranks: int  # the number of processes
+    pretrained: bool  # whether the network began with weights learned on ImageNet
     weights: str | None  # digest of the file that the network began with
-    versions: Mapping[str, str]
-    command: tuple[str, ...] = field(metadata={"check": COMMAND})
-    # Of runs of older versions, which did not record them, the rest is None.
-    split: str | None = None  # that it learned from
+    versions: Mapping[str, str]  # versions of this package and of the libraries
+    command: tuple[str, ...] = field(metadata={"check": COMMAND})  # the command line
+    # Older versions did not record the following fields; in their runs they are None.
+    split: str | None = None  # the split that the run learned from
     architecture: str | None = None  # digest of the layers of a user's network
     marks_noise: tuple[str, ...] | None = None  # `Method.marks_noise` of the method
-    copied_from: str | None = None  # the run of a sweep that was trained in place of this one
-    keep_best: bool | None = None  # whether it keeps the weights of its best epoch
+    copied_from: str | None = None  # the identical run of the sweep that was trained instead
+    keep_best: bool | None = None  # whether the run keeps the weights of its best epoch
     code: str | None = None  # digest of the code of a user's method or network
     is_staged: bool | None = None  # `Method.is_staged` of the method
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What the epochs of a run amount to, on one split: top-1 in percent."""
+    """The top-1 accuracy of a run on one split, in percent."""
 
-    last: float
-    best: float  # of the reported epochs
-    mean10: float  # of the last ten of these, or of all
+    last: float  # after the last epoch
+    best: float  # the highest of the reported epochs
+    mean10: float  # the mean of the last ten reported epochs, or of all if there are fewer
 
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """What a run came to."""
+    """The result of a run."""
 
     epochs: int = field(metadata={"check": between(1, INT32)})
     validation: Summary
     others: Mapping[str, Summary] = field(default_factory=dict)  # by metric: val_ilsvrc12_top1 ...
-    # The last epochs that `best` and `mean10` are over: `Method.reported_epochs`. Older versions
-    # did not write it, and took all epochs.
+    # The number of last epochs over which `best` and `mean10` are taken: `Method.reported_epochs`.
+    # Older versions did not write it, and took all epochs.
     reported_epochs: int | None = field(default=None, metadata={"check": between(1, INT32)})
 
     @property
     def n_reported(self) -> int:
-        """How many epochs, counted from the end, `best` and `mean10` are over."""
+        """The number of last epochs over which `best` and `mean10` are taken."""
         return self.reported_epochs or self.epochs
 
 
 def to_json_types(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return values with the types that they have once they were written as JSON and read."""
+    """Return values with the types that they have after they were written as JSON and read."""
     as_read: dict[str, Any] = json.loads(json.dumps(values))
     return as_read
 
 
 def summarise(values: Sequence[float]) -> Summary:
-    """Return the last, the best and the mean of the last ten values, an epoch each."""
+    """Return the last, the best and the mean of the last ten values, one for each epoch."""
     tail = values[-TAIL:]
     return Summary(values[-1], max(values), sum(tail) / len(tail))
 
 
 def summarise_history(history: Sequence[Metrics], reported_epochs: int) -> RunResult:
-    """Return what the epochs of a run amount to, on each validation split.
+    """Return the results of a run on each validation split.
 
     Args:
         history: the metrics of every epoch

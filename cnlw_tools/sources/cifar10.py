@@ -1,7 +1,9 @@
-"""CIFAR-10 in its author's format: the folder `cifar-10-batches-py` with six batches.
+"""CIFAR-10 as published: the folder `cifar-10-batches-py` with six batches.
 
-Five batches are for training and one is for testing. Image ids are ``train-00000`` ... and
-``test-00000`` ... in the official row order; the test batch is the split ``validation``. Source:
+Five batches are for training and one is for testing. The test batch is the split ``validation``.
+Image ids are ``train-00000`` ... and ``test-00000`` ... in the official row order.
+
+Source:
 Krizhevsky, "Learning multiple layers of features from tiny images", 2009.
 """
 

@@ -1,8 +1,9 @@
-"""CIFAR-100 as its author packs it: the folder `cifar-100-python` with `train` and `test`.
+"""CIFAR-100 as published: the folder `cifar-100-python` with `train` and `test`.
 
-Every image has one of 100 fine labels and one of 20 coarse ones. One of the two is the label, the
-other a free column of the manifest. Ids are like those of CIFAR-10. Source: Krizhevsky, "Learning
-multiple layers of features from tiny images", 2009.
+Every image has one of 100 fine labels and one of 20 coarse labels. One of the two is the label, and
+the other is an extra column of the manifest. Ids are like those of CIFAR-10.
+
+Source: Krizhevsky, "Learning multiple layers of features from tiny images", 2009.
 """
 
 from dataclasses import replace

@@ -1,8 +1,9 @@
-"""Clothing1M as its authors pack it: `images/`, and lists beside it or in `annotations/`.
+"""Clothing1M as published: `images/`, and lists beside it or in `annotations/`.
 
-A million images have labels taken from the text around them, and people labelled 72,409. Of the
-latter, the training images are the split ``probe``, the others ``validation`` and ``test``; they
-are in no other split, and the column ``noisy_label`` keeps their label from the text, if any.
+A million images have labels from the text around them. People labelled 72,409 images: the training
+images among these are the split ``probe``, and the others are ``validation`` and ``test``. None of
+them is in another split. The column ``noisy_label`` keeps their label from the text, if any.
+
 Source: Xiao, Xia, Yang, Huang, Wang, "Learning from massive noisy labeled data for image
 classification", CVPR 2015.
 """

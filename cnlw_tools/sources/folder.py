@@ -1,9 +1,10 @@
 """Your own images: class folders, or a csv file with the columns path,label[,split].
 
-Class folders may lie below `train/`, `val/` and `test/` (`formats/class_folders.py`). An id is the
-path below the folder, or below the folder of the csv file. Classes are the names of the class
-folders, or the labels of the csv file, sorted; numbers are sorted as numbers. Without splits all
-images are for training. A test set serves as the validation split where there is no validation set.
+Class folders may be inside `train/`, `val/` and `test/`. An id is the path of the image, relative
+to the folder or to the folder of the csv file. Classes are the names of the class folders, or the
+labels in the csv file, in sorted order; numbers are sorted as numbers. If there are no splits, all
+images are for training. If there is a test set but no validation set, the test set becomes the
+split ``validation``.
 """
 
 import re

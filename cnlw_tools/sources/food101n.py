@@ -1,12 +1,13 @@
-"""Food-101N as its authors pack it, and the test set of Food-101 if it lies beside it.
+"""Food-101N as published, and the test set of Food-101 if it is beside it.
 
-Labels come from the web. For some images people said whether they show their class: the column
-``correct``, null where nobody was asked. The images of `verified_val.tsv` are not in train; those
-that people found correct are the split ``validation``. The test images of `food-101/` in the same
-folder are the split ``test``. A verdict on an image under another class than that of
-`imagelist.tsv` has no row here, and is not used. Sources: Lee, He, Zhang, Yang, "CleanNet: transfer
-learning for scalable image classifier training with label noise", CVPR 2018; Bossard, Guillaumin,
-Van Gool, "Food-101", ECCV 2014.
+Labels come from the web. People said of some images whether they show their class; the column
+``correct`` has their answer, and is null for all other images. The images of `verified_val.tsv` are
+not in train; those with the answer yes are the split ``validation``. The test images of `food-101/`
+in the same folder are the split ``test``. If an answer is about another class than the one in
+`imagelist.tsv`, it is not used.
+
+Sources: Lee, He, Zhang, Yang, "CleanNet: transfer learning for scalable image classifier training
+with label noise", CVPR 2018; Bossard, Guillaumin, Van Gool, "Food-101", ECCV 2014.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,10 +1,10 @@
 """A Hugging Face dataset: Parquet files, a folder from `save_to_disk`, or a dataset on the Hub.
 
-Which files belong, and to which split, is what the dataset says (formats/data_files.py). The images
-are read from the only image column, and the labels from the column `label` or the only ClassLabel
-column; labels are joined by the names of the classes (formats/class_labels.py). An image id joins
-the dataset's own name of the split and the row in the split: ``train-00000``. The Parquet files of
-a dataset on the Hub are downloaded once, into the Hub's own cache, and the commit is kept.
+The dataset itself says which files belong to which split (formats/data_files.py). Images are read
+from the only image column. Labels are read from the column `label` or from the only ClassLabel
+column, and are matched by class name (formats/class_labels.py). An image id consists of the
+dataset's own name of the split and the row in the split: ``train-00000``. The Parquet files of a
+dataset on the Hub are downloaded once into the cache of the Hub, and the commit is recorded.
 """
 
 import re

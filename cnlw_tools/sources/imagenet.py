@@ -1,8 +1,10 @@
-"""ILSVRC12 as its authors pack it: an archive of class archives, or class folders.
+"""ILSVRC12 as published: an archive of class archives, or class folders.
 
-Ids are the names of the files. Nothing is unpacked: images are read from the archives by offset.
-Classes are the WordNet ids of the training set, sorted, which is the order of most trained
-networks. Source: Russakovsky et al., "ImageNet Large Scale Visual Recognition Challenge",
+Ids are the names of the files. Nothing is unpacked: images are read from inside the archives.
+Classes are the WordNet ids of the training set in sorted order, which is the order of most trained
+networks.
+
+Source: Russakovsky et al., "ImageNet Large Scale Visual Recognition Challenge",
 International Journal of Computer Vision 115, 2015.
 """
 

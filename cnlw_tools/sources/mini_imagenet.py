@@ -1,21 +1,22 @@
-"""Mini-ImageNet as the release of Jiang et al. (2020) counts it: 100 classes, 600 images each.
+"""Mini-ImageNet as in the release of Jiang et al. (2020): 100 classes with 600 images each.
 
 The images are those of ILSVRC12. An id is a WordNet id and an eight-digit number: n0153282900000005
 is the fifth image of the class archive n01532829.tar, whose members are sorted by the number in
-their names. If an image of a class were missing, every later id would mean another picture. So a
-class is refused if
+their names. If an image of a class were missing, every later id would mean another picture. A class
+is therefore refused in these cases:
 
-    it has fewer images than the highest number that the lists give, it has more images than
-    ILSVRC12 has of the class (column ``images`` of the class list), it has fewer, unless it has
-    fewer than the smallest class of ILSVRC12: that is a small copy for trials, a list of all
-    training images (Kaggle's `LOC_train_solution.csv`, or `train_cls.txt`) lies beside it and does
-    not name the same images.
+- it has fewer images than the highest number in the lists;
+- it has more images than ILSVRC12 has of the class (column `images` of the class list);
+- it has fewer images than ILSVRC12 has of the class; a class with fewer images than the smallest
+  class of ILSVRC12 is accepted, since it comes from a small copy for trials;
+- a list of all training images (Kaggle's `LOC_train_solution.csv`, or `train_cls.txt`) is beside
+  the class and does not name the same images.
 
 The lists train.csv, val.csv and test.csv of Ravi and Larochelle (ICLR 2017) say which images are
-used: their three sets of classes are one training set here. Validation images are those of the
-release's `clean_validation` or, without it, all images of these classes in the validation set of
-ILSVRC12. Classes are in the order of the release, by WordNet id. Ids have no ending, whatever list
-they come from.
+used. Their three sets of classes are one training set here. Validation images are those of the
+release's `clean_validation`. Without it, they are all images of these classes in the validation set
+of ILSVRC12. Classes are in the order of the release, by WordNet id. Ids have no file extension,
+whatever list they come from.
 """
 
 import re

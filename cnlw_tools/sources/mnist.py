@@ -1,9 +1,11 @@
-"""MNIST as its authors pack it: four idx files, compressed or not.
+"""MNIST as published: four idx files, compressed or not.
 
-They lie in the folder, in `raw/` or, as with torchvision, in `MNIST/raw/`. An idx file is two zero
-bytes, the type (8: bytes), the number of dimensions, the dimensions as big-endian 32-bit numbers,
-and the values row by row. Source: LeCun, Bottou, Bengio, Haffner, "Gradient-based learning applied
-to document recognition", Proceedings of the IEEE 86(11), 1998.
+They are in the folder itself, in `raw/`, or in `MNIST/raw/` as with torchvision. An idx file
+consists of two zero bytes, the type (8 for bytes), the number of dimensions, the dimensions as
+big-endian 32-bit numbers, and the values row by row.
+
+Source: LeCun, Bottou, Bengio, Haffner, "Gradient-based learning applied to document recognition",
+Proceedings of the IEEE 86(11), 1998.
 """
 
 import struct

@@ -1,4 +1,4 @@
-"""Outcomes: what can become of a URL, the error that carries an outcome, and how users name one.
+"""Outcomes of URLs: their names, the error that carries one, and how users name one.
 
 The ledger stores the outcome of a URL in its column `class`.
 """
@@ -17,17 +17,17 @@ OUTCOMES: Mapping[str, str] = {
     "opt_out": "an X-Robots-Tag header forbids it: noai, noimageai, noindex, noimageindex",
     "dns": "the name of the host is unknown",
     "connect": "there was no connection, or it broke",
-    "tls": "there was no trusted connection",
+    "tls": "there was no trusted (TLS) connection",
     "timeout": "the server was too slow",
-    "unreachable": "no request was made, because the host had failed several times in a row",
+    "unreachable": "no request was made, because the host failed several times in a row",
     "redirect": "too many redirects, or a redirect that leads nowhere",
-    "http_NNN": "the status that the server returned: http_404, http_403, http_429 ...",
-    "too_big": "more bytes than allowed",
-    "truncated": "fewer bytes than announced, or an image that ends early",
-    "bomb": "more pixels than allowed",
-    "animated": "more than one frame",
-    "not_image": "HTML, SVG, PDF, or another body that is not an image of a supported format",
-    "decode": "starts like an image but cannot be decoded",
+    "http_NNN": "the server returned this status: http_404, http_403, http_429 ...",
+    "too_big": "the file has more bytes than allowed",
+    "truncated": "the file has fewer bytes than announced, or the image ends early",
+    "bomb": "the image has more pixels than allowed",
+    "animated": "the image has more than one frame",
+    "not_image": "the server sent HTML, SVG, PDF or something else that is not a supported image",
+    "decode": "the file starts like an image but cannot be decoded",
 }
 FAILED = "failed"  # stands for every outcome except ok
 STATUS = re.compile(r"(?:http_)?([1-5]\d\d)")

@@ -5,10 +5,10 @@
     STORE/images/3f/3f2...   the image files, named by the sha256 of the image id
     STORE/drafts/            files that are being written
 
-An image file is written to drafts/, renamed, and only then gets a row in the ledger. So the file of
-a row with the outcome `ok` is complete. After a power failure a file may still be damaged.
-Therefore every read compares its sha256, and every fetch compares its size and modification time
-(and, if the time differs, its sha256); a damaged file is fetched again. A fetch locks the folder.
+An image file is written to drafts/, renamed, and only then gets a row in the ledger. The file of a
+row with the outcome `ok` is therefore complete. After a power failure, a file may still be damaged.
+Every read therefore compares the sha256. Every fetch compares the size and the modification time,
+and also the sha256 if the time differs. A damaged file is fetched again. A fetch locks the folder.
 """
 
 import os
@@ -40,25 +40,25 @@ BLOCK_ROWS = 2_000  # rows read at a time
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row of the ledger: what became of one URL."""
+    """A row of the ledger: the outcome of one URL."""
 
-    image_id: str
-    uri: str | None
-    outcome: str  # see outcomes.py
-    reason: str | None
-    attempts: int  # requests for the image, over all runs
-    timestamp: float  # seconds since 1970
-    final_uri: str | None = None  # after redirects
-    status: int | None = None  # of HTTP
+    image_id: str  # the id of the image
+    uri: str | None  # its address in the manifest
+    outcome: str  # one of the outcomes in outcomes.py
+    reason: str | None  # why there is no image
+    attempts: int  # the number of requests, over all runs
+    timestamp: float  # the time of the outcome, in seconds since 1970
+    final_uri: str | None = None  # the address after redirects
+    status: int | None = None  # the HTTP status
     licence: str | None = None  # JSON: the manifest's columns on licences and authors
-    sha256: str | None = None
-    size: int | None = None  # bytes
-    format: str | None = None
-    width: int | None = None
-    height: int | None = None
-    fingerprint: bytes | None = None
-    mtime: int | None = None  # modification time of the file, nanoseconds
-    source: str | None = None  # of the bytes: uri | archive | img2dataset (encoded again by it)
+    sha256: str | None = None  # of the file
+    size: int | None = None  # of the file, in bytes
+    format: str | None = None  # JPEG, PNG ...
+    width: int | None = None  # in pixels
+    height: int | None = None  # in pixels
+    fingerprint: bytes | None = None  # for finding images that look alike
+    mtime: int | None = None  # modification time of the file, in nanoseconds
+    source: str | None = None  # of the bytes: uri, archive, or img2dataset if that re-encoded them
 
 
 class State(NamedTuple):

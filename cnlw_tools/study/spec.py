@@ -31,31 +31,31 @@ FOLDER_NAME = matching(r"[\w.-]*", "the name of a folder")
 class Published:
     """A table of published.json, and which of our runs stand beside its cells."""
 
-    table: str = key(help="Name of a table of published.json.")
+    table: str = key(help="Name of a table in published.json.")
     columns: Mapping[str, str | tuple[str, ...]] = key(
-        help="Its column -> a config of ours, or several, whose mean counts."
+        help="Column of the table -> our config, or several configs to average."
     )
     rows: Mapping[str, str] = key(
-        help="Its row -> a method of ours; an empty one is not run.",
+        help="Row of the table -> our method; an empty name if it is not run.",
     )
     match: Table = key(
         default_factory=dict,
-        help='Values that its rows must have: `dataset = "CIFAR10"`.',
+        help='Values that rows of the table must have: `dataset = "CIFAR10"`.',
         old_name="where",
     )
-    metric: str = key("last", help="Which result of our runs counts.", check=one_of(*METRICS))
+    metric: str = key("last", help="Result of our runs to compare.", check=one_of(*METRICS))
     split: str = key(
         "", help="Name of other validation images, such as ilsvrc12.", default_text="validation"
     )
     factor: float = key(
         1,
         old_name="times",
-        help="Factor of its numbers: 100 where the paper counts in shares.",
+        help="Factor for the published numbers: 100 if the paper gives shares.",
         check=Check(lambda factor: factor > 0, "a positive number"),
     )
     is_error: bool = key(
         False,
-        help="The paper counts errors, so it is compared with 100 less our accuracy.",
+        help="Whether the paper gives errors, to compare with 100 minus our accuracy.",
         old_name="error",
     )
     dataset: str = key("", help="Dataset of our runs.", default_text="the study's")
@@ -66,7 +66,7 @@ class MethodEntry:
     """A method of a study: `[[methods]]`."""
 
     name: str = key(help="Name of the method; see `cnlw list methods`.")
-    label: str = key("", help="What the report calls it.", default_text="its name")
+    label: str = key("", help="Name of the method in the report.", default_text="its name")
     options: Table = key(default_factory=dict, help="Options of the method.")
     grid: Grid = key(
         default_factory=dict,
@@ -75,13 +75,13 @@ class MethodEntry:
     )
     configs: tuple[str, ...] = key(
         (),
-        help="Configs to run it on, with * for any letters.",
+        help="Configs on which to run the method; * stands for any letters.",
         default_text="all configs",
         old_name="on",
     )
     preset: str = key(
         "",
-        help="How to train: a preset, or a .toml file.",
+        help="Settings of the training: a preset or a .toml file.",
         check=PRESET_NAME,
         default_text="that of the config",
     )
@@ -100,12 +100,12 @@ class ConfigEntry:
     )
     preset: str = key(
         "",
-        help="How to train: a preset, or a .toml file.",
+        help="Settings of the training: a preset or a .toml file.",
         check=PRESET_NAME,
         default_text="that of the study",
     )
     build: str = key(
-        "", help="Folder of its build below builds/.", check=FOLDER_NAME, default_text="the study's"
+        "", help="Folder of the build below builds/.", check=FOLDER_NAME, default_text="the study's"
     )
     changes: Table = key(default_factory=dict, help="Keys of the preset with other values.")
 
@@ -116,7 +116,7 @@ class Study:
 
     dataset: str = key(help="Name of a dataset; see `cnlw list datasets`.")
     configs: tuple[Table, ...] = key(
-        help="Tables `[[configs]]`: keys of a recipe, and those of a config (below).",
+        help="Tables `[[configs]]`: keys of a recipe and of a config (below).",
         check=Check(lambda configs: len(configs) > 0, "one or more tables: [[configs]]"),
     )
     methods: tuple[MethodEntry, ...] = key(
@@ -132,7 +132,7 @@ class Study:
     )
     preset: str = key(
         "",
-        help="How to train: a preset, or a .toml file.",
+        help="Settings of the training: a preset or a .toml file.",
         check=PRESET_NAME,
         default_text="the dataset's",
     )
@@ -151,13 +151,13 @@ class Study:
     x_axis: str = key(
         "level",
         old_name="over",
-        help="What the x axis shows: the level, an option, a key of the preset.",
+        help="What the x axis shows: the level, an option or a key of the preset.",
     )
     y_axis: str = key("", help="What the y axis of the figure `grid` shows.", old_name="across")
     group_by: tuple[str, ...] = key(
         (),
         old_name="apart",
-        help="Options whose values make methods of their own, not trials of one method.",
+        help="Options whose values count as different methods, not as trials of one method.",
     )
     figures: tuple[str, ...] = key(
         ("over", "belts", "drop", "curves"), help="Figures of the report."
@@ -165,13 +165,13 @@ class Study:
     net_values: Mapping[str, float] = key(
         default_factory=dict,
         old_name="x",
-        help="A number of each network, for the figure `scatter`.",
+        help="A number for each network, for the figure `scatter`.",
     )
     pretrained: bool = key(False, help="Begin with weights learned on ImageNet.")
     select_by: str = key(
         "last",
         old_name="rule",
-        help="Which result of a trial selects the best one.",
+        help="Result that selects the best trial.",
         check=one_of(*METRICS),
     )
     notes: tuple[str, ...] = key((), help="Footnotes of the report.")

@@ -1,20 +1,20 @@
 """Writes the folder of a run.
 
 runs/shapes/red_40/mentormix_s0/
-    config.json        what was asked: data and their digests, method, options, preset, seed,
-                       versions, command
-    network_input.json what the network takes, and its classes: what `cnlw predict` needs
-    checkpoint.pt      the state from which a killed run goes on, with its sha256
-    best.pt            of a run that keeps it: the weights of the best epoch that is reported
-    metrics.jsonl      a line for each epoch
-    examples.parquet/  a file for each epoch: the loss and the weight of each example, and whether
-                       the method used its given label
-    transition/        a file for each epoch, of methods that estimate a transition matrix: (K, K),
-                       row i is P(given label | true class i)
-    confusion/         beside it: row i is P(predicted class | true class i), on validation
-    predictions.parquet  of validation and test images, after the last epoch
-    result.json        last, best, mean10: top-1 in percent
-    tensorboard/       the same metrics, for TensorBoard
+    config.json          the settings: data and their digests, method, options, preset, seed,
+                         versions, command
+    network_input.json   the size and scale of images, and the classes, for `cnlw predict`
+    checkpoint.pt        the state from which a killed run continues, with its sha256
+    best.pt              with --keep-best: the weights of the best reported epoch
+    metrics.jsonl        a line for each epoch
+    examples.parquet/    a file for each epoch: the loss and the weight of each example, and whether
+                         the method used its given label
+    transition/          a file for each epoch, if the method estimates a transition matrix: (K, K),
+                         row i is P(given label | true class i)
+    confusion/           likewise: row i is P(predicted class | true class i), on validation
+    predictions.parquet  predictions for validation and test images after the last epoch
+    result.json          last, best, mean10: top-1 accuracy in percent
+    tensorboard/         the same metrics, for TensorBoard
 """
 
 import json

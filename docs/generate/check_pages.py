@@ -10,25 +10,25 @@ def make_pages() -> dict[str, str]:
     """Return the page of checks."""
     text = heading("Checks")
     text += (
-        "`cnlw validate BUILD` runs these checks in turn. A build is valid if none of them finds "
-        "an error. [What `cnlw validate` proves](../validate.md) says which changes of a build "
-        "they find, and which nobody can find.\n\n"
+        "`cnlw validate BUILD` runs these checks in this order. A build is valid if none of them "
+        "finds an error. [What `cnlw validate` proves](../validate.md) lists the changes to a "
+        "build that they find, and those that nobody can find.\n\n"
     )
     rows = []
     for check in CHECKS:
         module = sys.modules[check.run.__module__].__name__.rpartition(".")[2]
         rows.append([code(check.name), escape(_sentence(check.claim)), code(f"checks/{module}.py")])
-    text += table(["check", "what it proves", "where it is written"], rows)
+    text += table(["check", "what it proves", "source file"], rows)
     text += heading("What to do about an error", 2)
     text += (
-        "Every error names the place and the remedy, and lists below it the errors that follow "
-        "from it. Mend the cause, and validate again.\n\n"
-        "- **A file is missing or damaged:** delete it and run the same `cnlw build` again. It "
-        "writes only what is missing.\n"
+        "Every error names the place and the remedy. Errors that follow from it are listed below "
+        "it. Fix the cause, and validate again.\n\n"
+        "- **A file is missing or damaged:** delete it and run the same `cnlw build` again. The "
+        "command writes only what is missing.\n"
         "- **Rows or numbers differ from the plan:** somebody changed the build. Build it again "
-        "into a new folder, from the recipe on the card.\n"
-        "- **Tables differ from those on the card:** restore the folder `tables/` from where the "
-        "build was published.\n"
+        "into a new folder, with the recipe on the card.\n"
+        "- **Tables differ from those on the card:** restore the folder `tables/` from the "
+        "published build.\n"
         "- **An image differs from its source:** compare the version of your copy of the dataset "
         "with the digests in its manifest.\n"
     )

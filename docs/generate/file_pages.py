@@ -12,21 +12,21 @@ from docs.generate.source_code import module_docstring, parse_module, read_field
 
 COLUMNS: Mapping[str, str] = {
     "image": "the picture, 8-bit RGB",
-    "label": "the label that the learner is given",
-    "clean_label": "the true class; empty where nobody knows it, as of a wrong web image",
+    "label": "the label that the learner gets",
+    "clean_label": "the true class; empty if nobody knows it, as for a wrong web image",
     "is_noisy": "whether the label is wrong for the image, or the true class is unknown",
     "origin": "where the image comes from: `base`, the dataset itself; `web`, a web search; "
     "`other`, another dataset; `white`, white noise",
-    "image_id": "the image, by its id in the manifest",
-    "replaces": "the id of the image whose place it took; empty where the dataset's own image "
+    "image_id": "the id of the image in the manifest",
+    "replaces": "the id of the image that this one replaces; empty if the dataset's own image "
     "stayed",
 }
 SCHEMAS: Mapping[str, str] = {
-    "MANIFEST": "Manifest: what images there are",
-    "VOTES": "Votes: what people said of web images",
+    "MANIFEST": "Manifest: the images of a dataset",
+    "VOTES": "Votes: what people said about web images",
     "PLAN": "Plan: what the learner gets in each slot",
-    "RUNS": "Runs: what a report reads (`runs.parquet`)",
-    "PUBLISHED_SPLITS": "Published splits: which images a paper used",
+    "RUNS": "Runs: the results in a report (`runs.parquet`)",
+    "PUBLISHED_SPLITS": "Published splits: the images that a paper used",
     "CLASSES": "Class list",
 }
 TABLES = "cnlw_tools.dataset.tables"
@@ -45,8 +45,8 @@ def _columns_page() -> str:
     text = heading("Columns of a build and of the tables")
     text += heading("A build", 2)
     text += (
-        "A build is a folder that `datasets.load_dataset` reads. Only `image` and `label` are for "
-        "the learner; the other columns are the truth, for evaluation.\n\n"
+        "`datasets.load_dataset` reads the folder of a build. Only `image` and `label` are for "
+        "the learner. The other columns are the truth, for evaluation.\n\n"
     )
     rows = []
     for field in FIELDS:
@@ -81,20 +81,21 @@ def _schema(name: str) -> list[tuple[str, str, str, str]]:
 def _run_page() -> str:
     text = heading("Files of a run")
     text += (
-        "`cnlw train` writes a folder, `cnlw sweep` one for each run. `cnlw report FOLDER` reads "
-        "all that lie below a folder.\n\n"
+        "`cnlw train` writes one folder, and `cnlw sweep` writes one for each run. "
+        "`cnlw report FOLDER` reads all runs below FOLDER.\n\n"
     )
     listing = module_docstring("cnlw_tools.trainer.run").split("\n\n")[1]
     text += fence(listing) + "\n"
-    text += heading("config.json", 2) + "What was asked of the run.\n\n"
+    text += heading("config.json", 2) + "The settings of the run.\n\n"
     text += _field_table("cnlw_tools.recipe.run_files", "RunConfig")
     text += heading("metrics.jsonl", 2)
-    text += "A line for each epoch: a JSON object with `epoch`, `seconds`, `train_loss`, "
-    text += "`val_top1` and what else was measured.\n\n"
-    text += heading("result.json", 2) + "What the epochs amount to, once the run has ended.\n\n"
+    text += "Each epoch has a line: a JSON object with `epoch`, `seconds`, `train_loss`, "
+    text += "`val_top1` and further measurements.\n\n"
+    text += heading("result.json", 2)
+    text += "The top-1 accuracy on validation in percent, written when the run has ended.\n\n"
     text += _field_table("cnlw_tools.recipe.run_files", "Summary")
     text += heading("examples.parquet", 2)
-    text += "A row for each example and epoch, for joining with the truth of the build.\n\n"
+    text += "Each example has a row for each epoch. Join it with the truth of the build.\n\n"
     return text + table(["column", "meaning"], EXAMPLE_ROWS)
 
 
@@ -102,8 +103,8 @@ EXAMPLE_ROWS = [
     ["`epoch`", "counted from 1"],
     ["`row`", "the row of the example in the split of the build, before any shuffle"],
     ["`loss`", "cross-entropy of the given label"],
-    ["`weight`", "from 0, the method takes the label for wrong, to 1, the example counts in full"],
-    ["`uses_given_label`", "0 where the method learned from another label; of such methods only"],
+    ["`weight`", "from 0 (the method takes the label for wrong) to 1 (the example counts in full)"],
+    ["`uses_given_label`", "0 if the method learned from another label; only in such methods"],
 ]
 
 
@@ -118,7 +119,7 @@ def _store_page() -> str:
     title, _, rest = module_docstring("cnlw_tools.store.store").partition("\n")
     text = heading("The image store and its ledger")
     text += f"{escape(title)}\n\n{docstring_to_markdown(rest)}\n"
-    text += heading("The ledger", 2) + "One row for each image id.\n\n"
+    text += heading("The ledger", 2) + "The ledger has one row for each image id.\n\n"
     rows = []
     for field in read_fields("cnlw_tools.store.store", "Row"):
         column = COLUMN_OF_FIELD.get(field.name, field.name)
@@ -126,8 +127,8 @@ def _store_page() -> str:
     text += table(["column", "type", "meaning"], rows)
     text += heading("Outcomes", 2)
     text += (
-        "The column `class` of the ledger says what became of a URL. `cnlw fetch --retry OUTCOME` "
-        "requests those again.\n\n"
+        "The column `class` of the ledger records the outcome of a URL. "
+        "`cnlw fetch --retry OUTCOME` requests all URLs with that outcome again.\n\n"
     )
     outcomes = [[code(name), escape(meaning)] for name, meaning in OUTCOMES.items()]
     return text + table(["outcome", "meaning"], outcomes)

@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import yaml
+
 from docs.generate.markdown import fence, heading
 
 ROOT = Path(__file__).parents[2]
@@ -86,7 +88,39 @@ def _candidates(path: str) -> Iterator[str]:
 
 
 def _citation_page() -> str:
-    """Return the page that says how to cite."""
+    """Return the page that says how to cite, with entries for BibTeX made from CITATION.cff."""
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     text = heading("Cite")
-    text += "If you use this software, cite it, and the paper whose construction it follows.\n\n"
-    return text + fence((ROOT / "CITATION.cff").read_text(encoding="utf-8"), "yaml")
+    text += (
+        "If you use this software, cite it, and also the paper whose construction it follows. "
+        "Cite the papers of the noise and of the methods that you use as well: the page of each "
+        "[noise model](../reference/noise/index.md) and of each "
+        "[method](../reference/methods/index.md) names them.\n\n"
+    )
+    software = {
+        "title": f"{{{citation['title']}}}",  # braces keep capital letters
+        "author": f"{{{citation['authors'][0]['name']}}}",  # and a name in one piece
+        "version": citation["version"],
+        "note": f"Licence: {citation['license']}",
+    }
+    text += fence(_bibtex("software", "cnlw_tools", software), "bibtex") + "\n"
+    for paper in citation["references"]:
+        names = [f"{name['family-names']}, {name['given-names']}" for name in paper["authors"]]
+        fields = {
+            "title": f"{{{paper['title']}}}",
+            "author": " and ".join(names),
+            "booktitle": paper["collection-title"],
+            "year": str(paper["year"]),
+        }
+        key = f"{paper['authors'][0]['family-names'].lower()}{paper['year']}"
+        text += fence(_bibtex("inproceedings", key, fields), "bibtex") + "\n"
+    return text + "The file `CITATION.cff` in the repository has the same for other programs.\n"
+
+
+def _bibtex(kind: str, key: str, fields: Mapping[str, str]) -> str:
+    """Return an entry of BibTeX."""
+    lines = [f"@{kind}{{{key},"]
+    for name, value in fields.items():
+        text = value.replace("_", r"\_")
+        lines.append(f"  {name:9} = {{{text}}},")
+    return "\n".join([*lines, "}"])

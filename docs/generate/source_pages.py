@@ -16,14 +16,15 @@ def make_pages() -> dict[str, str]:
 def _sources_page() -> str:
     text = heading("Datasets and sources")
     text += (
-        "A dataset has tables; its source reads the images from a folder of yours, in the layout "
-        "that its authors publish. `--data-dir DIR` names the folder.\n\n"
+        "Each dataset has tables and a source. The source reads the images from your folder, in "
+        "the layout in which they were published. `--data-dir DIR` names the folder.\n\n"
     )
     rows = []
     for name, description in list_datasets(default_root()):
         n_classes, _, layout = description.partition("classes   --data-dir: ")
-        rows.append([code(name), n_classes.strip(), escape(layout)])
-    text += table(["dataset", "classes", "what the folder holds"], rows)
+        n_classes = n_classes.strip().replace("own", "read from the files")
+        rows.append([code(name), n_classes, escape(layout)])
+    text += table(["dataset", "classes", "what your folder must hold"], rows)
     text += heading("Sources", 2)
     modules = {source.__module__: source for source in SOURCES.values()}
     for module in modules:
@@ -37,8 +38,8 @@ def _sources_page() -> str:
 def _networks_page() -> str:
     text = heading("Networks")
     text += (
-        "`--net NAME` chooses one. Those called `_cifar` share their name with one of torchvision, "
-        "and are for images of 32 pixels.\n\n"
+        "`--net NAME` chooses a network. Networks whose names end in `_cifar` are for images of "
+        "32 x 32 pixels; torchvision has larger networks of the same names.\n\n"
     )
     rows = []
     for name in NETS:

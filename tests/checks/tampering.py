@@ -721,60 +721,60 @@ TAMPERS: dict[str, Tamper] = {
     "a label is changed": Tamper(edit_row()(_label)),
     "a label is changed, and `is_noisy` with it": Tamper(edit_row()(_label_and_flag)),
     "a label is changed, and the true label with it": Tamper(edit_row()(_label_and_truth)),
-    "`is_noisy` is turned": Tamper(edit_row()(_turn_flag)),
-    "a noisy row of blue is made clean": Tamper(edit_row(True, config=BLUE)(_clean)),
+    "`is_noisy` is flipped": Tamper(edit_row()(_turn_flag)),
+    "a noisy row of blue noise is made clean": Tamper(edit_row(True, config=BLUE)(_clean)),
     "a label in validation is changed": Tamper(edit_row(split="validation")(_label_and_flag)),
-    "a label outside of the class list": Tamper(edit_row()(_set(label=-1))),
+    "a label that is not in the class list": Tamper(edit_row()(_set(label=-1))),
     "a label is null": Tamper(edit_row()(_set(label=None))),
-    "an invented true label of a web image": Tamper(edit_row(True)(_set(clean_label=1))),
-    "another origin": Tamper(edit_row()(_set(origin="web"))),
-    "another image id": Tamper(edit_row()(_set(image_id="train/ant/99.png"))),
-    "`replaces` is lost": Tamper(edit_row(True)(_set(replaces=None))),
-    "two rows exchange their labels": Tamper(edit_rows(exchange("label"))),
-    "a row is dropped": Tamper(edit_rows(lambda rows, i: rows[:i] + rows[i + 1 :])),
-    "a row stands twice": Tamper(edit_rows(lambda rows, i: [*rows, rows[i]])),
-    "rows sorted by label": Tamper(
+    "an invented true label for a web image": Tamper(edit_row(True)(_set(clean_label=1))),
+    "a different origin": Tamper(edit_row()(_set(origin="web"))),
+    "a different image id": Tamper(edit_row()(_set(image_id="train/ant/99.png"))),
+    "`replaces` is deleted": Tamper(edit_row(True)(_set(replaces=None))),
+    "the labels of two rows are swapped": Tamper(edit_rows(exchange("label"))),
+    "a row is deleted": Tamper(edit_rows(lambda rows, i: rows[:i] + rows[i + 1 :])),
+    "a row is duplicated": Tamper(edit_rows(lambda rows, i: [*rows, rows[i]])),
+    "rows are sorted by label": Tamper(
         edit_rows(lambda rows, _: sorted(rows, key=lambda r: (r["label"], r["image_id"])))
     ),
-    "a validation image in train": Tamper(move_validation_row),
+    "a validation image is in train": Tamper(move_validation_row),
     # shards
     "a shard is missing": Tamper(on_shard(Path.unlink), is_recorded=False),
-    "a shard is missing, and the card does not list it": Tamper(on_shard(Path.unlink)),
+    "a shard is missing, on the card too": Tamper(on_shard(Path.unlink)),
     "a shard without rows": Tamper(edit_rows(lambda *_: [])),
     "a shard is cut off": Tamper(on_shard(_cut(100)), is_recorded=False),
-    "a bit of a shard is turned": Tamper(on_shard(_flip_bit), is_recorded=False),
-    "a shard under another name": Tamper(on_shard(_rename)),
-    "a shard of another segment under a listed name": Tamper(
+    "a bit of a shard is flipped": Tamper(on_shard(_flip_bit), is_recorded=False),
+    "a shard is renamed": Tamper(on_shard(_rename)),
+    "a shard of another segment has a listed name": Tamper(
         lambda folder, draw, _: shutil.copy(
             shard(folder, draw, split="validation")[0], shard(folder, draw)[0]
         )
     ),
-    "a further column": Tamper(edit_table(lambda t: t.append_column("hint", t["is_noisy"]))),
-    "labels of another type": Tamper(edit_table(_narrow)),
-    "paths beside the images": Tamper(edit_table(_path_column)),
-    "no features": Tamper(edit_table(pa.Table.replace_schema_metadata)),
-    "class names exchanged in the shards": Tamper(names_of_shards),
-    "images compressed": Tamper(edit_table(_unchanged, compression="zstd")),
-    "pages without an index": Tamper(edit_table(_unchanged, write_page_index=False)),
+    "an additional column": Tamper(edit_table(lambda t: t.append_column("hint", t["is_noisy"]))),
+    "labels have a different type": Tamper(edit_table(_narrow)),
+    "paths are stored with the images": Tamper(edit_table(_path_column)),
+    "the features are missing": Tamper(edit_table(pa.Table.replace_schema_metadata)),
+    "class names are swapped in the shards": Tamper(names_of_shards),
+    "images are compressed": Tamper(edit_table(_unchanged, compression="zstd")),
+    "pages have no index": Tamper(edit_table(_unchanged, write_page_index=False)),
     # images
-    "a pixel of an own image": Tamper(image(one_pixel, False)),
-    "a pixel of a web image": Tamper(image(one_pixel, True), alone="nothing"),
-    "a red patch, excused by another Pillow": Tamper(
+    "a pixel of a base image is changed": Tamper(image(one_pixel, False)),
+    "a pixel of a web image is changed": Tamper(image(one_pixel, True), alone="nothing"),
+    "a red patch, excused by another version of Pillow": Tamper(
         with_other_pillow(red_patch, True), alone="nothing"
     ),
-    "an image brighter by 7, excused by another Pillow": Tamper(
+    "an image is brighter by 7, excused by another version of Pillow": Tamper(
         with_other_pillow(brighter, True), alone="nothing"
     ),
-    "own images of two classes exchanged": Tamper(exchange_pictures(False)),
-    "web images of two classes exchanged": Tamper(exchange_pictures(True), alone="nothing"),
-    "an own image exchanged, with its sha256 in the tables": Tamper(
+    "base images of two classes are swapped": Tamper(exchange_pictures(False)),
+    "web images of two classes are swapped": Tamper(exchange_pictures(True), alone="nothing"),
+    "a base image is replaced, and its sha256 in the tables": Tamper(
         with_its_digest, alone="nothing"
     ),
-    "a validation image under the id of a web image": Tamper(image_from_validation),
-    "a text in an own image": Tamper(image(with_text, False)),
-    "a text in a web image": Tamper(image(with_text, True), alone="note"),
-    "HTML behind the end of an own image": Tamper(image(lambda data: data + b"<html>", False)),
-    "a zip behind the end of a web image": Tamper(image(zipped, True), alone="note"),
+    "a validation image has the id of a web image": Tamper(image_from_validation),
+    "text inside the file of a base image": Tamper(image(with_text, False)),
+    "text inside the file of a web image": Tamper(image(with_text, True), alone="note"),
+    "HTML after the end of a base image": Tamper(image(lambda data: data + b"<html>", False)),
+    "a zip file after the end of a web image": Tamper(image(zipped, True), alone="note"),
     "an animated web image": Tamper(image(animated, True), alone="note"),
     "a transparent web image": Tamper(image(transparent, True), alone="note"),
     "EXIF in a web image": Tamper(
@@ -788,136 +788,144 @@ TAMPERS: dict[str, Tamper] = {
     "a web image as WebP": Tamper(image(lossless("WEBP"), True), alone="note"),
     "a web image as TIFF": Tamper(image(lossless("TIFF"), True), alone="note"),
     "a web image as BMP": Tamper(image(lossless("BMP"), True), alone="note"),
-    "an own image encoded again as JPEG": Tamper(
+    "a base image is re-encoded as JPEG": Tamper(
         image(lambda data: encode(Image.fromarray(pixels(data)), "JPEG"), False)
     ),
-    "an image cut off by 20 bytes": Tamper(image(lambda data: data[:-20], False)),
+    "the last 20 bytes of an image are missing": Tamper(image(lambda data: data[:-20], False)),
     "half of an image": Tamper(image(lambda data: data[: len(data) // 2], True)),
-    "an image without bytes": Tamper(image(lambda _: b"", True)),
-    "no image": Tamper(image(lambda _: None, True)),
+    "an image has no bytes": Tamper(image(lambda _: b"", True)),
+    "an image is null": Tamper(image(lambda _: None, True)),
     "a damaged AVIF": Tamper(image(broken_avif, True)),
     # tables
-    "class names exchanged, in tables and shards": Tamper(
+    "class names are swapped, in tables and shards": Tamper(
         renamed((CLASSES[1], CLASSES[0], *CLASSES[2:])), alone="nothing"
     ),
-    "a class renamed, in tables and shards": Tamper(
+    "a class is renamed, in tables and shards": Tamper(
         renamed((*CLASSES[:3], "wolf")), alone="nothing", with_images="note"
     ),
-    "two labels exchanged in the tables, and all built anew": Tamper(
+    "two labels are swapped in the tables, and everything is rebuilt": Tamper(
         forged("base", exchange_labels), alone="nothing", is_recorded=False
     ),
-    "train and validation exchanged in the tables, and all built anew": Tamper(
+    "train and validation are swapped in the tables, and everything is rebuilt": Tamper(
         forged("base", exchange_splits), alone="nothing", is_recorded=False
     ),
-    "images left out of the tables, and all built anew": Tamper(
+    "images are left out of the tables, and everything is rebuilt": Tamper(
         forged("base", lambda rows: rows[1:]),
         alone="nothing",
         with_images="note",
         is_recorded=False,
     ),
-    "votes turned, and all built anew": Tamper(
+    "votes are flipped, and everything is rebuilt": Tamper(
         forged("votes", turn_votes), "nothing", "nothing", is_recorded=False
     ),
-    "candidates left out, and all built anew": Tamper(
+    "candidates are left out, and everything is rebuilt": Tamper(
         forged("web", without_last, "votes"),
         "nothing",
         "nothing",
         is_recorded=False,
     ),
-    "votes turned, but nothing built anew": Tamper(turn_used_votes),
-    "a further vote": Tamper(
+    "votes are flipped, but nothing is rebuilt": Tamper(turn_used_votes),
+    "an additional vote": Tamper(
         table("votes", lambda rows: [*rows, {**rows[0], "annotator": "3"}]), "nothing", "nothing"
     ),
-    "URIs of candidates changed": Tamper(table("web", other_uris), "nothing", "nothing"),
-    "labels exchanged in the tables, but nothing built anew": Tamper(
+    "URIs of candidates are changed": Tamper(table("web", other_uris), "nothing", "nothing"),
+    "labels are swapped in the tables, but nothing is rebuilt": Tamper(
         table("base", exchange_labels)
     ),
-    "a table changed, but not its digest": Tamper(table("web", other_uris), is_recorded=False),
+    "a table is changed, but not its digest": Tamper(table("web", other_uris), is_recorded=False),
     "a table is missing": Tamper(
         lambda folder, *_: (folder / "tables/votes.parquet").unlink(), is_recorded=False
     ),
     "a table is damaged": Tamper(
         lambda folder, *_: _cut(50)(folder / "tables/base.parquet"), is_recorded=False
     ),
-    "a source that nobody has, in the metadata of the tables": Tamper(
-        other_source, alone="nothing"
-    ),
-    "a table as csv in its place": Tamper(
+    "an unknown source in the metadata of the tables": Tamper(other_source, alone="nothing"),
+    "a csv file replaces a table": Tamper(
         lambda folder, *_: (folder / "tables/web.parquet").rename(folder / "tables/web.csv"),
         is_recorded=False,
     ),
     # claims of the card, each in the block and in the text
-    "another share of kept labels": Tamper(claim(kept=(1.0, 1.0)), is_recorded=False),
-    "another expected share of kept labels": Tamper(
+    "a different share of kept labels": Tamper(claim(kept=(1.0, 1.0)), is_recorded=False),
+    "a different expected share of kept labels": Tamper(
         claim(expected_kept=(1.0, 1.0)), is_recorded=False
     ),
-    "a share of changed rows": Tamper(claim(changed=0.1), is_recorded=False),
-    "another rate": Tamper(claim(rate=0.0), is_recorded=False),
-    "another expected rate": Tamper(claim(expected=0.0), is_recorded=False),
-    "another number of rows": Tamper(claim(rows={"train": 1, "validation": 8}), is_recorded=False),
-    "another level": Tamper(claim(level=20), is_recorded=False),
-    "another digest of the plan": Tamper(claim(digest="0" * 64), is_recorded=False),
-    "another seed": Tamper(claim_of_recipe(seed=1), is_recorded=False),
-    "another kind of noise": Tamper(claim_of_recipe(noise="symmetric"), is_recorded=False),
+    "a different share of changed rows": Tamper(claim(changed=0.1), is_recorded=False),
+    "a different rate": Tamper(claim(rate=0.0), is_recorded=False),
+    "a different expected rate": Tamper(claim(expected=0.0), is_recorded=False),
+    "a different number of rows": Tamper(
+        claim(rows={"train": 1, "validation": 8}), is_recorded=False
+    ),
+    "a different level": Tamper(claim(level=20), is_recorded=False),
+    "a different digest of the plan": Tamper(claim(digest="0" * 64), is_recorded=False),
+    "a different seed": Tamper(claim_of_recipe(seed=1), is_recorded=False),
+    "a different kind of noise": Tamper(claim_of_recipe(noise="symmetric"), is_recorded=False),
     "an unknown kind of noise": Tamper(text("noise: blue\n", "noise: purple\n"), is_recorded=False),
-    "another dataset": Tamper(claim_of_build(dataset="flowers"), is_recorded=False),
-    "another name of the dataset everywhere": Tamper(
+    "a different dataset": Tamper(claim_of_build(dataset="flowers"), is_recorded=False),
+    "a different name of the dataset, everywhere": Tamper(
         text(NAME, "flowers"), "nothing", "nothing", is_recorded=False
     ),
-    "another layout": Tamper(claim_of_build(layout="flat"), is_recorded=False),
-    "another size of images": Tamper(text("size: null", "size: 32"), is_recorded=False),
-    "another digest of a table": Tamper(
+    "a different layout": Tamper(claim_of_build(layout="flat"), is_recorded=False),
+    "a different size of images": Tamper(text("size: null", "size: 32"), is_recorded=False),
+    "a different digest of a table": Tamper(
         claim_of_build(tables={"classes": "0" * 64}), is_recorded=False
     ),
-    "no sha256 of the shards": Tamper(claim_of_build(shards={}), is_recorded=False),
-    "train and validation exchanged": Tamper(segments(exchange_splits_of_card), is_recorded=False),
-    "a segment twice": Tamper(
+    "the sha256 of the shards are missing": Tamper(claim_of_build(shards={}), is_recorded=False),
+    "train and validation are swapped": Tamper(
+        segments(exchange_splits_of_card), is_recorded=False
+    ),
+    "a segment is listed twice": Tamper(
         segments(lambda parts: parts["train"].append(parts["train"][0])), is_recorded=False
     ),
-    "a segment that is nowhere": Tamper(
+    "a segment that does not exist": Tamper(
         segments(lambda parts: parts["train"].append("f" * 16)), is_recorded=False
     ),
-    "a segment left out": Tamper(segments(lambda parts: parts["train"].pop()), is_recorded=False),
-    "a config removed with its files": Tamper(
+    "a segment is left out": Tamper(
+        segments(lambda parts: parts["train"].pop()), is_recorded=False
+    ),
+    "a config is removed with its files": Tamper(
         without_config, "nothing", "nothing", is_recorded=False
     ),
-    "no config at all": Tamper(
+    "all configs are removed": Tamper(
         lambda folder, *_: (folder / "README.md").write_text(
             metadata.front_matter(replace(metadata.read_card(folder), configs={}), {})
         ),
         is_recorded=False,
     ),
-    "configs exchange their names": Tamper(
+    "the names of two configs are swapped": Tamper(
         lambda folder, *_: [
             replace_text(folder, *pair)
             for pair in (("red_20", "red_xx"), ("red_40", "red_20"), ("red_xx", "red_40"))
         ],
         is_recorded=False,
     ),
-    "another licence on top": Tamper(
+    "a different licence at the top of the card": Tamper(
         text(f"license: {LICENCE}", "license: mit"), is_recorded=False
     ),
-    "another licence everywhere, of a dataset of your own": Tamper(
+    "a different licence everywhere, for your own dataset": Tamper(
         text(LICENCE, "mit"), "nothing", "nothing", is_recorded=False
     ),
-    "another version of pyarrow": Tamper(versions(pyarrow="18.0.0"), is_recorded=False),
-    "another version of Pillow": Tamper(
+    "a different version of pyarrow": Tamper(versions(pyarrow="18.0.0"), is_recorded=False),
+    "a different version of Pillow": Tamper(
         versions(pillow="11.0.0"), "nothing", "nothing", is_recorded=False
     ),
-    "another version of cnlw_tools": Tamper(
+    "a different version of cnlw_tools": Tamper(
         versions(cnlw_tools="0.0.9"), "nothing", "nothing", is_recorded=False
     ),
-    "no version": Tamper(versions(pillow="new"), is_recorded=False),
-    "a number in the text": Tamper(
+    "the version is missing": Tamper(versions(pillow="new"), is_recorded=False),
+    "a different number in the text": Tamper(
         text("| 40.000\N{NO-BREAK SPACE}% |", "| 0.000 % |", 1), is_recorded=False
     ),
-    "a further row in the table of the text": Tamper(
+    "an additional row in the table of the text": Tamper(
         text("\n\nLabels kept:", "\n| `blue_40` | 0 % |\n\nLabels kept:"), is_recorded=False
     ),
-    "a recipe in the text": Tamper(text("min_votes = 1", "min_votes = 5"), is_recorded=False),
-    "the classes in the text": Tamper(text("0 ant, 1 bee", "0 bee, 1 ant"), is_recorded=False),
-    "the whole text": Tamper(whole_text, is_recorded=False),
-    "a paragraph of your own": Tamper(
+    "a different recipe in the text": Tamper(
+        text("min_votes = 1", "min_votes = 5"), is_recorded=False
+    ),
+    "different classes in the text": Tamper(
+        text("0 ant, 1 bee", "0 bee, 1 ant"), is_recorded=False
+    ),
+    "the whole text is replaced": Tamper(whole_text, is_recorded=False),
+    "an additional paragraph": Tamper(
         text("## Columns\n", "All labels are right.\n\n## Columns\n"),
         "note",
         "note",
@@ -928,21 +936,21 @@ TAMPERS: dict[str, Tamper] = {
         beside_config("columns: [image, label]"), is_recorded=False
     ),
     "`drop_labels` beside a config": Tamper(beside_config("drop_labels: true"), is_recorded=False),
-    "a config listed twice, the bad one first": Tamper(
+    "a config is listed twice, the wrong one first": Tamper(
         text("\nconfigs:\n", f"\nconfigs:\n- {{config_name: {BLUE}, data_files: x.csv}}\n"),
         is_recorded=False,
     ),
-    "a key of the block twice": Tamper(
+    "a key of the block occurs twice": Tamper(
         text(f"license: {LICENCE}\n", f"license: {LICENCE}\nlicense: mit\n"), is_recorded=False
     ),
     "features in the block": Tamper(
         text("\nconfigs:\n", "\ndataset_info: {features: []}\nconfigs:\n"), is_recorded=False
     ),
-    "a config that the card does not describe": Tamper(
+    "a config without a description on the card": Tamper(
         text("\nconfigs:\n", "\nconfigs:\n- {config_name: more, data_files: x.csv}\n"),
         is_recorded=False,
     ),
-    "other files of a config": Tamper(
+    "a config lists different files": Tamper(
         lambda folder, *_: replace_text(
             folder,
             f"data/{metadata.read_card(folder).configs[BLUE].segments['validation'][0]}-*",
@@ -950,45 +958,43 @@ TAMPERS: dict[str, Tamper] = {
         ),
         is_recorded=False,
     ),
-    "a key of the Hub": Tamper(
+    "an additional key of the Hub": Tamper(
         text("\nconfigs:\n", "\nlanguage: en\nconfigs:\n"), "nothing", "nothing", is_recorded=False
     ),
     # files
-    "a csv in data/": Tamper(add("data/train.csv"), is_recorded=False),
-    "a json in data/": Tamper(add("data/train.json"), is_recorded=False),
-    "a zip in data/": Tamper(add("data/train.zip"), is_recorded=False),
+    "a csv file in data/": Tamper(add("data/train.csv"), is_recorded=False),
+    "a JSON file in data/": Tamper(add("data/train.json"), is_recorded=False),
+    "a zip file in data/": Tamper(add("data/train.zip"), is_recorded=False),
     "a script in data/": Tamper(add("data/data.py"), is_recorded=False),
     "a script beside the card": Tamper(add("build.py"), is_recorded=False),
     "a folder in data/": Tamper(add("data/more/x.parquet"), is_recorded=False),
-    "a parquet file of no segment": Tamper(copied_shard("extra.parquet"), is_recorded=False),
+    "a Parquet file of no segment": Tamper(copied_shard("extra.parquet"), is_recorded=False),
     "a shard that the card does not list": Tamper(
         copied_shard("ffffffffffffffff-00000-of-00001.parquet"), is_recorded=False
     ),
-    "a further shard of a segment": Tamper(copied_shard("{segment}-x.parquet")),
-    "a further table": Tamper(add("tables/more.parquet"), is_recorded=False),
+    "an additional shard of a segment": Tamper(copied_shard("{segment}-x.parquet")),
+    "an additional table": Tamper(add("tables/more.parquet"), is_recorded=False),
     "`.huggingface.yaml`": Tamper(add(".huggingface.yaml"), is_recorded=False),
     "`dataset_infos.json`": Tamper(add("dataset_infos.json", b"{}"), is_recorded=False),
-    "a shard that is a link out of the folder": Tamper(link("", True), is_recorded=False),
-    "a shard that is a link inside the folder": Tamper(link("", False), is_recorded=False),
-    "a table that is a link": Tamper(link("tables/votes.parquet", True), is_recorded=False),
-    "a card that is a link": Tamper(link("README.md", True), is_recorded=False),
-    "`data/` that is a link": Tamper(link("data", True), is_recorded=False),
-    "a shard that is a pipe": Tamper(pipe, is_recorded=False),
-    "a file of your own beside the card": Tamper(
-        add("notes.txt"), "note", "note", is_recorded=False
-    ),
-    "a draft of a killed build": Tamper(
+    "a shard is a link to outside of the folder": Tamper(link("", True), is_recorded=False),
+    "a shard is a link inside the folder": Tamper(link("", False), is_recorded=False),
+    "a table is a link": Tamper(link("tables/votes.parquet", True), is_recorded=False),
+    "the card is a link": Tamper(link("README.md", True), is_recorded=False),
+    "`data/` is a link": Tamper(link("data", True), is_recorded=False),
+    "a shard is a pipe": Tamper(pipe, is_recorded=False),
+    "your own file beside the card": Tamper(add("notes.txt"), "note", "note", is_recorded=False),
+    "a temporary file of a killed build": Tamper(
         add("data/.aside-1-x.parquet"), "note", "note", is_recorded=False
     ),
-    "a file of the system in data/": Tamper(
+    "a file of the operating system in data/": Tamper(
         add("data/.DS_Store"), "note", "note", is_recorded=False
     ),
-    "another sample picture": Tamper(
+    "a different sample picture": Tamper(
         picture(lambda path: path.write_bytes(path.with_name("samples_blue.png").read_bytes())),
         is_recorded=False,
     ),
-    "no sample picture": Tamper(picture(Path.unlink), is_recorded=False),
-    "a text in a sample picture": Tamper(
+    "the sample picture is missing": Tamper(picture(Path.unlink), is_recorded=False),
+    "text inside the file of a sample picture": Tamper(
         picture(lambda path: path.write_bytes(with_text(path.read_bytes()))), is_recorded=False
     ),
 }

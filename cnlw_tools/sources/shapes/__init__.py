@@ -1,4 +1,4 @@
-"""The embedded dataset: everyday objects, drawn from the image id alone. Nothing is downloaded."""
+"""The embedded dataset: everyday objects, each drawn from its image id. Nothing is downloaded."""
 
 from pathlib import Path
 from typing import ClassVar
@@ -15,7 +15,7 @@ from cnlw_tools.sources.shapes.web import draw_candidate
 
 
 class Shapes:
-    """Ten classes of everyday objects, and what a web search for them finds; 64 pixels a side."""
+    """Ten classes of everyday objects with simulated web images, at 64 x 64 pixels."""
 
     layout: ClassVar[str] = ""
 

@@ -1,4 +1,4 @@
-"""Things that are none of the ten classes, drawn alike: for noise that brings foreign images in."""
+"""Other objects, drawn in the same style as the ten classes: a donor for open-set noise."""
 
 import re
 from pathlib import Path

@@ -3,8 +3,8 @@
     x <- [x, conv3x3 ReLU BN conv1x1 ReLU BN x]     k channels more a layer,
                                                     4 k between the two convolutions
 
-densenet100: three blocks of 16 such layers, k = 12, on a stem of 2 k; between blocks half the
-channels and half the size.
+densenet100 has three blocks of 16 such layers with k = 12, on a stem of 2 k channels. A transition
+between two blocks halves the number of channels and the size.
 """
 
 import torch
@@ -40,7 +40,7 @@ def densenet100(
     k: int = 12,
     n_layers: int = 16,
 ) -> Network:
-    """Return DenseNet-BC of 100 layers."""
+    """Return DenseNet-BC with 100 layers."""
     require_image_size(4, image_size, "densenet100")
     channels = 2 * k
     blocks = [nn.Sequential(conv(3, channels))]

@@ -1,6 +1,6 @@
 """Networks for photographs: those of torchvision, and Inception-ResNet-v2 of timm.
 
-They are built by these libraries and cut into blocks here.
+These libraries build the networks; this module cuts them into blocks.
 
     resnet18, resnet50, resnet101     He et al. 2015
     inception_v3                      Szegedy et al. 2016, without its auxiliary head
@@ -8,8 +8,9 @@ They are built by these libraries and cut into blocks here.
     efficientnet_b5                   Tan and Le 2019
     inception_resnet_v2               Szegedy et al. 2017
 
-A block ends where the next layer halves the size (in the Inceptions, after each of the three grids
-of the papers). All take images that are normalised by ImageNet's mean and standard deviation.
+A block ends where the next layer halves the size. In the Inception networks, it ends after each of
+the three grids of the papers. All networks expect images that are normalised by the mean and the
+standard deviation of ImageNet.
 """
 
 from collections.abc import Sequence

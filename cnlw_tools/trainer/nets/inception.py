@@ -2,7 +2,8 @@
 
     x <- [1x1,  1x1 3x3,  1x1 3x3 3x3,  pool 1x1] of x, side by side
 
-Where the size halves, the branch of one convolution is missing and the pooled input stays as it is.
+A unit that halves the size has no branch of a single convolution, and leaves the pooled input as it
+is.
 """
 
 from functools import partial

@@ -7,8 +7,8 @@
                                                                         as used on CIFAR
     conv_small                5 convolutions, for `shapes` on a laptop  ours
 
-Of the networks of Rolnick et al. we know the number of layers, not their widths. The ConvNets have
-the widths and the initial weights (Glorot and Bengio 2010) of the Keras examples for MNIST and
+Rolnick et al. state the number of layers of their networks, but not the widths. The ConvNets here
+have the widths and the initial weights (Glorot and Bengio 2010) of the Keras examples for MNIST and
 CIFAR-10 of that time.
 """
 
@@ -51,7 +51,7 @@ def mlp4(n_classes: int, image_size: HeightWidth) -> Network:
 
 
 def conv_mnist(n_classes: int, image_size: HeightWidth) -> Network:
-    """Return two convolutions without padding, pooling, two dense layers."""
+    """Return two convolutions without padding, pooling and two dense layers."""
     require_image_size(6, image_size, "conv_mnist")
     height, width = ((side - 4) // 2 for side in image_size)
     blocks = [_conv_pair(3, 32, 64, padding=0)]
@@ -59,7 +59,7 @@ def conv_mnist(n_classes: int, image_size: HeightWidth) -> Network:
 
 
 def conv4(n_classes: int, image_size: HeightWidth) -> Network:
-    """Return two convolutions, pooling, two dense layers."""
+    """Return two convolutions, pooling and two dense layers."""
     require_image_size(4, image_size, "conv4")
     height, width = ((side - 2) // 2 for side in image_size)
     blocks = [_conv_pair(3, 32, 32)]
@@ -67,7 +67,7 @@ def conv4(n_classes: int, image_size: HeightWidth) -> Network:
 
 
 def conv6(n_classes: int, image_size: HeightWidth) -> Network:
-    """Return two convolutions and pooling, twice, then two dense layers."""
+    """Return four convolutions, with pooling after each two, and two dense layers."""
     require_image_size(10, image_size, "conv6")
     height, width = (((side - 2) // 2 - 2) // 2 for side in image_size)
     blocks = [_conv_pair(3, 32, 32), _conv_pair(32, 64, 64)]
@@ -103,7 +103,7 @@ def vgg13_cifar(n_classes: int, image_size: HeightWidth) -> Network:
 
 
 def conv_small(n_classes: int, image_size: HeightWidth) -> Network:
-    """Return a network that learns `shapes` at 32 pixels to 90 % in 15 epochs.
+    """Return a small network for `shapes`: it reaches 90 % at 32 pixels in 15 epochs.
 
     An epoch takes seconds on two cores.
     """

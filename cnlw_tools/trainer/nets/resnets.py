@@ -42,26 +42,26 @@ leaky_relu = partial(nn.LeakyReLU, 0.1)
 
 
 def resnet32(n_classes: int, image_size: HeightWidth) -> Network:
-    """Return ResNet-32, whose shortcuts take every second pixel."""
+    """Return ResNet-32 with shortcuts that take every second pixel."""
     make_unit = partial(_post_unit, shortcut_weights=False)
     stages = residual_stages(make_unit, (16, 16, 32, 64), (5, 5, 5))
     return _assemble(stages, [conv_bn_relu(3, 16)], [], 64, n_classes)
 
 
 def resnet34_cifar(n_classes: int, image_size: HeightWidth) -> Network:
-    """Return ResNet-34 on a 3 x 3 stem that keeps the size."""
+    """Return ResNet-34 with a 3 x 3 stem that keeps the size."""
     stages = residual_stages(_post_unit, (64, 64, 128, 256, 512), (3, 4, 6, 3))
     return _assemble(stages, [conv_bn_relu(3, 64)], [], 512, n_classes)
 
 
 def resnet34_narrow(n_classes: int, image_size: HeightWidth) -> Network:
-    """Return the ResNet-34 of the RoG code, whose last stage is as wide as the one before."""
+    """Return the ResNet-34 of the RoG code: its last stage is as wide as the third."""
     stages = residual_stages(_post_unit, (64, 64, 128, 256, 256), (3, 4, 6, 3))
     return _assemble(stages, [conv_bn_relu(3, 64)], [], 256, n_classes)
 
 
 def resnet32_wide(n_classes: int, image_size: HeightWidth) -> Network:
-    """Return what the MentorMix code calls ResNet-32: 64 times the weights of the usual one.
+    """Return the ResNet-32 of the MentorMix code, with 64 times as many weights as `resnet32`.
 
     Not done here: in that code the very first unit activates before it normalises.
     """
@@ -70,7 +70,7 @@ def resnet32_wide(n_classes: int, image_size: HeightWidth) -> Network:
 
 
 def resnet56_wide(n_classes: int, image_size: HeightWidth) -> Network:
-    """Return what the MentorNet code calls ResNet-101, with nine units in each of three stages.
+    """Return the "ResNet-101" of the MentorNet code: three stages of nine units.
 
     Not done here: in that code the very first unit activates before it normalises.
     """
@@ -79,13 +79,13 @@ def resnet56_wide(n_classes: int, image_size: HeightWidth) -> Network:
 
 
 def resnet29(n_classes: int, image_size: HeightWidth) -> Network:
-    """Return ResNet-29 v2 of Keras, which IEG trains."""
+    """Return ResNet-29 v2 of Keras, the network of IEG."""
     stages = residual_stages(_pre_bottleneck, (16, 64, 128, 256), (3, 3, 3))
     return _assemble(stages, [conv_bn_relu(3, 16)], bn_act(256), 256, n_classes)
 
 
 def preact_resnet18(n_classes: int, image_size: HeightWidth) -> Network:
-    """Return ResNet-18 with activations before the weights, on a 3 x 3 stem that keeps the size."""
+    """Return pre-activation ResNet-18 with a 3 x 3 stem that keeps the size."""
     stages = residual_stages(_pre_unit, (64, 64, 128, 256, 512), (2, 2, 2, 2))
     return _assemble(stages, [conv(3, 64)], bn_act(512), 512, n_classes)
 
@@ -104,17 +104,17 @@ def wide_resnet(
 
 
 def wrn28_2(n_classes: int, image_size: HeightWidth) -> Network:
-    """Return WRN-28-2; its dropout is 0 until it is set."""
+    """Return WRN-28-2; its dropout is 0 by default."""
     return wide_resnet(28, 2, n_classes, image_size)
 
 
 def wrn28_10(n_classes: int, image_size: HeightWidth) -> Network:
-    """Return WRN-28-10; its dropout is 0 until it is set."""
+    """Return WRN-28-10; its dropout is 0 by default."""
     return wide_resnet(28, 10, n_classes, image_size)
 
 
 def wrn28_10_ieg(n_classes: int, image_size: HeightWidth, k: int = 10) -> Network:
-    """Return the WRN-28-10 of the IEG code, whose head begins uniform up to 1 / sqrt(classes)."""
+    """Return the WRN-28-10 of the IEG code: its head starts uniform within 1 / sqrt(classes)."""
     channels = (16, 16 * k, 32 * k, 64 * k)
     stages = residual_stages(_padded_pre_unit, channels, (4, 4, 4))
     bodies: list[nn.Module] = []
@@ -130,7 +130,7 @@ def wrn28_10_ieg(n_classes: int, image_size: HeightWidth, k: int = 10) -> Networ
 
 
 def wrn40_2(n_classes: int, image_size: HeightWidth) -> Network:
-    """Return WRN-40-2; its dropout is 0 until it is set."""
+    """Return WRN-40-2; its dropout is 0 by default."""
     return wide_resnet(40, 2, n_classes, image_size)
 
 
