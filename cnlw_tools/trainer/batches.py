@@ -28,7 +28,7 @@ PREFETCH = 2  # batches that a streaming split loads ahead
 PIXELS_WITHOUT_GRADIENT = 1 << 21  # in one batch of inference: 500 images of 64 by 64
 IMAGES_WITHOUT_GRADIENT = 500  # at most, in one batch of inference
 NORMALISER_IMAGES = 10_000  # from which mean and standard deviation are taken
-NORMALISER_CHUNK = 500  # images that are summed at a time
+HOST_CHUNK = 500  # images that are read from the files and summed, or copied, at a time
 
 
 class PixelLoader:
@@ -47,8 +47,7 @@ class PixelLoader:
         self.resident_index = torch.from_numpy(resident_index).to(device)  # (n,)
         n_bytes = len(first_position) * int(np.prod(split.image_shape))
         if n_bytes < device_memory(device) // 2:
-            images = torch.from_numpy(split.read_images(first_position))
-            self.resident = images.to(device)
+            self.resident = _put_on_device(split, first_position, device)
 
     def load(self, positions: Tensor) -> Tensor:
         """Return the uint8 pixels of examples, (B, 3, H, W) on the device.
@@ -85,6 +84,20 @@ class PixelLoader:
                     futures.append(pool.submit(self.load, chunks[next_i]))
                 images = futures.pop(0).result()
                 yield chunk, images
+
+
+def _put_on_device(
+    split: Split, positions: NDArray[np.int64], device: torch.device
+) -> Tensor:
+    """Return the images of m examples on a device, (m, 3, H, W) uint8.
+
+    They pass the host a few at a time: a GPU may have more memory than its share of the host.
+    """
+    images = torch.empty((len(positions), *split.image_shape), dtype=torch.uint8, device=device)
+    for begin in range(0, len(positions), HOST_CHUNK):
+        chunk = split.read_images(positions[begin : begin + HOST_CHUNK])
+        images[begin : begin + HOST_CHUNK] = torch.from_numpy(chunk)
+    return images
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,8 +280,8 @@ def fit_normaliser(split: Split, device: torch.device) -> Normaliser:
     total = np.zeros(3, np.int64)
     total_square = np.zeros(3, np.int64)
     n_images = min(len(split), NORMALISER_IMAGES)
-    for begin in range(0, n_images, NORMALISER_CHUNK):
-        end = min(begin + NORMALISER_CHUNK, n_images)
+    for begin in range(0, n_images, HOST_CHUNK):
+        end = min(begin + HOST_CHUNK, n_images)
         images = split.read_images(np.arange(begin, end))
         levels = images.astype(np.int64)
         squares = levels * levels

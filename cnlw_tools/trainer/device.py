@@ -15,10 +15,12 @@ from torch._functorch import config as functorch_config
 from cnlw_tools import prng
 from cnlw_tools.executor import limits
 from cnlw_tools.methods.components import distributed
+from cnlw_tools.trainer import oom
 
 COMPILED = "aot_autograd"  # in torch's error of a derivative that compiled code does not have
 SEED_MASK = (1 << 63) - 1  # torch takes seeds of 63 bits
-# The other ranks wait for rank zero to decode. If a rank has died, torchrun ends them earlier.
+# The other ranks wait so long for rank zero to decode, and for all else torch's usual time. If a
+# rank has died, torchrun ends them earlier.
 DECODE_TIMEOUT = timedelta(hours=6)
 
 
@@ -112,7 +114,7 @@ def process_group(device: torch.device) -> Iterator[None]:
         failed_alone = True
         raise
     except RuntimeError as error:
-        if "closed by peer" not in str(error):
+        if not _is_lost_partner(error):
             raise
         failed_alone = True
         raise OSError(
@@ -123,16 +125,21 @@ def process_group(device: torch.device) -> Iterator[None]:
             dist.destroy_process_group()
 
 
+def _is_lost_partner(error: RuntimeError) -> bool:
+    """Return whether gloo or NCCL says that another process has ended."""
+    return isinstance(error, dist.DistBackendError) or "closed by peer" in str(error)
+
+
 def _init_process_group(device: torch.device) -> None:
     # The functions of this module keep the group that exists when it is imported, and optimisers
     # import it. A group that is kept runs its threads beyond the end of the interpreter and may
     # abort it. So the module is imported before there is a group.
     import_module("torch.distributed.nn")
-    backend = "gloo"
     if device.type == "cuda":
         torch.cuda.set_device(device)
-        backend = "nccl"
-    dist.init_process_group(backend, timeout=DECODE_TIMEOUT)
+        dist.init_process_group("nccl", device_id=device)  # connects now, and fails now if it must
+    else:
+        dist.init_process_group("gloo")
 
 
 @contextmanager
@@ -144,7 +151,9 @@ def explain_oom(device: torch.device) -> Iterator[None]:
     """
     try:
         yield
-    except torch.OutOfMemoryError as error:
+    except RuntimeError as error:
+        if not oom.is_gpu_full(error):
+            raise
         raise OSError(
             f"{device} is full: give a smaller --batch-size or --net, or a smaller size in a preset"
         ) from error
@@ -188,12 +197,18 @@ def explain_compilation() -> Iterator[None]:
 
 @contextmanager
 def rank_zero_first() -> Iterator[None]:
-    """Let rank zero run the block alone, and then the other ranks."""
+    """Let rank zero run the block alone, and then the other ranks, which wait for hours."""
+    if not distributed.is_distributed():
+        yield
+        return
+    # Of all messages only this one is slow: a group of its own has a timeout of its own.
+    group = dist.new_group(backend="gloo", timeout=DECODE_TIMEOUT)
     if distributed.rank() != 0:
-        dist.barrier()
+        dist.barrier(group)
     yield
-    if distributed.is_distributed() and distributed.rank() == 0:
-        dist.barrier()
+    if distributed.rank() == 0:
+        dist.barrier(group)
+    dist.destroy_process_group(group)
 
 
 def autocast(device: torch.device) -> AbstractContextManager[Any]:

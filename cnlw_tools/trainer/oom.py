@@ -12,9 +12,25 @@ from cnlw_tools.methods.components import distributed
 TrainStep = Callable[[Batch], None]
 
 
+# What libraries say, in a plain RuntimeError, when a GPU is full. An engine is a way to convolve,
+# and cuDNN finds none where no way has room to work in.
+GPU_IS_FULL = (
+    "CUDA error: out of memory",
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "unable to find an engine",
+)
+
+
+def is_gpu_full(error: RuntimeError) -> bool:
+    """Return whether torch, or a library that it calls, ran out of memory of a GPU."""
+    is_known = any(text in str(error) for text in GPU_IS_FULL)
+    return isinstance(error, torch.OutOfMemoryError) or is_known
+
+
 def is_out_of_memory(error: RuntimeError) -> bool:
     """Return whether torch ran out of memory, of a GPU or of the host."""
-    return isinstance(error, torch.OutOfMemoryError) or NO_TENSOR in str(error)
+    return is_gpu_full(error) or NO_TENSOR in str(error)
 
 
 def step_fits(step: TrainStep, batch: Batch) -> bool:

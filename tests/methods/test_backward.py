@@ -4,6 +4,8 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
+from cnlw_tools.methods.components import distributed
+
 THETA = torch.tensor([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.2, 0.2, 0.6]])  # T: rows sum to 1
 
 
@@ -22,6 +24,24 @@ def test_fixture(on_logits, f3):
     assert torch.allclose(method.loss_matrix, inverse, atol=1e-6)
     assert torch.allclose(losses, torch.tensor([-0.389027, 1.951445, 1.098612]), atol=1e-6)
     assert method.loss(f3).item() == pytest.approx(0.88701, abs=1e-6)
+
+
+def test_its_matrix_reaches_all_ranks(on_logits, monkeypatch):
+    """It lies in columns, which NCCL refuses and gloo would read as rows: it is sent as rows."""
+    method = make_method(on_logits)
+    buffers = [b for name, b in method.named_buffers() if name == "loss_matrix"]
+    expected = torch.arange(9.0).view(3, 3)
+
+    def receive(tensor, rank):
+        assert tensor.is_contiguous()
+        tensor.copy_(expected)
+
+    monkeypatch.setattr(distributed, "is_distributed", lambda: True)
+    monkeypatch.setattr(distributed.dist, "broadcast", receive)
+    distributed.broadcast_from_rank_zero(buffers)
+
+    assert not method.loss_matrix.is_contiguous()
+    assert torch.equal(method.loss_matrix, expected)
 
 
 def test_oracle(on_logits):

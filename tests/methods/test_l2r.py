@@ -1,5 +1,6 @@
 """Tests of L2R: a loop over examples, a real virtual step, and batches without helpful examples."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -37,8 +38,25 @@ def make_batch(n, seed=0):
     return Batch(torch.arange(n), (x,), torch.arange(n) % K)
 
 
+def single(batch):
+    """Return a batch whose images are of 32 bits."""
+    return replace(batch, views=(batch.x.float(),))
+
+
 def make_method(net=norm, probe=lambda m: make_batch(m, 1), **options: Any) -> L2R:
     return L2R(Task(net, B, K, 1, probe=ProbeSet(probe, list)), **{"probe_size": M, **options})
+
+
+@pytest.mark.parametrize("make_net", [plain, norm])
+def test_weights_are_computed_in_full_precision(make_net):
+    """Under autocast, too, for published results are those of float32."""
+    method = make_method(lambda: make_net().float(), lambda m: single(make_batch(m, 1)))
+    batch = single(make_batch(B))
+    expected = method.weigh(batch)
+    with torch.autocast("cpu", torch.bfloat16):
+        weights = method.weigh(batch)
+
+    assert torch.equal(expected, weights)
 
 
 def test_the_fixture_of_three_examples():

@@ -51,7 +51,7 @@ def test_the_normaliser_is_that_of_the_pixels(split):
 def test_the_normaliser_is_that_of_the_first_images(split, monkeypatch):
     """Of a larger set as many are summed as the limit says, and divided by their number."""
     monkeypatch.setattr(batches, "NORMALISER_IMAGES", 50)
-    monkeypatch.setattr(batches, "NORMALISER_CHUNK", 20)
+    monkeypatch.setattr(batches, "HOST_CHUNK", 20)
     x = split.read_images(np.arange(50)) / 255
     normaliser = fit_normaliser(split, CPU)
 
@@ -131,6 +131,20 @@ def test_two_views_of_one_name_differ(loader):
     (batch,) = loader.batches([torch.arange(8)], ("standard", "standard"), 0)
 
     assert not torch.equal(*batch.views)
+
+
+def test_a_split_passes_the_host_in_parts(split, monkeypatch):
+    """All of its images reach the device, and no more than a chunk is on the host at once."""
+    sizes = []
+    read_images = data.Split.read_images
+    monkeypatch.setattr(
+        data.Split, "read_images", lambda *args: sizes.append(len(args[1])) or read_images(*args)
+    )
+    monkeypatch.setattr(batches, "HOST_CHUNK", 50)
+    images = PixelLoader(split, CPU).load(torch.arange(len(split)))
+
+    assert sizes == [50, 50, 50, 30]
+    assert torch.equal(images, torch.from_numpy(read_images(split, np.arange(len(split)))))
 
 
 def test_an_unknown_view_is_an_error(loader):

@@ -85,18 +85,68 @@ def test_a_rank_that_fails_alone_does_not_leave_the_group(monkeypatch, error, n_
     assert len(calls) == n_left
 
 
-def test_a_rank_whose_partner_ended_reports_it(monkeypatch):
-    """In one line; other errors of torch are passed on."""
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("Connection closed by peer [127.0.0.1]:1"),
+        device.dist.DistBackendError("NCCL error: remote process exited"),
+    ],
+    ids=["gloo", "NCCL"],
+)
+def test_a_rank_whose_partner_ended_reports_it(monkeypatch, error):
+    """In one line, and it leaves no group that is broken; other errors of torch are passed on."""
+    calls = []
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setattr(device.dist, "init_process_group", lambda *_, **__: None)
-    monkeypatch.setattr(device.dist, "destroy_process_group", lambda: None)
+    monkeypatch.setattr(device.dist, "destroy_process_group", lambda: calls.append("left"))
 
     with (
         pytest.raises(OSError, match="another process has ended"),
         device.process_group(torch.device("cpu")),
     ):
-        raise RuntimeError("Connection closed by peer [127.0.0.1]:1")
+        raise error
+    assert not calls
     with pytest.raises(RuntimeError, match="shapes"), device.process_group(torch.device("cpu")):
+        raise RuntimeError("shapes differ")
+
+
+def test_a_group_of_gpus_is_bound_to_one(monkeypatch):
+    """So NCCL connects at once, and knows at a barrier which GPU is meant."""
+    groups, gpu = [], torch.device("cuda", 1)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr(torch.cuda, "set_device", groups.append)
+    monkeypatch.setattr(
+        device.dist, "init_process_group", lambda *args, **kwargs: groups.append((args, kwargs))
+    )
+    monkeypatch.setattr(device.dist, "destroy_process_group", lambda: None)
+    with device.process_group(gpu):
+        assert groups == [gpu, (("nccl",), {"device_id": gpu})]
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_only_decoding_may_take_hours(monkeypatch, rank):
+    """The ranks wait for it in a group of its own, whose timeout is longer than the usual one."""
+    calls = []
+    monkeypatch.setattr(device.distributed, "is_distributed", lambda: True)
+    monkeypatch.setattr(device.distributed, "rank", lambda: rank)
+    monkeypatch.setattr(
+        device.dist, "new_group", lambda backend, timeout: calls.append(timeout.seconds) or backend
+    )
+    monkeypatch.setattr(device.dist, "barrier", lambda group: calls.append(f"wait in {group}"))
+    monkeypatch.setattr(device.dist, "destroy_process_group", lambda group: calls.append("end"))
+    with device.rank_zero_first():
+        calls.append("decode")
+
+    waits = ["decode", "wait in gloo"] if rank == 0 else ["wait in gloo", "decode"]
+    assert calls == [6 * 3600, *waits, "end"]
+
+
+def test_a_full_gpu_is_an_error_with_a_remedy():
+    """Whoever notices it; another error is passed on as it is."""
+    gpu = torch.device("cuda", 0)
+    with pytest.raises(OSError, match="cuda:0 is full: give a smaller"), device.explain_oom(gpu):
+        raise RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate")
+    with pytest.raises(RuntimeError, match="shapes"), device.explain_oom(gpu):
         raise RuntimeError("shapes differ")
 
 

@@ -6,7 +6,13 @@ import pytest
 import torch
 
 from cnlw_tools.methods import Batch
-from cnlw_tools.trainer.oom import is_out_of_memory, largest_fitting_size, peak_memory, step_fits
+from cnlw_tools.trainer.oom import (
+    is_gpu_full,
+    is_out_of_memory,
+    largest_fitting_size,
+    peak_memory,
+    step_fits,
+)
 
 
 def batch(n):
@@ -60,6 +66,22 @@ def test_the_host_runs_out_too():
 
     assert is_out_of_memory(error.value)
     assert not is_out_of_memory(RuntimeError("shapes differ"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "CUDA error: out of memory\nCUDA kernel errors might be reported later",
+        "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+        "FIND was unable to find an engine to execute this computation",
+        "GET was unable to find an engine to execute this computation",
+    ],
+)
+def test_libraries_say_in_their_own_words_that_a_gpu_is_full(text):
+    """In an error that is not torch's OutOfMemoryError."""
+    assert is_gpu_full(RuntimeError(text))
+    assert is_out_of_memory(RuntimeError(text))
 
 
 def test_the_peak_grows_with_allocated_memory():

@@ -73,10 +73,15 @@ def merge_ranks(x: Tensor) -> Tensor:
 
 
 def broadcast_from_rank_zero(tensors: Sequence[Tensor]) -> None:
-    """Replace each tensor in place by that of rank 0."""
+    """Replace each tensor in place by that of rank 0, whatever its layout in memory.
+
+    NCCL refuses tensors that are not contiguous, and gloo transposes them if layouts differ.
+    """
     if is_distributed():
         for tensor in tensors:
-            dist.broadcast(tensor.detach(), 0)
+            contiguous = tensor.detach().contiguous()
+            dist.broadcast(contiguous, 0)
+            tensor.detach().copy_(contiguous)
 
 
 def any_rank(flag: bool, device: torch.device) -> bool:

@@ -33,14 +33,18 @@ def kmeans(
         raise ValueError(f"{len(x)} points for {k} centres: ask for fewer centres")
     first = torch.randperm(len(x))[:k]
     centres = x[first.to(x.device)]
+    assigned: Tensor | None = None  # (n,) the centre of each point, one round before
     for _ in range(rounds):
-        nearest = torch.cdist(x, centres).argmin(1)
+        # |x|^2 + |c|^2 - 2 x c, the fast way, loses what TF32 rounds off.
+        distances = torch.cdist(x, centres, compute_mode="donot_use_mm_for_euclid_dist")
+        nearest = distances.argmin(1)
+        # Sums on a GPU differ in their last bits from round to round, so centres never stay.
+        if assigned is not None and torch.equal(nearest, assigned):
+            break
+        assigned = nearest
         count = torch.bincount(nearest, minlength=k)[:, None]
         sums = torch.zeros_like(centres).index_add_(0, nearest, x)
-        moved = torch.where(count > 0, sums / count.clamp(min=1), centres)
-        if torch.equal(moved, centres):
-            break
-        centres = moved
+        centres = torch.where(count > 0, sums / count.clamp(min=1), centres)
     return centres
 
 

@@ -16,6 +16,7 @@ Not done here: equal dropout masks; a network with dropout draws new ones in the
 import math
 import warnings
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import cast
 
 import torch
@@ -30,8 +31,8 @@ from cnlw_tools.methods.components import distributed
 Parameters = Mapping[str, Tensor]  # detached, by the names of `named_parameters`
 
 with warnings.catch_warnings(), forward_ad.dual_level():
-    # On first use torch warns of a module that it imports itself.
-    warnings.simplefilter("ignore", FutureWarning)
+    # On first use torch warns of a module that it imports itself, in a category of its version.
+    warnings.simplefilter("ignore")
     forward_ad.make_dual(torch.zeros(()), torch.zeros(()))  # type: ignore[no-untyped-call]
 
 
@@ -75,9 +76,10 @@ def probe_gradient(
 ) -> dict[str, Tensor]:
     """Return g_p, the gradient of the mean cross-entropy at the given parameters, on all ranks."""
     leaves = {name: p.detach().requires_grad_() for name, p in parameters.items()}
-    z = functional_call(net, leaves, (probe.x,))
-    loss = cross_entropy(z, probe.y)
-    gradient = torch.autograd.grad(loss, list(leaves.values()))
+    with without_autocast(probe.x):
+        z = functional_call(net, leaves, (probe.x,))
+        loss = cross_entropy(z, probe.y)
+        gradient = torch.autograd.grad(loss, list(leaves.values()))
     distributed.average_over_ranks(gradient)
     return dict(zip(leaves, gradient, strict=True))
 
@@ -94,7 +96,7 @@ def logits_and_derivative(
         ValueError: the network has an operation without a forward-mode derivative
     """
     try:
-        with torch.no_grad(), forward_ad.dual_level():
+        with without_autocast(x), torch.no_grad(), forward_ad.dual_level():
             duals = _make_duals(parameters, direction)
             output = functional_call(net, duals, (x,))
             z, derivative = forward_ad.unpack_dual(output)  # type: ignore[no-untyped-call]
@@ -103,7 +105,16 @@ def logits_and_derivative(
             f"{type(net).__name__} has an operation without a forward-mode derivative, "
             f"which L2R and IEG need: use another network ({error})"
         ) from error
-    return at_least_float32(z), at_least_float32(derivative)
+    return z, derivative
+
+
+def without_autocast(x: Tensor) -> AbstractContextManager[None]:
+    """Compute in the type of the tensors, x and the parameters, for as long as the context lasts.
+
+    In bfloat16 the gains of 64 images correlate with those of float32 by 0.87 (preact_resnet18,
+    initial weights) to 0.999 (conv_small), and the published results are those of float32.
+    """
+    return torch.autocast(x.device.type, enabled=False)
 
 
 def _make_duals(parameters: Parameters, direction: Parameters) -> dict[str, Tensor]:

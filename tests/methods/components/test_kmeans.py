@@ -67,6 +67,29 @@ def test_lloyd_ends_where_nothing_moves():
         assert torch.allclose(centre, x[nearest == i].mean(0), atol=1e-5)
 
 
+def test_lloyd_ends_though_sums_differ_in_their_last_bits(monkeypatch):
+    """As they do on a GPU: it ends when every point keeps its centre."""
+    torch.manual_seed(0)
+    x, rounds = torch.randn(60, 3), []
+    index_add_ = torch.Tensor.index_add_
+
+    def add_with_rounding(sums, *arguments):
+        rounds.append(1)
+        return index_add_(sums, *arguments).mul_(1 + len(rounds) * 2e-7)
+
+    monkeypatch.setattr(torch.Tensor, "index_add_", add_with_rounding)
+    kmeans(x, 4)
+
+    assert len(rounds) < 30
+
+
+def test_lloyd_is_exact_for_many_centres():
+    """Beyond 25 centres, too, where torch would else subtract large numbers from each other."""
+    x = 1e4 + torch.arange(60.0)[:, None].repeat(1, 3)  # far from 0, one beside the other
+
+    assert torch.equal(kmeans(x, 60).sort(0).values, x)
+
+
 def test_lloyd_finds_what_is_apart():
     """Distant clusters get one centre each if each has a starting point."""
     torch.manual_seed(1)
