@@ -55,40 +55,42 @@ class PixelLoader:
         Args:
             positions: (B,)
         """
-        if self.resident is not None:
-            positions = positions.to(self.device, non_blocking=True)
-            return self.resident[self.resident_index[positions]]
-        images = torch.from_numpy(self.split.read_images(positions.cpu().numpy()))
-        if self.device.type == "cuda":
-            return images.pin_memory().to(self.device, non_blocking=True)
-        return images
+        if self.resident is None:
+            return self._read(positions).to(self.device)
+        positions = positions.to(self.device, non_blocking=True)
+        return self.resident[self.resident_index[positions]]
 
     def stream(self, chunks: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield each chunk of positions with its pixels."""
-        if self.resident is None:
-            yield from self._stream_ahead(chunks)
-        elif chunks:
-            # All positions are copied at once: a copy for each batch would wait for the device.
-            positions = torch.cat(list(chunks)).to(self.device)
-            sizes = [len(chunk) for chunk in chunks]
-            for chunk in torch.split(positions, sizes):
+        """Yield each chunk of positions with its pixels, both on the device."""
+        if not chunks:
+            return
+        # All positions are copied at once: a copy for each batch would wait for the device.
+        positions = torch.cat(list(chunks)).to(self.device)
+        on_device = torch.split(positions, [len(chunk) for chunk in chunks])
+        if self.resident is not None:
+            for chunk in on_device:
                 yield chunk, self.resident[self.resident_index[chunk]]
+            return
+        for chunk, images in zip(on_device, self._read_ahead(chunks), strict=True):
+            yield chunk, images.to(self.device, non_blocking=True)
 
-    def _stream_ahead(self, chunks: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield each chunk of positions with its pixels, and load the next ones in a thread."""
+    def _read_ahead(self, chunks: Sequence[Tensor]) -> Iterator[Tensor]:
+        """Yield the pixels of each chunk on the host, and read the next ones in a thread."""
         with ThreadPoolExecutor(1) as pool:
-            futures = [pool.submit(self.load, chunk) for chunk in chunks[:PREFETCH]]
-            for i, chunk in enumerate(chunks):
+            futures = [pool.submit(self._read, chunk) for chunk in chunks[:PREFETCH]]
+            for i in range(len(chunks)):
                 next_i = i + PREFETCH
                 if next_i < len(chunks):
-                    futures.append(pool.submit(self.load, chunks[next_i]))
-                images = futures.pop(0).result()
-                yield chunk, images
+                    futures.append(pool.submit(self._read, chunks[next_i]))
+                yield futures.pop(0).result()
+
+    def _read(self, positions: Tensor) -> Tensor:
+        """Return the pixels of examples on the host, from where a GPU copies without waiting."""
+        images = torch.from_numpy(self.split.read_images(positions.cpu().numpy()))
+        return images.pin_memory() if self.device.type == "cuda" else images
 
 
-def _put_on_device(
-    split: Split, positions: NDArray[np.int64], device: torch.device
-) -> Tensor:
+def _put_on_device(split: Split, positions: NDArray[np.int64], device: torch.device) -> Tensor:
     """Return the images of m examples on a device, (m, 3, H, W) uint8.
 
     They pass the host a few at a time: a GPU may have more memory than its share of the host.
@@ -175,8 +177,7 @@ class BatchLoader:
         Raises:
             LookupError: a view that is neither `plain` nor in the preset
         """
-        for chunk, images in self.pixels.stream(chunks):
-            positions = chunk.to(images.device, non_blocking=True)
+        for positions, images in self.pixels.stream(chunks):
             keys = prng.mix(prng.mix(positions, self.seed), epoch)
             yield self.make_batch(positions, images, views, keys)
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
 from importlib import import_module
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -202,7 +202,7 @@ def rank_zero_first() -> Iterator[None]:
         yield
         return
     # Of all messages only this one is slow: a group of its own has a timeout of its own.
-    group = dist.new_group(backend="gloo", timeout=DECODE_TIMEOUT)
+    group = cast(dist.ProcessGroup, dist.new_group(backend="gloo", timeout=DECODE_TIMEOUT))
     if distributed.rank() != 0:
         dist.barrier(group)
     yield

@@ -45,7 +45,6 @@ class Toy:
     """What a trainer holds: images, given labels and, for the tests only, the true ones."""
 
     norm: bool = True
-    device: str = "cpu"  # of what a method is given
     x: Tensor = field(init=False)  # (N, 3, SIDE, SIDE)
     true: Tensor = field(init=False)  # (N,)
     y: Tensor = field(init=False)  # (N,)
@@ -67,7 +66,7 @@ class Toy:
     def probe(self, n: int) -> Batch:
         """Draw n trusted examples."""
         x, true = self.images(4, n)
-        return self.on_device(Batch(torch.arange(n), (x,), true))
+        return Batch(torch.arange(n), (x,), true)
 
     def trusted(self) -> Iterator[Batch]:
         """Yield twenty trusted examples."""
@@ -77,10 +76,8 @@ class Toy:
         """Yield forty examples, a third labelled wrong, and whether each label is correct."""
         x, true = self.images(6, 40)
         right = torch.arange(40) // CLASSES % 3 != 0
-        batch = self.on_device(
-            Batch(torch.arange(40), (x,), torch.where(right, true, (true + 1) % CLASSES))
-        )
-        yield batch, right.to(self.device)
+        given = torch.where(right, true, (true + 1) % CLASSES)
+        yield Batch(torch.arange(40), (x,), given), right
 
     def holdout(self) -> Iterator[Batch]:
         """Yield forty examples with labels as noisy as those of the training set."""
@@ -121,12 +118,7 @@ class Toy:
         """Return the examples at these rows, in slightly different views."""
         x = self.x[rows]
         extra_views = [x + 0.1 * torch.randn_like(x) for _ in range(views - 1)]
-        return self.on_device(Batch(rows, (x, *extra_views), self.y[rows]))
-
-    def on_device(self, batch: Batch) -> Batch:
-        """Move a batch."""
-        views = tuple(x.to(self.device) for x in batch.views)
-        return Batch(batch.index.to(self.device), views, batch.y.to(self.device))
+        return Batch(rows, (x, *extra_views), self.y[rows])
 
     def first_batch(self, method: Method, rows: int = 32) -> Batch:
         """Return the first rows in the views that the method expects."""

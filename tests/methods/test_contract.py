@@ -9,23 +9,12 @@ from typing import Any
 import pytest
 import torch
 from torch.nn.functional import cross_entropy
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from cnlw_tools.methods import METHODS, Method, ProbeSet
 from cnlw_tools.methods.base import NOISE_MARKS, REQUIREMENTS
 
 every = pytest.mark.parametrize("name", METHODS)
 stages = pytest.mark.parametrize("stage", ["first", "last"])
-WAITS = (
-    "_local_scalar_dense",
-    "item",
-    "nonzero",
-    "masked_select",
-    "is_nonzero",
-    "equal",
-    "_unique2",
-    "unique_dim",
-)
 
 
 def make_method(toy, name, stage="first", **options: Any):
@@ -35,19 +24,6 @@ def make_method(toy, name, stage="first", **options: Any):
         toy.skip_to_last_epoch(method)
     torch.manual_seed(9)
     return method
-
-
-class NoWaiting(TorchDispatchMode):
-    """Fails where the host would wait for the device, to learn a value or a size."""
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        name = func.overloadpacket.__name__
-        masks = args[1] if name in ("index", "index_put", "index_put_") else ()
-        assert name not in WAITS, f"aten.{name} waits for the device"
-        assert all(i is None or i.dtype != torch.bool for i in masks), (
-            "an index by a mask waits for the device"
-        )
-        return func(*args, **(kwargs or {}))
 
 
 @every
@@ -278,29 +254,6 @@ def test_needs(toy, method):
         with pytest.raises(ValueError, match=f"{method.__name__} needs ") as error:
             method(replace(task, **{need: None}))
         assert REQUIREMENTS[need] in str(error.value)
-
-
-@every
-@stages
-def test_never_waits(toy, name, stage):
-    """Neither the loss nor after_step waits for a value from the device."""
-    method = make_method(toy, name, stage)
-    batch = toy.first_batch(method)
-
-    with NoWaiting():
-        method.loss(batch)
-        method.after_step()
-
-
-@every
-@stages
-def test_stays_on_its_device(toy, name, stage):
-    """The method works on the meta device, so no tensor stays behind on another device."""
-    method = make_method(toy, name, stage).to("meta")
-    toy.device = "meta"
-
-    method.loss(toy.first_batch(method)).backward()
-    method.after_step()
 
 
 @every

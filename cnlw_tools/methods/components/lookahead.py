@@ -30,6 +30,9 @@ from cnlw_tools.methods.components import distributed
 
 Parameters = Mapping[str, Tensor]  # detached, by the names of `named_parameters`
 
+# Of group normalisation in torch 2.11, where the channels are last in memory, as on a GPU.
+LAYOUT_ERROR = "view size is not compatible"
+
 with warnings.catch_warnings(), forward_ad.dual_level():
     # On first use torch warns of a module that it imports itself, in a category of its version.
     warnings.simplefilter("ignore")
@@ -100,7 +103,9 @@ def logits_and_derivative(
             duals = _make_duals(parameters, direction)
             output = functional_call(net, duals, (x,))
             z, derivative = forward_ad.unpack_dual(output)  # type: ignore[no-untyped-call]
-    except NotImplementedError as error:
+    except RuntimeError as error:
+        if not isinstance(error, NotImplementedError) and LAYOUT_ERROR not in str(error):
+            raise
         raise ValueError(
             f"{type(net).__name__} has an operation without a forward-mode derivative, "
             f"which L2R and IEG need: use another network ({error})"

@@ -12,6 +12,7 @@ from torch.nn.functional import cross_entropy
 from torch.utils.flop_counter import FlopCounterMode
 
 from cnlw_tools.methods import METHODS, Batch, ProbeSet, Task
+from cnlw_tools.methods.components import lookahead
 from cnlw_tools.methods.components.batchnorm import batch_statistics
 from cnlw_tools.methods.components.lookahead import (
     at_least_float32,
@@ -74,6 +75,8 @@ def make_batch(n: int) -> Batch:
 @pytest.mark.parametrize("name", NETS)
 def test_logits_move_as_finite_differences_say(name, layout):
     """The derivative along a direction equals finite differences, for each type of layer."""
+    if name == "grouped" and layout == torch.channels_last and torch.__version__ < "2.12":
+        pytest.skip("torch 2.11 has no forward mode for it")
     net, x = (
         make_net(name).to(memory_format=layout),
         make_batch(6).x.contiguous(memory_format=layout),
@@ -112,6 +115,20 @@ def test_an_inner_product_of_gradients_is_one_of_logits():
         loss_gradient = torch.autograd.grad(cross_entropy(z, batch.y, reduction="sum"), z)[0]
 
     torch.testing.assert_close(torch.stack(expected), (loss_gradient * derivative).sum(1))
+
+
+def test_a_layout_without_forward_mode_is_refused(monkeypatch):
+    """As an operation without it is; other errors of torch are passed on."""
+    net, batch = make_net("grouped"), make_batch(2)
+    texts = iter(["view size is not compatible with input tensor's size", "another"])
+
+    def fail(*_):
+        raise RuntimeError(next(texts))
+
+    monkeypatch.setattr(lookahead, "functional_call", fail)
+    for error, message in ((ValueError, "use another network"), (RuntimeError, "another")):
+        with pytest.raises(error, match=message):
+            logits_and_derivative(net, {}, {}, batch.x)
 
 
 def test_an_operation_without_forward_mode_is_refused():

@@ -1,0 +1,195 @@
+"""What happens on a GPU alone, on one that is not there: see phantom.py."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from cnlw_tools.builds.build import build
+from cnlw_tools.executor import local
+from cnlw_tools.methods import METHODS
+from cnlw_tools.methods.vanilla import Vanilla
+from cnlw_tools.recipe import recipe
+from cnlw_tools.recipe.inputs import Inputs
+from cnlw_tools.recipe.preset import Preset
+from cnlw_tools.trainer import batches
+from tests.trainer import phantom
+from tests.trainer.conftest import normed
+from tests.trainer.phantom import Report, Request
+
+CONFIG = "blue_40_probe2_verified6"  # what any method may need
+OPTIONS = {"backward": {"q": "symmetric:0.4"}, "cleannet": {"references": 2, "passes": 1.0}}
+PRESET = Preset(
+    net="conv_small",
+    epochs=4,  # so that every stage of every method has one
+    batch_size=50,  # two steps an epoch
+    lr=0.05,
+    warmup=0.5,
+    ema=0.9,
+    views={"standard": ("crop", "flip"), "policy": ("rand_augment", "crop")},
+)
+
+
+class MixesDevices(Vanilla):
+    """Multiplies its losses by weights that it left on the host."""
+
+    def loss(self, batch):
+        return super().loss(batch) * torch.ones(3).sum(0, keepdim=True)
+
+
+class AsksForAValue(Vanilla):
+    """Waits for the loss."""
+
+    def loss(self, batch):
+        loss = super().loss(batch)
+        return loss * 2 if float(loss.detach()) > 1e9 else loss
+
+
+class SelectsByAMask(Vanilla):
+    """Waits for the number of examples that it selects."""
+
+    def loss(self, batch):
+        self.selected = batch.y[batch.y > 3]
+        return super().loss(batch)
+
+
+class CopiesFromTheHost(Vanilla):
+    """Waits until a number has reached the GPU."""
+
+    def loss(self, batch):
+        return super().loss(batch) * torch.tensor([2.0], device=batch.y.device).sum()
+
+
+class UsesNumPy(Vanilla):
+    """Takes the labels for an array."""
+
+    def loss(self, batch):
+        self.labels = batch.y.numpy()
+        return super().loss(batch)
+
+
+class Wide(nn.Module):
+    """32 kB of bfloat16 for each image of 16 x 16 pixels."""
+
+    def __init__(self, n_classes: int, image_size: tuple[int, int]) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 64, 3, padding=1)
+        self.head = nn.Linear(64, n_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.conv(x).mean((2, 3)))
+
+
+def stream(_: object) -> None:
+    """Let no split be held on a device from now on."""
+    batches.device_memory = lambda device: 0
+
+
+@pytest.fixture(scope="module")
+def gpu_process() -> Iterator[Callable[[Callable[[Any], Any], Any], Any]]:
+    """Call functions in a process that sees a phantom."""
+    with local.isolated(1) as executor:
+        executor.submit(phantom.appear, None).result()
+        yield lambda function, argument: executor.submit(function, argument).result()
+
+
+@pytest.fixture(scope="module")
+def build_of_all(tiny, tmp_path_factory):
+    """A build with two trusted images and six verified ones of each class, and a cache."""
+    folder = tmp_path_factory.mktemp("gpu")
+    fields = {"dataset": "shapes", "noise": "blue", "levels": [40], "size": 16}
+    fields |= {"probe": 2, "verified": 6}
+    build(recipe.parse_recipe(fields, "test"), Inputs(tiny(folder / "root")), folder / "shapes")
+    return folder
+
+
+@pytest.fixture
+def train(gpu_process, build_of_all, tmp_path) -> Callable[..., Report]:
+    """Return a function that trains on the phantom."""
+
+    def train(method="vanilla", room=None, last_epoch=None, last_step=None, **arguments) -> Report:
+        options = dict(OPTIONS.get(method, {}))
+        if method in METHODS and "noise_rate" in METHODS[method].requires:
+            options["noise_rate"] = 0.4
+        usual = {
+            "build": build_of_all / "shapes",
+            "config": CONFIG,
+            "method": method,
+            "net": normed,
+            "preset": PRESET,
+            "options": options,
+            "out": tmp_path / "run",
+            "cache": build_of_all / "cache",
+            "decode_threads": 1,
+        }
+        return gpu_process(phantom.train, Request(usual | arguments, room, last_epoch, last_step))
+
+    return train
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_trains_on_a_gpu(train, method, tmp_path):
+    """From its first stage to its result, and no step waits for the device."""
+    report = train(method)
+
+    assert not report.waits
+    assert report.n_steps >= 4
+    assert (tmp_path / "run" / "result.json").is_file()
+
+
+@pytest.mark.parametrize("net", ["preact_resnet18", "wrn28_2", "densenet100", "resnet50"])
+def test_networks_train_on_a_gpu(train, net):
+    """In bfloat16 and with the channels last."""
+    report = train(net=net, changes={"epochs": 1, "batch_size": 2}, last_step=2)
+
+    assert not report.waits
+
+
+def test_a_killed_run_goes_on_to_the_same_numbers(train, tmp_path):
+    """From a checkpoint, which is read on the host."""
+    expected = train("mentormix").history
+    arguments = {"out": tmp_path / "killed"}
+    begun = train("mentormix", last_epoch=2, **arguments).history
+    resumed = train("mentormix", resume=True, **arguments).history
+
+    assert begun + resumed == expected
+
+
+def test_a_full_gpu_says_which_batch_would_fit(train):
+    """Instead of a traceback."""
+    with pytest.raises(OSError, match="cuda:0 has no room for a batch of 30: --batch-size 7 would"):
+        train(net=Wide, changes={"batch_size": 30}, room=250_000)
+
+
+@pytest.mark.parametrize(
+    ("method", "wait"),
+    [
+        (AsksForAValue, "_local_scalar_dense at "),
+        (SelectsByAMask, "index at "),
+        (CopiesFromTheHost, "_to_copy at "),
+    ],
+)
+def test_the_phantom_notices_what_waits(train, method, wait):
+    """A step that needs a value, a size or a number of the host."""
+    waits = train(method, changes={"epochs": 1}).waits
+
+    assert [place.startswith(wait) for place in waits] == [True]
+
+
+@pytest.mark.parametrize(
+    ("method", "message"), [(MixesDevices, "on the host, the others on cuda"), (UsesNumPy, "numpy")]
+)
+def test_the_phantom_refuses_what_a_gpu_refuses(train, method, message):
+    """Tensors of the host among those on the GPU, and arrays of what is on the GPU."""
+    with pytest.raises(RuntimeError, match=message):
+        train(method)
+
+
+def test_a_split_that_does_not_fit_is_streamed(train, gpu_process, tmp_path):
+    """Its batches are the same."""
+    expected = train("mixup").history
+    gpu_process(stream, None)
+
+    assert train("mixup", out=tmp_path / "streamed").history == expected
