@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from cnlw_tools import __version__, files, hashing
 from cnlw_tools.builds.availability import match_availability
 from cnlw_tools.builds.segments import SHARD_NAME, Segment, cut_segments
-from cnlw_tools.builds.shards import WriteJob, write_shards
+from cnlw_tools.builds.shards import WriteJob, delete_pool, write_shards
 from cnlw_tools.builds.staging import locked_folder
 from cnlw_tools.card import render, sample_grid
 from cnlw_tools.card.metadata import CARD, BuildCard, ConfigCard, read_card
@@ -314,6 +314,8 @@ def _remove_useless(
         names of files that no image may be taken from: damaged ones, and those that no build wrote
     """
     untrusted_files = set()
+    if not same_tables:
+        delete_pool(data)
     for path in data.glob("*.parquet"):
         if path.name in card.shards:
             is_damaged = files.digest(path) != card.shards[path.name]

@@ -8,10 +8,16 @@ dictionary.
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from cnlw_tools.files.arrow import integer_array
 
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 FIELDS = (
@@ -32,6 +38,41 @@ ROWS_PER_GROUP = 250  # what a streaming reader holds at a time
 MAX_REPEATS = 16
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class EncodedImages:
+    """The encoded images of n rows. An image that repeats is in memory once."""
+
+    parts: Sequence[pa.Array]  # of bytes (large_binary): distinct images, from several places
+    part: NDArray[np.integer]  # (n,) which part has the image of a row
+    row: NDArray[np.integer]  # (n,) and at which place of it
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.part)
+
+    @property
+    def n_distinct(self) -> int:
+        """The number of images, each counted once."""
+        return sum(map(len, self.parts))
+
+    @property
+    def n_bytes(self) -> int:
+        """The bytes of all images, each counted once."""
+        return sum(pc.sum(pc.binary_length(part), min_count=0).as_py() for part in self.parts)
+
+    def take(self, start: int, end: int) -> pa.Array:
+        """Return the images of some rows, with repetitions, as bytes."""
+        part, row = self.part[start:end], self.row[start:end]
+        by_part = np.argsort(part, kind="stable")
+        chunks = []
+        for number in np.unique(part):
+            chunks.append(self.parts[number].take(integer_array(row[part == number])))
+        images = pa.concat_arrays(chunks)
+        if len(chunks) > 1:
+            images = images.take(integer_array(np.argsort(by_part)))
+        return images.cast(pa.binary())
+
+
 def shard_schema(classes: Sequence[str]) -> pa.Schema:
     """Return the Arrow schema of a shard, with the features that `datasets` reads from it."""
     label = {"names": list(classes), "_type": "ClassLabel"}
@@ -50,22 +91,21 @@ def shard_schema(classes: Sequence[str]) -> pa.Schema:
 
 
 def write_parquet(
-    path: Path, rows: pa.Table, images: Sequence[bytes], classes: Sequence[str]
+    path: Path, rows: pa.Table, images: EncodedImages, classes: Sequence[str]
 ) -> None:
     """Write one shard; the same rows and images give the same bytes.
 
     Args:
         path: the file
         rows: (n,) of the PLAN schema
-        images: n encoded files
+        images: of the n rows
         classes: names in label order
 
     Raises:
         ValueError: the images take more than 500 MB, each counted once
     """
-    sizes = dict(zip(rows["image_id"].to_pylist(), map(len, images), strict=True))
-    _check_size(path, sum(sizes.values()), len(sizes))
-    repeats = -(-len(images) // max(1, len(sizes)))  # rounded up
+    _check_size(path, images.n_bytes, images.n_distinct)
+    repeats = -(-len(images) // max(1, images.n_distinct))  # rounded up
     repeated_columns = ["image.bytes", "image_id"] if repeats > 1 else []
     step = ROWS_PER_GROUP * min(repeats, MAX_REPEATS)
     schema = shard_schema(classes)
@@ -83,8 +123,8 @@ def write_parquet(
     ) as writer:
         # A group at a time: so an image is in memory once, too.
         for start in range(0, len(images), step):
-            group = slice(start, start + step)
-            writer.write_table(_make_table(rows[group], images[group], schema))
+            encoded = images.take(start, start + step)
+            writer.write_table(_make_table(rows.slice(start, step), encoded, schema))
 
 
 def _check_size(path: Path, size: int, n_images: int) -> None:
@@ -98,11 +138,10 @@ def _check_size(path: Path, size: int, n_images: int) -> None:
         )
 
 
-def _make_table(rows: pa.Table, images: Sequence[bytes], schema: pa.Schema) -> pa.Table:
+def _make_table(rows: pa.Table, images: pa.Array, schema: pa.Schema) -> pa.Table:
     """Return the rows with their images, as a table of the schema."""
-    encoded = pa.array(images, pa.binary())
     paths = pa.nulls(len(images), pa.string())
-    pictures = pa.StructArray.from_arrays([encoded, paths], fields=list(IMAGE))
+    pictures = pa.StructArray.from_arrays([images, paths], fields=list(IMAGE))
     columns = [pictures]
     for field in FIELDS[1:]:
         columns.append(rows[field.name].cast(field.type))

@@ -2,14 +2,21 @@
 
 The first row that shows an image owns it, in the order of the files that are there and then of
 those to write. A shard whose rows own all their images is written from the source. A shard that
-shows an image of another file waits for that file, and copies the encoded bytes from it. So shards
+shows an image of another file waits for that file, and copies the encoded bytes from it. So files
 are written in waves, and those of one wave do not depend on each other: two waves for blue noise,
 one for red, one a level in the flat layout.
+
+Where levels share rows in many ways, as published ones do, a shard would copy from dozens of
+others. The images of such shards are encoded first, in blocks of the pool: Arrow files beside the
+shards, from which any shard copies the rows that it needs, and which the build deletes at its end.
 """
 
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+import json
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
+from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,10 +24,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from cnlw_tools import files
+from cnlw_tools import files, hashing
 from cnlw_tools.builds import parquet
+from cnlw_tools.builds.parquet import EncodedImages
 from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
 from cnlw_tools.executor.job import Job
+from cnlw_tools.files import arrow
 from cnlw_tools.files.parquet import read_table
 from cnlw_tools.images.pixels import Picture, Storage, encode_picture
 from cnlw_tools.recipe.inputs import Inputs
@@ -28,14 +37,16 @@ from cnlw_tools.sources import open_reader
 from cnlw_tools.sources.composite import CompositeReader
 from cnlw_tools.store.store import is_store, usual_store
 
-# A shard that would copy from more files than this, as that of another seed would, reads the source
-# again.
+# A shard that would copy from more shards than this takes its images from the pool, or, if those
+# shards are of an earlier build, from the source.
 MAX_OWNERS = 16
+BLOCK_IMAGES = 500  # of the pool: what a worker takes at a time, and what a kill can lose
+BLOCK_NAME = re.compile(r"[0-9a-f]{16}\.arrow")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WriteJob(Job):
-    """What the writing of any shard needs to know."""
+    """What the writing of any file needs to know."""
 
     folder: Path  # the build's data/
     dataset: str
@@ -46,22 +57,22 @@ class WriteJob(Job):
 
 
 @dataclass(frozen=True, slots=True)
-class ShardPlan:
-    """A file to write, and where its images come from."""
+class FilePlan:
+    """A shard or block to write, and where its images come from."""
 
     name: str
-    rows: pa.Table  # (n,) of the PLAN schema
+    rows: pa.Table  # (n,) of the PLAN schema; of a block, image_id and origin
     owners: tuple[str, ...]  # other files that own some of its images
     owner: NDArray[np.int32]  # (n,) which of them; -1: read the source
     owner_row: NDArray[np.int32]  # (n,) row in that file
 
 
-class WrittenShard(NamedTuple):
+class WrittenFile(NamedTuple):
     """A file that was written."""
 
     name: str
     n_rows: int
-    sha256: str
+    sha256: str | None  # none of a block
 
 
 def write_shards(
@@ -77,52 +88,100 @@ def write_shards(
         job: what all of them need to know
         planned_shards: rows of every shard of the build, by file name
         executor: where shards are written
-        progress: is told how many rows are written
+        progress: is told how many rows are written, those of blocks included
         untrusted_files: names of files from which no image may be copied
 
     Raises:
-        OSError, ValueError, LookupError: an image cannot be read; shards that were written remain
+        OSError, ValueError, LookupError: an image cannot be read; files that were written remain
     """
-    hashes: dict[str, str] = {}
-    total = 0
-    done = 0
+    waves = plan_waves(job, planned_shards, untrusted_files)
+    to_write = {plan.name: len(plan.rows) for wave in waves for plan in wave}
+    total = sum(to_write.values())
     for name, rows in planned_shards.items():
-        path = job.folder / name
-        total += len(rows)
-        done += len(rows) if path.exists() else 0
-    for wave in plan_waves(job.folder, planned_shards, untrusted_files):
-        for shard in executor.map(partial(write_shard, job), wave):
-            hashes[shard.name] = shard.sha256
-            done += shard.n_rows
+        total += 0 if name in to_write else len(rows)
+    done = total - sum(to_write.values())
+    hashes: dict[str, str] = {}
+    for wave in waves:
+        for written in executor.map(partial(write_file, job), wave):
+            if written.sha256 is not None:
+                hashes[written.name] = written.sha256
+            done += written.n_rows
             progress("images", done, total)
+    delete_pool(job.folder)
     return hashes
 
 
 def plan_waves(
-    folder: Path, planned_shards: Mapping[str, pa.Table], untrusted_files: Collection[str] = ()
-) -> Iterator[list[ShardPlan]]:
-    """Yield the shards to write, in waves: a shard comes after all that it copies from."""
-    ids: dict[str, pa.ChunkedArray] = {}  # of images by file: those that are there come first
-    for path in sorted(folder.glob("*.parquet")):
-        if path.name not in untrusted_files:
-            ids[path.name] = read_column(path, "image_id")
-    new_files = [name for name in planned_shards if name not in ids]
-    for name in new_files:
-        ids[name] = planned_shards[name]["image_id"]
+    job: WriteJob,
+    planned_shards: Mapping[str, pa.Table],
+    untrusted_files: Collection[str] = (),
+) -> list[list[FilePlan]]:
+    """Return the files to write, in waves: a file comes after all that it copies from.
 
-    waves: dict[int, list[ShardPlan]] = {}
-    wave_of: dict[str, int] = {}
+    Blocks of the pool that a killed build left, and this one does not need, are deleted.
+    """
+    existing: dict[str, pa.ChunkedArray] = {}  # ids of images by file
+    for path in sorted(job.folder.glob("*.parquet")):
+        if path.name not in untrusted_files:
+            existing[path.name] = read_column(path, "image_id")
+    new_shards = {name: rows for name, rows in planned_shards.items() if name not in existing}
+    pool = plan_pool(planned_shards, job.storage) if new_shards else {}
+    delete_pool(job.folder, keep=pool)
+    ids = {name: rows["image_id"] for name, rows in pool.items()}
+    ids |= existing
+    ids |= {name: rows["image_id"] for name, rows in new_shards.items()}
+
     owners = ImageOwners(ids)
-    for name in new_files:
-        shard = owners.plan_shard(name, planned_shards[name])
+    plans = [owners.plan_file(name, rows, pool) for name, rows in new_shards.items()]
+    used = {owner for plan in plans for owner in plan.owners}
+    blocks = []
+    for name, rows in pool.items():
+        if name in used and not (job.folder / name).exists():
+            blocks.append(owners.plan_file(name, rows, pool))
+    waves: dict[int, list[FilePlan]] = {}
+    wave_of: dict[str, int] = {}
+    for plan in [*blocks, *plans]:
         wave = 0
-        for owner in shard.owners:
+        for owner in plan.owners:
             if owner in wave_of:  # else the file is there already
                 wave = max(wave, wave_of[owner] + 1)
-        wave_of[name] = wave
-        waves.setdefault(wave, []).append(shard)
-    for wave in sorted(waves):
-        yield waves[wave]
+        wave_of[plan.name] = wave
+        waves.setdefault(wave, []).append(plan)
+    return [waves[wave] for wave in sorted(waves)]
+
+
+def plan_pool(planned_shards: Mapping[str, pa.Table], storage: Storage) -> dict[str, pa.Table]:
+    """Return the blocks of the pool, by name: the images of shards that copy from many others.
+
+    The blocks do not depend on which shards are there, so that a build that was killed finds those
+    that it left.
+    """
+    owners = ImageOwners({name: rows["image_id"] for name, rows in planned_shards.items()})
+    crowded = []
+    for name, rows in planned_shards.items():
+        if len(owners.find_owners(name)) > MAX_OWNERS:
+            crowded.append(rows.select(["image_id", "origin"]))
+    blocks: dict[str, pa.Table] = {}
+    if not crowded:
+        return blocks
+    # neighbours in an archive are read together
+    images = pa.concat_tables(crowded).group_by(["image_id", "origin"]).aggregate([])
+    images = images.sort_by("image_id").combine_chunks()
+    for start in range(0, len(images), BLOCK_IMAGES):
+        end = min(start + BLOCK_IMAGES, len(images))
+        # A copy: of a slice, all images would be pickled.
+        block = images.take(arrow.integer_array(np.arange(start, end)))
+        contents = json.dumps([hashing.digest(block), asdict(storage)], sort_keys=True)
+        name = f"{sha256(contents.encode()).hexdigest()[:16]}.arrow"
+        blocks[name] = block
+    return blocks
+
+
+def delete_pool(folder: Path, keep: Collection[str] = ()) -> None:
+    """Delete the blocks of the pool, except those of some names."""
+    for path in folder.glob("*.arrow"):
+        if BLOCK_NAME.fullmatch(path.name) and path.name not in keep:
+            path.unlink()
 
 
 class ImageOwners:
@@ -134,31 +193,49 @@ class ImageOwners:
 
     def __init__(self, ids: Mapping[str, pa.ChunkedArray]) -> None:
         self.files = [*ids]
+        self.numbers = {name: number for number, name in enumerate(self.files)}
         columns = [*ids.values()]
         sizes = [len(column) for column in columns]
         self.starts = np.cumsum([0, *sizes])  # (F + 1,) first row of each file
         self.owner_rows = _first_rows(columns)
 
-    def plan_shard(self, name: str, rows: pa.Table) -> ShardPlan:
-        """Say where the images of one of the files come from; rows: (n,) of it."""
-        i = self.files.index(name)
-        start, end = self.starts[i : i + 2]
-        owner_rows = self.owner_rows[start:end]
-        file = np.searchsorted(self.starts, owner_rows, side="right") - 1
-        owners = np.unique(file[file != i])
-        if len(owners) > MAX_OWNERS:
-            file[:] = i
-            owners = owners[:0]
+    def find_owners(self, name: str) -> NDArray[np.int64]:
+        """Return the numbers of the other files that own images of a file."""
+        file, _ = self._owner_files(name)
+        owners: NDArray[np.int64] = np.unique(file[file != self.numbers[name]])
+        return owners
+
+    def plan_file(self, name: str, rows: pa.Table, pool: Collection[str] = ()) -> FilePlan:
+        """Say where the images of one of the files come from.
+
+        Args:
+            name: of the file
+            rows: (n,) of it
+            pool: names of files from which any file may copy, however many they are
+        """
+        own = self.numbers[name]
+        file, row = self._owner_files(name)
+        owners = np.unique(file[file != own])
+        shards = [number for number in owners if self.files[number] not in pool]
+        if len(shards) > MAX_OWNERS:
+            file[np.isin(file, shards)] = own
+            owners = np.unique(file[file != own])
         owner = np.searchsorted(owners, file)
-        owner[file == i] = -1
-        row = owner_rows - self.starts[file]
-        return ShardPlan(
+        owner[file == own] = -1
+        return FilePlan(
             name=name,
             rows=rows,
-            owners=tuple(self.files[j] for j in owners),
+            owners=tuple(self.files[number] for number in owners),
             owner=owner.astype(np.int32),
             owner_row=row.astype(np.int32),
         )
+
+    def _owner_files(self, name: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return for each row of a file the file that owns its image, as a number, and the row."""
+        start, end = self.starts[self.numbers[name] :][:2]
+        owner_rows = self.owner_rows[start:end]
+        file = np.searchsorted(self.starts, owner_rows, side="right") - 1
+        return file, owner_rows - self.starts[file]
 
 
 def _first_rows(ids: list[pa.ChunkedArray]) -> NDArray[np.int64]:
@@ -173,32 +250,41 @@ def _first_rows(ids: list[pa.ChunkedArray]) -> NDArray[np.int64]:
     return first_row[code]
 
 
-def write_shard(job: WriteJob, shard: ShardPlan) -> WrittenShard:
-    """Write one file.
+def write_file(job: WriteJob, plan: FilePlan) -> WrittenFile:
+    """Write a shard, or a block of the pool.
 
     Raises:
         OSError, ValueError, LookupError: an image cannot be read, or the file cannot be written
     """
-    ids = shard.rows["image_id"].to_pylist()
-    images: dict[str, bytes] = {}
-    origins = shard.rows["origin"].to_pylist()
-    own_rows = np.flatnonzero(shard.owner < 0)
-    own_images = {(ids[row], origins[row]) for row in own_rows}
-    for image_id, origin in sorted(own_images):  # neighbours in an archive are read together
-        images[image_id] = _encode_image(job, image_id, origin)
-    for i, name in enumerate(shard.owners):
-        rows = np.flatnonzero(shard.owner == i)
-        owner_rows = shard.owner_row[rows]
-        copies = _copy_images(job.folder / name, owner_rows)
-        for row, owner_row in zip(rows, owner_rows, strict=True):
-            image_id = ids[row]
-            images[image_id] = copies[owner_row]
-    encoded = [images[image_id] for image_id in ids]
-    path = job.folder / shard.name
+    images = _collect_images(job, plan)
+    path = job.folder / plan.name
+    digest = None
     with files.atomic_write(path) as draft:
-        parquet.write_parquet(draft, shard.rows, encoded, job.classes)
-        digest = files.digest(draft)
-    return WrittenShard(shard.name, len(ids), digest)
+        if BLOCK_NAME.fullmatch(plan.name):
+            arrow.write_bytes(draft, images.parts[0])
+        else:
+            parquet.write_parquet(draft, plan.rows, images, job.classes)
+            digest = files.digest(draft)
+    return WrittenFile(plan.name, len(plan.rows), digest)
+
+
+def _collect_images(job: WriteJob, plan: FilePlan) -> EncodedImages:
+    """Encode the images that a file owns, in the order of their ids, and copy all others."""
+    n_rows = len(plan.rows)
+    part, place = np.zeros(n_rows, np.int32), np.zeros(n_rows, np.int32)
+    ids = plan.rows["image_id"].to_pylist()
+    origins = plan.rows["origin"].to_pylist()
+    own_rows = np.flatnonzero(plan.owner < 0)
+    own_images = sorted({(ids[row], origins[row]) for row in own_rows})
+    place_of = {image_id: number for number, (image_id, _) in enumerate(own_images)}
+    place[own_rows] = [place_of[ids[row]] for row in own_rows]
+    parts = [arrow.binary_array([_encode_image(job, *image) for image in own_images])]
+    for number, name in enumerate(plan.owners):
+        is_copied = plan.owner == number
+        owner_rows, place[is_copied] = np.unique(plan.owner_row[is_copied], return_inverse=True)
+        part[is_copied] = len(parts)
+        parts.append(_copy_images(job.folder / name, owner_rows))
+    return EncodedImages(parts, part, place)
 
 
 def _encode_image(job: WriteJob, image_id: str, origin: str) -> bytes:
@@ -236,14 +322,14 @@ def _reader(job: WriteJob) -> CompositeReader:
     return open_reader(job.dataset, job.donors, job.inputs)
 
 
-def _copy_images(path: Path, rows: NDArray[np.int32]) -> dict[int, bytes]:
-    """Return the encoded images of some rows of a shard, by row; a row may repeat."""
-    distinct_rows = pa.array(rows).unique()
-    column = read_column(path, "image").combine_chunks()
-    encoded = column.field("bytes")
-    images = encoded.take(distinct_rows)
-    row_numbers = distinct_rows.to_pylist()
-    return dict(zip(row_numbers, images.to_pylist(), strict=True))
+def _copy_images(path: Path, rows: NDArray[np.int32]) -> pa.Array:
+    """Return the encoded images of some rows of a shard or a block."""
+    if BLOCK_NAME.fullmatch(path.name):
+        images = arrow.read_bytes(path)
+    else:
+        column = read_column(path, "image.bytes").combine_chunks()
+        images = column.field("bytes").cast(pa.large_binary())
+    return images.take(arrow.integer_array(rows))
 
 
 def read_column(path: Path, column: str) -> pa.ChunkedArray:
@@ -253,4 +339,4 @@ def read_column(path: Path, column: str) -> pa.ChunkedArray:
         ValueError: the file cannot be read
     """
     remedy = "delete it and run the same `cnlw build` again"
-    return read_table(path, [column], remedy)[column]
+    return read_table(path, [column], remedy).column(0)

@@ -23,7 +23,8 @@ def locked_folder(out: Path) -> Iterator[Path]:
 
     A new folder is renamed to ``out`` when the block ends without an error.
     A build that is there is extended in place. What a killed build left is continued. After an
-    error a new folder remains if it has complete shards, for the next build, and else is deleted.
+    error a new folder remains for the next build if it has complete files of images, and else is
+    deleted.
 
     Raises:
         OSError: ``out`` is something else than a build, or another build is at work there
@@ -123,8 +124,9 @@ def _is_draft(folder: Path) -> bool:
 
 
 def _keep_or_delete(draft: Path, error: BaseException) -> None:
-    """Keep a draft that has complete shards, and say so; delete any other."""
-    if any(draft.glob("data/*.parquet")):
+    """Keep a draft that has complete files of images, and say so; delete any other."""
+    names = [path.name for path in draft.glob("data/*")]
+    if not all(name.startswith(TEMPORARY_PREFIX) for name in names):
         error.add_note(f"What is done is kept in {draft}; the same command continues from there")
     else:
         shutil.rmtree(draft)

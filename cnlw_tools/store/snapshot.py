@@ -1,7 +1,7 @@
 """The snapshot: a copy of the ledger as a Parquet file, in the order of ids, for readers."""
 
 from collections.abc import Sequence
-from itertools import accumulate, islice
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cnlw_tools.files import atomic_write
+from cnlw_tools.files.arrow import binary_buffers
 from cnlw_tools.files.untrusted import translate_errors
 from cnlw_tools.store.store import COLUMNS, LEDGER, Store
 
@@ -64,22 +65,15 @@ def _to_array(values: Sequence[Any], field: pa.Field) -> pa.Array:
     is_valid = [value is not None for value in values]
     validity = pa.py_buffer(np.packbits(is_valid, bitorder="little"))
     if field.type in (pa.string(), pa.binary()):
-        buffers = _binary_buffers(values)
+        buffers = binary_buffers([_to_bytes(value) for value in values])
     else:
         buffers = [_number_buffer(values, field)]
     return pa.Array.from_buffers(field.type, len(values), [validity, *buffers])
 
 
-def _binary_buffers(values: Sequence[str | bytes | None]) -> list[pa.Buffer]:
-    """Return the buffers of offsets and of data that Arrow needs for strings and for bytes."""
-    data = []
-    for value in values:
-        raw = value.encode() if isinstance(value, str) else value
-        data.append(raw or b"")
-    lengths = map(len, data)
-    # `np.fromiter` raises an error if an offset does not fit into 32 bits
-    offsets = np.fromiter(accumulate(lengths, initial=0), np.int32)
-    return [pa.py_buffer(offsets), pa.py_buffer(b"".join(data))]
+def _to_bytes(value: str | bytes | None) -> bytes:
+    raw = value.encode() if isinstance(value, str) else value
+    return raw or b""
 
 
 def _number_buffer(values: Sequence[int | float | None], field: pa.Field) -> pa.Buffer:

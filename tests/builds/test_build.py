@@ -332,15 +332,15 @@ def test_truncated_batch(cifar, tmp_path):
 
 def test_error_on_the_way(built, cifar, tmp_path, monkeypatch, contents):
     """An error after some shards keeps them, and the next run ends with the same bytes."""
-    write_shard, done = shards.write_shard, []
+    write_file, done = shards.write_file, []
 
     def fail(job, shard):
         done.append(shard.name)
         if len(done) == 5:
             raise OSError("no space left")
-        return write_shard(job, shard)
+        return write_file(job, shard)
 
-    monkeypatch.setattr(shards, "write_shard", fail)
+    monkeypatch.setattr(shards, "write_file", fail)
     with pytest.raises(OSError, match="no space left"):
         run(BLUE, cifar, tmp_path / "x")
 

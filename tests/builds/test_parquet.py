@@ -12,6 +12,7 @@ from PIL import Image
 
 from cnlw_tools.builds import parquet
 from cnlw_tools.dataset.tables import PLAN
+from tests.shard_files import write_shard
 
 ROW = {
     "label": 0,
@@ -29,9 +30,7 @@ def rows(n):
 
 @pytest.fixture
 def shard(tmp_path):
-    parquet.write_parquet(
-        tmp_path / "x.parquet", rows(600), [b"\xff\x00raw" * 20] * 600, ("a", "b")
-    )
+    write_shard(tmp_path / "x.parquet", rows(600), [b"\xff\x00raw" * 20] * 600, ("a", "b"))
     return pq.ParquetFile(tmp_path / "x.parquet")
 
 
@@ -82,7 +81,7 @@ def test_too_large(tmp_path, monkeypatch):
         ValueError,
         match=r"x.parquet: 0 MB of images in one shard of 2: set shard_rows = 1 in the recipe",
     ):
-        parquet.write_parquet(tmp_path / "x.parquet", rows(2), [b"x" * 60] * 2, ("a",))
+        write_shard(tmp_path / "x.parquet", rows(2), [b"x" * 60] * 2, ("a",))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -97,9 +96,9 @@ def repeated(images, times):
 def test_an_image_that_repeats_is_stored_once(tmp_path, times):
     """Rows of one image cost its bytes once a row group, and all come back."""
     table, images = repeated(50, times)
-    parquet.write_parquet(tmp_path / "x.parquet", table, images, ("a",))
+    write_shard(tmp_path / "x.parquet", table, images, ("a",))
     once, alone = repeated(50, 1)
-    parquet.write_parquet(tmp_path / "y.parquet", once, alone, ("a",))
+    write_shard(tmp_path / "y.parquet", once, alone, ("a",))
     held = pq.read_table(tmp_path / "x.parquet")
 
     assert held["image"].combine_chunks().field("bytes").to_pylist() == images
@@ -110,10 +109,10 @@ def test_an_image_that_repeats_is_stored_once(tmp_path, times):
 def test_the_limit_counts_an_image_once(tmp_path, monkeypatch):
     """Copies of an image weigh nothing."""
     monkeypatch.setattr(parquet, "MAX_BYTES", 15_000)
-    parquet.write_parquet(tmp_path / "x.parquet", *repeated(3, 9), ("a",))
+    write_shard(tmp_path / "x.parquet", *repeated(3, 9), ("a",))
 
     with pytest.raises(ValueError, match="in one shard of 4: set shard_rows = 1 in the recipe"):
-        parquet.write_parquet(tmp_path / "x.parquet", *repeated(4, 9), ("a",))
+        write_shard(tmp_path / "x.parquet", *repeated(4, 9), ("a",))
 
 
 CLASSES = ("zero", "ünï, 'one'", "2")
@@ -153,7 +152,7 @@ def test_round_trip(n, tmp_path):
     rows, images = planned(n), pictures(n)
     path = tmp_path / "x.parquet"
 
-    parquet.write_parquet(path, rows, images, CLASSES)
+    write_shard(path, rows, images, CLASSES)
     loaded = datasets.load_dataset(
         "parquet", data_files=str(path), split="train", cache_dir=str(tmp_path / "cache")
     )
@@ -173,9 +172,7 @@ def test_same_bytes(tmp_path):
     """The same rows and images give the same bytes, in whatever chunks they come."""
     rows, images = planned(60), pictures(60)
 
-    parquet.write_parquet(tmp_path / "a.parquet", rows, images, CLASSES)
-    parquet.write_parquet(
-        tmp_path / "b.parquet", pa.concat_tables([rows[:7], rows[7:]]), images, CLASSES
-    )
+    write_shard(tmp_path / "a.parquet", rows, images, CLASSES)
+    write_shard(tmp_path / "b.parquet", pa.concat_tables([rows[:7], rows[7:]]), images, CLASSES)
 
     assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()

@@ -1,5 +1,7 @@
 """Shards: every image is encoded by the first row that shows it, and taken from its file by the others."""
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -34,6 +36,11 @@ def planned(ids):
     return pa.Table.from_pylist([{"image_id": i, **row} for i in ids], PLAN)
 
 
+def job_in(folder):
+    """What a build in a folder writes; its source gives a picture of the colour of an id."""
+    return WriteJob(folder, "colours", (), Inputs(files.default_root()), Storage(8), ("zero",))
+
+
 def stand(folder, name, ids):
     folder.mkdir(exist_ok=True)
     pq.write_table(pa.table({"image_id": ids}), folder / name)
@@ -54,8 +61,8 @@ def test_owners(tmp_path_factory, standing, wanted):
         for at, image in enumerate(ids):
             first.setdefault(image, (name, at))
 
-    order = list(
-        plan_waves(folder, {name: planned(ids) for name, ids in zip(names, wanted, strict=True)})
+    order = plan_waves(
+        job_in(folder), {name: planned(ids) for name, ids in zip(names, wanted, strict=True)}
     )
     found = {shard.name: shard for wave in order for shard in wave}
 
@@ -72,7 +79,7 @@ def test_owners(tmp_path_factory, standing, wanted):
 def test_waves(tmp_path_factory, wanted):
     """A shard is in a later wave than every shard that it takes from, and in the first one possible."""
     folder = tmp_path_factory.mktemp("data")
-    order = list(plan_waves(folder, {f"w{i}": planned(ids) for i, ids in enumerate(wanted)}))
+    order = plan_waves(job_in(folder), {f"w{i}": planned(ids) for i, ids in enumerate(wanted)})
     wave = {shard.name: number for number, found in enumerate(order) for shard in found}
 
     for found in order:
@@ -85,8 +92,8 @@ def test_standing(tmp_path):
     stand(tmp_path, "a", ["x"])
     (tmp_path / "a").rename(tmp_path / "a.parquet")
 
-    order = list(
-        plan_waves(tmp_path, {"a.parquet": planned(["x"]), "b.parquet": planned(["x", "y"])})
+    order = plan_waves(
+        job_in(tmp_path), {"a.parquet": planned(["x"]), "b.parquet": planned(["x", "y"])}
     )
 
     assert [[shard.name for shard in wave] for wave in order] == [["b.parquet"]]
@@ -98,8 +105,8 @@ def test_nothing_to_do(tmp_path):
     """Where all stands, there is no wave."""
     stand(tmp_path, "a.parquet", ["x"])
 
-    assert list(plan_waves(tmp_path, {"a.parquet": planned(["x"])})) == []
-    assert list(plan_waves(tmp_path, {})) == []
+    assert plan_waves(job_in(tmp_path), {"a.parquet": planned(["x"])}) == []
+    assert plan_waves(job_in(tmp_path), {}) == []
 
 
 class Colours:
@@ -120,16 +127,86 @@ class Colours:
 @pytest.fixture
 def job(tmp_path, monkeypatch):
     monkeypatch.setitem(SOURCES, "colours", Colours)
-    return WriteJob(
-        tmp_path / "data", "colours", (), Inputs(files.default_root()), Storage(8), ("zero",)
-    )
+    return job_in(tmp_path / "data")
 
 
+@pytest.fixture
+def crowded(monkeypatch):
+    """A shard that copies from two others takes its images from the pool, in blocks of two."""
+    monkeypatch.setattr(shards, "MAX_OWNERS", 1)
+    monkeypatch.setattr(shards, "BLOCK_IMAGES", 2)
+
+
+CROWDED = ["aab", "bcde", "cad", "f"]  # the third copies from the first and the second
+
+
+def plan_crowded(job):
+    """Return the plans of files by name, and the shards that were asked for."""
+    wanted = {f"{i}.parquet": planned(ids) for i, ids in enumerate(CROWDED)}
+    waves = plan_waves(job, wanted)
+    return {plan.name: plan for wave in waves for plan in wave}, wanted
+
+
+def pool_files(job):
+    return sorted(job.folder.glob("*.arrow"))
+
+
+def test_pool(job, crowded):
+    """Images of a crowded shard are encoded in blocks, each once, and all its shards wait for these."""
+    plans, wanted = plan_crowded(job)
+    blocks = {name: plan for name, plan in plans.items() if name not in wanted}
+    encoded = {}
+    for name, plan in plans.items():
+        is_own = pa.array(plan.owner < 0)
+        encoded[name] = {*plan.rows.filter(is_own)["image_id"].to_pylist()}
+
+    assert sorted(map(sorted, (encoded[name] for name in blocks))) == [["a", "c"], ["d"]]
+    assert [encoded[name] for name in wanted] == [{"b"}, {"e"}, set(), {"f"}]
+    assert set(plans["2.parquet"].owners) == {*blocks}
+    assert [plan.name for plan in plan_waves(job, wanted)[0]] == [*blocks, "3.parquet"]
+
+
+def test_the_pool_is_deleted(job, crowded):
+    """A build reads each image once, and leaves shards alone."""
+    _, wanted = plan_crowded(job)
+    shards.write_shards(job, wanted)
+
+    assert sorted(path.name for path in job.folder.iterdir()) == [*wanted]
+
+
+def test_a_killed_build_finds_its_pool(job, crowded, monkeypatch):
+    """Blocks that are there are not written again, whichever shards are; those of nobody are deleted."""
+    plans, wanted = plan_crowded(job)
+    for name, plan in plans.items():
+        if name not in wanted:
+            shards.write_file(job, plan)
+    left = pool_files(job)
+    (job.folder / f"{'0' * 16}.arrow").touch()
+    shards.write_file(job, plans["0.parquet"])
+    again, _ = plan_crowded(job)
+
+    assert [*again] == ["1.parquet", "2.parquet", "3.parquet"]
+    assert pool_files(job) == left
+    assert shards.write_shards(job, wanted).keys() == again.keys()
+    assert pool_files(job) == []
+
+
+def test_a_pool_of_other_images(job, crowded):
+    """Blocks of images that are stored in another way have other names."""
+    names = [*plan_crowded(job)[0]]
+    other_names = [*plan_crowded(replace(job, storage=Storage(9)))[0]]
+
+    assert not set(names) & set(other_names) - {f"{i}.parquet" for i in range(len(CROWDED))}
+
+
+@pytest.mark.parametrize("is_crowded", [False, True])
 @pytest.mark.parametrize(
-    "wanted", [["aab", "bca", "cad"], ["abc"], ["a", "a", "a"], ["aaab", "bbbaac"]]
+    "wanted", [["aab", "bca", "cad"], ["abc"], ["a", "a", "a"], ["aaab", "bbbaac"], CROWDED]
 )
-def test_write(job, wanted):
+def test_write(job, wanted, is_crowded, request):
     """Every file holds the right picture in every row, and its hash is returned; progress is told."""
+    if is_crowded:
+        request.getfixturevalue("crowded")
     told = []
     names = [f"{i}.parquet" for i in range(len(wanted))]
 
@@ -146,7 +223,9 @@ def test_write(job, wanted):
             (job.folder / "x.png").write_bytes(row["image"]["bytes"])
             assert np.asarray(Image.open(job.folder / "x.png"))[0, 0, 0] == ord(row["image_id"])
         assert hashes[name] == files.digest(job.folder / name)
-    assert told[-1] == ("images", sum(map(len, wanted)), sum(map(len, wanted)))
+    stage, done, total = told[-1]
+    assert (stage, done) == ("images", total)
+    assert total >= sum(map(len, wanted))
 
 
 @pytest.mark.parametrize(

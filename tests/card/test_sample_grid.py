@@ -7,10 +7,10 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from cnlw_tools.builds import parquet
 from cnlw_tools.card import sample_grid
 from cnlw_tools.card.sample_grid import CELL, GAP, HEADER_HEIGHT, MAX_CLEAN, MAX_NOISY, NAME_WIDTH
 from cnlw_tools.dataset.tables import PLAN
+from tests.shard_files import write_shard
 
 RIGHT = NAME_WIDTH + MAX_CLEAN * (CELL + GAP) + 3 * GAP
 
@@ -37,7 +37,7 @@ def made(folder, classes, each, noisy, origin="base"):
     table = pa.Table.from_pylist(rows, PLAN)
     names = tuple(f"class {i}" for i in range(classes))
     folder.mkdir()
-    parquet.write_parquet(folder / "x.parquet", table, images, names)
+    write_shard(folder / "x.parquet", table, images, names)
     sample_grid.write_samples(
         folder / "grid.png", "red", folder, table, {"x.parquet": table}, names
     )

@@ -26,7 +26,6 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from cnlw_tools import files
-from cnlw_tools.builds import parquet
 from cnlw_tools.builds.build import build, describe_config, noisiest_config
 from cnlw_tools.builds.segments import cut_segments
 from cnlw_tools.card import metadata, render
@@ -40,6 +39,7 @@ from cnlw_tools.plans.plan import plan
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.recipe import Recipe, parse_recipe
 from cnlw_tools.store.store import Row, open_ledger
+from tests.shard_files import write_shard
 
 CLASSES = ("ant", "bee", "cat", "dog")
 TRAIN, VALIDATION, WEB = 10, 2, 10  # images of each class
@@ -295,7 +295,7 @@ def names_of_shards(folder: Path, draw: Draw, _: Lab) -> None:
     for path in (folder / "data").glob("*.parquet"):
         table = pq.read_table(path)
         images = table["image"].combine_chunks().field("bytes").to_pylist()
-        parquet.write_parquet(path, table, images, [CLASSES[1], CLASSES[0], *CLASSES[2:]])
+        write_shard(path, table, images, [CLASSES[1], CLASSES[0], *CLASSES[2:]])
 
 
 # Images
@@ -485,7 +485,7 @@ def renamed(names: tuple[str, ...]) -> Any:
         for path in (folder / "data").glob("*.parquet"):
             content = pq.read_table(path)
             images = content["image"].combine_chunks().field("bytes").to_pylist()
-            parquet.write_parquet(path, content, images, names)
+            write_shard(path, content, images, names)
 
     return edit
 

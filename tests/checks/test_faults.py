@@ -20,7 +20,6 @@ from click.testing import CliRunner
 from PIL import Image
 
 from cnlw_tools import files, hashing
-from cnlw_tools.builds import parquet
 from cnlw_tools.builds.build import build
 from cnlw_tools.card import metadata, render
 from cnlw_tools.checks import CHECKS, Finding, collect_evidence, roundtrip, validate
@@ -31,6 +30,7 @@ from cnlw_tools.plans.plan import plan
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.recipe import Recipe, parse_recipe
 from tests.checks.conftest import run_checks
+from tests.shard_files import write_shard
 
 RECIPE = parse_recipe({"dataset": "shapes", "noise": "red", "licence": "apache-2.0"}, "the test")
 
@@ -511,9 +511,7 @@ def swap_classes(folder: Path) -> None:
     tables.write_csv(rows, path)
     for file in (folder / "data").glob("*.parquet"):
         table = pq.read_table(file)
-        parquet.write_parquet(
-            file, table, table["image"].combine_chunks().field(0).to_pylist(), names
-        )
+        write_shard(file, table, table["image"].combine_chunks().field(0).to_pylist(), names)
     recorded_anew(folder)
 
 
