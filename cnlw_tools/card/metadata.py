@@ -5,6 +5,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -95,8 +96,14 @@ def read_card(folder: Path) -> BuildCard:
         ValueError: the folder holds no card, or not one that `cnlw build` wrote
         OSError: the card cannot be read
     """
-    source = f"{folder / CARD}: not the card of a build"
-    block = read_block(folder)
+    head, _ = _read_parts(folder)
+    return _parse_card(head, _source_of(folder))
+
+
+@lru_cache(maxsize=16)
+def _parse_card(head: str, source: str) -> BuildCard:
+    """Parse the block of a card; a sweep and a report ask for the same card once a run."""
+    block = _parse_block(head, source)
     card = read_dataclass(BuildCard, block.get("cnlw"), source, REMEDY)
     # the keys beside the plan are checked as those of a recipe that asks for such a build
     recipe = {
@@ -116,8 +123,16 @@ def read_block(folder: Path) -> dict[str, Any]:
         ValueError: the folder holds no card, or one without such a block
         OSError: the card cannot be read
     """
-    source = f"{folder / CARD}: not the card of a build"
     head, _ = _read_parts(folder)
+    return _parse_block(head, _source_of(folder))
+
+
+def _source_of(folder: Path) -> str:
+    """Return how errors about a card begin."""
+    return f"{folder / CARD}: not the card of a build"
+
+
+def _parse_block(head: str, source: str) -> dict[str, Any]:
     block = parse_yaml(head.removeprefix(FENCE), source, REMEDY)
     if not isinstance(block, dict):
         raise ValueError(f"{source}: {REMEDY}")

@@ -14,7 +14,7 @@ from PIL import Image
 
 from cnlw_tools import __version__
 from cnlw_tools.builds.build import describe_config, noisiest_config
-from cnlw_tools.card.metadata import CARD, ConfigCard, data_files, read_block, read_text
+from cnlw_tools.card.metadata import CARD, ConfigCard, data_files, read_text
 from cnlw_tools.card.render import PAPER, card_text, list_pictures
 from cnlw_tools.card.sample_grid import draw_samples
 from cnlw_tools.checks.encoding import largest_difference, surplus
@@ -43,7 +43,7 @@ MAX_SHOWN = 60  # letters of a paragraph
 
 def card(evidence: Evidence) -> Iterator[Finding]:
     """The block of the card says what the tables give, and makes `datasets` read just that."""
-    block = read_block(evidence.folder)
+    block = evidence.block
     yield from _check_loading(block, evidence.card.configs)
     for name in evidence.card.configs:
         yield from _check_config(evidence, name)
@@ -159,7 +159,7 @@ def text(evidence: Evidence) -> Iterator[Finding]:
     Paragraphs of the user's own are a note, as nothing here proves them; so is any difference if
     another version of this package wrote the card.
     """
-    licence = str(read_block(evidence.folder).get("license"))
+    licence = str(evidence.block.get("license"))
     actual = read_text(evidence.folder)
     pictures = list_pictures(evidence.folder)
     data = evidence.require_dataset()

@@ -131,8 +131,10 @@ def largest_difference(first: Image.Image, second: Image.Image) -> float:
 
     A block is a square of 8 pixels in one channel; at the right and at the bottom it may be less.
     """
-    pixels = np.asarray(first, np.int16), np.asarray(second, np.int16)
-    difference = np.abs(pixels[0] - pixels[1])
+    pixels = np.asarray(first), np.asarray(second)
+    if np.array_equal(*pixels):
+        return 0.0
+    difference = np.abs(pixels[0].astype(np.int16) - pixels[1])
     return float(_block_means(difference).max())
 
 

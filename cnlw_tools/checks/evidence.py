@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from cnlw_tools.builds.segments import Segment, cut_segments
-from cnlw_tools.card.metadata import BuildCard
+from cnlw_tools.card.metadata import BuildCard, read_block
 from cnlw_tools.dataset.dataset import Dataset
 from cnlw_tools.executor import Progress, no_progress
 from cnlw_tools.files.machine_faults import raise_machine_fault
@@ -102,6 +102,11 @@ class Evidence:
     rows_by_config: dict[str, pa.Table] = field(default_factory=dict)  # filled by `rows`
     segments_by_config: dict[str, list[tuple[str, Segment]]] = field(default_factory=dict)
     digest_by_id: dict[str, str] | None = None  # filled by `source_digests`
+
+    @cached_property
+    def block(self) -> dict[str, Any]:
+        """The whole YAML block of the card."""
+        return read_block(self.folder)
 
     @property
     def tables_folder(self) -> Path | None:

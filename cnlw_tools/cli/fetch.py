@@ -267,9 +267,9 @@ def _find_manifest(flags: dict[str, Any]) -> Path:
 
 def _check_dataset(name: str, root: Path) -> None:
     """Raise an error if there is no dataset of this name."""
-    from cnlw_tools.dataset import dataset
+    from cnlw_tools.dataset.dataset import require_dataset
 
-    dataset.check_name(name, dataset.list_datasets(root), root)
+    require_dataset(name, root)
 
 
 def _fetch(manifest_path: Path, store: Path, retry: str | None, flags: dict[str, Any]) -> None:

@@ -204,7 +204,7 @@ class GuessingCommand(click.Command):
 
 def guess_options(words: Sequence[str]) -> dict[str, str]:
     """Return the options that words such as ``shapes red 40`` stand for; none if one does not."""
-    from cnlw_tools.dataset.dataset import list_datasets
+    from cnlw_tools.dataset.dataset import has_dataset
     from cnlw_tools.files import default_root
     from cnlw_tools.noise import NOISE
 
@@ -214,7 +214,7 @@ def guess_options(words: Sequence[str]) -> dict[str, str]:
             options["--noise"] = word
         elif word == "all" or word.replace(",", "").isdecimal():
             options["--level"] = word
-        elif word in list_datasets(default_root()):
+        elif has_dataset(word, default_root()):
             options["--dataset"] = word
         else:
             return {}

@@ -254,14 +254,18 @@ def dataset_root(name: str, root: Path) -> Path:
     return root
 
 
+def has_dataset(name: str, root: Path) -> bool:
+    """Return whether a root has a dataset of a name, or the package behind it."""
+    is_name = bool(name) and Path(name).name == name  # else it would lead to another folder
+    return is_name and (dataset_root(name, root) / "manifests" / name / "classes.csv").exists()
+
+
 def list_datasets(root: Path) -> list[str]:
     """Return the names of the datasets that a root has, or the package behind it."""
-    names = set()
+    names: set[str] = set()
     for folder in root_chain(root):
-        for path in folder.glob("manifests/*/classes.csv"):
-            if dataset_root(path.parent.name, root) == folder:
-                names.add(path.parent.name)
-    return sorted(names)
+        names.update(path.parent.name for path in folder.glob("manifests/*/classes.csv"))
+    return sorted(name for name in names if has_dataset(name, root))
 
 
 def base_manifest_path(name: str, root: Path) -> Path:
@@ -305,13 +309,23 @@ def check_name(name: str, names: Iterable[str], root: Path) -> None:
         )
 
 
+def require_dataset(name: str, root: Path) -> None:
+    """Check that a root has a dataset of a name, or the package behind it.
+
+    Raises:
+        LookupError: there is no such dataset; see `check_name`
+    """
+    if not has_dataset(name, root):
+        check_name(name, list_datasets(root), root)
+
+
 def check_writable(name: str, root: Path) -> None:
     """Check that a root has a dataset itself, so that tables can be added to it.
 
     Raises:
         LookupError: no such dataset, or only the package has it
     """
-    check_name(name, list_datasets(root), root)
+    require_dataset(name, root)
     if dataset_root(name, root) != root:
         raise LookupError(
             f"{root}: the dataset {name!r} comes with the package and is never changed: "
@@ -327,7 +341,7 @@ def read_dataset(name: str, root: Path) -> Dataset:
         LookupError: no such dataset
         ValueError: a table is not what it should be; see tables.py
     """
-    check_name(name, list_datasets(root), root)
+    require_dataset(name, root)
     folder = dataset_root(name, root)
     return read_tables(name, folder / "manifests" / name, folder / "annotations" / name)
 

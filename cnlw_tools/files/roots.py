@@ -48,6 +48,13 @@ def find_below(root: Path, path: Path) -> Path | None:
     return None
 
 
+def find_toml_file(root: Path, folder: Path, name: str) -> Path | None:
+    """Return the one of `find_toml_files` that has a name, or None if there is none."""
+    if Path(name).name != name:  # it would lead to another folder
+        return None
+    return find_below(root, folder / f"{name}.toml")
+
+
 def find_toml_files(root: Path, folder: Path) -> dict[str, Path]:
     """Return the TOML files of a folder below the roots by their names, sorted.
 

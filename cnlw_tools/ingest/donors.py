@@ -26,6 +26,7 @@ from cnlw_tools.dataset.dataset import (
     NEAREST_CLASS,
     WHITE_NOISE_DONORS,
     Dataset,
+    has_dataset,
     list_datasets,
     read_dataset,
     require_base_manifest,
@@ -113,7 +114,7 @@ def _check_prefix(name: str, dataset: Dataset) -> None:
 
 def _read_manifest(name: str, inputs: Inputs) -> pa.Table:
     """Return a donor's base manifest, from its folder or made from the user's copy."""
-    if name in list_datasets(inputs.root):
+    if has_dataset(name, inputs.root):
         base = read_dataset(name, inputs.root).base
         if base is not None:
             return base

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from cnlw_tools.dataset.dataset import (
     Dataset,
     empty_dataset,
-    list_datasets,
+    has_dataset,
     read_dataset,
 )
 from cnlw_tools.dataset.tables import ManifestInfo, with_info
@@ -96,7 +96,7 @@ def _load_tables(recipe: Recipe, inputs: Inputs) -> Dataset:
     """Return a dataset with its base manifest, which may have to be made from the user's copy."""
     name = recipe.dataset
     dataset = None
-    if name in list_datasets(inputs.root) or not has_source(name, inputs):
+    if has_dataset(name, inputs.root) or not has_source(name, inputs):
         dataset = read_dataset(name, inputs.root)
     if dataset is not None and dataset.base is not None:
         if inputs.data_dir is None or not has_source(name, inputs):

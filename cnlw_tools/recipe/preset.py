@@ -8,13 +8,15 @@ the level that is trained on counts, the lower of two that are equally near.
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from cnlw_tools.files.roots import find_toml_files, suggest_root
+from cnlw_tools.files.roots import find_toml_file, find_toml_files, suggest_root
+from cnlw_tools.files.texts import parse_toml
 from cnlw_tools.recipe.keys import key
 from cnlw_tools.recipe.strict import Check, between, one_of, read_dataclass
-from cnlw_tools.recipe.toml import read_toml
+from cnlw_tools.recipe.toml import read_toml_text
 from cnlw_tools.registry import suggest
 
 FOLDER = Path("pipelines") / "train"
@@ -153,20 +155,26 @@ def read_preset(name: str, root: Path) -> Preset:
         FileNotFoundError: there is no such preset; the message says which there are
         ValueError: not TOML, an unknown or missing key, or a value out of range
     """
-    paths = find_toml_files(root, FOLDER)
-    path = Path(name) if name.endswith(".toml") else paths.get(name)
+    path = Path(name) if name.endswith(".toml") else find_toml_file(root, FOLDER, name)
     if path is None or not path.exists():
+        names = preset_names(root)
         other_root = suggest_root(root, FOLDER / f"{name}.toml")
         raise FileNotFoundError(
-            f"{name}: there is no such preset.{suggest(name, paths)}{other_root} There are: "
-            f"{', '.join(paths)}; or give a path that ends in .toml"
+            f"{name}: there is no such preset.{suggest(name, names)}{other_root} There are: "
+            f"{', '.join(names)}; or give a path that ends in .toml"
         )
-    return parse_preset(read_toml(path, "preset"), str(path))
+    return _parse_text(read_toml_text(path, "preset"), str(path))
+
+
+@lru_cache
+def _parse_text(text: str, source: str) -> Preset:
+    """Parse the text of a preset; the runs of a study name the same few files over and over."""
+    return parse_preset(parse_toml(text, source), source)
 
 
 def preset_name_of(dataset: str, root: Path) -> str:
     """Return the name of the preset of a dataset: its own, or the one that adapts to any images."""
-    return dataset if dataset in preset_names(root) else ANY
+    return dataset if find_toml_file(root, FOLDER, dataset) else ANY
 
 
 def parse_preset(raw: Mapping[str, Any], source: str) -> Preset:

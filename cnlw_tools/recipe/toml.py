@@ -27,6 +27,16 @@ def read_toml(path: Path, kind: str) -> dict[str, Any]:
         ValueError: not TOML
         FileNotFoundError: there is no such file
     """
+    return parse_toml(read_toml_text(path, kind), str(path))
+
+
+def read_toml_text(path: Path, kind: str) -> str:
+    """Return the text of a TOML file, not yet parsed; see `read_toml`.
+
+    Raises:
+        ValueError: not UTF-8, or too long
+        FileNotFoundError: there is no such file
+    """
     try:
         content = read_bytes(path, LARGEST_TOML, f"a {kind} is a page of text")
     except FileNotFoundError:
@@ -36,8 +46,7 @@ def read_toml(path: Path, kind: str) -> dict[str, Any]:
     except IsADirectoryError:
         raise IsADirectoryError(f"{path}: a folder, not a {kind}: name the .toml file") from None
     with translate_errors(path, "TOML", "store it as UTF-8"):
-        text = content.decode("utf-8-sig")
-    return parse_toml(text, str(path))
+        return content.decode("utf-8-sig")
 
 
 def to_toml(table: Mapping[str, Any]) -> str:

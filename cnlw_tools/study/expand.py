@@ -61,12 +61,13 @@ def expand_study(study: Study, root: Path) -> list[RunSpec]:
     """
     configs = [*_expand_configs(study, root)]
     runs = [*_expand_methods(study, configs)]
-    names = [run.name for run in runs]
-    for name in names:
-        if names.count(name) > 1:
+    names = set()
+    for run in runs:
+        if run.name in names:
             raise ValueError(
-                f"two runs are called {name}: list each config, method, option and seed once"
+                f"two runs are called {run.name}: list each config, method, option and seed once"
             )
+        names.add(run.name)
     return runs
 
 
