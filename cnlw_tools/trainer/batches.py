@@ -132,11 +132,8 @@ def normalise_each_image(x: Tensor) -> Tensor:
 
 
 def _for_convolutions(x: Tensor) -> Tensor:
-    """Put the channels last in memory on CUDA, whose convolutions are faster so."""
-    memory_format = torch.contiguous_format
-    if x.device.type == "cuda":
-        memory_format = torch.channels_last
-    return x.contiguous(memory_format=memory_format)
+    """Put the channels last in memory: convolutions are faster so, on processors and on CUDA."""
+    return x.contiguous(memory_format=torch.channels_last)
 
 
 class BatchLoader:

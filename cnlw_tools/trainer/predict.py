@@ -76,6 +76,7 @@ class Predictor:
     ) -> None:
         self.device = devices.choose_device(device)
         devices.respect_quota()
+        devices.keep_freed_memory()
         devices.enable_fast_kernels(self.device)
         config = read_config(run)
         self.input = read_network_input(run)
@@ -95,9 +96,7 @@ class Predictor:
             )
             self.method = method_class(task, **without_trainer_options(config.options))
             _load_state(run, self.method, state)
-        self.method.to(self.device).eval()
-        if self.device.type == "cuda":
-            self.method.to(memory_format=torch.channels_last)
+        self.method.to(memory_format=torch.channels_last).to(self.device).eval()
         self._normaliser = self.input.normaliser(self.device)
         self._to_float = compose([])
 

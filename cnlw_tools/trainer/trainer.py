@@ -115,6 +115,7 @@ class Trainer:
         device = devices.choose_device(self.device)
         devices.enable_fast_kernels(device)
         devices.respect_quota()
+        devices.keep_freed_memory()
         with (
             devices.process_group(device),
             devices.explain_oom(device),
@@ -132,9 +133,8 @@ class Trainer:
         splits = self._load_splits(method_class, options, progress)
         loaders = self._build_loaders(preset, splits, device)
         torch.manual_seed(self.seed)
-        method = self._build_method(preset, method_class, options, loaders).to(device)
-        if device.type == "cuda":
-            method.to(memory_format=torch.channels_last)
+        method = self._build_method(preset, method_class, options, loaders)
+        method.to(memory_format=torch.channels_last).to(device)
         check_batch_size(preset, method)
         self.note = describe_single_stage(method)
         distributed.broadcast_from_rank_zero([*method.parameters(), *method.buffers()])

@@ -1,6 +1,9 @@
 """Where training runs."""
 
+import ctypes
+import resource
 from contextlib import nullcontext
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -177,3 +180,26 @@ def test_threads_of_a_container(monkeypatch, omp, expected):
     device.respect_quota()
 
     assert counts[-1] == expected
+
+
+def test_memory_of_tensors_is_used_again():
+    """A second tensor takes the pages of the first, and the system clears none for it."""
+    device.keep_freed_memory()
+    torch.ones(1 << 24)  # 64 MB, which are 16,384 pages
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    torch.ones(1 << 24)
+
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before < 1000
+
+
+@pytest.mark.parametrize(
+    ("has_glibc", "variables"), [(False, {}), (True, {device.USERS_CHOICE: "100"})]
+)
+def test_other_libraries_and_users_choose_themselves(monkeypatch, has_glibc, variables):
+    """Nothing is set in the C library."""
+    library = SimpleNamespace(gnu_get_libc_version=None) if has_glibc else SimpleNamespace()
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: library)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+    device.keep_freed_memory()  # the library has no mallopt to call
