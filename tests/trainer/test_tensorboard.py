@@ -1,6 +1,7 @@
 """Curves for TensorBoard."""
 
 import sys
+import time
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -42,12 +43,14 @@ def test_metrics_are_curves(tmp_path):
     }
 
 
-def test_a_run_that_goes_on_takes_back_what_was_beyond(tmp_path):
-    """Epoch 2 was drawn, and is drawn again."""
+def test_a_run_that_goes_on_takes_back_what_was_beyond(tmp_path, monkeypatch):
+    """Epoch 2 was drawn, and is drawn again, more than a second later: names of files have that."""
     board = TensorBoardWriter(tmp_path, 0)
     for epoch in (1, 2):
         board.add_metrics(line(epoch))
     board.close()
+    later = time.time() + 2
+    monkeypatch.setattr(time, "time", lambda: later)
     again = TensorBoardWriter(tmp_path, 1)
     again.add_metrics(line(2) | {"val_top1": 33.0})
     again.close()
