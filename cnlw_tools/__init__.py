@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from cnlw_tools.store.store import Store
     from cnlw_tools.trainer import Trainer
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "Build",

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import click
 import pytest
+import yaml
 
+from cnlw_tools import __version__
 from cnlw_tools.cli import main
 from cnlw_tools.methods import METHODS
 from cnlw_tools.noise import NOISE
@@ -14,7 +16,9 @@ from cnlw_tools.noise import NOISE
 CHECKOUT = Path(__file__).parents[2]
 README = CHECKOUT / "README.md"
 PAGES = [README, *sorted((CHECKOUT / "docs/guides").glob("*.md"))]
+CHANGELOG = CHECKOUT / "CHANGELOG.md"
 MAX_LINES = 110  # of README
+MAX_VERSION_LINES = 80  # of a version in CHANGELOG
 WIDEST_LINE = 100  # columns, but for tables, which cannot be wrapped
 LINK = re.compile(r"\]\(([^)#]+)[^)]*\)")
 BLOCK = re.compile(r"^```\w*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -49,6 +53,24 @@ def parse(line: str) -> None:
 def test_the_readme_is_short() -> None:
     """README has at most 110 lines."""
     assert len(README.read_text(encoding="utf-8").splitlines()) <= MAX_LINES
+
+
+def test_the_changelog_is_short() -> None:
+    """A version has at most 80 lines, of at most 100 columns."""
+    for version in CHANGELOG.read_text(encoding="utf-8").split("\n## ")[1:]:
+        lines = version.splitlines()
+
+        assert len(lines) <= MAX_VERSION_LINES, lines[0]
+        assert [line for line in lines if len(line) > WIDEST_LINE] == []
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    """The code, the citation and the newest section of CHANGELOG agree."""
+    newest = re.search(r"^## \[(.+)\]", CHANGELOG.read_text(encoding="utf-8"), re.MULTILINE)
+    citation = yaml.safe_load((CHECKOUT / "CITATION.cff").read_text(encoding="utf-8"))
+
+    assert newest
+    assert [newest[1], citation["version"]] == [__version__] * 2
 
 
 @page
