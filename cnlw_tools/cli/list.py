@@ -29,8 +29,10 @@ def list_datasets(root: Path) -> Lines:
     lines = []
     for name in sorted({*dataset.list_datasets(root), *SOURCES}):
         class_list = dataset.dataset_root(name, root) / "manifests" / name / "classes.csv"
-        n_classes = len(tables.read_classes(class_list)) if class_list.is_file() else "own"
         source = SOURCES.get(read_source_info(name, Inputs(root)).source)
+        n_classes = str(len(tables.read_classes(class_list))) if class_list.is_file() else "own"
+        if source is not None and not source.layout:  # the images come with the package
+            n_classes = str(len(source(None).classes()))
         images = "no source yet"
         if source is not None:
             images = source.layout or "nothing: images come with the package"
@@ -139,13 +141,13 @@ def _format_entry(name: str, description: str, width: int) -> str:
 
 def _format_options(options: Mapping[str, Any]) -> str:
     """Return options and their defaults as one would type them; dots: there is no default."""
-    words = " ".join(f"-o {name}={_format_default(value)}" for name, value in options.items())
+    words = " ".join(f"-o {name}={format_default(value)}" for name, value in options.items())
     return f" [{words}]" if words else ""
 
 
-def _format_default(value: Any) -> str:
+def format_default(value: Any) -> str:
     """Return a default as one would type it; a long decimal as a simple fraction if it is one."""
-    if value is None:
+    if value is None or value in ("", []):
         return "..."
     text = str(value).lower()
     if isinstance(value, float) and len(text) > 8:

@@ -4,13 +4,13 @@ l_b = sum_j T^-1[y_b, j] (-log p_b[j])        T[i, j] = P(given j | true i): row
 sum_j T[i, j] l(j) = -log p[i]                the mean over the given labels of class i
 
 Patrini, Rozza, Menon, Nock and Qu, CVPR 2017, arXiv:1609.03683. The loss is unbiased for every p,
-not just at the minimum. But single losses may be negative, and their variance grows with T^-1.
--log p is computed for p clipped to [1e-7, 1 - 1e-7]; nothing else keeps the loss from diverging
-downwards. T is stated or estimated as in `forward`.
+not only at the minimum. However, single losses may be negative, and their variance grows with
+T^-1. p is clipped to [1e-7, 1 - 1e-7] before the logarithm; without this, the loss could fall
+without limit. T is stated or estimated as in `forward`.
 
-On a finite training set the minimum of the loss is negative, where the given labels are memorised
-and all others are pushed to the clip. So on `shapes` blue 40 it ends level with vanilla, where
-forward correction ends above.
+On a finite training set, the minimum of the loss is negative: there, the given labels are memorised
+and all others are pushed to the clip. On `shapes` with blue noise of 40 %, backward correction
+therefore ends level with vanilla, and forward correction ends above it.
 
 Not done here: mixing an estimate without an inverse with the identity, as the paper suggests.
 """

@@ -5,8 +5,8 @@ soft    l = -sum_k (beta Y_k + (1 - beta) p_k) log p_k
 hard    l = -sum_k (beta Y_k + (1 - beta) 1[k = argmax p]) log p_k
           = beta CE - (1 - beta) log max_k p_k
 
-A network that is consistent fits most correct labels before it memorises the wrong ones. The second
-term lets it keep its own prediction where a label contradicts it. The soft target is not a
+A network fits most correct labels before it memorises the wrong ones. The second term lets it keep
+its own prediction if a label contradicts it. The soft target is not a
 constant: with a stopped gradient, the second term's gradient would be p - p = 0, and only beta CE
 would remain. In the hard variant the argmax is constant anyway.
 
@@ -40,8 +40,8 @@ class Bootstrap(Method):
 
     Args:
         task: the learning task
-        kind: soft or hard: mix the label with the probabilities, or with the likeliest class
-        beta: share of the given label in the target; by default 0.95 (soft) or 0.8 (hard)
+        kind: what the label is mixed with: the probabilities (soft) or the most likely class (hard)
+        beta: share of the given label in the target; 0.95 (soft) or 0.8 (hard) by default
     """
 
     cross_entropy_options = {"beta": 1.0}  # noqa: RUF012, read only

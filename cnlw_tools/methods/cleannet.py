@@ -9,23 +9,24 @@ w_i   = max(0, cos_i)  soft  |  1[cos_i >= threshold]  hard
 L     = mean_b w_b CE(y_b, z_b) / w^
 
 People have verified some labels. From these, encoders learn how close an image is to the reference
-features of its class if the label is correct. That carries over to all images of the set, and to
-classes without verified labels, so few of them go far.
+features of its class if the label is correct. This transfers to all images of the set, and to
+classes without verified labels, so a few verified labels are enough.
 
 The network first learns from all labels (``start``). Then encoders learn from its features and
-weight the set, ``rounds`` times at equal intervals: network and encoders are trained in turn. Each
-time the encoders are new, since the features are. They see the training set ``passes`` times, which
-corresponds to the code's 60,000 steps of 32 on the 310,000 images of Food-101N. With several ranks
-each rank processes the whole set, and the result of rank 0 counts.
+weight the set, ``rounds`` times at equal intervals: network and encoders are trained in turn. The
+encoders start anew each time, because the features are new. They see the training set ``passes``
+times, which corresponds to the code's 60,000 steps of 32 on the 310,000 images of Food-101N. With
+several ranks, each rank processes the whole set, and the result of rank 0 counts.
 
-The paper takes the features of a network that was trained on the noisy set to the end, and then
-fine-tunes it; how many rounds it makes is not known. ``start``, ``rounds`` and ``threshold`` (the
-loss's own margin) are our choice. So is the division by w^, the mean weight of the set, which keeps
-unsure encoders from slowing the training. On a few hundred images the encoders learn too little in
-six passes; they take a thousand steps or more to tell correct labels from wrong ones.
+The paper takes the features of a network that was trained to the end on the noisy set, and then
+fine-tunes this network; the number of rounds is not known. ``start``, ``rounds`` and ``threshold``
+(the margin in the loss) are our choice. The division by w^, the mean weight of the set, is also our
+choice; it prevents unsure encoders from slowing the training. On a few hundred images, the encoders
+learn too little in six passes: they need a thousand steps or more to tell correct labels from wrong
+ones.
 
-Not done here: scikit-learn's k-means, a dependency for twenty lines (`kmeans`); choosing the
-threshold on a verified validation set.
+Not done here: k-means of scikit-learn, which would be a dependency for twenty lines (`kmeans`); the
+choice of the threshold on a verified validation set.
 """
 
 from typing import cast
@@ -63,12 +64,12 @@ class CleanNet(Method):
 
     Args:
         task: the learning task
-        kind: soft or hard: weights, or in and out
-        threshold: similarity from which an image is in, if kind is hard
-        start: epochs before the first weights: below 1 a share of all epochs, else their number
-        rounds: times that encoders are trained
-        references: centres of a class
-        passes: times that the encoders see the training set in a round
+        kind: soft: weights from 0 to 1; hard: an image counts or does not
+        threshold: lowest similarity of an image that counts, if kind is hard
+        start: epochs before the first weights; a value below 1 is a share of all epochs
+        rounds: how often the encoders are trained
+        references: number of centres of a class
+        passes: how often the encoders see the training set in a round
     """
 
     requires = ("verified",)

@@ -13,17 +13,17 @@ networks with different initial weights make different mistakes, and each filter
 dropped share grows as the networks begin to memorise.
 
 The formula and c = 1 are those of the code; the paper has tau min(e^c / T, 1). The logged loss is
-the mean over both networks, and the logged weight is the share of the networks that learn from the
-example. With several ranks the smallest losses are those of the whole batch.
+the mean over both networks. The logged weight is the share of the networks that learn from the
+example. With several ranks, the smallest losses are those of the whole batch.
 
-The paper does not say which of the two networks its accuracies are of. The authors' code tests both
-apart and writes both numbers down. So the first network alone predicts here (``predict`` = one);
-with ``predict`` = mean it is the mean of both networks' logits, which is some two points higher on
-`shapes`, and no number of the paper.
+The paper does not say which of the two networks its accuracies refer to. The authors' code tests
+both separately and records both numbers. By default, only the first network predicts here
+(``predict`` = one). With ``predict`` = mean, predictions use the mean of the logits of both
+networks. This is about two points higher on `shapes`, but it is not a number of the paper.
 
-Not done here: the code divides the mean by (1 - R) B once more, which has no effect with Adam; it
-skips training in epoch 0 and runs at most 400 batches an epoch; it lowers Adam's beta_1 from 0.9 to
-0.1 where the learning rate begins to fall.
+Not done here: the code divides the mean by (1 - R) B once more, which has no effect with Adam. It
+skips training in epoch 0 and runs at most 400 batches per epoch. It lowers Adam's beta_1 from 0.9
+to 0.1 when the learning rate begins to fall.
 """
 
 from typing import cast
@@ -55,9 +55,9 @@ class CoTeaching(Method):
 
     Args:
         task: the learning task
-        gradual: epochs in which the share that is left out grows to the noise rate
+        gradual: epochs in which the share of dropped examples grows to the noise rate
         exponent: c, the power of the noise rate
-        predict: one or mean: the first network predicts, or the mean of both
+        predict: which network predicts: the first (one) or the mean of both (mean)
     """
 
     requires = ("noise_rate",)

@@ -13,19 +13,21 @@ Correct images of a class are similar, and wrong ones are wrong in many ways, so
 apart without a trusted image. A network that has first learned from the clean subset is not misled
 by the others, which come later and with less weight: then the noise only regularises.
 
-Stages: 0 a network for the features, trained on all images and then discarded; 1 a new one on
-subset 0; 2 subsets 0 and 1; 3 all. ``first`` is the share of stage 0, and the others divide the
-rest; if that has fewer than three epochs, stages 1 and 2 are left out. Each stage runs through the
-preset's schedule, starting from ``fall`` times the learning rate of the stage before. The paper
-lowers the rate in steps over all stages. Its epochs, and the weights 1/2 and 1/2, are from memory
-and not verified; ``first`` and ``fall`` are our choice; fall = 1 did best on `shapes`.
+There are four stages. Stage 0 trains a network for the features on all images, and then discards
+it. Stage 1 trains a new network on subset 0, stage 2 on subsets 0 and 1, and stage 3 on all images.
+``first`` is the share of stage 0, and the other stages divide the rest. If the rest has fewer than
+three epochs, stages 1 and 2 are left out. Each stage runs through the preset's schedule, starting
+from ``fall`` times the learning rate of the previous stage.
 
-d_c is computed on the first 2,048 images of a class, a random sample since positions are a
-permutation; so memory is bounded. The clusters are optimal (`kmeans.kmeans_1d`), where the code
-starts k-means at random. With several ranks each rank processes the whole set, and the result of
+The paper lowers the rate in steps over all stages. Its epochs and the weights 1/2 and 1/2 are from
+memory and not verified. ``first`` and ``fall`` are our choice; fall = 1 did best on `shapes`.
+
+d_c is computed on the first 2,048 images of a class, so memory is bounded. They are a random
+sample, because positions are a permutation. The clusters are optimal (`kmeans.kmeans_1d`); the code
+starts k-means at random. With several ranks, each rank processes the whole set, and the result of
 rank 0 counts.
 
-Not done here: the code's other density, a sum of exp(-(d_ij / d_c)^2).
+Not done here: the other density in the code, a sum of exp(-(d_ij / d_c)^2).
 """
 
 from itertools import pairwise
@@ -88,11 +90,10 @@ class CurriculumNet(Method):
 
     Args:
         task: the learning task
-        first: epochs of the network for the features: below 1 a share of all epochs, else their
-            number
+        first: epochs of the network for the features; a value below 1 is a share of all epochs
         noisy: weight of the examples of subset 1
         highly: weight of the examples of subset 2
-        fall: learning rate of a stage, as a share of that of the stage before
+        fall: learning rate of a stage, as a share of that of the previous stage
     """
 
     paper = "Guo et al. 2018"

@@ -11,15 +11,15 @@ v <- 0.9 v + dL / ds;  s <- s - lr v, clamped to [-log 20, log 20]  only for tho
 
 An example whose label the network finds likely gets a lower temperature and a larger gradient. One
 whose label it finds unlikely gets a higher temperature and a smaller gradient, until a wrong label
-has hardly any effect. Each temperature has its own momentum, which changes only when its example
-comes; a standard optimiser would move all of them in every step. Predictions use no temperatures.
+has hardly any effect. Each temperature has its own momentum, which changes only when its example is
+in the batch; a standard optimiser would change all of them in every step. Predictions use no
+temperatures.
 
-Long enough training memorises wrong labels nevertheless; the authors stop at epoch 84 of 120. The
-logged weights are 1 / sigma, at most 1. With several ranks the gradients are gathered, and all
-ranks hold the same temperatures.
+If the training is long enough, the network memorises wrong labels nevertheless; the authors stop at
+epoch 84 of 120. The logged weights are 1 / sigma, at most 1. With several ranks, the gradients are
+gathered, and all ranks hold the same temperatures.
 
-Not done here: temperatures beyond the bounds; skipping entries whose gradient happens to be 0, as
-the code does.
+Not done here: temperatures beyond the bounds; the code also skips entries whose gradient is 0.
 """
 
 import math
@@ -84,13 +84,13 @@ class DataParameters(Method):
 
     Args:
         task: the learning task
-        of: instance, class or both: what has a temperature
+        of: what has a temperature: each instance, each class or both
         instance_lr: learning rate of the temperatures of examples
-        instance_init: their first temperature
-        instance_decay: weight decay of their logarithms
+        instance_init: initial temperature of examples
+        instance_decay: weight decay of the logarithms of these temperatures
         class_lr: learning rate of the temperatures of classes
-        class_init: their first temperature
-        class_decay: weight decay of their logarithms
+        class_init: initial temperature of classes
+        class_decay: weight decay of the logarithms of these temperatures
     """
 
     cross_entropy_options = {"instance_lr": 0.0}  # noqa: RUF012, read only

@@ -8,24 +8,25 @@ grad L_q = p^q grad l                       p^q = exp(-q l)
 l_b      = w_b L_q(p_b) + (1 - w_b) L_q(k)  truncated
 w_b      = 1[p*_b > k]                      p* from the best network so far; w is initially 1
 
-Cross-entropy has the largest gradient where the network finds the label least likely, which is
-where labels are wrong. The mean absolute error weights all examples alike, which resists noise but
-hardly learns. L_q is in between. In the truncated variant, an example whose label is less likely
-than k has a constant loss and no gradient. Minimising the truncated loss directly would discard
-every example that is not learned yet, so the network and w are updated in turn: w every ``every``
-epochs, from epoch ``start`` on.
+Cross-entropy has the largest gradients for labels that the network finds unlikely, and wrong labels
+are among these. The mean absolute error weights all examples equally; it resists noise but hardly
+learns. L_q is in between. In the truncated variant, an example whose label is less likely than k
+has a constant loss and no gradient. Minimising the truncated loss directly would discard every
+example that is not learned yet. The network and w are therefore updated in turn: w changes every
+``every`` epochs, from epoch ``start`` on.
 
-The best network is the one that predicts most labels of a held-out share of the noisy training set,
-and the earliest of several equally good ones. The paper writes w (L_q(p) - L_q(k)), which is
-smaller by the constant L_q(k) and has the same gradient. The logged weights are w p^q.
+The best network is the one that predicts the largest share of the labels in a held-out part of the
+noisy training set; of several equally good ones, it is the earliest. The paper writes
+w (L_q(p) - L_q(k)), which is smaller by the constant L_q(k) and has the same gradient. The logged
+weights are w p^q.
 
-On `shapes` (blue 40, 16 pixels), truncation at k = 0.5 has a top-1 accuracy of 31 % after 10 epochs
-and vanilla has 54 %, because a network gives few labels a high probability so early. At k = 0.3,
-truncation has 39 % and vanilla 56 % after 12 epochs, and 53 % and 52 % after 20. Without
-truncation, L_q ends at 62 %.
+On `shapes` (blue 40, 16 pixels), truncation at k = 0.5 has a top-1 accuracy of 31 % after 10
+epochs, and vanilla has 54 %, because so early a network gives few labels a high probability. At
+k = 0.3, truncation has 39 % and vanilla 56 % after 12 epochs; after 20 epochs they have 53 % and
+52 %. Without truncation, L_q ends at 62 %.
 
-The best network is not returned when the training ends, since the trainer reports both the last and
-the best epoch.
+At the end of training, the best network is not restored, because the trainer reports both the last
+and the best epoch.
 """
 
 import math
@@ -58,7 +59,7 @@ class GCE(Method):
 
     Args:
         task: the learning task
-        q: 0 is cross-entropy, 1 the mean absolute error
+        q: from 0 (cross-entropy) to 1 (mean absolute error)
     """
 
     cross_entropy_options = {"q": 0.0}  # noqa: RUF012, read only
@@ -81,11 +82,10 @@ class GCETruncated(GCE):
 
     Args:
         task: the learning task
-        q: 0 is cross-entropy, 1 the mean absolute error
+        q: from 0 (cross-entropy) to 1 (mean absolute error)
         k: labels that are less likely than this are left out
-        start: epochs before labels are left out: below 1 a share of all epochs, else their
-            number
-        every: epochs between two decisions on what is left out
+        start: epochs before labels are left out; a value below 1 is a share of all epochs
+        every: epochs between two updates of the labels that are left out
     """
 
     cross_entropy_options = {"q": 0.0, "k": 0.0}  # noqa: RUF012, read only

@@ -7,23 +7,24 @@ L = (n L_noisy + m L_trusted) / (n + m)                 n noisy examples, m trus
     L_noisy   = -mean_b log sum_i p_b[i] C[i, y_b]
     L_trusted = mean cross-entropy of trusted examples
 
-A network that has learned from noisy labels predicts noisy labels, and its mean prediction over
-images that truly belong to a class tells which labels that class is given. The trusted set has to
-determine only K^2 numbers, so it may be small. Then the network restarts from its initial weights
-and learns from all examples: from noisy ones through C, and from trusted ones directly.
+A network that has learned from noisy labels predicts noisy labels. Its mean prediction over images
+that truly belong to a class shows which labels this class gets. The trusted set has to determine
+only K^2 numbers, so it may be small. Then the network restarts from its initial weights and learns
+from all examples: from noisy ones through C, and from trusted ones directly.
 
-Each step adds newly drawn trusted examples to its batch, in proportion to their number and at least
-one. As in the authors' code they pass through the network by themselves, after the noisy ones, so
-batch normalisation takes their own statistics, and its running averages follow both. The loss
-weights the two parts by n and m, their sizes in the whole, and not by their sizes in the batch.
-With several ranks each rank adds its part of the drawn examples.
+Each step adds newly drawn trusted examples to its batch, in proportion to their number, and at
+least one. As in the authors' code, they pass through the network separately, after the noisy ones:
+batch normalisation uses their own statistics, and its running averages follow both. The loss
+weights the two parts by their total sizes n and m, not by their sizes in the batch. With several
+ranks, each rank adds its part of the drawn examples.
 
-On `shapes` (blue 40, 16 pixels, 16 epochs) two seeds end at 45.4 and 46.1, and ended at 45.9 and
-48.6 in a single pass, for ten trusted images of each class are two of a batch, too few for
-statistics. Vanilla is above it so early: the second training, which counts, has half of the epochs,
-and the estimate of a half-trained network is coarse.
+On `shapes` (blue 40, 16 pixels, 16 epochs), two seeds end at 45.4 and 46.1. With a single pass for
+both parts they ended at 45.9 and 48.6: with ten trusted images per class, a batch has only two of
+them, too few for statistics. Vanilla is better after so few epochs. The second training, which
+counts, has only half of the epochs, and the estimate of a half-trained network is coarse.
 
-Not done here: a single shuffled set of both, in which every trusted example comes once per epoch.
+Not done here: a single shuffled set of both parts, in which every trusted example occurs once per
+epoch.
 """
 
 from typing import cast
@@ -45,8 +46,7 @@ class GLC(Method):
 
     Args:
         task: the learning task
-        first: epochs of the network that estimates: below 1 a share of all epochs, else their
-            number
+        first: epochs of the network that estimates; a value below 1 is a share of all epochs
     """
 
     requires = ("probe",)

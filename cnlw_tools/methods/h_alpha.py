@@ -5,15 +5,15 @@ Rolnick, Veit, Belongie and Shavit 2017, "Deep learning is robust to massive lab
 H_alpha = mean_b -1 / (1 + alpha) log p_b[y_b] - alpha / (K (1 + alpha)) sum_k log p_b[k]
         = mean_b CE((1 - eps) Y_b + eps / K, z_b),  eps = alpha / (1 + alpha): smoothed labels
 
-On average uniform noise is even over classes. Its gradient pulls towards the uniform prediction and
-leaves the largest class where it was: at the minimum the true class has the probability
-(1 + alpha / K) / (1 + alpha). The harm comes from the variance of a finite batch, of which only
-B / (1 + alpha) examples agree on anything. The remedies are larger batches, ``scale = "batch"``
-(B times 1 + alpha), or smaller steps, ``scale = "lr"`` (learning rate over 1 + alpha).
+On average, uniform noise is equal in all classes. Its gradient pulls towards the uniform prediction
+and does not change which class is the largest: at the minimum, the true class has the probability
+(1 + alpha / K) / (1 + alpha). The harm comes from the variance of a finite batch, in which only
+B / (1 + alpha) examples have correct labels. The remedies are larger batches, ``scale = "batch"``
+(batch size times 1 + alpha), or smaller steps, ``scale = "lr"`` (learning rate over 1 + alpha).
 
-The paper trains with plain cross-entropy on diluted labels, and H_alpha is the limit of that for
-true labels; on labels that are already noisy it is label smoothing. The paper tries many values of
-alpha. The default 1, one wrong label per correct one, is our choice.
+The paper trains with plain cross-entropy on diluted labels. H_alpha is the limit of this for true
+labels; on labels that are already noisy, it is label smoothing. The paper tries many values of
+alpha. The default 1, one wrong label for each correct one, is our choice.
 
 Not done here: dilution, which is a noise model of the data.
 """
@@ -42,7 +42,7 @@ class HAlpha(Method):
 
     Args:
         task: the learning task
-        alpha: wrong labels for each correct one
+        alpha: number of wrong labels for each correct one
         scale: none, batch or lr: leave all as it is, enlarge the batch, or lower the learning
             rate
     """

@@ -19,12 +19,12 @@ L_mix^p = mean CE of mixed rows whose larger part is trusted, L_mix^u = of the o
           beta ~ Beta(alpha, alpha), beta >= 1/2
 L       = (L_omega + L_lam) / 2 + L_mix^p + p L_mix^u + k mean_b KL(softmax(z_b) || softmax(z^_b))
 
-Where most labels are wrong, weighting them down leaves little to learn from. IEG uses the trusted
-examples for two decisions: how much each example is worth, and which is better, its label or the
-network's pseudo-label. Then it learns from all examples, and from trusted ones too, but only in
-mixed form, so that they are not memorised and remain a good measure.
+If most labels are wrong, reducing their weights leaves little to learn from. IEG uses the trusted
+examples for two decisions: how much each example is worth, and whether its label or the network's
+pseudo-label is better. Then it learns from all examples. It also learns from trusted ones, but only
+in mixed form, so that they are not memorised and remain a good measure.
 
-Paper and code differ. The published numbers come from the code, whose ways are the defaults:
+The paper and the code differ. The published numbers come from the code, so the defaults follow it:
     halve          (L_omega + L_lam) / 2; Algorithm 1 adds them
     logit_norm     logits are divided by their root mean square, over the batch for g, and over each
                    third for L_mix
@@ -34,21 +34,24 @@ Paper and code differ. The published numbers come from the code, whose ways are 
                    through_guess = false, which saves 1.7 steps. On a toy of 48 examples lam*
                    differs for 0 to 9 of them after 3 steps, and for 10 to 17 after 60
 
-eta is 0.1 whatever the learning rate; the buffer is that of SGD, and l2 the optimiser's weight
-decay. A mixed row keeps its label where omega*_b >= threshold; the paper found 1 best, at which no
-row does.
+eta is always 0.1, independently of the learning rate. The buffer is that of SGD, and l2 is the
+weight decay of the optimiser. A mixed row keeps its label if omega*_b >= threshold; the paper found
+that 1 is best, and then no row keeps its label.
 
-Table 9: M-1, which is L2R: omega0 = 0, momentum = 0, l2 = false, relabel = false, anchors = false,
-k = 0. M-3: k = 0, anchors = false. M-4: k = 0. M-6: anchors = false. M-8: relabel = false; then
-T = Y and there is no L_lam. M-9 and M-10: alpha = 0, no row is mixed. M-2 and M-7: M-3 and M-5 with
-a preset whose view `policy` has no policy.
+These options give the variants in table 9 of the paper:
 
-Only the pass over x moves the running averages of batch normalisation. With several ranks logits
-are gathered and coefficients are those of the whole batch; L_mix and KL stay within a rank. The
-logged weights are omega* / max omega*, and lam* is logged as the use of the given label.
+- M-1, which is L2R: omega0 = 0, momentum = 0, l2 = false, relabel = false, anchors = false, k = 0.
+- M-3: k = 0, anchors = false. M-4: k = 0. M-6: anchors = false.
+- M-8: relabel = false; then T = Y and there is no L_lam.
+- M-9 and M-10: alpha = 0; no row is mixed.
+- M-2 and M-7: like M-3 and M-5, with a preset whose view `policy` has no policy.
 
-Not done here: more than two views; the schedule with restarts and the average of weights, which the
-trainer offers.
+Only the pass over x changes the running averages of batch normalisation. With several ranks, logits
+are gathered, and coefficients are those of the whole batch; L_mix and KL are computed within a
+rank. The logged weights are omega* / max omega*, and lam* is logged as the use of the given label.
+
+Not done here: more than two views. The trainer provides the schedule with restarts and the average
+of weights.
 """
 
 from collections.abc import Sequence
@@ -113,25 +116,25 @@ class IEG(Method):
 
     Args:
         task: the learning task
-        probe_size: trusted images of a step
+        probe_size: number of trusted images in a step
         p: weight of L_mix^u
         k: weight of the divergence between the two views
         temperature: tau, which sharpens the pseudo-labels
-        lam0: share of the given label at the virtual step
-        omega0: weight of the examples at the virtual step, in 1 / B
-        meta_lr: eta, the size of the virtual step
-        momentum: mu of the virtual step
-        delta: is added to the sum of the weights
-        alpha: of the Beta distribution; 0: no row is mixed
-        threshold: a mixed row keeps its given label from this weight on
-        relabel: false: there are no pseudo-labels in L_omega, and no L_lam
-        anchors: false: trusted examples are not mixed in, so there is no L_mix
-        l2: whether the virtual step has weight decay
-        halve: true: (L_omega + L_lam) / 2, as in the code; false: their sum
+        lam0: share of the given label in the virtual step
+        omega0: weight of the examples in the virtual step, in units of 1 / B
+        meta_lr: eta, the learning rate of the virtual step
+        momentum: mu, the momentum of the virtual step
+        delta: number added to the sum of the weights
+        alpha: parameter of the Beta distribution; with 0, no row is mixed
+        threshold: smallest weight with which a mixed row keeps its given label
+        relabel: use pseudo-labels in L_omega, and L_lam
+        anchors: mix trusted examples in; without this there is no L_mix
+        l2: use weight decay in the virtual step
+        halve: use (L_omega + L_lam) / 2 as in the code, not the sum
         logit_norm: divide logits by their root mean square, as in the code
-        detach: the divergence pulls z^ to z, and not z to z^
-        approximate: draw beta as u^(1 / alpha) / 2, u uniform
-        through_guess: the virtual step differentiates the pseudo-labels, too
+        detach: pull only z^ to z, and not z to z^
+        approximate: draw beta as u^(1 / alpha) / 2 with uniform u
+        through_guess: differentiate also the pseudo-labels in the virtual step
     """
 
     views = ("standard", "policy")

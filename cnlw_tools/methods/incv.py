@@ -15,40 +15,42 @@ L     = mean CE of network 1 over examples with a small loss by network 2, and v
         small: the n = round(|B and S| (1 - eps_S min(1, e / ramp))) least of a batch B, in epoch e
         of this stage
 
-A network cannot have memorised the wrong labels of examples that it has not seen, so where it
-predicts such an example's label, the label is likely correct: otherwise network and label would
-have to make the same mistake. The frequency of agreement tells how many labels are wrong. The wrong
+A network cannot have memorised the wrong labels of examples that it has not seen. If it predicts
+the label of such an example, the label is likely correct: otherwise the network and the label would
+have to make the same mistake. The frequency of agreement shows how many labels are wrong. The wrong
 labels that remain in S are left to two networks that select for each other, as in Co-teaching.
-After ``warmup`` they also select among the rest of C, of which at most half as many as in S are
-drawn.
+After ``warmup``, they also select among the rest of C; at most half as many examples as S has are
+drawn from it.
 
-The network that selects is the one that was best on the half to be selected from, by the share of
-given labels that it predicts, in the first iteration if eps > 0.6 or the noise is asymmetric, in
-the first two if eps > 0.3, else always; afterwards it is the last one (the longer it learns, the
-more it memorises). With asymmetric noise no example is removed from C, K - 1 is 1 in eps_S, and the
-warm-up is twice as long, as it is where eps > 0.6, but never as long as the last stage. The default
+Early iterations select with the network of the best epoch, and later ones with that of the last
+epoch (the longer a network learns, the more it memorises). The best epoch is the one that predicts
+the largest share of the given labels in the half to select from. The first iteration selects in
+this way if eps > 0.6 or the noise is asymmetric, the first two if eps > 0.3, and otherwise all.
+
+With asymmetric noise, no example is removed from C, K - 1 is 1 in eps_S, and the warm-up is twice
+as long. It is also twice as long if eps > 0.6, but never as long as the last stage. The default
 epochs have the authors' proportions: eight halves of 50 epochs, then 200. A network that has hardly
-learned selects only what its initial weights predict. So with few epochs, iterations are left out
-until each half has three epochs. A run of one epoch, and one with ``iterations`` or ``validation``
-= 0, has none: S is all examples and eps = 0.
+learned selects only what its initial weights predict. If there are few epochs, iterations are
+therefore left out until each half has three epochs. A run of one epoch has no iteration, and
+neither has a run with ``iterations`` or ``validation`` = 0: then S is all examples and eps = 0.
 
-Every training begins with the same weights, as in the code. During cross-validation the second
-network stores the best state of the first. With several ranks the selection of rank 0 counts, and
-small losses are found within each rank. In the last stage losses are compared in evaluation mode,
+Every training begins with the same weights, as in the code. During cross-validation, the second
+network stores the best state of the first. With several ranks, the selection of rank 0 counts, and
+small losses are found within each rank. In the last stage, losses are compared in evaluation mode,
 and examples outside S have a logged weight of 0, unless they are drawn.
 
-The authors' code tests both networks apart, and the paper's table does not say which of the two it
-shows. So the first network alone predicts here (``predict`` = one). With ``predict`` = mean it is
-the mean of both networks' logits, which is not a number of the paper.
+The authors' code tests both networks separately, and the paper's table does not say which one it
+shows. By default, only the first network predicts here (``predict`` = one). With ``predict`` =
+mean, predictions use the mean of the logits of both networks, which is not a number of the paper.
 
-On `shapes` (blue 40, 16 pixels, 12 epochs) it ends at 29 where vanilla has 58: halves and last
-stage share the epochs, and networks that have learned for three epochs predict too few labels to
-select by.
+On `shapes` (blue 40, 16 pixels, 12 epochs), it ends at 29 and vanilla at 58. The halves and the
+last stage share the epochs, and networks that have learned for three epochs predict too few labels
+to select by.
 
 Not done here: batches that grow by the examples drawn from C; a new draw each epoch; agreement with
-one of several predictions; batch normalisation over the kept examples alone. Here the whole batch
-goes through the networks, so that a step need not wait to learn how many are kept. On `shapes`
-(blue 40, 16 pixels, 30 epochs, mean of three seeds) it ends at 41.3 so, and at 41.0 the other way.
+one of several predictions; batch normalisation over only the kept examples. Here the whole batch
+goes through the networks, so that a step need not wait for the number of kept examples. On `shapes`
+(blue 40, 16 pixels, 30 epochs, mean of three seeds), this ends at 41.3, and the other way at 41.0.
 """
 
 from collections.abc import Iterable, Iterator
@@ -115,12 +117,12 @@ class INCV(Method):
 
     Args:
         task: the learning task
-        iterations: times that the set is halved
+        iterations: how often the training set is halved
         validation: share of all epochs for these iterations
-        noise: symmetric or asymmetric, which a user has to know
-        warmup: share of the last stage before examples that were not selected take part
-        ramp: share of the last stage in which the part that is left out grows
-        predict: one or mean: the first network predicts, or the mean of both
+        noise: kind of noise, which you have to know: symmetric or asymmetric
+        warmup: share of the last stage without examples that were not selected
+        ramp: share of the last stage in which the dropped part grows
+        predict: which network predicts: the first (one) or the mean of both (mean)
     """
 
     paper = "Chen et al. 2019"

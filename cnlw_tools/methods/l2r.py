@@ -9,17 +9,17 @@ u_i = -d L_v(Theta'(eps)) / d eps_i at eps = 0                   L_v = mean CE o
 w_i = max(u_i, 0) / (sum_j max(u_j, 0) + delta)                  eta cancels, and is 1 here
 L   = sum_i w_i l_i
 
-An example is worth learning from if its gradient points in the direction of the trusted examples'
-gradient. If it points elsewhere or in the opposite direction, as that of a wrong label does, the
-weight is 0. At eps = 0 the virtual step does not move the weights, so u is an inner product of
+An example is worth learning from if its gradient points in the direction of the gradient of the
+trusted examples. If it points in another direction, as for a wrong label, the weight is 0. At
+eps = 0, the virtual step does not change the weights of the network, so u is an inner product of
 gradients. It needs no second network, only one pass in forward mode.
 
-The authors divide by the sum, and by 1 where the sum is 0: ``delta`` = 0. IEG's version of L2R has
-``delta`` = 1e-5. Only the pass that is learned from moves the running averages of batch
-normalisation. With several ranks u is gathered and normalised over the whole batch. The logged
+The authors divide by the sum, or by 1 if the sum is 0: ``delta`` = 0. IEG's version of L2R has
+``delta`` = 1e-5. Only the pass with the gradient changes the running averages of batch
+normalisation. With several ranks, u is gathered and normalised over the whole batch. The logged
 weights are w_i / max w.
 
-Not done here: weight decay in the virtual step and in L_v, as IEG's version has it.
+Not done here: weight decay in the virtual step and in L_v, as in IEG's version.
 """
 
 from torch import Tensor
@@ -55,8 +55,8 @@ class L2R(Method):
 
     Args:
         task: the learning task
-        probe_size: trusted images of a step
-        delta: is added to the sum of the weights
+        probe_size: number of trusted images in a step
+        delta: number added to the sum of the weights
     """
 
     requires = ("probe",)

@@ -6,23 +6,24 @@ l_p = (1 - w_p) CE(y_p, z~) + w_p CE(softmax(z_p / T), z~)     z~ = f(x~);  z_p 
 L   = mean [l_p + l_q] / 2 + eta R(z~)                         w, R: `dynamic_bootstrap`
 T   = from 1 to 0.001, linearly by epochs
 
-At high noise, most blends of two images contain a wrong label. Here the image whose label is more
-likely correct makes up most of the blend, so the network learns from correct labels more often. The
-prediction that replaces a label is soft as long as it is unreliable. Training begins with mixup,
-then for some epochs uses dynamic mixup with the given labels, l_p = CE(y_p, z~) and no R.
+At high noise, most blends of two images contain a wrong label. In this method, the image whose
+label is more likely correct makes up most of the blend, so the network learns from correct labels
+more often. The prediction that replaces a label is soft as long as it is unreliable. Training
+begins with mixup. Then, for some epochs, it uses dynamic mixup with the given labels,
+l_p = CE(y_p, z~), and no R.
 
-The defaults are the authors', with epochs as shares of their 300; as with M-DYR-H, short trainings
+The defaults are the authors', with epochs as shares of their 300. As with M-DYR-H, short trainings
 do better with a small alpha and a long warm-up (LOG.md). As in the authors' code, the prediction
-comes from a pass in training mode, which also moves the running averages of batch normalisation,
-and w from one in evaluation mode after it. With several ranks the partners and R are each rank's
-own. The logged losses are those of the evaluation pass, and the logged weights are 1 - w.
+comes from a pass in training mode, which also changes the running averages of batch normalisation;
+w comes from a later pass in evaluation mode. With several ranks, each rank has its own partners and
+R. The logged losses are those of the evaluation pass, and the logged weights are 1 - w.
 
-On `shapes` (blue 40, 16 pixels, 12 epochs) it ends at 47 where vanilla has 58: mixup takes half of
-so few epochs, and the predictions pay off only later, as with M-DYR-H, which is above vanilla after
+On `shapes` (blue 40, 16 pixels, 12 epochs), it ends at 47 and vanilla at 58. Mixup takes half of
+these few epochs, and the predictions help only later. M-DYR-H, for example, is above vanilla after
 25 epochs.
 
-Not done here: augmentation of the images that the mixture is fitted to. In the epochs of dynamic
-mixup alone the code weights l_p and l_q by a random number near 1/2, which is 1/2 here.
+Not done here: augmentation of the images to which the mixture is fitted. In the epochs of dynamic
+mixup with given labels, the code weights l_p and l_q by a random number near 1/2; here it is 1/2.
 """
 
 import torch
@@ -57,10 +58,10 @@ class MDDYRSH(Method):
 
     Args:
         task: the learning task
-        alpha: of the Beta distribution of mixup
-        warmup: epochs of plain mixup: below 1 a share of all epochs, else their number
-        dynamic: epochs of dynamic mixup with the given labels, likewise
-        cooling: epochs in which T falls, likewise
+        alpha: parameter of the Beta distribution of mixup
+        warmup: epochs of plain mixup; a value below 1 is a share of all epochs
+        dynamic: epochs of dynamic mixup with the given labels; below 1 is a share likewise
+        cooling: epochs in which T falls; below 1 is a share likewise
         eta: weight of R, which keeps all classes in use
     """
 

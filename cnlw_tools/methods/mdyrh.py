@@ -8,22 +8,21 @@ x~  = lam x_p + (1 - lam) x_q           lam ~ Beta(alpha, alpha), one per batch
 l_p = (1 - w_p) CE(y_p, z~) + w_p CE(argmax z_p, z~)     z~ = f(x~);  z_p = f(x_p), a constant
 L   = mean [lam l_p + (1 - lam) l_q] + eta R(z~)         w, R: `dynamic_bootstrap`
 
-With mixup a network memorises wrong labels late, so after a while the losses of correct and wrong
-labels are apart, and a mixture of two Beta distributions gives the probability that each label is
-wrong (`beta_mixture`). From then on the target of each example is its label as far as that is
-likely correct, and the network's prediction for the rest. The mixture is fitted anew before every
-epoch.
+With mixup, a network memorises wrong labels late, so after a while the losses of correct and wrong
+labels differ. A mixture of two Beta distributions then gives the probability that each label is
+wrong (`beta_mixture`). From then on, the target of each example is a blend of its label and the
+network's prediction: the more likely the label is wrong, the larger the share of the prediction.
+The mixture is fitted again before every epoch.
 
 The defaults are the authors', with epochs as shares of their 300. The predictions are only as good
-as the network. If it knows few classes when the warm-up ends, it goes on to learn its own mistakes,
-so a short training does better with a small alpha and a long warm-up (LOG.md). As in the authors'
-code, the prediction comes from a pass in training mode, and w from one in evaluation mode after it
-and after that of the blends: by then both have moved the running averages of batch normalisation.
-With several ranks lam, the partners and R
-are each rank's own. The logged losses are those of the evaluation pass, and the logged weights are
-1 - w.
+as the network. If it knows few classes when the warm-up ends, it learns its own mistakes from then
+on. A short training therefore does better with a small alpha and a long warm-up (LOG.md). As in the
+authors' code, the prediction comes from a pass in training mode; w comes from a pass in evaluation
+mode, after the passes over images and blends have changed the running averages of batch
+normalisation. With several ranks, each rank has its own lam, partners and R. The logged losses are
+those of the evaluation pass, and the logged weights are 1 - w.
 
-Not done here: augmentation of the images that the mixture is fitted to.
+Not done here: augmentation of the images to which the mixture is fitted.
 """
 
 import torch
@@ -47,8 +46,8 @@ class MDYRH(Method):
 
     Args:
         task: the learning task
-        alpha: of the Beta distribution of mixup
-        warmup: epochs of plain mixup: below 1 a share of all epochs, else their number
+        alpha: parameter of the Beta distribution of mixup
+        warmup: epochs of plain mixup; a value below 1 is a share of all epochs
         eta: weight of R, which keeps all classes in use
     """
 

@@ -8,27 +8,28 @@ j ~ softmax(v / T)           with replacement, for every i
 lam ~ Beta(alpha, alpha)     lam_i = v_i max(lam, 1 - lam) + (1 - v_i) min(lam, 1 - lam)
 x~_i = lam_i x_i + (1 - lam_i) x_j        y~_i likewise        L = mean_i CE(y~_i, f(x~_i))
 
-Mixup trains between examples, which makes memorising harder, but it mixes wrong labels like any
-others. The mentor's weights make it selective: partners come more often from examples that the
-mentor trusts, a trusted example keeps more than half of itself, and a distrusted one less than
-half. No label is thrown away. At high noise the mixed examples are weighted once more, by their own
-losses and with a threshold of their own: L = mean_i v~_i CE(y~_i, f(x~_i)), `second_reweight`. That
-is on by default, as in the code; its scripts, and the presets, turn it off at 20 % and 40 %. This
-matters: on `shapes` (red 40, 16 pixels, 16 epochs, one seed) it ends at 60.5 without the second
-weighting and at 54.8 with it, so studies of data that the scripts do not name try both.
+Mixup trains between examples, which makes memorising harder, but it also mixes wrong labels. The
+mentor's weights make it selective: partners come more often from examples that the mentor trusts, a
+trusted example makes up more than half of its blend, and a distrusted one less than half. No label
+is discarded. At high noise, the mixed examples are weighted once more (`second_reweight`), by their
+own losses and with their own threshold: L = mean_i v~_i CE(y~_i, f(x~_i)). This is on by default,
+as in the code; the authors' scripts and the presets turn it off at 20 % and 40 %. It matters: on
+`shapes` (red 40, 16 pixels, 16 epochs, one seed), the method ends at 60.5 without the second
+weighting and at 54.8 with it. Studies of data that the scripts do not cover try both.
 
 The first pass has no gradient; it normalises by the batch, as in the code, and leaves the running
-averages unchanged. Where the code differs from the paper, its way is an option: `mentor =
-"learned_pd"`, a network, instead of the threshold; `hard_switch`, max where v >= 1/2 and min
-elsewhere, which is the same for weights of 0 and 1. `burn_in` comes from the code.
+averages unchanged. Where the code differs from the paper, an option selects its behaviour.
+`mentor = "learned_pd"` uses a network instead of the threshold. `hard_switch` takes max where v >=
+1/2 and min elsewhere, which is the same for weights of 0 and 1. `burn_in` comes from the code.
 
-With several ranks the threshold is that of the whole batch; partners come from an example's own
+With several ranks, the threshold is that of the whole batch; partners come from an example's own
 rank, and no image is exchanged.
 
-Not done here: the code applies no weight decay while it reweights a second time, by accident;
-example dropout, which the code also switches off. Of the code's networks `resnet32_wide` differs in
-that the very first unit normalises before it activates, and in the epsilon of batch normalisation,
-1e-5 for 1e-3: one unit with torch's epsilon serves all networks here. The effect was not measured.
+Not done here: by accident, the code applies no weight decay while it reweights a second time.
+Example dropout is not done either; the code switches it off. `resnet32_wide` differs from the
+network of the code in two points: the very first unit normalises before it activates, and the
+epsilon of batch normalisation is 1e-5, not 1e-3, as in all networks here. The effect was not
+measured.
 """
 
 import torch
@@ -77,15 +78,15 @@ class MentorMix(Method):
 
     Args:
         task: the learning task
-        alpha: of the Beta distribution; 0: examples are not mixed, and a distrusted one is replaced
-            by its partner
+        alpha: parameter of the Beta distribution; with 0, examples are not mixed, and a partner
+            replaces a distrusted one
         percentile: the threshold follows this percentile of a batch's losses, from 0 to 1
-        second_reweight: weight the mixed examples, too
-        mentor: name of a rule | "learned_pd" | FILE.json, written by components/mentor_fit.py
-        decay: of the moving threshold
-        burn_in: percent of the training; v is 1 while e < burn_in - 1, as in the code
-        hard_switch: choose between max and min as the code does
-        temperature: T
+        second_reweight: weight the mixed examples as well
+        mentor: name of a rule, learned_pd, or FILE.json of `cnlw train-mentor`
+        decay: decay of the moving threshold
+        burn_in: percent of the training in which v is 1: while e < burn_in - 1, as in the code
+        hard_switch: choose between max and min as in the code
+        temperature: T, by which the weights are divided before the softmax
 
     Raises:
         ValueError: an option is outside its range, or the mentor is unknown

@@ -5,22 +5,22 @@ neural networks on corrupted labels", arXiv:1712.05055, and its code.
 
 L = mean_b v_b l_b        l_b = CE(y_b, z_b)        v = Curriculum(l, progress), a constant
 
-Networks fit patterns before they memorise exceptions, so the label of an example whose loss is
-still high is more likely wrong. A mentor turns that into a curriculum: all examples at first, then
-those below a moving percentile of the losses. It can be a rule (`self_paced`, `focal`, `pd` ...) or
-a network that has learned a curriculum, from a rule or from a student's losses of labels that were
-verified, whether correct or wrong. The mean is over the batch and not over the weights, so a batch
-that the mentor distrusts makes a small step.
+Networks fit patterns before they memorise exceptions, so if the loss of an example is still high,
+its label is more likely wrong. A mentor turns this into a curriculum: first all examples, then
+those below a moving percentile of the losses. The mentor can be a rule (`self_paced`, `focal`, `pd`
+...) or a network that has learned a curriculum. Such a network learns from a rule, or from a
+student's losses on verified labels. The mean is taken over the batch and not over the weights, so a
+batch that the mentor distrusts makes a small step.
 
-The defaults are the paper's predefined curriculum (PD) at up to 40 % noise. The data-driven one
-(DD), at 20 %, is mentor = FILE.json, percentile 0.8, burn_in 18, fixed_epoch and example_dropout
-"0.5,17,0.05,78,0.9,5".
+The defaults are the predefined curriculum (PD) of the paper for noise up to 40 %. The data-driven
+one (DD), at 20 %, is mentor = FILE.json, percentile 0.8, burn_in 18, fixed_epoch and
+example_dropout "0.5,17,0.05,78,0.9,5".
 
-Not done here: weight decay times the mean of v, as in the code; a step of the trainer applies the
-full decay. Updates of the mentor while the student learns: as in the code, it is fitted beforehand
-(components/mentor_fit.py). In the networks of its presets, the very first unit normalises before it
-activates, where the code's does the reverse, and batch normalisation has an epsilon of 1e-5 for
-1e-3: one unit with torch's epsilon serves all networks here. The effect was not measured.
+Not done here: the code multiplies the weight decay by the mean of v; a step of the trainer applies
+the full decay. The mentor is not updated while the student learns: as in the code, it is fitted
+beforehand (components/mentor_fit.py). The networks of the presets differ from those of the code in
+two points: the very first unit normalises before it activates, and the epsilon of batch
+normalisation is 1e-5, not 1e-3, as in all networks here. The effect was not measured.
 """
 
 from torch import Tensor
@@ -39,11 +39,11 @@ class MentorNet(Method):
         task: the learning task
         mentor: name of a rule, learned_pd, or FILE.json of `cnlw train-mentor`
         percentile: the threshold follows this percentile of a batch's losses, from 0 to 1
-        decay: of the moving threshold
+        decay: decay of the moving threshold
         burn_in: percent of the training in which all examples count in full
-        fixed_epoch: true: the epoch that the mentor is told stops at burn_in
-        example_dropout: shares of examples that are dropped, with the percents of the training
-            they last
+        fixed_epoch: stop the epoch that the mentor sees at burn_in
+        example_dropout: shares of examples that are dropped, each with its duration in percent of
+            the training
     """
 
     cross_entropy_options = {  # noqa: RUF012, read only

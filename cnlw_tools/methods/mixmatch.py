@@ -12,22 +12,23 @@ L    = mean_X CE(t'_r, z'_r) + w ramp mean_U,k (t'_rk - softmax(z'_r)_k)^2
                                                         ramp = min(1, progress / ramp)
 MixMatch-KL adds k mean_b KL(softmax(z_b) || softmax(z^_b)), z constant; its second view is `policy`
 
-Semi-supervised learning is what remains if the given labels are considered worthless. A method for
-noisy labels should be better if it has the same trusted set. No given label is used; the logged
-weight of one is g[y]. Spreading ten labels per class takes long (the paper: 2^20 steps); a thousand
+If the given labels are worthless, semi-supervised learning remains. A method for noisy labels
+should be better with the same trusted set. No given label is used; the logged weight of a given
+label is g[y]. Learning from ten labels per class takes long (2^20 steps in the paper); a thousand
 steps on `shapes` end far below vanilla.
 
 The 3B rows pass through the network in three batches, each with equal parts of X, U and U^, so that
-batch normalisation sees a mixture; only the first batch moves the running averages. ``decay`` is
-the code's weight decay, decoupled from the gradient: kernels <- kernels (1 - lr decay) after each
-step. The ramp is the code's, 2^20 of 2^26 images, and w is its value for CIFAR-10. The values of k
-and w for MixMatch-KL are not published: here k is that of IEG, and w our choice, as small networks
-do badly with 75 beside the KL term. With several ranks, rows are mixed with those of the same rank.
+batch normalisation sees a mixture. Only the first batch changes the running averages. ``decay`` is
+the weight decay of the code, which is independent of the gradient: kernels <- kernels (1 - lr
+decay) after each step. The ramp is that of the code, 2^20 of 2^26 images, and w is its value for
+CIFAR-10. The values of k and w for MixMatch-KL are not published. Here k is that of IEG, and w is
+our choice, because small networks do badly with w = 75 and the KL term. With several ranks, rows
+are mixed with those of the same rank.
 
-Running averages of batch normalisation have the code's decay, ``norm_decay`` = 0.999, at most
-(1 + t) / (10 + t) after t steps, as the average of weights has that stands beside them. On `shapes`
-(blue 40, 16 pixels, 8 epochs, one seed) it ends at 24.7, at 24.6 with 0.9, and at 22.8 without the
-weight decay.
+The running averages of batch normalisation have the decay of the code, ``norm_decay`` = 0.999, or
+(1 + t) / (10 + t) after t steps if that is smaller. The average of weights has the same decay. On
+`shapes` (blue 40, 16 pixels, 8 epochs, one seed), the method ends at 24.7. It ends at 24.6 with
+``norm_decay`` = 0.9, and at 22.8 without the weight decay.
 
 Not done here: more than two views of an unlabelled image.
 """
@@ -59,10 +60,10 @@ class MixMatch(Method):
     Args:
         task: the learning task
         w: weight of the loss of unlabelled images
-        beta: of the Beta distribution
+        beta: parameter of the Beta distribution
         temperature: tau, which sharpens the pseudo-labels
-        ramp: share of the training in which that weight grows
-        decay: weight decay, apart from the gradient
+        ramp: share of the training in which w grows
+        decay: weight decay, independent of the gradient
         norm_decay: decay of the running averages of batch normalisation
     """
 

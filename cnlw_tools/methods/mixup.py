@@ -7,11 +7,11 @@ x'_b = lam x_b + (1 - lam) x_pi(b)          pi: a random permutation of the batc
 L = mean_b CE(lam Y_b + (1 - lam) Y_pi(b), f(x'_b))
   = mean_b lam CE(y_b, f(x'_b)) + (1 - lam) CE(y_pi(b), f(x'_b))
 
-A network that has to be linear between examples cannot fit a single wrong one closely, and each
-blend occurs only once, so there is less to memorise. The larger alpha, the closer the blends are to
-equal parts: the paper uses 1, and 8 to 32 for noisy labels.
+A network that has to be linear between examples cannot fit a single wrong one closely. Each blend
+occurs only once, so there is less to memorise. The larger alpha is, the closer the blends are to
+equal parts. The paper uses 1, and 8 to 32 for noisy labels.
 
-``per`` says how often lam is drawn: the authors' code draws one per batch, and MentorMix, MixMatch
+``per`` says how often lam is drawn. The authors' code draws one lam per batch; MentorMix, MixMatch
 and IEG draw one per example. The logged loss is the cross-entropy of the example's own label on the
 blend.
 
@@ -32,8 +32,8 @@ class Mixup(Method):
 
     Args:
         task: the learning task
-        alpha: of the Beta distribution; the larger, the more equal the two parts
-        per: batch or example: how often the proportion is drawn
+        alpha: parameter of the Beta distribution; a larger value makes the two parts more equal
+        per: how often the proportion is drawn: once per batch or per example
     """
 
     cross_entropy_options = {"alpha": 0.0}  # noqa: RUF012, read only

@@ -6,15 +6,19 @@ labels".
 p~_b = Q p_b        Q[j, i] = P(given j | true i): columns sum to 1, T = Q^t
 L = -mean_b log p~_b[y_b] + q_lambda / K r(Q)     r: trace tr(Q) | ridge |Q|^2 / 2; 0 for a fixed Q
 
-Let C[i, j] be the mean of p_i over images whose true class is j. The loss is least where Q C is the
-true Q*. With Q fixed to Q*, that is C = I: the network predicts the true class. A learned Q would
-stay at I, since C = Q* explains the labels just as well; the regulariser r makes Q diffuse. So Q is
-frozen at I until the network distinguishes the classes, then learned with the network, and after
-every step each column is projected back to probabilities (`simplex`; the paper does not say how).
-The paper leaves other details open, and they are our choice: the factor 1 / K, so that the same
-q_lambda suits any K; q_lambda = 1, the largest value that leaves clean labels at Q = I; a short
-warm-up, since a network that has memorised the wrong labels needs no Q; a q_lr at which classes do
-not swap.
+Let C[i, j] be the mean of p_i over images whose true class is j. The loss is smallest if Q C is the
+true Q*. If Q is fixed to Q*, this means C = I: the network predicts the true class. A learned Q
+would stay at I, because C = Q* explains the labels equally well; the regulariser r therefore makes
+Q diffuse. Q is frozen at I until the network distinguishes the classes, and then learned with the
+network. After every step, each column is projected back to probabilities (`simplex`; the paper does
+not say how).
+
+The paper leaves other details open. These are our choice:
+
+- the factor 1 / K, so that the same q_lambda suits any K;
+- q_lambda = 1, the largest value that keeps Q = I for clean labels;
+- a short warm-up, because a network that has memorised the wrong labels needs no Q;
+- a q_lr at which classes do not swap.
 
 Not done here: the estimate of Q* from a few true labels.
 """
@@ -43,11 +47,11 @@ class NoiseLayer(Method):
     Args:
         task: the learning task
         q: learned, or a matrix: symmetric:0.4, pairflip:0.4, or rows q[j][i]
-        warmup: epochs before Q is learned: below 1 a share of all epochs, else their number
-        regulariser: ridge or trace: what makes a learned Q diffuse
+        warmup: epochs before Q is learned; a value below 1 is a share of all epochs
+        regulariser: what makes a learned Q diffuse: ridge or trace
         q_lambda: strength of the regulariser
         q_lr: learning rate of Q
-        projection: euclid or clip: how columns become probabilities again, see `simplex`
+        projection: how columns become probabilities again: euclid or clip, see `simplex`
     """
 
     cross_entropy_options = {"q": "symmetric:0"}  # noqa: RUF012, read only

@@ -1,4 +1,4 @@
-"""O2U-Net: wrong labels are those that a network keeps forgetting and relearning.
+"""O2U-Net: a network keeps forgetting and relearning wrong labels.
 
 Huang, Qu, Jia and Zhao, ICCV 2019, "O2U-Net: a simple noisy label detection approach for deep
 neural networks".
@@ -9,22 +9,22 @@ neural networks".
             l^_i = sum over its epochs of l_i(e) - mean_j l_j(e)     l_i(e): loss of i in epoch e
 3. last     a new training on the int((1 - r) N) examples with the least l^_i      r: noise_rate
 
-A high learning rate throws the network out of a minimum, and while the rate falls it fits again:
-overfitting to underfitting. Easy examples are fitted early in every cycle, and wrong labels last,
-so their losses are high most of the time. The sum over cycles tells them apart better than the
-losses of any single epoch.
+A high learning rate moves the network out of a minimum. While the rate falls, the network fits the
+examples again. In every cycle, it fits easy examples early and wrong labels last, so the losses of
+wrong labels are high most of the time. The sum over cycles tells them apart better than the losses
+of any single epoch.
 
 ``again`` says how the last stage begins: from the weights before training as in the paper (init),
-or from those after the first stage as in the code (first). Stages are shares of all epochs, the
-last a little longer than the others. A run of one epoch has a single stage, and so has one with
-cyclic = 0; then no example is removed. A cycle is never longer than its stage. An example that an
-epoch leaves out counts as the mean of the epoch. The losses of all ranks are gathered. In the last
-stage removed examples have a logged weight of 0.
+or from those after the first stage as in the code (first). Stages are shares of all epochs, and the
+last is a little longer than the others. A run of one epoch has a single stage, and so has a run
+with cyclic = 0; then no example is removed. A cycle is never longer than its stage. An example that
+an epoch leaves out gets the mean loss of the epoch. The losses of all ranks are gathered. In the
+last stage, removed examples have a logged weight of 0.
 
-On `shapes` (blue 40, 16 pixels, 10 epochs) it ends at 43 where vanilla has 54: three stages share
-the epochs, and the last one, which counts, restarts with four of them.
+On `shapes` (blue 40, 16 pixels, 10 epochs), it ends at 43 and vanilla at 54. Three stages share the
+epochs, and the last one, which counts, restarts with only four of them.
 
-Not done here: the code's learning rates of the first stage; they are the preset's.
+Not done here: the learning rates of the first stage are those of the preset, not of the code.
 """
 
 from typing import cast
@@ -52,14 +52,14 @@ class O2U(Method):
 
     Args:
         task: the learning task
-        first: epochs of plain training: below 1 a share of all epochs, else their number
-        cyclic: epochs with a cyclic learning rate, likewise; 0: no example is removed
-        cycle: epochs of a cycle
+        first: epochs of plain training; a value below 1 is a share of all epochs
+        cyclic: epochs with a cyclic learning rate, likewise; with 0, no example is removed
+        cycle: epochs in one cycle
         lowest: lowest learning rate of a cycle, as a share of the highest
-        rate: highest learning rate of the cyclic stage, times the preset's
-        batch: batch size of the cyclic stage, times the preset's
-        again: init or first: the last stage begins with new weights, or with those after the
-            first stage
+        rate: highest learning rate of the cyclic stage, relative to the preset's
+        batch: batch size of the cyclic stage, relative to the preset's
+        again: weights with which the last stage begins: new ones (init) or those after the first
+            stage (first)
     """
 
     cross_entropy_options = {"cyclic": 0.0}  # noqa: RUF012, read only

@@ -11,32 +11,32 @@ selected  = of each class the 70 % with the least (f - mu_y)^t S^-1 (f - mu_y)
 p_l(c|f)  = softmax_c(w_c^t f + b_c)   w_c = S^-1 mu_c   b_c = -mu_c^t S^-1 mu_c / 2 + log(1 / K)
 p(c|x)    = sum_l softmax(a)_l p_l(c|f_l)   a: from ones, by Adam on -log p(y|x) of the holdout
 
-A softmax head adapts to every wrong label. Means and a covariance hardly do, least of all those of
-the examples that lie close together (the step of the minimum covariance determinant), and features
-are good even where the head is not. The labels of the holdout are as noisy as the others, so only
-its more typical half counts, by the distance to the label's mean in the last unit. The training
-itself does not change, and before its end the network predicts as usual.
+A softmax head adapts to every wrong label. Means and a covariance hardly adapt, especially if they
+are computed from examples that are close together (as for the minimum covariance determinant).
+Features are good even if the head is not. The labels of the holdout are as noisy as the others, so
+only its more typical half counts, measured by the distance to the mean of the label in the last
+unit. The training itself does not change, and before its end the network predicts as usual.
 
-The units are those of the authors: of a ResNet each residual unit of the last stage (three in their
-ResNet-34, `resnet34_narrow`), of a DenseNet layers 5 and 10 of the last block, counted from 0, and
-its end behind normalisation and ReLU. The last unit of a pre-activation network ends there, too. In
-a perceptron or a plain ConvNet (`conv_small`, `vgg13_cifar` ...) there are no units: there the ends
-of all blocks take their place, as in no network of the paper. A network of your own must offer
-``unit_features``, which returns a list of (B, C, H, W) or (B, D) for a batch.
+The units are those of the authors. In a ResNet, they are the residual units of the last stage
+(three in their ResNet-34, `resnet34_narrow`). In a DenseNet, they are layers 5 and 10 of the last
+block, counted from 0, and its end after normalisation and ReLU. The last unit of a pre-activation
+network also ends there. A perceptron or a plain ConvNet (`conv_small`, `vgg13_cifar` ...) has no
+units. The ends of all blocks take their place; the paper has no such network. Your own network must
+provide ``unit_features``, which returns a list of (B, C, H, W) or (B, D) for a batch.
 
 The code differs from the paper in the first covariance: it divides the sum over classes within the
 loop, once for each class, so that the last classes dominate. Here it is divided once, as in the
-paper; of 1,200 rows of four classes, 110 are then selected differently.
+paper. In a test with 1,200 rows of four classes, this selects 110 rows differently.
 
 A class without examples is never predicted. S^-1 is a pseudoinverse, so features that never vary
-have no effect. With several ranks all use the heads of rank 0.
+have no effect. With several ranks, all use the heads of rank 0.
 
-On `shapes` (blue 40, 16 pixels, 10 epochs) it ends at 51 where vanilla has 54: the holdout takes a
-tenth of the data, and after so short a training the features give the Gaussians little information.
-In 25 epochs the heads gain 2 points over their own network.
+On `shapes` (blue 40, 16 pixels, 10 epochs), it ends at 51 and vanilla at 54. The holdout takes a
+tenth of the data, and after such a short training the features give the Gaussians little
+information. In 25 epochs, the heads gain 2 points over their own network.
 
-Not done here: computing features in parts; those of the whole training set are in memory at once, n
-numbers per channel. The authors take the holdout from the test set, with labels that they corrupt.
+Not done here: features are not computed in parts; those of the whole training set are in memory at
+once, n numbers per channel. The authors take the holdout from the test set and corrupt its labels.
 """
 
 import math
@@ -151,8 +151,8 @@ class RoG(Method):
 
     Args:
         task: the learning task
-        share: of the images of each class that mean and covariance are fitted to
-        typical: share of the holdout, its most typical images, that weights the units
+        share: share of the images of each class to which mean and covariance are fitted
+        typical: share of the holdout, its most typical images, that determines the weights of units
     """
 
     cross_entropy_options = {}  # noqa: RUF012, read only

@@ -6,19 +6,21 @@ theta_ij = softmax_j b_ij                   P(given j | true i)
            softmax_j (u_ij . h_b + b_ij)    complex (C-Model); h: (B, D) features before the head
 l_b = -(1 - beta) log sum_i p_b[i] theta[i, y_b] + beta CE(y_b, z_b)
 
-If the layer explains the wrong labels, the network below need not do so. It can predict the true
-class, and predictions leave the layer out. Whether this works depends on the initialisation, so the
-network is first trained without the layer, and then b_ij = log(c_ij + 1e-8), u = 0, where c_ij is
-the share of label j among the images that this network takes for class i. The authors' code counts
-the likeliest class (hard), the paper all classes by their probabilities (soft).
+If the layer explains the wrong labels, the network below need not do so. The network can predict
+the true class, and predictions leave the layer out. Whether this works depends on the
+initialisation. The network is therefore first trained without the layer. Then
+b_ij = log(c_ij + 1e-8) and u = 0, where c_ij is the share of label j among the images that this
+network takes for class i. The authors' code counts the most likely class (hard), and the paper
+counts all classes by their probabilities (soft).
 
-The code stops each stage early, by a held-out tenth of the data; after how many epochs is not
-known. The default of a tenth of the epochs is our choice: a network that has memorised the labels
+The code stops each stage early, by a held-out tenth of the data; the number of epochs is not known.
+The default of a tenth of the epochs is our choice, because a network that has memorised the labels
 takes none of them for wrong. beta = 0 is the value in the code's demonstration. On `shapes` (blue
-40, 16 pixels, 12 epochs, one seed), whose preset uses half of the epochs for the warm-up, it ends
-at 59 where vanilla has 56; with a tenth at 57.
+40, 16 pixels, 12 epochs, one seed), whose preset uses half of the epochs for the warm-up, the
+method ends at 59 and vanilla at 56. With a tenth of the epochs, it ends at 57.
 
-Not done here: a start without warm-up (from a guessed rate) and from random u; the code has both.
+Not done here: a start without warm-up (from a guessed rate) and a start from random u. The code has
+both.
 """
 
 from typing import Any
@@ -42,11 +44,11 @@ class SModel(Method):
 
     Args:
         task: the learning task
-        warmup: epochs without the layer: below 1 a share of all epochs, else their number
+        warmup: epochs without the layer; a value below 1 is a share of all epochs
         beta: share of plain cross-entropy in the loss
-        fit: hard or soft: the layer begins with counts of likeliest classes, or of
-            probabilities
-        complex: true: the layer depends on the features of the image (C-Model)
+        fit: what the layer begins with: counts of the most likely class (hard) or of
+            probabilities (soft)
+        complex: let the layer depend on the features of the image (C-Model)
     """
 
     cross_entropy_options = {"beta": 1.0}  # noqa: RUF012, read only

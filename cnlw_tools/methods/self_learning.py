@@ -11,18 +11,17 @@ prototypes of c = the p densest of those with eta_i < 0.95
 y^    = argmax_c mean_l cos(f(x), f(prototype_cl))     anew before every epoch, for all images
 L     = mean_b (1 - alpha) CE(y_b, z_b) + alpha CE(y^_b, z_b)     alpha = 0 for the first epochs
 
-The densest images of a label mostly have it rightly. So a few of them, dissimilar to each other,
-represent the class and correct the labels of the others, without any trusted image. The densest is
-a prototype whatever its eta, so that a class always has one. A class without examples is never
+In the densest regions of a label, most labels are correct. A few images from there, dissimilar to
+each other, represent the class and correct the labels of the others, without any trusted image. The
+densest image is always a prototype, so that every class has one. A class without examples is never
 assigned.
 
-The paper has m = 1280, p = 8 and alpha = 0.5. How long alpha stays 0 is not known; half of the
-epochs is our choice. The logged weight is the share of the given label in the target: 1 - alpha
-where y^ differs. With several ranks each rank processes the whole set, and the result of rank 0
-counts.
+The paper has m = 1280, p = 8 and alpha = 0.5. It is not known how long alpha stays 0; half of the
+epochs is our choice. The logged weight is the share of the given label in the target: 1 - alpha if
+y^ differs. With several ranks, each rank processes the whole set, and the result of rank 0 counts.
 
-Not done here: y^ from the features of the step itself, which would cost another forward pass per
-step.
+Not done here: y^ is not computed from the features of the step itself, which would cost another
+forward pass per step.
 """
 
 import torch
@@ -65,9 +64,9 @@ class SelfLearning(Method):
     Args:
         task: the learning task
         alpha: share of the second label in the target
-        start: epochs without it: below 1 a share of all epochs, else their number
-        samples: m, images of a class among which prototypes are sought
-        prototypes: p, prototypes of a class
+        start: epochs without the second label; a value below 1 is a share of all epochs
+        samples: m, the number of images of a class among which prototypes are sought
+        prototypes: p, the number of prototypes of a class
     """
 
     cross_entropy_options = {"alpha": 0.0}  # noqa: RUF012, read only

@@ -2,17 +2,17 @@
 
 L = mean_b CE(y_b, z_b) + decay / 2 sum_w |w|^2        w: kernels; every = true: every parameter
 
-A network can only memorise wrong labels, and memorising takes large weights, so a penalty on large
-weights makes it harder. The gradient of the penalty is decay w, which the optimiser adds itself;
-the loss is cross-entropy. The slim code that the paper builds on penalises only the kernels of
-convolutions and of the classifier; IEG's code penalises biases and batch normalisation as well.
-Vanilla has the weight decay of the preset; this method replaces it by its own.
+A network can only memorise wrong labels, and memorising requires large weights, so a penalty on
+large weights makes it harder. The gradient of the penalty is decay w, which the optimiser adds; the
+loss is cross-entropy. The slim code, on which the paper builds, penalises only the kernels of
+convolutions and of the classifier. IEG's code also penalises biases and batch normalisation.
+Vanilla has the weight decay of the preset, and this method replaces it.
 
 The paper gives neither its grid nor the best value. The default, 1e-3, is our choice; it is larger
-than in usual presets.
+than in most presets.
 
-Not done here: decay that is decoupled from the gradient, as in MixMatch and AdamW. It depends on
-the preset's optimiser.
+Not done here: decay that is independent of the gradient, as in MixMatch and AdamW; it depends on
+the optimiser of the preset.
 """
 
 from typing import Any
@@ -30,7 +30,7 @@ class WeightDecay(Method):
     Args:
         task: the learning task
         decay: strength of the penalty on large weights
-        every: true: biases and normalisation are penalised as well; false: kernels alone
+        every: penalise also biases and normalisation, not only kernels
     """
 
     cross_entropy_options = {"decay": 0.0}  # noqa: RUF012, read only

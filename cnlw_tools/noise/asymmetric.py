@@ -1,11 +1,11 @@
-"""Asymmetric label flips: a class is taken for the one that it is confused with.
+"""Asymmetric label flips: each class is mistaken for one other class.
 
     y' = map[y]     for level % of the images of every class that the map moves
     y' = y          for the others
 
 The map is applied once, to the true label, so a cat that became a dog is not flipped back. The
-level is the rate in every *affected* class: with the five affected classes of CIFAR-10, 40 %
-means 20 % of all labels.
+level is the rate in every affected class. CIFAR-10 has five affected classes, so a level of 40 %
+changes 20 % of all labels.
 
     cifar10      truck -> automobile, bird -> airplane,         Patrini et al., 2017;
                  cat <-> dog, deer -> horse                     Zhang et al., 2020
@@ -15,8 +15,7 @@ means 20 % of all labels.
     blocks       a ring through each five consecutive classes   Patrini's code, for CIFAR-100
     pairflip     y -> (y + 1) mod C                             Han et al. (Co-teaching), 2018
 
-On CIFAR-100 ``blocks`` is not the ring of superclasses, whatever it is called: labels there are
-sorted by name.
+On CIFAR-100, ``blocks`` is not the ring of superclasses, because its labels are sorted by name.
 """
 
 import numpy as np
@@ -57,7 +56,7 @@ def asymmetric(
     n_classes: int,
     map: str = "cifar10",
 ) -> Draw:
-    """Flip ``level`` percent of every class that the map moves to the class it is confused with.
+    """Flip ``level`` percent of every class in the map to the class it is confused with.
 
     Args:
         map: cifar10, mnist, cifar100, blocks or pairflip: see the table
@@ -143,7 +142,7 @@ def pairflip(
     level: int,
     n_classes: int,
 ) -> Draw:
-    """Flip ``level`` percent of every class to the next one, the last to the first.
+    """Flip ``level`` percent of every class to the next class, and the last class to the first.
 
     Raises:
         ValueError: there is no other class

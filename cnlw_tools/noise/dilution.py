@@ -1,19 +1,19 @@
-"""Dilution: every clean example stays, and alpha noisy ones for each come beside it.
+"""Dilution: every clean example stays, and alpha noisy copies of it are added.
 
     examples of class c     n_c clean ones and N_c = floor(alpha n_c + 1/2) copies of their images
     labels of the copies    label j for a share q_j = 1 / C of them, the true label among the C
 
-So at C = 10 a share (1 + alpha / C) / (1 + alpha) of the labels is right: .55 .25 .1818 .1429
-.1176 .1089 at alpha = 1 5 10 20 50 100. An image is copied floor(alpha) times, and the first of
-each class, by key, once more.
+A share (1 + alpha / C) / (1 + alpha) of the labels is right. With 10 classes, this is .55 .25 .1818
+.1429 .1176 .1089 at alpha = 1 5 10 20 50 100. Each image is copied floor(alpha) times; the first
+images of each class, by key, are copied once more.
 
-Counts are exact. The copies of a class, in the order of a random number of each, are dealt out to
-the labels, true one first, so that the first j of them have together
+Counts are exact. The copies of a class are put into a random order and divided among the labels,
+beginning with the true one. The first j labels together get
 
     D_cj = ceil(N_c (q_1 + ... + q_j) - v_c)        v_c = (c + 1/2) g mod 1,  g the golden ratio
 
-copies: each label has N_c q_j, rounded up or down, and what v makes one class round up another
-one rounds down.
+copies. Each label gets N_c q_j copies, rounded up or down. The offset v differs between classes, so
+that some round up where others round down.
 
 Source: Rolnick et al., 2017, experiment 1.
 """

@@ -1,12 +1,12 @@
-"""Labels that are given in a file: from human annotators, or from a network with few examples.
+"""Labels from a file: those of human annotators, or of a network that saw few examples.
 
     y' = the label of the image in a column of the side table
 
-Nothing is drawn, so the noise rate is that of the labels: 17.23 % in the first of the three labels
-of CIFAR-10N, 40.21 % in the worst (Wei et al., ICLR 2022, "Learning with noisy labels revisited").
-Labels of ``semantic`` noise come from a network that was trained on a small clean share only (Lee
-et al., ICML 2019, RoG; Zhang et al., 2020, table 4). It confuses similar classes, and its errors
-depend on the image.
+Nothing is drawn, so the noise rate is that of the labels. CIFAR-10N has 17.23 % of wrong labels in
+the first of its three sets, and 40.21 % in the worst (Wei et al., ICLR 2022, "Learning with noisy
+labels revisited"). The labels of ``semantic`` noise come from a network that was trained only on a
+small clean share (Lee et al., ICML 2019, RoG; Zhang et al., 2020, table 4). Such a network confuses
+similar classes, and its errors depend on the image.
 """
 
 import numpy as np
@@ -21,7 +21,7 @@ def human(
     n_classes: int,
     labels: str = "labels",
 ) -> Draw:
-    """Take the labels that people gave, from a column of the side table.
+    """Take labels that people gave from a column of the side table.
 
     Args:
         labels: column of the side table
@@ -45,7 +45,7 @@ def semantic(
     n_classes: int,
     labels: str = "labels",
 ) -> Draw:
-    """Take the labels that a network predicted, from a column of the side table.
+    """Take labels that a network predicted from a column of the side table.
 
     Args:
         labels: column of the side table

@@ -2,13 +2,13 @@
 
     P(y' = j | y = i) = Q[i, j]        rows: the true class; columns: the given label; rows sum to 1
 
-Sukhbaatar writes the columns for the true class: give such a matrix with ``transpose = true``;
-which way a matrix stands is never guessed. Exact: of the n_i images of class i,
+In the paper, columns stand for the true class. Give such a matrix with ``transpose = true``; the
+orientation of a matrix is never guessed. Counts are exact: of the n_i images of class i,
 
     n_ij = floor(n_i Q[i, j]), and one more for the largest remainders until sum_j n_ij = n_i
 
-get label j, in key order (the method of Hamilton). With ``exact = false`` every image draws its
-label on its own. There is no level: the matrix says how much noise there is.
+get label j, in key order (the method of Hamilton). With ``exact = false``, every image draws its
+label independently. There is no level, because the matrix says how much noise there is.
 
 Source: Sukhbaatar et al., ICLR 2015 workshop, "Training convolutional networks with noisy
 labels".
@@ -43,12 +43,12 @@ def matrix(
     transpose: bool = False,
     exact: bool = True,
 ) -> Draw:
-    """Give every image a label by the row of its class in the matrix ``q``.
+    """Draw the label of every image from the row of its class in the matrix ``q``.
 
     Args:
         q: the matrix: C rows of C numbers; -o q=FILE reads it from a file
         transpose: rows of q are given labels, and columns true classes
-        exact: false: each image draws its label on its own
+        exact: false: each image draws its label independently
 
     Raises:
         ValueError: see `check_matrix`

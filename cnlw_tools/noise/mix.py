@@ -1,11 +1,11 @@
-"""Two noise models in shares, at one level: some images get noise of one, the others of the other.
+"""A mixture of two noise models: some images get the noise of the first, the others of the second.
 
     the first  floor(n_c part + 1/2)  images of class c, by a random number:    the model `first`
     the others:                                                                 the model `second`
 
-So "half red, half blue" at 40 % has 20 % of each. Which images belong to which model depends on
-neither models nor level. In each part the count is what its model makes of it, so the sum of two
-exact counts may be one image off the level.
+For example, half red and half blue noise at 40 % has 20 % of each. The division of the images does
+not depend on the models or the level. Each model decides the number of noisy images in its part, so
+even with two exact models, the total may differ from the level by one image.
 """
 
 import numpy as np
@@ -33,7 +33,7 @@ def mix(
     second: str = "red",
     part: float = 0.5,
 ) -> Draw:
-    """Give ``part`` of every class the noise ``first`` and the rest the noise ``second``.
+    """Apply the noise ``first`` to a share ``part`` of every class, and ``second`` to the rest.
 
     Both have ``level`` percent.
 

@@ -1,12 +1,12 @@
 """Open-set noise: images of donor datasets replace images of the dataset, and the labels stay.
 
-    level % of every class     get an image of another dataset, of whatever class, and keep their
-                               label
+    level % of every class     get an image of another dataset, of any class, and keep their label
     flips % of every class     keep their image and get another label
                                y' = (y + 1 + floor(u (C - 1))) mod C
 
-Replaced images come first in the corruption order and flipped ones last, so no image is both, and
-levels are nested. An image of a donor is used once; foreign.py defines the order of several donors.
+Replaced images are the first in the corruption order, and flipped ones are the last. No image is
+both, therefore, and levels are nested. Each image of a donor is used once. If there are several
+donors, foreign.py defines the order.
 
 Source: Zhang et al., IEG, 2020, table 5.
 """
@@ -39,7 +39,7 @@ def openset(
 
     Args:
         flips: percent of each class that keep their image and get another label
-        shares: of several donors, such as 1:3; empty: equal ones
+        shares: shares of several donors, such as 1:3; equal shares by default
 
     Raises:
         ValueError: flips is negative, level and flips exceed 100 percent together, there is no

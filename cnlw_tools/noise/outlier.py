@@ -1,11 +1,11 @@
-"""Outliers: images of other datasets beside those of the dataset, with labels that mean nothing.
+"""Outliers: images of other datasets are added, with random labels.
 
     N_in clean examples and N_out = floor(ratio N_in + 1/2) images of donors, each once
     known N_out of these, rounded half up      the label K, "outlier", a class beside the K others
     the others                                 label j for a K-th of them, rounded up or down
 
-With known > 0 the truth of every outlier is that class, so those with this label are clean;
-otherwise nobody knows the true label of one.
+If known > 0, the true class of every outlier is "outlier", so those with this label are clean.
+Otherwise, nobody knows the true label of an outlier.
 
 Source: Sukhbaatar et al., 2015.
 """
@@ -32,8 +32,8 @@ def outlier(
 
     Args:
         ratio: images of donors for each clean example
-        known: share of them that bear the class outlier
-        shares: of several donors, such as 1:3; empty: equal ones
+        known: share of these images that have the label "outlier"
+        shares: shares of several donors, such as 1:3; equal shares by default
 
     Raises:
         ValueError: ratio below 0, known not from 0 to 1, or impossible shares

@@ -1,15 +1,15 @@
-"""Red noise: web images in place of clean ones.
+"""Red noise: web images replace clean ones.
 
-In level % of the slots of every class c, a web image replaces the image: one that a web search for
-c returned and that people judged not to show c. The label stays; the image is wrong.
+In level % of the slots of every class c, a web image replaces the clean image. A web search for c
+returned this image, and people judged that it does not show c. The label stays; the image is wrong.
 
     slot of rank r in class c   <->   web image of rank r among the wrong ones of c       (r by key)
 
-Slots and images are paired on the full lists, before a level is cut from them, so the slots of a
-level are also those of the next. Web images that the ``top`` level does not need are reserves. If a
-web image is dead, the same reserve replaces it at all levels: the first free reserve that is alive,
-counted from a position that depends only on the slot. So a dead link changes only its own slot, and
-two dead links hardly ever change a third slot.
+Slots and images are paired on the full lists, before a level is selected, so a pair is the same at
+all levels. Web images that the ``top`` level does not need are reserves. If a web image is dead,
+the same reserve replaces it at all levels: the first free reserve that is available, counted from a
+position that depends only on the slot. A dead link therefore changes only its own slot, and two
+dead links hardly ever change a third slot.
 
 Source: Jiang et al., ICML 2020, "Beyond synthetic noise: deep learning on controlled noisy
 labels"; the authors' slides on the "construction of our dataset".

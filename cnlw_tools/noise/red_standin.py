@@ -1,10 +1,10 @@
-"""Red noise from a donor: another dataset stands in for the web. It is simulated, not web noise.
+"""Simulated red noise: another dataset (the donor) takes the place of the web.
 
     class that a donor's image looks like = the one whose mean thumbnail is nearest to its own
 
-level % of every class lose their image and receive a donor's (ingest/donors.py) that looks like
-the class; the label stays. The rest is red.py: pairs are made on the full lists, levels are
-nested, an image is used once.
+In level % of the slots of every class, an image of the donor that looks like the class replaces the
+image (ingest/donors.py). The label stays. Everything else is as in red.py: pairs are made on the
+full lists, levels are nested, and each image is used once. This is not web noise.
 """
 
 from cnlw_tools.noise import red
@@ -18,7 +18,7 @@ def red_standin(
     n_classes: int,
     top: int = 80,
 ) -> Draw:
-    """Simulated, not web noise: give ``level`` percent of each class look-alikes of a donor.
+    """Replace ``level`` percent of each class with look-alikes of a donor; simulated web noise.
 
     Args:
         top: the highest level, in percent; images that it does not need are reserves

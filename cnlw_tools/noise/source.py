@@ -3,8 +3,9 @@
     n clean examples and N = floor(alpha n + 1/2) images of other datasets, or of white noise
     label j for N / C of these, rounded up or down
 
-A donor's images come equally often, give or take one, however few there are. With ``own``, the
-dataset's own images, this is dilution.py; for white noise see sources/white_noise.py.
+The images of a donor are used equally often, give or take one, however few there are. With ``own``,
+the added images are those of the dataset, as in dilution.py. For white noise see
+sources/white_noise.py.
 
 Source: Rolnick et al., 2017, experiment 3, figure 5.
 """
@@ -29,9 +30,9 @@ def source(
     """Keep every example, and add ``alpha`` foreign images for each, with labels drawn uniformly.
 
     Args:
-        alpha: images beside each clean example
-        shares: of several donors, such as 1:3; empty: equal ones
-        own: take the dataset's own images
+        alpha: added images for each clean example
+        shares: shares of several donors, such as 1:3; equal shares by default
+        own: add images of the dataset itself
 
     Raises:
         ValueError: alpha is not from 0 to 100, or impossible shares

@@ -7,19 +7,19 @@ depends on the label of the copy:
     false label of rank r    alpha / C + delta (1 - 2 (r - 1) / (C - 2))    r = 1 ... C - 1
                                                                             (profile = linear)
 
-At delta = 0 the labels are uniform; at delta = 1 the first false label is as frequent as the true
-one, including the clean example. The paper fixes these two ends and the first rank, but not the
-ranks in between, so there are two more profiles with the same first rank and sum:
+If delta is 0, the labels are uniform. If delta is 1, the first false label is as frequent as the
+true one, including the clean example. The paper defines these two ends and the first rank, but not
+the ranks in between. There are therefore two more profiles with the same first rank and sum:
 
     geometric                (alpha / C + delta) q^(r - 1), with q such that the sum is
                              alpha (C - 1) / C
     top                      the first alpha / C + delta, the others alpha / C - delta / (C - 2)
 
-Labels are ranked by how often a network predicted them for images of the class (order = confusing),
-by the reverse of that (reverse), or by a random permutation for each class (random). Another seed
-draws other permutations, so intervals over seeds of the noise contain what the order changes.
-Labels that were predicted equally often are ranked by number. Only images that the noise is applied
-to are counted, so a split `verified` has ranks of its own.
+There are three orders. With ``confusing``, labels are ranked by how often a network predicted them
+for images of the class; equally frequent labels are ranked by number. ``reverse`` is the opposite
+order. ``random`` is a random permutation for each class. Another seed draws other permutations, so
+intervals over seeds of the noise include this variation. Only images that the noise applies to are
+counted, so a split `verified` has its own ranks.
 
 Source: Rolnick et al., 2017, experiment 2.
 """
@@ -50,10 +50,10 @@ def structured(
 
     Args:
         alpha: copies of each image
-        delta: from 0, uniform, to alpha / C: how much likelier the first false label is
-        order: confusing, reverse or random: how false labels are ranked
-        profile: linear, geometric or top: how the counts fall with the rank
-        labels: column of the side table with predicted labels, unless the order is random
+        delta: how much more frequent the first false label is: from 0 (uniform) to alpha / C
+        order: how false labels are ranked: confusing, reverse or random
+        profile: how the counts fall with the rank: linear, geometric or top
+        labels: column of the side table with predicted labels; not needed with a random order
 
     Raises:
         ValueError: delta is outside 0 to 1 or above alpha / C, there are fewer than three classes,

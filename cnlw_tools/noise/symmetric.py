@@ -1,4 +1,6 @@
-"""Symmetric label flips: a share p of the rows gets another label, whatever its class. Four ways:
+"""Symmetric label flips: a share p of the rows of every class gets a random label.
+
+Papers draw this label in four ways:
 
     way              label of a flipped row              P(it is still true)     used by
     self excluded    (y + 1 + floor(u (C - 1))) mod C    0                       Jiang, Patrini,
@@ -10,10 +12,10 @@
     way = permuted   the labels of the flipped rows,     share of y among them   Saxena
                      shuffled                                                    (data parameters)
 
-So "40 %" is 40 % of wrong labels in the first way, and 36 % in the second at C = 10. Tables of
-papers mix the two; `expected` says which rate is meant. The flipped rows are level % of every
-class; with ``exact = false`` each row is flipped on its own with probability p, for papers that
-draw Bernoulli.
+With 10 classes, a level of 40 % means 40 % of wrong labels in the first way, and 36 % in the
+second. Tables of papers mix the two; the expected rate on the card says which one applies. In each
+class, level % of the rows are flipped. With ``exact = false``, each row is flipped independently
+with probability p, as in some papers.
 """
 
 import numpy as np
@@ -50,7 +52,7 @@ def symmetric(
 
     Args:
         include_self: a flip may return the true class
-        exact: false: each row is flipped on its own, so the number is random
+        exact: false: each row is flipped independently, so the number is random
         way: uniform, l2r or permuted: see the table
 
     Raises:

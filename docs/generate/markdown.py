@@ -7,6 +7,7 @@ CODE = re.compile(r"(``.+?``|`[^`]+`)", re.DOTALL)
 SPECIAL = re.compile(r"([\\*_\[\]#])")
 # The first line of a formula: a short left-hand side, and what it is; or columns that are aligned.
 EQUATION = re.compile(r"\S.{0,26}?( = |~ |<- )")
+SENTENCE = re.compile(r"[A-Z][a-z]+ [a-z]+ ")
 COLUMNS = re.compile(r"\S {3,}\S")
 
 
@@ -53,8 +54,8 @@ def link(text: str, target: str) -> str:
 def docstring_to_markdown(docstring: str) -> str:
     """Return a docstring as Markdown, in which formulas and indented lines are blocks of code.
 
-    A paragraph is a formula if its first line begins with a short term and `=`, `~` or `<-`, or if
-    it aligns columns by three spaces or more.
+    A paragraph is a formula if its first line begins with a short term and `=`, `~` or `<-` and is
+    no sentence, or if it aligns columns by three spaces or more.
     """
     return "\n".join(map(_convert_paragraph, _paragraphs(docstring)))
 
@@ -64,7 +65,8 @@ def is_formula(paragraph: str) -> bool:
     lines = paragraph.splitlines()
     if lines[0].startswith("    "):
         return True
-    return bool(EQUATION.match(lines[0])) or any(map(COLUMNS.search, lines))
+    is_equation = EQUATION.match(lines[0]) and not SENTENCE.match(lines[0])
+    return bool(is_equation) or any(map(COLUMNS.search, lines))
 
 
 def _paragraphs(text: str) -> list[str]:
@@ -74,7 +76,7 @@ def _paragraphs(text: str) -> list[str]:
         return []
     for block in re.split(r"\n\s*\n", text.strip("\n")):
         introduction, colon, rest = block.partition(":\n    ")
-        if colon and not introduction.startswith("    "):
+        if colon and not is_formula(introduction):
             paragraphs += [f"{introduction}:", f"    {rest}"]
         else:
             paragraphs.append(block)

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cnlw_tools.cli.definitions import MethodInfo, describe_method
+from cnlw_tools.cli.list import format_default
 from cnlw_tools.files import default_root
 from cnlw_tools.files.roots import find_toml_files
 from cnlw_tools.methods import METHODS
 from cnlw_tools.recipe.toml import read_toml
 from cnlw_tools.reports.published import read_paper_tables
 from docs.generate.markdown import code, docstring_to_markdown, escape, fence, heading, link, table
-from docs.generate.noise_pages import format_default
 from docs.generate.source_code import (
     base_classes,
     class_docstring,
@@ -27,29 +27,29 @@ COMPONENTS = "cnlw_tools.methods.components"
 ROOT = Path(__file__).parents[2]
 NOT_RUN = "not run"
 NEEDS: Mapping[str, str] = {
-    "probe": "a trusted set, a few images of each class with true labels; `cnlw build --probe 10` "
-    "sets ten of each class aside, in the config `..._probe10`",
-    "verified": "verified labels, of which the method may know whether they are true; "
-    "`cnlw build --verified 20` sets twenty images of each class aside, in `..._verified20`",
-    "holdout": "a share of the noisy training set that is not trained on but selected by: "
+    "probe": "a trusted set: a few images of each class with true labels. `cnlw build --probe 10` "
+    "sets aside ten images of each class, in the config `..._probe10`",
+    "verified": "verified labels, for which the method may know whether they are true. "
+    "`cnlw build --verified 20` sets aside twenty images of each class, in the config "
+    "`..._verified20`",
+    "holdout": "a share of the noisy training set that the method uses to select, not to train: "
     "`-o holdout=0.1`",
-    "noise_rate": "the share of wrong labels, which a user has to know or guess: "
-    "`-o noise_rate=0.4`",
+    "noise_rate": "the share of wrong labels, which you have to know or guess: `-o noise_rate=0.4`",
 }
 NOTATION = """
-| sign | meaning |
+| symbol | meaning |
 | --- | --- |
 | `b`, `B` | an example of the batch, and their number |
-| `i`, `j`, `k`, `c`; `K` | classes, and their number; `i`, `j` are also examples where a page says so |
+| `i`, `j`, `k`, `c`; `K` | classes, and their number; on some pages, `i` and `j` are examples |
 | `x_b` | the image |
 | `y_b`, `Y_b` | the given label as a number, and as a vector with a single 1 |
 | `z_b`, `f(x_b)` | the K logits of the network |
 | `p_b` | `softmax(z_b)` |
 | `CE(t, z)` | cross-entropy of the target t, `-sum_k t_k log softmax(z)_k` |
-| `l_b` | the loss of one example; `L` is that of the batch |
-| `T[i, j]` | P(given label j given the true class i); `Q` is its transpose |
-| `1[...]` | 1 where the condition holds, else 0 |
-| `x^`, `x~` | an estimate or second version of x; a blend of x |
+| `l_b`, `L` | the loss of one example, and that of the batch |
+| `T[i, j]` | the probability of the given label j if the true class is i; `Q` is the transpose |
+| `1[...]` | 1 if the condition holds, otherwise 0 |
+| `x^`, `x~` | an estimate or second version of x; a blend of several x |
 """
 
 
@@ -76,8 +76,9 @@ def make_pages() -> dict[str, str]:
 def _index_page() -> str:
     text = heading("Methods")
     text += (
-        "`cnlw train --method NAME` trains one, `-o option=value` sets its options. Cost is the "
-        "time of a step in those of `vanilla`, counted in forward and backward passes.\n\n"
+        "`cnlw train --method NAME` trains a method, and `-o option=value` sets its options. The "
+        "cost is that of a training step relative to `vanilla`, counted in forward and backward "
+        "passes.\n\n"
     )
     rows = []
     for name in METHODS:
@@ -94,7 +95,7 @@ def _index_page() -> str:
         )
     text += table(["name", "what it does", "paper", "needs", "cost"], rows)
     text += heading("Notation", 2) + NOTATION + "\n"
-    return text + f"What several methods share is on [a page of its own]({Path(PARTS).name}).\n"
+    return text + f"Formulas that several methods use are on [one page]({Path(PARTS).name}).\n"
 
 
 def _method_page(name: str) -> str:
@@ -106,7 +107,7 @@ def _method_page(name: str) -> str:
     text += fence(f"cnlw train --method {name}{_example_options(info)}", "console") + "\n"
     text += heading("Formula", 2) + f"{escape(title)}\n\n"
     text += _link_components(docstring_to_markdown(rest))
-    text += "\nThe signs are explained under [Notation](index.md#notation).\n\n"
+    text += "\nThe symbols are explained under [Notation](index.md#notation).\n\n"
     text += f"**Paper:** {escape(info.paper)}\n\n"
     text += heading("What it needs", 2) + _needs(info)
     text += heading("Options", 2) + _options(target, info)
@@ -129,7 +130,7 @@ def _example_options(info: MethodInfo) -> str:
 def _needs(info: MethodInfo) -> str:
     """Return what a method needs besides images and given labels, and how to get it."""
     if not info.requires:
-        return "Images and given labels, nothing else.\n\n"
+        return "The method needs only images and given labels.\n\n"
     lines = [f"- **{need.replace('_', ' ')}**: {NEEDS[need]}" for need in info.requires]
     return "\n".join(lines) + "\n\n"
 
@@ -137,7 +138,7 @@ def _needs(info: MethodInfo) -> str:
 def _options(target: str, info: MethodInfo) -> str:
     """Return the table of options."""
     if not info.options:
-        return "There are none.\n\n"
+        return "This method has no options.\n\n"
     meanings = option_meanings(target)
     rows = []
     for name, default in info.options.items():
@@ -157,13 +158,13 @@ def option_meanings(target: str) -> dict[str, str]:
 
 def _cost(name: str, info: MethodInfo) -> str:
     """Return the counted and the measured cost."""
-    rows = [["counted, a step", f"{info.relative_cost:g}"]]
+    rows = [["step, counted", f"{info.relative_cost:g}"]]
     measured = read_measured_costs().get(name)
     if measured:
-        rows.append(["measured, a step", measured["step x"]])
-        rows.append(["measured, a training of five epochs with validation", measured["training x"]])
-        rows.append(["measured, peak of memory", measured["peak x"]])
-    text = "In those of `vanilla`.\n\n" + table(["cost", "times vanilla"], rows)
+        rows.append(["step, measured", measured["step x"]])
+        rows.append(["training of five epochs with validation, measured", measured["training x"]])
+        rows.append(["peak memory, measured", measured["peak x"]])
+    text = "The cost is relative to `vanilla`.\n\n" + table(["cost", "times vanilla"], rows)
     return text + "[Benchmarks](../../project/benchmarks.md) says how this was measured.\n\n"
 
 
@@ -193,7 +194,7 @@ def _presets(name: str) -> str:
         summary = path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
         rows.append([code(preset), escape(summary), _format_options(options or {})])
     if not rows:
-        return "No preset sets its options: those of the dataset serve.\n\n"
+        return "This method has no preset of its own; it uses the preset of the dataset.\n\n"
     return table(["preset", "what it is", "options that it sets"], rows)
 
 
@@ -316,7 +317,7 @@ def _link_components(text: str) -> str:
 def _components_page() -> str:
     """Return the page of the mathematics that methods share, a section a module."""
     text = heading("What methods share")
-    text += "Formulas that several methods use. Each is a module of `methods/components`.\n\n"
+    text += "Several methods use these formulas. Each is a module of `methods/components`.\n\n"
     for name in _component_names():
         title, _, rest = module_docstring(f"{COMPONENTS}.{name}").partition("\n")
         text += f"## {name} {{#{name.replace('_', '-')}}}\n\n{escape(title)}\n\n"

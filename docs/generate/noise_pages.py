@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from cnlw_tools.api import Plan, plan
 from cnlw_tools.card.heatmap import draw_matrices
+from cnlw_tools.cli.list import format_default
 from cnlw_tools.dataset.tables import read_classes, write_parquet
 from cnlw_tools.files import default_root
 from cnlw_tools.files.roots import find_toml_files
@@ -37,21 +38,20 @@ PER_CLASS = 50  # images of the example of instance noise, which has to read the
 THUMBNAIL = 8  # pixels
 EXAMPLE = "shapes"
 GUARANTEES: Mapping[str, str] = {
-    "exact": "the number of noisy images is the level's, not a matter of chance",
+    "exact": "the number of noisy images follows from the level, and is not left to chance",
     "proportional": "every class has its share of the noise, give or take one image",
-    "nested": "what is noisy at one level is noisy in the same way at all higher levels",
+    "nested": "examples that are noisy at one level are noisy in the same way at all higher levels",
     "keeps_images": "images stay; only labels change",
     "keeps_labels": "labels stay; only images change",
-    "dilutes": "clean examples stay, and noisy copies come beside them",
-    "adds": "images of other datasets come beside the dataset's own",
+    "dilutes": "clean examples stay, and noisy copies are added",
+    "adds": "clean examples stay, and images of other datasets are added",
 }
 NO_EXAMPLE: Mapping[str, str] = {
-    "human": "labels that people gave, so a file of them: `cnlw build --noise human "
-    "--side-table FILE`",
-    "red_standin": "images of another dataset, and has to look at each of them once: "
+    "human": "a file with labels from people: `cnlw build --noise human --side-table FILE`",
+    "red_standin": "another dataset, and reads each of its images once: "
     "`cnlw build --noise red_standin --level 4 --donor shapes_others`. Labels stay, so the matrix "
-    "has ones on its diagonal and nothing else, as that of [red](red.md)",
-    "semantic": "labels that a network gave; `cnlw predict-labels` writes such a file",
+    "is the identity, as for [red](red.md)",
+    "semantic": "a file with labels from a network; `cnlw predict-labels` writes one",
 }
 
 
@@ -69,9 +69,9 @@ def make_pages() -> dict[str, str | bytes]:
 def _index_page() -> str:
     text = heading("Noise models")
     text += (
-        "`--noise NAME` chooses one, `-o option=value` its options. A level is a percent of the "
-        "training images, unless the page says otherwise; [Noise and its kinds]"
-        "(../../concepts/noise.md) explains how they differ.\n\n"
+        "`--noise NAME` chooses a noise model, and `-o option=value` sets its options. A level is "
+        "a percentage of the training images, unless the page says otherwise. [Noise and its kinds]"
+        "(../../concepts/noise.md) explains how the models differ.\n\n"
     )
     rows = []
     for name, model in NOISE.items():
@@ -99,9 +99,9 @@ def _model_page(name: str, model: NoiseModel, example: Plan | None) -> str:
 
 def _options(model: NoiseModel) -> str:
     """Return the options with their defaults, and the level."""
-    level = "The level is a whole percent: `--level 40`.\n\n"
+    level = "The level is a whole number of percent: `--level 40`.\n\n"
     if not model.has_level:
-        level = "There is no level: the options alone say how much noise there is.\n\n"
+        level = "There is no level, because the options say how much noise there is.\n\n"
     if not model.options:
         return f"{level}There are no options.\n\n"
     meanings = option_meanings(model)
@@ -115,13 +115,6 @@ def _options(model: NoiseModel) -> str:
 def option_meanings(model: NoiseModel) -> dict[str, str]:
     """Return what the docstring of a model says of its options."""
     return read_arguments(inspect.getdoc(model.draw) or "")
-
-
-def format_default(value: Any) -> str:
-    """Return a default as one types it on the command line."""
-    if value is None or value == "" or value == []:
-        return "..."
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _type_name(value: Any) -> str:
@@ -139,7 +132,7 @@ def _guarantees(model: NoiseModel) -> str:
         needs.append("- **needs** web images that people judged wrong, with their votes")
     if model.needs_donors:
         needs.append("- **needs** images of another dataset: `--donor NAME=DIR`")
-    return "\n".join(lines + needs) + "\n\nTests hold every model to this.\n\n"
+    return "\n".join(lines + needs) + "\n\nTests check these properties.\n\n"
 
 
 @cache
@@ -193,7 +186,7 @@ def draw_picture(name: str, example: Plan) -> bytes:
 def _example(name: str, example: Plan | None) -> str:
     """Return the command, the picture and the numbers of an example."""
     if example is None:
-        return f"There is no picture here: this noise takes {NO_EXAMPLE[name]}.\n\n"
+        return f"This page has no picture, because this noise needs {NO_EXAMPLE[name]}.\n\n"
     text = fence(_example_command(name), "console")
     rows = [
         [
@@ -210,8 +203,8 @@ def _example(name: str, example: Plan | None) -> str:
     text += "\n" + table(["share of the training rows", "expected", "realised"], rows)
     text += f"![Transition matrix of {example.config}]({name}.png)\n\n"
     return text + (
-        "The picture has a row for each true class and a column for each given label; it counts "
-        "the rows whose image stayed.\n\n"
+        "The picture has a row for each true class and a column for each given label. It counts "
+        "only examples whose image stayed.\n\n"
     )
 
 
@@ -228,5 +221,5 @@ def _recipes(name: str) -> str:
             summary = path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
             rows.append([code(recipe), escape(summary)])
     if not rows:
-        return f"No recipe of the package uses it: `--noise {name}` on any dataset makes one.\n"
+        return f"No recipe of the package uses it. Give `--noise {name}` with any dataset.\n"
     return table(["recipe", "what it builds"], rows)

@@ -44,3 +44,10 @@ def test_a_bar_does_not_end_a_cell():
     text = markdown.table(["a", "b", "c"], [["x | y", "", "`p | q`"]])
 
     assert text == "| a | c |\n| --- | --- |\n| x &#124; y | `p | q` |\n\n"
+
+
+def test_a_sentence_with_an_equation_is_text():
+    """Only its symbols are those of a formula."""
+    text = markdown.docstring_to_markdown("The paper has m = 8 images.\n\nS = none:\n    a   one")
+
+    assert text == "The paper has m = 8 images.\n\n```text\nS = none:\n    a   one\n```\n"

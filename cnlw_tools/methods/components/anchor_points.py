@@ -4,13 +4,13 @@ Patrini, Rozza, Menon, Nock and Qu 2017, arXiv:1609.03683, equations 12 and 13.
 
 x_i = argmax_x p_i(x)        T^_ij = p_j(x_i)        T_ij = P(given j | true i): rows sum to 1
 
-A network that was trained on given labels predicts their probabilities. At an image that is beyond
-doubt of class i, they are row i of T. An outlier may look more typical than any real image of the
-class, so a ``percentile`` below 1 takes the likeliest of the images below that rank of p_i, the
-rank ceil(percentile (N - 1)) from below: the authors' code discards what is at the rank, too. Of
-equally likely images it takes the first.
+A network that was trained on given labels predicts their probabilities. For an image that clearly
+belongs to class i, these probabilities are row i of T. An outlier may look more typical than any
+real image of the class. A ``percentile`` below 1 therefore takes the most likely image below the
+rank ceil(percentile (N - 1)) of p_i, counted from the lowest; the image at this rank is discarded,
+too, as in the authors' code. If several images are equally likely, the first one is taken.
 
-Not done here: that code sets what it discards to 0 for good, in the rows of later classes too.
+Not done here: in the authors' code, discarded entries stay 0 in the rows of later classes as well.
 """
 
 import math

@@ -12,9 +12,9 @@ beta   = alpha (1 - m) / m                                  weighted by r; ten r
 weight = mean r
 w(l)   = r_1(x), in 100 bins; constant from its maximum on
 
-Losses of correct labels crowd near 0, and those of wrong labels have a long tail towards them. Both
-are skewed, which two Gaussians cannot describe. The posterior w tells how likely the label is
-wrong, given its loss. Losses beyond the percentiles are not fitted. All numbers are in double
+Losses of correct labels are mostly near 0, and those of wrong labels have a long tail towards 0.
+Both are skewed, which two Gaussians cannot describe. The posterior w says how likely the label is
+wrong, given its loss. Losses outside of the percentiles are not fitted. All numbers are in double
 precision, and densities are compared by their logarithms.
 """
 

@@ -12,8 +12,8 @@ cos   = cosine(phi_q, phi_s)
 match = t (1 - cos) + 5 (1 - t) max(0, cos - 0.1)                     t: the label is correct
 l     = match, if t is verified | 0.1 match with t = 1[cos >= 0.1], if not;  + 0.1 |v - v^|^2
 
-Widths, loss weights and learning rates are those of the authors' code. Features of networks with
-ReLU are never negative, and there sign(v) log(1 + |v|) is the code's log(1 + v).
+Widths, loss weights and learning rates are those of the authors' code. For features that are never
+negative, as after ReLU, sign(v) log(1 + |v|) is the log(1 + v) of the code.
 """
 
 from typing import NamedTuple

@@ -27,10 +27,9 @@ class Correction(Method):
     Args:
         task: the learning task
         q: estimated, or a matrix: symmetric:0.4, pairflip:0.4, or rows q[j][i]
-        percentile: rank of the image that stands for a class in the estimate; 1: the likeliest
-            one
-        first: epochs of the network that estimates: below 1 a share of all epochs, else their
-            number
+        percentile: rank of the image that represents a class in the estimate; with 1, it is the
+            most likely image
+        first: epochs of the network that estimates; a value below 1 is a share of all epochs
     """
 
     cross_entropy_options = {"q": "symmetric:0"}  # noqa: RUF012, read only

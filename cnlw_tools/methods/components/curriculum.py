@@ -1,4 +1,4 @@
-"""A curriculum over batches: the weight of each example, from its loss and the progress.
+"""A curriculum over batches: the weight of each example depends on its loss and the progress.
 
 Source: Jiang, Zhou, Leung, Li and Fei-Fei 2018 (MentorNet, arXiv:1712.05055) and their code.
 
@@ -84,7 +84,7 @@ class Curriculum(nn.Module):
         mentor: name of a rule | "learned_pd" | FILE.json, written by mentor_fit.py
         percentile: p, from 0 to 1
         decay: d, from 0 (the percentile of the current batch alone) to 0.9999
-        burn_in: percent of the training; v is 1 while e < burn_in - 1, as in the code
+        burn_in: percent of the training in which v is 1: while e < burn_in - 1, as in the code
         fixed_epoch: e stops at burn_in, as for the data-driven mentor, also for the dropout
         example_dropout: r, in the form of ``parse_dropout_rates``
 

@@ -1,12 +1,12 @@
-"""How much a step on each noisy example would reduce the loss on trusted ones; for L2R and IEG.
+"""For L2R and IEG: how much a step on each noisy example would reduce the loss on trusted ones.
 
 g_p   = grad L^p(Theta')                            L^p: cross-entropy on trusted examples
 z'_b  = d/dt f(x_b; Theta + t g_p) at t = 0         one forward-mode pass
 <g_p, grad l_b> = <dl_b / dz, z'>                   the rest is arithmetic on (B, K) numbers
 
-The derivative of L^p(Theta') by the weight of an example is, up to a factor, this inner product,
-since Theta' is linear in these weights. Forward mode costs 3 forward passes per view; torch's
-double backward costs 4 and keeps a second graph. With several ranks each rank draws all m trusted
+The derivative of L^p(Theta') by the weight of an example is this inner product, up to a factor,
+because Theta' is linear in these weights. Forward mode costs 3 forward passes per view; torch's
+double backward costs 4 and keeps a second graph. With several ranks, each rank draws all m trusted
 examples and keeps its part of m / world_size, so that the parts together are as balanced as the
 whole; g_p is the mean over ranks.
 

@@ -1,4 +1,4 @@
-"""The mentor network: a learned curriculum, from an example's loss and the epoch to its weight.
+"""The mentor network: a learned curriculum that maps an example's loss and the epoch to its weight.
 
 Source: Jiang, Zhou, Leung, Li and Fei-Fei 2018 (MentorNet, arXiv:1712.05055) and their code.
 
@@ -7,16 +7,15 @@ c = sigmoid(x G + g) * tanh(x C + k)      2 numbers: a bidirectional LSTM of siz
 f = (label, epoch_e, c)                   2 + 5 + 2 numbers
 v = sigmoid(tanh(f W + w) . (o + q))      20 hidden units
 
-Two oddities of the code are kept, because its published weights and numbers depend on them. The
-LSTM passes on its cell state c and not its output. After one step from zero neither the forget gate
-nor the output gate has an effect on c, so they are left out here. And the bias q of the last layer
-is added to its weights o, not to its sum.
+Two peculiarities of the code are kept, because its published weights and numbers depend on them.
+First, the LSTM passes on its cell state c and not its output. After one step from zero, neither the
+forget gate nor the output gate has an effect on c, so they are left out here. Second, the bias q of
+the last layer is added to its weights o, not to its sum.
 
-The label is always 0 in the code, so a single row of its embedding is left. The weights are
+The label is always 0 in the code, so only one row of its embedding is needed. The weights are
 buffers: a mentor is fitted beforehand (mentor_fit.py) and never learns with the student.
 
-Not done here: a loss history of more than one time step, which the paper shows and the code does
-not have.
+Not done here: a loss history of more than one time step, which is in the paper but not in the code.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Fits a mentor network to a rule, or to a student's losses of labels that were verified.
+"""Fits a mentor network to a rule, or to a student's losses on verified labels.
 
 Source: Jiang, Zhou, Leung, Li and Fei-Fei 2018 (MentorNet, arXiv:1712.05055) and their code.
 
@@ -9,16 +9,16 @@ predefined    v* = rule(l, delta, e)  for l in 0, 0.1 .. 9.9, 10, 11 .. 29,
               delta in -5, -4.9 .. 4.9, e in 0, 1 .. 99
 data-driven   v* = 1[the given label is correct]  with delta = l - percentile_p of all losses at e
 
-100,000 random samples, four fifths to fit and one fifth held out; Adam at 0.1 x 0.9 thirty times,
-gradients clipped to norm 5. Share of the held-out samples for which v and v* are on the same side
-of 1/2, for the rule `pd`:
+There are 100,000 random samples; four fifths are for fitting and one fifth is held out. The
+optimiser is Adam with a learning rate of 0.1, which is multiplied by 0.9 thirty times; gradients
+are clipped to norm 5. This is the share of the held-out samples for which v and v* are on the same
+side of 1/2, for the rule `pd`:
 
     steps x samples               epoch embedding learned          as initialised (`freeze_epoch`)
     3,000 x 512, the default      0.9998 - 0.9999, seeds 0 to 2    0.9904 - 0.9923
     30,000 x 32, the code         0.9953 - 0.9956, seeds 0 and 1   0.9904 - 0.9930
 
-The MentorNet code never trains the embedding; in the copy that comes with MentorMix it can be
-trained.
+The MentorNet code never trains the embedding; the copy of it in the MentorMix code can.
 
 The mentor in mentor_pd.json is `to_json(fit_mentor(predefined_samples(pd), seed=0), rule="pd",
 seed=0)`.

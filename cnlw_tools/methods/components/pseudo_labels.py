@@ -1,4 +1,4 @@
-"""Pseudo-labels, and the agreement of two views of an image; for IEG and MixMatch.
+"""For IEG and MixMatch: pseudo-labels, and the agreement of two views of an image.
 
 P = mean over views of softmax(z)
 g = P^(1/tau) / sum P^(1/tau)               tau < 1 sharpens (Berthelot et al. 2019)

@@ -1,4 +1,4 @@
-"""Transition matrices that a user can state, and the loss of a label under one.
+"""Transition matrices that a user can state, and the loss under such a matrix.
 
 Q[j, i] = P(given j | true i), so columns sum to 1. T is the transpose of Q.
 

@@ -1,4 +1,4 @@
-"""Rules that weight examples by their losses: curricula that need no learning.
+"""Rules that weight examples by their losses: curricula without learning.
 
 Source: Jiang, Zhou, Leung, Li and Fei-Fei 2018 (MentorNet, arXiv:1712.05055) and their code.
 
@@ -14,8 +14,8 @@ percent, 0 to 99:
     spcl          clip(1 - delta, 0, 1)
     pd            1 if e <= 18, self_paced if e < 90, spcl from there on
 
-Not done here: constants other than those of the code, which are gamma = 2 in focal, and gamma = 1
-in the delta / gamma of spcl.
+Not done here: the constants are fixed as in the code: gamma = 2 in focal, and gamma = 1 in the
+delta / gamma of spcl.
 """
 
 import math
