@@ -1,7 +1,7 @@
 """Markdown: tables, code, and docstrings as text in which formulas are blocks of code."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 CODE = re.compile(r"(``.+?``|`[^`]+`)", re.DOTALL)
 SPECIAL = re.compile(r"([\\*_\[\]#])")
@@ -44,6 +44,25 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     shown = [i for i in range(len(header)) if any(row[i] for row in cells)]
     lines = [list(header), ["---"] * len(header), *cells]
     return "".join(f"| {' | '.join(line[i] for i in shown)} |\n" for line in lines) + "\n"
+
+
+def read_tables(text: str) -> Iterator[tuple[str, list[dict[str, str]]]]:
+    """Yield each table of a page as the heading above it, and its rows by the header."""
+    title = ""
+    header: list[str] = []
+    rows: list[dict[str, str]] = []
+    for line in [*text.splitlines(), ""]:
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if line.startswith("#"):
+            title = line.lstrip("# ")
+        elif not line.startswith("|"):
+            if header:
+                yield title, rows
+            header, rows = [], []
+        elif not header:
+            header = cells
+        elif set(line) - set("|- :"):
+            rows.append(dict(zip(header, cells, strict=True)))
 
 
 def link(text: str, target: str) -> str:

@@ -13,12 +13,30 @@ from cnlw_tools.files.roots import find_toml_files
 from cnlw_tools.methods import METHODS
 from cnlw_tools.recipe.toml import read_toml
 from cnlw_tools.reports.published import read_paper_tables
-from docs.generate.markdown import code, docstring_to_markdown, escape, fence, heading, link, table
+from docs.generate.markdown import (
+    code,
+    docstring_to_markdown,
+    escape,
+    fence,
+    heading,
+    link,
+    read_tables,
+    table,
+)
 from docs.generate.source_code import (
     base_classes,
     class_docstring,
     module_docstring,
     read_arguments,
+)
+from docs.generate.study_results import (
+    BASELINE,
+    Trial,
+    describe_scale,
+    find_baseline,
+    methods_by_label,
+    read_comparisons,
+    read_trials,
 )
 
 FOLDER = "reference/methods"
@@ -26,6 +44,7 @@ PARTS = f"{FOLDER}/what_methods_share.md"
 COMPONENTS = "cnlw_tools.methods.components"
 ROOT = Path(__file__).parents[2]
 NOT_RUN = "not run"
+STUDIES = "../../studies/index.md"  # from the page of a method
 NEEDS: Mapping[str, str] = {
     "probe": "a trusted set: a few images of each class with true labels. `cnlw build --probe 10` "
     "sets aside ten images of each class, in the config `..._probe10`",
@@ -113,6 +132,7 @@ def _method_page(name: str) -> str:
     text += heading("Options", 2) + _options(target, info)
     text += heading("Cost", 2) + _cost(name, info)
     text += heading("Presets", 2) + _presets(name)
+    text += heading("Our own numbers", 2) + _own_numbers(name)
     return text + heading("Published numbers", 2) + _published(name)
 
 
@@ -172,16 +192,8 @@ def _cost(name: str, info: MethodInfo) -> str:
 def read_measured_costs() -> Mapping[str, Mapping[str, str]]:
     """Return the rows of the table of methods in benchmarks/README.md, by method."""
     text = (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
-    section = re.search(r"^\| method \|.*?(?=\n\n)", text, re.MULTILINE | re.DOTALL)
-    costs: dict[str, Mapping[str, str]] = {}
-    header: list[str] = []
-    for line in section[0].splitlines() if section else []:
-        cells = [cell.strip() for cell in line.strip("|").split("|")]
-        if not header:
-            header = cells
-        elif not cells[0].startswith("-"):
-            costs[cells[0]] = dict(zip(header, cells, strict=True))
-    return costs
+    _, rows = next(table for table in read_tables(text) if "counted" in table[1][0])
+    return {row["method"]: row for row in rows}
 
 
 def _presets(name: str) -> str:
@@ -210,6 +222,35 @@ def _format_options(options: Mapping[str, Any]) -> str:
     return ", ".join(parts)
 
 
+def _own_numbers(name: str) -> str:
+    """Return what our own studies came to with a method, study by study."""
+    trials = [trial for trial in read_trials() if trial.method == name]
+    if not trials:
+        return f"None of the [studies that we ran]({STUDIES}) has this method.\n\n"
+    text = (
+        "Accuracy on validation in percent: the mean over seeds, half its 95 % t-interval, and "
+        "the number of seeds.\n\n"
+    )
+    for study in dict.fromkeys(trial.study for trial in trials):
+        rows = [_trial_cells(trial) for trial in trials if trial.study == study]
+        text += heading(study, 3) + f"{describe_scale(study)}; "
+        text += f"[tables](../../studies/tables/{study}.md), [what it shows]({STUDIES}).\n\n"
+        text += table(["our data", "variant", "last epoch", "best epoch", "vanilla, last"], rows)
+    return text
+
+
+def _trial_cells(trial: Trial) -> list[str]:
+    """Return the row of a trial, with that of plain cross-entropy beside it."""
+    baseline = find_baseline(trial) if trial.method != BASELINE else None
+    return [
+        f"{trial.dataset}: {code(trial.config)}",
+        escape(trial.variant),
+        trial.last,
+        trial.best,
+        baseline.last if baseline else "",
+    ]
+
+
 def _published(name: str) -> str:
     """Return the numbers of papers that a study holds against runs of this method."""
     cells = [cell for method, cell in _published_cells() if method == name]
@@ -217,25 +258,46 @@ def _published(name: str) -> str:
         return "No study holds this method against a published number.\n\n"
     rows = []
     for cell in cells:
-        label = re.sub("<[^>]*>", "", cell.row)
         rows.append(
             [
                 escape(cell.table.replace("_", " ")),
-                escape(label),
+                escape(_plain_label(cell.row)),
                 escape(cell.column),
                 f"{cell.dataset}: {escape(cell.configs)}",
                 escape(cell.value),
-                NOT_RUN,
+                _our_number(cell),
                 code(cell.study),
             ]
         )
     header = ["table", "row", "column", "our data", "published", "ours", "study"]
     text = table(header, rows)
+    if any(row[5] != NOT_RUN for row in rows):
+        text += (
+            "**Numbers at a small scale do not compare with the published ones.** They come from "
+            "fewer images, a smaller network and fewer epochs, which [Our own "
+            "numbers](#our-own-numbers) states for each study, and serve to compare methods with "
+            "each other.\n\n"
+        )
     return text + (
-        "`cnlw sweep STUDY --scale paper` makes the run of ours; `cnlw report` puts it beside the "
-        "published number. Studies that were run at a small scale are under "
-        "[Studies](../../studies/index.md).\n\n"
+        "`cnlw sweep STUDY --scale paper` makes a run at the scale of the paper; `cnlw report` "
+        "puts it beside the published number.\n\n"
     )
+
+
+def _plain_label(label: str) -> str:
+    """Return the label of a row of a paper without tags, and with links as their words."""
+    without_tags = re.sub("<[^>]*>", "", label)
+    return re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", without_tags)
+
+
+def _our_number(cell: PublishedCell) -> str:
+    """Return our number beside a published one, with its scale, or that there is none."""
+    label = re.sub("<[^>]*>", "", cell.row)
+    number = read_comparisons().get((cell.study, cell.table, label, cell.column))
+    if number is None:
+        return NOT_RUN
+    is_small = "--scale paper" not in describe_scale(cell.study)
+    return f"{number}, at a small scale" if is_small else number
 
 
 @cache
@@ -244,22 +306,12 @@ def _published_cells() -> tuple[tuple[str, PublishedCell], ...]:
     cells = []
     for study, path in find_toml_files(default_root(), Path("pipelines/studies")).items():
         raw = read_toml(path, "study")
+        methods = methods_by_label(study)
         for scale in [raw, *raw.get("scale", {}).values()]:
             dataset = scale.get("dataset", raw.get("dataset", ""))
-            methods = _methods_by_label(scale.get("methods", []))
             for entry in scale.get("published", []):
                 cells += list(_cells_of_entry(study, dataset, entry, methods))
     return tuple(cells)
-
-
-def _methods_by_label(entries: list[Mapping[str, Any]]) -> dict[str, list[str]]:
-    """Return which methods of a study its report calls by each label."""
-    methods: dict[str, list[str]] = {}
-    for entry in entries:
-        names = methods.setdefault(entry.get("label", entry["name"]), [])
-        if entry["name"] not in names:
-            names.append(entry["name"])
-    return methods
 
 
 def _cells_of_entry(

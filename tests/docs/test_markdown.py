@@ -51,3 +51,10 @@ def test_a_sentence_with_an_equation_is_text():
     text = markdown.docstring_to_markdown("The paper has m = 8 images.\n\nS = none:\n    a   one")
 
     assert text == "The paper has m = 8 images.\n\n```text\nS = none:\n    a   one\n```\n"
+
+
+def test_tables_are_read_with_their_headings():
+    """A row is a mapping; a table ends where no bar begins the line."""
+    text = "# A\n\n| x | y |\n|---|:--|\n| 1 |  |\n\n## B\n| z |\n| --- |\n"
+
+    assert list(markdown.read_tables(text)) == [("A", [{"x": "1", "y": ""}]), ("B", [])]

@@ -22,6 +22,7 @@ from docs.generate import (
     noise_pages,
     project_pages,
     source_pages,
+    study_results,
 )
 
 
@@ -85,6 +86,36 @@ def test_published_numbers_stand_on_the_page_of_the_method():
 
     assert "| jiang table2 | Ours (MentorMix) |" in pages["reference/methods/mentormix.md"]
     assert "`zhang_table1`" in pages["reference/methods/ieg.md"]
+
+
+def test_our_own_numbers_stand_on_the_page_of_the_method():
+    """With the scale of the study, and vanilla of the same study and data beside them."""
+    text = method_pages._method_page("gce")
+    own, _, published = text.partition("## Our own numbers")[2].partition("## Published numbers")
+    (trial,) = [
+        trial
+        for trial in study_results.read_trials()
+        if trial.method == "gce" and trial.config == "symmetric_60_clean4000"
+    ]
+    baseline = study_results.find_baseline(trial)
+
+    assert "4,000 images at 16 pixels" in own
+    assert f"| {trial.last} | {trial.best} | {baseline.last} |" in own
+    assert ", at a small scale |" in published
+    assert "do not compare with the published ones" in published
+    assert method_pages.NOT_RUN in published
+
+
+def test_every_study_that_was_run_says_its_scale():
+    """A label of a study is understood; a study without a section is an error that says so."""
+    trials = study_results.read_trials()
+
+    assert {trial.method for trial in trials} <= set(METHODS)
+    assert {"Ridge", "Trace"} <= {t.variant for t in trials if t.method == "noise_layer"}
+    for study in {trial.study for trial in trials}:
+        assert study_results.describe_scale(study).startswith(f"`cnlw sweep {study}")
+    with pytest.raises(ValueError, match="no section on zhang_table1: begin one with"):
+        study_results.describe_scale("zhang_table1")
 
 
 @pytest.mark.parametrize("name", ["blue", "mix", "human"])
