@@ -46,6 +46,7 @@ from cnlw_tools.plans.plan import plan
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.sources import open_reader
 from cnlw_tools.sources.composite import CompositeReader
+from cnlw_tools.store.store import Store
 
 # Mean difference of a block from the source's, of 255, where another Pillow made the build. Between
 # Pillow 11.0 and 13.0 photographs do not differ at all, and the drawn `shapes` by 0.3.
@@ -103,12 +104,16 @@ def collect_evidence(
         progress: is told how many of them are read
 
     Raises:
-        ValueError: there is no build, or its card cannot be read
+        ValueError: there is no build, or its card cannot be read; or the store has images that
+            were resized for other builds
         FileNotFoundError: there is no store of web images where one was named
         OSError: this machine cannot read a file: no permission, no memory ...
     """
     card = metadata.read_card(folder)
     inputs = inputs or Inputs(files.default_root())
+    if inputs.store is not None:
+        with Store(inputs.store) as store:
+            store.check_use(card.images)
     entries = _list_entries(folder)
     evidence = Evidence(folder, card, inputs, executor.workers, progress, entries)
     _read_tables(evidence)

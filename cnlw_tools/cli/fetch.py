@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cnlw_tools.cli.options import ROOT, find_root
+from cnlw_tools.cli.options import ROOT, find_root, key_option
+from cnlw_tools.recipe.keys import declared_keys
+from cnlw_tools.recipe.recipe import Recipe
 from cnlw_tools.registry.counts import count_things
 
 if TYPE_CHECKING:
@@ -18,11 +20,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cnlw_tools.fetch import FetchOptions
+    from cnlw_tools.images.pixels import Storage
     from cnlw_tools.store.outcomes import Tally
 
 URLS_PER_PROCESS = 1_000  # for fewer URLs another process is not worth its start
 REQUESTS_PER_PROCESS = 8  # likewise
 BAR_WIDTH = 20  # characters
+KEEP_OPTIONS = {"keep": "size", "resize": "resize", "quality": "quality"}  # option -> recipe key
 SHOWN_OUTCOMES = 5  # in the progress bar
 SHOWN_REASONS = 3  # of failures
 MAX_CHARACTERS = 160  # of a reason
@@ -80,6 +84,14 @@ SECONDS = click.FloatRange(0.1)
 )
 @click.option("--report", is_flag=True, help="Fetch nothing; print the contents of the store.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one line of JSON.")
+@click.option(
+    "--keep",
+    type=int,
+    metavar="N",
+    help="Keep no originals, but the images of builds with --size N.  [default: the originals]",
+)
+@key_option(Recipe, "resize")
+@key_option(Recipe, "quality")
 @click.option(
     "--requests",
     type=COUNT,
@@ -183,7 +195,8 @@ SECONDS = click.FloatRange(0.1)
 def fetch(**flags: Any) -> None:
     """Fetch images by URI. URLs that have an outcome are not requested again.
 
-    Images are stored with their original bytes. --retry takes failed (any failure), or one of these
+    Images are stored with their original bytes, or, with --keep, as a build with the same --size,
+    --resize and --quality stores them. --retry takes failed (any failure), or one of these
     outcomes: refused, robots, opt_out, dns, connect, tls, timeout, unreachable, redirect, http_404
     (or another status), too_big, truncated, bomb, animated, not_image, decode.
     """
@@ -347,9 +360,31 @@ def _read_options(flags: dict[str, Any]) -> "FetchOptions":
         allow_private=flags["allow_private"],
         user_agent=user_agent,
         limits=limits,
+        keep=_read_keep(flags),
         archive=archive,
         patience=flags["patience"],
     )
+
+
+def _read_keep(flags: dict[str, Any]) -> "Storage | None":
+    """Return how the images to keep are made; None: the originals are kept."""
+    from cnlw_tools.images.pixels import Storage
+
+    size, *others = KEEP_OPTIONS
+    if flags[size] is None:
+        for option in others:
+            if flags[option] is not None:
+                raise ValueError(f"--{option} is for images to keep: give --keep N, too")
+        return None
+    choices = {}
+    for option, key in KEEP_OPTIONS.items():
+        value = flags[option]
+        if value is not None:
+            check = declared_keys(Recipe)[key].check
+            if check and not check.test(value):
+                raise ValueError(f"--{option} {value}: it must be {check.expected}")
+            choices[key] = value
+    return Storage(**choices)
 
 
 def _report(store_path: Path, as_json: bool) -> None:

@@ -11,6 +11,7 @@ from urllib3 import HTTPHeaderDict
 from cnlw_tools.fetch import robots
 from cnlw_tools.fetch.address import Address, follow_redirect
 from cnlw_tools.fetch.http import HttpClient, Response
+from cnlw_tools.images.pixels import Storage
 from cnlw_tools.store.inspect import MAX_PIXELS, Inspection, inspect_image
 from cnlw_tools.store.memory import MemoryBudget
 from cnlw_tools.store.outcomes import FetchError
@@ -40,6 +41,7 @@ def request_image(
     obey_opt_out: bool = True,
     max_pixels: int = MAX_PIXELS,
     picture_memory: MemoryBudget | None = None,
+    keep: Storage | None = None,
 ) -> FetchedImage | Address:
     """Request an image once; return it, or the address to which the server redirects.
 
@@ -50,6 +52,7 @@ def request_image(
         obey_opt_out: fail if the header X-Robots-Tag forbids the use
         max_pixels: of the image
         picture_memory: of which the decoding of large pictures borrows; see `inspect_image`
+        keep: how the file to keep is made; None: it is the original
 
     Raises:
         FetchError: there is no image
@@ -64,7 +67,8 @@ def request_image(
         return _redirect_target(address, response)
     if response.status != 200:
         raise _status_error(response)
-    return FetchedImage(response.body, inspect_image(response.body, max_pixels, picture_memory))
+    inspection = inspect_image(response.body, max_pixels, picture_memory, keep)
+    return FetchedImage(response.body, inspection)
 
 
 def request_rules(http_client: HttpClient, address: Address, loan: ExitStack) -> robots.Rules:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from cnlw_tools import __version__
 from cnlw_tools.fetch.http import Limits
+from cnlw_tools.images.pixels import Storage
 from cnlw_tools.store.inspect import MAX_PIXELS
 
 USER_AGENT = f"cnlw_tools/{__version__}"
@@ -21,5 +22,6 @@ class FetchOptions:
     user_agent: str = USER_AGENT
     limits: Limits = field(default_factory=Limits)
     max_pixels: int = MAX_PIXELS  # of one image
+    keep: Storage | None = None  # keep images as builds like this store them; None: the originals
     archive: str = ""  # URL that is put before the URI of a dead link; empty: ask no archive
     patience: float = 300.0  # seconds that this machine may be at fault before the run ends

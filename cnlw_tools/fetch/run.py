@@ -65,10 +65,12 @@ def fetch(
     Raises:
         OSError: the store cannot be written, this machine was at fault for too long, or a worker
             process died
-        ValueError: the manifest is damaged
+        ValueError: the manifest is damaged, or the images in the store are of another kind than
+            those that the options ask for
     """
     from cnlw_tools.store.snapshot import write_snapshot
 
+    ledger.check_keep(options.keep)
     with warnings.catch_warnings(), StopRequest() as stop:
         warnings.simplefilter("ignore")  # Pillow warns of odd images; what matters is an outcome
         run = _Run(manifest, ledger, options, retry, notify)

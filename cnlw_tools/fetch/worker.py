@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import NamedTuple
 from zlib import crc32
 
@@ -33,6 +34,7 @@ from cnlw_tools.fetch.resources import FetchMemory, start_threads
 from cnlw_tools.fetch.schedule import FetchJob, Host, Schedule, back_off
 from cnlw_tools.fetch.wayback import archive_address, archive_failure
 from cnlw_tools.files.machine_faults import MachineFault
+from cnlw_tools.store.inspect import KeptFile
 from cnlw_tools.store.outcomes import FetchError
 from cnlw_tools.store.store import Ledger, Row
 
@@ -197,6 +199,7 @@ class Worker:
             self.options.obey_opt_out,
             self.options.max_pixels,
             self.memory.pictures,
+            self.options.keep,
         )
 
     def _request_rules(self, job: FetchJob, host: Host, loan: ExitStack) -> robots.Rules:
@@ -218,9 +221,10 @@ class Worker:
         """Store an image."""
         job.attempts += 1
         inspection = image.inspection
-        mtime = self.patience.run(
-            lambda: self.ledger.write_image(job.image_id, inspection.format, image.data)
-        )
+        kept = inspection.kept
+        file = image.data if kept is None else kept.data
+        format_name = inspection.format if kept is None else kept.format
+        mtime = self.patience.run(lambda: self.ledger.write_image(job.image_id, format_name, file))
         row = Row(
             job.image_id,
             job.uri,
@@ -240,7 +244,7 @@ class Worker:
             mtime=mtime,
             source="archive" if job.dead_link else "uri",
         )
-        self._finish(row)
+        self._finish(row if kept is None else _with_kept_file(row, kept))
         self.schedule.release(host)
 
     def _handle_redirect(self, job: FetchJob, host: Host, target: Address) -> None:
@@ -315,3 +319,14 @@ class Worker:
         self.patience.run(lambda: self.ledger.write_row(row))
         self.patience.recover()
         self.report(JobResult(row.image_id, row.outcome))
+
+
+def _with_kept_file(row: Row, kept: KeptFile) -> Row:
+    """Return the row of an image whose file is not the original."""
+    return replace(
+        row,
+        kept=kept.options,
+        kept_sha256=sha256(kept.data).hexdigest(),
+        kept_size=len(kept.data),
+        kept_format=kept.format,
+    )

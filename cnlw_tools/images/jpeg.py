@@ -47,7 +47,7 @@ def decode_jpeg(
         return file
     if file.mode == "L":
         mode = "L"
-    scale = _choose_scale(file, min_side)
+    scale = choose_scale(file, min_side)
     pixels = _decompress(data, file, mode, scale)
     if pixels is None:
         file.draft(mode, (file.width // scale, file.height // scale))
@@ -57,7 +57,7 @@ def decode_jpeg(
     return Image.frombytes(mode, (width, height), pixels, "raw", RAW_MODES[mode])
 
 
-def _choose_scale(file: Image.Image, min_side: int | None) -> int:
+def choose_scale(file: Image.Image, min_side: int | None) -> int:
     """Return how many times smaller a file may be decoded."""
     if min_side:
         for scale in SCALES:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from io import BytesIO
 from operator import gt, itemgetter
+from typing import NamedTuple
 
 import PIL
 from PIL import Image, ImageFile, ImageOps, TiffImagePlugin, UnidentifiedImageError
@@ -26,7 +27,6 @@ from cnlw_tools.images.png import SIGNATURE, check_png
 from cnlw_tools.images.rgb import is_plain_rgb, match_transparency, to_rgb
 from cnlw_tools.images.tiff import check_tiff
 
-Picture = bytes | Image.Image  # an encoded file, or pixels where the source holds pixels
 DECODER = f"rgb-pillow{PIL.__version__}"  # another name where the same files give other pixels
 PROGRAMS = ("EPS", "WMF")  # formats that Pillow draws with the help of other programs
 ORIENTATION_TAG = 0x0112  # the EXIF tag
@@ -55,15 +55,50 @@ class Storage:
     quality: int = 95  # the quality of JPEG files
     shard_rows: int = 1000  # images in one file
 
+    @property
+    def options(self) -> str:
+        """Return the options of `cnlw build` that decide the bytes of an image."""
+        if self.size is None:
+            return "no --size"
+        return f"--size {self.size} --resize {self.resize} --quality {self.quality}"
+
+    @property
+    def min_side(self) -> int | None:
+        """Return the pixels that each side of a JPEG must keep when it is decoded; none: all."""
+        return 2 * self.size if self.size and self.resize == "squash" else None
+
+
+@dataclass(frozen=True, slots=True)
+class KeptPicture:
+    """A file as a build of one size stores it, made when its original was fetched."""
+
+    data: bytes
+    options: str  # those of the builds that store it; see `Storage.options`
+    sha256: str  # of the original, in hex
+
+
+# an encoded file, pixels where the source holds pixels, or a file that needs no resizing any more
+Picture = bytes | Image.Image | KeptPicture
+
+
+class DecodedFile(NamedTuple):
+    """A file that was decoded in order to be stored."""
+
+    image: Image.Image  # 8-bit RGB, turned upright; of a large JPEG, it may be a smaller one
+    is_plain: bool  # the file may be stored as it came, if it is not resized
+
 
 def encode_picture(picture: Picture, storage: Storage) -> bytes:
     """Return the bytes that a build stores for an image: the original ones if nothing changes.
 
     Raises:
-        ValueError: the bytes are not an image, or a part of it is missing
+        ValueError: the bytes are not an image, or a part of it is missing; or the image was kept
+            for builds of another size or rule
     """
     if isinstance(picture, bytes):
         return _encode_file(picture, storage)
+    if isinstance(picture, KeptPicture):
+        return _check_kept(picture, storage)
     image = decode_picture(picture)
     if storage.size is not None:
         image = resize(image, storage.size, storage.resize)
@@ -76,6 +111,8 @@ def decode_picture(picture: Picture) -> Image.Image:
     Raises:
         ValueError: the bytes are not an image, or a part of it is missing
     """
+    if isinstance(picture, KeptPicture):
+        picture = picture.data
     if isinstance(picture, bytes):
         return decode(picture)
     with decoding_errors():
@@ -167,17 +204,22 @@ def resize(image: Image.Image, size: int, rule: str) -> Image.Image:
     pad:    the longer side to ``size``, then add grey bars to make a square
     short:  the shorter side to ``size``; the image need not be square
     """
-    if rule == "squash":
-        return _scale(image, size, size)
+    width, height = scaled_size(image.width, image.height, size, rule)
+    scaled = _scale(image, width, height)
     if rule == "pad":
-        longer_side = max(image.size)
-        image = _scale_by(image, size / longer_side)
-        return ImageOps.pad(image, (size, size), color=PADDING_COLOR)
-    shorter_side = min(image.size)
-    image = _scale_by(image, size / shorter_side)
+        return ImageOps.pad(scaled, (size, size), color=PADDING_COLOR)
     if rule == "crop":
-        return _crop_middle(image, size)
-    return image
+        return _crop_middle(scaled, size)
+    return scaled
+
+
+def scaled_size(width: int, height: int, size: int, rule: str) -> tuple[int, int]:
+    """Return the width and height to which `resize` scales an image before it cuts or pads it."""
+    if rule == "squash":
+        return size, size
+    side = max(width, height) if rule == "pad" else min(width, height)
+    factor = size / side
+    return max(1, round(width * factor)), max(1, round(height * factor))
 
 
 def squash(image: Image.Image, width: int, height: int) -> Image.Image:
@@ -234,7 +276,12 @@ def picture_digest(picture: Picture) -> str:
 
 
 def has_digest(picture: Picture, digest: str) -> bool:
-    """Return whether the bytes of a picture, or its RGB pixels, have this sha256."""
+    """Return whether the bytes of a picture, or its RGB pixels, have this sha256.
+
+    What counts of a picture that was resized when it was fetched is the sha256 of its original.
+    """
+    if isinstance(picture, KeptPicture):
+        return picture.sha256 == digest
     if isinstance(picture, bytes) and sha256(picture).hexdigest() == digest:
         return True
     try:
@@ -277,19 +324,56 @@ def _decode_file(data: bytes, file: ImageFile.ImageFile, min_side: int | None) -
     return to_rgb(image)
 
 
+def decode_to_store(
+    data: bytes, file: ImageFile.ImageFile, min_side: int | None = None
+) -> DecodedFile:
+    """Decode a file that is open.
+
+    Args:
+        data: the content of the file
+        file: the same, opened by Pillow; nothing has asked for its EXIF data yet
+        min_side: the pixels that each side must keep: a JPEG may be decoded 2, 4 or 8 times smaller
+
+    Raises:
+        ValueError: a part of the file is missing
+        Exception: whatever a decoder raises; see `decoding_errors`
+    """
+    is_plain = is_plain_rgb(file)
+    image = _decode_file(data, file, min_side)
+    is_plain = is_plain and _is_turned_by_all(file)
+    return DecodedFile(turn_upright(image, read_orientation(file)), is_plain)
+
+
+def encode_decoded(data: bytes, decoded: DecodedFile, storage: Storage) -> bytes:
+    """Return the bytes that a build stores for a file.
+
+    Args:
+        data: the content of the file
+        decoded: the same, with at least `Storage.min_side` pixels a side
+        storage: how the build stores images
+    """
+    image, is_plain = decoded
+    resized = image
+    if storage.size is not None:
+        resized = resize(image, storage.size, storage.resize)
+    if resized.size == image.size:
+        return data if is_plain else _encode_png(image)
+    if data.startswith(SIGNATURE):
+        return _encode_png(resized)
+    return _encode_jpeg(resized, storage.quality)
+
+
+def _check_kept(picture: KeptPicture, storage: Storage) -> bytes:
+    """Return the bytes of a picture that was kept for builds like this one."""
+    if picture.options != storage.options:
+        raise ValueError(f"it was kept for builds with {picture.options}, not {storage.options}")
+    return picture.data
+
+
 def _may_stay(data: bytes) -> bool:
     """Return whether a file may be stored as it came; it is decoded as small as possible."""
-    _, is_plain = _decode_to_store(data, min_side=1)
-    return is_plain
-
-
-def _decode_to_store(data: bytes, min_side: int | None) -> tuple[Image.Image, bool]:
-    """Decode a file; also return whether it may be stored as it came, if not resized."""
     with decoding_errors(), Image.open(BytesIO(data)) as file:
-        is_plain = is_plain_rgb(file)
-        image = _decode_file(data, file, min_side)
-        is_plain = is_plain and _is_turned_by_all(file)
-        return turn_upright(image, read_orientation(file)), is_plain
+        return decode_to_store(data, file, min_side=1).is_plain
 
 
 def _is_turned_by_all(file: Image.Image) -> bool:
@@ -309,17 +393,11 @@ def _is_turned_by_all(file: Image.Image) -> bool:
 
 def _encode_file(data: bytes, storage: Storage) -> bytes:
     """Decode, resize and encode a file, or return it unchanged if nothing needs to change."""
-    size = storage.size
-    if size is None:
+    if storage.size is None:
         return data if _may_stay(data) else _encode_png(decode(data))
-    min_side = 2 * size if storage.resize == "squash" else None
-    image, is_plain = _decode_to_store(data, min_side)
-    resized = resize(image, size, storage.resize)
-    if resized.size == image.size:
-        return data if is_plain else _encode_png(image)
-    if data.startswith(SIGNATURE):
-        return _encode_png(resized)
-    return _encode_jpeg(resized, storage.quality)
+    with decoding_errors(), Image.open(BytesIO(data)) as file:
+        decoded = decode_to_store(data, file, storage.min_side)
+    return encode_decoded(data, decoded, storage)
 
 
 def _crop_middle(image: Image.Image, size: int) -> Image.Image:
@@ -328,12 +406,6 @@ def _crop_middle(image: Image.Image, size: int) -> Image.Image:
     right = left + size
     bottom = top + size
     return image.crop((left, top, right, bottom))
-
-
-def _scale_by(image: Image.Image, factor: float) -> Image.Image:
-    width = round(image.width * factor)
-    height = round(image.height * factor)
-    return _scale(image, max(1, width), max(1, height))
 
 
 def _scale(image: Image.Image, width: int, height: int) -> Image.Image:

@@ -34,8 +34,12 @@ def read_pixels(reader: Reader, image_id: str) -> Image.Image:
         raise ValueError(f"image {image_id!r}: {error}: replace the file") from error
 
 
-class StoreReader(Reader, Protocol):
+class StoreReader(Protocol):
     """Reads some images, and knows which."""
+
+    def read_picture(self, image_id: str) -> Picture:
+        """Return one image."""
+        ...
 
     def has_image(self, image_id: str) -> bool:
         """Return whether this is one of them."""
@@ -71,7 +75,7 @@ class CompositeReader:
         if donor_id and donor in self.donors:
             return self.donors[donor].read(donor_id)
         if self.store is not None and self.store.has_image(image_id):
-            picture = self.store.read(image_id)
+            picture = self.store.read_picture(image_id)
             if isinstance(self.source, CheckedSource):  # another dataset's store has ids of ours
                 self.source.check(image_id, picture, "the store of web images")
             return picture

@@ -35,6 +35,7 @@ from cnlw_tools.files.parquet import (
 )
 from cnlw_tools.files.untrusted import COPY_AGAIN, check_size, read_bytes, translate_errors
 from cnlw_tools.images.formats import HEAD, IMAGE_SUFFIX, is_image_file, recognise_format
+from cnlw_tools.images.pixels import read_size
 from cnlw_tools.registry import suggest
 from cnlw_tools.store.inspect import Inspection, inspect_image
 from cnlw_tools.store.manifest import LICENCE_COLUMN, find_id_problem
@@ -69,7 +70,7 @@ Record = Mapping[str, Any]  # a row of img2dataset's Parquet file
 
 
 def export_store(store: Store, folder: Path) -> Counter[str]:
-    """Write a store as webdataset shards with the original images; return the rows by status.
+    """Write a store as webdataset shards with the files of its images; return the rows by status.
 
     Raises:
         FileExistsError: the folder is not empty
@@ -94,7 +95,7 @@ def import_images(
 ) -> Tally:
     """Import images from the output of img2dataset, except those that the store already has.
 
-    Rows whose status is not `success` are skipped.
+    Rows whose status is not `success` are skipped. The store holds originals.
 
     Args:
         folder: the output of img2dataset, in any of its formats except tfrecord
@@ -113,6 +114,7 @@ def import_images(
             "give its output_folder"
         )
     n_rows = {path: read_n_rows(path, COPY_AGAIN) for path in paths}
+    ledger.check_keep(None)
     tally = Tally(sum(n_rows.values()))
     for path in paths:
         records = _read_successes(path, id_column)
@@ -128,7 +130,7 @@ def _write_shard(store: Store, folder: Path, shard: int, rows: Sequence[Row]) ->
     name = f"{shard:0{SHARD_DIGITS}d}"
     records = []
     for i, row in enumerate(rows):
-        records.append(_make_record(row, key=f"{name}{i:0{ROW_DIGITS}d}"))
+        records.append(_make_record(store, row, key=f"{name}{i:0{ROW_DIGITS}d}"))
     with atomic_write(folder / f"{name}.tar") as draft, tarfile.open(draft, "w") as tar:
         for row, record in zip(rows, records, strict=True):
             if row.outcome == "ok":
@@ -141,9 +143,12 @@ def _write_shard(store: Store, folder: Path, shard: int, rows: Sequence[Row]) ->
     return Counter(record["status"] for record in records)
 
 
-def _make_record(row: Row, key: str) -> Record:
+def _make_record(store: Store, row: Row, key: str) -> Record:
     """Return a row of the ledger as img2dataset would write it."""
     message = None
+    width, height = row.width, row.height
+    if row.outcome == "ok" and row.kept:
+        height, width = read_size(store.read(row.image_id))
     if row.outcome == "ok":
         status = "success"
     else:
@@ -156,8 +161,8 @@ def _make_record(row: Row, key: str) -> Record:
         "key": key,
         "status": status,
         "error_message": message,
-        "width": row.width,
-        "height": row.height,
+        "width": width,
+        "height": height,
         "original_width": row.width,
         "original_height": row.height,
         "sha256": row.sha256,
@@ -183,7 +188,7 @@ def _make_stats(rows: Sequence[Row], records: Sequence[Record]) -> dict[str, Any
 
 
 def _add_image(tar: tarfile.TarFile, row: Row, record: Record, data: bytes) -> None:
-    suffix = "jpg" if row.format == "jpeg" else row.format
+    suffix = "jpg" if row.file_format == "jpeg" else row.file_format
     _add_file(tar, f"{record['key']}.{suffix}", data, row.timestamp)
     text = json.dumps(record, indent=4)
     _add_file(tar, f"{record['key']}.json", text.encode(), row.timestamp)

@@ -4,6 +4,10 @@ Only the content counts, not the header Content-Type and not the name in the URI
 like none of the formats of `images.formats` never reach a decoder. Of a JPEG, only the grey channel
 is decoded, and a large JPEG at reduced size, at half the cost: this reads all of its data, so it is
 noticed if a part is missing. `images.jpeg` and `images.png` say which damage is noticed.
+
+Where a picture is to be kept as a build stores it, it is decoded in colour, and both its file and
+its fingerprint are made of these pixels. A JPEG is decoded once more, in grey, if it was decoded
+too small for a fingerprint.
 """
 
 from dataclasses import dataclass
@@ -17,7 +21,8 @@ from cnlw_tools.executor.limits import cores
 from cnlw_tools.files.machine_faults import find_fault
 from cnlw_tools.images import pixels
 from cnlw_tools.images.formats import HEAD, recognise_format
-from cnlw_tools.images.jpeg import decode_jpeg
+from cnlw_tools.images.jpeg import choose_scale, decode_jpeg
+from cnlw_tools.images.pixels import Storage
 from cnlw_tools.images.rgb import to_rgb
 from cnlw_tools.store.memory import MemoryBudget
 from cnlw_tools.store.outcomes import FetchError
@@ -57,10 +62,23 @@ class Inspection:
     width: int  # of the picture turned upright
     height: int
     fingerprint: bytes  # 16 bytes; see `pixels.fingerprint`
+    kept: "KeptFile | None" = None  # what a build stores for it, where that was asked for
+
+
+@dataclass(frozen=True, slots=True)
+class KeptFile:
+    """The file that builds of one size store for a picture."""
+
+    data: bytes
+    format: str
+    options: str  # of these builds; see `Storage.options`
 
 
 def inspect_image(
-    data: bytes, max_pixels: int = MAX_PIXELS, memory: MemoryBudget | None = None
+    data: bytes,
+    max_pixels: int = MAX_PIXELS,
+    memory: MemoryBudget | None = None,
+    keep: Storage | None = None,
 ) -> Inspection:
     """Decode a body, and return what it is.
 
@@ -69,6 +87,7 @@ def inspect_image(
         max_pixels: of the picture
         memory: of which large pictures borrow what their decoding takes; by default that of this
             process
+        keep: also return the file of a build that stores images like this
 
     Raises:
         FetchError: it is not a still picture, it is not complete, or it has too many pixels
@@ -80,8 +99,10 @@ def inspect_image(
     try:
         image = _open(data, format_name)
         _check_size_and_frames(image, format_name, max_pixels)
-        with (memory or PICTURE_MEMORY).borrow(_count_bytes(image)):
-            picture = _decode(data, image)
+        if keep is not None:
+            _check_scaled_size(image, keep, max_pixels)
+        with (memory or PICTURE_MEMORY).borrow(_count_bytes(image, keep)):
+            picture = _decode(data, image, keep)
     except FetchError:
         raise
     except Exception as error:  # on hostile bytes a decoder may raise anything
@@ -93,37 +114,73 @@ def inspect_image(
     return Inspection(sha256(data).hexdigest(), format_name, *picture)
 
 
-def _count_bytes(image: ImageFile.ImageFile) -> int:
+def _count_bytes(image: ImageFile.ImageFile, keep: Storage | None) -> int:
     """Return the bytes that decoding a large picture takes; of a small one they do not count.
 
-    A JPEG that is not progressive is decoded small, so it takes hardly any.
+    A JPEG that is not progressive takes no more than its pixels, and is decoded small if it may be.
     """
     n_pixels = image.width * image.height
-    if n_pixels < LARGE or (image.format == "JPEG" and "progressive" not in image.info):
-        return 0
-    return BYTES_PER_PIXEL * n_pixels
+    if image.format == "JPEG" and "progressive" not in image.info:
+        if keep is None:
+            return 0
+        n_pixels //= choose_scale(image, keep.min_side) ** 2
+    if keep is not None:
+        width, height = _scaled_size(image, keep)
+        n_pixels = max(n_pixels, width * height)
+    return 0 if n_pixels < LARGE else BYTES_PER_PIXEL * n_pixels
 
 
-def _decode(data: bytes, image: ImageFile.ImageFile) -> tuple[int, int, bytes]:
-    """Return width and height of a picture that is turned upright, and its fingerprint.
+def _decode(
+    data: bytes, image: ImageFile.ImageFile, keep: Storage | None
+) -> tuple[int, int, bytes, KeptFile | None]:
+    """Return width and height of a picture that is turned upright, fingerprint, and file to keep.
 
     Args:
         data: the content of the file
         image: the same, opened but not decoded
+        keep: how the file to keep is made; None: there is none
     """
     token = _decoder_tokens.get()
     try:
         if image.format != "JPEG":
-            decoded = pixels.decode(data)
-            return decoded.width, decoded.height, pixels.fingerprint(decoded)
+            return _decode_other(data, keep)
         width, height = image.size
-        orientation = pixels.read_orientation(image)
-        fingerprint = pixels.fingerprint(_decode_small(data, image, orientation))
+        if keep is None:
+            orientation = pixels.read_orientation(image)
+            small = _decode_small(data, image, orientation)
+            kept = None
+        else:
+            decoded = pixels.decode_to_store(data, image, keep.min_side)
+            orientation = pixels.read_orientation(image)
+            kept = _make_kept_file(data, decoded, keep)
+            small = decoded.image
+            if min(small.size) < min(FINGERPRINT_SIDE, width, height):
+                small = _decode_small(data, _open(data, "jpeg"), orientation)
+        fingerprint = pixels.fingerprint(small)
     finally:
         _decoder_tokens.put(token)
     if orientation >= FIRST_SIDEWAYS:
         width, height = height, width
-    return width, height, fingerprint
+    return width, height, fingerprint, kept
+
+
+def _decode_other(data: bytes, keep: Storage | None) -> tuple[int, int, bytes, KeptFile | None]:
+    """Decode a picture that is not a JPEG, and return what `_decode` does."""
+    kept = None
+    if keep is None:
+        picture = pixels.decode(data)
+    else:
+        with pixels.decoding_errors(), Image.open(BytesIO(data)) as file:
+            decoded = pixels.decode_to_store(data, file)
+        kept = _make_kept_file(data, decoded, keep)
+        picture = decoded.image
+    return picture.width, picture.height, pixels.fingerprint(picture), kept
+
+
+def _make_kept_file(data: bytes, decoded: pixels.DecodedFile, keep: Storage) -> KeptFile:
+    """Return the file that builds store for a picture: PNG, JPEG, or what came."""
+    file = pixels.encode_decoded(data, decoded, keep)
+    return KeptFile(file, str(recognise_format(file[:HEAD])), keep.options)
 
 
 def _open(data: bytes, format_name: str) -> ImageFile.ImageFile:
@@ -156,6 +213,23 @@ def _check_size_and_frames(image: ImageFile.ImageFile, format_name: str, max_pix
         )
     if getattr(image, "is_animated", False):
         raise FetchError("animated", f"{format_name} with several frames")
+
+
+def _check_scaled_size(image: ImageFile.ImageFile, keep: Storage, max_pixels: int) -> None:
+    """Raise an error if a long and thin picture becomes huge when its shorter side is enlarged."""
+    width, height = _scaled_size(image, keep)
+    if width * height > max_pixels:
+        raise FetchError(
+            "bomb",
+            f"{image.width} x {image.height} pixels, which become {width} x {height} when they are "
+            f"resized; {max_pixels:,} are allowed",
+        )
+
+
+def _scaled_size(image: ImageFile.ImageFile, keep: Storage) -> tuple[int, int]:
+    if keep.size is None:
+        return image.size
+    return pixels.scaled_size(image.width, image.height, keep.size, keep.resize)
 
 
 def _decode_small(data: bytes, image: ImageFile.ImageFile, orientation: int) -> Image.Image:

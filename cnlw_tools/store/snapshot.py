@@ -21,6 +21,7 @@ TYPES = {  # all other columns are strings
     "at": pa.timestamp("us", "UTC"),
     "status": pa.int32(),
     "size": pa.int64(),
+    "kept_size": pa.int64(),
     "width": pa.int32(),
     "height": pa.int32(),
     "fingerprint": pa.binary(),

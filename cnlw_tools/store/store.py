@@ -1,4 +1,4 @@
-"""The image store: original image files by image id, and a ledger with the outcome of every URL.
+"""The image store: image files by image id, and a ledger with the outcome of every URL.
 
     STORE/ledger.sqlite      the ledger: one row per image id, in a database that survives a kill
     STORE/ledger.parquet     a copy of the ledger for readers, as of the end of the last run
@@ -9,6 +9,9 @@ An image file is written to drafts/, renamed, and only then gets a row in the le
 row with the outcome `ok` is therefore complete. After a power failure, a file may still be damaged.
 Every read therefore compares the sha256. Every fetch compares the size and the modification time,
 and also the sha256 if the time differs. A damaged file is fetched again. A fetch locks the folder.
+
+The files are the originals, or, after `cnlw fetch --keep 84`, what builds of that size store for
+them: all files of a store are of one kind. The ledger describes the originals in both cases.
 """
 
 import os
@@ -30,6 +33,7 @@ from cnlw_tools.files.locks import lock
 from cnlw_tools.files.machine_faults import MachineFault, find_fault
 from cnlw_tools.files.sqlite import read_columns
 from cnlw_tools.files.untrusted import BadFile, check_regular
+from cnlw_tools.images.pixels import KeptPicture, Storage
 
 SHORT = Repr()
 SHORT.maxstring = SHORT.maxother = 80  # characters of a value that an error shows
@@ -51,14 +55,33 @@ class Row:
     final_uri: str | None = None  # the address after redirects
     status: int | None = None  # the HTTP status
     licence: str | None = None  # JSON: the manifest's columns on licences and authors
-    sha256: str | None = None  # of the file
-    size: int | None = None  # of the file, in bytes
-    format: str | None = None  # JPEG, PNG ...
-    width: int | None = None  # in pixels
-    height: int | None = None  # in pixels
+    sha256: str | None = None  # of the original
+    size: int | None = None  # of the original, in bytes
+    format: str | None = None  # of the original: jpeg, png ...
+    width: int | None = None  # of the original, in pixels
+    height: int | None = None  # of the original, in pixels
     fingerprint: bytes | None = None  # for finding images that look alike
     mtime: int | None = None  # modification time of the file, in nanoseconds
     source: str | None = None  # of the bytes: uri, archive, or img2dataset if that re-encoded them
+    kept: str | None = None  # options of the builds that store the file as it is; null: all do
+    kept_sha256: str | None = None  # of the file, where it is not the original
+    kept_size: int | None = None  # of that file, in bytes
+    kept_format: str | None = None  # of that file
+
+    @property
+    def file_sha256(self) -> str | None:
+        """Return the sha256 of the file."""
+        return self.kept_sha256 if self.kept else self.sha256
+
+    @property
+    def file_size(self) -> int | None:
+        """Return the bytes of the file."""
+        return self.kept_size if self.kept else self.size
+
+    @property
+    def file_format(self) -> str | None:
+        """Return the format of the file."""
+        return self.kept_format if self.kept else self.format
 
 
 class State(NamedTuple):
@@ -139,20 +162,53 @@ class Store:
         self.connection.close()
 
     def read(self, image_id: str) -> bytes:
-        """Return the bytes of an image, as they came from the web.
+        """Return the bytes of an image: as they came from the web, or resized if it was kept so.
 
         Raises:
             LookupError: the image is not in the store; the message says why
             OSError: the file is damaged or missing
         """
+        return self._read_file(self.read_row(image_id))
+
+    def read_picture(self, image_id: str) -> bytes | KeptPicture:
+        """Return an image as a build reads it; the errors are those of `read`."""
         row = self.read_row(image_id)
+        data = self._read_file(row)
+        if not row.kept:
+            return data
+        return KeptPicture(data, row.kept, str(row.sha256))
+
+    def check_use(self, storage: Storage) -> None:
+        """Check that builds which store images like this can use all images of the store.
+
+        Raises:
+            ValueError: they were resized by other options
+        """
+        for kept in self._read_kept():
+            if kept not in (None, storage.options):
+                keep = "" if storage.size is None else f"{_keep_options(storage.options)} "
+                raise ValueError(
+                    f"{self.folder}: its images were resized for builds with {kept}, and this "
+                    f"build has {storage.options}: build with those options, or fetch the images "
+                    f"again with `cnlw fetch {keep}--store NEW`"
+                )
+
+    def _read_kept(self) -> list[str | None]:
+        """Return the different values of `kept` that images have."""
+        images = f"SELECT {self.columns} FROM ledger WHERE class = 'ok'"  # noqa: S608, our names
+        sql = f"SELECT DISTINCT kept FROM ({images}) ORDER BY kept"  # noqa: S608, our names
+        return [kept for (kept,) in self.query(sql)]
+
+    def _read_file(self, row: Row) -> bytes:
+        """Return the file of a row."""
+        image_id = row.image_id
         if row.outcome != "ok":
             raise LookupError(
                 f"{self.folder}: no image {image_id!r} here: its fetch ended with {row.outcome}, "
                 f"{row.reason}"
             )
-        data = self.image_path(row.image_id, str(row.format)).read_bytes()
-        if sha256(data).hexdigest() != row.sha256:
+        data = self.image_path(image_id, str(row.file_format)).read_bytes()
+        if sha256(data).hexdigest() != row.file_sha256:
             raise OSError(
                 f"{self.folder}: the file of image {image_id!r} has changed: "
                 "run `cnlw fetch` to fetch it again"
@@ -281,6 +337,8 @@ class Store:
         row = Row(*values)
         if row.format is not None and not row.format.isalnum():  # it becomes part of a path
             raise self._bad_value(row.image_id, "format", row.format)
+        if row.kept_format is not None and not row.kept_format.isalnum():
+            raise self._bad_value(row.image_id, "kept_format", row.kept_format)
         return row
 
     def _bad_value(self, image_id: Any, name: str, value: Any) -> BadFile:
@@ -292,14 +350,14 @@ class Store:
     def _file_intact(self, row: Row) -> bool:
         if row.outcome != "ok":
             return True
-        path = self.image_path(row.image_id, str(row.format))
+        path = self.image_path(row.image_id, str(row.file_format))
         try:
             stat = path.stat()
-            if stat.st_size != row.size:
+            if stat.st_size != row.file_size:
                 return False
             if stat.st_mtime_ns == row.mtime:
                 return True
-            return sha256(path.read_bytes()).hexdigest() == row.sha256
+            return sha256(path.read_bytes()).hexdigest() == row.file_sha256
         except OSError:
             return False
 
@@ -324,6 +382,23 @@ class Ledger(Store):
         with _report_database_errors(folder):
             self.connection.execute("PRAGMA journal_mode = WAL")
             self.connection.execute("PRAGMA synchronous = NORMAL")
+
+    def check_keep(self, keep: Storage | None) -> None:
+        """Check that files which are made like this may join those of the store.
+
+        Args:
+            keep: how originals are resized; None: they are stored as they come
+
+        Raises:
+            ValueError: the images of the store are of another kind
+        """
+        for kept in self._read_kept():
+            if kept != (keep.options if keep else None):
+                there = f"images resized for builds with {kept}" if kept else "originals"
+                remedy = _keep_options(kept) if kept else "no --keep"
+                raise ValueError(
+                    f"{self.folder}: this store holds {there}: give {remedy}, or another --store"
+                )
 
     def answered_uris(self, n: int) -> list[str]:
         """Return the URIs of the newest n rows for which a host gave an answer."""
@@ -374,8 +449,13 @@ def open_ledger(folder: Path) -> Iterator[Ledger]:
         os.close(handle)
 
 
+def _keep_options(options: str) -> str:
+    """Return the options of `cnlw fetch` for images of builds with these options."""
+    return options.replace("--size", "--keep")
+
+
 def _create_table(ledger: Ledger) -> None:
-    """Make the table of the ledger, or add the column that stores of an earlier version lack."""
+    """Make the table of the ledger, or add the columns that stores of an earlier version lack."""
     columns = ", ".join(COLUMNS)
     with _report_database_errors(ledger.folder):
         ledger.connection.execute(
@@ -383,8 +463,9 @@ def _create_table(ledger: Ledger) -> None:
         )
         table_info = ledger.connection.execute("PRAGMA table_info(ledger)")
         names = [info[1] for info in table_info]
-        if "source" not in names:
-            ledger.connection.execute("ALTER TABLE ledger ADD COLUMN source")
+        for name in COLUMNS:
+            if name not in names:
+                ledger.connection.execute(f"ALTER TABLE ledger ADD COLUMN {name}")
     ledger.columns = ", ".join(COLUMNS)
 
 
@@ -423,7 +504,7 @@ def _open_database(folder: Path, database: str) -> tuple[sqlite3.Connection, str
 
 
 def _sql_columns(folder: Path, connection: sqlite3.Connection) -> str:
-    """Return what to select for the fields of a row; stores of an earlier version lack `source`.
+    """Return what to select for the fields of a row; stores of an earlier version lack some.
 
     Raises:
         BadFile: the ledger is not a table of this version

@@ -1,6 +1,7 @@
 """Web images are compared with the store that they came from, as CIFAR-10 has none of its own."""
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from hashlib import sha256
@@ -22,7 +23,7 @@ from cnlw_tools.checks import CHECKS, Finding, collect_evidence
 from cnlw_tools.checks.collect import _read_original as read_original
 from cnlw_tools.cli import main
 from cnlw_tools.dataset.tables import MANIFEST, VOTES
-from cnlw_tools.images.pixels import fingerprint
+from cnlw_tools.images.pixels import Storage, encode_picture, fingerprint
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.recipe import parse_recipe
 from cnlw_tools.sources.composite import CompositeReader
@@ -42,11 +43,20 @@ def pictures(seed: int) -> Iterator[bytes]:
         yield out.getvalue()
 
 
-def make_store(folder: Path, ids: list[str], seed: int) -> Path:
-    """Write a store that holds these images."""
+def make_store(folder: Path, ids: list[str], seed: int, keep: Storage | None = None) -> Path:
+    """Write a store that holds these images, or what builds like ``keep`` store for them."""
     with open_ledger(folder) as ledger:
         for image_id, data in zip(ids, pictures(seed), strict=False):
-            mtime = ledger.write_image(image_id, "png", data)
+            file = encode_picture(data, keep) if keep else data
+            mtime = ledger.write_image(image_id, "png", file)
+            columns: dict[str, Any] = {}
+            if keep:
+                columns = {
+                    "kept": keep.options,
+                    "kept_sha256": sha256(file).hexdigest(),
+                    "kept_size": len(file),
+                    "kept_format": "png",
+                }
             look = fingerprint(Image.open(BytesIO(data)).convert("RGB"))
             digest = sha256(data).hexdigest()
             ledger.write_row(
@@ -67,6 +77,7 @@ def make_store(folder: Path, ids: list[str], seed: int) -> Path:
                     32,
                     look,
                     mtime,
+                    **columns,
                 )
             )
     return folder
@@ -174,6 +185,36 @@ def test_images_that_a_resize_made_equal(lab: Path, cifar: Path, tmp_path: Path)
     assert not found.may_be_equal(web, own)
     assert found.may_be_equal(own, "train-00001")
     assert complete.may_be_equal(web, own)
+
+
+def test_images_that_were_kept_at_the_size_of_the_build(
+    lab: Path, cifar: Path, tmp_path: Path
+) -> None:
+    """The build has the bytes of one from originals and is valid; another size is refused."""
+    kept = make_store(
+        tmp_path / "kept_store", [f"w{i}" for i in range(CLASSES * EACH)], 0, Storage(16)
+    )
+    shards = []
+    for name, store in (("originals", lab / "store"), ("kept", kept)):
+        inputs = Inputs(lab / "root", cifar, store=store)
+        build(parse_recipe({**SAID, "size": 16}, "the test"), inputs, tmp_path / name)
+        shards.append(metadata.read_card(tmp_path / name).shards)
+
+    assert shards[0] == shards[1]
+    assert source(tmp_path / "originals", cifar, kept) == []
+    message = (
+        "kept_store: its images were resized for builds with --size 16 --resize squash --quality 95, "
+        "and this build has {}: build with those options, or fetch the images again with "
+        "`cnlw fetch {}--store NEW`"
+    )
+    with pytest.raises(ValueError, match=re.escape(message.format("no --size", ""))):
+        source(lab / "build", cifar, kept)
+    options = "--resize pad --quality 95"
+    message = message.format(f"--size 8 {options}", f"--keep 8 {options} ")
+    recipe = parse_recipe({**SAID, "size": 8, "resize": "pad"}, "the test")
+    with pytest.raises(ValueError, match=re.escape(message)):
+        build(recipe, inputs, tmp_path / "other")
+    assert not (tmp_path / "other").exists()
 
 
 def ask(lab: Path, cifar: Path, *more: str) -> Result:

@@ -199,6 +199,18 @@ def test_dataset(server, folder, toy):
             ["--manifest", "m.parquet", "--store", "s", "--contact", "a\nb"],
             "a User-Agent is one line of ASCII",
         ),
+        (
+            ["--manifest", "m.parquet", "--store", "s", "--resize", "crop"],
+            "--resize is for images to keep: give --keep N, too",
+        ),
+        (
+            ["--manifest", "m.parquet", "--store", "s", "--keep", "0"],
+            "--keep 0: it must be pixels, from 1 to 8192",
+        ),
+        (
+            ["--manifest", "m.parquet", "--store", "s", "--keep", "84", "--quality", "101"],
+            "--quality 101: it must be from 1 to 100",
+        ),
     ],
 )
 def test_errors(folder, arguments, message):
@@ -235,6 +247,33 @@ def test_wayback(server, folder):
 
     assert "1 image from an archive" in report.output
     assert ["archive"] == pq.read_table(folder / "s" / "ledger.parquet")["source"].to_pylist()
+
+
+def test_keep(server, folder):
+    """--keep stores resized images, an export says both sizes, and originals may not join."""
+    write_manifest(folder / "m.parquet", {"a": f"http://127.0.0.1:{server.server_port}/ok"})
+    arguments = ["--manifest", "m.parquet", "--store", "s", "--allow-private", "--json"]
+
+    kept = cnlw(*arguments, "--keep", 4, "--resize", "pad")
+    exported = cnlw("--store", "s", "--export-img2dataset", "out")
+    originals = cnlw(*arguments)
+    imported = cnlw("--store", "s", "--import-img2dataset", "out")
+
+    assert (0, '{"ok": 1, "errors": {}}\n') == (kept.exit_code, kept.stdout), kept.output
+    with Store(folder / "s") as store:
+        row = store.read_row("a")
+        assert "--size 4 --resize pad --quality 95" == row.kept
+        assert (4, 4) == Image.open(io.BytesIO(store.read("a"))).size
+    assert 0 == exported.exit_code
+    (record,) = pq.read_table(folder / "out" / "00000.parquet").to_pylist()
+    assert (4, 8, row.sha256) == (record["width"], record["original_width"], record["sha256"])
+    message = (
+        "s: this store holds images resized for builds with --size 4 --resize pad --quality 95: "
+        "give --keep 4 --resize pad --quality 95, or another --store"
+    )
+    for run in (originals, imported):
+        assert (1, 1) == (run.exit_code, run.stderr.count("\n"))
+        assert message in run.stderr
 
 
 def test_img2dataset(server, folder):

@@ -16,6 +16,8 @@ import pytest
 
 from cnlw_tools.fetch import FetchOptions, fetch
 from cnlw_tools.files import TEMPORARY_PREFIX, default_root
+from cnlw_tools.images.pixels import KeptPicture, Storage, encode_picture
+from cnlw_tools.store.inspect import inspect_image
 from cnlw_tools.store.manifest import Manifest
 from cnlw_tools.store.store import LEDGER, Ledger, Store, open_ledger
 
@@ -149,6 +151,49 @@ def test_damaged_files(server, fetch_rows, tmp_path):
     assert {"/ok/1": 1} == server.images()
     with Store(tmp_path / "store") as store:
         assert rows["1"].sha256 == sha256(store.read("1")).hexdigest()
+
+
+def test_kept_images(server, fetch_rows, tmp_path, bodies, encode):
+    """A store keeps what a build of the size stores; its ledger describes the originals."""
+    paths = {"jpeg": "/ok/1", "png": "/body/png", "gif": "/body/gif", "cut": "/body/cut-jpeg"}
+    uris = {name: server.url + path for name, path in paths.items()}
+    originals = bodies | {"jpeg": encode("JPEG", 1)}
+    keep = Storage(16, "crop", 80)
+
+    rows = fetch_rows(uris, keep=keep)
+
+    assert "truncated" == rows.pop("cut").outcome
+    with Store(tmp_path / "store") as store:
+        for name, row in rows.items():
+            original = originals[name]
+            expected = inspect_image(original)
+            data = encode_picture(original, keep)
+            assert data == store.read(name)
+            assert KeptPicture(data, keep.options, row.sha256) == store.read_picture(name)
+            assert (expected.sha256, len(original), name) == (row.sha256, row.size, row.format)
+            assert (expected.width, expected.height) == (row.width, row.height)
+            assert len(data) == row.kept_size
+        n_files = sum(path.is_file() for path in (tmp_path / "store" / "images").rglob("*"))
+    assert len(rows) == n_files
+
+
+def test_a_fetch_of_kept_images_goes_on(server, fetch_rows, tmp_path):
+    """A second run requests the damaged file, a retry the failure; other files may not join."""
+    uris = {"a": f"{server.url}/ok/1", "b": f"{server.url}/ok/2", "c": f"{server.url}/flaky/1"}
+    keep = Storage(16)
+    rows = fetch_rows(uris, keep=keep, max_tries=1)
+    with Store(tmp_path / "store") as store:
+        store.image_path("b", "jpeg").write_bytes(b"half")
+    server.requests.clear()
+
+    assert rows["b"].kept_sha256 == fetch_rows(uris, keep=keep)["b"].kept_sha256
+    assert {"/ok/2": 1} == server.images()
+    server.requests["/flaky/1"] = 1  # now it succeeds
+    assert "ok" == fetch_rows(uris, keep=keep, retry="failed")["c"].outcome
+    for other in (None, Storage(17), Storage(16, "pad"), Storage(16, quality=94)):
+        with pytest.raises(ValueError, match="give --keep 16 --resize squash --quality 95, or ano"):
+            fetch_rows(uris, keep=other)
+    assert {"/ok/2": 1, "/flaky/1": 2} == server.images()
 
 
 def test_every_row_is_counted(server, write_manifest, tmp_path):

@@ -3,6 +3,7 @@
 import io
 import struct
 from contextlib import suppress
+from dataclasses import replace
 from hashlib import sha256
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image
 
 from cnlw_tools.images import pixels
+from cnlw_tools.images.pixels import Storage
 from cnlw_tools.store.inspect import inspect_image
 from cnlw_tools.store.outcomes import FetchError
 
@@ -39,6 +41,50 @@ def test_size_format_and_hash(encode, name, size):
 
     assert (name.lower(), size) == (inspection.format, (inspection.width, inspection.height))
     assert sha256(data).hexdigest() == inspection.sha256
+
+
+KEPT_SIZES = [(1, 1), (7, 300), (64, 64), (340, 350), (375, 500), (800, 600)]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("rule", ["squash", "crop", "pad", "short"])
+def test_the_file_to_keep(encode, name, rule):
+    """It has the bytes that a build makes of the original, and nothing else changes."""
+    keep = Storage(64, rule, 90)
+    for size in KEPT_SIZES if name == "JPEG" else KEPT_SIZES[1:3]:
+        data = encode(name, 3, size)
+
+        inspection = inspect_image(data, keep=keep)
+
+        kept = inspection.kept
+        assert pixels.encode_picture(data, keep) == kept.data
+        assert Image.open(io.BytesIO(kept.data)).format.lower() == kept.format
+        plain = inspect_image(data)
+        assert plain == replace(inspection, kept=None, fingerprint=plain.fingerprint)
+        assert differing_bits(plain.fingerprint, inspection.fingerprint) <= 3
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+def test_the_file_to_keep_is_upright(encode, orientation):
+    """What an EXIF orientation says holds for the file and for the fingerprint."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encode("JPEG", 5, (375, 500), exif=exif)
+
+    inspection = inspect_image(data, keep=Storage(84))
+
+    assert pixels.encode_picture(data, Storage(84)) == inspection.kept.data
+    assert inspect_image(data).fingerprint == inspection.fingerprint  # decoded again, in grey
+
+
+def test_a_thin_picture_that_would_become_huge(encode):
+    """It is refused before it is decoded; by rules that do not enlarge it, it is kept."""
+    data = encode("PNG", 0, (1, 3000))
+
+    with pytest.raises(FetchError, match="become 84 x 252000 when they are resized") as caught:
+        inspect_image(data, max_pixels=20_000_000, keep=Storage(84, "crop"))
+    assert "bomb" == caught.value.outcome
+    assert inspect_image(data, max_pixels=20_000_000, keep=Storage(84, "pad")).kept
 
 
 @pytest.mark.parametrize("mode", ["L", "CMYK", "P", "RGBA", "LA", "1", "I;16"])

@@ -70,6 +70,7 @@ def test_a_sound_ledger_is_read(folder):
         ("UPDATE ledger SET class = 7", "image 'a': outcome is 7"),
         ("UPDATE ledger SET format = 'png/../../../x'", "image 'a': format is 'png/"),
         ("UPDATE ledger SET format = char(0)", "image 'a': format is"),
+        ("UPDATE ledger SET kept_format = '/x'", "image 'a': kept_format is '/x'"),
         ("UPDATE ledger SET uri = x'ff'", "image 'a': uri is b'.xff'"),
     ],
 )
