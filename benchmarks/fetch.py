@@ -1,13 +1,15 @@
 """How long fetching takes, and how much memory.
 
     python benchmarks/fetch.py [--images N] [--folder JPEGS] [--rounds N] [--img2dataset PYTHON]
-                               [--memory ROWS ...]
+                               [--originals] [--memory ROWS ...]
 
 The server is on loopback, in a process of its own, and answers at once from memory. Every image is
-a JPEG of 500 x 400 pixels, drawn or from the folder. A fetch includes sha256, decode check,
-fingerprint, file and ledger. Resizing to 84 pixels is the step of a build that follows. The floor
-is one look at every byte by a decoder, and one resize. PYTHON is an interpreter that has img2dataset
-1.47, which fetches and resizes the same URLs, in turns with us. Memory is measured with small
+a JPEG of 500 x 400 pixels, drawn or from the folder. `fetch --keep 84` includes sha256, decode
+check, fingerprint, the image of 84 pixels that a build stores, its file and the ledger. With
+--originals, a fetch of the originals is measured too, and the resizing that a build of them does
+later. The floor is what decoding every image once and making its square takes. PYTHON is an
+interpreter that has img2dataset 1.47, which fetches and resizes the same URLs, in turns with us;
+the ratios are those of `fetch --keep 84` to it. Memory is measured with small
 images, because it must not depend on their number. "clock" is wall time in seconds; "processor" is
 the seconds of all processes except the server.
 """
@@ -36,6 +38,7 @@ SIZE = (500, 400)
 SMALL_SIZE = (24, 20)
 N_DISTINCT = 100
 SIDE = 84
+KEEP = f"--keep {SIDE}"
 BLOCK = 250  # images that a process resizes at a time
 IMG2DATASET_OPTIONS = {
     "input_format": "parquet",
@@ -168,10 +171,10 @@ def write_manifest(folder: Path, port: int, n: int, prefix: str = "") -> Path:
     return path
 
 
-def fetch(manifest: Path, store: Path, n: int) -> Cost:
+def fetch(manifest: Path, store: Path, n: int, *options: str) -> Cost:
     """Fetch the n images of a manifest."""
     command = [sys.executable, "-m", "cnlw_tools", "fetch", "--allow-private", "--json"]
-    command += ["--manifest", str(manifest), "--store", str(store), "--per-host", "0"]
+    command += ["--manifest", str(manifest), "--store", str(store), "--per-host", "0", *options]
     cost, output = run_timed(command)
     if output != b'{"ok": %d, "errors": {}}\n' % n:
         raise SystemExit(f"not all images were fetched: {output!r}")
@@ -202,16 +205,18 @@ def run_img2dataset(python: str, manifest: Path, out: Path, n: int) -> Cost:
     return cost
 
 
-def race(folder: Path, port: int, n: int, rounds: int, python: str) -> None:
+def race(folder: Path, port: int, n: int, rounds: int, python: str, with_originals: bool) -> None:
     """Fetch and resize, in turns with img2dataset if there is one; print the costs and ratios."""
     manifest = write_manifest(folder, port, n)
     for number in range(rounds):
         load = os.getloadavg()[0]
         with tempfile.TemporaryDirectory(dir=folder) as name:
-            store = Path(name) / "store"
-            costs = {"fetch": fetch(manifest, store, n)}
-            costs["resize"] = resize(store, n)
-            costs["both"] = costs["fetch"] + costs["resize"]
+            costs = {KEEP: fetch(manifest, Path(name) / "kept", n, "--keep", str(SIDE))}
+            if with_originals:
+                store = Path(name) / "store"
+                costs["originals"] = fetch(manifest, store, n)
+                costs["resize"] = resize(store, n)
+                costs["both"] = costs["originals"] + costs["resize"]
             if python:
                 out = Path(name) / "img2dataset"
                 costs["img2dataset"] = run_img2dataset(python, manifest, out, n)
@@ -222,18 +227,16 @@ def race(folder: Path, port: int, n: int, rounds: int, python: str) -> None:
                 f"  {name:12} {cost.clock:6.1f} s {rate:6.0f}/s   processor {cost.processor:6.1f} s"
             )
         if python:
-            clock = costs["both"].clock / costs["img2dataset"].clock
-            processor = costs["both"].processor / costs["img2dataset"].processor
+            clock = costs[KEEP].clock / costs["img2dataset"].clock
+            processor = costs[KEEP].processor / costs["img2dataset"].processor
             print(f"  ratio        {clock:6.2f}      processor {processor:.2f}")
 
 
 def measure_floor(bodies: tuple[bytes, ...]) -> float:
-    """Return the processor seconds that inspecting and resizing one image takes."""
-    storage = Storage(SIDE)
+    """Return the processor seconds that checking one image and making its square takes."""
     start = time.process_time()
     for body in bodies:
-        inspect_image(body)
-        encode_picture(body, storage)
+        inspect_image(body, keep=Storage(SIDE))
     return (time.process_time() - start) / len(bodies)
 
 
@@ -251,7 +254,7 @@ def main(args: argparse.Namespace) -> None:
     try:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            race(folder, port, args.images, args.rounds, args.img2dataset)
+            race(folder, port, args.images, args.rounds, args.img2dataset, args.originals)
             for rows in args.memory:
                 manifest = write_manifest(folder, port, rows, "small")
                 cost = fetch(manifest, folder / f"m{rows}", rows)
@@ -275,6 +278,7 @@ if __name__ == "__main__":
     parser.add_argument("--folder", default="")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--img2dataset", default="", metavar="PYTHON")
+    parser.add_argument("--originals", action="store_true")
     parser.add_argument("--memory", type=int, nargs="*", default=[1_000, 5_000, 20_000])
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
