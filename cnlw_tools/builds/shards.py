@@ -39,7 +39,7 @@ from cnlw_tools.store.store import is_store, usual_store
 
 # A shard that would copy from more shards than this takes its images from the pool, or, if those
 # shards are of an earlier build, from the source.
-MAX_OWNERS = 16
+MAX_OWNERS = 8
 BLOCK_IMAGES = 500  # of the pool: what a worker takes at a time, and what a kill can lose
 BLOCK_NAME = re.compile(r"[0-9a-f]{16}\.arrow")
 

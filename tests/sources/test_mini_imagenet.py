@@ -526,6 +526,21 @@ def test_a_damaged_release(manual, tmp_path):
         load_published(tmp_path / "copy")
 
 
+def test_lines_of_a_list(manual, tmp_path):
+    """Blank lines and capital endings are as good as others; a name may hold spaces and dots."""
+    shutil.copytree(manual, tmp_path / "copy")
+    split = tmp_path / "copy/dataset_no_images/mini-imagenet/split/red_noise_nl_0.2"
+    release = MiniImagenet(tmp_path / "copy").release
+
+    split.write_text("a.b c.JPEG 0\r\n\n  d 1 \n.jpg 2\n")
+    rows = release.read_split("red_noise_nl_0.2", int)
+    split.write_text("a.jpg 0\n\na.jpg\n")
+
+    assert rows.to_pydict() == {"image_id": ["a.b c", "d", ".jpg"], "label": [0, 1, 2]}
+    with pytest.raises(ValueError, match=r"red_noise_nl_0.2: line 3: 'a.jpg' is not an image"):
+        release.read_split("red_noise_nl_0.2", int)
+
+
 def test_red_noise_from_the_verdicts(manual, tmp_path):
     """Red noise may also be drawn: verdicts give the pool, which has no dead images."""
     content = {"dataset": "mini_imagenet", "noise": "red", "levels": [15], "options": {"top": 15}}

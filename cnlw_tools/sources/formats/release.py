@@ -22,12 +22,13 @@ from zipfile import Path as ZipPath
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from cnlw_tools.dataset import raw_votes, table_io, tables
 from cnlw_tools.files.archives import ArchivePath, open_zip, read_path
 from cnlw_tools.files.texts import LARGEST_JSON, parse_json
 from cnlw_tools.files.untrusted import COPY_AGAIN, translate_errors
-from cnlw_tools.images.formats import IMAGE_SUFFIX, suffix_of
+from cnlw_tools.images.formats import IMAGE_SUFFIX
 from cnlw_tools.sources.formats.listing import is_clutter, list_folder
 from cnlw_tools.sources.formats.text_lists import letters_and_digits
 
@@ -42,6 +43,8 @@ WEB_IMAGE_FOLDERS = ("noisy_images", "dataset_no_images/noisy_images", "all_imag
 CLASS_LISTS = ("class_names.txt", "class_name.txt")
 NOISY_SPLIT = re.compile(r"(red|blue)_noise_nl_\d(\.\d+)?")
 VALIDATION_SPLIT = "clean_validation"
+LIST_LINE = r"^\s*(?P<image_id>\S.*) (?P<label>[0-9]{1,9})\s*$"
+SPLIT = pa.schema([tables.PUBLISHED_SPLITS.field(name) for name in ("image_id", "label")])
 ANNOTATION_KEYS = frozenset(
     {"image/class/label", "image/class/label/is_clean", "image/id", "image/uri"}
 )
@@ -125,8 +128,8 @@ class Release:
                     if path.is_file():
                         _check_class_list(path, classes)
 
-    def read_split(self, name: str, label_of: LabelOf) -> list[tuple[str, int]]:
-        """Return the image ids and labels of a split.
+    def read_split(self, name: str, label_of: LabelOf) -> pa.Table:
+        """Return the image ids and labels of a split, as a table of SPLIT.
 
         Args:
             name: of the split, a key of ``split_lists`` or ``split_folders``
@@ -136,27 +139,34 @@ class Release:
             ValueError: a line of the list is not an id and a label
         """
         if name in self.split_lists:
-            return list(_read_list(self.split_lists[name]))
-        return list(_read_class_folders(self.split_folders[name], self.data_dir, label_of))
+            return _read_list(self.split_lists[name])
+        rows = list(_read_class_folders(self.split_folders[name], self.data_dir, label_of))
+        image_ids = [image_id for image_id, _ in rows]
+        labels = [label for _, label in rows]
+        return pa.table([image_ids, labels], SPLIT)
 
     def read_published_splits(self, label_of: LabelOf) -> pa.Table:
         """Return all noisy splits as one table, tables.PUBLISHED_SPLITS."""
-        columns: dict[str, list[Any]] = {name: [] for name in tables.PUBLISHED_SPLITS.names}
+        parts = [tables.PUBLISHED_SPLITS.empty_table()]
         names = {*self.split_lists, *self.split_folders} - {VALIDATION_SPLIT}
         for name in sorted(names):
+            split = self.read_split(name, label_of)
             noise, level = _noise_and_level(name)
-            for image_id, label in self.read_split(name, label_of):
-                columns["noise"].append(noise)
-                columns["level"].append(level)
-                columns["image_id"].append(image_id)
-                columns["label"].append(label)
-        return pa.table(columns, tables.PUBLISHED_SPLITS)
+            columns = [
+                pa.repeat(noise, len(split)),
+                pa.repeat(pa.scalar(level, pa.int32()), len(split)),
+                split["image_id"],
+                split["label"],
+            ]
+            parts.append(pa.table(columns, tables.PUBLISHED_SPLITS))
+        return pa.concat_tables(parts).combine_chunks()
 
     def read_validation_labels(self, label_of: LabelOf) -> dict[str, int] | None:
         """Return the label of each validation image by its id; none without a validation split."""
         if VALIDATION_SPLIT not in {*self.split_lists, *self.split_folders}:
             return None
-        return dict(self.read_split(VALIDATION_SPLIT, label_of))
+        split = self.read_split(VALIDATION_SPLIT, label_of)
+        return dict(zip(split["image_id"].to_pylist(), split["label"].to_pylist(), strict=True))
 
     def read_candidates(self) -> tuple[pa.Table, pa.Table] | None:
         """Return the web manifest and the consensus as votes; none where there are no verdicts.
@@ -264,7 +274,7 @@ def _read_verdicts(
         "correct": [annotation["image/class/label/is_clean"] for annotation in annotations],
     }
     votes = raw_votes.read_columns(columns, str(path), _places(annotations))
-    image_ids = [_without_suffix(name) for name in votes["image_id"].to_pylist()]
+    image_ids = _without_suffixes(votes["image_id"]).to_pylist()
     candidates = list(zip(image_ids, votes["label"].to_pylist(), strict=True))
     return candidates, votes["correct"].to_pylist()
 
@@ -314,26 +324,28 @@ def _noise_and_level(split: str) -> tuple[str, int]:
     return noise, round(100 * float(fraction))
 
 
-def _read_list(path: ArchivePath) -> Iterator[tuple[str, int]]:
-    """Yield the id and the label of each line of a list."""
+def _read_list(path: ArchivePath) -> pa.Table:
+    """Return the id and the label of each line of a list, as a table of SPLIT."""
     data = read_path(path, LARGEST_LIST)
     with translate_errors(str(path), "text in UTF-8"):
-        lines = data.decode("utf-8").splitlines()
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        image, _, label = line.strip().rpartition(" ")
-        if not (image and label.isdecimal()):
-            raise ValueError(
-                f"{path}: line {number}: {line!r} is not an image and a label: copy this list again"
-            )
-        yield _without_suffix(image), int(label)
+        lines = pa.array(data.decode("utf-8").splitlines(), pa.string())
+    is_blank = pc.match_substring_regex(lines, r"^\s*$")
+    rows = pc.extract_regex(lines, LIST_LINE)
+    is_bad = pc.and_not(rows.is_null(), is_blank)
+    if pc.any(is_bad).as_py():
+        number = pc.index(is_bad, True).as_py()
+        raise ValueError(
+            f"{path}: line {number + 1}: {lines[number].as_py()!r} is not an image and a label: "
+            "copy this list again"
+        )
+    rows = rows.drop_null()
+    image_ids = _without_suffixes(rows.field("image_id"))
+    return pa.table([image_ids, rows.field("label").cast(pa.int32())], SPLIT)
 
 
-def _without_suffix(name: str) -> str:
-    """Return the name of an image file without its ending."""
-    suffix = suffix_of(name)
-    return name[: -len(suffix)] if IMAGE_SUFFIX.fullmatch(suffix) else name
+def _without_suffixes(names: pa.Array) -> pa.Array:
+    """Return the names of image files without their endings."""
+    return pc.replace_substring_regex(names, rf"(?i)([^/]){IMAGE_SUFFIX.pattern}$", r"\1")
 
 
 def _read_class_folders(folder: Path, root: Path, label_of: LabelOf) -> Iterator[tuple[str, int]]:
