@@ -1,6 +1,6 @@
 """A build of published splits beside the packaged builder of TensorFlow Datasets.
 
-    python benchmarks/tfds.py --tfds PYTHON [--release DIR] [--rounds N] [--colours red blue]
+    python benchmarks/tfds.py --tfds PYTHON [--releases DIR] [--rounds N] [--colours red blue]
 
 PYTHON is an interpreter that has tensorflow-datasets, tensorflow-cpu and opencv-python-headless.
 Its builder `controlled_noisy_web_labels` prepares all ten levels of a colour, in turns with us:
@@ -11,12 +11,15 @@ Both read one synthetic release, which is drawn from a seed: 100 classes with 60
 ILSVRC12, 40 web images and 20 validation images each, photographs of 500 x 375 pixels; and ten
 levels of 6,000 rows a colour. Each level is drawn by itself, as if nobody had thought of sharing:
 which images it replaces, by which web images, and to which labels it flips. At 80 % a class would
-need 48 web images, and takes its 40. DIR keeps the release for the next run.
+need 48 web images, and takes its 40. DIR keeps the releases for the next run.
+
+A second release has a fifth of the images. The line through both says how long the release of 2020
+would take, which has 525,000 rows a colour.
 
 The floor is one call of `encode_picture` (decode at half the size, resize, encode) for each
-distinct image. The last part draws red noise at ten levels, 50 training images a class, and divides
-the seconds of the build by this floor. "clock" is wall time in seconds; "processor" is that of all
-processes.
+distinct image. The last part draws red noise at ten levels for five sixths of the training images,
+and divides the seconds of the build by this floor. "clock" is wall time in seconds; "processor" is
+that of all processes.
 """
 
 import argparse
@@ -33,17 +36,43 @@ from pathlib import Path
 from typing import NamedTuple
 
 SEED = 2020
+N_CLASSES = 100
 LEVELS = (0, 5, 10, 15, 20, 30, 40, 50, 60, 80)  # percent
-N_CLEAN, N_WEB, N_VALIDATION = 60, 40, 20  # images of each class
 WIDTH, HEIGHT = 500, 375
 COARSE, GRAIN = (12, 16), 16  # grid of the colours of a picture; how much its pixels differ
 SIDE = 84
-DRAWN_PER_CLASS = 50  # training images of drawn noise: 80 % of them are the 40 web images
 DRAWN_RECIPE = "drawn_red.toml"
 LISTS = ("train", "val", "test")
 N_FLOOR = 400  # images that the floor is measured with
+FULL_ROWS = 525_000  # of the release of 2020, ten levels and validation, a colour
 
 Row = tuple[str, int]  # id of an image, label
+
+
+class Size(NamedTuple):
+    """How many images of each class a release has."""
+
+    clean: int
+    web: int
+    validation: int
+
+    @property
+    def drawn(self) -> int:
+        """Training images of drawn noise: 80 % of them are as many as there are web images."""
+        return self.web * 100 // max(LEVELS)
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of all levels of a colour, and of validation."""
+        return N_CLASSES * (len(LEVELS) * self.clean + self.validation)
+
+    def n_images(self, colour: str) -> int:
+        """Distinct images of a colour."""
+        n_web = self.web if colour == "red" else 0
+        return N_CLASSES * (self.clean + n_web + self.validation)
+
+
+LARGE, SMALL = Size(60, 40, 20), Size(12, 8, 4)
 
 
 class Cost(NamedTuple):
@@ -67,14 +96,14 @@ class Images(NamedTuple):
         return sum(len(ids) for part in self for ids in part)
 
 
-def name_images(wnids: list[str]) -> Images:
+def name_images(wnids: list[str], size: Size) -> Images:
     """Return the ids of all images."""
     clean, web, validation = [], [], []
     for label, wnid in enumerate(wnids):
-        clean.append([f"{wnid}{number:08d}" for number in range(1, N_CLEAN + 1)])
-        web.append([f"{label:04x}{number:012x}" for number in range(N_WEB)])
-        first = 1 + N_VALIDATION * label
-        numbers = range(first, first + N_VALIDATION)
+        clean.append([f"{wnid}{number:08d}" for number in range(1, size.clean + 1)])
+        web.append([f"{label:04x}{number:012x}" for number in range(size.web)])
+        first = 1 + size.validation * label
+        numbers = range(first, first + size.validation)
         validation.append([f"ILSVRC2012_val_{number:08d}" for number in numbers])
     return Images(clean, web, validation)
 
@@ -107,9 +136,10 @@ def draw_level(images: Images, colour: str, level: int) -> list[Row]:
     n_classes = len(images.clean)
     rows = []
     for label, clean_ids in enumerate(images.clean):
-        n_noisy = min(N_WEB, level * N_CLEAN // 100)
-        is_noisy = np.zeros(N_CLEAN, bool)
-        is_noisy[rng.permutation(N_CLEAN)[:n_noisy]] = True
+        n_clean = len(clean_ids)
+        n_noisy = min(len(images.web[label]), level * n_clean // 100)
+        is_noisy = np.zeros(n_clean, bool)
+        is_noisy[rng.permutation(n_clean)[:n_noisy]] = True
         web_ids = iter(rng.permutation(images.web[label])[:n_noisy])
         for image_id, noisy in zip(clean_ids, is_noisy, strict=True):
             if not noisy:
@@ -122,10 +152,10 @@ def draw_level(images: Images, colour: str, level: int) -> list[Row]:
     return rows
 
 
-def make_release(folder: Path) -> None:
-    """Draw the release, and write it as its users have it: archives, lists, and web images."""
+def make_release(folder: Path, size: Size) -> None:
+    """Draw a release, and write it as its users have it: archives, lists, and web images."""
     wnids = read_wnids()
-    images = name_images(wnids)
+    images = name_images(wnids, size)
     pictures = draw_pictures(id for part in images for ids in part for id in ids)
     write_archives(folder, wnids, images, pictures)
     write_lists(folder, wnids, images)
@@ -135,7 +165,7 @@ def make_release(folder: Path) -> None:
     for ids in images.web:
         for image_id in ids:
             (web_folder / f"{image_id}.jpg").write_bytes(pictures[image_id])
-    write_recipe(folder / DRAWN_RECIPE)
+    write_recipe(folder / DRAWN_RECIPE, size)
 
 
 def read_wnids() -> list[str]:
@@ -232,12 +262,12 @@ def write_rows(path: Path, rows: list[Row]) -> None:
     path.write_text("".join(f"{image_id}.jpg {label}\n" for image_id, label in rows))
 
 
-def write_recipe(path: Path) -> None:
+def write_recipe(path: Path, size: Size) -> None:
     """Write a recipe of red noise that is drawn."""
     path.write_text(
         'dataset = "mini_imagenet"\n'
         'noise = "red"\n'
-        f"per_class = {DRAWN_PER_CLASS}\n"
+        f"per_class = {size.drawn}\n"
         f"levels = {list(LEVELS)}\n"
         f"size = {SIDE}\n"
     )
@@ -252,13 +282,11 @@ def prepare_with_tfds(release: Path, out: Path, colour: str) -> None:
     builder = tfds.builder(f"controlled_noisy_web_labels/mini_imagenet_{colour}", data_dir=str(out))
     options = tfds.download.DownloadConfig(manual_dir=str(release))
     builder.download_and_prepare(download_config=options)
-    for level in LEVELS:
-        n_rows = builder.info.splits[f"train_{level:02d}"].num_examples
-        if n_rows != 100 * N_CLEAN:
-            raise SystemExit(f"tfds: level {level} has {n_rows} rows")
+    n_rows = sum(split.num_examples for split in builder.info.splits.values())
+    print(n_rows)
 
 
-def run_timed(command: list[str], out: Path) -> Cost:
+def run_timed(command: list[str], out: Path) -> tuple[Cost, str]:
     """Run a command that writes a folder; return its cost, that of its processes included."""
     before = os.times()
     start = time.perf_counter()
@@ -270,7 +298,7 @@ def run_timed(command: list[str], out: Path) -> Cost:
     user = after.children_user - before.children_user
     system = after.children_system - before.children_system
     sizes = [path.stat().st_size for path in list_data(out)]
-    return Cost(clock, user + system, len(sizes), sum(sizes))
+    return Cost(clock, user + system, len(sizes), sum(sizes)), result.stdout
 
 
 def list_data(out: Path) -> Iterator[Path]:
@@ -284,20 +312,23 @@ def build_published(release: Path, out: Path, colour: str, levels: str) -> Cost:
     command = [sys.executable, "-m", "cnlw_tools", "build", "--dataset", "mini_imagenet"]
     command += ["--noise", colour, "--published-splits", "--level", levels, "--size", str(SIDE)]
     command += ["--data-dir", str(release), "--out", str(out)]
-    return run_timed(command, out)
+    return run_timed(command, out)[0]
 
 
 def build_drawn(release: Path, out: Path) -> Cost:
     """Draw red noise at ten levels, and build it."""
     command = [sys.executable, "-m", "cnlw_tools", "build", str(release / DRAWN_RECIPE)]
     command += ["--data-dir", str(release), "--out", str(out)]
-    return run_timed(command, out)
+    return run_timed(command, out)[0]
 
 
-def run_tfds(python: str, release: Path, out: Path, colour: str) -> Cost:
+def run_tfds(python: str, release: Path, out: Path, colour: str, size: Size) -> Cost:
     """Prepare a colour with TFDS."""
-    command = [python, __file__, "--prepare", colour, "--release", str(release), "--out", str(out)]
-    return run_timed(command, out)
+    command = [python, __file__, "--prepare", colour, "--releases", str(release), "--out", str(out)]
+    cost, output = run_timed(command, out)
+    if output != f"{size.n_rows}\n":
+        raise SystemExit(f"tfds: {output.strip()} rows, and the release has {size.n_rows}")
+    return cost
 
 
 def measure_floor(release: Path) -> float:
@@ -316,23 +347,41 @@ def measure_floor(release: Path) -> float:
     return min(seconds) / len(pictures)
 
 
-def compare(folder: Path, release: Path, python: str, colour: str, floor: float) -> None:
-    """Build a colour, prepare it with TFDS, and print both."""
-    images = name_images(read_wnids())
-    n_images = images.count() - (0 if colour == "red" else sum(map(len, images.web)))
-    one_level = build_published(release, folder / "one", colour, "40")
-    ours = build_published(release, folder / "ours", colour, "all")
-    print(f"{colour}: {n_images:,} distinct images, load {os.getloadavg()[0]:.1f}")
-    print(f"  floor        processor {n_images * floor:6.1f} s")
-    print_cost("cnlw build", ours)
-    print(f"  bytes {ours.n_bytes / one_level.n_bytes:.2f} x those of level 40 alone")
+def compare(folder: Path, releases: Mapping[Size, Path], python: str, colour: str) -> None:
+    """Build a colour of each release, prepare it with TFDS, and print the costs."""
+    ours, theirs = {}, {}
+    for size, release in releases.items():
+        out = folder / f"{size.clean}"
+        print(f"{colour}: {size.n_rows:,} rows, load {os.getloadavg()[0]:.1f}")
+        floor = size.n_images(colour) * measure_floor(release)
+        print(f"  {'floor':32}   processor {floor:6.1f} s")
+        ours[size] = build_published(release, out / "ours", colour, "all")
+        print_cost("cnlw build", ours[size])
+        if python:
+            theirs[size] = run_tfds(python, release, out / "theirs", colour, size)
+            print_cost("tfds", theirs[size])
+            print_ratio(ours[size], theirs[size])
+    one_level = build_published(releases[LARGE], folder / "one", colour, "40")
+    print(f"  bytes {ours[LARGE].n_bytes / one_level.n_bytes:.2f} x those of level 40 alone")
     if python:
-        theirs = run_tfds(python, release, folder / "theirs", colour)
-        print_cost("tfds", theirs)
-        clock = ours.clock / theirs.clock
-        print(
-            f"  ratio {clock:6.2f}   processor {ours.processor / theirs.processor:.2f}", flush=True
-        )
+        print(f"{colour}: {FULL_ROWS:,} rows, by arithmetic")
+        print_ratio(extrapolate(ours), extrapolate(theirs))
+
+
+def extrapolate(costs: Mapping[Size, Cost]) -> Cost:
+    """Return the cost of the release of 2020, on the line through those of two releases."""
+    small, large = costs[SMALL], costs[LARGE]
+    steps = (FULL_ROWS - LARGE.n_rows) / (LARGE.n_rows - SMALL.n_rows)
+    clock = large.clock + steps * (large.clock - small.clock)
+    processor = large.processor + steps * (large.processor - small.processor)
+    return Cost(clock, processor, 0, 0)
+
+
+def print_ratio(ours: Cost, theirs: Cost) -> None:
+    """Print how many times as long as TFDS we take."""
+    clock = ours.clock / theirs.clock
+    processor = ours.processor / theirs.processor
+    print(f"  ratio        clock {clock:8.2f}   processor {processor:8.2f}", flush=True)
 
 
 def print_cost(name: str, cost: Cost) -> None:
@@ -347,19 +396,22 @@ def print_cost(name: str, cost: Cost) -> None:
 def main(args: argparse.Namespace) -> None:
     """Measure and print."""
     with tempfile.TemporaryDirectory() as name:
-        release = args.release or Path(name) / "release"
-        if not (release / DRAWN_RECIPE).exists():  # it is written last
-            release.mkdir(parents=True)
-            make_release(release)
-        floor = measure_floor(release)
+        releases = {}
+        for size in (SMALL, LARGE):
+            releases[size] = (args.releases or Path(name)) / f"release{size.clean}"
+            if not (releases[size] / DRAWN_RECIPE).exists():  # it is written last
+                releases[size].mkdir(parents=True)
+                make_release(releases[size], size)
+        floor = measure_floor(releases[LARGE])
         print(f"floor {1000 * floor:.2f} ms an image", flush=True)
         for _ in range(args.rounds):
             for colour in args.colours:
                 with tempfile.TemporaryDirectory(dir=name) as folder:
-                    compare(Path(folder), release, args.tfds, colour, floor)
+                    compare(Path(folder), releases, args.tfds, colour)
             with tempfile.TemporaryDirectory(dir=name) as folder:
-                cost = build_drawn(release, Path(folder) / "drawn")
-            n_images = 100 * (DRAWN_PER_CLASS + N_WEB + N_VALIDATION)
+                cost = build_drawn(releases[LARGE], Path(folder) / "drawn")
+            n_images = N_CLASSES * (LARGE.drawn + LARGE.web + LARGE.validation)
+            floor = measure_floor(releases[LARGE])  # anew: the machine may have slowed down
             print_cost("drawn red", cost)
             print(f"  processor {cost.processor / n_images / floor:.2f} x the floor", flush=True)
 
@@ -367,13 +419,13 @@ def main(args: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--tfds", default="", metavar="PYTHON")
-    parser.add_argument("--release", type=Path, metavar="DIR")
+    parser.add_argument("--releases", type=Path, metavar="DIR")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--colours", nargs="*", default=["red", "blue"])
     parser.add_argument("--prepare", help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.prepare:
-        prepare_with_tfds(arguments.release, arguments.out, arguments.prepare)
+        prepare_with_tfds(arguments.releases, arguments.out, arguments.prepare)
     else:
         main(arguments)

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -32,8 +33,6 @@ DONOR_PREFIX = "donor_"  # of the file of a donor's table
 NEAREST_CLASS = "looks_like"  # column of a donor's table: the class that an image looks most like
 WHITE_NOISE_DONORS = ("white", "white_uniform")  # donors that are not datasets
 
-PoolKey = tuple[int, str, tuple[str, ...]]
-
 
 @dataclass(frozen=True)
 class Dataset:
@@ -47,9 +46,9 @@ class Dataset:
     side_table: pa.Table | None = None
     published_splits: pa.Table | None = None
     donors: Mapping[str, pa.Table] = field(default_factory=dict)  # manifests; ids begin with a name
-    _web_pools: dict[PoolKey, pa.Table] = field(
+    derived: dict[tuple[Any, ...], pa.Table] = field(
         default_factory=dict, init=False, repr=False, compare=False
-    )
+    )  # tables that were made from these and are asked for again, by what they are
 
     @cached_property
     def digests(self) -> dict[str, str]:
@@ -114,12 +113,12 @@ class Dataset:
             ValueError: the candidates have no column ``search``, or a vote names no annotator and
                 the rule needs it
         """
-        key = (min_votes, verdict, search)
-        if key not in self._web_pools:
+        key = ("web pool", min_votes, verdict, search)
+        if key not in self.derived:
             candidates = self._candidates_from(search)
             pool = wrong_candidates(candidates, self.votes, min_votes, verdict)
-            self._web_pools[key] = pool
-        return self._web_pools[key]
+            self.derived[key] = pool
+        return self.derived[key]
 
     def _candidates_from(self, search: tuple[str, ...]) -> pa.Table:
         """Return the candidates that these kinds of search found; all if none is given."""

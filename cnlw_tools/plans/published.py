@@ -71,32 +71,34 @@ def read_published_split(
         base = MANIFEST.empty_table()
     is_train = pc.equal(base["split"], "train")
     train, clean = base.filter(is_train), base.filter(pc.invert(is_train))
-    lists = _with_manifest_ids(
-        _lists_of_noise(recipe, dataset), train["image_id"], dataset.web["image_id"]
-    )
-    is_at_level = pc.equal(lists["level"], level).to_numpy()
-    split = lists.filter(is_at_level)
-    is_in_list, groups = _share_rows(lists)
-    order, ends = _group_rows(split["image_id"], groups[is_at_level], recipe.seed)
+    lists = _shared_lists(recipe, dataset, train)
+    split = lists.filter(pc.equal(lists["level"], level))
+    order, ends = _group_rows(split, recipe.seed)
     source = f"{dataset.name}: the published split of {recipe.noise} noise at level {level}"
     _check_available(split, dataset.web, source)
     changed = None
-    if 0 in is_in_list and len(split):
-        changed = float(1 - is_in_list[0][is_at_level].mean())
+    if 0 in _levels_of(lists) and len(split):
+        changed = 1 - pc.mean(split["is_in_level_0"]).as_py()
     rows = _plan_rows(split.take(order), train, dataset.web)
     return PublishedSplit(rows, clean, ends, changed)
 
 
-def _share_rows(lists: pa.Table) -> tuple[dict[int, NDArray[np.bool_]], NDArray[np.int64]]:
-    """Return which rows are in the list of each level, and with which rows each is stored.
+def _shared_lists(recipe: Recipe, dataset: Dataset, train: pa.Table) -> pa.Table:
+    """Return the lists of all levels of a noise, with columns that say what they share.
 
-    Args:
-        lists: of all levels of one noise, n rows
-
-    Returns:
-        by level, (n,) whether that list has the row, image and label; (n,) groups as numbers, which
-        mean the same in each list
+    Ids are those of the base manifest. The column ``group`` says with which rows each is stored, as
+    a number that means the same at all levels.
     """
+    key = ("published lists", recipe.noise)
+    if key not in dataset.derived:
+        lists = _lists_of_noise(recipe, dataset)
+        lists = _with_manifest_ids(lists, train["image_id"], dataset.web["image_id"])
+        dataset.derived[key] = _share_rows(lists)
+    return dataset.derived[key]
+
+
+def _share_rows(lists: pa.Table) -> pa.Table:
+    """Return lists with the columns ``group`` and ``is_in_level_0``."""
     image = lists["image_id"].combine_chunks().dictionary_encode().indices.to_numpy()
     label = lists["label"].to_numpy()
     image_and_label = image.astype(np.int64) << LABEL_BITS | label
@@ -104,29 +106,26 @@ def _share_rows(lists: pa.Table) -> tuple[dict[int, NDArray[np.bool_]], NDArray[
     levels, column = np.unique(lists["level"].to_numpy(), return_inverse=True)
     membership = np.zeros((row.max() + 1, len(levels)), bool)
     membership[row, column] = True
-    groups = assign_patterns(membership)[row, column]
-    is_in_list = {}
-    for number, level in enumerate(levels.tolist()):
-        is_in_list[level] = membership[row, number]
-    return is_in_list, groups
+    group = assign_patterns(membership)[row, column]
+    is_in_level_0 = np.any(membership[row][:, levels == 0], axis=1)
+    lists = lists.append_column("group", pa.array(group))
+    return lists.append_column("is_in_level_0", pa.array(is_in_level_0))
 
 
-def _group_rows(
-    image_ids: pa.ChunkedArray, groups: NDArray[np.int64], seed: int
-) -> tuple[NDArray[np.int64], list[int]]:
+def _group_rows(split: pa.Table, seed: int) -> tuple[NDArray[np.int64], list[int]]:
     """Sort the rows of a list by group, then by key.
 
     Args:
-        image_ids: (n,) of the list
-        groups: (n,) with which rows each is stored, as a number
+        split: (n,) the list
         seed: of the keys
 
     Returns:
         (n,) the order, and the row numbers at which groups begin and end
     """
-    keys = hashing.random_keys(image_ids, seed)
-    order = np.lexsort((keys, groups))
-    changes = np.flatnonzero(np.diff(groups[order]))
+    group = split["group"].to_numpy()
+    keys = hashing.random_keys(split["image_id"], seed)
+    order = np.lexsort((keys, group))
+    changes = np.flatnonzero(np.diff(group[order]))
     begins = (1 + changes).tolist()
     return order, [0, *begins, len(order)]
 
@@ -219,7 +218,7 @@ def _check_available(
 
 
 def _levels_of(lists: pa.Table) -> set[int]:
-    return set(lists["level"].to_pylist())
+    return set(pc.unique(lists["level"]).to_pylist())
 
 
 def _plan_rows(

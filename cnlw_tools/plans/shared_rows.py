@@ -11,7 +11,6 @@ Of all numbers of blocks, the one that stores the fewest rows is used.
 """
 
 from collections.abc import Mapping
-from functools import lru_cache
 from heapq import heapify, heappop, heappush
 
 import numpy as np
@@ -20,7 +19,6 @@ from numpy.typing import NDArray
 MAX_PATTERNS = 40  # of files, for all lists together; at least one for each list
 
 Pattern = frozenset[int]  # numbers of lists
-Counts = tuple[tuple[Pattern, int], ...]  # patterns, each with its number of rows
 Parts = dict[Pattern, tuple[Pattern, ...]]  # pattern of a row -> patterns of the files that have it
 
 
@@ -40,7 +38,7 @@ def assign_patterns(is_in_list: NDArray[np.bool_]) -> NDArray[np.int64]:
         _, code = np.unique(2 * code + flags, return_inverse=True)
     _, first_row, counts = np.unique(code, return_index=True, return_counts=True)
     patterns = [frozenset(np.flatnonzero(flags).tolist()) for flags in is_in_list[first_row]]
-    n_rows = tuple(zip(patterns, counts.tolist(), strict=True))
+    n_rows = dict(zip(patterns, counts.tolist(), strict=True))
     parts = choose_parts(n_rows, n_lists)
     stored = {part for pattern in patterns for part in parts[pattern]}
     ordered = sorted(stored, key=lambda part: [number in part for number in range(n_lists)])
@@ -53,8 +51,7 @@ def assign_patterns(is_in_list: NDArray[np.bool_]) -> NDArray[np.int64]:
     return assigned
 
 
-@lru_cache(maxsize=8)  # all levels of a noise ask for the same
-def choose_parts(n_rows: Counts, n_lists: int) -> Parts:
+def choose_parts(n_rows: Mapping[Pattern, int], n_lists: int) -> Parts:
     """Return the patterns of the files that store the rows of each pattern.
 
     Args:
@@ -62,23 +59,23 @@ def choose_parts(n_rows: Counts, n_lists: int) -> Parts:
         n_lists: how many lists there are
     """
     if len(n_rows) <= MAX_PATTERNS:
-        return {pattern: (pattern,) for pattern, _ in n_rows}
+        return {pattern: (pattern,) for pattern in n_rows}
     choices = []
     for n_blocks in range(1, n_lists + 1):
         parts = _choose_parts_in_blocks(n_rows, n_lists, n_blocks)
         n_patterns = len({part for pattern_parts in parts.values() for part in pattern_parts})
-        n_stored = sum(count * len(parts[pattern]) for pattern, count in n_rows)
+        n_stored = sum(count * len(parts[pattern]) for pattern, count in n_rows.items())
         n_too_many = max(0, n_patterns - max(MAX_PATTERNS, n_lists))
         choices.append((n_too_many, n_stored, n_blocks, parts))
     return min(choices)[-1]
 
 
-def _choose_parts_in_blocks(n_rows: Counts, n_lists: int, n_blocks: int) -> Parts:
+def _choose_parts_in_blocks(n_rows: Mapping[Pattern, int], n_lists: int, n_blocks: int) -> Parts:
     """Cut every pattern at the borders of blocks, and merge what has few rows."""
     blocks = [{*block.tolist()} for block in np.array_split(np.arange(n_lists), n_blocks)]
     cuts: Parts = {}
     n_stored: dict[Pattern, int] = {}
-    for pattern, count in n_rows:
+    for pattern, count in n_rows.items():
         cut = [pattern & block for block in blocks]
         cuts[pattern] = tuple(part for part in cut if part)
         for part in cuts[pattern]:

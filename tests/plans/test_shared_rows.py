@@ -21,9 +21,6 @@ def membership(draws: list[int], n_lists: int) -> np.ndarray:
 def few_files(monkeypatch):
     """Patterns are merged as soon as there are more than three."""
     monkeypatch.setattr(shared_rows, "MAX_PATTERNS", 3)
-    choose_parts.cache_clear()
-    yield
-    choose_parts.cache_clear()
 
 
 def check_files(is_in_list: np.ndarray, groups: np.ndarray) -> None:
@@ -61,7 +58,7 @@ def test_merged_patterns_are_whole_files(few_files, draws):
 def test_small_patterns_are_merged(few_files):
     """The pattern with the fewest rows goes into two others that make it up."""
     n_rows = {(A,): 50, (B, C): 40, (A, B, C): 2, (B,): 30}
-    parts = choose_parts(tuple((frozenset(key), n) for key, n in n_rows.items()), 3)
+    parts = choose_parts({frozenset(key): n for key, n in n_rows.items()}, 3)
 
     assert parts[frozenset({A, B, C})] in [({A}, {B, C}), ({B, C}, {A})]
     assert parts[frozenset({B, C})] == ({B, C},)
