@@ -19,6 +19,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from cnlw_tools import files
+from cnlw_tools.builds import shards
 from cnlw_tools.builds.build import build
 from cnlw_tools.card import metadata
 from cnlw_tools.checks import collect_evidence, validate
@@ -27,6 +28,7 @@ from cnlw_tools.dataset import dataset, tables
 from cnlw_tools.dataset.dataset import Dataset
 from cnlw_tools.ingest.import_dataset import import_release, import_source
 from cnlw_tools.ingest.resolve import load_dataset
+from cnlw_tools.plans import shared_rows
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.recipe import Recipe, parse_recipe
 from cnlw_tools.sources.formats.release import Release
@@ -160,6 +162,26 @@ def test_the_build_is_sound_and_says_what_changed(built, manual):
         in (built / "README.md").read_text()
     )
     assert segments_at_0 & segments_at_5
+
+
+@pytest.mark.usefixtures("reads_back_here")
+def test_levels_that_share_in_many_ways(manual, tmp_path, monkeypatch):
+    """Where patterns are merged and files copy from the pool, the build is as sound, and the pool is gone."""
+    monkeypatch.setattr(shared_rows, "MAX_PATTERNS", 4)
+    monkeypatch.setattr(shards, "MAX_OWNERS", 0)
+    folder = tmp_path / "build"
+    build(published_recipe(size=84), package_inputs(manual), folder)
+    n_segments = {
+        name: len(config.segments["train"])
+        for name, config in metadata.read_card(folder).configs.items()
+    }
+    train = datasets.load_dataset(str(folder), "red_20", split="train", cache_dir=tmp_path / "hf")
+    rows = {(row["image_id"], row["label"], not row["is_noisy"]) for row in train}
+
+    assert [] == find_errors(folder, manual)
+    assert n_segments == {"red_00": 2, "red_05": 2, "red_20": 2}
+    assert rows == expected_rows("red_noise_nl_0.2")
+    assert list(folder.rglob("*.arrow")) == []
 
 
 @pytest.mark.skipif(not SAMPLE.is_dir(), reason="needs the sample of the release in ../shared/data")
