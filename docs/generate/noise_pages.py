@@ -4,39 +4,31 @@ import inspect
 import io
 import sys
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-import pyarrow.compute as pc
+import numpy as np
 
-from cnlw_tools.api import Plan, plan
+from cnlw_tools.api import Plan
 from cnlw_tools.card.heatmap import draw_matrices
 from cnlw_tools.cli.list import format_default
-from cnlw_tools.dataset.tables import read_classes, write_parquet
+from cnlw_tools.dataset.tables import read_classes
 from cnlw_tools.files import default_root
 from cnlw_tools.files.roots import find_toml_files
-from cnlw_tools.ingest.thumbnails import make_thumbnails
 from cnlw_tools.noise import NOISE, NoiseModel
-from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.toml import read_toml
 from docs.generate.markdown import (
     code,
     docstring_to_markdown,
     escape,
-    fence,
     heading,
     link,
     table,
 )
+from docs.generate.noise_examples import DATASET, Example, draw_example
 from docs.generate.source_code import read_arguments
 
 FOLDER = "reference/noise"
-LEVEL = 40  # percent, of the example
-PER_CLASS = 50  # images of the example of instance noise, which has to read them
-THUMBNAIL = 8  # pixels
-EXAMPLE = "shapes"
 GUARANTEES: Mapping[str, str] = {
     "exact": "the number of noisy images follows from the level, and is not left to chance",
     "proportional": "every class has its share of the noise, give or take one image",
@@ -46,13 +38,11 @@ GUARANTEES: Mapping[str, str] = {
     "dilutes": "clean examples stay, and noisy copies are added",
     "adds": "clean examples stay, and images of other datasets are added",
 }
-NO_EXAMPLE: Mapping[str, str] = {
-    "human": "a file with labels from people: `cnlw build --noise human --side-table FILE`",
-    "red_standin": "another dataset, and reads each of its images once: "
-    "`cnlw build --noise red_standin --level 4 --donor shapes_others`. Labels stay, so the matrix "
-    "is the identity, as for [red](red.md)",
-    "semantic": "a file with labels from a network; `cnlw predict-labels` writes one",
-}
+PICTURE = (
+    "The picture has a row for each true class and a column for each given label. It counts only "
+    "examples whose image stayed."
+)
+IDENTITY = "This noise changes no label of an image that stays, so nothing lies off the diagonal."
 
 
 def make_pages() -> dict[str, str | bytes]:
@@ -60,8 +50,7 @@ def make_pages() -> dict[str, str | bytes]:
     pages: dict[str, str | bytes] = {f"{FOLDER}/index.md": _index_page()}
     for name, model in NOISE.items():
         example = draw_example(name)
-        if example is not None:
-            pages[f"{FOLDER}/{name}.png"] = draw_picture(name, example)
+        pages[f"{FOLDER}/{name}.png"] = draw_picture(example.plan)
         pages[f"{FOLDER}/{name}.md"] = _model_page(name, model, example)
     return pages
 
@@ -84,7 +73,7 @@ def summarise(model: NoiseModel) -> str:
     return (model.draw.__doc__ or "").partition("\n")[0]
 
 
-def _model_page(name: str, model: NoiseModel, example: Plan | None) -> str:
+def _model_page(name: str, model: NoiseModel, example: Example) -> str:
     module = sys.modules[model.draw.__module__]
     title, _, rest = (module.__doc__ or "").partition("\n")
     text = heading(f"Noise: {name}") + f"{escape(summarise(model))}\n\n"
@@ -101,7 +90,10 @@ def _options(model: NoiseModel) -> str:
     """Return the options with their defaults, and the level."""
     level = "The level is a whole number of percent: `--level 40`.\n\n"
     if not model.has_level:
-        level = "There is no level, because the options say how much noise there is.\n\n"
+        level = (
+            "There is no level: the options, or the labels in a file, say how much noise there "
+            "is.\n\n"
+        )
     if not model.options:
         return f"{level}There are no options.\n\n"
     meanings = option_meanings(model)
@@ -135,77 +127,29 @@ def _guarantees(model: NoiseModel) -> str:
     return "\n".join(lines + needs) + "\n\nTests check these properties.\n\n"
 
 
-@cache
-def draw_example(name: str) -> Plan | None:
-    """Return a plan of the embedded dataset with this noise; None where it needs a file."""
-    if name in NO_EXAMPLE:
-        return None
-    level = example_level(name)
-    if name == "instance":
-        return _draw_instance_example(level)
-    return plan(EXAMPLE, noise=name, level=level)
-
-
-def _draw_instance_example(level: int | None) -> Plan:
-    """Return a plan of instance noise on few images, by thumbnails of these."""
-    choices = {"level": level, "per_class": PER_CLASS}
-    ids = plan(EXAMPLE, noise="blue", **choices).table
-    ids = ids.filter(pc.equal(ids["split"], "train"))["image_id"]
-    table = make_thumbnails(EXAMPLE, Inputs(default_root()), ids, THUMBNAIL)
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "features.parquet"
-        write_parquet(table, path)
-        return plan(EXAMPLE, noise="instance", side_table=str(path), **choices)
-
-
-def example_level(name: str) -> int | None:
-    """Return the level of the example; None for noise without levels."""
-    return LEVEL if NOISE[name].has_level else None
-
-
-def _example_command(name: str) -> str:
-    """Return the command line that makes the example."""
-    level = example_level(name)
-    command = f"cnlw plan --noise {name}" + (f" --level {level}" if level is not None else "")
-    if name == "instance":
-        return f"cnlw features --out features.parquet\n{command} --side-table features.parquet"
-    return command
-
-
-def draw_picture(name: str, example: Plan) -> bytes:
-    """Return a PNG of the realised matrix of an example."""
-    classes = read_classes(default_root() / "manifests" / EXAMPLE / "classes.csv")
-    matrix = example.realised.matrix
+def draw_picture(drawn: Plan) -> bytes:
+    """Return a PNG of the realised matrix of a plan."""
+    classes = read_classes(default_root() / "manifests" / DATASET / "classes.csv")
+    matrix = drawn.realised.matrix
     names = [*classes, "outlier"][: len(matrix)]
-    picture = draw_matrices([(example.config, matrix)], names)
+    picture = draw_matrices([(drawn.config, matrix)], names)
     stream = io.BytesIO()
     picture.save(stream, "PNG")
     return stream.getvalue()
 
 
-def _example(name: str, example: Plan | None) -> str:
-    """Return the command, the picture and the numbers of an example."""
-    if example is None:
-        return f"This page has no picture, because this noise needs {NO_EXAMPLE[name]}.\n\n"
-    text = fence(_example_command(name), "console")
+def _example(name: str, example: Example) -> str:
+    """Return how to make an example, its numbers and its picture."""
+    expected, realised = example.plan.expected, example.plan.realised
     rows = [
-        [
-            "wrong labels or images",
-            _percent(example.expected.rate),
-            _percent(example.realised.rate),
-        ],
-        [
-            "images from elsewhere",
-            _percent(example.expected.foreign_rate),
-            _percent(example.realised.foreign_rate),
-        ],
+        ["wrong labels or images", _percent(expected.rate), _percent(realised.rate)],
+        ["images from elsewhere", _percent(expected.foreign_rate), _percent(realised.foreign_rate)],
     ]
+    text = example.steps + (f"\n{example.note}\n" if example.note else "")
     text += "\n" + table(["share of the training rows", "expected", "realised"], rows)
-    text += f"![Transition matrix of {example.config}]({name}.png)\n\n"
-    return text + (
-        "The picture has a row for each true class and a column for each given label. It counts "
-        "only examples whose image stayed.\n\n"
-    )
+    text += f"![Transition matrix of {example.plan.config}]({name}.png)\n\n"
+    is_identity = bool((realised.matrix == np.eye(len(realised.matrix))).all())
+    return text + PICTURE + (f" {IDENTITY}" if is_identity else "") + "\n\n"
 
 
 def _percent(share: float) -> str:

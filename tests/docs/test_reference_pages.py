@@ -19,11 +19,13 @@ from docs.generate import (
     file_pages,
     message_pages,
     method_pages,
+    noise_examples,
     noise_pages,
     project_pages,
     source_pages,
     study_results,
 )
+from tests.docs.test_pages import parse
 
 
 def test_every_command_and_option_has_its_place():
@@ -118,16 +120,32 @@ def test_every_study_that_was_run_says_its_scale():
         study_results.describe_scale("zhang_table1")
 
 
-@pytest.mark.parametrize("name", ["blue", "mix", "human"])
+@pytest.mark.parametrize("name", ["blue", "mix", "human", "semantic"])
 def test_a_noise_model_has_a_page(name):
-    """Formula, options and guarantees; a picture, unless the noise takes a file."""
-    example = noise_pages.draw_example(name)
+    """Formula, options and guarantees, an example and its picture."""
+    example = noise_examples.draw_example(name)
 
     text = noise_pages._model_page(name, NOISE[name], example)
 
     assert "## Formula" in text
     assert all(f"-o {option}=" in text for option in NOISE[name].options)
-    assert ("![Transition matrix" in text) == (name != "human")
+    assert f"![Transition matrix of {example.plan.config}]({name}.png)" in text
+    assert (noise_pages.IDENTITY in text) == (example.plan.realised.rate == 0)
+
+
+def test_noise_that_keeps_labels_says_why_its_picture_is_empty():
+    """Red noise at any level has a matrix with nothing off the diagonal."""
+    example = noise_examples.draw_example("red")
+
+    assert noise_pages.IDENTITY in noise_pages._example("red", example)
+
+
+def test_commands_of_examples_exist():
+    """Those that the pages give instead of a single `cnlw plan`."""
+    texts = [getattr(noise_examples, name) for name in ("SEMANTIC", "HUMAN", "INSTANCE", "STANDIN")]
+
+    for line in "".join(texts).splitlines():
+        parse(line)
 
 
 def test_every_guarantee_is_explained():
