@@ -10,11 +10,12 @@ Every function has the defaults and the errors of the command of the same name. 
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from cnlw_tools.executor import EXECUTORS
+from cnlw_tools.executor import Executor, open_executor
 from cnlw_tools.executor.progress import ProgressBars
 from cnlw_tools.files.roots import require_root
 from cnlw_tools.recipe.inputs import Inputs, SourceOptions
@@ -279,6 +280,7 @@ def build(
     data_dir: PathLike | None = None,
     donors: DonorDirs = (),
     store: PathLike | None = None,
+    engine: str = "local",
     workers: int | None = None,
     progress: bool = True,
     **choices: Any,
@@ -295,7 +297,8 @@ def build(
         data_dir: folder of your copy of the images
         donors: datasets whose images some kinds of noise use, with the folders of their images
         store: folder of web images, made by `cnlw fetch`
-        workers: worker processes. Default: one a processor; 1 for a source defined in __main__
+        engine, workers: local, dask or dask://HOST:PORT, and the number of processes. Default: one
+            for each processor; 1 for a source defined in __main__
         progress: show progress bars
         **choices: other keys of a recipe: options, seed, size, probe, train_size ...
 
@@ -312,9 +315,7 @@ def build(
     inputs = _make_inputs(root, data_dir, donors, store, dataset)
     chosen = _resolve_recipe(dataset, noise, level, levels, recipe, inputs, choices)
     folder = Path(out) if out is not None else Path("builds") / chosen.dataset
-    if workers is None and not _is_importable(inputs.source):
-        workers = 1
-    with EXECUTORS["local"](workers) as executor, ProgressBars(progress) as bars:
+    with _open_executor(engine, workers, inputs.source) as executor, ProgressBars(progress) as bars:
         run_build(chosen, inputs, folder, executor, bars)
     return Build(folder)
 
@@ -401,6 +402,7 @@ def validate(
     donors: DonorDirs = (),
     store: PathLike | None = None,
     cache: PathLike | None = None,
+    engine: str = "local",
     workers: int | None = None,
     progress: bool = True,
 ) -> ValidationReport:
@@ -414,6 +416,7 @@ def validate(
         donors: datasets whose images the build uses, with the folders of their images
         store: folder of web images, made by `cnlw fetch`
         cache: folder of decoded pixels, for `end_to_end`. Default: that of `cnlw train`
+        engine: where the work runs: local, dask, or dask://HOST:PORT
         workers: number of worker processes. Default: one for each processor
         progress: show progress bars
 
@@ -430,9 +433,7 @@ def validate(
 
     folder = _open_build(build).path if build is not None else last_build(Path("builds"))
     inputs = _make_inputs(None, data_dir, donors, store, source)
-    if workers is None and not _is_importable(source):
-        workers = 1
-    with EXECUTORS["local"](workers) as executor, ProgressBars(progress) as bars:
+    with _open_executor(engine, workers, source) as executor, ProgressBars(progress) as bars:
         evidence = collect_evidence(folder, inputs, executor, bars)
         results = run_all(evidence, executor if end_to_end else None, bars, _to_path(cache))
     return ValidationReport(folder, results)
@@ -644,6 +645,7 @@ def import_source(
     validation: int = 0,
     skip_broken: PathLike | None = None,
     list_broken: PathLike | None = None,
+    engine: str = "local",
     workers: int | None = None,
     progress: bool = True,
     **choices: Any,
@@ -658,7 +660,7 @@ def import_source(
         validation: percent of each class that moves from train to validation
         skip_broken: a csv file to list images in that cannot be used: leave these out
         list_broken: a csv file to list them in before the error that there are some
-        workers, progress: number of processes, by default one for each processor; show a bar
+        engine, workers, progress: local, dask or dask://HOST:PORT; processes there; show a bar
         **choices: of a dataset of Hugging Face: config, splits, image_column, label_column
 
     Raises:
@@ -673,11 +675,10 @@ def import_source(
     from cnlw_tools.ingest import import_dataset
 
     name = name or source
-    options = read_dataclass(SourceOptions, choices, "import_source")
-    with EXECUTORS["local"](workers) as executor, ProgressBars(progress) as bars:
+    with open_executor(engine, workers) as executor, ProgressBars(progress) as bars:
         import_dataset.import_source(
             *(source, Path(path), name, Path(root)),
-            options=options,
+            options=read_dataclass(SourceOptions, choices, "import_source"),
             validation=validation,
             skip_broken=_to_path(skip_broken),
             list_broken=_to_path(list_broken),
@@ -685,6 +686,15 @@ def import_source(
             progress=bars,
         )
     return Path(root) / "manifests" / name
+
+
+def _open_executor(
+    engine: str, workers: int | None, source: "NamedSource | None"
+) -> AbstractContextManager[Executor]:
+    """Open an executor; a source that other processes of this machine cannot import has one."""
+    if engine == "local" and workers is None and not _is_importable(source):
+        workers = 1
+    return open_executor(engine, workers)
 
 
 def _open_build(build: Build | PathLike) -> Build:

@@ -14,12 +14,11 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
-import PIL
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from cnlw_tools import __version__, files, hashing
+from cnlw_tools import files, hashing
 from cnlw_tools.builds.availability import match_availability
 from cnlw_tools.builds.segments import SHARD_NAME, Segment, cut_segments
 from cnlw_tools.builds.shards import WriteJob, delete_pool, write_shards
@@ -30,6 +29,7 @@ from cnlw_tools.dataset import dataset, table_io, tables
 from cnlw_tools.dataset.dataset import Dataset
 from cnlw_tools.dataset.validation_split import classes_without_validation
 from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
+from cnlw_tools.executor.remote import program_versions
 from cnlw_tools.images.pixels import Storage
 from cnlw_tools.ingest.resolve import load_dataset, open_recipe_images
 from cnlw_tools.plans.info import read_plan_info
@@ -213,12 +213,7 @@ def _open_card(folder: Path, recipe: Recipe, storage: Storage) -> BuildCard:
         ValueError: the build that is there stores its images in another way
     """
     if not (folder / CARD).exists():
-        versions = {
-            "cnlw_tools": __version__,
-            "pillow": PIL.__version__,
-            "pyarrow": pa.__version__,
-        }
-        return BuildCard(versions, recipe.dataset, storage, recipe.layout)
+        return BuildCard(program_versions(), recipe.dataset, storage, recipe.layout)
     card = read_card(folder)
     check_same_storage(folder, card, recipe)
     return card

@@ -30,7 +30,7 @@ from cnlw_tools.checks.evidence import (
     Surplus,
 )
 from cnlw_tools.dataset import dataset
-from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
+from cnlw_tools.executor import SERIAL, Executor, Progress, limits, no_progress
 from cnlw_tools.executor.job import Job
 from cnlw_tools.files.machine_faults import raise_machine_fault
 from cnlw_tools.files.parquet import PARQUET, check_decoded_size, open_parquet, read_table
@@ -115,7 +115,8 @@ def collect_evidence(
         with Store(inputs.store) as store:
             store.check_use(card.images)
     entries = _list_entries(folder)
-    evidence = Evidence(folder, card, inputs, executor.workers, progress, entries)
+    n_processes = min(executor.workers, limits.workers())  # of this machine
+    evidence = Evidence(folder, card, inputs, n_processes, progress, entries)
     _read_tables(evidence)
     _draw_plans(evidence)
     _read_shards(evidence, executor, progress)

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from cnlw_tools.builds import ground_truth
 from cnlw_tools.card import metadata
 from cnlw_tools.checks.finding import CheckResult, Finding, error
-from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
+from cnlw_tools.executor import SERIAL, Executor, Progress, limits, no_progress
 from cnlw_tools.files import scratch_folder
 from cnlw_tools.files.parquet import read_table
 from cnlw_tools.recipe.preset import Preset
@@ -97,7 +97,7 @@ def check_learnability(
         ValueError, LookupError, OSError: nothing to validate on, or fewer images than a batch
     """
     names = list(metadata.read_card(build).configs)
-    _fill_cache(build, names, cache, executor.workers)
+    _fill_cache(build, names, cache, min(executor.workers, limits.workers()))
     by_config = {}
     outcomes = executor.map(partial(_learn_in_one_thread, build, cache), names)
     for done, outcome in enumerate(outcomes, 1):

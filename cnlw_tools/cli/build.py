@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cnlw_tools.cli.options import (
+    ENGINE,
     WORKERS,
     GuessingCommand,
     find_root,
@@ -30,11 +31,13 @@ SHOWN_DIGITS = 10  # of the digest of a plan, so that the line of a config fits 
     help="Folder of the build.  [default: builds/DATASET]",
 )
 @storage_options
+@ENGINE
 @WORKERS
 def build(
     recipe_name: str | None,
     root: Path | None,
     out: Path | None,
+    engine: str,
     workers: int | None,
     **flags: Any,
 ) -> None:
@@ -44,13 +47,13 @@ def build(
     the recipe D_N. Levels that the folder already holds are not built again.
     """
     from cnlw_tools.builds.build import build as run_build
-    from cnlw_tools.executor import EXECUTORS
+    from cnlw_tools.executor import open_executor
     from cnlw_tools.executor.progress import ProgressBars
 
     recipe = read_recipe_flags(recipe_name, find_root(root), flags)
     folder = out or Path("builds") / recipe.dataset
     inputs = read_inputs(root, flags["data_dir"], flags["donors"], flags["store"])
-    with EXECUTORS["local"](workers) as executor, ProgressBars() as bars:
+    with open_executor(engine, workers) as executor, ProgressBars() as bars:
         summary = run_build(recipe, inputs, folder, executor, bars)
     _print_summary(summary)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from cnlw_tools.cli.options import DATA_DIR, ROOT, WORKERS, check_ending, read_inputs
+from cnlw_tools.cli.options import DATA_DIR, ENGINE, ROOT, WORKERS, check_ending, read_inputs
 from cnlw_tools.registry.counts import count_things
 
 
@@ -26,6 +26,7 @@ from cnlw_tools.registry.counts import count_things
     help="Side table to write, a .parquet file.",
 )
 @ROOT
+@ENGINE
 @WORKERS
 def features(
     dataset: str,
@@ -33,6 +34,7 @@ def features(
     size: int,
     out: Path,
     root: Path | None,
+    engine: str,
     workers: int | None,
 ) -> None:
     """Write thumbnails of the training images as features.
@@ -43,7 +45,7 @@ def features(
 
     from cnlw_tools.dataset import tables
     from cnlw_tools.dataset.dataset import require_base_manifest
-    from cnlw_tools.executor import EXECUTORS
+    from cnlw_tools.executor import open_executor
     from cnlw_tools.executor.progress import ProgressBars
     from cnlw_tools.ingest.resolve import load_dataset, open_recipe_images
     from cnlw_tools.ingest.thumbnails import make_thumbnails
@@ -55,7 +57,7 @@ def features(
     base = require_base_manifest(load_dataset(recipe, inputs))
     open_recipe_images(recipe, inputs)
     ids = base.filter(pc.equal(base["split"], "train"))["image_id"]
-    with EXECUTORS["local"](workers) as executor, ProgressBars() as bars:
+    with open_executor(engine, workers) as executor, ProgressBars() as bars:
         table = make_thumbnails(dataset, inputs, ids, size, executor, bars)
     tables.write_parquet(table, out)
     n_numbers = 3 * size * size

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cnlw_tools.cli.options import WORKERS
+from cnlw_tools.cli.options import ENGINE, WORKERS
 from cnlw_tools.recipe.recipe import MAX_VALIDATION
 from cnlw_tools.registry.counts import count_things
 
@@ -80,6 +80,7 @@ READING_FLAGS = ("validation", "skip_broken", "list_broken")
     help="Move PERCENT of the training images of each class to a split validation.  "
     "[default: none]",
 )
+@ENGINE
 @WORKERS
 def import_(source: str, path: Path, name: str | None, root: Path, **flags: Any) -> None:
     """Write the class list and the base manifest of your images; no image is copied.
@@ -142,14 +143,15 @@ def _import_source(
     validation: int | None,
     skip_broken: Path | None,
     list_broken: Path | None,
+    engine: str,
     workers: int | None,
 ) -> None:
-    from cnlw_tools.executor import EXECUTORS
+    from cnlw_tools.executor import open_executor
     from cnlw_tools.executor.progress import ProgressBars
     from cnlw_tools.ingest.import_dataset import import_source
     from cnlw_tools.sources.formats.listing import describe_left_out, enumerate_names
 
-    with EXECUTORS["local"](workers) as executor, ProgressBars() as bars:
+    with open_executor(engine, workers) as executor, ProgressBars() as bars:
         imported = import_source(
             source,
             path,

@@ -81,6 +81,13 @@ WORKERS = click.option(
     metavar="N",
     help="Number of worker processes.  [default: one for each processor]",
 )
+ENGINE = click.option(
+    "--engine",
+    default="local",
+    show_default=True,
+    metavar="ENGINE",
+    help="Where the work runs: local, dask or dask://HOST:PORT.",
+)
 DECODE_THREADS = click.option(
     "--decode-threads",
     type=click.IntRange(1),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cnlw_tools.cli.options import (
+    ENGINE,
     WORKERS,
     GuessingCommand,
     check_ending,
@@ -26,11 +27,13 @@ if TYPE_CHECKING:
     type=click.Path(dir_okay=False, path_type=Path),
     help="Parquet file to write.  [default: DATASET_CONFIG.parquet]",
 )
+@ENGINE
 @WORKERS
 def plan(
     recipe_name: str | None,
     root: Path | None,
     out: Path | None,
+    engine: str,
     workers: int | None,
     **flags: Any,
 ) -> None:
@@ -40,14 +43,14 @@ def plan(
     the recipe D_N.
     """
     from cnlw_tools.dataset import tables
-    from cnlw_tools.executor import EXECUTORS
+    from cnlw_tools.executor import open_executor
     from cnlw_tools.ingest.resolve import load_dataset
     from cnlw_tools.plans.plan import config_name, recipe_levels
     from cnlw_tools.plans.plan import plan as draw_plan
 
     recipe = read_recipe_flags(recipe_name, find_root(root), flags)
     inputs = read_inputs(root, flags["data_dir"], flags["donors"], flags["store"])
-    with EXECUTORS["local"](workers) as executor:
+    with open_executor(engine, workers) as executor:
         dataset = load_dataset(recipe, inputs, executor)
     levels = recipe_levels(recipe, dataset)
     if len(levels) != 1:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cnlw_tools.cli.options import CACHE, DONOR, STORE, WORKERS, read_inputs
+from cnlw_tools.cli.options import CACHE, DONOR, ENGINE, STORE, WORKERS, read_inputs
 from cnlw_tools.registry.counts import count_things
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ class NoBuild(click.ClickException):
 @DONOR
 @STORE
 @CACHE
+@ENGINE
 @WORKERS
 def validate(
     build: Path | None,
@@ -57,6 +58,7 @@ def validate(
     donors: tuple[str, ...],
     store: Path | None,
     cache: Path | None,
+    engine: str,
     workers: int | None,
 ) -> None:
     """Prove that a build is what it claims to be.
@@ -69,11 +71,11 @@ def validate(
     from cnlw_tools.checks import collect_evidence
     from cnlw_tools.checks import validate as run_all
     from cnlw_tools.checks.finding import count_findings
-    from cnlw_tools.executor import EXECUTORS
+    from cnlw_tools.executor import open_executor
     from cnlw_tools.executor.progress import ProgressBars
 
     inputs = read_inputs(None, data_dir, donors, store)
-    with EXECUTORS["local"](workers) as executor, ProgressBars() as bars:
+    with open_executor(engine, workers) as executor, ProgressBars() as bars:
         try:
             folder = build or last_build(Path("builds"))
             evidence = collect_evidence(folder, inputs, executor, bars)

@@ -2,7 +2,7 @@
 
 A command opens one executor, hands it down, and closes it:
 
-    with EXECUTORS["local"](workers=4) as executor:
+    with open_executor("local", workers=4) as executor:
         for digest in executor.map(hash_file, paths): ...
 
 An entry of `EXECUTORS` is a context manager in a file of its own, over anything that offers
@@ -11,17 +11,72 @@ An entry of `EXECUTORS` is a context manager in a file of its own, over anything
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from typing import Protocol
+from urllib.parse import urlsplit
 
-from cnlw_tools.executor import local
 from cnlw_tools.executor.futures import SERIAL, Executor, Serial
+from cnlw_tools.registry import ImportOnUse, pick
 
-__all__ = ["EXECUTORS", "SERIAL", "Executor", "Progress", "Serial", "no_progress"]
+__all__ = ["EXECUTORS", "SERIAL", "Executor", "Progress", "Serial", "no_progress", "open_executor"]
 
 Progress = Callable[[str, int, int], None]  # stage, done, total
 
-EXECUTORS: Mapping[str, Callable[[int | None], AbstractContextManager[Executor]]] = {
-    "local": local.processes,  # processes of this machine
-}
+
+class Opener(Protocol):
+    """Opens an executor."""
+
+    def __call__(
+        self, workers: int | None = None, address: str = ""
+    ) -> AbstractContextManager[Executor]:
+        """Start workers on this machine, or connect to the cluster at HOST:PORT."""
+        ...
+
+
+EXECUTORS: Mapping[str, Opener] = ImportOnUse(
+    "cnlw_tools.executor",
+    {
+        "local": "local:processes",  # processes of this machine
+        "dask": "dask:cluster",
+    },
+)
+
+
+def open_executor(
+    engine: str = "local", workers: int | None = None
+) -> AbstractContextManager[Executor]:
+    """Open an executor.
+
+    Args:
+        engine: a name of `EXECUTORS`, or NAME://HOST:PORT for a cluster that is there
+        workers: how many to start here; none: one for each processor, if memory allows
+
+    Raises:
+        ValueError, LookupError: no such engine, or no such address
+        ModuleNotFoundError: its package is not installed
+        OSError: nothing answers there
+    """
+    name, separator, address = engine.partition("://")
+    opener = pick(EXECUTORS, name, "engine")
+    if separator:
+        _check_address(engine)
+        if workers is not None:
+            raise ValueError(
+                f"--engine {engine} with --workers {workers}: the cluster says how many workers "
+                "there are: drop --workers"
+            )
+    return opener(workers, address)
+
+
+def _check_address(engine: str) -> None:
+    """Raise if an engine that names a cluster is not NAME://HOST:PORT."""
+    remedy = "give NAME://HOST:PORT, such as dask://127.0.0.1:8786"
+    try:
+        parts = urlsplit(engine)
+        is_address = bool(parts.hostname and parts.port)
+    except ValueError as error:
+        raise ValueError(f"--engine {engine}: {error}: {remedy}") from error
+    if not is_address or parts.path or parts.query or parts.fragment or parts.username:
+        raise ValueError(f"--engine {engine}: not the address of a cluster: {remedy}")
 
 
 def no_progress(stage: str, done: int, total: int) -> None:

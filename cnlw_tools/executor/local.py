@@ -21,12 +21,18 @@ Result = TypeVar("Result")
 
 
 @contextmanager
-def processes(workers: int | None = None) -> Iterator[Executor]:
+def processes(workers: int | None = None, address: str = "") -> Iterator[Executor]:
     """Open an executor of processes of this machine; one worker is this process.
 
     Args:
         workers: how many processes; none: one for each processor, if memory allows
+        address: must be empty
+
+    Raises:
+        ValueError: there is an address
     """
+    if address:
+        raise ValueError(f"--engine local://{address}: local is this machine: give --engine local")
     if workers == 1:
         yield SERIAL
         return

@@ -15,6 +15,7 @@ EXTRAS = {  # package -> the extra that brings it, as in pyproject.toml
     "matplotlib": "report",
     "scipy": "sources",
     "timm": "timm",
+    "distributed": "dask",
 }
 
 

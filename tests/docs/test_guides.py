@@ -31,6 +31,7 @@ NOT_RUN = {  # command -> why it cannot be run here
     "make demo": ENVIRONMENT,
     "pip install .": ENVIRONMENT,
     "pip install '.[train,report]'": ENVIRONMENT,
+    "pip install '.[dask]'": ENVIRONMENT,
     "pip install -c constraints.txt '.[train,report]'": ENVIRONMENT,
     "torchrun --nproc-per-node 4 -m cnlw_tools train --data builds/cifar10 --config blue_40 "
     "--method mixup": "it takes a machine with four GPUs",

@@ -1,0 +1,202 @@
+"""Dask: a cluster whose scheduler is at HOST:PORT, or one that is started on this machine.
+
+A task whose worker dies runs again on another one; `distributed.scheduler.allowed-failures` of the
+configuration of Dask, 3 unless you change it, says how often.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError, Future
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
+from typing import Any, TypeVar
+from uuid import uuid4
+
+from cnlw_tools.executor import limits
+from cnlw_tools.executor.futures import Executor, map_futures
+from cnlw_tools.executor.remote import (
+    DEAD_WORKER,
+    RemoteTask,
+    check_workers,
+    describe_worker,
+    marked_folder,
+)
+from cnlw_tools.executor.signals import ignore_interrupts
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+LOOPBACK = "127.0.0.1"
+CONNECT_SECONDS = 10
+POLL_SECONDS = 0.05  # how often a run that ends asks for the tasks that are being worked on
+START_WORKERS = "start them with `dask worker HOST:PORT --nworkers auto --nthreads 1`"
+
+
+@contextmanager
+def cluster(workers: int | None = None, address: str = "") -> Iterator[Executor]:
+    """Open an executor of Dask.
+
+    Args:
+        workers: processes to start on this machine; none: one for each processor, if memory allows
+        address: HOST:PORT of the scheduler of a cluster; none: start one here, on loopback
+
+    Raises:
+        OSError: no scheduler answers, or it has no workers that may do the work
+    """
+    if address:
+        with _connect(f"dask://{address}", f"tcp://{address}", is_local=False) as executor:
+            yield executor
+        return
+    with (
+        _local_cluster(workers or limits.workers()) as local_cluster,
+        _connect("dask", local_cluster.scheduler_address, is_local=True) as executor,
+    ):
+        yield executor
+
+
+@contextmanager
+def _local_cluster(workers: int) -> Iterator[Any]:
+    """Start workers on this machine, which listen on loopback; they end with the block."""
+    from distributed import LocalCluster
+
+    resource_tracker.ensure_running()  # to start it lets a thread hear Ctrl-C again
+    with ignore_interrupts():  # and so does the thread that starts workers, and so do they
+        local_cluster = LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            host=LOOPBACK,
+            dashboard_address=f"{LOOPBACK}:0",
+            worker_dashboard_address=f"{LOOPBACK}:0",
+            silence_logs=logging.CRITICAL,  # what a task raises is told by this process
+        )
+    with local_cluster:
+        yield local_cluster
+
+
+@contextmanager
+def _connect(engine: str, address: str, is_local: bool) -> Iterator[Executor]:
+    """Open an executor of a cluster that is there.
+
+    Args:
+        engine: as the user gave it
+        address: of the scheduler, as Dask writes it
+        is_local: this process started it
+    """
+    from distributed import Client
+
+    try:
+        client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise OSError(
+            f"{engine}: no scheduler of Dask answers ({error}): check the address, and that "
+            "`dask scheduler` runs there"
+        ) from error
+    with client, _quiet_client():
+        yield Cluster(client, _count_workers(engine, client), is_local)
+
+
+@contextmanager
+def _quiet_client() -> Iterator[None]:
+    """Keep the client from printing what becomes an error of ours."""
+    logger = logging.getLogger("distributed.client")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _count_workers(engine: str, client: Any) -> int:
+    """Return the number of workers, each of which may do the work.
+
+    Raises:
+        OSError: there is none, or one may not
+    """
+    try:
+        client.wait_for_workers(1, timeout=CONNECT_SECONDS)
+    except TimeoutError as error:
+        raise OSError(f"{engine}: the scheduler has no workers: {START_WORKERS}") from error
+    threads = client.nthreads()
+    crowded = [name for name, n_threads in threads.items() if n_threads > 1]
+    if crowded:
+        raise OSError(
+            f"{engine}: worker {crowded[0]} runs {threads[crowded[0]]} tasks at once in one "
+            f"process, and readers of archives allow one: {START_WORKERS}"
+        )
+    with marked_folder() as mark:
+        check_workers(engine, client.run(describe_worker, mark, on_error="return"))
+    return len(threads)
+
+
+class Cluster:
+    """An executor of a cluster of Dask.
+
+    Args:
+        client: of the scheduler
+        workers: how many there are
+        is_local: they were started by this process, and end with it
+    """
+
+    def __init__(self, client: Any, workers: int, is_local: bool) -> None:
+        self.client, self.workers, self.is_local = client, workers, is_local
+        self.address = client.scheduler.address
+        self.pool = client.get_executor(pure=False)
+
+    def map(self, task: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+        """Yield the result of the task for each item as it comes, in any order.
+
+        Raises:
+            OSError: workers died over a task again and again, or the scheduler is gone
+        """
+        from distributed import KilledWorker
+
+        run = _Run(self.pool)
+        try:
+            yield from map_futures(run, self.workers, RemoteTask(task), items)
+        except KilledWorker as error:
+            raise OSError(DEAD_WORKER) from error
+        except KeyboardInterrupt:
+            if self.is_local:  # what is being worked on ends with the workers, right now
+                self.client.close()
+            raise
+        except CancelledError as error:
+            raise OSError(
+                f"the scheduler of Dask at {self.address} is gone: start it, and "
+                "run the same command again"
+            ) from error
+        finally:
+            self._wait_for(run.prefix)
+
+    def _wait_for(self, prefix: str) -> None:
+        """Wait for the tasks of a run that are being worked on; all others are cancelled by now."""
+        while self.client.status == "running":
+            try:
+                # A worker that does not answer is dead, and works on nothing.
+                answers = self.client.run(_is_at_work, prefix, on_error="ignore")
+            except OSError:  # the scheduler is gone, and nobody can be asked
+                return
+            if not any(answers.values()):
+                return
+            time.sleep(POLL_SECONDS)
+
+
+class _Run:
+    """The tasks of one call of `map`, whose keys have a prefix of their own."""
+
+    def __init__(self, pool: Any) -> None:
+        self.pool = pool
+        self.prefix = f"cnlw-{uuid4().hex}"
+        self.n_tasks = 0
+
+    def submit(self, task: Callable[[Item], Result], item: Item, /) -> Future[Result]:
+        """Begin a task as soon as there is a worker for it."""
+        self.n_tasks += 1
+        future: Future[Result] = self.pool.submit(task, item, key=f"{self.prefix}-{self.n_tasks}")
+        return future
+
+
+def _is_at_work(prefix: str, dask_worker: Any) -> bool:
+    """Return whether a worker works on a task whose key has a prefix."""
+    return any(str(state.key).startswith(prefix) for state in dask_worker.state.executing)

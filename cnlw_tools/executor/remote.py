@@ -1,0 +1,140 @@
+"""What the engines share that run tasks in processes which they did not start, on other machines.
+
+Such a process may have other programs, and so make other bytes; it may not see the folder that the
+files lie in; and it works in a folder of its own. So workers are compared before the work begins:
+
+    versions    of the package, of Pillow and of Arrow are those of this process
+    folder      the working folder is on a disk that the worker sees, too: it holds the same mark
+    threads     one for each worker process, since readers of archives are not shared by threads
+
+A task runs in the working folder of the process that sent it, so relative paths mean the same.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import chdir, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Generic, TypeVar
+from uuid import uuid4
+
+from cnlw_tools import __version__
+from cnlw_tools.registry.counts import list_first
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+SAME_VERSIONS = "install the same versions on every machine, since they decide the bytes"
+DEAD_WORKER = (
+    "worker processes died again and again over one task: give them more memory, or start fewer "
+    "on each machine, and run the same command again"
+)
+
+
+def program_versions() -> dict[str, str]:
+    """Return the versions of this package, and of those that decide the bytes of a build."""
+    import PIL
+    import pyarrow as pa
+
+    return {"cnlw_tools": __version__, "pillow": PIL.__version__, "pyarrow": pa.__version__}
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteTask(Generic[Item, Result]):
+    """A task that runs as it would in the process that sends it."""
+
+    task: Callable[[Item], Result]
+    folder: Path = field(default_factory=Path.cwd)  # the working folder
+    versions: Mapping[str, str] = field(default_factory=program_versions)
+
+    def __call__(self, item: Item) -> Result:
+        """Run the task; a worker that joined late may have other versions.
+
+        Raises:
+            OSError: this worker may not run it
+        """
+        difference = describe_difference(self.versions, program_versions())
+        if difference:
+            raise OSError(f"a worker that joined late has {difference}: {SAME_VERSIONS}")
+        with chdir(self.folder):
+            return self.task(item)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerState:
+    """What a worker says of itself."""
+
+    versions: Mapping[str, str]
+    sees_folder: bool
+
+
+def describe_worker(mark: Path) -> WorkerState:
+    """Return the state of the worker that this runs in.
+
+    Args:
+        mark: a file in the working folder of the process that asks
+    """
+    return WorkerState(program_versions(), mark.exists())
+
+
+@contextmanager
+def marked_folder() -> Iterator[Path]:
+    """Yield a file in the working folder by which workers recognise it; it is deleted at the end.
+
+    Raises:
+        OSError: the folder may not be written
+    """
+    mark = Path.cwd() / f".cnlw-mark-{uuid4().hex}"
+    try:
+        mark.touch(exist_ok=False)
+    except OSError as error:
+        raise OSError(
+            f"{mark.parent}: cannot be written ({error.strerror}), so nobody can say which "
+            "workers see it: start the command in a folder that you may write"
+        ) from error
+    try:
+        yield mark
+    finally:
+        mark.unlink()
+
+
+def check_workers(engine: str, workers: Mapping[str, WorkerState | BaseException]) -> None:
+    """Compare the workers of an engine with this process.
+
+    Args:
+        engine: as the user gave it
+        workers: what each said of itself, or why it could say nothing, by its name
+
+    Raises:
+        OSError: a worker cannot do the work of this process
+    """
+    by_reason: dict[str, list[str]] = {}
+    for name, state in workers.items():
+        reason = _find_obstacle(state)
+        if reason:
+            by_reason.setdefault(reason, []).append(name)
+    for reason, names in by_reason.items():
+        raise OSError(f"{engine}: worker {list_first(names)} {reason}")
+
+
+def _find_obstacle(state: WorkerState | BaseException) -> str:
+    """Return why a worker cannot do the work, with a remedy; nothing if it can."""
+    if isinstance(state, BaseException):
+        return f"cannot run cnlw_tools ({state}): {SAME_VERSIONS}"
+    difference = describe_difference(program_versions(), state.versions)
+    if difference:
+        return f"has {difference}: {SAME_VERSIONS}"
+    if not state.sees_folder:
+        return (
+            f"does not see the files in {Path.cwd()}: start the command in a folder that all "
+            "machines share under the same path"
+        )
+    return ""
+
+
+def describe_difference(expected: Mapping[str, str], versions: Mapping[str, str]) -> str:
+    """Return which versions differ, and from what; nothing if none does."""
+    differences = []
+    for name, version in expected.items():
+        if versions.get(name) != version:
+            differences.append(f"{name} {versions.get(name, 'missing')} instead of {version}")
+    return ", ".join(differences)

@@ -1,0 +1,121 @@
+"""A cluster of Dask on loopback; what holds for every executor is in test_contract.py."""
+
+import logging
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cnlw_tools.executor import dask as engine
+from cnlw_tools.executor import open_executor, remote
+
+pytest.importorskip("distributed", reason="needs the extra dask")
+
+
+def die_once(mark: Path) -> str:
+    """Kill this process, unless the mark says that it was done."""
+    if mark.exists():
+        return "done"
+    mark.touch()
+    signal.raise_signal(signal.SIGKILL)
+    return "alive"
+
+
+def test_a_task_runs_again_when_its_worker_dies(dask, tmp_path):
+    """A worker may die; another one does its work."""
+    with open_executor(dask) as executor:
+        assert list(executor.map(die_once, [tmp_path / "mark"])) == ["done"]
+
+
+def test_nothing_is_left_in_the_cluster(dask):
+    """After a run, the scheduler knows no task of it."""
+    with open_executor(dask) as executor:
+        results = executor.map(str, range(100))
+        next(results)
+        results.close()
+
+        assert not any(executor.client.processing().values())
+
+
+def test_versions_are_compared_before_the_work(dask, monkeypatch):
+    """Workers with another Pillow get no task."""
+    versions = {**remote.program_versions(), "pillow": "0.1"}
+    monkeypatch.setattr(remote, "program_versions", lambda: versions)
+
+    with pytest.raises(OSError, match=rf"{dask}: worker tcp://.* has pillow .* instead of 0\.1: "):
+        open_executor(dask).__enter__()
+
+
+def test_the_folder_is_compared_before_the_work(dask, tmp_path, monkeypatch):
+    """Workers that do not see the working folder get no task."""
+    monkeypatch.setattr(engine, "describe_worker", describe_without_folder)
+
+    with pytest.raises(OSError, match=rf"{dask}: worker tcp://.* does not see the files in /"):
+        open_executor(dask).__enter__()
+
+
+def describe_without_folder(mark: Path) -> remote.WorkerState:
+    """Return the state of a worker on another disk."""
+    return remote.describe_worker(Path("/missing", mark.name))
+
+
+def test_nobody_answers(monkeypatch):
+    """One line that says what to check."""
+    monkeypatch.setattr(engine, "CONNECT_SECONDS", 0.1)
+
+    with pytest.raises(OSError, match=r"dask://127\.0\.0\.1:1: no scheduler of Dask answers"):
+        open_executor("dask://127.0.0.1:1").__enter__()
+
+
+def in_process_cluster(workers: int, threads: int = 1) -> Any:
+    """Return a cluster in this process, which starts at once."""
+    from distributed import LocalCluster
+
+    return LocalCluster(
+        n_workers=workers,
+        threads_per_worker=threads,
+        processes=False,
+        protocol="tcp",
+        host="127.0.0.1",
+        dashboard_address="127.0.0.1:0",
+        worker_dashboard_address="127.0.0.1:0",
+        silence_logs=logging.CRITICAL,
+    )
+
+
+def address_of(cluster: Any) -> str:
+    """Return what `--engine` takes."""
+    return cluster.scheduler_address.replace("tcp://", "dask://")
+
+
+def test_a_cluster_without_workers(monkeypatch):
+    """One line that says how to start some."""
+    monkeypatch.setattr(engine, "CONNECT_SECONDS", 0.2)
+    with (
+        in_process_cluster(workers=0) as empty,
+        pytest.raises(OSError, match="no workers: start them with `dask worker"),
+    ):
+        open_executor(address_of(empty)).__enter__()
+
+
+def test_a_scheduler_that_ends(monkeypatch):
+    """One line that says that it is gone."""
+    monkeypatch.setattr(engine, "CONNECT_SECONDS", 0.2)
+    with in_process_cluster(workers=1) as cluster, open_executor(address_of(cluster)) as executor:
+        results = executor.map(time.sleep, [0.05] * 100)
+        next(results)
+        cluster.close()
+
+        with pytest.raises(OSError, match="is gone: start it, and run the same command again"):
+            list(results)
+
+
+def test_workers_with_several_threads():
+    """Readers of archives are not shared by threads, so one worker is one thread."""
+    with (
+        in_process_cluster(workers=1, threads=3) as crowded,
+        pytest.raises(OSError, match=r"runs 3 tasks at once .*: start them with `dask worker"),
+    ):
+        open_executor(address_of(crowded)).__enter__()

@@ -1,0 +1,29 @@
+"""What a user may give as --engine; what holds for every executor is in test_contract.py."""
+
+import pytest
+
+from cnlw_tools.executor import open_executor
+
+
+@pytest.mark.parametrize(
+    ("engine", "message"),
+    [
+        ("dusk", r"unknown engine 'dusk'\. Did you mean 'dask'\?"),
+        ("dask://", "not the address of a cluster: give NAME://HOST:PORT"),
+        ("dask://host", "not the address of a cluster: give NAME://HOST:PORT"),
+        ("dask://host:8786/x", "not the address of a cluster: give NAME://HOST:PORT"),
+        ("dask://host:port", "Port could not be cast.*: give NAME://HOST:PORT"),
+        ("dask://host:99999", "Port out of range.*: give NAME://HOST:PORT"),
+        ("local://host:8786", "local is this machine: give --engine local"),
+    ],
+)
+def test_a_wrong_engine(engine, message):
+    """The error says what an engine looks like."""
+    with pytest.raises((ValueError, LookupError), match=message), open_executor(engine):
+        pass
+
+
+def test_workers_of_a_cluster():
+    """A cluster has its own number of workers."""
+    with pytest.raises(ValueError, match="with --workers 3: the cluster says"):
+        open_executor("dask://host:8786", workers=3)
