@@ -33,6 +33,13 @@ def _leaf_commands(
             yield (*words, name), command
 
 
+def page_of_modules() -> Iterator[tuple[str, str]]:
+    """Yield the module of each command, and the page of the command."""
+    for words, command in _leaf_commands(main, ("cnlw",)):
+        if command.callback is not None:
+            yield command.callback.__module__, f"{FOLDER}/{_file_name(words)}"
+
+
 def _file_name(words: tuple[str, ...]) -> str:
     return f"{'-'.join(words[1:])}.md"
 

@@ -3,6 +3,7 @@
 import base64
 from typing import Any
 
+from docs.generate import links
 from docs.generate.markdown import fence
 from docs.generate.notebooks import FOLDER, Notebook, read_notebook
 
@@ -19,21 +20,23 @@ def notebook_to_pages(notebook: Notebook, name: str) -> dict[str, str | bytes]:
     """Return the page of a notebook and its pictures, by their paths on the site.
 
     Raises:
-        ValueError: a cell of code was not run
+        ValueError: a cell of code was not run, or a link leads to no file
     """
     parts = []
     pages: dict[str, str | bytes] = {}
+    page = f"notebooks/{name}.md"
     for cell in notebook["cells"]:
         source = "".join(cell["source"])
         if cell["cell_type"] == "markdown":
-            parts.append(f"{source}\n")
+            text = links.rewrite_links(source, f"docs/notebooks/{name}.ipynb", page)
+            parts.append(f"{text}\n")
             continue
         if cell["execution_count"] is None:
             raise ValueError(f"{name}.ipynb: no outputs: run `python -m docs.generate.notebooks`")
         parts.append(fence(source, "python"))
         for output in cell["outputs"]:
             parts.append(_show_output(output, name, pages))
-    pages[f"notebooks/{name}.md"] = "\n".join(parts)
+    pages[page] = "\n".join(parts)
     return pages
 
 

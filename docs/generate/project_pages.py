@@ -1,8 +1,6 @@
-"""Files of the repository as pages: their links point to pages, or become plain names."""
+"""Files of the repository as pages: the READMEs of its folders, and what our studies showed."""
 
-import posixpath
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
@@ -25,66 +23,32 @@ PAGES: Mapping[str, str] = {  # file of the repository -> page of the site
 }
 STUDIES = Path("benchmarks") / "studies"
 PICTURES = (".png", ".svg")
-LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)")
-ELSEWHERE = re.compile(r"[a-z]+:")
 
 
 def make_pages() -> dict[str, str | bytes]:
     """Return the files of the repository as pages, with the pictures that they show."""
-    targets = {**PAGES}
-    for path in sorted((ROOT / STUDIES).rglob("*")):
-        if path.suffix in (".md", *PICTURES) and path.name != "README.md":
-            name = path.relative_to(ROOT).as_posix()
-            targets[name] = f"studies/{path.relative_to(ROOT / STUDIES).as_posix()}"
-            if path.name == "tables.md":
-                targets[name] = f"studies/tables/{path.parent.name}.md"
     pages: dict[str, str | bytes] = {}
-    for name, target in targets.items():
+    for name, page in find_pages().items():
         path = ROOT / name
-        if path.suffix == ".md":
-            text = path.read_text(encoding="utf-8")
-            if path.name == "tables.md":
-                text = heading(path.parent.name) + text
-            pages[target] = rewrite_links(text, name, target, targets)
-        else:
-            pages[target] = path.read_bytes()
+        if path.suffix != ".md":
+            pages[page] = path.read_bytes()
+            continue
+        title = heading(path.parent.name) if path.name == "tables.md" else ""
+        pages[page] = title + path.read_text(encoding="utf-8")
     pages["project/citation.md"] = _citation_page()
     return pages
 
 
-def rewrite_links(text: str, name: str, target: str, targets: Mapping[str, str]) -> str:
-    """Return the text of a file as that of a page.
-
-    Args:
-        text: Markdown
-        name: of the file, from the root of the repository
-        target: of the page, from the root of the site
-        targets: of all files that are pages
-
-    Links to files that are no page become the words of the link.
-    """
-
-    def rewrite(match: re.Match[str]) -> str:
-        mark, words, address = match.groups()
-        if ELSEWHERE.match(address) or address.startswith("#"):
-            return match[0]
-        path, hash_sign, anchor = address.partition("#")
-        linked = posixpath.normpath(posixpath.join(posixpath.dirname(name), path))
-        page = next((targets[file] for file in _candidates(linked) if file in targets), None)
-        if page is None and linked.startswith("docs/"):
-            page = linked.removeprefix("docs/")
-        if page is None:
-            return words
-        relative = posixpath.relpath(page, posixpath.dirname(target) or ".")
-        return f"{mark}[{words}]({relative}{hash_sign}{anchor})"
-
-    return LINK.sub(rewrite, text)
-
-
-def _candidates(path: str) -> Iterator[str]:
-    """Yield the files that a link to a file or a folder may mean."""
-    yield path
-    yield f"{path}/README.md"
+def find_pages() -> dict[str, str]:
+    """Return the page of each file that is shown as it is, by its path in the repository."""
+    pages = {**PAGES}
+    for path in sorted((ROOT / STUDIES).rglob("*")):
+        if path.suffix in (".md", *PICTURES) and path.name != "README.md":
+            name = path.relative_to(ROOT).as_posix()
+            pages[name] = f"studies/{path.relative_to(ROOT / STUDIES).as_posix()}"
+            if path.name == "tables.md":
+                pages[name] = f"studies/tables/{path.parent.name}.md"
+    return pages
 
 
 def _citation_page() -> str:

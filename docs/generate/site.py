@@ -16,6 +16,7 @@ from docs.generate import (
     check_pages,
     cli_pages,
     file_pages,
+    links,
     message_pages,
     method_pages,
     noise_pages,
@@ -46,9 +47,10 @@ def write_site(folder: Path) -> int:
     """Write all that the site builder reads into a folder, anew; return the number of pages.
 
     Raises:
-        ValueError: a page is missing in the navigation, or the other way round
+        ValueError: a page is missing in the navigation, or the other way round; a link leads nowhere
     """
     pages = read_own_pages() | generate_pages()
+    pages |= rewrite_pages(pages)
     settings = yaml.safe_load((DOCS / SETTINGS).read_text(encoding="utf-8"))
     settings["nav"] = expand_navigation(settings["nav"], pages)
     check_navigation(settings["nav"], pages)
@@ -87,6 +89,21 @@ def generate_pages() -> Pages:
             raise ValueError(f"{', '.join(twice)}: two generators make this page: rename one")
         pages.update(made)
     return pages
+
+
+def rewrite_pages(pages: Pages) -> dict[str, str]:
+    """Return the pages that show a file of the repository, with links to pages of the site.
+
+    Raises:
+        ValueError: a link leads to no file
+    """
+    rewritten = {}
+    for file, page in links.find_pages().items():
+        if file.endswith(".md"):
+            content = pages[page]
+            text = content if isinstance(content, str) else content.decode()
+            rewritten[page] = links.rewrite_links(text, file, page)
+    return rewritten
 
 
 def expand_navigation(entries: Iterable[Any], pages: Mapping[str, Any]) -> list[Any]:

@@ -21,7 +21,6 @@ from docs.generate import (
     method_pages,
     noise_examples,
     noise_pages,
-    project_pages,
     source_pages,
     study_results,
 )
@@ -213,16 +212,6 @@ def test_messages_are_collected():
     messages = {message.problem: message.remedy for message in message_pages.read_messages("store")}
 
     assert any("no image store here" in problem for problem in messages)
-
-
-def test_links_of_the_repository_lead_to_pages():
-    """A link to a file that is no page becomes its words."""
-    text = "[b](benchmarks/README.md) [c](cnlw_tools/prng.py) [d](#here)"
-    targets = {"benchmarks/README.md": "project/benchmarks.md"}
-
-    rewritten = project_pages.rewrite_links(text, "LOG.md", "project/log.md", targets)
-
-    assert rewritten == "[b](benchmarks.md) c [d](#here)"
 
 
 def test_sources_and_networks_are_listed():
