@@ -237,16 +237,22 @@ def _describe_missing(group: ResultGroup, metric: str, has_levels: bool) -> list
 
 
 def _describe_lengths(group: ResultGroup) -> list[str]:
-    """Say so if runs of unlike length are compared."""
-    lengths: dict[int, dict[str, None]] = {}
+    """Say so if runs of unlike length are compared: methods on one config."""
+    lengths: dict[str, dict[int, list[str]]] = {}  # by config, the methods by number of epochs
     for trial in group.trials:
         if trial.n_epochs:
-            lengths.setdefault(trial.n_epochs, {})[trial.method] = None
-    if len(lengths) < 2:
+            methods = lengths.setdefault(trial.config, {}).setdefault(trial.n_epochs, [])
+            methods.append(trial.method)
+    unlike: dict[int, dict[str, None]] = {}
+    for methods_by_length in lengths.values():
+        if len(methods_by_length) > 1:
+            for n_epochs, methods in methods_by_length.items():
+                unlike.setdefault(n_epochs, {}).update(dict.fromkeys(methods))
+    if not unlike:
         return []
-    parts = []
-    for n_epochs, methods in sorted(lengths.items()):
-        parts.append(f"{join_words(list(methods))} for {n_epochs}")
+    parts = [
+        f"{join_words(list(names))} for {n_epochs}" for n_epochs, names in sorted(unlike.items())
+    ]
     return [f"The methods were trained for different numbers of epochs: {'; '.join(parts)}."]
 
 

@@ -181,3 +181,11 @@ def test_ahead_is_what_the_tables_print_in_bold(finder, tmp_path, gap):
     (table,) = result_tables(best_trials(trials), "last")
 
     assert bool(table.bold) == ("is ahead of vanilla" in text["toy, blue"]) == (gap > 12.7)
+
+
+def test_unlike_lengths_on_different_configs_are_no_comparison(tmp_path, run_maker):
+    """A study may train longer where there are fewer images."""
+    run_maker(tmp_path / "a", [50.0], config="blue_20", level=20)
+    run_maker(tmp_path / "b", [40.0, 50.0], config="blue_40", level=40)
+
+    assert "numbers of epochs" not in find(tmp_path)["toy, blue"]
