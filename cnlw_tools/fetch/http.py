@@ -242,9 +242,11 @@ class HttpClient:
         return None
 
     def _put_back(self, origin: str, connection: HTTPConnection) -> None:
-        """Keep a connection open for the next request, if the server has not closed it."""
-        if not connection.is_connected:
-            connection.close()
+        """Keep a connection open for the next request, if the server has not announced its end.
+
+        Whether the server has closed it meanwhile is asked when it is taken again.
+        """
+        if connection.sock is None:
             return
         with self.lock:
             self.idle.setdefault(origin, []).append(connection)
