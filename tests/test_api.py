@@ -37,6 +37,7 @@ def built(root, tmp_path_factory) -> api.Build:
 
 
 @pytest.mark.parametrize("example", [e for e in EXAMPLES if e.examples], ids=lambda e: e.name)
+@pytest.mark.usefixtures("reads_back_here")
 def test_an_example_of_a_docstring_runs(example, built, monkeypatch):
     """Each public function shows how it is called, and what comes of it."""
     monkeypatch.chdir(built.path.parent.parent)
@@ -64,6 +65,7 @@ def test_splits_are_loaded_as_datasets(built):
         built.load("red_4")
 
 
+@pytest.mark.usefixtures("reads_back_here")
 def test_a_build_is_proved(built):
     """Findings and a verdict; a report prints as lines."""
     report = built.validate(**QUIET)

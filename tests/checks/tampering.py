@@ -30,7 +30,7 @@ from cnlw_tools.builds.build import build, describe_config, noisiest_config
 from cnlw_tools.builds.segments import cut_segments
 from cnlw_tools.card import metadata, render
 from cnlw_tools.card.metadata import BuildCard
-from cnlw_tools.card.sample_grid import write_samples
+from cnlw_tools.card.sample_grid import draw_samples
 from cnlw_tools.dataset import dataset, tables
 from cnlw_tools.dataset.tables import MANIFEST, VOTES
 from cnlw_tools.images.pixels import fingerprint
@@ -163,8 +163,9 @@ def record_anew(folder: Path) -> None:
                 if name.partition("-")[0] in split:
                     shown[name] = pq.read_table(folder / "data" / name)
         try:
-            path = folder / f"samples_{noise}.png"
-            write_samples(path, noise, folder / "data", plans[config], shown, data.classes)
+            data_folder = folder / "data"
+            samples = draw_samples(noise, data_folder, plans[config], shown, data.classes)
+            samples.save(folder / f"samples_{noise}.png", compress_level=1)
         except (LookupError, ValueError, OSError):
             pass  # an image that is damaged
     write_card(folder, card)

@@ -178,6 +178,7 @@ def test_errors_of_other_places_are_no_consequences(whole: Path) -> None:
     assert rows.causes == (f"data/{file}",)
 
 
+@pytest.mark.usefixtures("reads_back_here")
 def test_the_command_counts_causes_and_lists_what_follows(copy: Path) -> None:
     """As text and as JSON; the cause comes first."""
     path = shard(copy, "red_20", True)
@@ -202,6 +203,7 @@ def test_the_command_counts_causes_and_lists_what_follows(copy: Path) -> None:
     assert "roundtrip" in {effect["check"] for effect in effects}
 
 
+@pytest.mark.usefixtures("reads_back_here")
 def test_nothing_is_trained_on_a_build_with_errors(copy: Path) -> None:
     """`--end-to-end` says why it did not, and the errors are printed all the same."""
     shard(copy, "red_40", True).unlink()
@@ -212,6 +214,7 @@ def test_nothing_is_trained_on_a_build_with_errors(copy: Path) -> None:
     assert "the file is missing" in result.output
 
 
+@pytest.mark.usefixtures("reads_back_here")
 def test_a_sound_build_has_nothing_to_fold(whole: Path) -> None:
     """Results come in the order of the checks."""
     results = validate(collect_evidence(whole))

@@ -15,7 +15,7 @@ from cnlw_tools.card import metadata
 from cnlw_tools.checks import Finding, collect_evidence
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.recipe import parse_recipe
-from tests.checks.conftest import run_checks
+from tests.checks.conftest import QUICK_CHECKS, run_checks
 
 Rows = list[dict[str, Any]]
 
@@ -44,7 +44,7 @@ def donated(root: Path, cifar: Path, tmp_path: Path) -> Path:
 
 def findings(folder: Path, donor: Path | None = None) -> list[tuple[str, Finding]]:
     evidence = collect_evidence(folder, Inputs(files.default_root(), donors={"cifar10": donor}))
-    return run_checks(evidence, ("roundtrip", "near_duplicates"))
+    return run_checks(evidence, {*QUICK_CHECKS} - {"near_duplicates"})
 
 
 def errors(folder: Path, donor: Path | None = None) -> set[str]:

@@ -234,6 +234,7 @@ def ask(lab: Path, cifar: Path, *more: str) -> Result:
     )
 
 
+@pytest.mark.usefixtures("reads_back_here")
 def test_the_command(lab: Path, cifar: Path, tmp_path: Path) -> None:
     """Takes --store, and is content without; a folder that is no store is neither."""
     whole, part = ask(lab, cifar, "--store", str(lab / "store")), ask(lab, cifar)

@@ -109,6 +109,7 @@ def test_two_labs(web, tmp_path):
     assert not recorded.keys() & set(now.values())
 
 
+@pytest.mark.usefixtures("reads_back_here")
 def test_from_the_web_to_a_build(web, tmp_path):
     """Fetched, built and proven: dead candidates and copies of validation images are passed over."""
     root, store, ids, _ = web

@@ -387,6 +387,7 @@ def test_the_commit_is_asked_for(hub):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("reads_back_here")
 def test_import_and_build_at_one_commit(hub, tmp_path, monkeypatch):
     """The manifest keeps the commit of the import; build and validate ask for that one."""
     monkeypatch.chdir(tmp_path)

@@ -649,6 +649,7 @@ def test_importing_another_release(manual, tmp_path):
         import_release(tmp_path / "annotations", tmp_path / "new")
 
 
+@pytest.mark.usefixtures("reads_back_here")
 def test_a_smaller_benchmark(manual, tmp_path):
     """A limit of images per class holds, and chooses the same images, at every level."""
     content = {"dataset": "mini_imagenet", "noise": "blue", "levels": [0, 50], "per_class": 4}

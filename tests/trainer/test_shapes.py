@@ -34,9 +34,14 @@ OPTIONS = {
 }
 CHANGES = {  # each epoch of IEG takes as long as seven of vanilla, of MixMatch as four
     "ieg": {"epochs": 2, "lr": 0.03},
+    "l2r": {"batch_size": 25, "lr": 0.05},
     "mixmatch": {"epochs": 2},
     "mixmatch_kl": {"epochs": 2},
-    "forward": {"epochs": 5},  # two trainings
+    "mentormix": {"epochs": 5},
+    "rog": {"epochs": 5},
+    "s_model": {"epochs": 5},
+    "self_learning": {"epochs": 5},
+    "forward": {"epochs": 7},  # two trainings
     "glc": {"epochs": 5},
     "o2u": {"epochs": 6},
     "incv": {"epochs": 9},
@@ -65,7 +70,7 @@ def shapes(tmp_path_factory):
 def test_a_method_learns_shapes(name, shapes, tmp_path):
     """Well above chance after a few epochs on small images."""
     views = {"standard": ("flip",), "policy": ("flip", "cutout")}
-    changes = {"epochs": 4, "batch_size": 25, "lr": 0.05, "size": SIDE, "views": views}
+    changes = {"epochs": 4, "batch_size": 50, "lr": 0.1, "size": SIDE, "views": views}
     changes |= CHANGES.get(name, {})
     arguments = {"options": OPTIONS.get(name, {}), "changes": changes}
     result = Trainer(
