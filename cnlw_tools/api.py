@@ -42,7 +42,7 @@ DonorDirs = Mapping[str, PathLike | None] | Sequence[str]
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """A folder that `build` made: images and labels, in configs such as ``red_40``.
+    """The folder of a build: images and labels, in configs such as ``red_40``.
 
     Example:
         >>> build = cnlw.Build("builds/shapes")
@@ -72,7 +72,7 @@ class Build:
 
     @property
     def configs(self) -> dict[str, "ConfigCard"]:
-        """The part of the card about each config, by name."""
+        """What the card says about each config, by the name of the config."""
         return self.card.configs
 
     def load(self, config: str, split: str | None = None) -> Any:
@@ -84,7 +84,7 @@ class Build:
         return load_dataset(self, config, split)
 
     def validate(self, **choices: Any) -> "ValidationReport":
-        """Prove that the build is as its card says; see `validate`."""
+        """Prove that the build is what its card claims; see `validate`."""
         return validate(self, **choices)
 
     def export(
@@ -96,18 +96,18 @@ class Build:
         progress: bool = True,
         **options: Any,
     ) -> Path:
-        """Write a config in the format of another program, into a new folder, and return it.
+        """Write a config in the format of another program, and return the new folder.
 
         Args:
             exporter: imagefolder or labels; see `cnlw list exporters`
             config: name of the config, such as red_40
-            out: the folder
+            out: the new folder
             progress: show a progress bar
-            **options: of the exporter, such as truth
+            **options: options of the exporter, such as truth
 
         Raises:
-            LookupError: unknown exporter, or no such config
-            ValueError, OSError: with value, place and remedy; nothing half-written
+            LookupError: there is no such exporter or config
+            ValueError, OSError: the message has value, place and remedy; no file is left incomplete
 
         Example:
             >>> build = cnlw.Build("builds/shapes")
@@ -126,8 +126,8 @@ class Build:
 class ValidationReport:
     """The results of all checks of a build."""
 
-    build: Path
-    results: "list[CheckResult]"
+    build: Path  # the folder of the build
+    results: "list[CheckResult]"  # one for each check
 
     @property
     def findings(self) -> "list[Finding]":
@@ -157,16 +157,16 @@ class ValidationReport:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Which image the learner gets in each slot, and under which label: one level of one noise."""
+    """Which image and which label the learner gets in each slot, at one level of one noise."""
 
-    table: "pa.Table"
-    config: str  # its name in a build
-    expected: "Expected"  # rate, foreign rate and (C, C) matrix that the noise model promises
+    table: "pa.Table"  # one row for each slot
+    config: str  # the name of the config in a build
+    expected: "Expected"  # rate, foreign rate and (C, C) matrix that the noise model expects
     realised: "Expected"  # the same, measured on the table
 
     @property
     def digest(self) -> str:
-        """sha256 of the rows: two plans with one digest are the same plan."""
+        """The sha256 of the rows: two plans with the same digest are the same plan."""
         from cnlw_tools import hashing
 
         return hashing.digest(self.table)
@@ -241,19 +241,19 @@ class Run:
         return frame
 
     def predict(self, images: PathLike, **choices: Any) -> "pd.DataFrame":
-        """Predict the classes of images of your own; see `predict`."""
+        """Predict the classes of your own images; see `predict`."""
         return predict(self, images, **choices)
 
 
 @dataclass(frozen=True, slots=True)
 class SeedRuns:
-    """Runs that differ in their seed alone."""
+    """Runs that differ only in their seed."""
 
     runs: tuple[Run, ...]
 
     @property
     def result(self) -> "dict[str, MeanInterval]":
-        """The mean of each result over seeds, with half its 95 % t-interval."""
+        """The mean of each result over seeds, with half of its 95 % t-interval."""
         from cnlw_tools.reports.statistics import mean_interval
 
         results = [run.result for run in self.runs]
@@ -288,22 +288,25 @@ def build(
     """Build one level of noise, or several, into a folder that `datasets` loads.
 
     Args:
-        dataset: its name, or a source of your own. Default: the recipe's, or else `shapes`
-        noise: kind of noise, such as red or blue, or a model of your own. Default: the recipe's
-        level, levels: percent, one level or several. Default: the levels of the recipe
+        dataset: name of a dataset, or your own source. Default: the recipe's, or else `shapes`
+        noise: kind of noise, such as red or blue, or your own model. Default: the recipe's
+        level: one level in percent. Default: the levels of the recipe
+        levels: several levels in percent, instead of one
         recipe: a TOML file, or the name of a recipe. Default: the recipe DATASET_NOISE
-        out: folder; levels that it holds already are not built again. Default: builds/DATASET
+        out: folder of the build; levels in it are not built again. Default: builds/DATASET
         root: folder that holds manifests/, annotations/ and pipelines/. Default: the package's
         data_dir: folder of your copy of the images
         donors: datasets whose images some kinds of noise use, with the folders of their images
         store: folder of web images, made by `cnlw fetch`
-        engine, workers: local, dask or dask://HOST:PORT, and the number of processes. Default: one
-            for each processor; 1 for a source defined in __main__
+        engine: where the work runs: local, dask, or dask://HOST:PORT
+        workers: number of worker processes. Default: one for each processor; 1 for a source that
+            is defined in __main__
         progress: show progress bars
         **choices: other keys of a recipe: options, seed, size, probe, train_size ...
 
     Raises:
-        ValueError, LookupError, OSError: with value, place and remedy; nothing is half-written
+        ValueError, LookupError, OSError: the message has value, place and remedy; no file is left
+            incomplete
 
     Example:
         >>> build = cnlw.build("shapes", noise="red", levels=[0, 40])
@@ -337,11 +340,11 @@ def plan(
     The other arguments are those of `build`.
 
     Args:
-        level: level of noise in percent, or None for noise that has no level
+        level: level of noise in percent, or None for noise without levels
         **choices: other keys of a recipe, as for `build`
 
     Raises:
-        ValueError, LookupError, OSError: the message names value, place and remedy
+        ValueError, LookupError, OSError: the message has value, place and remedy
 
     Example:
         >>> plan = cnlw.plan("shapes", noise="symmetric", level=40)
@@ -406,13 +409,13 @@ def validate(
     workers: int | None = None,
     progress: bool = True,
 ) -> ValidationReport:
-    """Prove that a build is as its card says.
+    """Prove that a build is what its card claims.
 
     Args:
         build: the build, or its folder. Default: the newest build in builds/
-        source: the source of your own that the build was made from, to compare images with
+        source: your own source, if the build was made from it, for comparison with its images
         end_to_end: also train briefly on every config, and check how the noise affects accuracy
-        data_dir: folder of your copy of the images, to compare images with
+        data_dir: folder of your copy of the images, for comparison
         donors: datasets whose images the build uses, with the folders of their images
         store: folder of web images, made by `cnlw fetch`
         cache: folder of decoded pixels, for `end_to_end`. Default: that of `cnlw train`
@@ -472,23 +475,25 @@ def train(
     progress: bool = True,
     **choices: Any,
 ) -> Run | SeedRuns:
-    """Train a method on one config of a build; with ``seeds``, a run for each.
+    """Train a method on one config of a build; with ``seeds``, train one run for each seed.
 
     Args:
         build: the build, or its folder
         config: name of the config, such as red_40
-        method: name of a method, or a class of your own
+        method: name of a method, or your own class
         net: name of a network, or a function that makes one from the number of classes and
             (height, width) of the images. Default: the preset's network
-        preset: how to train: a preset, its name or its file. Default: the preset of the dataset
-        seeds: the number of seeds, from 0 on, or a list. Finished runs are kept, and stopped ones
-            go on. Default: one run, with the seed among the other arguments
+        preset: settings of the training: a preset, its name or its file. Default: the preset of
+            the dataset
+        seeds: the number of seeds, counted from 0, or a list of seeds. Finished runs are kept, and
+            stopped ones continue. Default: one run, with the argument ``seed``
         progress: show progress bars
         **choices: other arguments of `Trainer`: options, changes, quick, seed, device, out,
             resume ...
 
     Raises:
-        ValueError, LookupError, OSError: with value, place and remedy, before files are written
+        ValueError, LookupError, OSError: the message has value, place and remedy; no file has been
+            written yet
         TypeError: there is no such argument
         TrainingStopped: a signal stopped the training; resume=True continues it
 
@@ -553,24 +558,24 @@ def predict(
     device: str = "auto",
     progress: bool = True,
 ) -> "pd.DataFrame":
-    """Predict the classes of images of your own by the network of a run.
+    """Predict the classes of your own images with the network of a run.
 
-    They are brought to the size and the scale of the run's validation images. Columns are `image`,
-    `prediction`, `confidence`, and `problem` of images that cannot be read.
+    Images are resized and scaled like the validation images of the run. The columns are `image`,
+    `prediction`, `confidence` and `problem`, which says why an image could not be read.
 
     Args:
         run: the run, or its folder
         images: a folder of image files, an image file, or a build
-        top: number of likeliest classes; with 2 there are `prediction_2` and `confidence_2`, too
-        best: predict by the weights of the best epoch, kept by `keep_best=True`
+        top: number of most likely classes; 2 adds `prediction_2` and `confidence_2`
+        best: use the weights of the best epoch, which `keep_best=True` kept
         config: name of a config, if the images are a build. Default: that of the run
-        method: the class, if the run is of a method of your own
-        net: the function that makes the network, if it is one of your own
+        method: the class, if the run used your own method
+        net: the function that makes the network, if the run used your own network
         device: cpu, cuda or auto
         progress: show a progress bar
 
     Raises:
-        ValueError, LookupError, OSError: with value, place and remedy
+        ValueError, LookupError, OSError: the message has value, place and remedy
 
     Example:
         >>> run = cnlw.train("builds/shapes", "red_40", method="gce", quick=True)
@@ -600,17 +605,18 @@ def report(
     width: str | float | None = None,
     font_size: float | None = None,
 ) -> RunsReport:
-    """Write tables, figures and a web page of all runs below a folder.
+    """Write tables, figures and a web page about all runs below a folder.
 
     Args:
         runs: a folder with runs of `cnlw sweep` or `cnlw train`
         out: folder of the report. Default: RUNS/report
-        root: folder of pipelines/, for published numbers. Default: the package's
-        select_by: the metric by which the best trial of a method is selected: last, best or mean10
+        root: folder that holds pipelines/, with published numbers. Default: the package's
+        select_by: result that selects the best trial of a method: last, best or mean10
         group_by: options of methods; trials with different values count as different methods
-        formats: of the figures beside the page: svg, pdf or png
-        width: of these figures, inches or as in ``"8.3cm"``. Default: as on the page
-        font_size: of all text in these figures, points. Default: as on the page
+        formats: formats of the files in figures/: svg, pdf or png
+        width: width of each figure in figures/: inches, or a text such as ``"8.3cm"``. Default:
+            that of the page
+        font_size: size of all text in figures/, in points. Default: that of the page
 
     Raises:
         ValueError, LookupError, OSError: a run cannot be read, or the report cannot be written
@@ -650,21 +656,23 @@ def import_source(
     progress: bool = True,
     **choices: Any,
 ) -> Path:
-    """Look at every image once, write the class list and the base manifest, return their folder.
+    """Read every image once, write the class list and the base manifest, and return their folder.
 
     Args:
-        source: folder, hf ... see `cnlw list datasets`
+        source: name of a source, such as folder or hf; see `cnlw list datasets`
         path: the folder or file that `data_dir` names in `build`
-        name: of the new dataset. Default: the name of the source
-        root: folder to write manifests/ in
+        name: name of the new dataset. Default: the name of the source
+        root: folder in which to write manifests/
         validation: percent of each class that moves from train to validation
-        skip_broken: a csv file to list images in that cannot be used: leave these out
-        list_broken: a csv file to list them in before the error that there are some
-        engine, workers, progress: local, dask or dask://HOST:PORT; processes there; show a bar
-        **choices: of a dataset of Hugging Face: config, splits, image_column, label_column
+        skip_broken: leave out images that cannot be decoded, and list them in this csv file
+        list_broken: list images that cannot be decoded in this csv file; they remain an error
+        engine: where the work runs: local, dask, or dask://HOST:PORT
+        workers: number of worker processes. Default: one for each processor
+        progress: show progress bars
+        **choices: for a Hugging Face dataset: config, splits, image_column, label_column
 
     Raises:
-        ValueError, LookupError, OSError: the message names value, place and remedy
+        ValueError, LookupError, OSError: the message has value, place and remedy
 
     Example:
         >>> images = cnlw.Build("builds/shapes").export("imagefolder", "red_40", "pictures")

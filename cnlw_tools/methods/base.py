@@ -58,7 +58,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """A stretch of training with settings of its own, relative to those of the preset.
+    """A stretch of training with its own settings, relative to those of the preset.
 
     ``restart`` sets the weights of the networks when the phase begins: "keep" continues with the
     current ones, "init" goes back to those before training, and a number to those at the end of
@@ -83,7 +83,7 @@ class Phase:
 
 
 class Method(nn.Module):
-    """Base class of all methods. Most methods override ``loss`` and nothing else.
+    """Base class of all methods. Most methods override only ``loss``.
 
     The keyword arguments of ``__init__`` are the options of a method. State that must survive a
     resumed run has to be a parameter or a buffer.
@@ -106,13 +106,13 @@ class Method(nn.Module):
     # How the report finds the examples whose label the method takes for wrong, in what
     # `log_examples` recorded; keys of `NOISE_MARKS`. An example without a record was never seen.
     marks_noise: ClassVar[tuple[str, ...]] = ("down_weighted",)
-    # Whether it trains in stages that do different things, so that one epoch is only one of them.
+    # Whether training has stages that do different things, so that one epoch is one stage only.
     is_staged: bool = False
     optimiser: Optimizer  # set by the trainer before the first step
-    progress: float = 0.0  # share of all steps done, 0 to 1; set by the trainer before every step
-    example_losses: Tensor
-    example_weights: Tensor
-    uses_given_label: Tensor
+    progress: float = 0.0  # share of finished steps, 0 to 1; set by the trainer before every step
+    example_losses: Tensor  # (n,) the last logged loss of each example; nan: none
+    example_weights: Tensor  # (n,) the last logged weight of each example; nan: none
+    uses_given_label: Tensor  # (n,) whether the method learned the given label; nan: not logged
 
     def __init__(self, task: Task) -> None:
         super().__init__()
@@ -129,7 +129,7 @@ class Method(nn.Module):
         raise NotImplementedError
 
     def predict(self, x: Tensor) -> Tensor:
-        """Return (B, K) logits: what validation measures."""
+        """Return (B, K) logits, from which validation computes the accuracy."""
         logits: Tensor = self.net(x)
         return logits
 
@@ -138,30 +138,30 @@ class Method(nn.Module):
         return [Phase(self.task.epochs)]
 
     def reported_epochs(self) -> int:
-        """Return how many of the last epochs the best and the mean of a run are over.
+        """Return the number of last epochs over which the best and the mean of a run are taken.
 
-        They are those of the last phase: what earlier phases predict is not what is reported.
+        These are the epochs of the last phase; predictions of earlier phases are not reported.
         """
         return self.phases()[-1].epochs
 
     def begin_phase(self, phase: int, train_batches: BatchSource) -> Tensor | None:
         """Prepare a phase, before its networks restart.
 
-        May return (m,) positions in the training set: the phase then trains on these alone.
+        It may return (m,) positions in the training set; the phase then trains only on these.
         """
 
     def begin_epoch(self, epoch: int, train_batches: BatchSource) -> None:
-        """Prepare an epoch, counted over all phases; may iterate the whole training set."""
+        """Prepare an epoch, counted over all phases. It may iterate over the training set."""
 
     def after_step(self) -> None:
         """Adjust parameters after an optimiser step: projections, clamps."""
 
     def param_groups(self) -> list[dict[str, Any]]:
-        """Return the optimiser's parameter groups, for methods with several learning rates."""
+        """Return the parameter groups of the optimiser, for methods with several learning rates."""
         return [{"params": list(self.parameters())}]
 
     def finish(self, train_batches: BatchSource) -> None:
-        """Fit whatever is fitted after training."""
+        """Fit everything that has to be fitted after training."""
 
     def epoch_artifacts(self) -> dict[str, Tensor]:
         """Return the tensors that a run stores after each epoch, for the report.
@@ -182,10 +182,10 @@ class Method(nn.Module):
         Args:
             batch: the examples
             losses: (B,) cross-entropy of the given labels
-            weights: (B,) from 0, the method takes the label for wrong, to 1, the example counts
-                in full; None: 1 for all
-            uses_given_label: (B,) 1 where the method learns from the given label, 0 where it
-                learns from a pseudo-label instead; None: the method makes no such choice
+            weights: (B,) from 0 (the method takes the label for wrong) to 1 (the example counts
+                in full); None: 1 for all
+            uses_given_label: (B,) 1 if the method learns from the given label, 0 if it learns
+                from a pseudo-label instead; None: the method makes no such choice
         """
         if weights is None:
             weights = torch.ones_like(losses)

@@ -31,7 +31,7 @@ class Draw(NamedTuple):
     """The m training examples that a model makes; m = n unless it dilutes or adds."""
 
     slot: Ints  # (m,) the base image that the example comes from; -1: none
-    label: Ints  # (m,) the label that the learner is given
+    label: Ints  # (m,) the label that the learner gets
     pool: Ints  # (m,) the row of the pool whose image replaces the base image; -1: the image stays
 
 
@@ -51,46 +51,47 @@ class Expected(NamedTuple):
 class NoiseModel:
     """A pure function from clean items to a draw, with a declaration of what it needs.
 
-    ``draw(base, pool, level, n_classes, **options)``: the level is an integer percent, 0 for a
-    model without levels; a model's own options are keywords.
-    ``expected(base, level, n_classes, **options)``: the statistics of that draw, without drawing.
+    ``draw(base, pool, level, n_classes, **options)`` makes the noise. The level is an integer
+    percent, and 0 for a model without levels; the options of the model are keywords.
+    ``expected(base, level, n_classes, **options)`` returns the statistics of that draw, without
+    drawing.
     """
 
-    draw: Callable[..., Draw]
-    expected: Callable[..., Expected]
+    draw: Callable[..., Draw]  # the function that makes the noise
+    expected: Callable[..., Expected]  # the function that returns its expected statistics
 
-    # What is true of every draw, so that contract tests check it: "exact", "proportional",
-    # "nested", "keeps_images", "keeps_labels", "dilutes", "adds".
+    # Properties of every draw, which contract tests check: "exact", "proportional", "nested",
+    # "keeps_images", "keeps_labels", "dilutes", "adds".
     guarantees: frozenset[str]
 
-    # Options to test the model with; a function is called with the number of classes.
+    # Options for tests of the model; a function is called with the number of classes.
     test_options: Mapping[str, Any] = field(default_factory=dict)
 
-    # Columns of the pool's table that the model reads where they exist.
+    # Columns of the pool's table that the model reads if they exist.
     pool_columns: frozenset[str] = frozenset()
 
-    # Options whose value names a column of the side table: one that must exist, or one that some
-    # settings of the model can do without.
+    # Options whose value names a column of the side table that must exist.
     column_options: frozenset[str] = frozenset()
+    # Options whose value names a column that some settings of the model do not need.
     optional_column_options: frozenset[str] = frozenset()
 
-    # Options that every name of a config spells out, even at their defaults.
+    # Options that are in every name of a config, even with their default values.
     always_in_name: frozenset[str] = frozenset()
 
-    has_level: bool = True  # False: the options alone say how much noise there is
+    has_level: bool = True  # False: the options say how much noise there is
     needs_web_pool: bool = False  # the pool is web images that people judged wrong
     needs_donors: bool = False  # the pool is images of other datasets
-    needs_nearest_class: bool = False  # of each donor image: which class it looks most like
-    outlier_option: str = ""  # the option that, above 0, adds a class "outlier" of foreign images
+    needs_nearest_class: bool = False  # the class that each donor image looks most like
+    outlier_option: str = ""  # an option above 0 adds a class "outlier" of foreign images
 
-    # (items, **options) -> (n,) the order in which items turn noisy; None: `corruption_order`.
+    # (items, **options) -> (n,) the order in which items become noisy; None: `corruption_order`.
     custom_order: Callable[..., Ints] | None = None
 
     paper: str = ""  # authors and year
 
     @property
     def options(self) -> Mapping[str, Any]:
-        """The keywords of ``draw`` with their defaults; the type of a default is binding."""
+        """The keywords of ``draw`` with their defaults; values have the type of the default."""
         parameters = signature(self.draw).parameters.values()
         return {p.name: p.default for p in parameters if p.default is not p.empty}
 

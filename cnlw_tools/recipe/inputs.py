@@ -1,4 +1,4 @@
-"""Where everything lies that a recipe is made from, and which part of it counts."""
+"""The folders of tables and images, and which part of a user's data a source reads."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -33,22 +33,22 @@ class ImageSource(Protocol):
 
 
 class NamedSource(ImageSource, Protocol):
-    """A source of the user's own, which needs no line in `SOURCES`."""
+    """A user's own source, which needs no line in `SOURCES`."""
 
-    name: str  # of the dataset
+    name: str  # the name of the dataset
 
 
 @dataclass(frozen=True, slots=True)
 class SourceOptions:
-    """Which part of a user's data a source reads; it finds out by itself what is empty.
+    """Which part of a user's data a source reads; it chooses empty options by itself.
 
-    The base manifest of an imported dataset keeps them, so that a build reads the same part.
+    The base manifest of an imported dataset records them, so that a build reads the same part.
     """
 
-    config: str = ""  # of a dataset that has several
-    image_column: str = ""
-    label_column: str = ""
-    splits: tuple[str, ...] = ()  # those to read, each NAME or NAME=SPLIT
+    config: str = ""  # the config to read, if there are several
+    image_column: str = ""  # the column of the images
+    label_column: str = ""  # the column of the labels
+    splits: tuple[str, ...] = ()  # the splits to read, each NAME or NAME=SPLIT
     revision: str = choice("", check=matching("|[0-9a-f]{40}", "a commit: 40 digits"))  # of the Hub
 
     def as_block(self) -> dict[str, Any]:
@@ -59,12 +59,12 @@ class SourceOptions:
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """Folders of tables and of images; a value that travels to other processes whole."""
+    """The folders of tables and of images."""
 
-    root: Path  # of manifests/, annotations/ and pipelines/; behind it is the package's own
-    data_dir: Path | None = None  # the user's copy of the images; none where the package has them
-    # By donor, the user's copy of its images. A dict has no hash, but counts in a comparison.
+    root: Path  # holds manifests/, annotations/ and pipelines/; the package's own are the fallback
+    data_dir: Path | None = None  # the user's copy of the images, if the package has none
+    # The user's copy of the images of each donor. (A dict has no hash, but counts in comparisons.)
     donors: Mapping[str, Path | None] = field(default_factory=dict, hash=False)
-    store: Path | None = None  # web images, as `cnlw fetch` keeps them
-    # An object that reads the images of the dataset of its name; none: an entry of `SOURCES` does.
+    store: Path | None = None  # the folder of web images that `cnlw fetch` wrote
+    # The user's own source of the dataset of its name; None: the source in `SOURCES`.
     source: NamedSource | None = field(default=None, hash=False)

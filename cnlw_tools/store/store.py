@@ -162,7 +162,7 @@ class Store:
         self.connection.close()
 
     def read(self, image_id: str) -> bytes:
-        """Return the bytes of an image: as they came from the web, or resized if it was kept so.
+        """Return the bytes of an image, as the web sent it, or resized if the fetch resized it.
 
         Raises:
             LookupError: the image is not in the store; the message says why
@@ -226,7 +226,7 @@ class Store:
         return [image_id for (image_id,) in self.query(sql)]
 
     def image_path(self, image_id: str, format: str) -> Path:
-        """Return the path at which the file of an image is, or would be."""
+        """Return the path of the file of an image, whether or not it exists."""
         name = sha256(image_id.encode()).hexdigest()
         return Path(f"{self.folder}/images/{name[:2]}/{name}.{format}")
 
@@ -234,7 +234,7 @@ class Store:
         """Return the row of one image id.
 
         Raises:
-            LookupError: this id was never fetched
+            LookupError: the ledger has no row of this id
         """
         sql = f"SELECT {self.columns} FROM ledger WHERE image_id = ?"  # noqa: S608, our names
         values = next(self.query(sql, [image_id]), None)
@@ -256,7 +256,7 @@ class Store:
         yield from self.query(sql)
 
     def read_states(self, image_ids: Sequence[str]) -> Mapping[str, State]:
-        """Return the states of those of the given ids that have a row."""
+        """Return the state of each of the given ids that has a row."""
         question_marks = _question_marks(len(image_ids))
         condition = f"image_id IN ({question_marks})"
         sql = f"SELECT {self.columns} FROM ledger WHERE {condition}"  # noqa: S608, our names
@@ -286,7 +286,7 @@ class Store:
         return dict(self.query(sql, [min_ids]))
 
     def count_outcomes(self) -> Counter[str]:
-        """Return how many rows have each outcome, the most frequent first."""
+        """Return the number of rows with each outcome, the most frequent outcome first."""
         sql = "SELECT class, count(*) FROM ledger GROUP BY class ORDER BY 2 DESC"
         return Counter(dict(self.query(sql)))
 
@@ -307,7 +307,7 @@ class Store:
         return int(n_images)
 
     def count_foreign_sources(self) -> dict[str, int]:
-        """Return how many images have other bytes than their URI gave: source -> number."""
+        """Return the number of images whose bytes do not come from their URI, by source."""
         sql = (
             "SELECT source, count(*) FROM ledger WHERE class = 'ok' AND source != 'uri' "
             "GROUP BY 1 ORDER BY 1"
@@ -322,7 +322,7 @@ class Store:
         return timestamp or 0.0
 
     def query(self, sql: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
-        """Yield the results of a query; a block of them at a time is in memory."""
+        """Yield the results of a query; only a block of them is in memory at a time."""
         with _report_database_errors(self.folder):
             cursor = self.connection.execute(sql, values)
             with closing(cursor):

@@ -64,37 +64,37 @@ DEFAULT_HOLDOUT = 0.1
 class Trainer:
     """One run: a method learns from one config of a build."""
 
-    build: Path | str  # the folder that `cnlw build` made
-    config: str  # its name in the build: red_40
-    method: str | type[Method] = "vanilla"  # of METHODS, or a class of your own
-    net: str | MakeNetwork | None = None  # of NETS, or a function; None: the preset's
+    build: Path | str  # the folder of the build
+    config: str  # the name of the config in the build, such as red_40
+    method: str | type[Method] = "vanilla"  # name of a method, or your own class
+    net: str | MakeNetwork | None = None  # name of a network, or a function; None: the preset's
     preset: str | Preset | None = None  # a preset, its name or its file; None: the dataset's
     # Values that replace those of the preset: epochs, batch_size, lr ...
     changes: Mapping[str, Any] = field(default_factory=dict)
     # Options of the method, which take precedence over those in the preset.
     options: Mapping[str, Any] = field(default_factory=dict)
-    quick: bool = False  # train the preset's `quick` epochs instead of all
+    quick: bool = False  # train only a few epochs: the number `quick` of the preset
     split: str = "train"  # the split to learn from
-    seed: int = 0
-    device: str = "auto"  # or cpu, cuda
+    seed: int = 0  # the seed of the run
+    device: str = "auto"  # auto, cpu or cuda
     out: Path | str | None = None  # folder of the run; None: runs/BUILD/CONFIG/METHOD_sSEED
-    resume: bool = False  # go on with the run in that folder
-    overwrite: bool = False  # delete the files of the run in that folder, and begin again
-    keep_best: bool = False  # keep the weights of the epoch that is best on validation, in best.pt
+    resume: bool = False  # continue the run in that folder
+    overwrite: bool = False  # delete the files of the run in that folder, and start again
+    keep_best: bool = False  # keep the weights of the best epoch on validation, in best.pt
     pretrained: bool = False  # begin with the weights that torchvision or timm publish
-    # Begin with the weights in a file, or of a run in its folder.
+    # Begin with the weights in this file, or of the run in this folder.
     weights: Path | str | None = None
-    compile: bool = False  # the network, by torch.compile
+    compile: bool = False  # compile the network with torch.compile
     root: Path | str | None = None  # folder that holds pipelines/; None: the package's own
     cache: Path | str | None = None  # folder of decoded pixels; None: `default_cache()`
-    decode_threads: int | None = None  # None: one for each processor
+    decode_threads: int | None = None  # threads that decode images; None: one for each processor
 
-    folder: Path = field(init=False)  # of the run
-    n_classes: int = field(init=False)
-    resizing: Resizing = field(init=False)
-    normaliser: Normaliser = field(init=False)  # scales pixels of [0, 1]
-    note: str = field(init=False, default="")  # what of the method is not trained; empty: nothing
-    trained_method: Method = field(init=False)  # predicts from normalised images
+    folder: Path = field(init=False)  # the folder of the run
+    n_classes: int = field(init=False)  # the number of classes
+    resizing: Resizing = field(init=False)  # the size of images, and how they are resized
+    normaliser: Normaliser = field(init=False)  # scales pixels in [0, 1]
+    note: str = field(init=False, default="")  # which part of the method is not trained, if any
+    trained_method: Method = field(init=False)  # the method; it predicts from normalised images
 
     def fit(
         self,
@@ -104,13 +104,13 @@ class Trainer:
         """Train to the end and return last, best and mean10: top-1 on validation in percent.
 
         Args:
-            progress: called with the stage, the steps done and the steps in all
+            progress: called with the stage, the finished steps and all steps
             on_epoch: called with the metrics of every epoch
 
         Raises:
-            ValueError, LookupError, OSError: with value, place and remedy; a bad request writes
-                nothing
-            TrainingStopped: a signal asked for it, and the run can be resumed
+            ValueError, LookupError, OSError: the message has value, place and remedy; if an
+                argument is wrong, no file has been written
+            TrainingStopped: a signal stopped the training; the run can be resumed
         """
         device = devices.choose_device(self.device)
         devices.enable_fast_kernels(device)
@@ -186,7 +186,7 @@ class Trainer:
         return self._run_folder(method_class)
 
     def find_difference(self, config: RunConfig) -> str:
-        """Return what a run has otherwise than this one asks for, but for data; empty if nothing.
+        """Return the names of settings other than data in which a run differs, or an empty text.
 
         Raises:
             ValueError, LookupError, OSError: the request is wrong; see `fit`
@@ -208,11 +208,11 @@ class Trainer:
 
     @property
     def epochs(self) -> int:
-        """The number of epochs that the run has."""
+        """The number of epochs of the run."""
         return self._resolved_preset.epochs
 
     def describe(self) -> dict[str, str]:
-        """Return what is trained, on what and how, in words, once training has begun.
+        """Return a description of the run by key (method, data, net ...), once training has begun.
 
         Raises:
             ValueError, LookupError, OSError: the request is wrong; see `fit`
@@ -236,7 +236,7 @@ class Trainer:
 
     @property
     def adapted_values(self) -> dict[str, str]:
-        """The values that the preset adapts to the dataset, in words, by key."""
+        """A description of the values that the preset adapts to the dataset, by key."""
         return describe_adapted(self._requested_preset, self._resolved_preset)
 
     @cached_property

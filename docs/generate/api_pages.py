@@ -21,8 +21,8 @@ INTRODUCTION = """# Python API
 import cnlw_tools as cnlw
 ```
 
-The functions do what the commands of the same name do, with the same defaults and errors. Packages
-such as PyTorch are imported when a function needs them, so the import itself is light.
+Each function does the same as the command of its name, with the same defaults and errors. A package
+such as PyTorch is imported only when a function needs it, so `import cnlw_tools` is fast.
 
 """
 
