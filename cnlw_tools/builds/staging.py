@@ -35,7 +35,7 @@ def locked_folder(out: Path) -> Iterator[Path]:
     try:
         if folder != out and is_build(out):
             raise BlockingIOError(
-                f"{out}: another build finished here just now: run the same command again"
+                f"{out}: another build has just finished here: run the same command again"
             )
         remove_drafts_below(folder)
         yield folder
@@ -61,7 +61,7 @@ def new_folder(out: Path) -> Iterator[Path]:
     """
     out = out.resolve()
     if out.exists():
-        raise FileExistsError(f"{out}: is there already: use another --out, or move it away")
+        raise FileExistsError(f"{out}: exists already: use another --out, or move it away")
     draft = draft_path(out, "export")
     if out.parent.is_dir():
         remove_drafts(out.parent)
@@ -103,7 +103,7 @@ def _make_folder(draft: Path, out: Path) -> None:
     try:
         draft.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OSError(f"{out}: cannot be made ({error.strerror}): use another --out") from error
+        raise OSError(f"{out}: cannot be created ({error.strerror}): use another --out") from error
 
 
 def _empty(folder: Path) -> None:

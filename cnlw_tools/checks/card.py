@@ -27,7 +27,7 @@ from cnlw_tools.plans.plan import config_name
 from cnlw_tools.recipe.toml import read_toml
 
 BUILD_AGAIN = "build it again"
-WRITE_ANEW = "run the same `cnlw build` again, which writes the card anew"
+WRITE_ANEW = "run the same `cnlw build` again, which rewrites the card"
 REMOVE = "remove it from the block on top of the card"
 OWN_KEYS = {"config_name", "data_files"}  # of a config in the block
 HARMLESS_KEYS = {"default", "description"}  # that a user may add to a config
@@ -174,7 +174,7 @@ def text(evidence: Evidence) -> Iterator[Finding]:
         yield _report(evidence, message, CARD, len(missing))
     if added:
         parts = abbreviate([_shorten(part) for part in added])
-        message = f"paragraphs that `cnlw build` did not write, and nothing proves: {parts}"
+        message = f"paragraphs that `cnlw build` did not write, so nothing proves them: {parts}"
         yield note(message, CARD, len(added), "read them; what you wrote yourself may stay")
 
 

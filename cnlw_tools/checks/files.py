@@ -21,8 +21,8 @@ HUB_FILES = {".gitattributes", ".gitignore", "LICENSE"}  # of any repository
 SYSTEM_FILES = {".DS_Store", "Thumbs.db", "desktop.ini"}  # that folders get by being looked at
 DELETE = "delete them"
 FINISH = "finish the build that left them"
-IMPORT_VOTES = "make numbers of annotators by `cnlw votes import`, and build anew"
-COPY_TABLES = "copy the tables of another build of the same data, or build anew"
+IMPORT_VOTES = "replace names by numbers with `cnlw votes import`, and build again"
+COPY_TABLES = "copy the tables of another build of the same data, or build again"
 RUN_AGAIN = "run the same `cnlw build` again"
 
 
@@ -46,14 +46,14 @@ def inventory(evidence: Evidence) -> Iterator[Finding]:
     for message, paths, fix in (
         ("links or devices instead of plain files", links, "put the file itself there"),
         ("files that a reader may run, or follow as instructions", programs, DELETE),
-        ("files that the card does not know", surplus, f"{DELETE}, or {FINISH}"),
+        ("files that are not on the card", surplus, f"{DELETE}, or {FINISH}"),
     ):
         if paths:
             listed = abbreviate(sorted(paths))
             yield error(f"{message}: {listed}", ALL_FILES, len(paths), fix)
     for message, paths, fix in (
-        ("drafts of a killed build, or of the system", drafts, f"{FINISH}, or delete them"),
-        ("files that `cnlw build` did not write, and nothing proves", own - HUB_FILES, ""),
+        ("temporary files of a killed build or of the system", drafts, f"{FINISH}, or delete them"),
+        ("files that `cnlw build` did not write, so nothing proves them", own - HUB_FILES, ""),
     ):
         if paths:
             listed = abbreviate(sorted(paths))

@@ -34,7 +34,7 @@ def classes(evidence: Evidence) -> Iterator[Finding]:
     if any(has_outlier_class(evidence.recipe(name)) for name in evidence.plans):
         expected = (*expected, OUTLIER)
     if len(actual) != len(expected):
-        message = f"{len(actual)} classes, where {evidence.source} has {len(expected)}"
+        message = f"{len(actual)} classes, but {evidence.source} has {len(expected)}"
         yield error(message, CLASSES, abs(len(actual) - len(expected)), BUILD_ANEW)
         return
     moved: list[str] = []
@@ -90,7 +90,7 @@ def manifest(evidence: Evidence) -> Iterator[Finding]:
     yield from _report(ids.filter(pc.is_null(position)), "images that the source does not have")
     for column in ("label", "split"):
         differs = pc.not_equal(base[column], original[column].take(position))
-        message = f"images whose {column} is not the source's"
+        message = f"images whose {column} differs from the source"
         yield from _report(ids.filter(pc.fill_null(differs, False)), message)
     n_left_out = len(original) - pc.count(position).as_py()
     if n_left_out:

@@ -18,7 +18,7 @@ FIX_TWINS = (
     "images, or let `cnlw import` write the sha256 of each into the base manifest; otherwise "
     f"{REBUILD_FILE}"
 )
-KEEP_ONE = "drop all but one from the base manifest, or live with it"
+KEEP_ONE = "drop all but one from the base manifest, or accept it"
 COMPARE = "give --data-dir, and --store for web images, to compare them with their source"
 LOOK = "look at them before you trust small differences, the first two with"
 
@@ -33,7 +33,7 @@ def decode(evidence: Evidence) -> Iterator[Finding]:
     for digest, image in evidence.images.items():
         fits = min(image.size) == size if resize == "short" else image.size == (size, size)
         if not fits:
-            message = f"an image of {image.size} pixels where {resize} {size} was asked for"
+            message = f"an image has {image.size} pixels, not those of {resize} {size}"
             yield error(message, f"sha256 {digest}")
 
 
@@ -45,12 +45,12 @@ def contents(evidence: Evidence) -> Iterator[Finding]:
         ids, digests = shard.rows["image_id"].to_pylist(), shard.rows["sha256"].to_pylist()
         for image_id, digest in zip(ids, digests, strict=True):
             if first_digest.setdefault(image_id, digest) != digest:
-                message = f"{image_id} is another image here than in another file"
+                message = f"{image_id} is a different image in another file"
                 yield error(message, f"data/{name}")
             image = evidence.images.get(digest)
             expected = recorded.get(image_id, digest)
             if image and expected not in (digest, image.pixel_digest):
-                message = f"{image_id} is not the image that the tables have the sha256 of"
+                message = f"{image_id} differs from its sha256 in the tables"
                 yield error(message, f"data/{name}")
 
 
@@ -93,7 +93,9 @@ def plain(evidence: Evidence) -> Iterator[Finding]:
             continue
         parts = ", ".join(surplus.parts)
         if surplus.is_compared or digest is not None:
-            message = f"{surplus.image_id} holds what the source's image does not: {parts}"
+            message = (
+                f"{surplus.image_id} has parts that its image in the source does not have: {parts}"
+            )
             yield error(message, location)
         else:
             unproven.append(f"{surplus.image_id} ({parts})")
@@ -120,11 +122,11 @@ def duplicates(evidence: Evidence) -> Iterator[Finding]:
             else:
                 faults.append(group)
         if faults:
-            message = f"one image several times: {abbreviate(faults)}"
+            message = f"the same image several times: {abbreviate(faults)}"
             yield error(message, name, len(faults), FIX_TWINS)
         if allowed:
             groups = abbreviate(allowed)
-            message = f"one image several times in the source, or once resized: {groups}"
+            message = f"the same image several times in the source, or after resizing: {groups}"
             yield note(message, name, len(allowed), KEEP_ONE)
 
 

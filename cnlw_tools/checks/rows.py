@@ -110,7 +110,7 @@ def true_labels(evidence: Evidence) -> Iterator[Finding]:
         mismatches = _mislabelled(rows.filter(is_base), base)
         if len(mismatches):
             ids = abbreviate(mismatches["image_id"].to_pylist())
-            yield error(f"clean_label is not the base manifest's: {ids}", name, len(mismatches))
+            yield error(f"clean_label differs from the base manifest: {ids}", name, len(mismatches))
 
 
 def _mislabelled(rows: pa.Table, base: pa.Table) -> pa.Table:

@@ -67,7 +67,9 @@ def predict(
     from cnlw_tools.trainer.predict import Predictor
 
     if out.suffix not in (".csv", ".parquet"):
-        raise ValueError(f"{out}: predictions are written as .csv or .parquet: name the file so")
+        raise ValueError(
+            f"{out}: predictions are written as .csv or .parquet: give a name with this ending"
+        )
     predictor = Predictor(run, device, best)
     with ProgressBars() as bars:
         table = predict_own_images(run, images, predictor, config, top, decode_threads, bars)

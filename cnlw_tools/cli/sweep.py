@@ -188,7 +188,7 @@ def _print_runs(plan: "SweepPlan", jobs: int) -> None:
     seconds = estimate_seconds(workable, plan.paths)
     n_left = len(plan.runs) - len(plan.results) - len(plan.failing)
     if not any(run.method for run in plan.runs):
-        estimate = "builds alone, no training"
+        estimate = "only builds, no training"
     elif not n_left:
         estimate = "nothing to train"
     elif seconds is None:

@@ -122,7 +122,7 @@ def _check_column(
         raise ValueError(f"{place} is {values.type}: labels are integers, features lists of floats")
     lengths = pc.unique(pc.list_value_length(values))
     if len(lengths) != 1 and len(values):
-        raise ValueError(f"{place}: lists of {len(lengths)} lengths: features have one")
+        raise ValueError(f"{place}: lists of {len(lengths)} lengths: give features of one length")
     width = lengths[0].as_py() if len(lengths) else 1
     flat = values.combine_chunks().flatten().cast(pa.float32())
     if not np.isfinite(flat.to_numpy(zero_copy_only=False)).all():

@@ -69,7 +69,7 @@ def check_seal(path: Path) -> None:
     with translate_errors(path, "a zip archive", ""), ZipFile(path) as archive:
         damaged_member = archive.testzip()
     if damaged_member is not None:
-        raise BadFile(f"{path}: damaged: the checksum of {damaged_member} is another")
+        raise BadFile(f"{path}: damaged: the checksum of {damaged_member} differs")
 
 
 def _digest(path: Path, n_bytes: int) -> bytes:

@@ -1,7 +1,7 @@
 """Text, CSV, JSON and TOML.
 
 A text may nest without end, and an empty list of JSON grows from 3 bytes to 64. So sizes, values
-and depths are limited. A key that stands twice is an error, as the parser would drop the first one.
+and depths are limited. A key that occurs twice is an error, as the parser would drop the first one.
 """
 
 import csv

@@ -19,7 +19,7 @@ _Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
 class _StrictLoader(Loader):  # type: ignore[misc]  # one of two classes
-    """A loader for which a key that stands twice is an error."""
+    """A loader for which a key that occurs twice is an error."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         """Return the mapping of a node."""
@@ -28,7 +28,7 @@ class _StrictLoader(Loader):  # type: ignore[misc]  # one of two classes
             if not isinstance(key, yaml.ScalarNode):
                 continue
             if key.value in names:
-                raise ValueError(f"line {key.start_mark.line + 1}: {key.value!r} stands twice")
+                raise ValueError(f"line {key.start_mark.line + 1}: {key.value!r} occurs twice")
             names.add(key.value)
         mapping: dict[Any, Any] = super().construct_mapping(node, deep)
         return mapping

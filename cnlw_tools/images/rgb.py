@@ -119,7 +119,7 @@ def _declared_range(image: Image.Image) -> tuple[float, float]:
     if image.mode == "F":
         return 0.0, 1.0
     raise ValueError(
-        f"its pixels are numbers of over 8 bits, and nothing says which is white: {REMEDY}"
+        f"its pixels have more than 8 bits, and the file does not say which number is white: {REMEDY}"
     )
 
 

@@ -158,7 +158,7 @@ def _without_broken(
     if lost:
         names = enumerate_names([classes[label] for label in lost])
         raise ValueError(
-            f"{data_dir}: no training image can be used of these classes: {names}: "
+            f"{data_dir}: no training image of these classes can be used: {names}: "
             "replace their images, or remove the classes"
         )
     return rest

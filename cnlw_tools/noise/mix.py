@@ -148,7 +148,7 @@ def _pick_models(first: str, second: str, part: float) -> tuple[NoiseModel, Nois
     for name in (first, second):
         if name not in mixable:
             raise ValueError(
-                f"noise {name!r} cannot be mixed: use one that needs a level alone: "
+                f"noise {name!r} cannot be mixed: use one that needs only a level: "
                 f"{', '.join(mixable)}"
             )
     if mixable[first].needs_web_pool and mixable[second].needs_web_pool:

@@ -39,9 +39,9 @@ def _are_method_options(methods: Mapping[str, Any]) -> bool:
 
 
 PIXEL_SCALES = ("dataset", "image", "range")
-COUNT = between(1, expected="a whole number from 1 on")
+COUNT = between(1, expected="a whole number of at least 1")
 SHARE = between(0, 1, "a number from 0 to 1")
-NOT_NEGATIVE = between(0, expected="a number from 0 on")
+NOT_NEGATIVE = between(0, expected="a number that is 0 or more")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class Preset:
     warmup: float = key(
         0,
         help="Epochs in which the learning rate rises from 0.",
-        check=between(0, expected="epochs, from 0 on"),
+        check=between(0, expected="a number of epochs, 0 or more"),
     )
     ema: float = key(
         0,

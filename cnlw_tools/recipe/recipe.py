@@ -41,7 +41,7 @@ def _are_distinct_names(names: tuple[str, ...]) -> bool:
     return len({*names}) == len(names) and all(re.fullmatch(NAME, name) for name in names)
 
 
-COUNT = between(0, expected="a whole number from 0 on")
+COUNT = between(0, expected="a whole number that is 0 or more")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ class Recipe:
         1,
         kind=PLAN,
         help="Thin out train until the first class is RATIO times as large as the last.",
-        check=Check(lambda ratio: 1 <= ratio < 1e9, "a ratio from 1 on"),
+        check=Check(lambda ratio: 1 <= ratio < 1e9, "a ratio of at least 1"),
         option="--imbalance-ratio",
         old_name="longtail",
         metavar="RATIO",
@@ -177,7 +177,7 @@ class Recipe:
         kind=PLAN,
         published=True,
         help="Seed of all random draws; another seed draws unrelated noise.",
-        check=between(0, (1 << 63) - 1, "a whole number from 0 on"),
+        check=between(0, (1 << 63) - 1, "a whole number that is 0 or more"),
         option="--seed",
         metavar="N",
         in_name="s{}".format,
@@ -186,7 +186,7 @@ class Recipe:
         1,
         kind=PLAN,
         help="Smallest number of yes and no votes for a verdict.",
-        check=between(1, expected="a whole number from 1 on"),
+        check=between(1, expected="a whole number of at least 1"),
     )
     per_class: int = key(
         0,

@@ -178,7 +178,7 @@ def make_runs_table(run_folders: Sequence[RunFolder], labels: Mapping[str, str] 
 
 def _read_run_folder(folder: Path, name: str) -> RunFolder:
     if any(unicodedata.category(letter) in NO_TEXT for letter in name):
-        raise ValueError(f"{name!a}: a name of odd characters: rename the folder")
+        raise ValueError(f"{name!a}: a name with unusual characters: rename the folder")
     run = RunFolder(folder, name, read_config(folder), read_metrics(folder), read_result(folder))
     if run.result is not None:
         _check_result(folder, run.history, run.result)

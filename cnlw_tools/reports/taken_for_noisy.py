@@ -70,7 +70,9 @@ def check_list_path(path: Path) -> None:
         ValueError: it ends neither in .csv nor in .parquet
     """
     if path.suffix not in (".csv", ".parquet"):
-        raise ValueError(f"{path}: the list is written as .csv or .parquet: name the file so")
+        raise ValueError(
+            f"{path}: the list is written as .csv or .parquet: give a name with this ending"
+        )
 
 
 def list_taken_for_noisy(run: RunFolder, truth: Truth) -> pa.Table:

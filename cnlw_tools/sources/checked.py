@@ -100,9 +100,8 @@ class CheckedSource:
         if expected is None or has_digest(picture, expected):
             return picture
         raise ValueError(
-            f"image {image_id!r} of {place} is not the one that {self.manifest_path} has the "
-            "sha256 of: give the folder that was imported, or import this one under another name "
-            "with `cnlw import`"
+            f"image {image_id!r} of {place} differs from its sha256 in {self.manifest_path}: give "
+            "the folder that was imported, or import this one under another name with `cnlw import`"
         )
 
     @cached_property

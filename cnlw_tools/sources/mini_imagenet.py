@@ -208,7 +208,9 @@ class MiniImagenet(LocalSource):
             f"and ILSVRC12 has {official_size:,}"
         )
         if n_images > official_size:
-            raise ValueError(f"{counts}: ids would mean other images: take out what is not of it")
+            raise ValueError(
+                f"{counts}: ids would mean other images: remove what does not belong to it"
+            )
         if SMALLEST_CLASS <= n_images < official_size:
             raise ValueError(
                 f"{counts}: it is incomplete, and ids would mean other images: copy it again"

@@ -68,7 +68,7 @@ class StanfordCars(ImageFiles):
         for option, value in self.options.as_block().items():
             if not has_parquet:
                 raise ValueError(
-                    f"{data_dir}: Parquet files alone have a choice of {option} (here {value!r}), "
+                    f"{data_dir}: only Parquet files have a choice of {option} (here {value!r}), "
                     "and there are none here: leave it out"
                 )
 
@@ -262,7 +262,7 @@ def _relabelled_manifest(source: HuggingFace, classes: tuple[str, ...]) -> pa.Ta
     for name in source.classes():
         if letters_and_digits(name) not in label_of_name:
             raise ValueError(
-                f"{source.data_dir}: class {name!r} is none of the 196 of Stanford Cars: "
+                f"{source.data_dir}: class {name!r} is not one of the 196 classes of Stanford Cars: "
                 "use the source `hf` for it"
             )
         labels_of_source.append(label_of_name[letters_and_digits(name)])

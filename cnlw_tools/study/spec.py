@@ -127,7 +127,8 @@ class Study:
         (0,),
         help="Seeds of the runs.",
         check=Check(
-            lambda seeds: len(seeds) > 0 and min(seeds) >= 0, "a list of whole numbers from 0 on"
+            lambda seeds: len(seeds) > 0 and min(seeds) >= 0,
+            "a list of whole numbers that are 0 or more",
         ),
     )
     preset: str = key(

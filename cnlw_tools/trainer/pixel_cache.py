@@ -63,7 +63,7 @@ def default_cache() -> Path:
         home = Path.home()
     except RuntimeError as error:
         raise FileNotFoundError(
-            f"no place for decoded pixels: this user has no home: {CACHE_REMEDY}"
+            f"there is no folder for decoded pixels, because this user has no home folder: {CACHE_REMEDY}"
         ) from error
     return home / ".cache" / "cnlw_tools"
 

@@ -260,7 +260,7 @@ class RunWriter:
             _check_files_of_run(self.folder)
         elif not resume:
             raise ValueError(
-                f"{self.folder}: a run is here already: --resume goes on with it, --overwrite "
+                f"{self.folder}: a run is here already: --resume continues it, --overwrite "
                 f"deletes its files ({_describe_paths(paths, self.folder)}) and begins again, "
                 "or give another --out"
             )
@@ -269,7 +269,7 @@ class RunWriter:
             return
         elif not all(map(_is_of_first_epoch, paths)):
             raise ValueError(
-                f"{self.folder}: {CHECKPOINT} is gone, and no run goes on without it: delete the "
+                f"{self.folder}: {CHECKPOINT} is missing, and a run cannot continue without it: delete the "
                 f"rest ({_describe_paths(paths, self.folder)}), as `cnlw train --overwrite` does, "
                 "or give another --out"
             )

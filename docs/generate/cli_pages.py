@@ -6,10 +6,18 @@ from collections.abc import Iterator
 import click
 
 from cnlw_tools.cli import COMMAND_GROUPS, main
-from docs.generate.markdown import CODE, code, escape, fence, heading, link, table
+from docs.generate.markdown import (
+    code,
+    escape,
+    escape_with_options,
+    fence,
+    heading,
+    link,
+    option,
+    table,
+)
 
 FOLDER = "reference/cli"
-FLAG = re.compile(r"(?<!\w)--[a-z][a-z0-9-]*")
 LARGEST_STATED = 2**63 - 1  # this and more is no limit that a user meets
 
 
@@ -82,20 +90,20 @@ def _command_page(words: tuple[str, ...], command: click.Command) -> str:
     return text + heading("Options", 2) + table(["option", "meaning", "default"], rows)
 
 
-def _option_cells(option: click.Option, context: click.Context) -> list[str]:
+def _option_cells(parameter: click.Option, context: click.Context) -> list[str]:
     """Return the row of an option: its words and value, its help, its default."""
-    words, _ = option.get_help_record(context) or ("", "")
-    extra = option.get_help_extra(context)
-    meaning, _, described = (option.help or "").partition("[default: ")
-    meaning = _escape_with_flags(meaning.strip())
+    words, _ = parameter.get_help_record(context) or ("", "")
+    extra = parameter.get_help_extra(context)
+    meaning, _, described = (parameter.help or "").partition("[default: ")
+    meaning = escape_with_options(meaning.strip())
     if extra.get("required"):
         meaning += " Required."
     if extra.get("range"):
         meaning += f" {_describe_range(extra['range'])}"
     default = extra.get("default") or described.removesuffix("]")
     is_phrase = " " in default or default.isalpha()
-    default_cell = _escape_with_flags(default) if is_phrase or not default else code(default)
-    return [code(" ".join(words.split())), meaning, default_cell]
+    default_cell = escape_with_options(default) if is_phrase or not default else code(default)
+    return [option(" ".join(words.split())), meaning, default_cell]
 
 
 def _describe_range(limits: str) -> str:
@@ -113,13 +121,5 @@ def _help_to_markdown(text: str) -> str:
         if paragraph.startswith("\b"):
             parts.append(fence(paragraph.removeprefix("\b").strip("\n")))
         else:
-            parts.append(_escape_with_flags(" ".join(paragraph.split())))
+            parts.append(escape_with_options(" ".join(paragraph.split())))
     return "\n\n".join(parts)
-
-
-def _escape_with_flags(text: str) -> str:
-    """Return a text of the help as Markdown, with options such as --level as code."""
-    parts = []
-    for part in CODE.split(text):
-        parts.append(part if CODE.fullmatch(part) else FLAG.sub(r"`\g<0>`", part))
-    return escape("".join(parts))

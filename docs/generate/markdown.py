@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 CODE = re.compile(r"(``.+?``|`[^`]+`)", re.DOTALL)
+OPTION = re.compile(r"(?<!\w)--[a-z][a-z0-9-]*")
 SPECIAL = re.compile(r"([\\*_\[\]#])")
 # The first line of a formula: a short left-hand side, and what it is; or columns that are aligned.
 EQUATION = re.compile(r"\S.{0,26}?( = |~ |<- )")
@@ -26,6 +27,19 @@ def escape(text: str) -> str:
 def code(text: object) -> str:
     """Return text as a span of code."""
     return f"`{text}`"
+
+
+def option(text: object) -> str:
+    """Return the option of a command as a span of code that stays in one line."""
+    return f"{code(text)}{{ .option }}"
+
+
+def escape_with_options(text: str) -> str:
+    """Return text as `escape` does, with options such as --level as code."""
+    parts = []
+    for part in CODE.split(text):
+        parts.append(part if CODE.fullmatch(part) else OPTION.sub(option(r"\g<0>"), part))
+    return escape("".join(parts))
 
 
 def fence(text: str, language: str = "text") -> str:

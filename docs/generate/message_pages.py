@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from docs.generate.markdown import code, escape, heading, table
+from docs.generate.markdown import code, escape_with_options, heading, table
 
 PACKAGE = Path(__file__).parents[2] / "cnlw_tools"
 PAGE = "reference/messages.md"
@@ -45,11 +45,14 @@ ROOMS = {  # folder of the package -> when its messages come
     "files": "Files in general",
     "registry": "Names",
 }
+PLACE = re.compile(r"\{[^{}]*\}")
+# How the part behind the last colon begins if it says what is wrong, and not what to do.
+STATEMENT = re.compile(r"(there|no|the|its|column|cannot|damaged|nested|is|\{\w+\} \w+s)\b")
 INTRODUCTION = """# Messages
 
-Errors of commands and functions, collected from the source code, with what to do. `{...}` stands for
-a value. The search of this site finds a message by its words. The most common trouble is on a
-[page of its own](../guides/troubleshooting.md).
+This page lists the errors of commands and functions, and what to do about them. It is collected from
+the source code. `{...}` stands for a value. To find a message, search this site for its words.
+[Troubleshooting](../guides/troubleshooting.md) has the most common problems.
 
 """
 
@@ -95,11 +98,15 @@ def _template_of_error(call: ast.Call, constants: dict[str, str]) -> str:
 def split_message(template: str) -> Message | None:
     """Return the two parts of a message; None if it has no remedy.
 
-    The remedy is what stands behind the last colon, or behind "Fix:".
+    The remedy is the part behind the last colon, or behind "Fix:". If that part says what is wrong
+    at a place, it belongs to the problem, and the remedy follows a semicolon, if at all.
     """
     for mark in (" Fix: ", ": "):
         problem, found, remedy = template.rpartition(mark)
         if found and len(remedy.split()) > 1 and problem not in ("", "{...}"):
+            if PLACE.fullmatch(problem) and STATEMENT.match(remedy):
+                statement, _, remedy = remedy.partition("; ")
+                problem = f"{problem}: {statement}"
             return Message(problem.removesuffix("."), remedy)
     return None
 
@@ -136,5 +143,5 @@ def _constants(tree: ast.Module) -> dict[str, str]:
 
 
 def _sentence(remedy: str) -> str:
-    text = escape(f"{remedy[:1].upper()}{remedy[1:]}")
-    return text if text.endswith((".", "?")) else f"{text}."
+    text = escape_with_options(f"{remedy[:1].upper()}{remedy[1:]}")
+    return text if text.endswith((".", "?")) or not text else f"{text}."

@@ -20,6 +20,7 @@ from docs.generate.markdown import (
     fence,
     heading,
     link,
+    option,
     read_tables,
     table,
 )
@@ -162,7 +163,9 @@ def _options(target: str, info: MethodInfo) -> str:
     meanings = option_meanings(target)
     rows = []
     for name, default in info.options.items():
-        rows.append([code(f"-o {name}={format_default(default)}"), escape(meanings.get(name, ""))])
+        rows.append(
+            [option(f"-o {name}={format_default(default)}"), escape(meanings.get(name, ""))]
+        )
     return table(["option with its default", "meaning"], rows)
 
 
@@ -223,18 +226,19 @@ def _format_options(options: Mapping[str, Any]) -> str:
 
 
 def _own_numbers(name: str) -> str:
-    """Return what our own studies came to with a method, study by study."""
+    """Return the results of our own studies with a method, study by study."""
     trials = [trial for trial in read_trials() if trial.method == name]
     if not trials:
-        return f"None of the [studies that we ran]({STUDIES}) has this method.\n\n"
+        return f"None of the [studies that we ran]({STUDIES}) includes this method.\n\n"
     text = (
-        "Accuracy on validation in percent: the mean over seeds, half its 95 % t-interval, and "
-        "the number of seeds.\n\n"
+        "The tables give the accuracy on validation in percent: the mean over seeds, half of its "
+        "95 % t-interval, and the number of seeds.\n\n"
     )
     for study in dict.fromkeys(trial.study for trial in trials):
         rows = [_trial_cells(trial) for trial in trials if trial.study == study]
-        text += heading(study, 3) + f"{describe_scale(study)}; "
-        text += f"[tables](../../studies/tables/{study}.md), [what it shows]({STUDIES}).\n\n"
+        text += heading(study, 3) + f"{describe_scale(study)} "
+        text += f"See the [tables](../../studies/tables/{study}.md) and the "
+        text += f"[conclusions]({STUDIES}).\n\n"
         text += table(["our data", "variant", "last epoch", "best epoch", "vanilla, last"], rows)
     return text
 

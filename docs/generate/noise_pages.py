@@ -23,6 +23,7 @@ from docs.generate.markdown import (
     escape,
     heading,
     link,
+    option,
     table,
 )
 from docs.generate.noise_examples import DATASET, Example, draw_example
@@ -98,9 +99,9 @@ def _options(model: NoiseModel) -> str:
         return f"{level}There are no options.\n\n"
     meanings = option_meanings(model)
     rows = []
-    for option, default in model.options.items():
-        word = code(f"-o {option}={format_default(default)}")
-        rows.append([word, _type_name(default), escape(meanings.get(option, ""))])
+    for name, default in model.options.items():
+        word = option(f"-o {name}={format_default(default)}")
+        rows.append([word, _type_name(default), escape(meanings.get(name, ""))])
     return level + table(["option with its default", "type", "meaning"], rows)
 
 

@@ -1,7 +1,7 @@
-"""What our own studies came to, read from benchmarks/studies: trials, comparisons, scales.
+"""The results of our own studies, read from benchmarks/studies: trials, comparisons, scales.
 
-A study that was run has a folder there with the `tables.md` of its report, and a section in the
-README beside it, which begins with the command, the scale, the seeds and the time.
+A study that was run has a folder there with the `tables.md` of its report. Its section in the README
+beside the folder begins with the command, the scale, the seeds and the time.
 """
 
 import re
@@ -103,11 +103,11 @@ def describe_scale(study: str) -> str:
         ValueError: benchmarks/studies/README.md says nothing of the study
     """
     text = (STUDIES / "README.md").read_text(encoding="utf-8")
-    pattern = rf"^(`cnlw sweep {study}\b[^#]*?)[;:]\s+\[tables\]\({study}/tables\.md\)"
+    pattern = rf"^(`cnlw sweep {study}\b[^#]*?\.)\s+See the\s+\[tables\]\({study}/tables\.md\)"
     match = re.search(pattern, text, re.MULTILINE)
     if match is None:
         raise ValueError(
             f"benchmarks/studies/README.md: no section on {study}: begin one with "
-            f"`cnlw sweep {study}`, the scale, and a link to {study}/tables.md"
+            f"`cnlw sweep {study}` and the scale, and add: See the [tables]({study}/tables.md)"
         )
     return " ".join(match[1].split())

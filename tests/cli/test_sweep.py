@@ -75,7 +75,7 @@ def test_a_dry_run_of_builds_alone(cnlw, tmp_path):
 
     assert cnlw("--dry-run").stdout.splitlines() == [
         "todo  blue_40",
-        "1 run, 1 to do: builds alone, no training",
+        "1 run, 1 to do: only builds, no training",
     ]
 
 

@@ -206,7 +206,7 @@ def test_a_run_is_not_begun_twice_but_goes_on(here):
     assert anew.stdout.splitlines()[-2:] == first.stdout.splitlines()[-2:]
     assert len(anew.stdout.splitlines()) == len(first.stdout.splitlines())
     assert again.exit_code == 1
-    assert "a run is here already: --resume goes on with it" in again.output
+    assert "a run is here already: --resume continues it" in again.output
     assert resumed.stdout.splitlines() == first.stdout.splitlines()[-2:]
 
 

@@ -58,3 +58,10 @@ def test_tables_are_read_with_their_headings():
     text = "# A\n\n| x | y |\n|---|:--|\n| 1 |  |\n\n## B\n| z |\n| --- |\n"
 
     assert list(markdown.read_tables(text)) == [("A", [{"x": "1", "y": ""}]), ("B", [])]
+
+
+def test_options_are_code_that_stays_in_one_line():
+    """Those that are code already stay as they are."""
+    text = markdown.escape_with_options("Give --level, as in `cnlw plan --level 40`.")
+
+    assert text == "Give `--level`{ .option }, as in `cnlw plan --level 40`."

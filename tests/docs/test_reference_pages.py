@@ -205,6 +205,8 @@ def test_messages_have_two_parts():
     fixed = message_pages.split_message("no rows. Fix: add rows: one for each class")
     assert fixed == ("no rows", "add rows: one for each class")
     assert message_pages.split_message("there are no bytes") is None
+    here = message_pages.split_message("{path}: there is no such file; a table is a .csv file")
+    assert ("{path}: there is no such file", "a table is a .csv file") == here
 
 
 def test_messages_are_collected():

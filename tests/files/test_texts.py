@@ -61,7 +61,7 @@ def test_hostile_toml(text):
         ("a: &a [*a]", "more than 1,000,000 values"),
         ("a: &a {b: *a}", "more than 1,000,000 values"),
         ("[" * 100_000, "nested more than 64 levels deep"),
-        ("a: 1\na: 2", "'a' stands twice"),
+        ("a: 1\na: 2", "'a' occurs twice"),
         ("a: !!int ''", "cannot be read as YAML"),
         ("a: !!python/object/apply:os.getcwd []", "cannot be read as YAML"),
     ],

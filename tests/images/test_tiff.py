@@ -48,7 +48,7 @@ def test_missing_planes(n_planes):
 
 def test_planes_of_16_bits():
     """Planes of 16 bits are an error, as Pillow takes each half of a number for a pixel."""
-    with pytest.raises(ValueError, match="its colours lie apart, and have other than 8 bits"):
+    with pytest.raises(ValueError, match="its colours are stored separately, and not with 8 bits"):
         decode(in_planes(PIXELS.astype("<u2"), 3))
 
 

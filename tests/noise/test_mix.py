@@ -103,7 +103,7 @@ def test_a_level_is_nearly_a_prefix():
     [
         (
             {"first": "human"},
-            "noise 'human' cannot be mixed: use one that needs a level alone: blue, red, symmetric",
+            "noise 'human' cannot be mixed: use one that needs only a level: blue, red, symmetric",
         ),
         ({"second": "instance"}, "noise 'instance' cannot be mixed"),
         ({"second": "mix"}, "noise 'mix' cannot be mixed"),

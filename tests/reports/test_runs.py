@@ -188,7 +188,7 @@ def test_a_folder_whose_name_no_page_can_hold_is_passed_over(tmp_path):
 
     assert len(runs.read_run_folders(tmp_path, problems.append)) == 1
     assert problems == [
-        f"skipped: {name}: a name of odd characters: rename the folder"
+        f"skipped: {name}: a name with unusual characters: rename the folder"
         for name in ("'b\\udcff'", "'c\\nd'")
     ]
 

@@ -96,5 +96,8 @@ def test_another_ending_is_an_error_before_the_report(make_run, tmp_path, built)
     done = CliRunner().invoke(main, ["report", str(tmp_path / "runs"), "--list-noisy", "x.txt"])
 
     assert done.exit_code == 1
-    assert "x.txt: the list is written as .csv or .parquet: name the file so" in done.output
+    assert (
+        "x.txt: the list is written as .csv or .parquet: give a name with this ending"
+        in done.output
+    )
     assert not (tmp_path / "runs" / "report").exists()

@@ -101,7 +101,7 @@ def test_an_existing_run_is_not_overwritten(tmp_path):
 
     with pytest.raises(
         ValueError,
-        match=r"a run is here already: --resume goes on with it, --overwrite deletes its files "
+        match=r"a run is here already: --resume continues it, --overwrite deletes its files "
         r"\(config\.json, checkpoint\.pt\) and begins again, or give another --out$",
     ):
         RunWriter(tmp_path, CONFIG, resume=False)
@@ -183,7 +183,7 @@ def test_a_run_that_lost_its_checkpoint_is_not_resumed(tmp_path):
 
     with pytest.raises(
         ValueError,
-        match=r"checkpoint\.pt is gone.*\(config\.json, metrics\.jsonl, result\.json and",
+        match=r"checkpoint\.pt is missing.*\(config\.json, metrics\.jsonl, result\.json and",
     ):
         RunWriter(tmp_path, CONFIG, resume=True)
     assert sum((tmp_path / path).exists() for path in paths) == 14
@@ -211,7 +211,7 @@ def test_the_best_weights_of_a_later_epoch_are_never_deleted(tmp_path, epoch):
     if epoch == 1:
         RunWriter(tmp_path, CONFIG, resume=True)
     else:
-        with pytest.raises(ValueError, match=r"checkpoint\.pt is gone.*best\.pt"):
+        with pytest.raises(ValueError, match=r"checkpoint\.pt is missing.*best\.pt"):
             RunWriter(tmp_path, CONFIG, resume=True)
     assert (tmp_path / "best.pt").exists() == (epoch > 1)
 

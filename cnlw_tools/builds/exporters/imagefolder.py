@@ -87,7 +87,7 @@ def _suffix(image_id: str, image: bytes) -> str:
     if format_name not in SUFFIXES:
         raise ValueError(
             f"image {image_id!r} is stored as {format_name}, which ImageFolder does not read: "
-            "build with --size, which stores JPEG and PNG alone, or export labels"
+            "build with --size, which stores only JPEG and PNG, or export labels"
         )
     return SUFFIXES[format_name]
 

@@ -87,5 +87,5 @@ def _check_columns(q: Tensor) -> None:
         if min(column) < 0 or not sums_to_one:
             raise ValueError(
                 f"q: column {i} is {column}, which is not a probability distribution. "
-                "q[j][i] is P(given j | true i): give entries from 0 up that sum to 1"
+                "q[j][i] is P(given j | true i): give entries that are 0 or more and sum to 1"
             )

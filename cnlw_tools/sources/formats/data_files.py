@@ -147,7 +147,7 @@ def _reject_broken_link(path: Path) -> None:
     """Raise if a link leads nowhere: it may stand for a file or a folder of data."""
     if path.is_symlink() and not path.exists():
         raise FileNotFoundError(
-            f"{path}: a link that leads nowhere: complete your copy, or remove the link"
+            f"{path}: a link to nothing: complete your copy, or remove the link"
         )
 
 
@@ -354,8 +354,8 @@ def _only_word(path: str, words: Sequence[str], further_words: Sequence[str]) ->
     splits = {SPLIT_OF_WORD[word] for word in (*words, *further_words)}
     if words and len(splits) > 1:
         raise ValueError(
-            f"{path}: its name tells several splits ({', '.join((*words, *further_words))}): "
-            "rename it, so that it tells one"
+            f"{path}: its name fits several splits ({', '.join((*words, *further_words))}): "
+            "rename it, so that it fits one"
         )
     return words[0] if words else None
 
@@ -426,7 +426,7 @@ def _require_one_copy(folder: Path, paths: Sequence[str]) -> None:
     copies = sets if len(sets) > 1 else repeats
     if copies:
         raise ValueError(
-            f"{folder}: one split lies here several times: {enumerate_names(copies)}: "
+            f"{folder}: a split is here several times: {enumerate_names(copies)}: "
             "choose a folder with `cnlw import --config FOLDER`, or remove what does not belong"
         )
 

@@ -206,7 +206,7 @@ class Release:
                 other = paths.get(path.stem)
                 if other is not None and other.parent == path.parent:
                     names = f"{other.name} and {path.name}"
-                    raise ValueError(f"{folder}: {names} are of one id: remove the wrong one")
+                    raise ValueError(f"{folder}: {names} have the same id: remove the wrong one")
                 paths[path.stem] = path
         return paths
 

@@ -50,7 +50,7 @@ def read_weights(path: Path) -> Mapping[str, Tensor]:
     remedy = (
         "torch.save(net.state_dict(), FILE) writes one, and the checkpoint.pt of a run holds one"
     )
-    content = load_tensors(path, "a file of weights alone", remedy)
+    content = load_tensors(path, "a file of weights only", remedy)
     state = _find_state_dict(content, path)
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
         raise ValueError(f"{path}: no state dict: {remedy}")

@@ -133,7 +133,7 @@ def test_copies(tmp_path, names):
     for name in names:
         put_table(tmp_path / name, DARK)
 
-    with pytest.raises(ValueError, match=r"one split lies here several times: .*: choose a folder"):
+    with pytest.raises(ValueError, match=r"a split is here several times: .*: choose a folder"):
         find_data_files(tmp_path)
 
 
@@ -161,7 +161,7 @@ def test_several_words(tmp_path):
     """A file that lies in a folder of one split and is called like another is an error."""
     put_table(tmp_path / "test/train.parquet", DARK)
 
-    with pytest.raises(ValueError, match=r"test/train.parquet: its name tells several splits"):
+    with pytest.raises(ValueError, match=r"test/train.parquet: its name fits several splits"):
         find_data_files(tmp_path)
 
 
@@ -321,7 +321,7 @@ def test_a_broken_link(tmp_path, name):
     put_table(tmp_path / "train.parquet", DARK)
     (tmp_path / name).symlink_to("nowhere")
 
-    with pytest.raises(FileNotFoundError, match=rf"{name}: a link that leads nowhere: complete"):
+    with pytest.raises(FileNotFoundError, match=rf"{name}: a link to nothing: complete"):
         find_data_files(tmp_path)
 
 
