@@ -290,8 +290,7 @@ def build(
     Args:
         dataset: name of a dataset, or your own source. Default: the recipe's, or else `shapes`
         noise: kind of noise, such as red or blue, or your own model. Default: the recipe's
-        level: one level in percent. Default: the levels of the recipe
-        levels: several levels in percent, instead of one
+        level, levels: one level or several, in percent. Default: the levels of the recipe
         recipe: a TOML file, or the name of a recipe. Default: the recipe DATASET_NOISE
         out: folder of the build; levels in it are not built again. Default: builds/DATASET
         root: folder that holds manifests/, annotations/ and pipelines/. Default: the package's
@@ -299,14 +298,12 @@ def build(
         donors: datasets whose images some kinds of noise use, with the folders of their images
         store: folder of web images, made by `cnlw fetch`
         engine: where the work runs: local, dask, or dask://HOST:PORT
-        workers: number of worker processes. Default: one for each processor; 1 for a source that
-            is defined in __main__
+        workers: number of processes. Default: one a processor; 1 for a source in __main__
         progress: show progress bars
         **choices: other keys of a recipe: options, seed, size, probe, train_size ...
 
     Raises:
-        ValueError, LookupError, OSError: the message has value, place and remedy; no file is left
-            incomplete
+        ValueError, LookupError, OSError: with value, place and remedy; no file is incomplete
 
     Example:
         >>> build = cnlw.build("shapes", noise="red", levels=[0, 40])
@@ -483,8 +480,7 @@ def train(
         method: name of a method, or your own class
         net: name of a network, or a function that makes one from the number of classes and
             (height, width) of the images. Default: the preset's network
-        preset: settings of the training: a preset, its name or its file. Default: the preset of
-            the dataset
+        preset: a preset, its name or its file. Default: the preset of the dataset
         seeds: the number of seeds, counted from 0, or a list of seeds. Finished runs are kept, and
             stopped ones continue. Default: one run, with the argument ``seed``
         progress: show progress bars
@@ -492,8 +488,7 @@ def train(
             resume ...
 
     Raises:
-        ValueError, LookupError, OSError: the message has value, place and remedy; no file has been
-            written yet
+        ValueError, LookupError, OSError: with value, place and remedy; no file was written yet
         TypeError: there is no such argument
         TrainingStopped: a signal stopped the training; resume=True continues it
 
@@ -666,9 +661,7 @@ def import_source(
         validation: percent of each class that moves from train to validation
         skip_broken: leave out images that cannot be decoded, and list them in this csv file
         list_broken: list images that cannot be decoded in this csv file; they remain an error
-        engine: where the work runs: local, dask, or dask://HOST:PORT
-        workers: number of worker processes. Default: one for each processor
-        progress: show progress bars
+        engine, workers, progress: as for `build`
         **choices: for a Hugging Face dataset: config, splits, image_column, label_column
 
     Raises:

@@ -119,7 +119,8 @@ def _declared_range(image: Image.Image) -> tuple[float, float]:
     if image.mode == "F":
         return 0.0, 1.0
     raise ValueError(
-        f"its pixels have more than 8 bits, and the file does not say which number is white: {REMEDY}"
+        "its pixels are numbers of more than 8 bits, and the file does not say which is white: "
+        f"{REMEDY}"
     )
 
 

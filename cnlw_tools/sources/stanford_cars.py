@@ -262,8 +262,8 @@ def _relabelled_manifest(source: HuggingFace, classes: tuple[str, ...]) -> pa.Ta
     for name in source.classes():
         if letters_and_digits(name) not in label_of_name:
             raise ValueError(
-                f"{source.data_dir}: class {name!r} is not one of the 196 classes of Stanford Cars: "
-                "use the source `hf` for it"
+                f"{source.data_dir}: class {name!r} is not one of the 196 classes of Stanford "
+                "Cars: use the source `hf` for it"
             )
         labels_of_source.append(label_of_name[letters_and_digits(name)])
     table = source.manifest()

@@ -63,7 +63,7 @@ def default_cache() -> Path:
         home = Path.home()
     except RuntimeError as error:
         raise FileNotFoundError(
-            f"there is no folder for decoded pixels, because this user has no home folder: {CACHE_REMEDY}"
+            f"decoded pixels have no folder, since this user has no home folder: {CACHE_REMEDY}"
         ) from error
     return home / ".cache" / "cnlw_tools"
 

@@ -269,9 +269,9 @@ class RunWriter:
             return
         elif not all(map(_is_of_first_epoch, paths)):
             raise ValueError(
-                f"{self.folder}: {CHECKPOINT} is missing, and a run cannot continue without it: delete the "
-                f"rest ({_describe_paths(paths, self.folder)}), as `cnlw train --overwrite` does, "
-                "or give another --out"
+                f"{self.folder}: {CHECKPOINT} is missing, and a run cannot continue without it: "
+                f"delete the rest ({_describe_paths(paths, self.folder)}), as "
+                "`cnlw train --overwrite` does, or give another --out"
             )
         if self.is_rank_zero:
             _delete_run(self.folder)

@@ -50,8 +50,8 @@ PLACE = re.compile(r"\{[^{}]*\}")
 STATEMENT = re.compile(r"(there|no|the|its|column|cannot|damaged|nested|is|\{\w+\} \w+s)\b")
 INTRODUCTION = """# Messages
 
-This page lists the errors of commands and functions, and what to do about them. It is collected from
-the source code. `{...}` stands for a value. To find a message, search this site for its words.
+This page lists the errors of commands and functions, and what to do about them. It is collected
+from the source code. `{...}` stands for a value. To find a message, search this site for its words.
 [Troubleshooting](../guides/troubleshooting.md) has the most common problems.
 
 """

@@ -47,7 +47,7 @@ def write_site(folder: Path) -> int:
     """Write all that the site builder reads into a folder, anew; return the number of pages.
 
     Raises:
-        ValueError: a page is missing in the navigation, or the other way round; a link leads nowhere
+        ValueError: the pages and the navigation differ, or a link is broken
     """
     pages = read_own_pages() | generate_pages()
     pages |= rewrite_pages(pages)

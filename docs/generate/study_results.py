@@ -1,7 +1,7 @@
 """The results of our own studies, read from benchmarks/studies: trials, comparisons, scales.
 
-A study that was run has a folder there with the `tables.md` of its report. Its section in the README
-beside the folder begins with the command, the scale, the seeds and the time.
+A study that was run has a folder there with the `tables.md` of its report. Its section in the
+README beside the folder begins with the command, the scale, the seeds and the time.
 """
 
 import re

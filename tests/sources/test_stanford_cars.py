@@ -193,7 +193,7 @@ def test_parquet(lay_out):
 
 def test_other_parquet(lay_out):
     """A class that is none of the 196 is an error."""
-    with pytest.raises(ValueError, match="class 'rose' is none of the 196"):
+    with pytest.raises(ValueError, match="class 'rose' is not one of the 196"):
         StanfordCars(lay_out("hf")).manifest()
 
 
