@@ -7,11 +7,14 @@ by itself, two rules keep the number of files low:
     Lists are cut into blocks of neighbours, and a row is stored once for each block that has it.
     Within its block, a pattern of few rows is merged into two others: {A, B, C} into {A, B}, {C}.
 
-Of all numbers of blocks, the one that stores the fewest rows is used.
+Lists are cut one place after another, wherever it lowers the number of files that are too many, and
+then the number of rows that are stored.
 """
 
 from collections.abc import Mapping
 from heapq import heapify, heappop, heappush
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,28 +63,45 @@ def choose_parts(n_rows: Mapping[Pattern, int], n_lists: int) -> Parts:
     """
     if len(n_rows) <= MAX_PATTERNS:
         return {pattern: (pattern,) for pattern in n_rows}
-    choices = []
-    for n_blocks in range(1, n_lists + 1):
-        parts = _choose_parts_in_blocks(n_rows, n_lists, n_blocks)
-        n_patterns = len({part for pattern_parts in parts.values() for part in pattern_parts})
-        n_stored = sum(count * len(parts[pattern]) for pattern, count in n_rows.items())
-        n_too_many = max(0, n_patterns - max(MAX_PATTERNS, n_lists))
-        choices.append((n_too_many, n_stored, n_blocks, parts))
-    return min(choices)[-1]
+    best = _choose_parts_in_blocks(n_rows, n_lists, ())
+    while True:
+        choices = [best]
+        for place in set(range(1, n_lists)).difference(best.cuts):
+            cuts = tuple(sorted((*best.cuts, place)))
+            choices.append(_choose_parts_in_blocks(n_rows, n_lists, cuts))
+        better = min(choices, key=lambda choice: choice[:3])
+        if better is best:
+            return best.parts
+        best = better
 
 
-def _choose_parts_in_blocks(n_rows: Mapping[Pattern, int], n_lists: int, n_blocks: int) -> Parts:
+class _Choice(NamedTuple):
+    """A way to cut lists into blocks, and what comes of it. The smallest is the best."""
+
+    n_too_many: int  # patterns
+    n_stored: int  # rows
+    cuts: tuple[int, ...]  # numbers of the lists at which blocks begin, but the first
+    parts: Parts
+
+
+def _choose_parts_in_blocks(
+    n_rows: Mapping[Pattern, int], n_lists: int, cuts: tuple[int, ...]
+) -> _Choice:
     """Cut every pattern at the borders of blocks, and merge what has few rows."""
-    blocks = [{*block.tolist()} for block in np.array_split(np.arange(n_lists), n_blocks)]
-    cuts: Parts = {}
+    blocks = [{*range(*borders)} for borders in pairwise((0, *cuts, n_lists))]
+    cut_patterns: Parts = {}
     n_stored: dict[Pattern, int] = {}
     for pattern, count in n_rows.items():
-        cut = [pattern & block for block in blocks]
-        cuts[pattern] = tuple(part for part in cut if part)
-        for part in cuts[pattern]:
-            n_stored[part] = n_stored.get(part, 0) + count
+        pieces = [pattern & block for block in blocks]
+        cut_patterns[pattern] = tuple(piece for piece in pieces if piece)
+        for piece in cut_patterns[pattern]:
+            n_stored[piece] = n_stored.get(piece, 0) + count
     halves = _merge_small(n_stored)
-    return {pattern: _split(cut, halves) for pattern, cut in cuts.items()}
+    parts = {pattern: _split(pieces, halves) for pattern, pieces in cut_patterns.items()}
+    n_patterns = len(n_stored) - len(halves)
+    n_too_many = max(0, n_patterns - max(MAX_PATTERNS, n_lists))
+    n_all = sum(count * len(parts[pattern]) for pattern, count in n_rows.items())
+    return _Choice(n_too_many, n_all, cuts, parts)
 
 
 def _merge_small(n_stored: Mapping[Pattern, int]) -> dict[Pattern, tuple[Pattern, Pattern]]:

@@ -1,5 +1,7 @@
 """Shards: every image is encoded by the first row that shows it, and taken from its file by the others."""
 
+import inspect
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -11,9 +13,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from cnlw_tools import files
-from cnlw_tools.builds import shards
+from cnlw_tools.builds import parquet, shards
 from cnlw_tools.builds.shards import WriteJob, plan_waves
 from cnlw_tools.dataset.tables import PLAN
+from cnlw_tools.files import arrow
 from cnlw_tools.images.pixels import Storage
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.sources import SOURCES
@@ -264,3 +267,10 @@ def test_a_web_image_without_a_store_names_the_store(job, tmp_path, monkeypatch)
         FileNotFoundError, match=r"web image 'gone' .*: give --store stores/colours$"
     ):
         shards.write_shards(job, {"a.parquet": web})
+
+
+def test_workers_do_without_pandas():
+    """Nothing that writes files calls what makes Arrow import pandas, longer than all other imports."""
+    for module in (arrow, parquet, shards):
+        source = inspect.getsource(module)
+        assert not re.search(r"pa\.(array|table|scalar|repeat)\(\[|pa\.array\(|from_pylist", source)
