@@ -63,7 +63,7 @@ def default_cache() -> Path:
         home = Path.home()
     except RuntimeError as error:
         raise FileNotFoundError(
-            f"decoded pixels have no folder, since this user has no home folder: {CACHE_REMEDY}"
+            f"this user has no home folder for decoded pixels: {CACHE_REMEDY}"
         ) from error
     return home / ".cache" / "cnlw_tools"
 

@@ -232,7 +232,7 @@ def test_a_run_is_not_begun_twice_but_goes_on(here):
         (["--config", "blue_40", "--data", "elsewhere"], "elsewhere: no build here"),
         (
             ["--config", "blue_40", "--epochs", "0"],
-            "epochs = 0: it must be a whole number from 1 on",
+            "epochs = 0: it must be a whole number of at least 1",
         ),
         (["--config", "blue_40", "--weights", "none.pt"], "none.pt"),
         (

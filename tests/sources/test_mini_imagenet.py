@@ -325,7 +325,7 @@ def test_a_class_of_the_official_size(manual, tmp_path):
     ("n_images", "message"),
     [
         (1265, "it is incomplete"),
-        (1267, "take out"),
+        (1267, "remove what"),
     ],
 )
 def test_a_class_of_another_size(manual, tmp_path, n_images, message):
@@ -437,7 +437,7 @@ def test_two_web_images_of_one_id(manual, tmp_path):
     for name in ("w0a.jpg", "w0a.png"):
         (tmp_path / "noisy_images" / name).write_bytes(draw_named_jpeg(name))
 
-    with pytest.raises(ValueError, match=r"noisy_images: w0a.jpg and w0a.png are of one id"):
+    with pytest.raises(ValueError, match=r"noisy_images: w0a.jpg and w0a.png have the same id"):
         import_release(tmp_path, tmp_path / "root")
 
 

@@ -20,8 +20,8 @@ def check_number(
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     is_in_range = is_number and isfinite(value) and low <= value <= high
     if not is_in_range:
-        upper = "up" if high == inf else f"to {high:g}"
-        raise ValueError(f"{option} = {value!r}: give a number from {low:g} {upper}")
+        limits = f"of at least {low:g}" if high == inf else f"from {low:g} to {high:g}"
+        raise ValueError(f"{option} = {value!r}: give a number {limits}")
     return value
 
 
@@ -108,7 +108,7 @@ def resolve_epochs(
     A value below 1 is a share of ``total``, rounded up; from 1 on it is the number itself.
 
     Raises:
-        ValueError: the value is not a number from 0 up
+        ValueError: the value is not a number of at least 0
     """
     check_number(option, value, 0)
     if value >= 1:

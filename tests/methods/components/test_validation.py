@@ -29,7 +29,7 @@ def test_no_number_in_range(value):
 def test_no_upper_end():
     """A range may have no upper end, but infinity is refused."""
     assert check_number("alpha", 1e9, 0) == 1e9
-    with pytest.raises(ValueError, match=r"^alpha = inf: give a number from 0 up$"):
+    with pytest.raises(ValueError, match=r"^alpha = inf: give a number of at least 0$"):
         check_number("alpha", inf, 0)
 
 
@@ -73,7 +73,7 @@ def test_epochs(value, total, expected):
 
 def test_no_epochs():
     """A negative number of epochs is refused."""
-    with pytest.raises(ValueError, match=r"^warmup = -1: give a number from 0 up$"):
+    with pytest.raises(ValueError, match=r"^warmup = -1: give a number of at least 0$"):
         resolve_epochs("warmup", -1, 10)
 
 
