@@ -127,7 +127,7 @@ def test_without_a_home_the_error_says_how_to_choose_a_cache(monkeypatch):
         raise KeyError(uid)
 
     monkeypatch.setattr(pwd, "getpwuid", no_user)
-    with pytest.raises(FileNotFoundError, match="has no home folder for .*: give --cache DIR, or"):
+    with pytest.raises(FileNotFoundError, match=r"has no home folder for .*: give --cache DIR, or"):
         default_cache()
 
 

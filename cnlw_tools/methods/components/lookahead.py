@@ -40,7 +40,7 @@ with warnings.catch_warnings(), forward_ad.dual_level():
 
 
 def check_probe_size(probe_size: int) -> int:
-    """Return the number of trusted examples per step if it is a whole number from 1 up.
+    """Return the number of trusted examples per step if it is a whole number of at least 1.
 
     Raises:
         ValueError: it is not
