@@ -44,14 +44,15 @@ def test_killed_worker():
 
 def test_given_up():
     """A caller that stops listening ends the tasks, and the workers go when it closes the executor."""
+    others = set(children(os.getpid()))  # of a cluster that other tests share
     with local.processes(2) as executor:
         results = executor.map(math.sqrt, range(1000))
         next(results)
         results.close()
 
-        assert len(children(os.getpid())) == 2
+        assert len(set(children(os.getpid())) - others) == 2
 
-    assert children(os.getpid()) == []
+    assert set(children(os.getpid())) <= others
 
 
 def test_workers_are_kept():

@@ -183,8 +183,11 @@ def test_the_command_writes_what_a_method_reads(tmp_path):
     ("arguments", "message"),
     [
         (["--out", "m.txt", "--rule", "pd"], "m.txt: mentors are written as a .json file"),
-        (["--out", "m.json"], "one of the two"),
-        (["--out", "m.json", "--rule", "pd", "--data", "here"], "one of the two"),
+        (["--out", "m.json"], "give either --rule pd, or --data BUILD"),
+        (
+            ["--out", "m.json", "--rule", "pd", "--data", "here"],
+            "give either --rule pd, or --data BUILD",
+        ),
         (["--out", "m.json", "--rule", "pdd"], "unknown rule 'pdd'"),
     ],
 )
