@@ -483,20 +483,21 @@ def test_last(built, tmp_path, cifar):
 @pytest.mark.slow
 def test_kill_storm(cifar, tmp_path, contents):
     """A build that is killed again and again ends with the bytes of one that is left alone."""
-    calm = process(cifar, tmp_path / "calm", rows=5)
-    begun = time.monotonic()
-    assert calm.wait() == 0
-    whole = time.monotonic() - begun
+    assert process(cifar, tmp_path / "calm", rows=5).wait() == 0
+    n_shards = len(list((tmp_path / "calm/data").iterdir()))
     killed = 0
 
-    for share in (0.8, 0.4, 0.6, 0.7, 0.5, 0.9):
+    for share in (0.0, 0.1, 0.4, 0.6, 0.9):  # of the shards that are there when it is killed
         storm = process(cifar, tmp_path / "storm", rows=5)
-        time.sleep(whole * share)
-        storm.send_signal(signal.SIGKILL)
+        while storm.poll() is None:
+            if len(list(tmp_path.glob("storm.partial/data/*.parquet"))) >= share * n_shards:
+                storm.send_signal(signal.SIGKILL)
+                break
+            time.sleep(0.005)
         killed += storm.wait() == -signal.SIGKILL
 
     assert process(cifar, tmp_path / "storm", rows=5).wait() == 0
-    assert killed
+    assert killed == 5
     assert contents(tmp_path / "storm") == contents(tmp_path / "calm")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["calm", "storm"]
 
