@@ -108,6 +108,11 @@ MAX_CLASSES_WITHOUT_TOP5 = 5
 @click.option(
     "--compile", is_flag=True, help="Compile the network, which pays off in long runs on a GPU."
 )
+@click.option(
+    "--graph",
+    is_flag=True,
+    help="Repeat steps as a CUDA graph, for a GPU that waits for its processor.",
+)
 @ROOT
 @CACHE
 @DECODE_THREADS

@@ -103,6 +103,10 @@ class Method(nn.Module):
     # "gathered"  the weights of examples are computed from the whole batch, gathered from all ranks
     # "per_rank"  each rank treats its part of the batch as if it were a batch of its own
     distributed_loss: ClassVar[str] = "mean"
+    # Within which stretch of training the losses of two batches differ in tensors alone, and are the
+    # same operations on the same numbers of Python, so that a CUDA graph can repeat them:
+    # "epoch", "percent" of the training within an epoch, or None.
+    repeats_within: ClassVar[str | None] = None
     # How the report finds the examples whose label the method takes for wrong, in what
     # `log_examples` recorded; keys of `NOISE_MARKS`. An example without a record was never seen.
     marks_noise: ClassVar[tuple[str, ...]] = ("down_weighted",)
@@ -187,10 +191,11 @@ class Method(nn.Module):
             uses_given_label: (B,) 1 if the method learns from the given label, 0 if it learns
                 from a pseudo-label instead; None: the method makes no such choice
         """
-        if weights is None:
-            weights = torch.ones_like(losses)
         self.example_losses[batch.index] = losses.detach().float()
-        self.example_weights[batch.index] = weights.detach().float()
+        if weights is None:
+            self.example_weights.index_fill_(0, batch.index, 1.0)
+        else:
+            self.example_weights[batch.index] = weights.detach().float()
         if uses_given_label is not None:
             self.uses_given_label[batch.index] = uses_given_label.detach().float()
 

@@ -46,6 +46,7 @@ class Bootstrap(Method):
 
     cross_entropy_options = {"beta": 1.0}  # noqa: RUF012, read only
     paper = "Reed et al. 2015"
+    repeats_within = "epoch"
 
     def __init__(
         self,

@@ -74,6 +74,7 @@ class CleanNet(Method):
 
     requires = ("verified",)
     paper = "Lee et al. 2018"
+    repeats_within = "epoch"
     is_staged = True
     class_weight: Tensor
 

@@ -62,6 +62,7 @@ class CoTeaching(Method):
 
     requires = ("noise_rate",)
     paper = "Han et al. 2018"
+    repeats_within = "epoch"
     relative_cost = 2.0
     distributed_loss = "gathered"
 

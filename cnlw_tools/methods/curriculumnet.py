@@ -97,6 +97,7 @@ class CurriculumNet(Method):
     """
 
     paper = "Guo et al. 2018"
+    repeats_within = "epoch"
     is_staged = True
     subset: Tensor
     subset_weights: Tensor

@@ -95,6 +95,7 @@ class DataParameters(Method):
 
     cross_entropy_options = {"instance_lr": 0.0}  # noqa: RUF012, read only
     paper = "Saxena et al. 2019"
+    repeats_within = "epoch"
     distributed_loss = "gathered"
 
     def __init__(

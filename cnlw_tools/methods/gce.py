@@ -64,6 +64,7 @@ class GCE(Method):
 
     cross_entropy_options = {"q": 0.0}  # noqa: RUF012, read only
     paper = "Zhang and Sabuncu 2018"
+    repeats_within = "epoch"
 
     def __init__(self, task: Task, q: float = 0.7) -> None:
         super().__init__(task)

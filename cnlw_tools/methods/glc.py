@@ -51,6 +51,7 @@ class GLC(Method):
 
     requires = ("probe",)
     paper = "Hendrycks et al. 2018"
+    repeats_within = "epoch"
     is_staged = True
     distributed_loss = "per_rank"
     c: Tensor

@@ -49,6 +49,7 @@ class HAlpha(Method):
 
     cross_entropy_options = {"alpha": 0.0}  # noqa: RUF012, read only
     paper = "Rolnick et al. 2017"
+    repeats_within = "epoch"
 
     def __init__(
         self,

@@ -140,6 +140,7 @@ class IEG(Method):
     views = ("standard", "policy")
     requires = ("probe",)
     paper = "Zhang et al. 2020"
+    repeats_within = "epoch"
     marks_noise = ("down_weighted", "relabelled")
     relative_cost = 9.4
     distributed_loss = "gathered"

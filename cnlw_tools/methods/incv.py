@@ -126,6 +126,7 @@ class INCV(Method):
     """
 
     paper = "Chen et al. 2019"
+    repeats_within = "epoch"
     relative_cost = 1.3
     distributed_loss = "per_rank"
     eps: Tensor

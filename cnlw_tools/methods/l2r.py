@@ -61,6 +61,7 @@ class L2R(Method):
 
     requires = ("probe",)
     paper = "Ren et al. 2018"
+    repeats_within = "epoch"
     relative_cost = 3.0
     distributed_loss = "gathered"
 

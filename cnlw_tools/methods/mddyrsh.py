@@ -66,6 +66,7 @@ class MDDYRSH(Method):
     """
 
     paper = "Arazo et al. 2019, arXiv:1904.11238"
+    repeats_within = "epoch"
     is_staged = True
     relative_cost = 1.65
     distributed_loss = "per_rank"

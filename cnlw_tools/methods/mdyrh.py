@@ -52,6 +52,7 @@ class MDYRH(Method):
     """
 
     paper = "Arazo et al. 2019, arXiv:1904.11238"
+    repeats_within = "epoch"
     is_staged = True
     relative_cost = 1.65
     distributed_loss = "per_rank"

@@ -95,6 +95,7 @@ class MentorMix(Method):
 
     cross_entropy_options = {"alpha": 0.0, "mentor": "baseline"}  # noqa: RUF012, read only
     paper = "Jiang et al. 2020, arXiv:1911.09781"
+    repeats_within = "percent"
     relative_cost = 1.33
     distributed_loss = "gathered"
 

@@ -51,6 +51,7 @@ class MentorNet(Method):
         "example_dropout": "0,100",
     }
     paper = "Jiang et al. 2018, arXiv:1712.05055"
+    repeats_within = "percent"
     distributed_loss = "gathered"
 
     def __init__(

@@ -38,6 +38,7 @@ class Mixup(Method):
 
     cross_entropy_options = {"alpha": 0.0}  # noqa: RUF012, read only
     paper = "Zhang et al. 2018"
+    repeats_within = "epoch"
     distributed_loss = "per_rank"
 
     def __init__(

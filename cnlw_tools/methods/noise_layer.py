@@ -56,6 +56,7 @@ class NoiseLayer(Method):
 
     cross_entropy_options = {"q": "symmetric:0"}  # noqa: RUF012, read only
     paper = "Sukhbaatar et al. 2015"
+    repeats_within = "epoch"
 
     def __init__(
         self,

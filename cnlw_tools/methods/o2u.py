@@ -65,6 +65,7 @@ class O2U(Method):
     cross_entropy_options = {"cyclic": 0.0}  # noqa: RUF012, read only
     requires = ("noise_rate",)
     paper = "Huang et al. 2019"
+    repeats_within = "epoch"
     marks_noise = ("removed",)
     distributed_loss = "gathered"
     epoch_losses: Tensor

@@ -158,6 +158,7 @@ class RoG(Method):
     cross_entropy_options = {}  # noqa: RUF012, read only
     requires = ("holdout",)
     paper = "Lee et al. 2019"
+    repeats_within = "epoch"
     unit_weights: Tensor
     is_fitted: Tensor
 

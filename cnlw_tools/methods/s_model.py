@@ -53,6 +53,7 @@ class SModel(Method):
 
     cross_entropy_options = {"beta": 1.0}  # noqa: RUF012, read only
     paper = "Goldberger and Ben-Reuven 2017"
+    repeats_within = "epoch"
     is_staged = True
     beta: Tensor
 

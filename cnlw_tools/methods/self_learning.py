@@ -71,6 +71,7 @@ class SelfLearning(Method):
 
     cross_entropy_options = {"alpha": 0.0}  # noqa: RUF012, read only
     paper = "Han et al. 2019"
+    repeats_within = "epoch"
     is_staged = True
     marks_noise = ("relabelled",)
     relative_cost = 1.17  # a forward pass over the set before every other epoch

@@ -14,6 +14,7 @@ class Vanilla(Method):
 
     cross_entropy_options = {}  # noqa: RUF012, read only
     paper = "the baseline of Jiang et al. 2020"
+    repeats_within = "epoch"
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the mean of -log p_y."""

@@ -25,6 +25,7 @@ from cnlw_tools.trainer.data import Split
 from cnlw_tools.trainer.nets.imagenet import IMAGENET_MEAN, IMAGENET_STD
 
 PREFETCH = 2  # batches that a streaming split loads ahead
+PIXELS_AUGMENTED = 1 << 23  # together on a GPU: 64 batches of 128 images of 32 by 32
 PIXELS_WITHOUT_GRADIENT = 1 << 21  # in one batch of inference: 500 images of 64 by 64
 IMAGES_WITHOUT_GRADIENT = 500  # at most, in one batch of inference
 NORMALISER_IMAGES = 10_000  # from which mean and standard deviation are taken
@@ -174,9 +175,24 @@ class BatchLoader:
         Raises:
             LookupError: a view that is neither `plain` nor in the preset
         """
-        for positions, images in self.pixels.stream(chunks):
+        n_batches = self._batches_at_once(chunks)
+        blocks = [chunks[i : i + n_batches] for i in range(0, len(chunks), n_batches)]
+        pixels = self.pixels.stream([torch.cat(list(block)) for block in blocks])
+        for block, (positions, images) in zip(blocks, pixels, strict=True):
             keys = prng.mix(prng.mix(positions, self.seed), epoch)
-            yield self.make_batch(positions, images, views, keys)
+            whole = self.make_batch(positions, images, views, keys)
+            yield from _split_batch(whole, [len(chunk) for chunk in block])
+
+    def _batches_at_once(self, chunks: Sequence[Tensor]) -> int:
+        """Return how many batches are augmented together.
+
+        On a GPU small operations cost as much as large ones; a processor wants them in its caches.
+        """
+        if self.device.type == "cpu" or not chunks:
+            return 1
+        height, width = self.split.image_size
+        n_pixels = len(chunks[0]) * height * width
+        return max(1, PIXELS_AUGMENTED // n_pixels)
 
     def make_batch(
         self,
@@ -222,6 +238,14 @@ class BatchLoader:
     def inference_batch_size(self) -> int:
         """Images in a batch that needs no gradient."""
         return inference_batch_size(*self.split.image_size)
+
+
+def _split_batch(batch: Batch, sizes: list[int]) -> Iterator[Batch]:
+    """Yield the parts of a batch, which share its memory."""
+    tensors = (batch.index, batch.y, *batch.views)
+    parts = [torch.split(tensor, sizes) for tensor in tensors]
+    for index, y, *views in zip(*parts, strict=True):
+        yield Batch(index, tuple(views), y)
 
 
 def inference_batch_size(height: int, width: int) -> int:

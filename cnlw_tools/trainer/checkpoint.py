@@ -20,8 +20,7 @@ ENTRIES: Mapping[str, type | tuple[type, ...]] = {
     "positions": Tensor,
     "phase_checkpoints": Mapping,
     "rng_state": list,
-    "loss_sum": Tensor,
-    "first_nonfinite_step": Tensor,
+    "step_losses": Tensor,
     "history": list,
 }
 

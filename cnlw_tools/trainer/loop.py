@@ -3,7 +3,7 @@
     for each epoch of each phase
         the method prepares
         for each batch:  rate <- schedule;  loss <- method;  gradients, averaged over ranks;  step
-        validate;  write examples, checkpoint, metrics
+        validate;  write examples and metrics, and every minute a checkpoint
 
 Nothing in a step waits for the device. A checkpoint holds the whole state, so a killed run goes on
 to the same numbers, on the CPU to the bit. SIGTERM and Ctrl-C save in the middle of an epoch;
@@ -17,7 +17,9 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, closing, nullcontext
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.optim import Optimizer
 
@@ -26,6 +28,7 @@ from cnlw_tools.executor.signals import StopRequest
 from cnlw_tools.files.untrusted import describe_error
 from cnlw_tools.methods import Batch, Method, Phase
 from cnlw_tools.methods.components import distributed
+from cnlw_tools.methods.components.batchnorm import uncounted_batches
 from cnlw_tools.recipe.preset import Preset
 from cnlw_tools.recipe.run_files import find_best_epoch
 from cnlw_tools.trainer import device as devices
@@ -39,6 +42,7 @@ from cnlw_tools.trainer.evaluate import (
     predict_split,
     validation_accuracies,
 )
+from cnlw_tools.trainer.graph import GradientGraph
 from cnlw_tools.trainer.optimiser import EMA, build_optimiser
 from cnlw_tools.trainer.run import Metrics, RunWriter
 from cnlw_tools.trainer.schedule import Schedule, parse_schedule, with_warmup
@@ -46,6 +50,9 @@ from cnlw_tools.trainer.tensorboard import TensorBoardWriter
 
 StateDict = dict[str, Tensor]
 
+# At least so far apart are checkpoints but the first, the last and that of a signal: one of 90 MB
+# takes up to half a second, and an epoch may take two. A killed run repeats what lies behind it.
+CHECKPOINT_SECONDS = 60
 DIVERGENCE_FACTOR = 100  # a loss this many times that of the first epoch is divergence
 # So is a first epoch's loss this many times that of guessing. Losses may be sums over a batch.
 FIRST_DIVERGENCE_FACTOR = 1000
@@ -60,6 +67,7 @@ class TrainingLoop:
         loaders: by split; `train` is trained on
         run: where to write; its checkpoint, if it has one, is restored
         seed: of order, augmentation and torch's generators
+        uses_graph: whether steps are repeated as a CUDA graph
     """
 
     optimiser: Optimizer  # of the phase
@@ -73,6 +81,7 @@ class TrainingLoop:
         loaders: dict[str, BatchLoader],
         run: RunWriter,
         seed: int,
+        uses_graph: bool = False,
     ) -> None:
         self.method = method
         self.preset = preset
@@ -90,8 +99,9 @@ class TrainingLoop:
         # From what phases restart: the networks before training and at the end of phases.
         self.phase_checkpoints: dict[str | int, StateDict] = {"init": _network_state(method)}
         self.ema: EMA | None = None
-        self.loss_sum = torch.zeros((), device=self.device)  # over the steps of this epoch
-        self.first_nonfinite_step = torch.full((), -1, device=self.device)  # -1: there is none
+        self.graph = GradientGraph(self._compute_gradients) if uses_graph else None
+        self.step_losses = torch.zeros(0, device=self.device)  # of this epoch, (steps,)
+        self.saved_at = -math.inf  # seconds of a clock, when the last checkpoint was written
         if run.restored_state is not None:
             self._restore(run.restored_state)
 
@@ -118,8 +128,8 @@ class TrainingLoop:
                 begin = time.monotonic()
                 if self.step == 0:
                     self._begin_epoch()
-                mean_loss = self._train_epoch(stop, progress)
-                metrics = self._evaluate_epoch(mean_loss)
+                self._train_epoch(stop, progress)
+                metrics = self._evaluate_epoch()
                 metrics["seconds"] = round(time.monotonic() - begin, 3)
                 metrics["peak_mb"] = oom.peak_memory(self.device) // 2**20
                 self.history.append(metrics)
@@ -163,21 +173,25 @@ class TrainingLoop:
                     parameters[name] = parameter
             self.ema = EMA(parameters, self.preset.ema)
 
-    def _train_epoch(self, stop: StopRequest, progress: Progress) -> Tensor:
-        """Train on the remaining batches of an epoch and return the mean loss of all."""
+    def _train_epoch(self, stop: StopRequest, progress: Progress) -> None:
+        """Train on the remaining batches of an epoch."""
         chunks = self._batch_positions()
+        if self.step == 0:
+            self.step_losses = torch.zeros(len(chunks), device=self.device)
         local_chunks = [distributed.local_rows(chunk) for chunk in chunks[self.step :]]
         self.method.train()
-        for batch in self.train_loader.batches(local_chunks, self.method.views, self.epoch):
-            self._advance_schedules(self.step / len(chunks))
-            self._train_batch(batch)
-            progress(f"epoch {self.epoch + 1}/{self.n_epochs}", self.step, len(chunks))
-            if stop.signal and not distributed.is_distributed():
-                self.run.write_checkpoint(self._checkpoint_state())
-                message = f"{self.run.folder}: saved in epoch {self.epoch + 1}: --resume goes on"
-                raise TrainingStopped(message, stop.signal)
+        with uncounted_batches(self.method):
+            for batch in self.train_loader.batches(local_chunks, self.method.views, self.epoch):
+                self._advance_schedules(self.step / len(chunks))
+                self._train_batch(batch)
+                progress(f"epoch {self.epoch + 1}/{self.n_epochs}", self.step, len(chunks))
+                if stop.signal and not distributed.is_distributed():
+                    break
+        if stop.signal and self.step < len(chunks):
+            self._write_checkpoint()
+            message = f"{self.run.folder}: saved in epoch {self.epoch + 1}: --resume goes on"
+            raise TrainingStopped(message, stop.signal)
         self.step = 0
-        return self.loss_sum / len(chunks)
 
     def _advance_schedules(self, epoch_share: float) -> None:
         """Set the learning rate of the next step and the progress of the method.
@@ -203,29 +217,37 @@ class TrainingLoop:
 
     def _take_step(self, batch: Batch) -> None:
         """Take one optimiser step."""
-        with devices.autocast(self.device):
-            loss = self.method.loss(batch)
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        if self.graph is None:
+            loss = self._compute_gradients(batch)
+        else:
+            counts_percents = self.method.repeats_within == "percent"
+            percent = int(100 * self.method.progress) if counts_percents else 0
+            loss = self.graph(batch, (self.epoch, percent))
         gradients = [p.grad for p in self.method.parameters() if p.grad is not None]
         distributed.average_over_ranks(gradients)
         self.optimiser.step()
         self.method.after_step()
         if self.ema:
             self.ema.update()
-        loss = loss.detach()
-        self.loss_sum += loss
-        is_first_nonfinite = (self.first_nonfinite_step < 0) & ~loss.isfinite()
-        self.first_nonfinite_step = torch.where(
-            is_first_nonfinite, self.step, self.first_nonfinite_step
-        )
+        self.step_losses[self.step] = loss
         self.step += 1
 
-    def _evaluate_epoch(self, mean_loss: Tensor) -> Metrics:
+    def _compute_gradients(self, batch: Batch) -> Tensor:
+        """Set the gradients of all parameters, and return the loss."""
+        self.optimiser.zero_grad(set_to_none=True)
+        with devices.autocast(self.device):
+            loss = self.method.loss(batch)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss.detach()
+
+    def _evaluate_epoch(self) -> Metrics:
         """Return the metrics of the epoch just trained; after the last one, finish the method."""
+        losses = self.step_losses.cpu().numpy()
+        total = np.add.accumulate(losses)[-1]  # in the order of the steps
+        mean_loss = torch.tensor(total / len(losses), device=self.device)
         distributed.average_over_ranks([mean_loss])
         metrics: Metrics = {"epoch": self.epoch + 1, "train_loss": float(mean_loss)}
-        self._check_loss(metrics["train_loss"])
+        self._check_loss(metrics["train_loss"], losses)
         # Each rank has running statistics of its own share of the batches.
         distributed.broadcast_from_rank_zero(_running_statistics(self.method))
         try:
@@ -268,6 +290,7 @@ class TrainingLoop:
         if self._best_epoch([*self.history, metrics]) == metrics["epoch"]:
             state = {"epoch": metrics["epoch"], "val_top1": metrics["val_top1"]}
             self.run.write_best_weights({**state, "method": self.method.state_dict()})
+            self.saved_at = -math.inf  # the checkpoint has to know of them
 
     def _best_epoch(self, history: list[Metrics]) -> int | None:
         return find_best_epoch(history, self.n_epochs, self.method.reported_epochs())
@@ -275,7 +298,7 @@ class TrainingLoop:
     def _is_last_epoch(self) -> bool:
         return self.epoch + 1 == self.n_epochs
 
-    def _check_loss(self, loss: float) -> None:
+    def _check_loss(self, loss: float, step_losses: NDArray[np.float32]) -> None:
         """Raise if the mean loss of an epoch is not finite, or far above that of the first.
 
         The first is compared with the cross-entropy of guessing, log K.
@@ -287,9 +310,8 @@ class TrainingLoop:
             limit = FIRST_DIVERGENCE_FACTOR * max(math.log(n_classes), 1.0)
         if math.isfinite(loss) and loss <= limit:
             return
-        since = ""
-        if self.first_nonfinite_step >= 0:
-            since = f", since step {int(self.first_nonfinite_step) + 1}"
+        is_nonfinite = ~np.isfinite(step_losses)
+        since = f", since step {is_nonfinite.argmax() + 1}" if is_nonfinite.any() else ""
         raise ValueError(
             f"the loss is {loss:g} in epoch {self.epoch + 1}{since}: "
             f"try a lower --lr (it is {self.preset.lr:g}) or a warmup in the preset"
@@ -309,15 +331,20 @@ class TrainingLoop:
         self.run.write_predictions(predictions)
 
     def _write_epoch(self) -> None:
-        """Write the epoch to the run: examples and artifacts, then the checkpoint, then metrics."""
+        """Write the epoch to the run: examples and artifacts, the checkpoint if due, metrics."""
         example_columns = self._collect_examples()
         self._keep_networks_of_phase()
         self.epoch += 1
-        self.loss_sum = torch.zeros_like(self.loss_sum)
         self.run.write_examples(self.epoch, self.train_loader.split.rows, example_columns)
         self.run.write_artifacts(self.epoch, self.artifacts)
-        self.run.write_checkpoint(self._checkpoint_state())
+        is_due = time.monotonic() - self.saved_at >= CHECKPOINT_SECONDS
+        if is_due or self.epoch == self.n_epochs:
+            self._write_checkpoint()
         self.run.write_metrics(self.history)
+
+    def _write_checkpoint(self) -> None:
+        self.run.write_checkpoint(self._checkpoint_state())
+        self.saved_at = time.monotonic()
 
     def _collect_examples(self) -> StateDict:
         """Return what all ranks logged about each example, (n,) each, and clear the logs."""
@@ -342,6 +369,7 @@ class TrainingLoop:
         """Raise if a signal asked any rank to stop and there are epochs left."""
         is_asked = distributed.any_rank(bool(stop.signal), self.device)
         if is_asked and self.epoch < self.n_epochs:
+            self._write_checkpoint()
             message = f"{self.run.folder}: saved after epoch {self.epoch}: --resume goes on"
             # Another rank alone may have received the signal.
             raise TrainingStopped(message, stop.signal or signal.SIGTERM)
@@ -386,8 +414,7 @@ class TrainingLoop:
             "positions": self.positions,
             "phase_checkpoints": phase_checkpoints,
             "rng_state": devices.rng_state(self.device),
-            "loss_sum": self.loss_sum,
-            "first_nonfinite_step": self.first_nonfinite_step,
+            "step_losses": self.step_losses,
             "history": self.history,
         }
 
@@ -403,8 +430,7 @@ class TrainingLoop:
             self.run.check_best_weights(self._best_epoch(self.history))
         self.positions = state["positions"]
         self.phase_checkpoints |= state["phase_checkpoints"]
-        self.loss_sum = state["loss_sum"].to(self.device)
-        self.first_nonfinite_step = state["first_nonfinite_step"].to(self.device)
+        self.step_losses = state["step_losses"].to(self.device)
         self.method.load_state_dict(state["method"])
         if self.epoch < self.n_epochs:
             self._restore_optimiser(state)

@@ -85,6 +85,7 @@ class Trainer:
     # Begin with the weights in this file, or of the run in this folder.
     weights: Path | str | None = None
     compile: bool = False  # compile the network with torch.compile
+    graph: bool = False  # repeat steps as a CUDA graph, which takes less of the processor
     root: Path | str | None = None  # folder that holds pipelines/; None: the package's own
     cache: Path | str | None = None  # folder of decoded pixels; None: `default_cache()`
     decode_threads: int | None = None  # threads that decode images; None: one for each processor
@@ -129,6 +130,8 @@ class Trainer:
     def _build_loop(self, device: torch.device, progress: Progress) -> TrainingLoop:
         """Load data, build the method and open the run."""
         preset, method_class, options = self._resolve_choices()
+        if self.graph:
+            check_graph(method_class, device, self.compile)
         self.resizing = Resizing(preset.size, preset.resize)
         splits = self._load_splits(method_class, options, progress)
         loaders = self._build_loaders(preset, splits, device)
@@ -141,7 +144,7 @@ class Trainer:
         self.folder = self._run_folder(method_class)
         config = self._run_config(preset, method, options, splits)
         run = RunWriter(self.folder, config, self.resume, self.overwrite)
-        loop = TrainingLoop(method, preset, loaders, run, self.seed)
+        loop = TrainingLoop(method, preset, loaders, run, self.seed, self.graph)
         network_input = describe_input(Path(self.build), self.resizing, loaders["train"])
         run.write_network_input(input_to_json(network_input))
         return loop
@@ -509,6 +512,22 @@ def check_options(method_class: type[Method], options: Mapping[str, Any]) -> Non
             )
     check_number("noise_rate", options.get("noise_rate", 0), 0, 1)
     check_number("holdout", options.get("holdout", 0), 0, 0.9)
+
+
+def check_graph(method_class: type[Method], device: torch.device, compiles: bool) -> None:
+    """Raise if a training cannot repeat its steps as a CUDA graph."""
+    name = _method_name(method_class)
+    reason = ""
+    if device.type != "cuda":
+        reason = f"a CUDA graph needs a GPU, and the device is {device}"
+    elif distributed.is_distributed():
+        reason = f"of {distributed.world_size()} processes each would wait for the others within it"
+    elif compiles:
+        reason = "a compiled network is repeated in another way: give one of the two"
+    elif method_class.repeats_within is None:
+        reason = f"a step of {name} computes with numbers that differ from step to step"
+    if reason:
+        raise ValueError(f"--graph: {reason}: omit --graph")
 
 
 def check_batch_size(preset: Preset, method: Method) -> None:

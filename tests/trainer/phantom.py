@@ -1,24 +1,25 @@
 """A GPU that is not there: its tensors say that they are on cuda:0, and the host computes them.
 
 The whole trainer runs on it as on a GPU: `.to("cuda")`, CUDA's own autocast, channels last, fused
-optimisers, checkpoints, validation. It refuses what a GPU refuses, such as a host tensor among its
-own, counts the operations that launch a kernel, and notes where a step waits for the device. It
-says nothing of speed, memory and last bits, nor of what CUDA's kernels alone refuse.
+optimisers, checkpoints, validation, CUDA graphs. It refuses what a GPU refuses, such as a host
+tensor among its own, counts the operations that launch a kernel, and notes where a step waits for
+the device. It says nothing of speed, memory and last bits, nor of what CUDA's kernels alone refuse.
 
 It takes a process of its own: `appear` changes torch for good.
 """
 
 import traceback
 from collections import Counter
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import wraps
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, UntypedStorage
 from torch.autograd import graph as autograd_graph
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
@@ -33,7 +34,8 @@ INDEXING = ("index", "index_put", "index_put_", "_index_put_impl_", "_unsafe_ind
 TAKE_BOTH = ("_to_copy", "copy_", "_foreach_copy_", *INDEXING)  # tensors of host and GPU
 # Operations with a value or a size that the host has to know before it goes on.
 WAITING = ("_local_scalar_dense", "equal", "nonzero", "masked_select", "_unique2", "unique_dim")
-NO_KERNEL = ("empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided", "resize_")
+NO_KERNEL = ("empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided")
+NO_KERNEL += ("resize_", "as_strided_")
 ANSWERS = {  # of functions of torch.cuda
     "is_available": True,
     "device_count": 1,
@@ -95,6 +97,7 @@ class Phantom:
     n_steps: int = 0
     # Autograd asks for the streams of a GPU, and there are none: it is told that all is on the host.
     stated_device: torch.device = GPU
+    capture: "Capture | None" = None  # that goes on
 
     def compute(self, op: Any, args: Any, kwargs: Any) -> Any:
         """Do an operation as a GPU would."""
@@ -102,19 +105,19 @@ class Phantom:
             return self.stated_device
         name = op.overloadpacket.__name__
         target = self._target(name, args, kwargs)
-        tensors = [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)]
+        tensors = _tensors((args, kwargs))
         ours = [x for x in tensors if isinstance(x, OnGpu)]
         if not ours and target == HOST:
             return op(*args, **kwargs)
         _check_devices(name, args, tensors)
         if self.part:
             self._count(op, name, args, kwargs, target)
+        if self.capture and _makes_wait(name, args, kwargs, target):
+            raise RuntimeError(f"aten.{name}: operation not permitted when stream is capturing")
         if "device" in kwargs:
             kwargs = {**kwargs, "device": HOST}
         args, kwargs = tree_map_only(OnGpu, lambda x: x.host, (args, kwargs))
-        result = op(*args, **kwargs)
-        if name == "_to_copy" and result is args[0]:
-            result = result.clone()
+        result = self._compute_on_host(op, name, args, kwargs)
         if target == HOST:
             return result
         known = {id(x.host): x for x in ours}  # what is changed in place stays the same object
@@ -129,6 +132,16 @@ class Phantom:
         leading = args[:1] if name == "copy_" else (args, kwargs)
         return GPU if any(isinstance(x, OnGpu) for x in tree_leaves(leading)) else HOST
 
+    def _compute_on_host(self, op: Any, name: str, args: Any, kwargs: Any) -> Any:
+        if self.capture:
+            self.capture.keep_inputs(args, kwargs)
+        result = op(*args, **kwargs)
+        if name == "_to_copy" and result is args[0]:
+            result = result.clone()
+        if self.capture:
+            self.capture.record(op, name, args, kwargs, result)
+        return result
+
     def _on_gpu(self, host: Tensor, known: dict[int, OnGpu]) -> OnGpu:
         if id(host) in known:
             return known[id(host)]
@@ -138,12 +151,83 @@ class Phantom:
 
     def _count(self, op: Any, name: str, args: Any, kwargs: Any, target: torch.device) -> None:
         """Count an operation if it launches a kernel, and note it if the host waits for it."""
-        aliases = [r.alias_info for r in op._schema.returns if r.alias_info]
-        is_view = any(not alias.is_write for alias in aliases)
-        if not is_view and name not in NO_KERNEL:
+        if not _is_view(op) and name not in NO_KERNEL:
             self.launches[self.part] += 1
         if self.part == "step" and _makes_wait(name, args, kwargs, target):
             self.waits[f"{name} at {_line_of_package()}"] += 1
+
+
+class Capture:
+    """A CUDA graph: what was launched once, and can be launched again on the same memory."""
+
+    def __init__(self) -> None:
+        self.launches: list[tuple[Any, Any, Any, Any]] = []  # operation, inputs, result
+        # By address: memory from before the capture with what it held, and memory made in it.
+        self.inputs: dict[int, tuple[UntypedStorage, UntypedStorage]] = {}
+        self.results: dict[int, UntypedStorage] = {}
+
+    def keep_inputs(self, args: Any, kwargs: Any) -> None:
+        """Keep the numbers of tensors as they are when the capture first meets them."""
+        for tensor in _in_memory((args, kwargs)):
+            memory = tensor.untyped_storage()
+            address = memory.data_ptr()
+            if address not in self.inputs and address not in self.results:
+                self.inputs[address] = (memory, memory.clone())
+
+    def record(self, op: Any, name: str, args: Any, kwargs: Any, result: Any) -> None:
+        """Keep an operation, unless it launches nothing."""
+        for tensor in _in_memory(result):
+            memory = tensor.untyped_storage()
+            if memory.data_ptr() not in self.inputs:
+                self.results[memory.data_ptr()] = memory
+        if not _is_view(op) and name not in NO_KERNEL:
+            self.launches.append((op, args, kwargs, result))
+
+    def undo(self) -> None:
+        """Restore what was there before: a capture records, and computes nothing."""
+        for _, _, _, result in self.launches:
+            for tensor in _in_memory(result):
+                if tensor.is_floating_point():
+                    tensor.fill_(torch.nan)
+        for memory, content in self.inputs.values():
+            memory.copy_(content)
+
+    def replay(self) -> None:
+        """Launch again what was launched; the host launches only once."""
+        phantom.launches[phantom.part] += 1
+        for op, args, kwargs, result in self.launches:
+            new_result = op(*args, **kwargs)
+            for old, new in zip(_in_memory(result), _in_memory(new_result), strict=True):
+                if old is not new:
+                    old.copy_(new)
+
+
+@contextmanager
+def capturing(graph: Capture, **_: object) -> Iterator[None]:
+    """Record into a graph what the block launches."""
+    rng_state = torch.get_rng_state()
+    phantom.capture = graph
+    try:
+        yield
+    finally:
+        phantom.capture = None
+    graph.undo()
+    torch.set_rng_state(rng_state)
+
+
+def _tensors(values: Any) -> list[Tensor]:
+    return [x for x in tree_leaves(values) if isinstance(x, Tensor)]
+
+
+def _in_memory(values: Any) -> list[Tensor]:
+    """Return the tensors that have memory; zeros that forward mode imagines have none."""
+    return [x for x in _tensors(values) if not x._is_zerotensor()]
+
+
+def _is_view(op: Any) -> bool:
+    """Return whether an operation only looks at the memory of a tensor in another way."""
+    aliases = [r.alias_info for r in op._schema.returns if r.alias_info]
+    return any(not alias.is_write for alias in aliases)
 
 
 def _check_devices(name: str, args: Any, tensors: list[Tensor]) -> None:
@@ -191,6 +275,9 @@ def appear(_: object = None) -> None:
     torch.backends.cudnn.enabled = False  # its operations have names of their own
     for name, value in ANSWERS.items():
         setattr(torch.cuda, name, lambda *_, value=value, **__: value)
+    torch.cuda.CUDAGraph, torch.cuda.graph = Capture, capturing
+    torch.cuda.Stream = torch.cuda.current_stream = lambda: SimpleNamespace(wait_stream=id)
+    torch.cuda.stream = nullcontext
     Tensor.pin_memory = lambda tensor: tensor
     run_backward = on_host(autograd_graph._engine_run_backward)
     autograd_graph._engine_run_backward = torch.autograd._engine_run_backward = run_backward

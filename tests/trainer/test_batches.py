@@ -147,6 +147,23 @@ def test_a_split_passes_the_host_in_parts(split, monkeypatch):
     assert torch.equal(images, torch.from_numpy(read_images(split, np.arange(len(split)))))
 
 
+@pytest.mark.parametrize("n_pixels", [1, 20_000, 1 << 23])
+def test_batches_that_are_augmented_together_are_the_same(loader, split, monkeypatch, n_pixels):
+    """One, four or all of them at once, as on a GPU, where small operations cost most."""
+    chunks = list(shuffle(np.arange(len(split)), 0, 0).split(17))
+    expected = list(loader.batches(chunks, ("standard", "strong"), 1))
+    monkeypatch.setattr(loader, "device", torch.device("cuda"))
+    monkeypatch.setattr(batches, "PIXELS_AUGMENTED", n_pixels)
+
+    actual = list(loader.batches(chunks, ("standard", "strong"), 1))
+
+    for a, b in zip(expected, actual, strict=True):
+        assert torch.equal(a.index, b.index)
+        assert torch.equal(a.y, b.y)
+        assert all(torch.equal(x, y) for x, y in zip(a.views, b.views, strict=True))
+    assert [len(batch.y) for batch in actual] == [len(chunk) for chunk in chunks]
+
+
 def test_an_unknown_view_is_an_error(loader):
     """The message suggests the right one."""
     with pytest.raises(LookupError, match="Did you mean 'standard'"):

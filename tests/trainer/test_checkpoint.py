@@ -17,8 +17,7 @@ STATE = {
     "positions": torch.arange(3),
     "phase_checkpoints": {},
     "rng_state": [],
-    "loss_sum": torch.zeros(()),
-    "first_nonfinite_step": torch.zeros(()),
+    "step_losses": torch.zeros(()),
     "history": [],
 }
 
@@ -40,7 +39,7 @@ STATE = {
         ({"history": [1]}, "history holds int"),
         ({"method": None}, "method is NoneType"),
         ({"method": METHOD | {"net.w": 5}}, "net.w is int"),
-        ({"loss_sum": 0.5}, "loss_sum is float"),
+        ({"step_losses": 0.5}, "step_losses is float"),
     ],
 )
 def test_what_does_not_fit_is_named(changes, mismatch):
@@ -58,9 +57,9 @@ def test_what_is_missing_is_named():
     """An entry is named that the older version did not keep."""
     assert (
         checkpoint_mismatch(
-            {name: value for name, value in STATE.items() if name != "loss_sum"}, METHOD, 3
+            {name: value for name, value in STATE.items() if name != "step_losses"}, METHOD, 3
         )
-        == "loss_sum is missing"
+        == "step_losses is missing"
     )
 
 

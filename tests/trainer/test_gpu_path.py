@@ -18,13 +18,14 @@ from cnlw_tools.trainer import batches
 from tests.trainer import phantom
 from tests.trainer.conftest import normed
 from tests.trainer.phantom import Report, Request
+from tests.trainer.test_loop import assert_same_run
 
 CONFIG = "blue_40_probe2_verified6"  # what any method may need
 OPTIONS = {"backward": {"q": "symmetric:0.4"}, "cleannet": {"references": 2, "passes": 1.0}}
 PRESET = Preset(
     net="conv_small",
     epochs=4,  # so that every stage of every method has one
-    batch_size=50,  # two steps an epoch
+    batch_size=30,  # four steps an epoch
     lr=0.05,
     warmup=0.5,
     ema=0.9,
@@ -45,6 +46,12 @@ class AsksForAValue(Vanilla):
     def loss(self, batch):
         loss = super().loss(batch)
         return loss * 2 if float(loss.detach()) > 1e9 else loss
+
+
+class ClaimsToRepeat(AsksForAValue):
+    """Says that a graph can repeat it."""
+
+    repeats_within = "epoch"
 
 
 class SelectsByAMask(Vanilla):
@@ -71,12 +78,12 @@ class UsesNumPy(Vanilla):
 
 
 class Wide(nn.Module):
-    """32 kB of bfloat16 for each image of 16 x 16 pixels."""
+    """A quarter of a megabyte of bfloat16 for each image of 16 x 16 pixels."""
 
     def __init__(self, n_classes: int, image_size: tuple[int, int]) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(3, 64, 3, padding=1)
-        self.head = nn.Linear(64, n_classes)
+        self.conv = nn.Conv2d(3, 512, 3, padding=1)
+        self.head = nn.Linear(512, n_classes)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.conv(x).mean((2, 3)))
@@ -110,7 +117,7 @@ def train(gpu_process, build_of_all, tmp_path) -> Callable[..., Report]:
     """Return a function that trains on the phantom."""
 
     def train(method="vanilla", room=None, last_epoch=None, last_step=None, **arguments) -> Report:
-        options = dict(OPTIONS.get(method, {}))
+        options = OPTIONS.get(method, {}) | arguments.pop("options", {})
         if method in METHODS and "noise_rate" in METHODS[method].requires:
             options["noise_rate"] = 0.4
         usual = {
@@ -131,12 +138,34 @@ def train(gpu_process, build_of_all, tmp_path) -> Callable[..., Report]:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_trains_on_a_gpu(train, method, tmp_path):
-    """From its first stage to its result, and no step waits for the device."""
+    """From its first stage to its result; no step waits for the device, and a graph repeats it."""
     report = train(method)
 
     assert not report.waits
     assert report.n_steps >= 4
     assert (tmp_path / "run" / "result.json").is_file()
+    if METHODS[method].repeats_within == "epoch":
+        repeated = train(method, graph=True, out=tmp_path / "graph")
+        assert repeated.launches["step"] < report.launches["step"] or method == "incv"
+        assert_same_run(tmp_path / "run", tmp_path / "graph")
+
+
+def test_a_graph_is_captured_anew_in_each_percent(train, tmp_path):
+    """Where the method counts them: here seven steps are a percent, and twelve an epoch."""
+    arguments = {"changes": {"epochs": 60, "batch_size": 10}, "options": {"burn_in": 2}}
+    expected = train("mentormix", last_epoch=3, **arguments)
+    report = train("mentormix", last_epoch=3, graph=True, out=tmp_path / "graph", **arguments)
+
+    assert report.history == expected.history
+    assert report.launches["step"] < 0.6 * expected.launches["step"]
+
+
+def test_what_cannot_be_captured_is_an_error_in_a_line(train):
+    """A method that claims to be repeatable, and waits for a value."""
+    with pytest.raises(ValueError, match=r"cannot be captured .*not permitted.*: omit --graph"):
+        train(ClaimsToRepeat, graph=True)
+    with pytest.raises(ValueError, match="--graph: a step of mixmatch computes with numbers that"):
+        train("mixmatch", graph=True)
 
 
 @pytest.mark.parametrize("net", ["preact_resnet18", "wrn28_2", "densenet100", "resnet50"])
@@ -147,6 +176,16 @@ def test_networks_train_on_a_gpu(train, net):
     assert not report.waits
 
 
+@pytest.mark.parametrize(("method", "most"), [("vanilla", 192), ("mentormix", 312)])
+def test_a_step_launches_no_more_than_it_has_to(train, method, most):
+    """The network, its casts and the loss; batches of 128 are augmented 64 at a time."""
+    arguments = {"net": "preact_resnet18", "changes": {"epochs": 1, "batch_size": 2}}
+    launches = train(method, last_step=2, **arguments).launches
+
+    assert launches["step"] / 2 <= most
+    assert launches["feed"] / 64 < 2
+
+
 def test_a_killed_run_goes_on_to_the_same_numbers(train, tmp_path):
     """From a checkpoint, which is read on the host."""
     expected = train("mentormix").history
@@ -154,13 +193,14 @@ def test_a_killed_run_goes_on_to_the_same_numbers(train, tmp_path):
     begun = train("mentormix", last_epoch=2, **arguments).history
     resumed = train("mentormix", resume=True, **arguments).history
 
-    assert begun + resumed == expected
+    assert begun == expected[:2]
+    assert resumed == expected[1:]  # the only checkpoint is that of the first epoch
 
 
 def test_a_full_gpu_says_which_batch_would_fit(train):
     """Instead of a traceback."""
     with pytest.raises(OSError, match="cuda:0 has no room for a batch of 30: --batch-size 7 would"):
-        train(net=Wide, changes={"batch_size": 30}, room=250_000)
+        train(net=Wide, changes={"batch_size": 30}, room=2_000_000)
 
 
 @pytest.mark.parametrize(

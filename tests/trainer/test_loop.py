@@ -14,10 +14,10 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from cnlw_tools import prng as host_prng
-from cnlw_tools.methods import METHODS, Method, Phase
+from cnlw_tools.methods import Method, Phase
 from cnlw_tools.methods.vanilla import Vanilla
-from cnlw_tools.trainer import TrainingStopped
-from tests.trainer.test_augment import NeverWaits
+from cnlw_tools.trainer import TrainingStopped, loop
+from cnlw_tools.trainer.run import RunWriter
 
 
 class Recorder(Vanilla):
@@ -748,25 +748,45 @@ def test_fewer_chosen_examples_than_a_batch_are_one(make_trainer, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in METHODS if "verified" not in METHODS[name].requires]
+    ("seconds", "keep_best", "expected"),
+    [(60, False, [1, 4]), (0, False, [1, 2, 3, 4]), (60, True, [1, 3, 4])],
 )
-def test_a_step_never_waits_for_the_device(make_trainer, name):
-    """Nothing in a step needs a value from the device, whatever the method."""
-    options = {"noise_rate": 0.4} if "noise_rate" in METHODS[name].requires else {}
-    trainer = make_trainer(
-        method=name, preset=replace(make_trainer().preset, ema=0.9), options=options
-    )
-    loop = trainer._build_loop(torch.device("cpu"), lambda *_: None)
-    loop._begin_epoch()
-    loop.method.train()
-    for is_late in (
-        False,
-        True,
-    ):  # with progress, as the first step and those behind every burn-in differ
-        batches = loop.train_loader.batches([torch.arange(20)], loop.method.views, 0)
-        loop.method.progress = 0.9 if is_late else 0.0
-        with NeverWaits():
-            loop._take_step(next(iter(batches)))
+def test_checkpoints_are_a_minute_apart(make_trainer, monkeypatch, seconds, keep_best, expected):
+    """But for the first, the last, and those that have to know of the best weights."""
+    epochs, accuracies = [], iter([20.0, 10.0, 30.0, 25.0])
+    write_checkpoint = RunWriter.write_checkpoint
+
+    def write(run, state):
+        epochs.append(state["epoch"])
+        write_checkpoint(run, state)
+
+    monkeypatch.setattr(RunWriter, "write_checkpoint", write)
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", seconds)
+    monkeypatch.setattr(loop, "validation_accuracies", lambda *_: {"val_top1": next(accuracies)})
+    make_trainer(keep_best=keep_best, changes={"epochs": 4}).fit()
+
+    assert epochs == expected
+
+
+def test_a_run_repeats_the_epochs_behind_its_last_checkpoint(make_trainer, tmp_path):
+    """It was killed two epochs later, and goes on to the same numbers."""
+
+    class Killed(BaseException):
+        """Ends a run as nothing in it expects."""
+
+    def kill(metrics):
+        if metrics["epoch"] == 3:
+            raise Killed
+
+    changes = {"epochs": 4}
+    make_trainer(out=tmp_path / "whole", changes=changes).fit()
+    with pytest.raises(Killed):
+        make_trainer(changes=changes).fit(on_epoch=kill)
+    epochs = []
+    make_trainer(changes=changes, resume=True).fit(on_epoch=lambda m: epochs.append(m["epoch"]))
+
+    assert epochs == [2, 3, 4]
+    assert_same_run(tmp_path / "run", tmp_path / "whole")
 
 
 def test_the_average_is_what_is_validated(make_trainer, tmp_path):

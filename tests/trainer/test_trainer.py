@@ -23,7 +23,7 @@ from cnlw_tools.methods.vanilla import Vanilla
 from cnlw_tools.recipe import recipe
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.run_files import read_config
-from cnlw_tools.trainer import Trainer, data
+from cnlw_tools.trainer import Trainer, data, loop, trainer
 from cnlw_tools.trainer.batches import BatchLoader, fit_normaliser
 from cnlw_tools.trainer.nets.weights import read_weights
 from tests.trainer.conftest import without_stored_size
@@ -533,8 +533,11 @@ def test_what_is_handed_out_is_what_was_validated(averaged, with_norm, tmp_path)
         assert validation_accuracy(trainer, predict) == last
 
 
-def test_a_run_that_was_stopped_hands_out_what_it_validated(averaged, with_norm, tmp_path):
+def test_a_run_that_was_stopped_hands_out_what_it_validated(
+    averaged, with_norm, tmp_path, monkeypatch
+):
     """Its checkpoint holds the weights to go on from and their averages; --weights takes these."""
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0)
 
     class SecondEpochDone(Exception):
         """Stops a run after its second epoch."""
@@ -658,3 +661,19 @@ def test_a_preset_that_adapts_is_recorded_by_what_it_chose(builds, make_trainer,
         "epochs": 1,
     }.items() <= config.preset.items()
     assert make_trainer().adapted_values == {}
+
+
+@pytest.mark.parametrize(
+    ("device", "n_ranks", "compiles", "reason"),
+    [
+        ("cpu", 1, False, "a CUDA graph needs a GPU, and the device is cpu"),
+        ("cuda", 2, False, "of 2 processes each would wait for the others"),
+        ("cuda", 1, True, "a compiled network is repeated in another way"),
+    ],
+)
+def test_where_no_graph_can_be_is_an_error(monkeypatch, device, n_ranks, compiles, reason):
+    """Before anything is written; it says why, and what to omit."""
+    monkeypatch.setattr(trainer.distributed, "is_distributed", lambda: n_ranks > 1)
+    monkeypatch.setattr(trainer.distributed, "world_size", lambda: n_ranks)
+    with pytest.raises(ValueError, match=f"^--graph: {reason}.*: omit --graph$"):
+        trainer.check_graph(Vanilla, torch.device(device), compiles)

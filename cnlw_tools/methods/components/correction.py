@@ -34,6 +34,7 @@ class Correction(Method):
 
     cross_entropy_options = {"q": "symmetric:0"}  # noqa: RUF012, read only
     paper = "Patrini et al. 2017"
+    repeats_within = "epoch"
     loss_matrix: Tensor
 
     def __init__(

@@ -54,13 +54,15 @@ def average_over_ranks(tensors: Sequence[Tensor]) -> None:
     """Replace each tensor in place by its mean over ranks, with a single all-reduce."""
     if not is_distributed() or not tensors:
         return
-    sizes = [tensor.numel() for tensor in tensors]
-    flat = torch.cat([tensor.detach().reshape(-1).float() for tensor in tensors])
+    values = [tensor.detach() for tensor in tensors]
+    sizes = [value.numel() for value in values]
+    flat = torch.empty(sum(sizes), device=values[0].device)
+    parts = torch.split(flat, sizes)
+    means = [part.view(value.shape) for part, value in zip(parts, values, strict=True)]
+    torch._foreach_copy_(means, values)
     dist.all_reduce(flat)
     flat /= world_size()
-    means = torch.split(flat, sizes)
-    for tensor, mean in zip(tensors, means, strict=True):
-        tensor.detach().copy_(mean.view_as(tensor))
+    torch._foreach_copy_(values, means)
 
 
 def merge_ranks(x: Tensor) -> Tensor:

@@ -1,10 +1,12 @@
-"""Tests of batch normalisation in forward passes that no optimiser step follows."""
+"""Tests of what batch normalisation keeps, and of passes that leave it as it is."""
+
+from copy import deepcopy
 
 import pytest
 import torch
 from torch import nn
 
-from cnlw_tools.methods.components.batchnorm import batch_statistics
+from cnlw_tools.methods.components.batchnorm import batch_statistics, uncounted_batches
 
 
 @pytest.fixture
@@ -39,3 +41,28 @@ def test_the_running_averages_move_again_afterwards(net):
 
     assert not torch.equal(initial_mean, net[0].running_mean)
     assert net[2].running_mean is None
+
+
+def test_batches_are_not_counted(net):
+    """Outputs and running averages are those of passes that count; the counters stay."""
+    twin, x = deepcopy(net), torch.randn(8, 3)
+    for _ in range(2):
+        expected = net(x)
+        with uncounted_batches(twin):
+            actual = twin(x)
+
+    assert torch.equal(expected, actual)
+    for name, value in net.state_dict().items():
+        is_counter = name.endswith("num_batches_tracked")
+        assert torch.equal(twin.state_dict()[name], value) != is_counter, name
+
+
+def test_a_layer_that_reads_its_counter_counts():
+    """Without momentum the running averages are means over all batches."""
+    layer = nn.BatchNorm1d(3, momentum=None)
+    batches = [torch.randn(8, 3), torch.randn(8, 3)]
+    for x in batches:
+        with uncounted_batches(layer):
+            layer(x)
+
+    torch.testing.assert_close(layer.running_mean, torch.cat(batches).mean(0))
