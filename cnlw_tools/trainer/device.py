@@ -137,7 +137,8 @@ def process_group(device: torch.device) -> Iterator[None]:
             raise
         failed_alone = True
         raise OSError(
-            "another process has ended and reported why: --resume continues from the last checkpoint"
+            "another process has ended and reported why: "
+            "--resume continues from the last checkpoint"
         ) from error
     finally:
         if not failed_alone:
