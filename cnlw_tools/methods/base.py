@@ -103,9 +103,9 @@ class Method(nn.Module):
     # "gathered"  the weights of examples are computed from the whole batch, gathered from all ranks
     # "per_rank"  each rank treats its part of the batch as if it were a batch of its own
     distributed_loss: ClassVar[str] = "mean"
-    # Within which stretch of training the losses of two batches differ in tensors alone, and are the
-    # same operations on the same numbers of Python, so that a CUDA graph can repeat them:
-    # "epoch", "percent" of the training within an epoch, or None.
+    # Within which stretch of training the losses of two batches are the same operations with the
+    # same numbers of Python, and differ in tensors alone, so that a CUDA graph can repeat them:
+    # "epoch", "percent" (of the training, within an epoch), or None
     repeats_within: ClassVar[str | None] = None
     # How the report finds the examples whose label the method takes for wrong, in what
     # `log_examples` recorded; keys of `NOISE_MARKS`. An example without a record was never seen.
