@@ -27,8 +27,8 @@ rates.
 
 {noises}
 
-What is noisy at one level is noisy at every higher level of the same noise, so curves over levels
-are paired. This does not hold where a recipe below says `nested = false` or permutes labels.
+Images that are noisy at one level are noisy at every higher level of the same noise, so curves over
+levels are paired. This does not apply if a recipe below says `nested = false` or permutes labels.
 
 ```python
 from datasets import load_dataset
@@ -43,7 +43,7 @@ train = data["train"].shuffle(seed=0)  # {shuffling}
 |---|---|---|---|---|
 {table}
 
-<details><summary>What was expected, what came, and digests of the plans</summary>
+<details><summary>Expected and realised noise, and digests of the plans</summary>
 
 | config | noise expected | realised | labels kept, expected | realised | digest of the plan |
 |---|---|---|---|---|---|
@@ -51,8 +51,8 @@ train = data["train"].shuffle(seed=0)  # {shuffling}
 
 </details>
 
-Labels kept: the diagonal of the label transition matrix, P(given label = true label), over the
-classes, where the image stayed.
+"Labels kept" is the diagonal of the label transition matrix, P(given label = true label), over the
+classes. It counts only images that stayed.
 
 {pictures}
 ## Columns
@@ -60,23 +60,24 @@ classes, where the image stayed.
 | column | meaning |
 |---|---|
 | `image` | the picture |
-| `label` | the label that the learner is given |
-| `clean_label` | the true label; null where nobody knows it (a foreign image) |
+| `label` | the label that the learner gets |
+| `clean_label` | the true label; null if nobody knows it (a foreign image) |
 | `is_noisy` | whether the given label is wrong for the image |
-| `origin` | `base`: an image of the clean dataset; `web`: of the web; `other`: of another \
-dataset; `white`: of noise |
-| `image_id` | the image, unique in a config unless noise repeats images; a donor's begins with \
-the donor's name |
-| `replaces` | the image that lost its slot; null where the image stayed |
+| `origin` | where the image comes from: `base`, the clean dataset; `web`, the web; `other`, another \
+dataset; `white`, white noise |
+| `image_id` | the id of the image, unique in a config unless noise repeats images; that of a donor \
+begins with the donor's name |
+| `replaces` | the id of the image that lost its slot; null if the image stayed |
 
-A learner may see `image` and `label`; the rest is the truth, for the report. In the split
-`verified`, if there is one, it may also see `is_noisy`: its images left `train` before any noise,
-and its labels were corrupted separately, by the same noise at the same level.{validation}
+A learner may see `image` and `label`. The other columns are the truth, for evaluation. In the split
+`verified`, if there is one, a learner may also see `is_noisy`. The images of this split left `train`
+before any noise, and its labels were corrupted separately, by the same noise at the same
+level.{validation}
 
 ## How it was made
 
-With {made_with}, from the tables in `tables/`. Images: {images}. {layout}
-`cnlw validate` recomputes every number here from the files. The recipes, for
+This dataset was made with {made_with} from the tables in `tables/`. Images are {images}. {layout}
+`cnlw validate` recomputes every number here from the files. These are the recipes, for
 `cnlw build RECIPE.toml`:
 
 {recipes}
@@ -86,7 +87,7 @@ With {made_with}, from the tables in `tables/`. Images: {images}. {layout}
 
 ## Digests
 
-The sha256 of every file stands in the block on top of this card.
+The sha256 of every file is in the block at the top of this card.
 
 <details><summary>sha256 of the rows of each table</summary>
 
@@ -106,25 +107,24 @@ Licence of the images: {licence}. The construction follows Jiang et al. (2020):
 NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
 
 SHUFFLING = {  # by layout
-    "shared": "fully: noisy and clean rows lie in different files",
+    "shared": "fully: noisy and clean rows are in different files",
     "flat": "fully, as always",
 }
 STREAMING = {
     "shared": """\
 To stream this dataset, build it with `cnlw build --layout flat`. A stream (`streaming=True`) is
-shuffled within a buffer alone, `shuffle(seed=0, buffer_size=1000)`, and in this layout, `shared`,
-noisy and clean rows lie in different files: the share of wrong labels would change along the
+shuffled only within a buffer, `shuffle(seed=0, buffer_size=1000)`. In this layout, `shared`,
+noisy and clean rows are in different files: the share of wrong labels would change along the
 stream, unless the buffer holds the whole split.""",
     "flat": """\
 To stream this dataset, give `streaming=True` and shuffle within a buffer,
-`shuffle(seed=0, buffer_size=1000)`: in this layout, `flat`, noisy and clean rows are mixed in every
+`shuffle(seed=0, buffer_size=1000)`. In this layout, `flat`, noisy and clean rows are mixed in every
 file, so the share of wrong labels is the same along the stream.""",
 }
 LAYOUT = {
     "shared": """\
-Configs share files: the configs of one noise, and those of several, differ in few rows, and a row
-that they share is stored once.""",
-    "flat": "Every config has files of its own.",
+Configs differ in few rows, and a row that they share is stored once, so they share files.""",
+    "flat": "Every config has its own files.",
 }
 
 
@@ -226,15 +226,15 @@ def _noises(card: BuildCard) -> list[str]:
 def _validation(card: BuildCard, imported_percent: int) -> str:
     """Say how validation was taken from train, by the import or by a recipe, for each share."""
     percents = {config.recipe.validation for config in card.configs.values()}
-    makers = [(f"Where a recipe says `validation = {p}`, the split", p) for p in sorted(percents)]
-    makers.append(("As the import made it, the split", imported_percent))
+    makers = [(f"With `validation = {p}` in the recipe, the split", p) for p in sorted(percents)]
+    makers.append(("After the import, the split", imported_percent))
     paragraphs = []
     for subject, percent in makers:
         if percent:
             paragraphs.append(
-                f"\n\n{subject} `validation` is {percent} % of the images of each\nclass, at least "
-                "one, taken from `train` before any noise, so its labels are clean. A class\n"
-                "with a single image has none there."
+                f"\n\n{subject} `validation` has {percent} % of the images of each\nclass, at least "
+                "one. They left `train` before any noise, so their labels are clean. A class\n"
+                "with a single image has none in `validation`."
             )
     return "".join(paragraphs)
 
@@ -314,6 +314,6 @@ def _recipes(card: BuildCard) -> list[str]:
 def _images(images: Storage) -> str:
     """Say how images are stored."""
     if images.size is None:
-        return "as they came"
-    resize = f"{images.size} pixels, resized by `{images.resize}`"
-    return f"{resize} (quality {images.quality} where JPEG)"
+        return "stored unchanged"
+    resize = f"resized to {images.size} pixels by `{images.resize}`"
+    return f"{resize} (quality {images.quality} for JPEG)"

@@ -26,7 +26,8 @@ MAX_TICKS = 24  # more class names cannot be read
 MAX_TICK_LETTERS = 24
 MAX_NARROW_TICKS = 12  # in a picture that is not as wide as the page
 SIZES_CAPTION = (
-    "Images of each split; noise: share of wrong labels in train, realised and promised."
+    "Number of images in each split. Noise is the share of wrong labels in train, realised and "
+    "expected."
 )
 
 

@@ -1,8 +1,8 @@
-"""The conclusion: sentences that say who is ahead, on which config, by how much and how certainly.
+"""The conclusion: sentences that say which method is ahead, where, by how much and how certainly.
 
 A method is ahead of another one if the 95 % t-intervals of their means over seeds do not overlap
-(`statistics.is_above`); so it is in bold in the tables. One seed has no interval, so no
-method is said to be ahead of it, nor it of any.
+(`statistics.is_above`); bold type in the tables follows the same rule. One seed has no interval, so
+a method with one seed is neither ahead nor behind.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -19,14 +19,14 @@ SPREAD = "beyond the spread over seeds"
 
 
 class Conclusion(NamedTuple):
-    """What the runs on one kind of noise came to."""
+    """What the runs on one kind of noise show."""
 
     subject: str  # dataset and kind of noise
     sentences: list[str]
 
 
 class Score(NamedTuple):
-    """What a method came to on a config."""
+    """The result of a method on a config."""
 
     method: str
     result: MeanInterval
@@ -214,6 +214,9 @@ def _compare_with_baseline(standing: Standing, has_levels: bool) -> list[str]:
     if len(below) == len(results):
         return []  # it is the leader, and that has been said
     place = _at([standing], has_levels)
+    if not above and not below:
+        numbers = f"{BASELINE} ({_number(baseline)})"
+        return [f"{_capital(place)}, no other method differs from {numbers} {SPREAD}."]
     are_above = _some_are(above, len(results), "above")
     are_below = _some_are(below, len(results), "below")
     return [
@@ -269,7 +272,7 @@ def _describe_selection(group: ResultGroup, all_trials: Sequence[Trial]) -> list
     names = [f"{count} trials of {method}" for method, count in most.items() if count > 1]
     if not names:
         return []
-    return [f"The best of {join_words(names)} counts, chosen on the images that it is measured on."]
+    return [f"The best of {join_words(names)} counts; it was chosen on the same validation images."]
 
 
 def _group_by_leader(standings: Sequence[Standing]) -> Mapping[str, list[Standing]]:

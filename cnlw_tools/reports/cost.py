@@ -25,8 +25,8 @@ HEADER = [
     "Runs",
 ]
 CAPTION = (
-    "Median epoch of a run, mean over runs. Memory: of tensors on a GPU; on the host of the whole "
-    "process."
+    "Seconds are the median over the epochs of a run, and the mean over runs. Memory is that of "
+    "tensors on a GPU, or of the whole process on the host."
 )
 
 

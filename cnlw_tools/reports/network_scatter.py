@@ -49,8 +49,8 @@ def plot_network_scatter(context: ReportContext) -> Figure:
     )
     if rows:
         caption = (
-            f"Ours: the mean of {context.select_by} over the configs, for networks that ran on all "
-            "configs."
+            f"Our number is the mean of {context.select_by} over the configs, for networks that "
+            "ran on all configs."
         )
         figure.tables = [
             Table(

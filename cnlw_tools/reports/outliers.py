@@ -28,8 +28,8 @@ Floats = NDArray[np.float64]
 OUTLIER_SPLIT = "test_outliers"
 HEADER = ["Dataset", "Config", "Method", "Inliers", "Outliers", "Average precision, %"]
 CAPTION = (
-    "Of inliers, by the probability of the class outlier after the last epoch; "
-    "the first run of each trial."
+    "Inliers are ranked by the probability of the class outlier after the last epoch, in the first "
+    "run of each trial."
 )
 
 

@@ -9,7 +9,9 @@ from cnlw_tools.reports.runs import RunFolder
 from cnlw_tools.reports.tables import Table
 from cnlw_tools.reports.trials import natural_sort_key
 
-DIGEST_CAPTION = "sha256 of the images and given labels of a split, whatever their order."
+DIGEST_CAPTION = (
+    "The sha256 of the images and given labels of each split, independent of their order."
+)
 
 
 def provenance_tables(

@@ -260,8 +260,8 @@ def _results_caption(group: ResultGroup) -> str:
         caption += f" Runs differ in length; epochs: {_list_epochs(lengths)}."
     if last_stages:
         caption += (
-            " Best and mean of a method in stages are over the epochs of its last stage, which "
-            f"number: {_list_epochs(last_stages)}."
+            " For a method in stages, best and mean are taken over the epochs of its last stage: "
+            f"{_list_epochs(last_stages)}."
         )
     return caption
 

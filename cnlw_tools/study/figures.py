@@ -11,16 +11,16 @@ from dataclasses import dataclass
 class FigureSpec:
     """A kind of figure."""
 
-    about: str  # what it shows, and whose figure it is
+    about: str  # what it shows, and which paper has it
     function: str  # ``module:name`` in `report`; draws the figure from a `ReportContext`
-    required_key: str = ""  # key of the study without which it cannot be drawn
-    shows_builds: bool = False  # it is drawn from builds, whether or not anything was trained
+    required_key: str = ""  # key of the study that it needs
+    shows_builds: bool = False  # it is drawn from builds, even if nothing was trained
 
 
 FIGURES: Mapping[str, FigureSpec] = {
     "over": FigureSpec(
-        about="Accuracy over a number of the config, the method or the preset: mean over seeds "
-        "with its 95 % t-interval, cut at 0 and 100; methods stand side by side (most papers)",
+        about="Accuracy over a number of the config, the method or the preset: the mean over seeds "
+        "with its 95 % t-interval, cut at 0 and 100. Methods are side by side (most papers)",
         function="line_plots:plot_accuracy",
     ),
     "belts": FigureSpec(
@@ -29,13 +29,13 @@ FIGURES: Mapping[str, FigureSpec] = {
         function="line_plots:plot_belts",
     ),
     "drop": FigureSpec(
-        about="Best minus last epoch over the same number: mean over seeds with its 95 % "
+        about="Best minus last epoch over the same number: the mean over seeds with its 95 % "
         "t-interval (Jiang et al. 2020, figure 3)",
         function="line_plots:plot_drop",
     ),
     "curves": FigureSpec(
-        about="Accuracy over epochs: a line is the mean over seeds, its band goes from the "
-        "lowest to the highest seed; earlier stages of a method are dotted "
+        about="Accuracy over epochs: a line is the mean over seeds, and its band goes from the "
+        "lowest to the highest seed. Earlier stages of a method are dotted "
         "(Zhang et al. 2020, figures 2 and 3)",
         function="line_plots:plot_training_curves",
     ),
@@ -50,7 +50,7 @@ FIGURES: Mapping[str, FigureSpec] = {
         function="example_weights:plot_example_weights",
     ),
     "transitions": FigureSpec(
-        about="Transition matrices by methods beside the realised ones "
+        about="Transition matrices that methods estimated, beside the realised ones "
         "(Sukhbaatar et al. 2015, figures 1 and 2)",
         function="transition_matrices:plot_transition_matrices",
     ),
@@ -64,13 +64,13 @@ FIGURES: Mapping[str, FigureSpec] = {
         function="outliers:plot_outlier_recall",
     ),
     "sizes": FigureSpec(
-        about="Images of every split, classes and share of noise, as built "
+        about="Number of images in every split, of classes, and the share of noise, as built "
         "(Jiang et al. 2020, table 1)",
         function="build_figures:tabulate_sizes",
         shows_builds=True,
     ),
     "cost": FigureSpec(
-        about="Seconds an epoch and memory of each method, in those of vanilla "
+        about="Seconds per epoch and memory of each method, relative to vanilla "
         "(Zhang et al. 2020, appendix C)",
         function="cost:tabulate_cost",
     ),

@@ -31,7 +31,7 @@ def text(layout):
 def test_the_card_says_how_to_stream():
     """It names the layout and the buffer; a shared layout is not for streams."""
     assert "build it with `cnlw build --layout flat`" in text("shared")
-    assert "noisy and clean rows lie in different files: the share of" in text("shared")
+    assert "noisy and clean rows are in different files: the share of" in text("shared")
     assert "noisy and clean rows are mixed in every file" in text("flat")
     for layout in ("shared", "flat"):
         assert "`shuffle(seed=0, buffer_size=1000)`" in text(layout)
@@ -80,7 +80,7 @@ def test_the_example_loads_a_config_with_noise():
 
 def test_the_card_says_who_split_validation_off():
     """A recipe or the import: the share and that its labels are clean stand there either way."""
-    said = "`validation` is 10 % of the images of each class, at least one, taken from `train`"
+    said = "`validation` has 10 % of the images of each class, at least one. They left `train`"
     recipe = replace(CONFIG.recipe, validation=10)
     by_recipe = BuildCard(
         {}, "toy", Storage(), "flat", configs={"blue_40": replace(CONFIG, recipe=recipe)}
@@ -90,6 +90,6 @@ def test_the_card_says_who_split_validation_off():
     def words(card, **choices):
         return " ".join(card_text(card, ("cat", "dog"), [], "cc0-1.0", **choices).split())
 
-    assert f"Where a recipe says `validation = 10`, the split {said}" in words(by_recipe)
-    assert f"As the import made it, the split {said}" in words(by_import, imported_validation=10)
-    assert "`validation` is" not in words(by_import)
+    assert f"With `validation = 10` in the recipe, the split {said}" in words(by_recipe)
+    assert f"After the import, the split {said}" in words(by_import, imported_validation=10)
+    assert "`validation` has" not in words(by_import)

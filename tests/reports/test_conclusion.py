@@ -169,7 +169,7 @@ def test_unlike_lengths_and_the_choice_of_a_trial_are_said(tmp_path, run_maker):
     assert "mixup has the highest mean, 70.00 %" in text
     assert "trained for different numbers of epochs: vanilla for 1; mixup for 2." in text
     assert text.endswith(
-        "The best of 2 trials of mixup counts, chosen on the images that it is measured on."
+        "The best of 2 trials of mixup counts; it was chosen on the same validation images."
     )
 
 

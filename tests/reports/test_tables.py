@@ -120,7 +120,7 @@ def test_a_method_in_stages_is_reported_by_its_last_one(tmp_path, run_maker):
     }
     assert [row[9] for row in trials_table(trials, [], "last").rows] == ["0.00 (1)", "30.00 (1)"]
     assert table.title.startswith("Mean of the last 2 to 4 epochs")
-    assert "the epochs of its last stage, which number: glc 2." in table.caption
+    assert "the epochs of its last stage: glc 2." in table.caption
 
 
 def test_a_trial_that_is_not_averaged_says_so_in_its_cells(tmp_path, run_maker):
