@@ -49,10 +49,10 @@ train = data["train"].shuffle(seed=0)  # {shuffling}
 |---|---|---|---|---|---|
 {shares}
 
-</details>
-
 "Labels kept" is the diagonal of the label transition matrix, P(given label = true label), over the
 classes. It counts only images that stayed.
+
+</details>
 
 {pictures}
 ## Columns
@@ -63,15 +63,15 @@ classes. It counts only images that stayed.
 | `label` | the label that the learner gets |
 | `clean_label` | the true label; null if nobody knows it (a foreign image) |
 | `is_noisy` | whether the given label is wrong for the image |
-| `origin` | where the image comes from: `base`, the clean dataset; `web`, the web; `other`, another \
-dataset; `white`, white noise |
-| `image_id` | the id of the image, unique in a config unless noise repeats images; that of a donor \
-begins with the donor's name |
+| `origin` | where the image comes from: `base`, the clean dataset; `web`, the web; `other`, \
+another dataset; `white`, white noise |
+| `image_id` | the id of the image, unique in a config unless noise repeats images; that of a \
+donor begins with the donor's name |
 | `replaces` | the id of the image that lost its slot; null if the image stayed |
 
 A learner may see `image` and `label`. The other columns are the truth, for evaluation. In the split
-`verified`, if there is one, a learner may also see `is_noisy`. The images of this split left `train`
-before any noise, and its labels were corrupted separately, by the same noise at the same
+`verified`, if there is one, a learner may also see `is_noisy`. The images of this split left
+`train` before any noise, and its labels were corrupted separately, by the same noise at the same
 level.{validation}
 
 ## How it was made
@@ -232,8 +232,8 @@ def _validation(card: BuildCard, imported_percent: int) -> str:
     for subject, percent in makers:
         if percent:
             paragraphs.append(
-                f"\n\n{subject} `validation` has {percent} % of the images of each\nclass, at least "
-                "one. They left `train` before any noise, so their labels are clean. A class\n"
+                f"\n\n{subject} `validation` has {percent} % of the images of each\nclass, at "
+                "least one. They left `train` before any noise, so their labels are clean. A class\n"
                 "with a single image has none in `validation`."
             )
     return "".join(paragraphs)

@@ -31,12 +31,12 @@ MARK_NAMES = {
     "relabelled": "relabelled",
 }
 DETECTION_CAPTION = (
-    "The numbers are those of the last epoch: the mean over runs, in percent. Precision is the share "
-    "of noisy examples among those that the method takes for noisy. Recall is the share of noisy "
-    "examples that the method takes for noisy. A dash means that it takes none. Examples that the "
-    "epoch never saw do not count; removed ones count. Precision by loss is the share of noisy "
-    "examples among the highest losses, as many as there are noisy examples. A dash means that some "
-    "examples were removed and have no loss."
+    "The numbers are those of the last epoch: the mean over runs, in percent. Precision is the "
+    "share of noisy examples among those that the method takes for noisy. Recall is the share of "
+    "noisy examples that the method takes for noisy. A dash means that it takes none. Examples "
+    "that the epoch never saw do not count; removed ones count. Precision by loss is the share of "
+    "noisy examples among the highest losses, as many as there are noisy examples. A dash means "
+    "that some examples were removed and have no loss."
 )
 
 
