@@ -233,8 +233,8 @@ def _validation(card: BuildCard, imported_percent: int) -> str:
         if percent:
             paragraphs.append(
                 f"\n\n{subject} `validation` has {percent} % of the images of each\nclass, at "
-                "least one. They left `train` before any noise, so their labels are clean. A class\n"
-                "with a single image has none in `validation`."
+                "least one. They left `train` before any noise, so their labels are clean. A "
+                "class\nwith a single image has none in `validation`."
             )
     return "".join(paragraphs)
 
