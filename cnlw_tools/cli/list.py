@@ -113,7 +113,7 @@ KINDS: Mapping[str, Callable[[Path], Lines]] = {
 @click.argument("kind", type=click.Choice([*KINDS]), metavar="KIND")
 @ROOT
 def list_(kind: str, root: Path | None) -> None:
-    """List all datasets, noise models, methods or whatever else KIND names, one per line.
+    """List all things of a kind, such as datasets, noise models or methods, one per line.
 
     KIND is datasets, noise, recipes, methods, nets, presets, studies or exporters.
     """

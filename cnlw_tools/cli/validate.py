@@ -64,8 +64,8 @@ def validate(
     """Prove that a build is what it claims to be.
 
     BUILD is the folder of a build; the default is the last one below builds/. The exit code is 0 if
-    there are no errors, 1 if there are errors or this machine cannot read the build, and 2 if there
-    is no build to check.
+    there are no errors. It is 1 if there are errors or this machine cannot read the build, and 2 if
+    there is no build to check.
     """
     from cnlw_tools.builds.build import last_build
     from cnlw_tools.checks import collect_evidence

@@ -5,8 +5,8 @@ sum_j T[i, j] l(j) = -log p[i]                the mean over the given labels of 
 
 Patrini, Rozza, Menon, Nock and Qu, CVPR 2017, arXiv:1609.03683. The loss is unbiased for every p,
 not only at the minimum. However, single losses may be negative, and their variance grows with
-T^-1. p is clipped to [1e-7, 1 - 1e-7] before the logarithm; without this, the loss could fall
-without limit. T is stated or estimated as in `forward`.
+T^-1. Before the logarithm, p is clipped to [1e-7, 1 - 1e-7]; otherwise, the loss could fall without
+limit. T is stated or estimated as in `forward`.
 
 On a finite training set, the minimum of the loss is negative: there, the given labels are memorised
 and all others are pushed to the clip. On `shapes` with blue noise of 40 %, backward correction

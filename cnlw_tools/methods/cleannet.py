@@ -12,11 +12,12 @@ People have verified some labels. From these, encoders learn how close an image 
 features of its class if the label is correct. This transfers to all images of the set, and to
 classes without verified labels, so a few verified labels are enough.
 
-The network first learns from all labels (``start``). Then encoders learn from its features and
-weight the set, ``rounds`` times at equal intervals: network and encoders are trained in turn. The
-encoders start anew each time, because the features are new. They see the training set ``passes``
-times, which corresponds to the code's 60,000 steps of 32 on the 310,000 images of Food-101N. With
-several ranks, each rank processes the whole set, and the result of rank 0 counts.
+The network first learns from all labels
+(``start``). Then encoders learn from its features and weight the set, ``rounds`` times at equal
+intervals: network and encoders are trained in turn. The encoders start from new weights each time,
+because the features are new. They see the training set ``passes`` times, which corresponds to the
+code's 60,000 steps of 32 on the 310,000 images of Food-101N. With several ranks, each rank
+processes the whole set, and the result of rank 0 counts.
 
 The paper takes the features of a network that was trained to the end on the noisy set, and then
 fine-tunes this network; the number of rounds is not known. ``start``, ``rounds`` and ``threshold``

@@ -16,14 +16,14 @@ example that is not learned yet. The network and w are therefore updated in turn
 ``every`` epochs, from epoch ``start`` on.
 
 The best network is the one that predicts the largest share of the labels in a held-out part of the
-noisy training set; of several equally good ones, it is the earliest. The paper writes
+noisy training set. If several are equally good, it is the earliest. The paper writes
 w (L_q(p) - L_q(k)), which is smaller by the constant L_q(k) and has the same gradient. The logged
 weights are w p^q.
 
 On `shapes` (blue 40, 16 pixels), truncation at k = 0.5 has a top-1 accuracy of 31 % after 10
-epochs, and vanilla has 54 %, because so early a network gives few labels a high probability. At
-k = 0.3, truncation has 39 % and vanilla 56 % after 12 epochs; after 20 epochs they have 53 % and
-52 %. Without truncation, L_q ends at 62 %.
+epochs, and vanilla has 54 %. So early, a network gives few labels a high probability. At k = 0.3,
+truncation has 39 % and vanilla 56 % after 12 epochs; after 20 epochs they have 53 % and 52 %.
+Without truncation, L_q ends at 62 %.
 
 At the end of training, the best network is not restored, because the trainer reports both the last
 and the best epoch.

@@ -6,7 +6,7 @@ H_alpha = mean_b -1 / (1 + alpha) log p_b[y_b] - alpha / (K (1 + alpha)) sum_k l
         = mean_b CE((1 - eps) Y_b + eps / K, z_b),  eps = alpha / (1 + alpha): smoothed labels
 
 On average, uniform noise is equal in all classes. Its gradient pulls towards the uniform prediction
-and does not change which class is the largest: at the minimum, the true class has the probability
+and does not change which class is the largest. At the minimum, the true class has the probability
 (1 + alpha / K) / (1 + alpha). The harm comes from the variance of a finite batch, in which only
 B / (1 + alpha) examples have correct labels. The remedies are larger batches, ``scale = "batch"``
 (batch size times 1 + alpha), or smaller steps, ``scale = "lr"`` (learning rate over 1 + alpha).

@@ -14,7 +14,7 @@ l_p = CE(y_p, z~), and no R.
 
 The defaults are the authors', with epochs as shares of their 300. As with M-DYR-H, short trainings
 do better with a small alpha and a long warm-up (LOG.md). As in the authors' code, the prediction
-comes from a pass in training mode, which also changes the running averages of batch normalisation;
+comes from a pass in training mode, which also changes the running averages of batch normalisation.
 w comes from a later pass in evaluation mode. With several ranks, each rank has its own partners and
 R. The logged losses are those of the evaluation pass, and the logged weights are 1 - w.
 

@@ -11,16 +11,16 @@ L   = mean [lam l_p + (1 - lam) l_q] + eta R(z~)         w, R: `dynamic_bootstra
 With mixup, a network memorises wrong labels late, so after a while the losses of correct and wrong
 labels differ. A mixture of two Beta distributions then gives the probability that each label is
 wrong (`beta_mixture`). From then on, the target of each example is a blend of its label and the
-network's prediction: the more likely the label is wrong, the larger the share of the prediction.
+network's prediction. The more likely the label is wrong, the larger is the share of the prediction.
 The mixture is fitted again before every epoch.
 
 The defaults are the authors', with epochs as shares of their 300. The predictions are only as good
 as the network. If it knows few classes when the warm-up ends, it learns its own mistakes from then
 on. A short training therefore does better with a small alpha and a long warm-up (LOG.md). As in the
-authors' code, the prediction comes from a pass in training mode; w comes from a pass in evaluation
-mode, after the passes over images and blends have changed the running averages of batch
-normalisation. With several ranks, each rank has its own lam, partners and R. The logged losses are
-those of the evaluation pass, and the logged weights are 1 - w.
+authors' code, the prediction comes from a pass in training mode. w comes from a later pass in
+evaluation mode. By then, the passes over images and blends have changed the running averages of
+batch normalisation. With several ranks, each rank has its own lam, partners and R. The logged
+losses are those of the evaluation pass, and the logged weights are 1 - w.
 
 Not done here: augmentation of the images to which the mixture is fitted.
 """

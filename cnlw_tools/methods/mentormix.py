@@ -9,7 +9,7 @@ lam ~ Beta(alpha, alpha)     lam_i = v_i max(lam, 1 - lam) + (1 - v_i) min(lam, 
 x~_i = lam_i x_i + (1 - lam_i) x_j        y~_i likewise        L = mean_i CE(y~_i, f(x~_i))
 
 Mixup trains between examples, which makes memorising harder, but it also mixes wrong labels. The
-mentor's weights make it selective: partners come more often from examples that the mentor trusts, a
+mentor's weights make it selective. Partners come more often from examples that the mentor trusts. A
 trusted example makes up more than half of its blend, and a distrusted one less than half. No label
 is discarded. At high noise, the mixed examples are weighted once more (`second_reweight`), by their
 own losses and with their own threshold: L = mean_i v~_i CE(y~_i, f(x~_i)). This is on by default,
@@ -27,8 +27,8 @@ rank, and no image is exchanged.
 
 Not done here: by accident, the code applies no weight decay while it reweights a second time.
 Example dropout is not done either; the code switches it off. `resnet32_wide` differs from the
-network of the code in two points: the very first unit normalises before it activates, and the
-epsilon of batch normalisation is 1e-5, not 1e-3, as in all networks here. The effect was not
+network of the code in two points. The very first unit normalises before it activates, and the
+epsilon of batch normalisation is 1e-5, as in all networks here, not 1e-3. The effect was not
 measured.
 """
 

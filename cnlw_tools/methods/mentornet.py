@@ -19,8 +19,8 @@ example_dropout "0.5,17,0.05,78,0.9,5".
 Not done here: the code multiplies the weight decay by the mean of v; a step of the trainer applies
 the full decay. The mentor is not updated while the student learns: as in the code, it is fitted
 beforehand (components/mentor_fit.py). The networks of the presets differ from those of the code in
-two points: the very first unit normalises before it activates, and the epsilon of batch
-normalisation is 1e-5, not 1e-3, as in all networks here. The effect was not measured.
+two points. The very first unit normalises before it activates, and the epsilon of batch
+normalisation is 1e-5, as in all networks here, not 1e-3. The effect was not measured.
 """
 
 from torch import Tensor

@@ -14,8 +14,8 @@ p(c|x)    = sum_l softmax(a)_l p_l(c|f_l)   a: from ones, by Adam on -log p(y|x)
 A softmax head adapts to every wrong label. Means and a covariance hardly adapt, especially if they
 are computed from examples that are close together (as for the minimum covariance determinant).
 Features are good even if the head is not. The labels of the holdout are as noisy as the others, so
-only its more typical half counts, measured by the distance to the mean of the label in the last
-unit. The training itself does not change, and before its end the network predicts as usual.
+only its more typical half counts. "Typical" means close to the mean of the label in the last unit.
+The training itself does not change, and before its end the network predicts as usual.
 
 The units are those of the authors. In a ResNet, they are the residual units of the last stage
 (three in their ResNet-34, `resnet34_narrow`). In a DenseNet, they are layers 5 and 10 of the last

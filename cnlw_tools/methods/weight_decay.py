@@ -25,7 +25,7 @@ from cnlw_tools.methods.components.validation import check_flag, check_number
 
 
 class WeightDecay(Method):
-    """Trains with cross-entropy and a weight decay of its own instead of the preset's.
+    """Trains with cross-entropy and its own weight decay in place of the preset's.
 
     Args:
         task: the learning task

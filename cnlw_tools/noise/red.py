@@ -7,9 +7,9 @@ returned this image, and people judged that it does not show c. The label stays;
 
 Slots and images are paired on the full lists, before a level is selected, so a pair is the same at
 all levels. Web images that the ``top`` level does not need are reserves. If a web image is dead,
-the same reserve replaces it at all levels: the first free reserve that is available, counted from a
-position that depends only on the slot. A dead link therefore changes only its own slot, and two
-dead links hardly ever change a third slot.
+the same reserve replaces it at all levels. It is the first free reserve that is available, counted
+from a position that depends only on the slot. A dead link therefore changes only its own slot, and
+two dead links hardly ever change a third slot.
 
 Source: Jiang et al., ICML 2020, "Beyond synthetic noise: deep learning on controlled noisy
 labels"; the authors' slides on the "construction of our dataset".

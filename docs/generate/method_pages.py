@@ -209,7 +209,7 @@ def _presets(name: str) -> str:
         summary = path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
         rows.append([code(preset), escape(summary), _format_options(options or {})])
     if not rows:
-        return "This method has no preset of its own; it uses the preset of the dataset.\n\n"
+        return "This method has no preset; it uses the preset of the dataset.\n\n"
     return table(["preset", "what it is", "options that it sets"], rows)
 
 
@@ -277,10 +277,9 @@ def _published(name: str) -> str:
     text = table(header, rows)
     if any(row[5] != NOT_RUN for row in rows):
         text += (
-            "**Numbers at a small scale do not compare with the published ones.** They come from "
-            "fewer images, a smaller network and fewer epochs, which [Our own "
-            "numbers](#our-own-numbers) states for each study, and serve to compare methods with "
-            "each other.\n\n"
+            "**Numbers at a small scale cannot be compared with the published ones.** They come "
+            "from fewer images, a smaller network and fewer epochs; see [Our own "
+            "numbers](#our-own-numbers). They only compare methods with each other.\n\n"
         )
     return text + (
         "`cnlw sweep STUDY --scale paper` makes a run at the scale of the paper; `cnlw report` "

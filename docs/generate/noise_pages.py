@@ -43,7 +43,7 @@ PICTURE = (
     "The picture has a row for each true class and a column for each given label. It counts only "
     "examples whose image stayed."
 )
-IDENTITY = "This noise changes no label of an image that stays, so nothing lies off the diagonal."
+IDENTITY = "This noise changes no label of an image that stays, so the matrix is the identity."
 
 
 def make_pages() -> dict[str, str | bytes]:

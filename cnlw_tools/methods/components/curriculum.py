@@ -8,8 +8,8 @@ v_b = 1 if e < burn_in - 1, else rule(l_b, l_b - gamma, e)
 v_b = 0 for all but a random floor(B (1 - r_e)) examples
 
 The rule is one of weighting_rules.py or a learned network (mentor.py); r is the example dropout of
-the code. With several ranks the percentile is that of the whole batch, and each rank drops its
-share of its own part.
+the code. With several ranks, the percentile is that of the whole batch, and each rank drops the
+same share of its part.
 """
 
 import torch
