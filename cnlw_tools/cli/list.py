@@ -113,7 +113,7 @@ KINDS: Mapping[str, Callable[[Path], Lines]] = {
 @click.argument("kind", type=click.Choice([*KINDS]), metavar="KIND")
 @ROOT
 def list_(kind: str, root: Path | None) -> None:
-    """List all things of a kind, such as datasets, noise models or methods, one per line.
+    """List everything of one kind, such as datasets, noise models or methods, one per line.
 
     KIND is datasets, noise, recipes, methods, nets, presets, studies or exporters.
     """

@@ -37,7 +37,7 @@ def plan(
     workers: int | None,
     **flags: Any,
 ) -> None:
-    """Write which image the learner gets in each slot, and under which label, at one level.
+    """Write the table of one level: which image and which label the learner gets in each slot.
 
     RECIPE is a TOML file or a name from `cnlw list recipes`. --dataset D and --noise N stand for
     the recipe D_N.

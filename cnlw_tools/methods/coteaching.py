@@ -2,7 +2,7 @@
 
 Han et al., NeurIPS 2018, arXiv:1804.06872.
 
-R(e)  = tau^c e / (T - 1) for e < T, then tau     e: epoch, from 0; tau: noise rate; T: ``gradual``
+R(e)  = tau^c e / (T - 1) for e < T, then tau     e: epoch, from 0; tau: noise rate; T: `gradual`
 S, S' = the (1 - R) B examples, at least one, with the least cross-entropy l by one network, and l'
         by the other
 L     = mean of l over S' + mean of l' over S
@@ -51,7 +51,7 @@ def dropped_share(
 
 
 class CoTeaching(Method):
-    """Trains two networks, each on the examples with a small loss by the other one.
+    """Trains two networks, each on the examples for which the other one has a small loss.
 
     Args:
         task: the learning task
