@@ -12,6 +12,8 @@ import pytest
 from cnlw_tools import checks, fetch, files
 from cnlw_tools.executor import SERIAL, Executor, local
 from cnlw_tools.fetch import address
+from cnlw_tools.methods.components import mentor_fit
+from cnlw_tools.recipe import adapt
 from cnlw_tools.sources.shapes import Shapes
 from cnlw_tools.sources.shapes.others import ShapesOthers
 from tests.docs.page_folders import lay_out_root, lay_out_whole_root, paint, write_site
@@ -56,6 +58,9 @@ def small_world(tmp_path_factory, tiny, site) -> Iterator[Path]:
         patch.setattr(files.roots, "default_root", lambda: root)
         for source in (Shapes, ShapesOthers):
             patch.setattr(source, "read", lambda _, image_id: paint(image_id))
+        patch.setattr(adapt, "MAX_EPOCHS", 2)
+        few_steps = partial(mentor_fit.fit_mentor, steps=30)
+        patch.setattr(mentor_fit, "fit_mentor", few_steps)
         patch.setattr(local, "isolated", this_process)
         patch.setattr(checks, "CHECKS", tuple(quick_checks))  # roundtrip starts an interpreter
         patch.setattr(address, "is_public", lambda ip: True)
