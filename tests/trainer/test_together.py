@@ -42,19 +42,10 @@ def build_of_all(tiny, tmp_path):
     return tmp_path / "shapes"
 
 
-def torchrun(*arguments):
-    """Run the script of this folder in two processes."""
-    command = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc-per-node",
-        "2",
-    ]
-    script = ["-m", "tests.trainer.together", "grouped", *map(str, arguments)]
+def train_with_two_processes(*arguments):
+    """Run the script of this folder."""
     done = subprocess.run(
-        [*command, *script],
+        [sys.executable, "-m", "tests.trainer.together", *map(str, arguments)],
         capture_output=True,
         text=True,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
@@ -66,7 +57,7 @@ def torchrun(*arguments):
 def test_two_processes_train_as_one_does(build_of_all, tmp_path):
     """Methods that are means over examples have the same loss curve; the others run."""
     names = [name for name in OTHERS if name in METHODS]
-    torchrun(build_of_all, tmp_path / "two", *MEANS, *names)
+    train_with_two_processes(build_of_all, tmp_path / "two", *MEANS, *names)
     together.main(str(build_of_all), str(tmp_path / "one"), *MEANS)
 
     for name in MEANS:

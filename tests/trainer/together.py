@@ -1,4 +1,4 @@
-"""A script for torchrun that trains methods one after the other with all processes.
+"""A script that trains methods one after the other with two processes.
 
 Its arguments are the build, the folder of the runs, and the methods.
 """
@@ -10,6 +10,7 @@ import torch
 
 from cnlw_tools.methods import METHODS
 from cnlw_tools.trainer import Trainer, device
+from tests.forked_ranks import run_ranks
 from tests.trainer.conftest import PRESET, Small
 
 CONFIG = "blue_40_probe2_verified6"  # what any method may need
@@ -38,13 +39,14 @@ def main(build: str, folder: str, *methods: str) -> None:
         ).fit()
 
 
-if __name__ == "__main__":
-    if len(sys.argv) > 4 and sys.argv[1] == "grouped":
-        with device.process_group(torch.device("cpu")):
-            main(*sys.argv[2:])
-        threads = [file.read_text().strip() for file in Path("/proc/self/task").glob("*/comm")]
-        assert not [name for name in threads if "gloo" in name], (
-            threads
-        )  # they may abort what ends before them
-    else:
+def train_as_rank() -> None:
+    """Train as one of several ranks, and leave no thread of their group behind."""
+    with device.process_group(torch.device("cpu")):
         main(*sys.argv[1:])
+    threads = [file.read_text().strip() for file in Path("/proc/self/task").glob("*/comm")]
+    gloo_threads = [name for name in threads if "gloo" in name]
+    assert not gloo_threads, threads  # they may abort what ends before them
+
+
+if __name__ == "__main__":
+    run_ranks(2, train_as_rank)

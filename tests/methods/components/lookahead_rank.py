@@ -1,17 +1,19 @@
-"""A script that takes the same steps as one of several ranks.
+"""A script that takes the same steps as one process does, with two ranks.
 
-Its arguments are the folder of what it writes, its rank, and the number of ranks.
+Its argument is the folder of what it writes.
 """
 
 import sys
 from typing import Any
 
 import torch
+import torch._dynamo  # optimisers import it, which takes a second: once for both ranks
 from torch import distributed as dist
 from torch import nn
 
 from cnlw_tools.methods import METHODS, Batch, ProbeSet, Task
 from cnlw_tools.methods.components import distributed
+from tests.forked_ranks import run_ranks
 
 
 def net() -> nn.Module:
@@ -47,18 +49,20 @@ def take_steps(name: str, **options: Any) -> dict[str, Any]:
     return {"weights": weights, "net": [p.detach() for p in method.parameters()]}
 
 
-def main(folder: str, rank: int, size: int) -> None:
+def write_states(folder: str, name: str) -> None:
     """Write what each method comes to."""
-    if size > 1:
-        where = f"file://{folder}/meet"
-        dist.init_process_group("gloo", init_method=where, rank=rank, world_size=size)
     states = {"l2r": take_steps("l2r")}
     states["ieg"] = take_steps("ieg", anchors=False, through_guess=False)
     states["through"] = take_steps("ieg", anchors=False, through_guess=True)
-    torch.save(states, f"{folder}/{rank}_{size}")
-    if size > 1:
-        dist.destroy_process_group()
+    torch.save(states, f"{folder}/{name}")
+
+
+def work_as_rank() -> None:
+    """Write what each method comes to on one of several ranks."""
+    dist.init_process_group("gloo")
+    write_states(sys.argv[1], f"rank{dist.get_rank()}")
+    dist.destroy_process_group()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+    run_ranks(2, work_as_rank)
