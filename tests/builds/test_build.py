@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from dataclasses import fields, replace
 from io import BytesIO
@@ -36,7 +35,7 @@ from cnlw_tools.sources.cifar10 import Cifar10
 BLUE = Recipe("cifar10", "blue", levels=(0, 40))
 NAMES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 
-SCRIPT = """
+FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path
 from cnlw_tools import files
@@ -44,24 +43,51 @@ from cnlw_tools.builds.build import build
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.recipe import Recipe
 if __name__ == "__main__":
-    data, out, rows, limit = sys.argv[1:]
-    if int(limit):
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
-    recipe = Recipe("cifar10", "blue", levels=(0, 40), shard_rows=int(rows))
+    data, out, limit = sys.argv[1:]
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
+    recipe = Recipe("cifar10", "blue", levels=(0, 40))
     build(recipe, Inputs(files.default_root(), Path(data)), Path(out))
 """
+
+STORM = """
+import os, signal, sys, time
+from pathlib import Path
+from cnlw_tools import files
+from cnlw_tools.builds.build import build
+from cnlw_tools.recipe.inputs import Inputs
+from cnlw_tools.recipe.recipe import Recipe
+
+data, folder = map(Path, sys.argv[1:])
+recipe = Recipe("cifar10", "blue", levels=(0, 40), shard_rows=15)
+
+def start(out):
+    pid = os.fork()
+    if not pid:
+        build(recipe, Inputs(files.default_root(), data), folder / out)
+        os._exit(0)
+    return pid
+
+def end(pid):
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+exit_codes = [end(start("calm"))]
+n_shards = len(list((folder / "calm/data").iterdir()))
+for share in (0.0, 0.1, 0.4, 0.6, 0.9):  # of the shards that are there when it is killed
+    storm = start("storm")
+    shards = folder / "storm.partial/data"
+    while len(list(shards.glob("*.parquet"))) < share * n_shards:
+        time.sleep(0.002)
+    os.kill(storm, signal.SIGKILL)
+    exit_codes.append(end(storm))
+exit_codes.append(end(start("storm")))
+print(*exit_codes)
+"""  # an import takes longer than such a build, so all builds are forked from one process
 
 
 def run(recipe, cifar, out, workers=1):
     with EXECUTORS["local"](workers) as executor:
         return build(recipe, Inputs(files.default_root(), cifar), out, executor)
-
-
-def process(cifar, out, rows=1000, limit=0, stderr=subprocess.DEVNULL):
-    env = {**os.environ, "PYTHONPATH": str(files.default_root())}
-    arguments = [sys.executable, "-c", SCRIPT, str(cifar), str(out), str(rows), str(limit)]
-    return subprocess.Popen(arguments, env=env, stderr=stderr, text=True)
 
 
 def pixels(cifar, image_id):
@@ -387,12 +413,13 @@ def test_killed_addition(copy, cifar, monkeypatch, contents):
 
 def test_full_disk(cifar, tmp_path):
     """A disk that fills up is an OSError; no half file bears a name."""
-    failing = process(cifar, tmp_path / "x", limit=60_000, stderr=subprocess.PIPE)
-    _, message = failing.communicate()
+    command = [sys.executable, "-c", FULL_DISK, str(cifar), str(tmp_path / "x"), "60000"]
+    env = {**os.environ, "PYTHONPATH": str(files.default_root())}
+    failing = subprocess.run(command, env=env, stderr=subprocess.PIPE, text=True)
     names = [p.name for p in tmp_path.rglob("*") if p.is_file()]
 
     assert failing.returncode == 1
-    assert "OSError: [Errno 27] " in message
+    assert "OSError: [Errno 27] " in failing.stderr
     assert not (tmp_path / "x").exists()
     assert [name for name in names if name.startswith(files.TEMPORARY_PREFIX)] == []
     for path in tmp_path.rglob("*.parquet"):
@@ -483,21 +510,11 @@ def test_last(built, tmp_path, cifar):
 @pytest.mark.slow
 def test_kill_storm(cifar, tmp_path, contents):
     """A build that is killed again and again ends with the bytes of one that is left alone."""
-    assert process(cifar, tmp_path / "calm", rows=5).wait() == 0
-    n_shards = len(list((tmp_path / "calm/data").iterdir()))
-    killed = 0
+    command = [sys.executable, "-c", STORM, str(cifar), str(tmp_path)]
+    env = {**os.environ, "PYTHONPATH": str(files.default_root())}
+    output = subprocess.check_output(command, env=env, text=True)
 
-    for share in (0.0, 0.1, 0.4, 0.6, 0.9):  # of the shards that are there when it is killed
-        storm = process(cifar, tmp_path / "storm", rows=5)
-        while storm.poll() is None:
-            if len(list(tmp_path.glob("storm.partial/data/*.parquet"))) >= share * n_shards:
-                storm.send_signal(signal.SIGKILL)
-                break
-            time.sleep(0.005)
-        killed += storm.wait() == -signal.SIGKILL
-
-    assert process(cifar, tmp_path / "storm", rows=5).wait() == 0
-    assert killed == 5
+    assert output.split() == ["0", *5 * [str(-signal.SIGKILL)], "0"]
     assert contents(tmp_path / "storm") == contents(tmp_path / "calm")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["calm", "storm"]
 
