@@ -26,7 +26,9 @@ COMMANDS = """
 import shlex
 from click.testing import CliRunner
 from cnlw_tools.cli import main
+from cnlw_tools.sources import white_noise
 
+white_noise.SAMPLE_SIZE = 20  # images that a plan draws to measure them: it takes seconds
 for line in sys.argv[1:]:
     result = CliRunner().invoke(main, shlex.split(line))
     print(result.exit_code, line, result.output if result.exit_code else "")

@@ -1,6 +1,7 @@
 """``cnlw train``, as a user types it."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -367,31 +368,35 @@ def test_without_torch_it_says_what_to_install(here):
     assert "Traceback" not in done.stderr
 
 
+# Starts a command as `torchrun --nproc-per-node 2` does, with torchrun's own agent, which here forks
+# both processes: new ones would import torch again.
+TORCHRUN = """
+import sys
+import torch._dynamo  # as any optimiser does
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+from cnlw_tools.cli import main
+
+def run_command(*words):
+    main(list(words), standalone_mode=False)
+
+config = LaunchConfig(
+    1, 1, 2, run_id="test", rdzv_backend="c10d", rdzv_endpoint="localhost:0", start_method="fork"
+)
+elastic_launch(config, run_command)(*sys.argv[1:])
+"""
+
+
 @pytest.mark.slow
 def test_torchrun_trains_on_the_same_command_line(here, tmp_path):
     """Two processes, one run, one output."""
-    command = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc-per-node",
-        "2",
-        "-m",
-        "cnlw_tools",
-    ]
-    rest = [
-        "train",
-        "--preset",
-        here / "small.toml",
-        "--device",
-        "cpu",
-        "--config",
-        "blue_40",
-        "--decode-threads",
-        "1",
-    ]
-    done = subprocess.run([*command, *map(str, rest)], capture_output=True, text=True)
+    words = ["train", "--preset", here / "small.toml", "--device", "cpu", "--config", "blue_40"]
+    words += ["--decode-threads", 1]
+    done = subprocess.run(
+        [sys.executable, "-c", TORCHRUN, *map(str, words)],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},  # as torchrun sets it
+    )
 
     assert done.returncode == 0, done.stderr[-2000:]
     lines = done.stdout.splitlines()
