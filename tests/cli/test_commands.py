@@ -44,6 +44,21 @@ def build(root: Path, *arguments: object) -> Result:
     return cnlw("build", "--root", root, "--workers", 1, *arguments)
 
 
+@pytest.fixture(scope="module")
+def built(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A build of red_40."""
+    out = tmp_path_factory.mktemp("built") / "shapes"
+    done = build(root, "--noise", "red", "--level", 40, "--out", out)
+    assert done.exit_code == 0, done.output
+    return out
+
+
+@pytest.fixture
+def red_40(built: Path, here: Path) -> Path:
+    """A copy of this build at the usual place of a folder of one's own."""
+    return shutil.copytree(built, here / "builds/shapes")
+
+
 def test_build_validate_load(root: Path, here: Path) -> None:
     """The daily four lines: build, validate the last build, load it."""
     built = build(root, "--noise", "red", "--level", 40)
@@ -617,19 +632,18 @@ def test_classes_renamed_later(root: Path, here: Path) -> None:
     assert "its table classes is not the present one" in refused.output
 
 
-def test_samples_are_of_the_highest_level(root: Path, here: Path) -> None:
+def test_samples_are_of_the_highest_level(root: Path, red_40: Path) -> None:
     """A lower level added later leaves the picture of the highest one as it is."""
-    build(root, "--noise", "red", "--level", 40)
-    before = (here / "builds/shapes/samples_red.png").read_bytes()
+    before = (red_40 / "samples_red.png").read_bytes()
 
     build(root, "--noise", "red", "--level", 0)
 
-    assert (here / "builds/shapes/samples_red.png").read_bytes() == before
+    assert (red_40 / "samples_red.png").read_bytes() == before
 
 
-def test_a_config_is_exported(root: Path, here: Path) -> None:
+@pytest.mark.usefixtures("red_40")
+def test_a_config_is_exported(here: Path) -> None:
     """Into a new folder, whose name is printed; options are those that the list of formats names."""
-    build(root, "--noise", "red", "--level", 40)
     exported = cnlw("export", "imagefolder", "builds/shapes", "red_40", "--out", "images")
     told = cnlw("export", "labels", "builds/shapes", "red_40", "--out", "told", "-o", "truth=true")
     listed = cnlw("list", "exporters")
@@ -651,11 +665,9 @@ def test_a_config_is_exported(root: Path, here: Path) -> None:
         (["labels", "builds/shapes", "red_40", "-o", "truht=true"], "Did you mean 'truth'?"),
     ],
 )
-def test_a_wrong_export_writes_nothing(
-    root: Path, here: Path, arguments: list[str], message: str
-) -> None:
+@pytest.mark.usefixtures("red_40")
+def test_a_wrong_export_writes_nothing(here: Path, arguments: list[str], message: str) -> None:
     """It says which format, build, config or option was probably meant."""
-    build(root, "--noise", "red", "--level", 40)
     refused = cnlw("export", *arguments, "--out", "x")
 
     assert refused.exit_code == 1
