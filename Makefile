@@ -4,6 +4,7 @@ PYTHON ?= python3
 DEMO := .venv-demo
 DEV := .venv
 DOCS := .venv-docs
+OLDEST := .venv-oldest
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export HF_HOME := $(CURDIR)/.cache/huggingface
@@ -12,7 +13,7 @@ export HF_DATASETS_DISABLE_PROGRESS_BARS := 1
 # Images of containers set it, and then every process of the tests compiles all modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test lint docs mutants docs-tables clean other_python
+.PHONY: help demo test lint docs test-oldest mutants docs-tables clean other_python
 
 help:  ## say what there is
 	@echo "make TARGET [PYTHON=python3.12]"
@@ -33,6 +34,9 @@ demo: $(DEMO)/ready  ## build red and blue shapes at ten levels, prove them, loa
 test: lint  ## lint, then every test, the slow ones too
 	$(DEV)/bin/pytest -q -n auto --dist worksteal
 
+test-oldest: $(OLDEST)/ready  ## every test on Python 3.12 with the oldest torch that is allowed
+	$(OLDEST)/bin/pytest -q -n auto --dist worksteal
+
 lint: $(DEV)/ready  ## ruff, mypy and the import contracts
 	$(DEV)/bin/ruff check --quiet .
 	$(DEV)/bin/ruff format --check --quiet .
@@ -51,7 +55,7 @@ docs-tables: $(DEV)/ready  ## write the tables of keys in pipelines/*.md anew
 	$(DEV)/bin/python -m tests.recipe.test_key_tables
 
 clean:  ## delete builds, caches and all environments
-	rm -rf $(DEMO) $(DEV) $(DOCS) builds site runs dist .cache .*_cache .hypothesis
+	rm -rf $(DEMO) $(DEV) $(DOCS) $(OLDEST) builds site runs dist .cache .*_cache .hypothesis
 	find cnlw_tools tests -name __pycache__ -prune -exec rm -rf {} +
 
 # An environment is brought up to date where it stands; `ready` says that it was. One of another
@@ -74,6 +78,17 @@ $(DEV)/ready: pyproject.toml constraints.txt $(call anew_if_other,$(DEV))
 $(DOCS)/ready: pyproject.toml constraints.txt $(call anew_if_other,$(DOCS))
 	$(call environment,$(DOCS))
 	$(DOCS)/bin/pip install --quiet -c constraints.txt -e . --group docs
+	@touch $@
+
+# What torch itself depends on has other versions there.
+oldest_torch = $(shell grep -oE 'torch(vision)?>=[0-9.]+' pyproject.toml | sed 's/>=\(.*\)/==\1.*/')
+of_torch := torch|torchvision|triton|nvidia-|cuda-|setuptools
+
+$(OLDEST)/ready: PYTHON = python3.12
+$(OLDEST)/ready: pyproject.toml constraints.txt $(call anew_if_other,$(OLDEST))
+	$(call environment,$(OLDEST))
+	sed -E '/^($(of_torch))/d' constraints.txt > $(OLDEST)/constraints.txt
+	$(OLDEST)/bin/pip install --quiet -c $(OLDEST)/constraints.txt -e '.[train]' --group dev $(oldest_torch)
 	@touch $@
 
 define environment

@@ -23,7 +23,7 @@ esac
     path.chmod(0o755)
 
 
-@pytest.mark.parametrize("environment", [".venv-demo", ".venv", ".venv-docs"])
+@pytest.mark.parametrize("environment", [".venv-demo", ".venv", ".venv-docs", ".venv-oldest"])
 @pytest.mark.parametrize(
     ("version", "is_kept"), [("3.11.7", True), ("3.12.1", False)], ids=["same", "other"]
 )
