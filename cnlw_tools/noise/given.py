@@ -21,7 +21,7 @@ def human(
     n_classes: int,
     labels: str = "labels",
 ) -> Draw:
-    """Take labels that people gave from a column of the side table.
+    """Read the labels of people from a column of the side table.
 
     Args:
         labels: column of the side table
@@ -45,7 +45,7 @@ def semantic(
     n_classes: int,
     labels: str = "labels",
 ) -> Draw:
-    """Take labels that a network predicted from a column of the side table.
+    """Read the labels of a network from a column of the side table.
 
     Args:
         labels: column of the side table

@@ -31,8 +31,7 @@ class Folder(LocalSource):
 
     name = "folder"
     layout = (
-        "class folders, which may lie below train/, val/ and test/; "
-        "or it is a csv file with path,label[,split]"
+        "class folders, also inside train/, val/ and test/; or a csv file with path,label[,split]"
     )
 
     def __init__(self, data_dir: Path | None) -> None:

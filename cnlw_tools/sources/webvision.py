@@ -31,7 +31,7 @@ class WebVision(ImageFiles):
     n_classes: ClassVar[int | None] = None  # the number of first classes that are used; None: all
     layout = (
         "info/ with synsets.txt and the lists, google/, flickr/, val_images_256/; "
-        "the validation set of ILSVRC12 may lie beside it"
+        "the validation set of ILSVRC12 may be beside it"
     )
 
     def classes(self) -> tuple[str, ...]:
@@ -107,5 +107,5 @@ class WebVisionMini(WebVision):
     n_classes = 50
     layout = (
         "info/ with synsets.txt and the lists, google/, val_images_256/; "
-        "the validation set of ILSVRC12 may lie beside it"
+        "the validation set of ILSVRC12 may be beside it"
     )

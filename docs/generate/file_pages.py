@@ -71,7 +71,7 @@ def _schema(name: str) -> list[tuple[str, str, str, str]]:
             for call in ast.walk(node):
                 if isinstance(call, ast.Call) and ast.unparse(call.func) == "pa.field":
                     comment = lines[call.lineno - 1].partition("  # ")[2]
-                    kind = re.sub(r"pa\.|\(\)", "", ast.unparse(call.args[1])).lower()
+                    kind = re.sub(r"pa\.|_?\(\)|'", "", ast.unparse(call.args[1])).lower()
                     is_required = any(word.arg == "nullable" for word in call.keywords)
                     column = str(ast.literal_eval(call.args[0]))
                     columns.append((column, kind, "" if is_required else "yes", comment))

@@ -33,8 +33,10 @@ def make_pages() -> dict[str, str | bytes]:
         if path.suffix != ".md":
             pages[page] = path.read_bytes()
             continue
-        title = heading(path.parent.name) if path.name == "tables.md" else ""
-        pages[page] = title + path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8")
+        if path.name == "tables.md" and not text.startswith("# "):
+            text = heading(path.parent.name) + text
+        pages[page] = text
     pages["project/citation.md"] = _citation_page()
     return pages
 
