@@ -21,8 +21,8 @@ w (L_q(p) - L_q(k)), which is smaller by the constant L_q(k) and has the same gr
 weights are w p^q.
 
 On `shapes` (blue 40, 16 pixels), truncation at k = 0.5 has a top-1 accuracy of 31 % after 10
-epochs, and vanilla has 54 %. At this stage, a network gives few labels a high probability. At k = 0.3,
-truncation has 39 % and vanilla 56 % after 12 epochs; after 20 epochs they have 53 % and 52 %.
+epochs, and vanilla has 54 %. At this stage, a network gives few labels a high probability. At k =
+0.3, truncation has 39 % and vanilla 56 % after 12 epochs; after 20 epochs they have 53 % and 52 %.
 Without truncation, L_q ends at 62 %.
 
 At the end of training, the best network is not restored, because the trainer reports both the last

@@ -5,8 +5,8 @@
                                y' = (y + 1 + floor(u (C - 1))) mod C
 
 Replaced images are the first in the corruption order, and flipped ones are the last. No image is
-both replaced and flipped, and levels are nested. Each image of a donor is used once. If there are several
-donors, foreign.py defines the order.
+both replaced and flipped, and levels are nested. Each image of a donor is used once. If there are
+several donors, foreign.py defines the order.
 
 Source: Zhang et al., IEG, 2020, table 5.
 """
