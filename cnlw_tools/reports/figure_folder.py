@@ -51,7 +51,7 @@ def write_figures(
             captions[stem] = f"{title}. {about}."
             path = folder / f"{stem}.png"
             with files.atomic_write(path) as draft:
-                image.save(draft, "PNG", optimize=True)
+                image.save(draft, "PNG")
             written.add(path)
     _delete_earlier(folder, written)
     _write_captions(folder / CAPTIONS, captions)

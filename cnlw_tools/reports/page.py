@@ -242,7 +242,7 @@ def page_gallery(gallery: MisjudgedGallery) -> PageGallery:
 
 def _page_image(image: MisjudgedImage) -> PageImage:
     if image.is_enlarged:
-        address = _data_url("png", _encode(image.image, "PNG", optimize=True))
+        address = _data_url("png", _encode(image.image, "PNG"))
     else:
         address = jpeg_address(image.image)
     description = f"Image given as {image.given}, true class {image.true}, loss {image.loss:.2f}"
@@ -256,7 +256,7 @@ def svg_address(svg: str) -> str:
 
 def png_address(image: Image.Image) -> str:
     """Return a picture of few colours as a data URL."""
-    return _data_url("png", _encode(image.quantize(256), "PNG", optimize=True))
+    return _data_url("png", _encode(image.quantize(256), "PNG"))
 
 
 def jpeg_address(image: Image.Image) -> str:

@@ -17,6 +17,7 @@ from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from zlib import Z_RLE
 
 import numpy as np
 import PIL
@@ -165,7 +166,7 @@ def record_anew(folder: Path) -> None:
         try:
             data_folder = folder / "data"
             samples = draw_samples(noise, data_folder, plans[config], shown, data.classes)
-            samples.save(folder / f"samples_{noise}.png", compress_level=1)
+            samples.save(folder / f"samples_{noise}.png", compress_type=Z_RLE)
         except (LookupError, ValueError, OSError):
             pass  # an image that is damaged
     write_card(folder, card)
