@@ -46,7 +46,9 @@ ANSWERS = {  # of functions of torch.cuda
     "max_memory_allocated": 1 << 30,
     "get_device_name": "phantom",
     "get_rng_state": torch.zeros(16, dtype=torch.uint8),  # the host draws all random numbers
-    **dict.fromkeys(("_lazy_init", "empty_cache", "manual_seed_all", "set_rng_state")),
+    **dict.fromkeys(
+        ("_lazy_init", "empty_cache", "manual_seed_all", "set_rng_state", "synchronize")
+    ),
 }
 
 

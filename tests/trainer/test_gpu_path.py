@@ -1,5 +1,6 @@
 """What happens on a GPU alone, on one that is not there: see phantom.py."""
 
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from benchmarks import gpu
 from cnlw_tools.builds.build import build
 from cnlw_tools.executor import local
 from cnlw_tools.methods import METHODS
@@ -87,6 +89,12 @@ class Wide(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.conv(x).mean((2, 3)))
+
+
+def measure(arguments: list[str]) -> int:
+    """Run the benchmark of a GPU; return its exit code."""
+    with phantom.Interception():
+        return gpu.main(arguments)
 
 
 def stream(_: object) -> None:
@@ -225,6 +233,21 @@ def test_the_phantom_refuses_what_a_gpu_refuses(train, method, message):
     """Tensors of the host among those on the GPU, and arrays of what is on the GPU."""
     with pytest.raises(RuntimeError, match=message):
         train(method)
+
+
+@pytest.mark.slow
+def test_the_benchmark_runs(gpu_process, cifar, tmp_path):
+    """From the first part to the last, on small pictures; nothing fails."""
+    out = tmp_path / "gpu.json"
+    small = ["--net", "conv_small", "--steps", "1", "--minutes", "1", "--workers", "1"]
+    arguments = [str(out), "--data-dir", str(cifar), *small, "--methods", "vanilla", "mixmatch"]
+
+    assert gpu_process(measure, arguments) == 0
+    results = json.loads(out.read_text())
+    assert results["methods"]["vanilla"]["difference"] == 0
+    assert set(results["methods"]["mixmatch"]) == {"eager"}
+    assert set(results["throughput"]) == {"network", "vanilla", "mixup", "mentormix"}
+    assert [len(run["history"]) > 0 for run in results["training"].values()] == [True] * 3
 
 
 def test_a_split_that_does_not_fit_is_streamed(train, gpu_process, tmp_path):
