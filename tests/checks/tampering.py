@@ -918,7 +918,7 @@ TAMPERS: dict[str, Tamper] = {
         text("| 40.000\N{NO-BREAK SPACE}% |", "| 0.000 % |", 1), is_recorded=False
     ),
     "an additional row in the table of the text": Tamper(
-        text("\n\nLabels kept:", "\n| `blue_40` | 0 % |\n\nLabels kept:"), is_recorded=False
+        text('\n\n"Labels kept"', '\n| `blue_40` | 0 % |\n\n"Labels kept"'), is_recorded=False
     ),
     "a different recipe in the text": Tamper(
         text("min_votes = 1", "min_votes = 5"), is_recorded=False
