@@ -58,7 +58,7 @@ def predict(
     FOLDER holds image files, at any depth. It may also be a build or a single image. Images are
     resized and scaled like the validation images of the run, even if its build no longer exists.
     The output has the path of each image (the id, if FOLDER is a build), the predicted class and
-    its probability. If an image cannot be read, the column problem says why, and the command
+    its probability. If an image cannot be read, the column `problem` says why, and the command
     continues.
     """
     from cnlw_tools.dataset import tables

@@ -15,20 +15,21 @@ is discarded. At high noise, the mixed examples are weighted once more (`second_
 own losses and with their own threshold: L = mean_i v~_i CE(y~_i, f(x~_i)). This is on by default,
 as in the code; the authors' scripts and the presets turn it off at 20 % and 40 %. It matters: on
 `shapes` (red 40, 16 pixels, 16 epochs, one seed), the method ends at 60.5 without the second
-weighting and at 54.8 with it. Studies of data that the scripts do not cover try both.
+weighting and at 54.8 with it. On data that the scripts do not cover, our studies try both.
 
-The first pass has no gradient; it normalises by the batch, as in the code, and leaves the running
-averages unchanged. Where the code differs from the paper, an option selects its behaviour.
-`mentor = "learned_pd"` uses a network instead of the threshold. `hard_switch` takes max where v >=
-1/2 and min elsewhere, which is the same for weights of 0 and 1. `burn_in` comes from the code.
+The losses l_i are computed in a pass of their own, without a gradient. Its batch normalisation uses
+the statistics of the batch, as in the code, and leaves the running averages unchanged. Where the
+code differs from the paper, an option selects what the code does. `mentor = "learned_pd"` uses a
+network instead of the threshold. `hard_switch` takes the maximum where v_i >= 1/2 and the minimum
+elsewhere; if all weights are 0 or 1, this changes nothing. `burn_in` comes from the code.
 
 With several ranks, the threshold is that of the whole batch; partners come from an example's own
 rank, and no image is exchanged.
 
-Not done here: by accident, the code applies no weight decay while it reweights a second time.
-Example dropout is not done either; the code switches it off. `resnet32_wide` differs from the
-network of the code in two points. The very first unit normalises before it activates, and the
-epsilon of batch normalisation is 1e-5, as in all networks here, not 1e-3. The effect was not
+By accident, the code applies no weight decay while it reweights a second time; here it is applied.
+Example dropout is not done here, and the code switches it off. `resnet32_wide` differs from the
+network of the code in two points. Its very first unit normalises before it activates, and the
+epsilon of its batch normalisation is 1e-5, as in all networks here, not 1e-3. The effect was not
 measured.
 """
 

@@ -55,7 +55,7 @@ def _file_name(words: tuple[str, ...]) -> str:
 def _index_page(commands: dict[tuple[str, ...], click.Command]) -> str:
     """Return the list of commands, in the groups of `cnlw --help`."""
     text = heading("Commands")
-    text += "In a terminal, `cnlw COMMAND --help` prints the same text.\n\n"
+    text += "In a terminal, `cnlw COMMAND --help` prints the text of its page.\n\n"
     for title, group in COMMAND_GROUPS.items():
         names = {command.name for command in group}
         rows = []
