@@ -14,19 +14,16 @@ file says what.
 
 import argparse
 import json
-import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from benchmarks.train import RECIPE, bare_network_steps, loop_steps, trainer_of
+from benchmarks.train import RECIPE, bare_network_steps, loop_steps, median_seconds, trainer_of
 from cnlw_tools import files
 from cnlw_tools.builds.build import build
 from cnlw_tools.executor import EXECUTORS, no_progress
@@ -170,29 +167,23 @@ def measure_throughput(request: Request, folder: Path) -> dict[str, dict[str, fl
             runs[method, mode] = loop_steps(loop, request.steps)
             if ("network", "eager") not in runs:
                 runs["network", "eager"] = bare_network_steps(loop, request.steps)
-    seconds: dict[tuple[str, str], list[float]] = {key: [] for key in runs}
-    for i in range(ROUNDS + 1):
-        for key, run in runs.items():
-            begin = time.perf_counter()
-            run()
-            if request.device == "cuda":
-                torch.cuda.synchronize()
-            if i > 0:  # the first round warms up
-                seconds[key].append(time.perf_counter() - begin)
-    return summarise(seconds, request.steps)
+    return summarise(median_seconds(runs, ROUNDS, request.device), request.steps)
 
 
 def summarise(
-    seconds: dict[tuple[str, str], list[float]], n_steps: int
+    seconds: Mapping[tuple[str, str], float], n_steps: int
 ) -> dict[str, dict[str, float]]:
-    """Return milliseconds of a step by method and mode, and their ratio to the bare network."""
-    network = statistics.median(seconds["network", "eager"])
+    """Return milliseconds of a step by method and mode, and their ratio to the bare network.
+
+    Args:
+        seconds: of n_steps, by method and mode
+        n_steps: how many steps were timed together
+    """
     table: dict[str, dict[str, float]] = {}
-    for (method, mode), values in seconds.items():
-        median = statistics.median(values)
+    for (method, mode), value in seconds.items():
         row = table.setdefault(method, {})
-        row[f"{mode}_ms"] = round(1000 * median / n_steps, 3)
-        row[f"{mode}_of_network"] = round(median / network, 3)
+        row[f"{mode}_ms"] = round(1000 * value / n_steps, 3)
+        row[f"{mode}_of_network"] = round(value / seconds["network", "eager"], 3)
     print(table, flush=True)
     return table
 

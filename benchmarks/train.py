@@ -17,10 +17,10 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch.nn.functional import cross_entropy
@@ -36,6 +36,8 @@ from cnlw_tools.trainer import Trainer
 from cnlw_tools.trainer import device as devices
 from cnlw_tools.trainer.loop import TrainingLoop
 from cnlw_tools.trainer.optimiser import build_optimiser
+
+Name = TypeVar("Name")
 
 ROUNDS = 5
 CONFIG = "blue_40_clean1000_probe10_verified20"
@@ -118,14 +120,21 @@ def measure_steps(
         if method == "vanilla":
             runs["bare network"] = bare_network_steps(loop, n_steps)
         runs[method] = loop_steps(loop, n_steps)
-    times: dict[str, list[float]] = {name: [] for name in runs}
-    for i in range(ROUNDS + 1):
+    return median_seconds(runs, ROUNDS, device.type)
+
+
+def median_seconds(
+    runs: Mapping[Name, Callable[[], None]], n_rounds: int, device_type: str
+) -> dict[Name, float]:
+    """Return the median seconds of each run, all of which take turns; the first round warms up."""
+    times: dict[Name, list[float]] = {name: [] for name in runs}
+    for i in range(n_rounds + 1):
         for name, run in runs.items():
             begin = time.perf_counter()
             run()
-            if device.type == "cuda":
+            if device_type == "cuda":
                 torch.cuda.synchronize()
-            if i > 0:  # the first round warms up
+            if i > 0:
                 times[name].append(time.perf_counter() - begin)
     return {name: statistics.median(rounds) for name, rounds in times.items()}
 
