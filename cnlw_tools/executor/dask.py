@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager
-from multiprocessing import resource_tracker
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -17,6 +16,7 @@ from cnlw_tools.executor import limits
 from cnlw_tools.executor.futures import Executor, map_futures
 from cnlw_tools.executor.remote import (
     DEAD_WORKER,
+    Absence,
     RemoteTask,
     check_workers,
     describe_worker,
@@ -60,8 +60,7 @@ def _local_cluster(workers: int) -> Iterator[Any]:
     """Start workers on this machine, which listen on loopback; they end with the block."""
     from distributed import LocalCluster
 
-    resource_tracker.ensure_running()  # to start it lets a thread hear Ctrl-C again
-    with ignore_interrupts():  # and so does the thread that starts workers, and so do they
+    with ignore_interrupts():  # so does the thread that starts workers, and so do they
         local_cluster = LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
@@ -93,7 +92,7 @@ def _connect(engine: str, address: str, is_local: bool) -> Iterator[Executor]:
             "`dask scheduler` runs there"
         ) from error
     with client, _quiet_client():
-        yield Cluster(client, _count_workers(engine, client), is_local)
+        yield Cluster(engine, client, _count_workers(engine, client), is_local)
 
 
 @contextmanager
@@ -134,13 +133,15 @@ class Cluster:
     """An executor of a cluster of Dask.
 
     Args:
+        engine: as the user gave it
         client: of the scheduler
         workers: how many there are
         is_local: they were started by this process, and end with it
     """
 
-    def __init__(self, client: Any, workers: int, is_local: bool) -> None:
-        self.client, self.workers, self.is_local = client, workers, is_local
+    def __init__(self, engine: str, client: Any, workers: int, is_local: bool) -> None:
+        self.engine, self.client = engine, client
+        self.workers, self.is_local = workers, is_local
         self.address = client.scheduler.address
         self.pool = client.get_executor(pure=False)
 
@@ -148,13 +149,15 @@ class Cluster:
         """Yield the result of the task for each item as it comes, in any order.
 
         Raises:
-            OSError: workers died over a task again and again, or the scheduler is gone
+            OSError: workers died over a task again and again, or none is left, or the scheduler is
+                gone
         """
         from distributed import KilledWorker
 
         run = _Run(self.pool)
+        absence = Absence(self.engine, self._count_workers, START_WORKERS)
         try:
-            yield from map_futures(run, self.workers, RemoteTask(task), items)
+            yield from map_futures(run, self.workers, RemoteTask(task), items, absence.check)
         except KilledWorker as error:
             raise OSError(DEAD_WORKER) from error
         except KeyboardInterrupt:
@@ -162,12 +165,22 @@ class Cluster:
                 self.client.close()
             raise
         except CancelledError as error:
-            raise OSError(
-                f"the scheduler of Dask at {self.address} is gone: start it, and "
-                "run the same command again"
-            ) from error
+            raise self._scheduler_is_gone() from error
         finally:
             self._wait_for(run.prefix)
+
+    def _count_workers(self) -> int:
+        """Return how many workers there are now."""
+        try:
+            return len(self.client.nthreads())
+        except OSError as error:
+            raise self._scheduler_is_gone() from error
+
+    def _scheduler_is_gone(self) -> OSError:
+        return OSError(
+            f"the scheduler of Dask at {self.address} is gone: start it, and run the same command "
+            "again"
+        )
 
     def _wait_for(self, prefix: str) -> None:
         """Wait for the tasks of a run that are being worked on; all others are cancelled by now."""

@@ -9,6 +9,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 IN_FLIGHT = 2  # tasks for each worker: one to work on, and one to go on with
+WATCH_SECONDS = 2.0  # without a result, after which a run asks whether one can still come
 
 
 class Executor(Protocol):
@@ -52,19 +53,36 @@ class Pool(Protocol):
         ...
 
 
+def watch_nothing() -> None:
+    """Trust that a result will come."""
+
+
 def map_futures(
-    pool: Pool, workers: int, task: Callable[[Item], Result], items: Sequence[Item]
+    pool: Pool,
+    workers: int,
+    task: Callable[[Item], Result],
+    items: Sequence[Item],
+    watch: Callable[[], object] = watch_nothing,
 ) -> Iterator[Result]:
     """Yield the results of a task as they come, with a few tasks for each worker in flight.
 
     Tasks that have not begun when a task fails, or when the caller stops listening, are cancelled;
     those that have begun are waited for, except after Ctrl-C.
+
+    Args:
+        pool: runs the tasks
+        workers: of the pool
+        task: from an item to a result
+        items: of the tasks
+        watch: is called now and then while no result comes; what it raises ends the run
     """
     remaining = iter(items)
     futures = {pool.submit(task, item) for item in islice(remaining, IN_FLIGHT * workers)}
     try:
         while futures:
-            finished, futures = wait(futures, return_when=FIRST_COMPLETED)
+            finished, futures = wait(futures, WATCH_SECONDS, FIRST_COMPLETED)
+            if not finished:
+                watch()
             for future in finished:
                 yield future.result()
             futures |= {pool.submit(task, item) for item in islice(remaining, len(finished))}

@@ -10,6 +10,7 @@ files lie in; and it works in a folder of its own. So workers are compared befor
 A task runs in the working folder of the process that sent it, so relative paths mean the same.
 """
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import chdir, contextmanager
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ DEAD_WORKER = (
     "worker processes died again and again over one task: give them more memory, or start fewer "
     "on each machine, and run the same command again"
 )
+NO_WORKER_SECONDS = 120  # without any worker, after which work ends; one that died comes back
 
 
 def program_versions() -> dict[str, str]:
@@ -138,3 +140,34 @@ def describe_difference(expected: Mapping[str, str], versions: Mapping[str, str]
         if versions.get(name) != version:
             differences.append(f"{name} {versions.get(name, 'missing')} instead of {version}")
     return ", ".join(differences)
+
+
+class Absence:
+    """Ends a run for which there has been no worker for a while.
+
+    Args:
+        engine: as the user gave it
+        count_workers: returns how many there are
+        remedy: how to start some
+    """
+
+    def __init__(self, engine: str, count_workers: Callable[[], int], remedy: str) -> None:
+        self.engine, self.count_workers, self.remedy = engine, count_workers, remedy
+        self.began: float | None = None  # in monotonic time; none: there are workers
+
+    def check(self) -> None:
+        """Look whether there are workers.
+
+        Raises:
+            OSError: there has been none for too long
+        """
+        now = time.monotonic()
+        if self.count_workers():
+            self.began = None
+        elif self.began is None:
+            self.began = now
+        elif now - self.began > NO_WORKER_SECONDS:
+            raise OSError(
+                f"{self.engine}: no worker for {NO_WORKER_SECONDS} seconds: {self.remedy}, and run "
+                "the same command again"
+            )

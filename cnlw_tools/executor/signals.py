@@ -4,6 +4,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from types import FrameType
 from typing import Any, ClassVar, NoReturn, Self
 
@@ -81,6 +82,8 @@ class StopRequest:
 @contextmanager
 def ignore_interrupts() -> Iterator[None]:
     """Keep Ctrl-C from this thread, and from the processes that it starts, for the block."""
+    # It would otherwise start in the block, with the first process, and let Ctrl-C in again.
+    resource_tracker.ensure_running()
     old_mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

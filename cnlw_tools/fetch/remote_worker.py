@@ -8,18 +8,17 @@ Both sides always read, so neither waits for a process that waits for it.
 
 import gc
 import pickle
-import signal
 import threading
 import time
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from multiprocessing import get_context, resource_tracker
+from contextlib import suppress
+from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 from cnlw_tools.executor import local
+from cnlw_tools.executor.signals import ignore_interrupts
 from cnlw_tools.fetch.options import FetchOptions
 from cnlw_tools.fetch.resources import FetchMemory, return_freed_memory
 from cnlw_tools.fetch.schedule import FetchJob
@@ -113,7 +112,7 @@ class RemoteWorker:
         self.stopped = False
         arguments = (remote_pipe, folder, options, n_threads, number, memory)
         self.process = context.Process(target=_run_worker, args=arguments, daemon=True)
-        with _ignored_by_children(signal.SIGINT):
+        with ignore_interrupts():
             self.process.start()
         remote_pipe.close()
         self.reader = threading.Thread(target=self._read, daemon=True)
@@ -149,18 +148,6 @@ class RemoteWorker:
             if not self.stopped:
                 error = "a worker process died: give fewer --workers if memory ran out"
                 self.report(WorkerDied(error))
-
-
-@contextmanager
-def _ignored_by_children(signal_number: signal.Signals) -> Iterator[None]:
-    """Block a signal during the block: processes that are started in it inherit this."""
-    # This process would otherwise be started in the block, and would unblock the signal.
-    resource_tracker.ensure_running()
-    previous = signal.pthread_sigmask(signal.SIG_BLOCK, {signal_number})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, previous)
 
 
 def _run_worker(

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cnlw_tools.executor import dask as engine
-from cnlw_tools.executor import open_executor, remote
+from cnlw_tools.executor import futures, open_executor, remote
 
 pytest.importorskip("distributed", reason="needs the extra dask")
 
@@ -109,6 +109,21 @@ def test_a_scheduler_that_ends(monkeypatch):
         cluster.close()
 
         with pytest.raises(OSError, match="is gone: start it, and run the same command again"):
+            list(results)
+
+
+def test_workers_that_go_and_do_not_return(monkeypatch):
+    """The work does not wait without end: one line says how to start workers."""
+    monkeypatch.setattr(futures, "WATCH_SECONDS", 0.05)
+    monkeypatch.setattr(remote, "NO_WORKER_SECONDS", 0.2)
+    with in_process_cluster(workers=1) as cluster, open_executor(address_of(cluster)) as executor:
+        results = executor.map(time.sleep, [0.05] * 1000)
+        next(results)
+        cluster.scale(0)
+
+        with pytest.raises(
+            OSError, match=r"dask://.*: no worker for 0\.2 seconds: start them with"
+        ):
             list(results)
 
 

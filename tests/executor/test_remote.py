@@ -7,6 +7,7 @@ import pytest
 
 from cnlw_tools.executor import remote
 from cnlw_tools.executor.remote import (
+    Absence,
     RemoteTask,
     WorkerState,
     check_workers,
@@ -86,3 +87,16 @@ def test_a_worker_that_joins_late(monkeypatch):
 
     with pytest.raises(OSError, match=r"joined late has pillow 0\.1 instead of .*: install"):
         task(0)
+
+
+def test_workers_that_come_back(monkeypatch):
+    """Only an absence that lasts ends the work: a worker that died is soon replaced."""
+    seconds = iter([1000.0, 1119.0, 1120.0, 1121.0, 1240.0, 1242.0])
+    n_workers = iter([0, 0, 1, 0, 0, 0])
+    monkeypatch.setattr(remote.time, "monotonic", lambda: next(seconds))
+    absence = Absence("dask", lambda: next(n_workers), "start some")
+    for _ in range(5):
+        absence.check()
+
+    with pytest.raises(OSError, match="dask: no worker for 120 seconds: start some, and run the"):
+        absence.check()

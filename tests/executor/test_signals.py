@@ -1,6 +1,7 @@
 """SIGTERM and Ctrl-C, as a request and as an exception."""
 
 import signal
+from multiprocessing import resource_tracker
 
 import pytest
 
@@ -43,3 +44,16 @@ def test_processes_begin_without_ctrl_c():
     with pytest.raises(Interrupted):
         begin()
     assert inside == ["still here"]
+
+
+def test_the_tracker_of_resources_does_not_let_ctrl_c_in(monkeypatch):
+    """It starts with the first process, and ends the mask of the thread that starts it."""
+    monkeypatch.setattr(resource_tracker, "_resource_tracker", resource_tracker.ResourceTracker())
+    monkeypatch.setattr(
+        resource_tracker, "ensure_running", resource_tracker._resource_tracker.ensure_running
+    )
+    with ignore_interrupts():
+        resource_tracker.ensure_running()  # as the start of a process does
+
+        assert signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    resource_tracker._resource_tracker._stop()
