@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, overload
 from cnlw_tools.executor import Executor, open_executor
 from cnlw_tools.executor.progress import ProgressBars
 from cnlw_tools.files.roots import require_root
+from cnlw_tools.files.storage import local_path
 from cnlw_tools.recipe.inputs import Inputs, SourceOptions
 from cnlw_tools.recipe.strict import read_dataclass
 
@@ -60,8 +61,9 @@ class Build:
         """
         from cnlw_tools.card.metadata import read_card
 
-        read_card(Path(path))
-        object.__setattr__(self, "path", Path(path))
+        folder = local_path(path)
+        read_card(folder)
+        object.__setattr__(self, "path", folder)
 
     @property
     def card(self) -> "BuildCard":
@@ -117,9 +119,10 @@ class Build:
         """
         from cnlw_tools.builds.exporters import export
 
+        folder = local_path(out)
         with ProgressBars(progress) as bars:
-            export(exporter, self.path, config, Path(out), options, bars)
-        return Path(out)
+            export(exporter, self.path, config, folder, options, bars)
+        return folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,7 +317,7 @@ def build(
 
     inputs = _make_inputs(root, data_dir, donors, store, dataset)
     chosen = _resolve_recipe(dataset, noise, level, levels, recipe, inputs, choices)
-    folder = Path(out) if out is not None else Path("builds") / chosen.dataset
+    folder = _to_path(out) or Path("builds") / chosen.dataset
     with _open_executor(engine, workers, inputs.source) as executor, ProgressBars(progress) as bars:
         run_build(chosen, inputs, folder, executor, bars)
     return Build(folder)
@@ -581,10 +584,10 @@ def predict(
     from cnlw_tools.reports.own_images import predict_own_images
     from cnlw_tools.trainer.predict import Predictor
 
-    folder = run.path if isinstance(run, Run) else Path(run)
+    folder = run.path if isinstance(run, Run) else local_path(run)
     predictor = Predictor(folder, device, best, method, net)
     with ProgressBars(progress) as bars:
-        table = predict_own_images(folder, Path(images), predictor, config, top, None, bars)
+        table = predict_own_images(folder, local_path(images), predictor, config, top, None, bars)
     frame: pd.DataFrame = table.to_pandas()
     return frame
 
@@ -624,10 +627,11 @@ def report(
     from cnlw_tools.reports.figure_files import choose_figure_files
     from cnlw_tools.reports.write import write_report
 
-    folder = Path(out) if out is not None else Path(runs) / "report"
+    run_folder = local_path(runs)
+    folder = _to_path(out) or run_folder / "report"
     figure_files = choose_figure_files(formats, width, font_size)
     notes = write_report(
-        Path(runs),
+        run_folder,
         folder,
         _root_or_default(root),
         select_by,
@@ -675,10 +679,10 @@ def import_source(
     """
     from cnlw_tools.ingest import import_dataset
 
-    name = name or source
+    name, path, root = name or source, local_path(path), local_path(root)
     with open_executor(engine, workers) as executor, ProgressBars(progress) as bars:
         import_dataset.import_source(
-            *(source, Path(path), name, Path(root)),
+            *(source, path, name, root),
             options=read_dataclass(SourceOptions, choices, "import_source"),
             validation=validation,
             skip_broken=_to_path(skip_broken),
@@ -686,7 +690,7 @@ def import_source(
             executor=executor,
             progress=bars,
         )
-    return Path(root) / "manifests" / name
+    return root / "manifests" / name
 
 
 def _open_executor(
@@ -756,7 +760,7 @@ def _root_or_default(root: PathLike | None) -> Path:
 
 
 def _to_path(path: PathLike | None) -> Path | None:
-    return Path(path) if path is not None else None
+    return local_path(path) if path is not None else None
 
 
 def _read_parquet(path: Path) -> "pd.DataFrame":

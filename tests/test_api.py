@@ -3,6 +3,7 @@
 import doctest
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -254,3 +255,37 @@ def test_a_noise_model_may_not_take_a_name_of_the_package():
 
     with pytest.raises(ValueError, match="give your function another name"):
         api.plan(noise=NoiseModel(blue, swap_expected, frozenset()), level=40)
+
+
+ADDRESS = "s3://bucket/b"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: api.Build(ADDRESS),
+        lambda: api.build("shapes", "blue", level=40, out=ADDRESS),
+        lambda: api.build("shapes", "blue", level=40, out=Path(ADDRESS)),
+        lambda: api.build("shapes", "blue", level=40, data_dir=ADDRESS),
+        lambda: api.build("shapes", "blue", level=40, store=ADDRESS),
+        lambda: api.build("shapes", "blue", level=40, root=ADDRESS),
+        lambda: api.build("shapes", "foreign", level=40, donors={"svhn": ADDRESS}),
+        lambda: api.load_dataset(ADDRESS, "red_40"),
+        lambda: api.validate(ADDRESS),
+        lambda: api.train(ADDRESS, "red_40"),
+        lambda: cnlw_tools.Trainer("builds/shapes", "red_40", out=ADDRESS),
+        lambda: api.predict(ADDRESS, "photos"),
+        lambda: api.report(ADDRESS),
+        lambda: api.report("runs", out=ADDRESS),
+        lambda: api.import_source("folder", ADDRESS),
+        lambda: api.import_source("folder", "photos", root=ADDRESS),
+    ],
+)
+def test_an_address_is_no_folder(call, tmp_path, monkeypatch):
+    """An address is refused wherever a function takes a path, and no folder of its name is made."""
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(ValueError, match=r"^s3:/+bucket/b: an address"):
+        call()
+
+    assert [] == [*tmp_path.iterdir()]

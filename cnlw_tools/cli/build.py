@@ -9,6 +9,7 @@ from cnlw_tools.cli.options import (
     ENGINE,
     WORKERS,
     GuessingCommand,
+    LocalPath,
     find_root,
     read_inputs,
     read_recipe_flags,
@@ -27,7 +28,7 @@ SHOWN_DIGITS = 10  # of the digest of a plan, so that the line of a config fits 
 @recipe_options
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=LocalPath(path_type=Path),
     help="Folder of the build.  [default: builds/DATASET]",
 )
 @storage_options

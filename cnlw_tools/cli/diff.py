@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cnlw_tools.cli.options import LocalPath
 from cnlw_tools.registry.counts import count_things
 
 if TYPE_CHECKING:
@@ -18,8 +19,8 @@ class NotComparable(click.ClickException):
 
 
 @click.command(short_help="Compare two plans or two builds.")
-@click.argument("a", type=click.Path(exists=True, path_type=Path))
-@click.argument("b", type=click.Path(exists=True, path_type=Path))
+@click.argument("a", type=LocalPath(exists=True, path_type=Path))
+@click.argument("b", type=LocalPath(exists=True, path_type=Path))
 @click.option(
     "--list",
     "list_slots",

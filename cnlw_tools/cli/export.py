@@ -4,15 +4,17 @@ from pathlib import Path
 
 import click
 
+from cnlw_tools.cli.options import LocalPath
+
 
 @click.command(short_help="Write a config in another format.")
 @click.argument("exporter", metavar="FORMAT")
-@click.argument("build", type=click.Path(path_type=Path))
+@click.argument("build", type=LocalPath(path_type=Path))
 @click.argument("config")
 @click.option(
     "--out",
     required=True,
-    type=click.Path(path_type=Path),
+    type=LocalPath(path_type=Path),
     help="New folder to write.",
 )
 @click.option(

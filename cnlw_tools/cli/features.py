@@ -4,7 +4,15 @@ from pathlib import Path
 
 import click
 
-from cnlw_tools.cli.options import DATA_DIR, ENGINE, ROOT, WORKERS, check_ending, read_inputs
+from cnlw_tools.cli.options import (
+    DATA_DIR,
+    ENGINE,
+    ROOT,
+    WORKERS,
+    LocalPath,
+    check_ending,
+    read_inputs,
+)
 from cnlw_tools.registry.counts import count_things
 
 
@@ -22,7 +30,7 @@ from cnlw_tools.registry.counts import count_things
 @click.option(
     "--out",
     required=True,
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=LocalPath(dir_okay=False, path_type=Path),
     help="Side table to write, a .parquet file.",
 )
 @ROOT

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cnlw_tools.cli.options import ROOT, find_root, key_option
+from cnlw_tools.cli.options import ROOT, LocalPath, find_root, key_option
 from cnlw_tools.recipe.keys import declared_keys
 from cnlw_tools.recipe.recipe import Recipe
 from cnlw_tools.registry.counts import count_things
@@ -40,7 +40,7 @@ REFUSED_PRIVATE = (
     "refused (ledger.parquet has the reasons): for addresses on a private network or on this "
     "machine, give --allow-private --retry refused"
 )
-PATH = click.Path(path_type=Path)
+PATH = LocalPath(path_type=Path)
 COUNT = click.IntRange(1)
 SECONDS = click.FloatRange(0.1)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cnlw_tools.cli.options import ENGINE, WORKERS
+from cnlw_tools.cli.options import ENGINE, WORKERS, LocalPath
 from cnlw_tools.recipe.recipe import MAX_VALIDATION
 from cnlw_tools.registry.counts import count_things
 
@@ -20,7 +20,7 @@ READING_FLAGS = ("validation", "skip_broken", "list_broken")
 
 @click.command("import", short_help="Write the tables of your own dataset.")
 @click.argument("source")
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path", type=LocalPath(path_type=Path))
 @click.option(
     "--as",
     "name",
@@ -29,20 +29,20 @@ READING_FLAGS = ("validation", "skip_broken", "list_broken")
 )
 @click.option(
     "--root",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=LocalPath(file_okay=False, path_type=Path),
     default=".",
     help="Folder in which to write manifests/.  [default: .]",
 )
 @click.option(
     "--skip-broken",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=LocalPath(dir_okay=False, path_type=Path),
     metavar="FILE",
     help="Leave out images that cannot be decoded, and list them in this csv file.  "
     "[default: none]",
 )
 @click.option(
     "--list-broken",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=LocalPath(dir_okay=False, path_type=Path),
     metavar="FILE",
     help="List images that cannot be decoded in this csv file; they remain an error.  "
     "[default: none]",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin, g
 
 import click
 
+from cnlw_tools.files.storage import local_path
 from cnlw_tools.recipe.keys import INPUT, LEVEL, PLAN, STORAGE, Key, declared_keys
 from cnlw_tools.recipe.preset import Preset
 from cnlw_tools.recipe.recipe import HIGHEST_LEVEL, Recipe
@@ -24,6 +25,18 @@ DEFAULT_TEXTS = {"noise": "the recipe's"}  # where a recipe may give what the ke
 
 F = TypeVar("F", bound=Callable[..., Any])
 Decorator = Callable[[F], F]
+
+
+class LocalPath(click.Path):
+    """The type of an option that is a path of this machine."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path.
+
+        Raises:
+            ValueError: it is an address of a storage
+        """
+        return super().convert(local_path(value), param, ctx)
 
 
 def key_option(cls: type, name: str, default_text: str = "") -> Decorator[Any]:
@@ -71,7 +84,7 @@ def _option_type(hint: Any, declared: Key) -> dict[str, Any]:
 
 ROOT = click.option(
     "--root",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=LocalPath(file_okay=False, path_type=Path),
     help="Folder of your own tables and recipes, searched before those of the package.  "
     "[default: none]",
 )
@@ -96,7 +109,7 @@ DECODE_THREADS = click.option(
 )
 CACHE = click.option(
     "--cache",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=LocalPath(file_okay=False, path_type=Path),
     help="Folder for decoded pixels.  [default: $CNLW_CACHE, or ~/.cache/cnlw_tools]",
 )
 DEVICE = click.option(
@@ -107,12 +120,12 @@ DEVICE = click.option(
 )
 DATA_DIR = click.option(
     "--data-dir",
-    type=click.Path(path_type=Path),
+    type=LocalPath(path_type=Path),
     help="Folder of your copy of the images; see `cnlw list datasets`.  [default: none]",
 )
 STORE = click.option(
     "--store",
-    type=click.Path(path_type=Path),
+    type=LocalPath(path_type=Path),
     help="Folder of web images, made by `cnlw fetch`.  [default: none]",
 )
 DONOR = key_option(Recipe, "donors")
@@ -353,7 +366,7 @@ def _donor_folders(donors: tuple[str, ...]) -> dict[str, Path | None]:
     folders: dict[str, Path | None] = {}
     for donor in donors:
         name, _, path = donor.partition("=")
-        folders[name] = Path(path) if path else None
+        folders[name] = local_path(path) if path else None
     return folders
 
 

@@ -9,6 +9,7 @@ from cnlw_tools.cli.options import (
     ENGINE,
     WORKERS,
     GuessingCommand,
+    LocalPath,
     check_ending,
     find_root,
     read_inputs,
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 @recipe_options
 @click.option(
     "--out",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=LocalPath(dir_okay=False, path_type=Path),
     help="Parquet file to write.  [default: DATASET_CONFIG.parquet]",
 )
 @ENGINE

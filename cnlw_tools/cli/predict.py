@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cnlw_tools.cli.options import DECODE_THREADS, DEVICE
+from cnlw_tools.cli.options import DECODE_THREADS, DEVICE, LocalPath
 from cnlw_tools.registry.counts import count_things
 
 if TYPE_CHECKING:
@@ -15,13 +15,13 @@ MAX_LINES = 10  # about images that cannot be read
 
 
 @click.command(short_help="Predict the classes of your own images.")
-@click.argument("run", type=click.Path(file_okay=False, path_type=Path))
-@click.argument("images", metavar="FOLDER", type=click.Path(path_type=Path))
+@click.argument("run", type=LocalPath(file_okay=False, path_type=Path))
+@click.argument("images", metavar="FOLDER", type=LocalPath(path_type=Path))
 @click.option(
     "--out",
     default=Path("predictions.csv"),
     show_default=True,
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=LocalPath(dir_okay=False, path_type=Path),
     help="File to write, .csv or .parquet.",
 )
 @click.option(

@@ -12,6 +12,7 @@ from cnlw_tools.cli.options import (
     PRESET,
     ROOT,
     SEED,
+    LocalPath,
     check_ending,
     find_root,
     pop_preset_changes,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     "build",
     required=True,
     metavar="BUILD",
-    type=click.Path(path_type=Path),
+    type=LocalPath(path_type=Path),
     help="Folder of a build that has a split `probe`.",
 )
 @click.option(
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 @click.option(
     "--out",
     required=True,
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=LocalPath(dir_okay=False, path_type=Path),
     help="Side table to write, a .parquet file.",
 )
 @preset_options

@@ -4,15 +4,15 @@ from pathlib import Path
 
 import click
 
-from cnlw_tools.cli.options import ROOT, find_root
+from cnlw_tools.cli.options import ROOT, LocalPath, find_root
 from cnlw_tools.study.spec import METRICS
 
 
 @click.command(short_help="Write tables and figures about runs.")
-@click.argument("runs", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("runs", type=LocalPath(exists=True, file_okay=False, path_type=Path))
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=LocalPath(path_type=Path),
     help="Folder of the report.  [default: RUNS/report]",
 )
 @click.option(
@@ -47,7 +47,7 @@ from cnlw_tools.study.spec import METRICS
 )
 @click.option(
     "--list-noisy",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=LocalPath(dir_okay=False, path_type=Path),
     help="File (.csv, .parquet) for a list of images that methods take for noisy.  [default: none]",
 )
 @ROOT

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cnlw_tools.cli.options import check_ending
+from cnlw_tools.cli.options import LocalPath, check_ending
 from cnlw_tools.registry.counts import list_first
 
 if TYPE_CHECKING:
@@ -16,12 +16,12 @@ MAX_NAMES = 4  # in the title of a matrix that several configs share
 
 
 @click.command(short_help="Print what a plan or a build holds.")
-@click.argument("path", type=click.Path(exists=True, path_type=Path))
+@click.argument("path", type=LocalPath(exists=True, path_type=Path))
 @click.option("--config", help="Show only this config of the build.  [default: all configs]")
 @click.option(
     "--matrix",
     "picture",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=LocalPath(dir_okay=False, path_type=Path),
     help="PNG file for a picture of the realised transition matrices.  [default: none]",
 )
 @click.option(
@@ -33,7 +33,7 @@ MAX_NAMES = 4  # in the title of a matrix that several configs share
 )
 @click.option(
     "--out",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=LocalPath(dir_okay=False, path_type=Path),
     help="PNG file for the picture of the images.  [default: images.png]",
 )
 def show(

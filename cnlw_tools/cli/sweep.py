@@ -17,6 +17,7 @@ from cnlw_tools.cli.options import (
     ROOT,
     STORE,
     WORKERS,
+    LocalPath,
     find_root,
     read_inputs,
 )
@@ -38,7 +39,7 @@ SECONDS_BETWEEN_ESTIMATES = 5.0
 @click.argument("study_name", metavar="STUDY")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=LocalPath(path_type=Path),
     help="Folder of the runs.  [default: runs/STUDY, or runs/STUDY_SCALE]",
 )
 @click.option(
@@ -48,7 +49,7 @@ SECONDS_BETWEEN_ESTIMATES = 5.0
 )
 @click.option(
     "--builds",
-    type=click.Path(path_type=Path),
+    type=LocalPath(path_type=Path),
     default=Path("builds"),
     show_default=True,
     help="Folder of the builds.",

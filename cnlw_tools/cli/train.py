@@ -19,6 +19,7 @@ from cnlw_tools.cli.options import (
     ROOT,
     SEED,
     GuessingCommand,
+    LocalPath,
     find_root,
     pop_preset_changes,
     preset_options,
@@ -48,7 +49,7 @@ MAX_CLASSES_WITHOUT_TOP5 = 5
     "--data",
     "build",
     metavar="BUILD",
-    type=click.Path(path_type=Path),
+    type=LocalPath(path_type=Path),
     help="Folder of a build.  [default: the last one below builds/]",
 )
 @click.option("--config", help="Config of the build.  [default: its only one, else red_40]")
@@ -79,7 +80,7 @@ MAX_CLASSES_WITHOUT_TOP5 = 5
 @PRESET
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=LocalPath(path_type=Path),
     help="Folder of the run; with --seeds, of the runs s0, s1 ...  "
     "[default: runs/DATASET/CONFIG/METHOD_sSEED]",
 )
@@ -102,7 +103,7 @@ MAX_CLASSES_WITHOUT_TOP5 = 5
 @click.option("--pretrained", is_flag=True, help="Begin with weights learned on ImageNet.")
 @click.option(
     "--weights",
-    type=click.Path(path_type=Path),
+    type=LocalPath(path_type=Path),
     help="Begin with the weights of this file, or of the run in this folder.  [default: none]",
 )
 @click.option(

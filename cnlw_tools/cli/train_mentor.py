@@ -12,6 +12,7 @@ from cnlw_tools.cli.options import (
     PRESET,
     ROOT,
     SEED,
+    LocalPath,
     check_ending,
     find_root,
     pop_preset_changes,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 @click.option(
     "--out",
     required=True,
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=LocalPath(dir_okay=False, path_type=Path),
     help="Mentor to write, a .json file.",
 )
 @click.option("--rule", help="Fit the mentor to this rule: pd, self_paced ...  [default: none]")
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     "--data",
     "build",
     metavar="BUILD",
-    type=click.Path(path_type=Path),
+    type=LocalPath(path_type=Path),
     help="Fit the mentor to the verified labels of this build, from its split `verified`.  "
     "[default: none]",
 )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cnlw_tools.cli.options import CACHE, DONOR, ENGINE, STORE, WORKERS, read_inputs
+from cnlw_tools.cli.options import CACHE, DONOR, ENGINE, STORE, WORKERS, LocalPath, read_inputs
 from cnlw_tools.registry.counts import count_things
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class NoBuild(click.ClickException):
 
 
 @click.command(short_help="Check that a build is what it claims.")
-@click.argument("build", required=False, type=click.Path(path_type=Path))
+@click.argument("build", required=False, type=LocalPath(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 @click.option(
     "--end-to-end",
@@ -42,7 +42,7 @@ class NoBuild(click.ClickException):
 )
 @click.option(
     "--data-dir",
-    type=click.Path(path_type=Path),
+    type=LocalPath(path_type=Path),
     help="Folder of your copy of the images, for comparison.  [default: none]",
 )
 @DONOR

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from cnlw_tools.cli.options import DATA_DIR, ROOT, check_ending, find_root
+from cnlw_tools.cli.options import DATA_DIR, ROOT, LocalPath, check_ending, find_root
 from cnlw_tools.registry.counts import count_things
 
 DATASET = click.option(
@@ -54,7 +54,7 @@ def report_votes(dataset: str, data_dir: Path | None, root: Path | None) -> None
 )
 @click.option(
     "--out",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=LocalPath(dir_okay=False, path_type=Path),
     help="JSON file to write; an XML file is written beside it.  [default: NAME.json]",
 )
 @ROOT
@@ -111,12 +111,12 @@ def export_votes(
     metavar="FILE...",
     nargs=-1,
     required=True,
-    type=click.Path(path_type=Path),
+    type=LocalPath(path_type=Path),
 )
 @DATASET
 @click.option(
     "--root",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=LocalPath(file_okay=False, path_type=Path),
     default=".",
     help="Folder in which to write annotations/.  [default: .]",
 )

@@ -22,6 +22,7 @@ from cnlw_tools import __version__, files
 from cnlw_tools.card import metadata
 from cnlw_tools.executor import Progress, limits, no_progress
 from cnlw_tools.files.roots import require_root
+from cnlw_tools.files.storage import local_path
 from cnlw_tools.methods import METHODS, Batch, Method, ProbeSet, Task, VerifiedSource
 from cnlw_tools.methods.components import distributed
 from cnlw_tools.methods.components.validation import check_number
@@ -96,6 +97,12 @@ class Trainer:
     normaliser: Normaliser = field(init=False)  # scales pixels in [0, 1]
     note: str = field(init=False, default="")  # which part of the method is not trained, if any
     trained_method: Method = field(init=False)  # the method; it predicts from normalised images
+
+    def __post_init__(self) -> None:
+        """Raise ValueError if a path is an address of a storage."""
+        for path in (self.build, self.out, self.weights, self.root, self.cache):
+            if path is not None:
+                local_path(path)
 
     def fit(
         self,

@@ -1,0 +1,61 @@
+"""Options that several commands share: what they take, and what they refuse."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from cnlw_tools.cli import main
+from cnlw_tools.cli.options import LocalPath
+
+ADDRESS = "s3://bucket/b"
+FIRST_ARGUMENTS = {("export",): ["imagefolder"], ("import",): ["folder"], ("predict",): ["run"]}
+
+
+def path_parameters(
+    group: click.Group, words: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], click.Parameter]]:
+    """Yield the words and each path of every command, of groups and of what is in them."""
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from path_parameters(command, (*words, name))
+        for parameter in command.params:
+            if isinstance(parameter.type, click.Path | click.File):
+                yield (*words, name), parameter
+
+
+PATHS = list(path_parameters(main))
+
+
+@pytest.mark.parametrize(
+    ("words", "parameter"), PATHS, ids=[f"{' '.join(w)} {p.name}" for w, p in PATHS]
+)
+def test_no_option_takes_an_address_for_a_folder(
+    words: tuple[str, ...],
+    parameter: click.Parameter,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The command says in one line what to do, and makes no folder called ``s3:``."""
+    monkeypatch.chdir(tmp_path)
+    option = parameter.opts[:1] if isinstance(parameter, click.Option) else []
+    others = FIRST_ARGUMENTS.get(words, []) if not option else []
+
+    result = CliRunner().invoke(main, [*words, *others, *option, ADDRESS])
+
+    assert isinstance(parameter.type, LocalPath)
+    assert (1, 1) == (result.exit_code, len(result.output.splitlines()))
+    assert f"Error: {ADDRESS}: an address" in result.output
+    assert [] == [*tmp_path.iterdir()]
+
+
+def test_an_address_of_a_donor_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder of a donor is a path of this machine, too."""
+    monkeypatch.chdir(tmp_path)
+
+    result = CliRunner().invoke(main, ["build", "--noise", "foreign", "--donor", f"svhn={ADDRESS}"])
+
+    assert 1 == result.exit_code
+    assert f"Error: {ADDRESS}: an address" in result.output
