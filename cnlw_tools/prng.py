@@ -39,7 +39,7 @@ class Stream(IntEnum):
     RESERVE = 1  # red: where a slot begins to look for a reserve
     ONE_OF_ITS_CLASSES = 2  # verdicts: which class a web image serves that is wrong for several
     IS_FLIPPED = 4  # symmetric with exact = false: whether an image is flipped
-    LABEL_SHUFFLE = 5  # symmetric with way = permuted: in which order labels are handed out
+    LABEL_SHUFFLE = 5  # symmetric with variant = permuted: in which order labels are handed out
     SPLIT = 6  # subsets: which images leave train, and which part of the pool goes with them
     LONG_TAIL = 7  # subsets: which images stay in the tail
     MATRIX_LABEL = 8  # matrix with exact = false: which label an image gets

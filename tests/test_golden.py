@@ -80,8 +80,8 @@ PLANS: dict[str, dict[str, Any]] = {
     "symmetric": case("symmetric", 40, 95),
     "symmetric self": case("symmetric", 40, options={"include_self": True}),
     "symmetric chance": case("symmetric", 40, options={"exact": False}),
-    "symmetric l2r": case("symmetric", 40, options={"way": "l2r"}),
-    "symmetric permuted": case("symmetric", 40, options={"way": "permuted"}),
+    "symmetric l2r": case("symmetric", 40, options={"variant": "l2r"}),
+    "symmetric permuted": case("symmetric", 40, options={"variant": "permuted"}),
     "asymmetric": case("asymmetric", 40),
     "asymmetric mnist": case("asymmetric", 20, options={"map": "mnist"}),
     "asymmetric blocks": case("asymmetric", 20, options={"map": "blocks"}),
@@ -97,7 +97,7 @@ PLANS: dict[str, dict[str, Any]] = {
     "instance chance": case("instance", 40, options={"exact": False}, **SIDE),
     "mix": case("mix", 20, 40),
     "mix of flips": case(
-        "mix", 40, options={"first": "pairflip", "second": "symmetric", "part": 0.3}
+        "mix", 40, options={"first": "pairflip", "second": "symmetric", "proportion_first": 0.3}
     ),
     "dilution": case("dilution", options={"alpha": 2.5}),
     "structured": case("structured", options={"alpha": 5.0, "delta": 0.4}, **SIDE),
@@ -111,11 +111,13 @@ PLANS: dict[str, dict[str, Any]] = {
         **SIDE,
     ),
     "source": case("source", options={"alpha": 1.5, "shares": "2:1"}, **WHITE),
-    "source own": case("source", options={"alpha": 1.5, "own": True}),
+    "source own": case("source", options={"alpha": 1.5, "copy_own": True}),
     "openset": case("openset", 10, probe=5, **OTHERS),
     "openset flips": case("openset", 10, options={"flips": 20}, **OTHERS),
     "outlier": case("outlier", options={"ratio": 0.1}, **OTHERS),
-    "outlier known": case("outlier", options={"ratio": 0.1, "known": 0.4}, verified=5, **OTHERS),
+    "outlier known": case(
+        "outlier", options={"ratio": 0.1, "known_share": 0.4}, verified=5, **OTHERS
+    ),
     "red_standin": case("red_standin", 0, 10, options={"top": 10}, **TINY, **WHITE),
     "toy blue": case("blue", 5, 37, 80, **TOY),
     "toy red": case("red", 40, seed=11, probe=2, verified=3, **TOY),

@@ -1,11 +1,11 @@
 """Asymmetric label flips: each class is mistaken for one other class.
 
-    y' = map[y]     for level % of the images of every class that the map moves
+    y' = map[y]     for level % of the images of every class with map[y] != y
     y' = y          for the others
 
-The map is applied once, to the true label, so a cat that became a dog is not flipped back. The
-level is the rate in every affected class. CIFAR-10 has five affected classes, so a level of 40 %
-changes 20 % of all labels.
+The map names, for each class y, the class that it is mistaken for. It is applied once, to the true
+label, so a cat that became a dog is not flipped back. The level is the rate in every affected
+class. CIFAR-10 has five affected classes, so a level of 40 % changes 20 % of all labels.
 
     cifar10      truck -> automobile, bird -> airplane,         Patrini et al., 2017;
                  cat <-> dog, deer -> horse                     Zhang et al., 2020
@@ -56,10 +56,11 @@ def asymmetric(
     n_classes: int,
     map: str = "cifar10",
 ) -> Draw:
-    """Flip ``level`` percent of every class in the map to the class it is confused with.
+    """Flip ``level`` percent of each class to one similar class, such as truck to automobile.
 
     Args:
-        map: cifar10, mnist, cifar100, blocks or pairflip: see the table
+        map: which class each class becomes: cifar10, mnist, cifar100, blocks or pairflip (see
+            the table)
 
     Raises:
         ValueError: no such map, or it is for another number of classes

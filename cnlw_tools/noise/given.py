@@ -2,10 +2,11 @@
 
     y' = the label of the image in a column of the side table
 
-Nothing is drawn, so the noise rate is that of the labels. CIFAR-10N has 17.23 % of wrong labels in
-the first of its three sets, and 40.21 % in the worst (Wei et al., ICLR 2022, "Learning with noisy
-labels revisited"). The labels of ``semantic`` noise come from a network that was trained only on a
-small clean share (Lee et al., ICML 2019, RoG; Zhang et al., 2020, table 4). Such a network confuses
+The side table is a file with a row for each training image (option `--side-table`). Nothing is
+drawn, so the noise rate is that of the labels. CIFAR-10N has 17.23 % of wrong labels in the first
+of its three sets, and 40.21 % in the worst (Wei et al., ICLR 2022, "Learning with noisy labels
+revisited"). The labels of ``semantic`` noise come from a network that was trained only on a small
+clean share (Lee et al., ICML 2019, RoG; Zhang et al., 2020, table 4). Such a network confuses
 similar classes, and its errors depend on the image.
 """
 
@@ -21,10 +22,10 @@ def human(
     n_classes: int,
     labels: str = "labels",
 ) -> Draw:
-    """Read the labels of people from a column of the side table.
+    """Use the labels that human annotators gave to the images, which a file provides.
 
     Args:
-        labels: column of the side table
+        labels: name of the column of the side table that holds the labels
 
     Raises:
         ValueError: a label is not a class, or the column holds features
@@ -45,10 +46,10 @@ def semantic(
     n_classes: int,
     labels: str = "labels",
 ) -> Draw:
-    """Read the labels of a network from a column of the side table.
+    """Use the labels that a network predicted for the images, which a file provides.
 
     Args:
-        labels: column of the side table
+        labels: name of the column of the side table that holds the labels
 
     Raises:
         ValueError: a label is not a class, or the column holds features

@@ -1,27 +1,27 @@
 """Instance-dependent flips: the new label depends on the image.
 
-    q_i(p)     an image's own flip rate at level p: normal of spread 0.1, truncated to [0, 1], with
-               a mean of exactly p
-    y'_i = j   with chance  softmax_j (x_i W_y), j != y,     if  u_i < q_i(p);       y otherwise
+    q_i(p)     the flip rate of image i at the level p: drawn from a normal distribution with a
+               standard deviation of 0.1, truncated to [0, 1], with a mean of exactly p
+    y'_i = j   with probability  softmax_j (x_i W_y), j != y,   if  u_i < q_i(p);   y otherwise
 
 The location of the normal distribution is chosen so that the mean is p: level 20 means 20 % of
 wrong labels. In the authors' code, tau is the location, and the truncation moves the mean. The
 values tau = 0.1, 0.2, 0.3 and 0.4 give 12.9, 20.6, 30.0 and 40.0 %, which are the levels 13, 21, 30
-and 40 here. (AQuA's copy of that code truncates in units of the spread, and gives 24.6 % at
-tau = 0.2.)
+and 40 here. (AQuA's copy of that code truncates in units of the standard deviation, and gives
+24.6 % at tau = 0.2.)
 
-q_i(p) is the v_i-quantile, so it grows with p, and each image has its own level: the first p with
-u_i < q_i(p). The images of each class become noisy in the order of their own levels. A level takes
-the first images of that order, so it is exact, nested and the same share of every class. With
-``exact = false``, an image is noisy if the level reaches its own level, so the number is random, as
-in the paper.
+q_i(p) is the v_i-quantile, where v_i and u_i are uniform random numbers of the image. It grows with
+p, so each image has its own level: the first p with u_i < q_i(p). The images of each class become
+noisy in the order of their own levels. A level takes the first images of that order, so it is
+exact, nested and the same share of every class. With ``exact = false``, an image is noisy if the
+level reaches its own level, so the number is random, as in the paper.
 
-x_i are the features of the side table, unchanged. W_y is (d, C) standard normal for each true class
-y. As in the authors' code, another seed draws another W, so the transition matrix differs between
-seeds. Its off-diagonal entries at 40 % have a standard deviation of 0.030 over five seeds (5,000
-images of CIFAR-10), and intervals over seeds of the noise include this. With ``fixed_weights``, all
-seeds share one W, that of earlier versions, and the deviation is 0.007. W does not depend on the
-images.
+x_i are the d features of image i in the side table, unchanged. W_y is (d, C) standard normal for
+each true class y. As in the authors' code, another seed draws another W, so the transition matrix
+differs between seeds. Its off-diagonal entries at 40 % have a standard deviation of 0.030 over five
+seeds (5,000 images of CIFAR-10), and intervals over seeds of the noise include this. With
+``fixed_weights``, all seeds share one W, that of earlier versions, and the deviation is 0.007. W
+does not depend on the images.
 
 With more features, x_i W_y is larger, and the new label depends more strongly on the image. On
 CIFAR-10, the most likely label has a mean probability of 0.82 with thumbnails of 8 x 8 pixels, 0.92

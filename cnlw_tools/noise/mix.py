@@ -1,7 +1,7 @@
 """A mixture of two noise models: some images get the noise of the first, the others of the second.
 
-    the first  floor(n_c part + 1/2)  images of class c, by a random number:    the model `first`
-    the others:                                                                 the model `second`
+    floor(n_c proportion_first + 1/2)  images of class c, chosen at random:    the model `first`
+    the others of the n_c images:                                              the model `second`
 
 For example, half red and half blue noise at 40 % has 20 % of each. The division of the images does
 not depend on the models or the level. Each model decides the number of noisy images in its part, so
@@ -31,23 +31,23 @@ def mix(
     n_classes: int,
     first: str = "blue",
     second: str = "red",
-    part: float = 0.5,
+    proportion_first: float = 0.5,
 ) -> Draw:
-    """Apply the noise ``first`` to a share ``part`` of every class, and ``second`` to the rest.
+    """Apply the noise ``first`` to a share of every class, and the noise ``second`` to the rest.
 
     Both have ``level`` percent.
 
     Args:
-        first: name of the first model
-        second: name of the second model
-        part: share of the images that the first model gets
+        first: name of the first noise model
+        second: name of the second noise model
+        proportion_first: share of the images of each class that get the noise ``first``
 
     Raises:
-        ValueError: a model that has no level or cannot be mixed, or a part that is not from 0 to 1
+        ValueError: a model has no level or cannot be mixed, or the proportion is not from 0 to 1
     """
-    models = _pick_models(first, second, part)
+    models = _pick_models(first, second, proportion_first)
     draws = []
-    for rows, model in zip(split_rows(base, n_classes, part), models, strict=True):
+    for rows, model in zip(split_rows(base, n_classes, proportion_first), models, strict=True):
         draw = model.draw(_select(base, rows), pool, level, n_classes)
         slot = np.append(rows, -1)[draw.slot]  # -1, no slot, stays -1
         draws.append(
@@ -72,14 +72,14 @@ def expected_stats(
     n_classes: int,
     first: str = "blue",
     second: str = "red",
-    part: float = 0.5,
+    proportion_first: float = 0.5,
 ) -> Expected:
     """The weighted mean of what both models expect.
 
     Rates are weighted by images, rows of the matrix by images that stay in the class.
     """
-    model_a, model_b = _pick_models(first, second, part)
-    rows_a, rows_b = split_rows(base, n_classes, part)
+    model_a, model_b = _pick_models(first, second, proportion_first)
+    rows_a, rows_b = split_rows(base, n_classes, proportion_first)
     items_a, items_b = _select(base, rows_a), _select(base, rows_b)
     a = model_a.expected(items_a, level, n_classes)
     b = model_b.expected(items_b, level, n_classes)
@@ -100,9 +100,9 @@ def expected_stats(
     )
 
 
-def split_rows(base: Items, n_classes: int, part: float) -> tuple[Ints, Ints]:
+def split_rows(base: Items, n_classes: int, proportion_first: float) -> tuple[Ints, Ints]:
     """Return the rows of the first model, and those of the second."""
-    size = np.floor(class_counts(base, n_classes) * part + 0.5)
+    size = np.floor(class_counts(base, n_classes) * proportion_first + 0.5)
     random_order = np.argsort(random_bits(base.key, Stream.MIX_PART), kind="stable")
     is_first = rank_in_class(base, random_order) < size[base.label]
     return np.flatnonzero(is_first), np.flatnonzero(~is_first)
@@ -112,12 +112,12 @@ def order(
     base: Items,
     first: str = "blue",
     second: str = "red",
-    part: float = 0.5,
+    proportion_first: float = 0.5,
 ) -> Ints:
     """Return (n,) all items as they turn noisy, if each part does so at its own even pace."""
     n_classes = int(base.label.max(initial=-1)) + 1
     place, ordered = [], []
-    for rows in split_rows(base, n_classes, part):
+    for rows in split_rows(base, n_classes, proportion_first):
         place.append((np.arange(len(rows)) + 0.5) / max(len(rows), 1))
         ordered.append(rows[corruption_order(_select(base, rows))])
     return np.concatenate(ordered)[np.argsort(np.concatenate(place), kind="stable")]
@@ -136,11 +136,11 @@ def _images_that_stay(statistics: Expected, counts: Ints) -> Floats:
     return statistics.n_clean / np.maximum(share_with_true_label, 1e-300)
 
 
-def _pick_models(first: str, second: str, part: float) -> tuple[NoiseModel, NoiseModel]:
+def _pick_models(first: str, second: str, proportion_first: float) -> tuple[NoiseModel, NoiseModel]:
     """Return the two models.
 
     Raises:
-        ValueError: one has no level or cannot be mixed, or the part is not from 0 to 1
+        ValueError: one has no level or cannot be mixed, or the proportion is not from 0 to 1
     """
     from cnlw_tools.noise import NOISE  # this file is a part of it
 
@@ -155,9 +155,10 @@ def _pick_models(first: str, second: str, part: float) -> tuple[NoiseModel, Nois
         raise ValueError(
             f"{first} and {second} would take the same images: use only one of the two"
         )
-    if not 0 <= part <= 1:
+    if not 0 <= proportion_first <= 1:
         raise ValueError(
-            f"part = {part}: give the share of the images that {first} noise has, from 0 to 1"
+            f"proportion_first = {proportion_first}: give the share of the images that get "
+            f"{first} noise, from 0 to 1"
         )
     return mixable[first], mixable[second]
 

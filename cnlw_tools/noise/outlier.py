@@ -1,10 +1,12 @@
 """Outliers: images of other datasets are added, with random labels.
 
-    N_in clean examples and N_out = floor(ratio N_in + 1/2) images of donors, each once
-    known N_out of these, rounded half up      the label K, "outlier", a class beside the K others
-    the others                                 label j for a K-th of them, rounded up or down
+    N_out = floor(ratio N_in + 1/2)             outliers beside N_in clean examples
+    N_labelled = floor(known_share N_out + 1/2) outliers with the label "outlier", an added class
+    (N_out - N_labelled) / K                    outliers with each of the K other labels, rounded
+                                                up or down
 
-If known > 0, the true class of every outlier is "outlier", so those with this label are clean.
+An outlier is an image of a donor, and each image of a donor is used once. If ``known_share`` is
+above 0, the true class of every outlier is "outlier", so the outliers with this label are clean.
 Otherwise, nobody knows the true label of an outlier.
 
 Source: Sukhbaatar et al., 2015.
@@ -23,30 +25,31 @@ def outlier(
     level: int,
     n_classes: int,
     ratio: float = 0.5,
-    known: float = 0.0,
+    known_share: float = 0.0,
     shares: str = "",
 ) -> Draw:
-    """Add ``ratio`` foreign images for each clean example.
+    """Keep every example, and add ``ratio`` images of another dataset for each.
 
-    Their labels are drawn uniformly; a share ``known`` of them is labelled ``outlier`` instead.
+    Their labels are drawn uniformly; a share ``known_share`` of them is labelled ``outlier``
+    instead.
 
     Args:
         ratio: images of donors for each clean example
-        known: share of these images that have the label "outlier"
+        known_share: share of these images that get the label "outlier"
         shares: shares of several donors, such as 1:3; equal shares by default
 
     Raises:
-        ValueError: ratio below 0, known not from 0 to 1, or impossible shares
+        ValueError: ratio below 0, known_share not from 0 to 1, or impossible shares
         DonorTooSmall: a donor has fewer images than its share
     """
     n = len(base.label)
-    n_outliers, n_labelled = _outlier_counts(n, ratio, known)
+    n_outliers, n_labelled = _outlier_counts(n, ratio, known_share)
     n_random = n_outliers - n_labelled
     taken_rows = take_once(pool, n_outliers, shares)
     random_order = np.argsort(
         random_bits(pool.key[taken_rows], Stream.OUTLIER_LABEL), kind="stable"
     )
-    n_true_classes = n_classes - (known > 0)
+    n_true_classes = n_classes - (known_share > 0)
     random_label = np.arange(n_random) * n_true_classes // max(n_random, 1)
     outlier_label = np.append(np.full(n_labelled, n_classes - 1), random_label)
     return Draw(
@@ -61,12 +64,12 @@ def expected_stats(
     level: int,
     n_classes: int,
     ratio: float = 0.5,
-    known: float = 0.0,
+    known_share: float = 0.0,
     shares: str = "",
 ) -> Expected:
     """Outliers without the label of their class are wrong; the dataset's own images are right."""
     n = len(base.label)
-    n_outliers, n_labelled = _outlier_counts(n, ratio, known)
+    n_outliers, n_labelled = _outlier_counts(n, ratio, known_share)
     n_examples = max(n + n_outliers, 1)
     n_clean = class_counts(base, n_classes).astype(np.float64)
     n_clean[-1] += n_labelled
@@ -86,7 +89,7 @@ def _outlier_counts(n: int, ratio: float, labelled_share: float) -> tuple[int, i
         )
     if not 0 <= labelled_share <= 1:
         raise ValueError(
-            f"known = {labelled_share:g}: share of the outliers with the label outlier: "
+            f"known_share = {labelled_share:g}: share of the outliers with the label outlier: "
             "give a number from 0 to 1"
         )
     n_outliers = int(ratio * n + 0.5)
@@ -102,6 +105,6 @@ OUTLIER = NoiseModel(
     always_in_name=frozenset({"ratio"}),
     has_level=False,
     needs_donors=True,
-    outlier_option="known",
+    outlier_option="known_share",
     paper="Sukhbaatar et al. 2015",
 )

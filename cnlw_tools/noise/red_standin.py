@@ -1,10 +1,12 @@
 """Simulated red noise: another dataset (the donor) takes the place of the web.
 
-    class that a donor's image looks like = the one whose mean thumbnail is nearest to its own
+    argmin_c rank_c(x)     the class that an image x of the donor looks like
+    rank_c(x)              its place in the list of the donor's images, sorted by |t(x) - m_c|
 
-In level % of the slots of every class, an image of the donor that looks like the class replaces the
-image (ingest/donors.py). The label stays. Everything else is as in red.py: pairs are made on the
-full lists, levels are nested, and each image is used once. This is not web noise.
+t(x) are the colours of x, shrunk to 4 x 4 pixels, and m_c is the mean of t over images of class c
+(ingest/donors.py). In level % of the slots of every class, an image of the donor that looks like
+the class replaces the image. The label stays. Everything else is as in red.py: pairs are made on
+the full lists, levels are nested, and each image is used once. This is not web noise.
 """
 
 from cnlw_tools.noise import red
@@ -18,7 +20,7 @@ def red_standin(
     n_classes: int,
     top: int = 80,
 ) -> Draw:
-    """Replace ``level`` percent of each class with look-alikes of a donor; simulated web noise.
+    """Simulate red noise without the web: replace images with similar ones of another dataset.
 
     Args:
         top: the highest level, in percent; images that it does not need are reserves

@@ -1,11 +1,12 @@
 """Dilution with foreign images: the added images show none of the classes.
 
-    n clean examples and N = floor(alpha n + 1/2) images of other datasets, or of white noise
-    label j for N / C of these, rounded up or down
+    N = floor(alpha n + 1/2)    added images of other datasets, or of white noise, beside n clean
+                                examples
+    N / C                       added images with each label, rounded up or down
 
-The images of a donor are used equally often, give or take one, however few there are. With ``own``,
-the added images are those of the dataset, as in dilution.py. For white noise see
-sources/white_noise.py.
+The images of a donor are used equally often, give or take one, however few there are. With
+``copy_own``, copies of the dataset's own images are added instead, as in dilution.py. Images of
+white noise are described in sources/white_noise.py.
 
 Source: Rolnick et al., 2017, experiment 3, figure 5.
 """
@@ -25,20 +26,20 @@ def source(
     n_classes: int,
     alpha: float = 20.0,
     shares: str = "",
-    own: bool = False,
+    copy_own: bool = False,
 ) -> Draw:
     """Keep every example, and add ``alpha`` foreign images for each, with labels drawn uniformly.
 
     Args:
         alpha: added images for each clean example
         shares: shares of several donors, such as 1:3; equal shares by default
-        own: add images of the dataset itself
+        copy_own: add copies of the dataset's own images instead
 
     Raises:
         ValueError: alpha is not from 0 to 100, or impossible shares
         DonorTooSmall: a donor has no image
     """
-    if own:
+    if copy_own:
         return dilution.dilution(base, pool, level, n_classes, alpha)
     n = len(base.label)
     n_added = _n_added(n, alpha)
@@ -59,10 +60,10 @@ def expected_stats(
     n_classes: int,
     alpha: float = 20.0,
     shares: str = "",
-    own: bool = False,
+    copy_own: bool = False,
 ) -> Expected:
     """Every foreign image is wrong for its label; a clean example keeps its own."""
-    if own:
+    if copy_own:
         return dilution.expected_stats(base, level, n_classes, alpha)
     n = len(base.label)
     n_added = _n_added(n, alpha)

@@ -1,21 +1,21 @@
 """Symmetric label flips: a share p of the rows of every class gets a random label.
 
-Papers draw this label in four ways:
+The level is 100 p percent. Papers draw the label in four ways:
 
-    way              label of a flipped row              P(it is still true)     used by
-    self excluded    (y + 1 + floor(u (C - 1))) mod C    0                       Jiang, Patrini,
-                                                                                 RoG, Co-teaching
-    include_self     floor(u C)                          1 / C                   Zhang (IEG), Arazo,
-                                                                                 Rolnick
-    way = l2r        floor(u (C - 1)): never the last    1 / (C - 1); 0 for the  Ren (L2R)
-                     class                               last class
-    way = permuted   the labels of the flipped rows,     share of y among them   Saxena
-                     shuffled                                                    (data parameters)
+    option              label of a flipped row              P(it is still true)     used by
+    by default          (y + 1 + floor(u (C - 1))) mod C    0                       Jiang, Patrini,
+                                                                                    RoG, Co-teaching
+    include_self        floor(u C)                          1 / C                   Zhang (IEG),
+                                                                                    Arazo, Rolnick
+    variant = l2r       floor(u (C - 1)): never the last    1 / (C - 1); 0 for the  Ren (L2R)
+                        class                               last class
+    variant = permuted  the labels of the flipped rows,     share of y among them   Saxena (data
+                        shuffled                                                    parameters)
 
-With 10 classes, a level of 40 % means 40 % of wrong labels in the first way, and 36 % in the
-second. Tables of papers mix the two; the expected rate on the card says which one applies. In each
-class, level % of the rows are flipped. With ``exact = false``, each row is flipped independently
-with probability p, as in some papers.
+With 10 classes, a level of 40 % means 40 % of wrong labels by default, and 36 % with
+``include_self``. Tables of papers mix the two; the expected rate on the card says which one
+applies. In each class, level % of the rows are flipped. With ``exact = false``, each row is flipped
+independently with probability p, as in some papers.
 """
 
 import numpy as np
@@ -36,7 +36,7 @@ from cnlw_tools.noise.base import (
 )
 from cnlw_tools.prng import Stream, uniform
 
-WAYS = ("uniform", "l2r", "permuted")
+VARIANTS = ("uniform", "l2r", "permuted")
 
 
 def symmetric(
@@ -46,19 +46,19 @@ def symmetric(
     n_classes: int,
     include_self: bool = False,
     exact: bool = True,
-    way: str = "uniform",
+    variant: str = "uniform",
 ) -> Draw:
     """Flip ``level`` percent of every class to a label drawn uniformly.
 
     Args:
         include_self: a flip may return the true class
         exact: false: each row is flipped independently, so the number is random
-        way: uniform, l2r or permuted: see the table
+        variant: uniform, l2r or permuted; the table explains them
 
     Raises:
-        ValueError: there is no other class, or no such way
+        ValueError: there is no other class, or no such variant
     """
-    _check_options(n_classes, include_self, way)
+    _check_options(n_classes, include_self, variant)
     n = len(base.label)
     if exact:
         flipped = corruption_order(base)[: n_noisy(level, n)]
@@ -66,7 +66,7 @@ def symmetric(
         flipped = _bernoulli_rows(base.key, level / 100)
     old_label, key = base.label[flipped], base.key[flipped]
     label = base.label.copy()
-    label[flipped] = _new_labels(old_label, key, n_classes, include_self, way)
+    label[flipped] = _new_labels(old_label, key, n_classes, include_self, variant)
     return Draw(
         slot=np.arange(n),
         label=label,
@@ -80,20 +80,20 @@ def expected_stats(
     n_classes: int,
     include_self: bool = False,
     exact: bool = True,
-    way: str = "uniform",
+    variant: str = "uniform",
 ) -> Expected:
     """T = diag(1 - p) + diag(p) D; p_c is the flipped share of class c, D[c, j] P(new label j)."""
-    _check_options(n_classes, include_self, way)
+    _check_options(n_classes, include_self, variant)
     n = class_counts(base, n_classes)
     p = np.full(n_classes, level / 100)
     if exact:
         p = noisy_per_class(n, level) / np.maximum(n, 1)
-    new_label = _new_label_distribution(p * n, include_self, way)
+    new_label = _new_label_distribution(p * n, include_self, variant)
     matrix = new_label  # in place: with 10,000 classes it takes 800 MB
     matrix *= p[:, None]
     matrix[np.diag_indices(n_classes)] += 1 - p
     n_clean: Floats = np.diag(matrix) * n.astype(np.float64)
-    is_exact = exact and way == "uniform" and not include_self
+    is_exact = exact and variant == "uniform" and not include_self
     if is_exact:
         rate = exact_rate(n, level)
     else:
@@ -104,7 +104,7 @@ def expected_stats(
         matrix=matrix,
         n_clean=n_clean,
         exact=is_exact,
-        nested=way != "permuted",
+        nested=variant != "permuted",
     )
 
 
@@ -119,13 +119,13 @@ def _new_labels(
     key: NDArray[np.uint64],
     n_classes: int,
     include_self: bool,
-    way: str,
+    variant: str,
 ) -> Ints:
     """Return (k,) the new labels of k flipped rows; label: (k,) their true ones."""
-    if way == "permuted":
+    if variant == "permuted":
         return label[np.argsort(uniform(key, Stream.LABEL_SHUFFLE), kind="stable")]
     u = uniform(key, Stream.NEW_LABEL)
-    if way == "l2r":
+    if variant == "l2r":
         return (u * (n_classes - 1)).astype(np.int64)
     if include_self:
         return (u * n_classes).astype(np.int64)
@@ -133,30 +133,34 @@ def _new_labels(
     return (label + 1 + offset) % n_classes
 
 
-def _new_label_distribution(flipped: Floats, include_self: bool, way: str) -> Floats:
+def _new_label_distribution(flipped: Floats, include_self: bool, variant: str) -> Floats:
     """Return (C, C) P(new label j | a row of class i is flipped); flipped: (C,) flipped rows."""
     n_classes = len(flipped)
-    if way == "permuted":
+    if variant == "permuted":
         return np.tile(flipped / max(flipped.sum(), 1e-300), (n_classes, 1))
     n_choices = n_classes if include_self else n_classes - 1
     distribution = np.full((n_classes, n_classes), 1 / n_choices)
-    if way == "l2r":
+    if variant == "l2r":
         distribution[:, -1] = 0
     elif not include_self:
         np.fill_diagonal(distribution, 0)
     return distribution
 
 
-def _check_options(n_classes: int, include_self: bool, way: str) -> None:
+def _check_options(n_classes: int, include_self: bool, variant: str) -> None:
     if n_classes < 2:
         raise ValueError(
             f"symmetric noise flips to another class, and there is {n_classes}: "
             "give at least two classes"
         )
-    if way not in WAYS:
-        raise ValueError(f"symmetric noise has no way {way!r}: there are {', '.join(WAYS)}")
-    if include_self and way != "uniform":
-        raise ValueError(f"include_self and way = {way!r} exclude each other: give one of the two")
+    if variant not in VARIANTS:
+        raise ValueError(
+            f"symmetric noise has no variant {variant!r}: give one of {', '.join(VARIANTS)}"
+        )
+    if include_self and variant != "uniform":
+        raise ValueError(
+            f"include_self and variant = {variant!r} exclude each other: give one of the two"
+        )
 
 
 SYMMETRIC = NoiseModel(

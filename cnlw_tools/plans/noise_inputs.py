@@ -14,6 +14,13 @@ from cnlw_tools.recipe.recipe import Recipe
 from cnlw_tools.recipe.strict import describe_type
 from cnlw_tools.registry import pick, suggest
 
+RENAMED_OPTIONS = {
+    "way": "variant",
+    "known": "known_share",
+    "own": "copy_own",
+    "part": "proportion_first",
+}
+
 
 def noise_options(recipe: Recipe) -> dict[str, Any]:
     """Return every option of the recipe's noise model, at its default where the recipe has none.
@@ -37,6 +44,9 @@ def _check_option(
     name: str,
     value: Any,
 ) -> None:
+    new_name = RENAMED_OPTIONS.get(name)
+    if new_name in defaults:
+        raise ValueError(f"noise {noise!r}: option {name!r} is called {new_name!r} now: rename it")
     if name not in defaults:
         names = ", ".join(defaults) or "none"
         raise ValueError(

@@ -161,7 +161,7 @@ class _Drawing:
     def pool(self) -> pa.Table:
         """Return the images that noise may bring in, with their column ``origin``."""
         recipe, dataset = self.recipe, self.dataset
-        needs_donors = self.noise.needs_donors and not self.options.get("own", False)
+        needs_donors = self.noise.needs_donors and not self.options.get("copy_own", False)
         if recipe.donors and not needs_donors:
             donors = ", ".join(recipe.donors)
             raise ValueError(f"{recipe.noise} noise takes no image of a donor: remove {donors}")

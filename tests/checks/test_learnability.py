@@ -40,7 +40,7 @@ CHANGED = {
     "verdict": "dawid_skene",
     "min_votes": 2,
     "search": ("text",),
-    "options": {"way": "self"},
+    "options": {"variant": "l2r"},
 }
 
 

@@ -26,8 +26,8 @@ WAYS = [
     ("symmetric", {}),
     ("symmetric", {"include_self": True}),
     ("symmetric", {"exact": False}),
-    ("symmetric", {"way": "l2r"}),
-    ("symmetric", {"way": "permuted"}),
+    ("symmetric", {"variant": "l2r"}),
+    ("symmetric", {"variant": "permuted"}),
     ("asymmetric", {"map": "blocks"}),
     ("asymmetric", {}),
     ("pairflip", {}),
@@ -38,17 +38,17 @@ WAYS = [
     ("instance", {}),
     ("instance", {"exact": False}),
     ("mix", {}),
-    ("mix", {"first": "symmetric", "second": "asymmetric", "part": 0.3}),
+    ("mix", {"first": "symmetric", "second": "asymmetric", "proportion_first": 0.3}),
     ("dilution", {"alpha": 2.4}),
     ("structured", {"alpha": 3.0, "delta": 0.2, "order": "random"}),
     ("structured", {"alpha": 10.0, "delta": 1.0, "order": "reverse", "labels": "other"}),
     ("structured", {"alpha": 5.0, "delta": 0.4, "profile": "geometric"}),
     ("source", {"alpha": 1.7}),
-    ("source", {"alpha": 0.6, "own": True}),
+    ("source", {"alpha": 0.6, "copy_own": True}),
     ("openset", {}),
     ("openset", {"flips": 15, "shares": "3:1"}),
     ("outlier", {}),
-    ("outlier", {"ratio": 0.8, "known": 0.25}),
+    ("outlier", {"ratio": 0.8, "known_share": 0.25}),
     ("red_standin", {}),
 ]
 
@@ -82,7 +82,7 @@ def root(tmp_path_factory: pytest.TempPathFactory, tiny: Callable[..., Path]) ->
 def asking(noise: str, options: dict[str, Any], *levels: int) -> dict[str, Any]:
     """A recipe, with levels for a model that has them, and donors for one that takes some."""
     shown = {"levels": [level // (2 if noise == "red_standin" else 1) for level in levels]}
-    given = [] if options.get("own") else DONORS.get(noise, [])
+    given = [] if options.get("copy_own") else DONORS.get(noise, [])
     said = {"dataset": "shapes", "noise": noise, "options": options, "donors": given}
     return {**said, **shown} if NOISE[noise].has_level else said
 

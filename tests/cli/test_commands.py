@@ -313,7 +313,7 @@ def test_list_noise_shows_options() -> None:
     """Every option stands there with its default, as one would type it."""
     lines = cnlw("list", "noise").output.splitlines()
 
-    assert "[-o include_self=false -o exact=true -o way=uniform]" in next(
+    assert "[-o include_self=false -o exact=true -o variant=uniform]" in next(
         x for x in lines if x.startswith("symmetric")
     )
 
@@ -356,7 +356,7 @@ def test_a_donor_from_the_flag_to_the_proof(root: Path, cifar: Path, here: Path)
         "--donor",
         "white",
         "-o",
-        "known=0.5",
+        "known_share=0.5",
     )
     checked = cnlw("validate", "--workers", 1, "--donor", f"cifar10={cifar}")
     shown = cnlw("show", "builds/shapes", "--matrix", "m.png")

@@ -109,7 +109,7 @@ def test_rows(found, noise):
 def test_a_class_of_outliers(found):
     """Known outliers are right, the others wrong, and those held back are a split of their own."""
     more = replace(found, classes=(*found.classes, "outlier"))
-    table = plan(asked("outlier", "d", "white", ratio=1.0, known=0.25), more, None)
+    table = plan(asked("outlier", "d", "white", ratio=1.0, known_share=0.25), more, None)
     came = [row for row in rows(table) if row["origin"] != "base"]
     held = rows(table, "test_outliers")
 
@@ -216,7 +216,11 @@ def test_tables_of_a_build(found, tmp_path):
     assert {"donor_d", "donor_white"} <= set(again.digests)
 
 
-NAMED = [("openset", 40, {"flips": 20}), ("source", None, {}), ("outlier", None, {"known": 0.5})]
+NAMED = [
+    ("openset", 40, {"flips": 20}),
+    ("source", None, {}),
+    ("outlier", None, {"known_share": 0.5}),
+]
 
 
 def test_names():
@@ -231,7 +235,7 @@ def test_names():
         for noise, level, options in (
             ("openset", 40, {"flips": 20}),
             ("source", None, {}),
-            ("outlier", None, {"known": 0.5}),
+            ("outlier", None, {"known_share": 0.5}),
         )
     ]
 

@@ -111,8 +111,8 @@ def test_a_level_is_nearly_a_prefix():
         ({"second": "red_standin"}, "noise 'red_standin' cannot be mixed"),
         ({"first": "red"}, "red and red would take the same images: use only one of the two"),
         (
-            {"part": 1.5},
-            "part = 1.5: give the share of the images that blue noise has, from 0 to 1",
+            {"proportion_first": 1.5},
+            "proportion_first = 1.5: give the share of the images that get blue noise, from 0 to 1",
         ),
     ],
 )

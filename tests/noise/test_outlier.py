@@ -22,7 +22,7 @@ def pool(count):
 def test_counts(counts, ratio, labelled_share):
     """So many outliers, each once; a share bears the last class, the labels of the others are spread evenly."""
     classes = len(counts) + (labelled_share > 0)
-    options = {"ratio": ratio, "known": labelled_share}
+    options = {"ratio": ratio, "known_share": labelled_share}
     n = sum(counts)
     draw = outlier(sized(counts), pool(500), 0, classes, **options)
     statistics = expected_stats(sized(counts), 0, classes, **options)
@@ -44,7 +44,7 @@ def test_counts(counts, ratio, labelled_share):
     ("options", "message"),
     [
         ({"ratio": -0.1}, "ratio = -0.1: outliers for each"),
-        ({"known": 1.1}, "known = 1.1: share of the outliers"),
+        ({"known_share": 1.1}, "known_share = 1.1: share of the outliers"),
     ],
 )
 def test_bad_options(options, message):

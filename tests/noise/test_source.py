@@ -76,13 +76,13 @@ def test_own_images_are_dilution():
     """With the dataset's own images it is dilution, row for row, and promises the same."""
     base = sized([30, 0, 50, 20])
     source_draw, dilution_draw = (
-        source(base, pool(5), 0, 4, alpha=1.5, own=True),
+        source(base, pool(5), 0, 4, alpha=1.5, copy_own=True),
         dilution(base, pool(0), 0, 4, alpha=1.5),
     )
 
     assert all((a == b).all() for a, b in zip(source_draw, dilution_draw, strict=True))
     assert (
-        expected_stats(base, 0, 4, alpha=1.5, own=True).rate
+        expected_stats(base, 0, 4, alpha=1.5, copy_own=True).rate
         == diluted(base, 0, 4, alpha=1.5).rate
         > 0
     )

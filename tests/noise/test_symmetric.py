@@ -1,4 +1,4 @@
-"""Symmetric flips: each way as a loop over rows, and the rates that papers mix up."""
+"""Symmetric flips: each variant as a loop over rows, and the rates that papers mix up."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from cnlw_tools.noise.symmetric import expected_stats, symmetric
 from tests.noise.items import sized
 
 NONE = Items(np.empty(0, np.int64), np.empty(0, np.uint64))
-OPTIONS = [{}, {"include_self": True}, {"way": "l2r"}, {"way": "permuted"}]
+OPTIONS = [{}, {"include_self": True}, {"variant": "l2r"}, {"variant": "permuted"}]
 OPTIONS += [{**o, "exact": False} for o in OPTIONS]
 
 
@@ -26,7 +26,7 @@ def u(base, row, stream):
     return prng.uniform(base.key[row : row + 1], stream)[0]
 
 
-def naive(base, level, classes, include_self=False, exact=True, way="uniform"):
+def naive(base, level, classes, include_self=False, exact=True, variant="uniform"):
     """The new labels, row by row."""
     n, label = len(base.label), base.label.tolist()
     flipped = (
@@ -34,7 +34,7 @@ def naive(base, level, classes, include_self=False, exact=True, way="uniform"):
         if exact
         else [i for i in range(n) if u(base, i, prng.Stream.IS_FLIPPED) < level / 100]
     )
-    if way == "permuted":
+    if variant == "permuted":
         givers = sorted(
             flipped, key=lambda row: (u(base, row, prng.Stream.LABEL_SHUFFLE), base.key[row])
         )
@@ -45,7 +45,7 @@ def naive(base, level, classes, include_self=False, exact=True, way="uniform"):
         ]
     for row in flipped:
         v = u(base, row, prng.Stream.NEW_LABEL)
-        if way == "l2r":
+        if variant == "l2r":
             label[row] = int(v * (classes - 1))
         elif include_self:
             label[row] = int(v * classes)
@@ -62,7 +62,7 @@ def naive(base, level, classes, include_self=False, exact=True, way="uniform"):
     level=st.integers(0, 95),
 )
 def test_oracle(options, n, classes, seed, level):
-    """Every way is what its line of the table says, row by row."""
+    """Every variant is what its line of the table says, row by row."""
     base = made(n, classes, seed)
 
     assert symmetric(base, NONE, level, classes, **options).label.tolist() == naive(
@@ -70,7 +70,7 @@ def test_oracle(options, n, classes, seed, level):
     )
 
 
-def test_blue_is_the_first_way():
+def test_blue_is_the_default_variant():
     """Blue noise is symmetric noise with the defaults, label for label."""
     base = made(500, 7)
 
@@ -116,23 +116,23 @@ def test_l2r_never_draws_the_last_class():
     """The published code draws from all labels but the last."""
     base = made(3000, 5)
 
-    label = symmetric(base, NONE, 90, 5, way="l2r").label
+    label = symmetric(base, NONE, 90, 5, variant="l2r").label
 
     assert (label[label != base.label] < 4).all()
-    assert expected_stats(sized([600] * 5), 90, 5, way="l2r").matrix[:4, 4].max() == 0
+    assert expected_stats(sized([600] * 5), 90, 5, variant="l2r").matrix[:4, 4].max() == 0
 
 
 def test_permuting_keeps_the_classes_sizes():
     """Labels change hands, and none is made or lost."""
     base = made(900, 9)
 
-    label = symmetric(base, NONE, 60, 9, way="permuted").label
+    label = symmetric(base, NONE, 60, 9, variant="permuted").label
 
     assert (np.bincount(label) == np.bincount(base.label)).all()
     assert (label != base.label).any()
 
 
-@pytest.mark.parametrize("options", [o for o in OPTIONS if o.get("way") != "permuted"], ids=str)
+@pytest.mark.parametrize("options", [o for o in OPTIONS if o.get("variant") != "permuted"], ids=str)
 def test_nested(options):
     """What is noisy at 20 % is noisy in the same way at 50 %."""
     base = made(2000, 8)
@@ -146,8 +146,8 @@ def test_nested(options):
     ("classes", "options", "message"),
     [
         (1, {}, "there is 1: give at least two classes"),
-        (3, {"way": "best"}, "no way 'best': there are uniform, l2r, permuted"),
-        (3, {"way": "l2r", "include_self": True}, "exclude each other"),
+        (3, {"variant": "best"}, "no variant 'best': give one of uniform, l2r, permuted"),
+        (3, {"variant": "l2r", "include_self": True}, "exclude each other"),
     ],
 )
 def test_bad_options(classes, options, message):

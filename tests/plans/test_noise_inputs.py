@@ -46,6 +46,24 @@ def test_wrong_options(options, message):
         noise_options(Recipe("toy", "red", options=options))
 
 
+@pytest.mark.parametrize(
+    ("noise", "level", "options", "config", "old_name"),
+    [
+        ("symmetric", 40, {"variant": "l2r"}, "symmetric_40_l2r", "way"),
+        ("outlier", None, {"known_share": 0.5}, "outlier_k50_r50", "known"),
+        ("source", None, {"copy_own": True}, "source_a20_own", "own"),
+        ("mix", 40, {"proportion_first": 0.3}, "mix_40_blue_p30_red", "part"),
+    ],
+)
+def test_a_renamed_option_keeps_its_place_in_names(noise, level, options, config, old_name):
+    """Configs are called as before, and the old name of an option is an error that says the new one."""
+    (new_name,) = options
+
+    assert plan_name(Recipe("toy", noise, options=options), level) == config
+    with pytest.raises(ValueError, match=f"option '{old_name}' is called '{new_name}' now"):
+        noise_options(Recipe("toy", noise, options={old_name: options[new_name]}))
+
+
 def test_a_switch_is_true_or_false():
     """The error says which words a switch takes."""
     with pytest.raises(ValueError, match="include_self = 'yes': it must be true or false"):

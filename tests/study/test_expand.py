@@ -227,7 +227,7 @@ def test_studies_of_the_package_name_what_there_is(path, scale):
     for run in {(run.build, run.config): run for run in found}.values():
         noise = NOISE[run.recipe.noise]
         options = noise_options(run.recipe)
-        assert run.recipe.donors or not noise.needs_donors or options.get("own")
+        assert run.recipe.donors or not noise.needs_donors or options.get("copy_own")
         assert run.recipe.side_table or not noise.column_options
         assert run.recipe.side_table or options.get("order", "random") == "random"
     for run in (run for run in found if run.method):
