@@ -3,8 +3,8 @@
 Han et al., NeurIPS 2018, arXiv:1804.06872.
 
 R(e)  = tau^c e / (T - 1) for e < T, then tau     e: epoch, from 0; tau: noise rate; T: `gradual`
-S, S' = the (1 - R) B examples, at least one, with the least cross-entropy l by one network, and l'
-        by the other
+l, l' = the cross-entropies by the first and by the second network
+S, S' = the (1 - R) B examples, at least one, with the smallest l, and those with the smallest l'
 L     = mean of l over S' + mean of l' over S
 
 Networks learn regular patterns before they memorise wrong labels, so at first a small loss

@@ -7,7 +7,7 @@ d_ij      = |f_i - f_j|, of the first 256 principal components
 d_c       = 60th percentile of d over pairs
 density_i = #{j: d_ij < d_c} - 1
 subset_i  = 0 (clean), 1 (noisy), 2 (highly noisy): three clusters of density, the densest first
-L         = mean_b v[subset_b] CE(y_b, z_b)                             v = 1, noisy, highly
+L         = mean_b v[subset_b] CE(y_b, z_b)          v: 1, and the options `noisy` and `highly`
 
 Correct images of a class are similar, and wrong ones are wrong in many ways, so density tells them
 apart without a trusted image. A network that has first learned from the clean subset is not misled

@@ -1,6 +1,6 @@
 """Dropout of a chosen rate: a baseline of Jiang et al. 2020 (Srivastava et al. 2014).
 
-L = mean_b CE(y_b, head(m_b * h_b / (1 - p)))        m_b ~ Bernoulli(1 - p)^D        h_b: features
+L = mean_b CE(y_b, head(m_b * h_b / (1 - p)))        m_b ~ Bernoulli(1 - p)^D        h_b: D features
 
 Each step trains a different sub-network, and features that cannot rely on each other memorise fewer
 labels. The network already contains the dropout layers, with its default p; this method sets p in

@@ -18,10 +18,11 @@ batch normalisation uses their own statistics, and its running averages follow b
 weights the two parts by their total sizes n and m, not by their sizes in the batch. With several
 ranks, each rank adds its part of the drawn examples.
 
-On `shapes` (blue 40, 16 pixels, 16 epochs), two seeds end at 45.4 and 46.1. With a single pass for
-both parts they ended at 45.9 and 48.6: with ten trusted images per class, a batch has only two of
-them, too few for statistics. Vanilla is better after so few epochs. The second training, which
-counts, has only half of the epochs, and the estimate of a half-trained network is coarse.
+On `shapes` (blue 40, 16 pixels, 16 epochs), two seeds end at 45.4 and 46.1 %. With a single pass
+for both parts, they ended at 45.9 and 48.6 %: with ten trusted images per class, a batch has only
+two of them, which are too few for statistics. Vanilla is better after so few epochs. The second
+training, which counts, has only half of the epochs, and the estimate of a half-trained network is
+coarse.
 
 Not done here: a single shuffled set of both parts, in which every trusted example occurs once per
 epoch.
@@ -42,7 +43,7 @@ from cnlw_tools.methods.components.validation import resolve_first_epochs
 
 
 class GLC(Method):
-    """Estimates the noise on trusted labels, then trains with forward correction and with them.
+    """Estimates the noise on trusted labels, then trains with forward correction and these labels.
 
     Args:
         task: the learning task

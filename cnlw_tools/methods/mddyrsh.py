@@ -18,9 +18,9 @@ comes from a pass in training mode, which also changes the running averages of b
 w comes from a later pass in evaluation mode. With several ranks, each rank has its own partners and
 R. The logged losses are those of the evaluation pass, and the logged weights are 1 - w.
 
-On `shapes` (blue 40, 16 pixels, 12 epochs), it ends at 47 and vanilla at 58. Mixup takes half of
-these few epochs, and the predictions help only later. M-DYR-H, for example, is above vanilla after
-25 epochs.
+On `shapes` (blue 40, 16 pixels, 12 epochs), it ends at an accuracy of 47 %, and vanilla at 58 %.
+Mixup takes half of these few epochs, and the predictions help only later. M-DYR-H, for example, is
+above vanilla after 25 epochs.
 
 Not done here: augmentation of the images to which the mixture is fitted. In the epochs of dynamic
 mixup with given labels, the code weights l_p and l_q by a random number near 1/2; here it is 1/2.

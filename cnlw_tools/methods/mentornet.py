@@ -10,17 +10,17 @@ its label is more likely wrong. A mentor turns this into a curriculum: first all
 those below a moving percentile of the losses. The mentor can be a rule (`self_paced`, `focal`, `pd`
 ...) or a network that has learned a curriculum. Such a network learns from a rule, or from a
 student's losses on verified labels. The mean is taken over the batch and not over the weights, so a
-batch that the mentor distrusts makes a small step.
+batch that the mentor distrusts makes a small step. `curriculum` defines the weights v.
 
 The defaults are the predefined curriculum (PD) of the paper for noise up to 40 %. The data-driven
-one (DD), at 20 %, is mentor = FILE.json, percentile 0.8, burn_in 18, fixed_epoch and
-example_dropout "0.5,17,0.05,78,0.9,5".
+one (DD) has these options at 20 %: mentor = FILE.json, percentile = 0.8, burn_in = 18,
+fixed_epoch = true and example_dropout = "0.5,17,0.05,78,0.9,5".
 
 Not done here: the code multiplies the weight decay by the mean of v; a step of the trainer applies
 the full decay. The mentor is not updated while the student learns: as in the code, it is fitted
 beforehand (components/mentor_fit.py). The networks of the presets differ from those of the code in
-two points. The very first unit normalises before it activates, and the epsilon of batch
-normalisation is 1e-5, as in all networks here, not 1e-3. The effect was not measured.
+two points. The first unit normalises before it activates, and the epsilon of batch normalisation is
+1e-5, as in all networks here, not 1e-3. The effect was not measured.
 """
 
 from torch import Tensor
@@ -31,7 +31,7 @@ from cnlw_tools.methods.components.curriculum import Curriculum
 
 
 class MentorNet(Method):
-    """Weights each example by a curriculum over its loss, a rule or a learned mentor network.
+    """Weights each example by its loss, with a fixed rule or a learned mentor network.
 
     The options are those of ``Curriculum``.
 
@@ -40,8 +40,8 @@ class MentorNet(Method):
         mentor: name of a rule, learned_pd, or FILE.json of `cnlw train-mentor`
         percentile: the threshold follows this percentile of a batch's losses, from 0 to 1
         decay: decay of the moving threshold
-        burn_in: percent of the training in which all examples count in full
-        fixed_epoch: stop the epoch that the mentor sees at burn_in
+        burn_in: percent of the training in which every example has the weight 1
+        fixed_epoch: after burn_in, the mentor always gets burn_in as the percent of the training
         example_dropout: shares of examples that are dropped, each with its duration in percent of
             the training
     """

@@ -4,10 +4,11 @@ Huang, Qu, Jia and Zhao, ICCV 2019, "O2U-Net: a simple noisy label detection app
 neural networks".
 
 1. first    plain training
-2. cyclic   goes on in small batches; the learning rate falls to a tenth in ``cycle`` epochs, again
-            and again
+2. cyclic   training continues in small batches; the learning rate repeatedly falls to a tenth in
+            ``cycle`` epochs
             l^_i = sum over its epochs of l_i(e) - mean_j l_j(e)     l_i(e): loss of i in epoch e
-3. last     a new training on the int((1 - r) N) examples with the least l^_i      r: noise_rate
+3. last     a new training on the int((1 - r) N) of N examples with the smallest l^_i
+            r: noise_rate
 
 A high learning rate moves the network out of a minimum. While the rate falls, the network fits the
 examples again. In every cycle, it fits easy examples early and wrong labels last, so the losses of
@@ -16,13 +17,13 @@ of any single epoch.
 
 ``again`` says how the last stage begins: from the weights before training as in the paper (init),
 or from those after the first stage as in the code (first). Stages are shares of all epochs, and the
-last is a little longer than the others. A run of one epoch has a single stage, and so has a run
-with cyclic = 0; then no example is removed. A cycle is never longer than its stage. An example that
-an epoch leaves out gets the mean loss of the epoch. The losses of all ranks are gathered. In the
-last stage, removed examples have a logged weight of 0.
+last is a little longer than the others. A run of one epoch, or with cyclic = 0, has a single stage
+and removes no example. A cycle is never longer than its stage. An example that an epoch leaves out
+gets the mean loss of the epoch. The losses of all ranks are gathered. In the last stage, removed
+examples have a logged weight of 0.
 
-On `shapes` (blue 40, 16 pixels, 10 epochs), it ends at 43 and vanilla at 54. Three stages share the
-epochs, and the last one, which counts, restarts with only four of them.
+On `shapes` (blue 40, 16 pixels, 10 epochs), it ends at an accuracy of 43 %, and vanilla at 54 %.
+Three stages share the epochs, and the last one, which counts, restarts with only four of them.
 
 Not done here: the learning rates of the first stage are those of the preset, not of the code.
 """

@@ -17,7 +17,8 @@ The code stops each stage early, by a held-out tenth of the data; the number of 
 The default of a tenth of the epochs is our choice, because a network that has memorised the labels
 takes none of them for wrong. The value beta = 0 comes from the code's demonstration. On `shapes`
 (blue 40, 16 pixels, 12 epochs, one seed), whose preset uses half of the epochs for the warm-up, the
-method ends at 59 and vanilla at 56. With a tenth of the epochs, it ends at 57.
+method ends at an accuracy of 59 %, and vanilla at 56 %. With a tenth of the epochs, it ends at
+57 %.
 
 Not done here: a start without warm-up (from a guessed rate) and a start from random u. The code has
 both.

@@ -59,7 +59,7 @@ def find_prototypes(
 
 
 class SelfLearning(Method):
-    """Learns from the given label and from a second one by the most similar class prototypes.
+    """Learns from the given label and from that of the most similar class prototypes.
 
     Args:
         task: the learning task

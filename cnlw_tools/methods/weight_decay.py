@@ -2,11 +2,11 @@
 
 L = mean_b CE(y_b, z_b) + decay / 2 sum_w |w|^2        w: kernels; every = true: every parameter
 
-A network can only memorise wrong labels, and memorising requires large weights, so a penalty on
-large weights makes it harder. The gradient of the penalty is decay w, which the optimiser adds; the
-loss is cross-entropy. The slim code, on which the paper builds, penalises only the kernels of
-convolutions and of the classifier. IEG's code also penalises biases and batch normalisation.
-Vanilla has the weight decay of the preset, and this method replaces it.
+Wrong labels follow no pattern, so a network can only memorise them. Memorising requires large
+weights, so a penalty on large weights makes it harder. The gradient of the penalty is decay w,
+which the optimiser adds; the loss is cross-entropy. The slim code, on which the paper builds,
+penalises only the kernels of convolutions and of the classifier. IEG's code also penalises biases
+and batch normalisation. Vanilla has the weight decay of the preset, and this method replaces it.
 
 The paper gives neither its grid nor the best value. The default, 1e-3, is our choice; it is larger
 than in most presets.

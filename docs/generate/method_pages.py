@@ -54,22 +54,41 @@ NEEDS: Mapping[str, str] = {
     "`..._verified20`",
     "holdout": "a share of the noisy training set that the method uses to select, not to train: "
     "`-o holdout=0.1`",
-    "noise_rate": "the share of wrong labels, which you have to know or guess: `-o noise_rate=0.4`",
+    "noise_rate": "the share of wrong labels, which you have to know or to estimate: "
+    "`-o noise_rate=0.4`",
 }
+COST = (
+    "Each number is the cost of this method divided by that of `vanilla`. A network pass sends one "
+    "batch through the network, forward or backward; a backward pass counts as two forward passes. A "
+    "step of `vanilla` is one forward and one backward pass. Passes that a method makes between its "
+    "steps are divided among the steps.\n\n"
+)
+MEASURED = (
+    "Times and memory were measured with a small network on a CPU. The additional memory is what "
+    "training takes beyond a process that holds the same data and trains `vanilla` on two images "
+    "at a time. It is small here, about 50 MiB for `vanilla`, so ratios below 2 do not differ in a "
+    "meaningful way. [Benchmarks](../../project/benchmarks.md) describes the measurement.\n\n"
+)
 NOTATION = """
 | symbol | meaning |
 | --- | --- |
-| `b`, `B` | an example of the batch, and their number |
-| `i`, `j`, `k`, `c`; `K` | classes, and their number; on some pages, `i` and `j` are examples |
-| `x_b` | the image |
+| `b`, `B` | an example of the batch, and the number of examples in the batch |
+| `i`, `j`, `k`, `c`; `K` | classes, and the number of classes; on some pages, `i` and `j` are examples |
+| `x_b` | the image of example b |
 | `y_b`, `Y_b` | the given label as a number, and as a vector with a single 1 |
 | `z_b`, `f(x_b)` | the K logits of the network |
 | `p_b` | `softmax(z_b)` |
 | `CE(t, z)` | cross-entropy of the target t, `-sum_k t_k log softmax(z)_k` |
 | `l_b`, `L` | the loss of one example, and that of the batch |
+| `mean_b`, `sum_b` | the mean and the sum over the batch; likewise for other indices |
+| `<a, b>`, `grad` | the inner product of two vectors; the gradient by the weights of the network |
+| `x^t` | the transpose of a matrix or vector |
+| `a <- b` | a gets the value b |
 | `T[i, j]` | the probability of the given label j if the true class is i; `Q` is the transpose |
+| `Theta`, `eta` | the weights of the network; a learning rate |
+| `H(p)` | the entropy of p, `-sum_k p_k log p_k` |
 | `1[...]` | 1 if the condition holds, otherwise 0 |
-| `x^`, `x~` | an estimate or second version of x; a blend of several x |
+| `x^`, `x~` | an estimate or a second version of x; a blend of several x |
 """
 
 
@@ -97,8 +116,10 @@ def _index_page() -> str:
     text = heading("Methods")
     text += (
         "`cnlw train --method NAME` trains a method, and `-o option=value` sets its options. The "
-        "cost is that of a training step relative to `vanilla`, counted in forward and backward "
-        "passes.\n\n"
+        "column `cost` compares a training step of the method with one of `vanilla`, counted in "
+        "network passes: `vanilla` makes one forward and one backward pass, which is a cost of "
+        "1. The column `needs` names what a method needs besides images and given labels, and the "
+        "page of the method says how to get it.\n\n"
     )
     rows = []
     for name in METHODS:
@@ -181,14 +202,13 @@ def option_meanings(target: str) -> dict[str, str]:
 
 def _cost(name: str, info: MethodInfo) -> str:
     """Return the counted and the measured cost."""
-    rows = [["step, counted", f"{info.relative_cost:g}"]]
+    rows = [["a step, counted in network passes", f"{info.relative_cost:g}"]]
     measured = read_measured_costs().get(name)
     if measured:
-        rows.append(["step, measured", measured["step x"]])
-        rows.append(["training of five epochs with validation, measured", measured["training x"]])
-        rows.append(["peak memory, measured", measured["peak x"]])
-    text = "The cost is relative to `vanilla`.\n\n" + table(["cost", "times vanilla"], rows)
-    return text + "[Benchmarks](../../project/benchmarks.md) says how this was measured.\n\n"
+        rows.append(["time of a step, measured", measured["step x"]])
+        rows.append(["time of five epochs with validation, measured", measured["training x"]])
+        rows.append(["additional peak memory, measured", measured["peak x"]])
+    return COST + table(["cost", "ratio to `vanilla`"], rows) + (MEASURED if measured else "")
 
 
 @cache
@@ -256,35 +276,36 @@ def _trial_cells(trial: Trial) -> list[str]:
 
 
 def _published(name: str) -> str:
-    """Return the numbers of papers that a study holds against runs of this method."""
+    """Return the numbers of papers that studies compare with runs of this method."""
     cells = [cell for method, cell in _published_cells() if method == name]
     if not cells:
-        return "No study holds this method against a published number.\n\n"
-    rows = []
-    for cell in cells:
-        rows.append(
-            [
-                escape(cell.table.replace("_", " ")),
-                escape(_plain_label(cell.row)),
-                escape(cell.column),
-                f"{cell.dataset}: {escape(cell.configs)}",
-                escape(cell.value),
-                _our_number(cell),
-                code(cell.study),
-            ]
-        )
-    header = ["table", "row", "column", "our data", "published", "ours", "study"]
-    text = table(header, rows)
-    if any(row[5] != NOT_RUN for row in rows):
+        return "No study compares this method with a published number.\n\n"
+    text = "The tables have a heading for each study that makes the comparison.\n\n"
+    for study in dict.fromkeys(cell.study for cell in cells):
+        rows = [_published_row(cell) for cell in cells if cell.study == study]
+        text += heading(f"Compared by {study}", 3)
+        text += table(["published table: row", "column", "our data", "published", "ours"], rows)
+    if any(_our_number(cell) != NOT_RUN for cell in cells):
         text += (
             "**Numbers at a small scale cannot be compared with the published ones.** They come "
             "from fewer images, a smaller network and fewer epochs; see [Our own "
             "numbers](#our-own-numbers). They only compare methods with each other.\n\n"
         )
     return text + (
-        "`cnlw sweep STUDY --scale paper` makes a run at the scale of the paper; `cnlw report` "
-        "puts it beside the published number.\n\n"
+        "`cnlw sweep STUDY --scale paper` makes the runs of a study at the scale of the paper, and "
+        "`cnlw report` puts their results beside the published numbers.\n\n"
     )
+
+
+def _published_row(cell: PublishedCell) -> list[str]:
+    """Return the row of a number of a paper, with ours beside it."""
+    return [
+        escape(f"{cell.table.replace('_', ' ')}: {_plain_label(cell.row)}"),
+        escape(cell.column),
+        f"{cell.dataset}: {escape(cell.configs)}",
+        escape(cell.value),
+        _our_number(cell),
+    ]
 
 
 def _plain_label(label: str) -> str:

@@ -2,6 +2,7 @@
 
 import inspect
 import io
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -39,6 +40,15 @@ GUARANTEES: Mapping[str, str] = {
     "dilutes": "clean examples stay, and noisy copies are added",
     "adds": "clean examples stay, and images of other datasets are added",
 }
+SYMBOLS: Mapping[str, str] = {  # symbol -> what it means, if a formula has it
+    r"\bC\b": "`C` is the number of classes, which are numbered from 0 to C - 1",
+    r"\by\b": "`y` is the true label of an image",
+    r"\by'": "`y'` is the label that the learner gets",
+    r"\bu\b": "`u` is a random number from 0 to 1 that depends only on the seed and the image",
+    r"\bn_c\b": "`n_c` is the number of images of class c",
+    r"\bP\(": "`P(...)` is a probability",
+    r"by key|key order": "the `key` of an image is a random number that depends only on the seed and the image",
+}
 PICTURE = (
     "The picture has a row for each true class and a column for each given label. It counts only "
     "examples whose image stayed."
@@ -60,7 +70,8 @@ def _index_page() -> str:
     text = heading("Noise models")
     text += (
         "`--noise NAME` chooses a noise model, and `-o option=value` sets its options. A level is "
-        "a percentage of the training images, unless the page says otherwise. [Noise and its kinds]"
+        "a percentage of the training images, unless the page says otherwise. A side table is a file "
+        "with data about each image, such as labels or features. [Noise and its kinds]"
         "(../../concepts/noise.md) explains how the models differ.\n\n"
     )
     rows = []
@@ -79,12 +90,25 @@ def _model_page(name: str, model: NoiseModel, example: Example) -> str:
     title, _, rest = (module.__doc__ or "").partition("\n")
     text = heading(f"Noise: {name}") + f"{escape(summarise(model))}\n\n"
     text += heading("Formula", 2) + f"{escape(title)}\n\n" + docstring_to_markdown(rest) + "\n"
+    text += _explain_symbols(rest)
     if model.paper:
         text += f"**Paper:** {escape(model.paper)}\n\n"
     text += heading("Options", 2) + _options(model)
     text += heading("What is guaranteed", 2) + _guarantees(model)
     text += heading("Example", 2) + _example(name, example)
     return text + heading("Recipes", 2) + _recipes(name)
+
+
+def _explain_symbols(formula: str) -> str:
+    """Return a sentence for each symbol of a formula that many models use."""
+    meanings = [text for symbol, text in SYMBOLS.items() if re.search(symbol, formula)]
+    if not meanings:
+        return ""
+    return (
+        "In these formulas:\n\n"
+        + "".join(f"- {text};\n" for text in meanings[:-1])
+        + (f"- {meanings[-1]}.\n\n")
+    )
 
 
 def _options(model: NoiseModel) -> str:

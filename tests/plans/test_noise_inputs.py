@@ -10,6 +10,7 @@ from cnlw_tools.plans.noise_inputs import (
     noise_items,
     noise_options,
 )
+from cnlw_tools.plans.plan import config_name
 from cnlw_tools.recipe.recipe import Recipe
 
 POOL = pa.table(
@@ -59,7 +60,7 @@ def test_a_renamed_option_keeps_its_place_in_names(noise, level, options, config
     """Configs are called as before, and the old name of an option is an error that says the new one."""
     (new_name,) = options
 
-    assert plan_name(Recipe("toy", noise, options=options), level) == config
+    assert config_name(Recipe("toy", noise, options=options), level) == config
     with pytest.raises(ValueError, match=f"option '{old_name}' is called '{new_name}' now"):
         noise_options(Recipe("toy", noise, options={old_name: options[new_name]}))
 

@@ -9,7 +9,7 @@ h_r   = tanh(A_2 dropout(tanh(A_1 s_r)))        a = softmax_r(c . tanh(W h_r))
 phi_s = tanh(A_3 sum_r a_r h_r)
 phi_q = tanh(B_2 tanh(B_1 v))                   v^ = tanh(B_4 tanh(B_3 phi_q))
 cos   = cosine(phi_q, phi_s)
-match = t (1 - cos) + 5 (1 - t) max(0, cos - 0.1)                     t: the label is correct
+match = t (1 - cos) + 5 (1 - t) max(0, cos - 0.1)                     t: 1 if the label is correct
 l     = match, if t is verified | 0.1 match with t = 1[cos >= 0.1], if not;  + 0.1 |v - v^|^2
 
 Widths, loss weights and learning rates are those of the authors' code. For features that are never

@@ -1,7 +1,7 @@
 """A first estimate of T: how often images that a network predicts as class i have label j.
 
 hard    c_ij = #{t: argmax p_t = i, y_t = j} / #{t: argmax p_t = i}
-soft    c_ij = sum_t p_t(i) 1[y_t = j] / sum_t p_t(i)
+soft    c_ij = sum_t p_t(i) 1[y_t = j] / sum_t p_t(i)      t: an example of the training set
 """
 
 import torch

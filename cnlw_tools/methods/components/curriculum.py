@@ -2,14 +2,16 @@
 
 Source: Jiang, Zhou, Leung, Li and Fei-Fei 2018 (MentorNet, arXiv:1712.05055) and their code.
 
-e = min(99, floor(100 progress))                the epoch percent
+e = min(99, floor(100 progress))                percent of the training that is over
 gamma <- d gamma + (1 - d) percentile_p(l)      from 0, without bias correction, in every step
 v_b = 1 if e < burn_in - 1, else rule(l_b, l_b - gamma, e)
 v_b = 0 for all but a random floor(B (1 - r_e)) examples
 
-The rule is one of weighting_rules.py or a learned network (mentor.py); r is the example dropout of
-the code. With several ranks, the percentile is that of the whole batch, and each rank drops the
-same share of its part.
+Progress is the share of steps that are over, and v_b is the weight of example b. The rule is one of
+weighting_rules.py or a learned network (mentor.py). d is the option `decay`, p is the option
+`percentile`, and r_e is the share of examples that the code drops at e (`example_dropout`). With
+several ranks, the percentile is that of the whole batch, and each rank drops the same share of its
+part.
 """
 
 import torch
@@ -84,7 +86,8 @@ class Curriculum(nn.Module):
         mentor: name of a rule | "learned_pd" | FILE.json, written by mentor_fit.py
         percentile: p, from 0 to 1
         decay: d, from 0 (the percentile of the current batch alone) to 0.9999
-        burn_in: percent of the training in which v is 1: while e < burn_in - 1, as in the code
+        burn_in: percent of the training in which every example has the weight 1; as in the code,
+            the last of these percents is already weighted
         fixed_epoch: e stops at burn_in, as for the data-driven mentor, also for the dropout
         example_dropout: r, in the form of ``parse_dropout_rates``
 

@@ -4,8 +4,8 @@ Source: Jiang, Zhou, Leung, Li and Fei-Fei 2018 (MentorNet, arXiv:1712.05055) an
 
 x = (l, delta)                            loss; difference to the moving percentile
 c = sigmoid(x G + g) * tanh(x C + k)      2 numbers: a bidirectional LSTM of size 1 after one step
-f = (label, epoch_e, c)                   2 + 5 + 2 numbers
-v = sigmoid(tanh(f W + w) . (o + q))      20 hidden units
+f = (label, epoch_e, c)                   2 + 5 + 2 numbers; two embeddings, and c
+v = sigmoid(tanh(f W + w) . (o + q))      20 hidden units; G, g, C, k, W, w, o, q: learned
 
 Two peculiarities of the code are kept, because its published weights and numbers depend on them.
 First, the LSTM passes on its cell state c and not its output. After one step from zero, neither the

@@ -2,8 +2,8 @@
 
 Source: Jiang, Zhou, Leung, Li and Fei-Fei 2018 (MentorNet, arXiv:1712.05055) and their code.
 
-l_b is the loss of example b, delta_b = l_b - gamma its difference to a threshold, e the epoch
-percent, 0 to 99:
+l_b is the loss of example b, delta_b = l_b - gamma is its difference to a threshold, and e is the
+percent of the training that is over, from 0 to 99:
 
     rule          v_b
     baseline      1
@@ -12,9 +12,9 @@ percent, 0 to 99:
     hard_mining   1[delta >= 0]
     focal         (1 - exp(-l))^2
     spcl          clip(1 - delta, 0, 1)
-    pd            1 if e <= 18, self_paced if e < 90, spcl from there on
+    pd            1 if e <= 18, self_paced if 18 < e < 90, spcl if e >= 90
 
-Not done here: the constants are fixed as in the code: gamma = 2 in focal, and gamma = 1 in the
+Not done here: options for the constants. As in the code, gamma is 2 in focal, and 1 in the
 delta / gamma of spcl.
 """
 
