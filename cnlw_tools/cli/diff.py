@@ -36,7 +36,7 @@ def diff(a: Path, b: Path, list_slots: bool) -> None:
     from cnlw_tools.builds.diff import compare_plans, list_differences, read_plans
 
     if a.is_dir() != b.is_dir():
-        raise click.UsageError(f"{a} and {b}: compare two plans or two builds")
+        raise click.UsageError(f"{a} is not of the kind of {b}: compare two plans or two builds")
     try:
         plans_a, plans_b = read_plans(a), read_plans(b)
     except (ValueError, OSError) as error:

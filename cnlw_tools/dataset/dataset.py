@@ -304,7 +304,7 @@ def check_name(name: str, names: Iterable[str], root: Path) -> None:
         roots = " and ".join(map(str, root_chain(root)))
         raise LookupError(
             f"unknown dataset {name!r}.{suggest(name, names)}{other_root} "
-            f"There are: {', '.join(names)} (in {roots})"
+            f"The choices are: {', '.join(names)} (in {roots})"
         )
 
 

@@ -87,7 +87,7 @@ def column_values(
     if name not in names:
         raise ValueError(
             f"the side table has no column {name!r}.{suggest(name, names)} "
-            f"There are: {', '.join(names)}"
+            f"The columns are: {', '.join(names)}"
         )
     rows = pc.index_in(ids, side_table["image_id"].combine_chunks())
     if rows.null_count:
@@ -166,7 +166,9 @@ def _read_arrays(
 def _load_arrays(path: Path) -> dict[str, NDArray[Any]]:
     """Return the arrays of a file by name; an array without a name gets that of the file."""
     if not path.exists():
-        raise FileNotFoundError(f"{path}: there is no such file")
+        raise FileNotFoundError(
+            f"{path}: there is no such file: correct the path after --side-table"
+        )
     if path.suffix == ".json":
         values = read_json(path, SAVE_AGAIN)
         with translate_errors(path, "a list of numbers", SAVE_AGAIN):

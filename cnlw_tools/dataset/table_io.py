@@ -184,7 +184,7 @@ def column(
         suggestion = suggest(name, table.column_names)
         raise ValueError(
             f"{path}: column {name!r} is missing.{suggestion} "
-            f"There are: {', '.join(table.column_names)}"
+            f"The columns are: {', '.join(table.column_names)}"
         )
     return table[name]
 

@@ -44,7 +44,10 @@ def open_zip(file: Path | BinaryIO, place: Path) -> ZipFile:
         archive = ZipFile(file)
     n_members = len(archive.infolist())
     if n_members > MAX_MEMBERS:
-        raise BadFile(f"{place}: {n_members:,} members, and at most {MAX_MEMBERS:,} are read")
+        raise BadFile(
+            f"{place}: {n_members:,} members, and at most {MAX_MEMBERS:,} are read: "
+            "use the official archive"
+        )
     return archive
 
 

@@ -23,7 +23,7 @@ def check_png(data: bytes) -> None:
     while kind != b"IEND":
         data_start = start + CHUNK_HEAD.size
         if data_start > len(data):
-            raise ValueError("truncated: a PNG ends with the chunk IEND")
+            raise ValueError("truncated, because a PNG ends with the chunk IEND")
         length, kind = CHUNK_HEAD.unpack_from(data, start)
         data_end = data_start + length
         end = data_end + CHECKSUM.size

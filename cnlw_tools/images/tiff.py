@@ -45,4 +45,4 @@ def _check_plane(file: TiffImagePlugin.TiffImageFile, tiles: Sequence[Any]) -> N
     right = max((tile.extents[2] for tile in tiles if tile.extents), default=0)
     bottom = max((tile.extents[3] for tile in tiles if tile.extents), default=0)
     if right * bottom < file.width * file.height:
-        raise ValueError(f"truncated: it has {right} x {bottom} of its pixels")
+        raise ValueError(f"truncated, because it has only {right} x {bottom} of its pixels")

@@ -50,7 +50,8 @@ def _named_recipe(name: str, root: Path) -> Path:
         other_root = suggest_root(root, FOLDER / f"{name}.toml")
         guess = f" Did you mean --noise {name}?" if name in NOISE else suggest(name, paths)
         raise FileNotFoundError(
-            f"{name}: there is no such recipe.{guess}{other_root} See `cnlw list recipes`"
+            f"{name}: there is no such recipe.{guess}{other_root} "
+            "Fix: choose a recipe from `cnlw list recipes`"
         )
     return paths[name]
 

@@ -160,7 +160,7 @@ def read_preset(name: str, root: Path) -> Preset:
         names = preset_names(root)
         other_root = suggest_root(root, FOLDER / f"{name}.toml")
         raise FileNotFoundError(
-            f"{name}: there is no such preset.{suggest(name, names)}{other_root} There are: "
+            f"{name}: there is no such preset.{suggest(name, names)}{other_root} The choices are: "
             f"{', '.join(names)}; or give a path that ends in .toml"
         )
     return _parse_text(read_toml_text(path, "preset"), str(path))

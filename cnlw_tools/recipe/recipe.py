@@ -380,7 +380,9 @@ def _read_matrix(value: Any, source: str) -> Any:
             matrix = read_matrix(Path(value), remedy) if is_file else np.array(value)
             return np.atleast_2d(matrix.astype(np.float64)).tolist()
     except FileNotFoundError:
-        raise FileNotFoundError(f"{source}: there is no file {value}") from None
+        raise FileNotFoundError(
+            f"{source}: there is no file {value}: correct the path, or write the matrix there"
+        ) from None
     except BadFile as error:
         raise BadFile(f"{source}: {error}") from error
 

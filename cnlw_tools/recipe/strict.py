@@ -196,7 +196,7 @@ class _Reader:
         known_keys = ", ".join(names)
         if isinstance(key, str):
             key = _join(path, key)
-        self.fail(f"unknown key {SHORT.repr(key)}.{guess} There are: {known_keys}")
+        self.fail(f"unknown key {SHORT.repr(key)}.{guess} The choices are: {known_keys}")
 
     def field(
         self,

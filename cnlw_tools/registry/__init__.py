@@ -59,6 +59,6 @@ def pick(table: Mapping[str, T], name: str, kind: str) -> T:
     """
     if name not in table:
         raise LookupError(
-            f"unknown {kind} {name!r}.{suggest(name, table)} There are: {', '.join(table)}"
+            f"unknown {kind} {name!r}.{suggest(name, table)} The choices are: {', '.join(table)}"
         )
     return table[name]

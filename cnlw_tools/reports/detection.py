@@ -60,7 +60,7 @@ def check_same_data(run: RunFolder, truth: Truth) -> None:
     if run.config.data.get("train") != truth.digest:
         raise ValueError(
             f"{run.name}: {truth.build} has changed since the run learned from it: "
-            "the truth is not joined"
+            "train the run again to compare it with the truth"
         )
 
 

@@ -144,7 +144,8 @@ class StanfordCarsCrop(StanfordCars):
         super().__init__(data_dir, options)
         if self._parquet:
             raise ValueError(
-                f"{data_dir}: Parquet files hold no boxes; stanford_cars_crop needs the devkit"
+                f"{data_dir}: Parquet files hold no boxes: give the folder of the devkit, which "
+                "stanford_cars_crop needs"
             )
 
     def read(self, image_id: str) -> Image.Image:

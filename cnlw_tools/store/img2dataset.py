@@ -209,7 +209,7 @@ def _read_successes(path: Path, id_column: str) -> dict[str, Record]:
             suggestion = suggest(name, names)
             columns = ", ".join(names)
             raise ValueError(
-                f"{path}: column {name!r} is missing.{suggestion} The columns are {columns}"
+                f"{path}: column {name!r} is missing.{suggestion} The columns are: {columns}"
             )
     without_images = [name for name in names if not _is_image_name(name)]
     table = read_table(path, without_images, COPY_AGAIN)

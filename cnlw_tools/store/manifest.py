@@ -107,7 +107,7 @@ def _check_column(path: Path, schema: pa.Schema, name: str) -> None:
         suggestion = suggest(name, schema.names)
         columns = ", ".join(schema.names)
         raise ValueError(
-            f"{path}: column {name!r} is missing.{suggestion} The columns are {columns}"
+            f"{path}: column {name!r} is missing.{suggestion} The columns are: {columns}"
         )
     type_ = schema.field(name).type
     if not _is_text(type_):

@@ -215,7 +215,7 @@ def parse_study(raw: Table, source: str, scale: str = "") -> Study:
         if figure not in FIGURES:
             raise ValueError(
                 f"{source}: unknown figure {figure!r}.{suggest(figure, FIGURES)} "
-                f"There are: {', '.join(FIGURES)}"
+                f"The choices are: {', '.join(FIGURES)}"
             )
         required_key = FIGURES[figure].required_key
         if required_key and not getattr(study, required_key):
@@ -257,7 +257,7 @@ def find_study(name: str, root: Path) -> Path:
         other_root = suggest_root(root, FOLDER / f"{name}.toml")
         raise LookupError(
             f"unknown study {name!r}.{suggest(name, paths)}{other_root} "
-            f"There are: {', '.join(paths)}"
+            f"The choices are: {', '.join(paths)}"
         )
     return paths[name]
 
@@ -285,7 +285,9 @@ def _at_scale(raw: Table, source: str, scale: str) -> dict[str, Any]:
 def _reject_scale(source: str, scale: str, scales: list[str]) -> NoReturn:
     if not scales:
         raise ValueError(f"{source}: no scale {scale!r}: the study has none, so leave it out")
-    names = f"There are: {', '.join(scales)}"
+    names = ", ".join(scales)
     if not scale:
-        raise ValueError(f"{source}: name a scale with --scale. {names}")
-    raise ValueError(f"{source}: no scale {scale!r}.{suggest(scale, scales)} {names}")
+        raise ValueError(f"{source}: no scale is named: give one with --scale: {names}")
+    raise ValueError(
+        f"{source}: no scale {scale!r}.{suggest(scale, scales)} The choices are: {names}"
+    )

@@ -515,7 +515,7 @@ def check_options(method_class: type[Method], options: Mapping[str, Any]) -> Non
         if option not in names:
             raise ValueError(
                 f"unknown option {option!r} of {_method_name(method_class)}."
-                f"{suggest(option, names)} There are: {', '.join(names) or 'none'}"
+                f"{suggest(option, names)} The choices are: {', '.join(names) or 'none'}"
             )
     check_number("noise_rate", options.get("noise_rate", 0), 0, 1)
     check_number("holdout", options.get("holdout", 0), 0, 0.9)

@@ -47,7 +47,9 @@ ROOMS = {  # folder of the package -> when its messages come
 }
 PLACE = re.compile(r"\{[^{}]*\}")
 # How the part behind the last colon begins if it says what is wrong, and not what to do.
-STATEMENT = re.compile(r"(there|no|the|its|column|cannot|damaged|nested|is|\{\w+\} \w+s)\b")
+STATEMENT = re.compile(r"(there|no|the|its|column|cannot|damaged|nested|is|worker|\{\w+\} \w+s)\b")
+NOT_FIXED = "Do what the end of the message says; it depends on the case."
+CHOICES = (" The choices are: ", " The columns are: ")  # how a sentence that lists them begins
 INTRODUCTION = """# Messages
 
 This page lists the errors of commands and functions, and what to do about them. It is collected
@@ -98,9 +100,14 @@ def _template_of_error(call: ast.Call, constants: dict[str, str]) -> str:
 def split_message(template: str) -> Message | None:
     """Return the two parts of a message; None if it has no remedy.
 
-    The remedy is the part behind the last colon, or behind "Fix:". If that part says what is wrong
-    at a place, it belongs to the problem, and the remedy follows a semicolon, if at all.
+    The remedy is the sentence that lists the choices, or the part behind "Fix:" or behind the last
+    colon. If that part says what is wrong at a place, it belongs to the problem, and the remedy
+    follows a semicolon, if at all.
     """
+    for choices in CHOICES:
+        problem, found, remedy = template.partition(choices)
+        if found:
+            return Message(problem.rstrip(". "), f"{choices.strip()} {remedy}")
     for mark in (" Fix: ", ": "):
         problem, found, remedy = template.rpartition(mark)
         if found and len(remedy.split()) > 1 and problem not in ("", "{...}"):
@@ -143,5 +150,6 @@ def _constants(tree: ast.Module) -> dict[str, str]:
 
 
 def _sentence(remedy: str) -> str:
-    text = escape_with_options(f"{remedy[:1].upper()}{remedy[1:]}")
-    return text if text.endswith((".", "?")) or not text else f"{text}."
+    """Return a remedy as a sentence; if the template does not have it, where a reader finds it."""
+    text = escape_with_options(f"{remedy[:1].upper()}{remedy[1:]}") or NOT_FIXED
+    return text if text.endswith((".", "?")) else f"{text}."

@@ -62,7 +62,9 @@ def test_the_first_table_has_sizes_and_digests_are_folded():
 
 def test_an_unknown_layout_is_an_error():
     """The error names the layouts that there are."""
-    with pytest.raises(LookupError, match=r"unknown layout 'bands'.* There are: shared, flat"):
+    with pytest.raises(
+        LookupError, match=r"unknown layout 'bands'.* The choices are: shared, flat"
+    ):
         text("bands")
 
 

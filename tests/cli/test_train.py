@@ -227,7 +227,7 @@ def test_a_run_is_not_begun_twice_but_goes_on(here):
         (["--config", "blue_40", "--net", "resnt32"], "unknown network 'resnt32'. Did you mean"),
         (
             ["--config", "blue_40", "-o", "alpha=1"],
-            "unknown option 'alpha' of vanilla. There are: none",
+            "unknown option 'alpha' of vanilla. The choices are: none",
         ),
         (["--config", "blue_40", "--method", "l2r"], "needs a trusted set.*--probe 10"),
         (["--config", "blue_40", "--data", "elsewhere"], "elsewhere: no build here"),

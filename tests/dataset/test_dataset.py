@@ -36,7 +36,9 @@ def test_unknown(toy):
         dataset.read_dataset("toi", toy)
 
     message = str(caught.value)
-    assert message.startswith("unknown dataset 'toi'. Did you mean 'toy'? There are: cifar10, ")
+    assert message.startswith(
+        "unknown dataset 'toi'. Did you mean 'toy'? The choices are: cifar10, "
+    )
     assert message.endswith(f", toy (in {toy} and {files.default_root()})")
 
 

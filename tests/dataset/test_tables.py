@@ -197,7 +197,7 @@ def test_dialects_of_csv(tmp_path, name, text):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("id;label\na;3\n", "column 'image_id' is missing.* There are: id, label"),
+        ("id;label\na;3\n", "column 'image_id' is missing.* The columns are: id, label"),
         ("Label,LABEL,image_id\n1,2,a\n", "two columns have one name: label, label, image_id"),
         ("", "cannot be read"),
         ("\n\n", "cannot be read"),
@@ -277,7 +277,7 @@ def test_misspelt_column(stored):
 
     assert (
         complaint(tables.read_manifest, stored(table), 2)
-        == "column 'image_id' is missing. Did you mean 'imageid'? There are: imageid, label, split, uri, sha256"
+        == "column 'image_id' is missing. Did you mean 'imageid'? The columns are: imageid, label, split, uri, sha256"
     )
 
 
@@ -402,7 +402,10 @@ def test_web_manifest_with_other_split(stored):
             "label,name\n0,\n1,a\n",
             "column 'name', row 0: None (1 such rows); this column may not be empty",
         ),
-        ("label,nam\n0,a\n", "column 'name' is missing. Did you mean 'nam'? There are: label, nam"),
+        (
+            "label,nam\n0,a\n",
+            "column 'name' is missing. Did you mean 'nam'? The columns are: label, nam",
+        ),
         (
             "label,name\n0,a,b\n",
             "cannot be read as CSV (CSV parse error: Expected 2 columns, got 3: 0,a,b): make or copy",

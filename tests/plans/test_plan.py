@@ -371,9 +371,9 @@ def test_metadata_round_trip(data, tmp_path):
         (
             "red",
             {"topp": 60},
-            r"noise 'red' has no option 'topp'. Did you mean 'top'\? There are: top",
+            r"noise 'red' has no option 'topp'. Did you mean 'top'\? The choices are: top",
         ),
-        ("blue", {"top": 60}, r"noise 'blue' has no option 'top'. There are: none"),
+        ("blue", {"top": 60}, r"noise 'blue' has no option 'top'. The choices are: none"),
         ("red", {"top": "60"}, "noise 'red': option top = '60': it must be a whole number"),
         ("red", {"top": True}, "noise 'red': option top = True: it must be a whole number"),
         ("red", {"top": 20}, "level 40 is above the top level 20"),
@@ -388,7 +388,7 @@ def test_bad_options(data, noise, options, message):
 def test_unknown_noise(data):
     """An unknown noise is an error that lists those that there are."""
     with pytest.raises(
-        LookupError, match=r"unknown noise 'rad'. Did you mean 'red'\? There are: blue, red"
+        LookupError, match=r"unknown noise 'rad'. Did you mean 'red'\? The choices are: blue, red"
     ):
         plan(recipe("rad"), data, 40)
 

@@ -195,7 +195,9 @@ def test_a_preset_may_be_a_file_of_ones_own(tmp_path):
 
 def test_no_such_preset_is_an_error():
     """It says which there are."""
-    with pytest.raises(FileNotFoundError, match=r"Did you mean 'shapes'.* There are: .*shapes"):
+    with pytest.raises(
+        FileNotFoundError, match=r"Did you mean 'shapes'.* The choices are: .*shapes"
+    ):
         preset.read_preset("shape", files.default_root())
 
 

@@ -57,7 +57,8 @@ def test_not_toml(tmp_path, raw):
 def test_unknown_key():
     """An unknown key is refused with the one that was probably meant."""
     with pytest.raises(
-        ValueError, match=r"^x: unknown key 'level'. Did you mean 'levels'\? There are: dataset, "
+        ValueError,
+        match=r"^x: unknown key 'level'. Did you mean 'levels'\? The choices are: dataset, ",
     ):
         parse_recipe({**GOOD, "level": [40]}, "x")
 

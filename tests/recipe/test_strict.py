@@ -148,7 +148,7 @@ def test_wrong_value(key, value, message):
 def test_unknown_key():
     """An unknown key is an error that means the nearest one, however deep it stands."""
     assert error({"dataset": "x", "inner": {"name": "a", "rat": 1}}) == (
-        "a.toml: unknown key 'inner.rat'. Did you mean 'rate'? There are: name, rate"
+        "a.toml: unknown key 'inner.rat'. Did you mean 'rate'? The choices are: name, rate"
     )
 
 

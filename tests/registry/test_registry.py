@@ -17,7 +17,9 @@ def test_unknown():
     with pytest.raises(LookupError) as caught:
         pick({"red": 1, "blue": 2}, "bleu", "noise")
 
-    assert str(caught.value) == "unknown noise 'bleu'. Did you mean 'blue'? There are: red, blue"
+    assert (
+        str(caught.value) == "unknown noise 'bleu'. Did you mean 'blue'? The choices are: red, blue"
+    )
 
 
 def test_unlike_anything():

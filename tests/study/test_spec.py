@@ -41,7 +41,7 @@ def test_a_scale_goes_before_what_stands_above():
     assert parse_study(raw, "test", "small").seeds == (1, 2)
     assert parse_study(raw, "test", "paper").seeds == (0,)
     with pytest.raises(
-        ValueError, match=r"test: name a scale with --scale\. There are: small, paper"
+        ValueError, match=r"test: no scale is named: give one with --scale: small, paper"
     ):
         parse_study(raw, "test")
 

@@ -343,7 +343,7 @@ def test_grey_stays_grey(seed):
 @pytest.mark.parametrize("name", ["flop", "Flip", "crop 4", " crop", "", "auto-augment"])
 def test_unknown(name):
     """An unknown name is an error that lists all names."""
-    with pytest.raises(LookupError, match=r"unknown augmentation .*There are: flip, crop"):
+    with pytest.raises(LookupError, match=r"unknown augmentation .*The choices are: flip, crop"):
         compose(["flip", name])
 
 

@@ -309,7 +309,7 @@ def test_a_flipped_bit_of_a_checkpoint_is_seen(tmp_path):
         flipped[position] ^= 1 << position % 8
         run.checkpoint_path.write_bytes(flipped)
 
-        with pytest.raises(ValueError, match=r"checkpoint.pt: damaged: .* or delete the run"):
+        with pytest.raises(ValueError, match=r"checkpoint.pt: damaged, .* or delete the run"):
             RunWriter(tmp_path, CONFIG, resume=True)
 
     run.checkpoint_path.write_bytes(content)
@@ -330,7 +330,9 @@ def test_a_checkpoint_of_an_earlier_version(tmp_path, n_flips):
     run.checkpoint_path.write_bytes(content)
 
     if n_flips:
-        with pytest.raises(ValueError, match=r"checkpoint.pt: damaged: the checksum of .*data/0"):
+        with pytest.raises(
+            ValueError, match=r"checkpoint.pt: damaged, because the checksum of .*data/0"
+        ):
             RunWriter(tmp_path, CONFIG, resume=True)
     else:
         assert 1 == RunWriter(tmp_path, CONFIG, resume=True).restored_state["epoch"]

@@ -100,7 +100,7 @@ def check_options(name: str, exporter: Exporter, options: Mapping[str, Any]) -> 
             names = ", ".join(defaults) or "none"
             raise ValueError(
                 f"exporter {name!r} has no option {option!r}.{suggest(option, defaults)} "
-                f"There are: {names}"
+                f"The choices are: {names}"
             )
         kind = type(defaults[option])
         if type(value) is not kind:

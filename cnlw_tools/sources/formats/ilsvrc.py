@@ -104,7 +104,8 @@ class ValidationSet:
         depths = {path.count("/") for path in paths}
         if len(depths) != 1 or max(depths) > 1:
             raise ValueError(
-                f"{self.images}: put all images side by side, or each into the folder of its class"
+                f"{self.images}: some images are in class folders and some are not: put all "
+                "images side by side, or each into the folder of its class"
             )
         self._reject_copies(paths)
         return paths

@@ -44,7 +44,9 @@ class TarArchive:
         """
         if name not in self._nested:
             if name not in self.members:
-                raise LookupError(f"{self.path}: the archive has no member {name!r}")
+                raise LookupError(
+                    f"{self.path}: the archive has no member {name!r}: use the official archive"
+                )
             self._nested[name] = list_members(self.path, self.members[name])
         return self._nested[name]
 

@@ -70,7 +70,7 @@ def test_a_damaged_checkpoint_is_refused(net, tmp_path):
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
 
-    with pytest.raises(ValueError, match=r"w.pt: damaged: its bytes are not those of its sha256"):
+    with pytest.raises(ValueError, match=r"w.pt: damaged, because its sha256 differs"):
         build_network("conv_small", 10, (32, 32), weights=path)
 
 
