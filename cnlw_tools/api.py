@@ -86,7 +86,7 @@ class Build:
         return load_dataset(self, config, split)
 
     def validate(self, **choices: Any) -> "ValidationReport":
-        """Prove that the build is what its card claims; see `validate`."""
+        """Prove that the build is what its card claims it to be; see `validate`."""
         return validate(self, **choices)
 
     def export(
@@ -301,12 +301,13 @@ def build(
         donors: datasets whose images some kinds of noise use, with the folders of their images
         store: folder of web images, made by `cnlw fetch`
         engine: where the work runs: local, dask, or dask://HOST:PORT
-        workers: number of processes. Default: one a processor; 1 for a source in __main__
+        workers: number of processes. Default: one for each processor; 1 for a source in __main__
         progress: show progress bars
         **choices: other keys of a recipe: options, seed, size, probe, train_size ...
 
     Raises:
-        ValueError, LookupError, OSError: with value, place and remedy; no file is incomplete
+        ValueError, LookupError, OSError: the message has value, place and remedy; no file is left
+            incomplete
 
     Example:
         >>> build = cnlw.build("shapes", noise="red", levels=[0, 40])
@@ -409,7 +410,7 @@ def validate(
     workers: int | None = None,
     progress: bool = True,
 ) -> ValidationReport:
-    """Prove that a build is what its card claims.
+    """Prove that a build is what its card claims it to be.
 
     Args:
         build: the build, or its folder. Default: the newest build in builds/
@@ -491,7 +492,8 @@ def train(
             resume ...
 
     Raises:
-        ValueError, LookupError, OSError: with value, place and remedy; no file was written yet
+        ValueError, LookupError, OSError: the message has value, place and remedy; no file was
+            written yet
         TypeError: there is no such argument
         TrainingStopped: a signal stopped the training; resume=True continues it
 

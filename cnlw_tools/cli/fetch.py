@@ -88,7 +88,7 @@ SECONDS = click.FloatRange(0.1)
     "--keep",
     type=int,
     metavar="N",
-    help="Keep no originals, but the images of builds with --size N.  [default: the originals]",
+    help="Keep each image as a build with --size N stores it.  [default: the originals]",
 )
 @key_option(Recipe, "resize")
 @key_option(Recipe, "quality")

@@ -63,7 +63,7 @@ READING_FLAGS = ("validation", "skip_broken", "list_broken")
     "--label-column",
     default="",
     metavar="NAME",
-    help="Column of the labels.  [default: label, or the only ClassLabel]",
+    help="Column of the labels.  [default: label, or the only ClassLabel column]",
 )
 @click.option(
     "--split",

@@ -30,7 +30,7 @@ def list_datasets(root: Path) -> Lines:
     for name in sorted({*dataset.list_datasets(root), *SOURCES}):
         class_list = dataset.dataset_root(name, root) / "manifests" / name / "classes.csv"
         source = SOURCES.get(read_source_info(name, Inputs(root)).source)
-        n_classes = str(len(tables.read_classes(class_list))) if class_list.is_file() else "own"
+        n_classes = str(len(tables.read_classes(class_list))) if class_list.is_file() else "your"
         if source is not None and not source.layout:  # the images come with the package
             n_classes = str(len(source(None).classes()))
         images = "no source yet"

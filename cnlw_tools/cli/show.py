@@ -45,8 +45,8 @@ def show(
 ) -> None:
     """Print the rows, the realised noise and the class sizes of PATH, a plan or a build.
 
-    With --image it draws single images instead, with their labels in each config. This command only
-    counts; `cnlw validate` proves.
+    With --image it draws single images instead, with their labels in each config. To check the
+    counts, use `cnlw validate`.
     """
     from cnlw_tools.builds.diff import read_plans
     from cnlw_tools.registry import pick

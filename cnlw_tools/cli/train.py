@@ -52,7 +52,7 @@ MAX_CLASSES_WITHOUT_TOP5 = 5
     type=LocalPath(path_type=Path),
     help="Folder of a build.  [default: the last one below builds/]",
 )
-@click.option("--config", help="Config of the build.  [default: its only one, else red_40]")
+@click.option("--config", help="Config of the build.  [default: its only config, or else red_40]")
 @click.option(
     "--noise",
     help="Noise of the config; give it with --level instead of --config.  [default: none]",

@@ -124,7 +124,8 @@ def import_votes(paths: tuple[Path, ...], dataset: str, root: Path) -> None:
     """Add votes to annotations/NAME/.
 
     A FILE is csv, Parquet, or the JSON export of Label Studio or of the release of 2020.
-    Annotators become numbers; annotators/NAME.csv, beside annotations/, says who is which.
+    Numbers replace the names of annotators; annotators/NAME.csv, beside annotations/, lists
+    which number stands for whom.
     """
     from cnlw_tools.ingest.import_votes import add_votes
 

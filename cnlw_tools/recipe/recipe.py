@@ -126,7 +126,7 @@ class Recipe:
     imbalance_ratio: float = key(
         1,
         kind=PLAN,
-        help="Thin out train until the first class is RATIO times as large as the last.",
+        help="Remove images of train until the first class is RATIO times as large as the last.",
         check=Check(lambda ratio: 1 <= ratio < 1e9, "a ratio of at least 1"),
         option="--imbalance-ratio",
         old_name="longtail",
@@ -145,7 +145,7 @@ class Recipe:
     verified: int = key(
         0,
         kind=PLAN,
-        help="Move N images of each class to a noisy split with known errors, verified.",
+        help="Move N images of each class to verified, a noisy split whose errors are known.",
         check=COUNT,
         option="--verified",
         metavar="N",
@@ -198,7 +198,7 @@ class Recipe:
     side_table: str = key(
         "",
         kind=INPUT,
-        help="File of per-image data that some kinds of noise need: given labels, features.",
+        help="File with data about each image that some noise needs: labels or features.",
         default_text="the dataset's side.parquet, if any",
         option="--side-table",
         old_name="side",

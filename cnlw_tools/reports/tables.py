@@ -11,13 +11,16 @@ from cnlw_tools.reports.trials import PlannedRun, Trial, format_options, natural
 
 RESULT_METRICS = ("last", "best", "mean10")
 RESULTS_CAPTION = (
-    "Top-1 on validation in percent: mean ± half the 95 % t-interval over seeds (their number)."
+    "Top-1 accuracy on validation in percent: the mean over seeds, ± half of its 95 % t-interval, "
+    "and the number of seeds in parentheses."
 )
 BOLD_CAPTION = (
-    "Bold: the highest mean of a column, if each cell has two seeds or more and its interval "
+    "The highest mean of a column is bold if each cell has two seeds or more and its interval "
     "overlaps with no other."
 )
-MEAN_COLUMN_CAPTION = "Last column: mean ± half the 95 % t-interval over the columns."
+MEAN_COLUMN_CAPTION = (
+    "The last column is the mean over the other columns, ± half of its 95 % t-interval."
+)
 EMPTY = "–"
 NOT_RUN = "not run"
 FAILED = "failed"
@@ -257,7 +260,7 @@ def _results_caption(group: ResultGroup) -> str:
             last_stages.setdefault(trial.method, set()).add(trial.n_reported)
     caption = f"{RESULTS_CAPTION} {BOLD_CAPTION}"
     if len(set().union(*lengths.values())) > 1:
-        caption += f" Runs differ in length; epochs: {_list_epochs(lengths)}."
+        caption += f" The runs differ in length. Their epochs are: {_list_epochs(lengths)}."
     if last_stages:
         caption += (
             " For a method in stages, best and mean are taken over the epochs of its last stage: "
@@ -326,8 +329,8 @@ def trials_table(
     header = ["Dataset", "Config", "Method", "Options", "Selected", "Epochs", *columns]
     caption = (
         f'The selected trial of a method and config has the highest mean of "{select_by}" on '
-        "validation over its seeds; ties go to the first row. Drop: best minus last. "
-        f'Deviation: the standard deviation of "{select_by}" over seeds.'
+        "validation over its seeds; ties go to the first row. The drop is best minus last. "
+        f'The deviation is the standard deviation of "{select_by}" over seeds.'
     )
     return Table(
         title="All trials",

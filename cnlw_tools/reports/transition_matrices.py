@@ -36,8 +36,9 @@ HEADER = [
     "Trace of T*",
 ]
 CAPTION = (
-    "T: last epoch, mean over runs; T*: as realised in the build, over the images that stayed; "
-    "I: no noise; M: the mean prediction for images of each class of validation."
+    "T is the estimate after the last epoch, as a mean over runs. T* is the matrix that was "
+    "realised in the build, over the images that stayed. I is the identity, which stands for no "
+    "noise. M is the mean prediction for the validation images of each class."
 )
 
 

@@ -22,7 +22,7 @@ def _sources_page() -> str:
     rows = []
     for name, description in list_datasets(default_root()):
         n_classes, _, layout = description.partition("classes   --data-dir: ")
-        n_classes = n_classes.strip().replace("own", "read from the files")
+        n_classes = n_classes.strip().replace("your", "read from the files")
         rows.append([code(name), n_classes, escape(layout)])
     text += table(["dataset", "classes", "what your folder must hold"], rows)
     text += heading("Sources", 2)

@@ -85,7 +85,7 @@ def test_published_numbers_stand_on_the_page_of_the_method():
     """A study that calls a method by another name is understood."""
     pages = method_pages.make_pages()
 
-    assert "| jiang table2 | Ours (MentorMix) |" in pages["reference/methods/mentormix.md"]
+    assert "| jiang table2: Ours (MentorMix) |" in pages["reference/methods/mentormix.md"]
     assert "`zhang_table1`" in pages["reference/methods/ieg.md"]
 
 

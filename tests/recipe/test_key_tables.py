@@ -29,7 +29,7 @@ TABLES = {
 
 def key_table(cls: type) -> str:
     """Return the table of the keys of a dataclass, a row a key; a column that is empty is left out."""
-    head = ["key", "option", "default", "in a name", "with published splits", "meaning"]
+    head = ["key", "option", "default", "in the config's name", "with published splits", "meaning"]
     rows = [key_cells(key) for key in declared_keys(cls).values()]
     shown = [i for i in range(len(head)) if any(cells[i] for cells in rows)]
     lines = [head, ["---"] * len(head), *rows]

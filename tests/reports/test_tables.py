@@ -76,7 +76,9 @@ def test_bold_is_a_mean_whose_interval_overlaps_with_no_other(
     (table,) = result_tables(best_trials(read_trials(tmp_path)), "last")
 
     assert table.bold == bold
-    assert "Bold: the highest mean of a column, if each cell has two seeds or more" in table.caption
+    assert (
+        "The highest mean of a column is bold if each cell has two seeds or more" in table.caption
+    )
 
 
 @pytest.mark.parametrize(
@@ -94,7 +96,9 @@ def test_a_mean_over_epochs_names_their_true_number(tmp_path, run_maker, lengths
         run_maker(tmp_path / method, [50.0] * n_epochs, method=method)
     trials = read_trials(tmp_path)
     (table,) = result_tables(best_trials(trials), "mean10")
-    words = f"Runs differ in length; epochs: mixup {lengths[0]}, vanilla {lengths[1]}."
+    words = (
+        f"The runs differ in length. Their epochs are: mixup {lengths[0]}, vanilla {lengths[1]}."
+    )
 
     assert table.title == f"{title}: toy, blue"
     assert (words in table.caption) == (lengths[0] != lengths[1])
