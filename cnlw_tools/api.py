@@ -306,8 +306,7 @@ def build(
         **choices: other keys of a recipe: options, seed, size, probe, train_size ...
 
     Raises:
-        ValueError, LookupError, OSError: the message has value, place and remedy; no file is left
-            incomplete
+        ValueError, LookupError, OSError: the message has a remedy; no file is left incomplete
 
     Example:
         >>> build = cnlw.build("shapes", noise="red", levels=[0, 40])
@@ -492,8 +491,7 @@ def train(
             resume ...
 
     Raises:
-        ValueError, LookupError, OSError: the message has value, place and remedy; no file was
-            written yet
+        ValueError, LookupError, OSError: the message has a remedy; no file was written yet
         TypeError: there is no such argument
         TrainingStopped: a signal stopped the training; resume=True continues it
 

@@ -50,7 +50,8 @@ def _check_option(
     if name not in defaults:
         names = ", ".join(defaults) or "none"
         raise ValueError(
-            f"noise {noise!r} has no option {name!r}.{suggest(name, defaults)} The choices are: {names}"
+            f"noise {noise!r} has no option {name!r}.{suggest(name, defaults)} "
+            f"The choices are: {names}"
         )
     kind = type(defaults[name])
     is_whole_float = kind is float and type(value) is int

@@ -86,7 +86,7 @@ def test_published_numbers_stand_on_the_page_of_the_method():
     pages = method_pages.make_pages()
 
     assert "| jiang table2: Ours (MentorMix) |" in pages["reference/methods/mentormix.md"]
-    assert "`zhang_table1`" in pages["reference/methods/ieg.md"]
+    assert "### Compared by zhang_table1" in pages["reference/methods/ieg.md"]
 
 
 def test_our_own_numbers_stand_on_the_page_of_the_method():
