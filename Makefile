@@ -13,7 +13,7 @@ export HF_DATASETS_DISABLE_PROGRESS_BARS := 1
 # Images of containers set it, and then every process of the tests compiles all modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test lint docs test-oldest mutants docs-tables clean other_python
+.PHONY: help demo test lint docs test-engines test-oldest mutants docs-tables clean other_python
 
 help:  ## say what there is
 	@echo "make TARGET [PYTHON=python3.12]"
@@ -33,6 +33,13 @@ demo: $(DEMO)/ready  ## build red and blue shapes at ten levels, prove them, loa
 
 test: lint  ## lint, then every test, the slow ones too
 	$(DEV)/bin/pytest -q -n auto --dist worksteal
+
+# Ray may listen on all interfaces; here loopback is the only one, and no process outlives make.
+own_network = unshare --map-root-user --net --pid --fork --mount-proc --kill-child \
+  sh -c 'ip link set lo up && exec "$$@"' sh
+
+test-engines: $(DEV)/ray  ## the tests that start Ray, in a network of their own (Linux)
+	$(own_network) $(DEV)/bin/pytest -q -m ray tests
 
 test-oldest: $(OLDEST)/ready  ## every test on Python 3.12 with the oldest torch that is allowed
 	$(OLDEST)/bin/pytest -q -n auto --dist worksteal
@@ -73,6 +80,10 @@ $(DEMO)/ready: pyproject.toml constraints.txt $(call anew_if_other,$(DEMO))
 $(DEV)/ready: pyproject.toml constraints.txt $(call anew_if_other,$(DEV))
 	$(call environment,$(DEV))
 	$(DEV)/bin/pip install --quiet -c constraints.txt -e '.[train]' --group dev
+	@touch $@
+
+$(DEV)/ray: $(DEV)/ready
+	$(DEV)/bin/pip install --quiet -c constraints.txt -e '.[ray]'
 	@touch $@
 
 $(DOCS)/ready: pyproject.toml constraints.txt $(call anew_if_other,$(DOCS))

@@ -300,7 +300,7 @@ def build(
         data_dir: folder of your copy of the images
         donors: datasets whose images some kinds of noise use, with the folders of their images
         store: folder of web images, made by `cnlw fetch`
-        engine: where the work runs: local, dask, or dask://HOST:PORT
+        engine: where the work runs: local, dask, ray, dask://HOST:PORT or ray://HOST:PORT
         workers: number of processes. Default: one for each processor; 1 for a source in __main__
         progress: show progress bars
         **choices: other keys of a recipe: options, seed, size, probe, train_size ...
@@ -419,7 +419,7 @@ def validate(
         donors: datasets whose images the build uses, with the folders of their images
         store: folder of web images, made by `cnlw fetch`
         cache: folder of decoded pixels, for `end_to_end`. Default: that of `cnlw train`
-        engine: where the work runs: local, dask, or dask://HOST:PORT
+        engine: where the work runs: local, dask, ray, dask://HOST:PORT or ray://HOST:PORT
         workers: number of worker processes. Default: one for each processor
         progress: show progress bars
 

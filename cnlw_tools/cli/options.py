@@ -99,7 +99,7 @@ ENGINE = click.option(
     default="local",
     show_default=True,
     metavar="ENGINE",
-    help="Where the work runs: local, dask or dask://HOST:PORT.",
+    help="Where the work runs: local, dask, ray, dask://HOST:PORT or ray://HOST:PORT.",
 )
 DECODE_THREADS = click.option(
     "--decode-threads",

@@ -37,6 +37,7 @@ EXECUTORS: Mapping[str, Opener] = ImportOnUse(
     {
         "local": "local:processes",  # processes of this machine
         "dask": "dask:cluster",
+        "ray": "ray:cluster",
     },
 )
 
@@ -69,7 +70,7 @@ def open_executor(
 
 def _check_address(engine: str) -> None:
     """Raise if an engine that names a cluster is not NAME://HOST:PORT."""
-    remedy = "give NAME://HOST:PORT, such as dask://127.0.0.1:8786"
+    remedy = "give NAME://HOST:PORT, such as dask://127.0.0.1:8786 or ray://127.0.0.1:10001"
     try:
         parts = urlsplit(engine)
         is_address = bool(parts.hostname and parts.port)

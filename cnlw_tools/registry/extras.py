@@ -16,6 +16,7 @@ EXTRAS = {  # package -> the extra that brings it, as in pyproject.toml
     "scipy": "sources",
     "timm": "timm",
     "distributed": "dask",
+    "ray": "ray",
 }
 
 

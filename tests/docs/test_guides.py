@@ -33,6 +33,7 @@ NOT_RUN = {  # command -> why it cannot be run here
     "pip install .": ENVIRONMENT,
     "pip install '.[train,report]'": ENVIRONMENT,
     "pip install '.[dask]'": ENVIRONMENT,
+    "pip install '.[ray]'": ENVIRONMENT,
     "pip install -c constraints.txt '.[train,report]'": ENVIRONMENT,
     "torchrun --nproc-per-node 4 -m cnlw_tools train --data builds/cifar10 --config blue_40 "
     "--method mixup": "it takes a machine with four GPUs",

@@ -21,10 +21,11 @@ from cnlw_tools.recipe.recipe import Recipe
 
 Open = Callable[[], AbstractContextManager[Executor]]
 
-every = pytest.mark.parametrize(("name", "workers"), [(name, 2) for name in EXECUTORS])
-every_and_serial = pytest.mark.parametrize(
-    ("name", "workers"), [("local", 1), *((name, 2) for name in EXECUTORS)]
-)
+MARKS = {"ray": pytest.mark.ray}  # of engines that not every run of the tests starts
+ALL = [pytest.param(name, 2, marks=MARKS.get(name, ())) for name in EXECUTORS]
+
+every = pytest.mark.parametrize(("name", "workers"), ALL)
+every_and_serial = pytest.mark.parametrize(("name", "workers"), [("local", 1), *ALL])
 
 
 @pytest.fixture
