@@ -25,8 +25,9 @@ def match_availability(
 ) -> tuple[BuildCard, Dataset]:
     """Copy the marks between a build and a dataset, where only one of them has marks.
 
-    If no noise of the build needs marks, the build gets those of the dataset. If the noise that is
-    added does not need them, the dataset gets those of the build.
+    If no noise of the build needs marks, the build gets those of the dataset: its card has their
+    digest, and the caller writes the table. If the noise that is added does not need them, the
+    dataset gets those of the build.
 
     Args:
         folder: of the tables of the build
@@ -44,7 +45,6 @@ def match_availability(
     if _is_marked(data.web):
         needs_marks = any(_needs_marks(config.recipe) for config in card.configs.values())
         if recorded == _digest_without_marks(data.web) and not needs_marks:
-            tables.write_parquet(data.web, path)
             return replace(card, tables={**card.tables, WEB: data.digests[WEB]}), data
     elif not _needs_marks(recipe):
         web = tables.read_manifest(path, len(data.classes), web=True)

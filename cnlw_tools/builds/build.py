@@ -9,7 +9,7 @@ builds/shapes/
 
 import shutil
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
@@ -22,7 +22,20 @@ from cnlw_tools import files, hashing
 from cnlw_tools.builds.availability import match_availability
 from cnlw_tools.builds.segments import SHARD_NAME, Segment, cut_segments
 from cnlw_tools.builds.shards import WriteJob, delete_pool, write_shards
-from cnlw_tools.builds.staging import locked_folder
+from cnlw_tools.builds.staging import locked_folder, shared_folder
+from cnlw_tools.builds.work_shards import (
+    assign_files,
+    check_records,
+    delete_records,
+    digest_contents,
+    find_records,
+    join_files,
+    make_record,
+    read_records,
+    record_hashes,
+    recorded_shard,
+    write_record,
+)
 from cnlw_tools.card import render, sample_grid
 from cnlw_tools.card.metadata import CARD, BuildCard, ConfigCard, read_card
 from cnlw_tools.dataset import dataset, table_io, tables
@@ -30,6 +43,7 @@ from cnlw_tools.dataset.dataset import Dataset
 from cnlw_tools.dataset.validation_split import classes_without_validation
 from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
 from cnlw_tools.executor.remote import program_versions
+from cnlw_tools.executor.work_shard import WorkShard
 from cnlw_tools.images.pixels import Storage
 from cnlw_tools.ingest.resolve import load_dataset, open_recipe_images
 from cnlw_tools.plans.info import read_plan_info
@@ -53,10 +67,23 @@ class BuildSummary:
     configs: dict[str, ConfigCard]  # of this recipe
     matrices: dict[str, NDArray[np.float64]]  # (C, C), expected, by config without a level
     new_bytes: int  # of the shards that were written now
+    n_joined: int  # files that were taken from folders of other processes
     total_bytes: int  # of all shards of these configs
     folder_bytes: int  # of the whole build, with other configs, tables and card
     seconds: float
     classes_without_validation: list[str]  # those that were too small for the recipe to take one
+
+
+@dataclass(frozen=True, slots=True)
+class ShardSummary:
+    """What one of several processes did for a build."""
+
+    folder: Path  # without a card
+    n_files: int  # of this process
+    n_planned: int  # of all processes
+    new_bytes: int  # of the files that were written now
+    total_bytes: int  # of all files of this process
+    seconds: float
 
 
 def build(
@@ -65,6 +92,7 @@ def build(
     out: Path,
     executor: Executor = SERIAL,
     progress: Progress = no_progress,
+    joined_folders: Sequence[Path] = (),
 ) -> BuildSummary:
     """Build every level of a recipe into one folder; shards that are there are not written again.
 
@@ -74,6 +102,62 @@ def build(
         out: the folder of the build, which is made, completed, or added to
         executor: where images are read and shards are written
         progress: is told how many plans are drawn, and how many rows are written
+        joined_folders: where `build_shard` wrote files of this build
+
+    Raises:
+        ValueError, LookupError, OSError: with value, place, remedy; an older build is not changed
+    """
+    start = time.monotonic()
+    joined = find_records(joined_folders)
+    inputs = download_inputs(recipe.dataset, inputs)
+    data = _load_checked(recipe, inputs, executor)
+    plans = _draw_plans(recipe, data, progress)
+    storage = _storage_of(recipe)
+    segments = _cut_plans(plans, storage, recipe.layout)
+    planned_shards = _planned_shards(segments)
+    with locked_folder(out) as folder:
+        old_card, data, has_new_marks = _open_build(folder, recipe, data, plans)
+        records = {**read_records(folder), **joined}
+        check_records(digest_contents(planned_shards, data.digests), records)
+        old_hashes = {**record_hashes(records), **old_card.shards}
+        same_tables = _write_tables(folder / "tables", data, old_card, has_new_marks)
+
+        job = WriteJob(folder / "data", data.name, recipe.donors, inputs, storage, data.classes)
+        untrusted_files = _find_untrusted(job.folder, old_hashes, executor)
+        _remove_useless(job.folder, old_hashes, planned_shards, same_tables, untrusted_files)
+        joined_files = join_files(job.folder, joined, planned_shards)
+        untrusted_files -= joined_files
+        hashes = write_shards(job, planned_shards, executor, progress, untrusted_files)
+
+        shards = _hash_shards(job.folder, planned_shards, {**old_hashes, **hashes})
+        configs = _describe_configs(plans, segments)
+        card = _extend_card(old_card, configs, shards, data.digests)
+        _write_samples(folder, recipe.noise, card, plans, segments, data.classes)
+        render.write_card(folder, card, recipe, data.classes, data.imported_validation)
+        delete_records(folder)
+        new_bytes = _total_size(job.folder, hashes)
+        total_bytes = _total_size(job.folder, planned_shards)
+        folder_bytes = _total_size(folder, _list_files(folder))
+    seconds = time.monotonic() - start
+    left_out = _classes_without_validation(recipe, data)
+    sizes = (new_bytes, len(joined_files), total_bytes, folder_bytes)
+    return BuildSummary(out, configs, _matrices(plans), *sizes, seconds, left_out)
+
+
+def build_shard(
+    recipe: Recipe,
+    inputs: Inputs,
+    out: Path,
+    work_shard: WorkShard,
+    executor: Executor = SERIAL,
+    progress: Progress = no_progress,
+) -> ShardSummary:
+    """Write the files of one of several processes that make a build; `build` writes the card.
+
+    Args:
+        recipe, inputs, executor, progress: as for `build`
+        out: the folder of the build, which the processes share, or a folder for this one
+        work_shard: which of the processes this is
 
     Raises:
         ValueError, LookupError, OSError: with value, place, remedy; an older build is not changed
@@ -83,31 +167,25 @@ def build(
     data = _load_checked(recipe, inputs, executor)
     plans = _draw_plans(recipe, data, progress)
     storage = _storage_of(recipe)
-    with locked_folder(out) as folder:
-        old_card = _open_card(folder, recipe, storage)
-        old_card, data = match_availability(folder / "tables", old_card, data, recipe)
-        _check_same_tables(folder, old_card, data)
-        _check_same_plans(folder, old_card, plans)
-        same_tables = _write_tables(folder / "tables", data, old_card)
-
-        segments = _cut_plans(plans, storage, recipe.layout)
-        planned_shards = _planned_shards(segments)
-        job = WriteJob(folder / "data", data.name, recipe.donors, inputs, storage, data.classes)
-        untrusted_files = _remove_useless(job.folder, old_card, planned_shards, same_tables)
-        hashes = write_shards(job, planned_shards, executor, progress, untrusted_files)
-
-        shards = _hash_shards(job.folder, planned_shards, {**old_card.shards, **hashes})
-        configs = _describe_configs(plans, segments)
-        card = _extend_card(old_card, configs, shards, data.digests)
-        _write_samples(folder, recipe.noise, card, plans, segments, data.classes)
-        render.write_card(folder, card, recipe, data.classes, data.imported_validation)
-        new_bytes = _total_size(job.folder, hashes)
-        total_bytes = _total_size(job.folder, planned_shards)
-        folder_bytes = _total_size(folder, _list_files(folder))
+    planned_shards = _planned_shards(_cut_plans(plans, storage, recipe.layout))
+    numbers = assign_files(planned_shards, work_shard.count)
+    shards = {name: planned_shards[name] for name in numbers if numbers[name] == work_shard.number}
+    with shared_folder(out) as folder:
+        old_card, data, _ = _open_build(folder, recipe, data, plans)
+        record = make_record(work_shard, digest_contents(planned_shards, data.digests))
+        with recorded_shard(folder, record) as old_hashes:
+            _add_tables(folder / "tables", data)
+            job = WriteJob(folder / "data", data.name, recipe.donors, inputs, storage, data.classes)
+            old_hashes |= old_card.shards
+            untrusted_files = _find_untrusted(job.folder, old_hashes, executor, shards)
+            hashes = write_shards(job, shards, executor, progress, untrusted_files, keep_pool=True)
+            new_bytes = _total_size(job.folder, hashes)
+            hashes = _hash_shards(job.folder, shards, {**old_hashes, **hashes})
+            write_record(folder, replace(record, hashes={name: hashes[name] for name in shards}))
+        total_bytes = _total_size(job.folder, shards)
     seconds = time.monotonic() - start
-    left_out = _classes_without_validation(recipe, data)
-    sizes = (new_bytes, total_bytes, folder_bytes)
-    return BuildSummary(out, configs, _matrices(plans), *sizes, seconds, left_out)
+    sizes = (len(shards), len(planned_shards), new_bytes, total_bytes)
+    return ShardSummary(folder, *sizes, seconds)
 
 
 def plan_build(
@@ -126,7 +204,7 @@ def plan_build(
     data = _load_checked(recipe, inputs, executor)
     plans = _draw_plans(recipe, data, no_progress)
     storage = _storage_of(recipe)
-    _open_card(out, recipe, storage)
+    _open_card(out, recipe)
     segments = _cut_plans(plans, storage, recipe.layout)
     return data.classes, _describe_configs(plans, segments)
 
@@ -206,14 +284,32 @@ def _matrices(plans: Plans) -> dict[str, NDArray[np.float64]]:
     return matrices
 
 
-def _open_card(folder: Path, recipe: Recipe, storage: Storage) -> BuildCard:
+def _open_build(
+    folder: Path, recipe: Recipe, data: Dataset, plans: Plans
+) -> tuple[BuildCard, Dataset, bool]:
+    """Return the card of a build and the dataset, with which web images exist, as they agree on it.
+
+    Returns:
+        the card; the dataset; whether the build has yet to get the marks of the dataset
+
+    Raises:
+        ValueError: the build stores images in another way, or has other tables or other plans
+    """
+    card = _open_card(folder, recipe)
+    new_card, data = match_availability(folder / "tables", card, data, recipe)
+    _check_same_tables(folder, new_card, data)
+    _check_same_plans(folder, new_card, plans)
+    return new_card, data, new_card is not card
+
+
+def _open_card(folder: Path, recipe: Recipe) -> BuildCard:
     """Return the card of the folder, or an empty one for a new build.
 
     Raises:
         ValueError: the build that is there stores its images in another way
     """
     if not (folder / CARD).exists():
-        return BuildCard(program_versions(), recipe.dataset, storage, recipe.layout)
+        return BuildCard(program_versions(), recipe.dataset, _storage_of(recipe), recipe.layout)
     card = read_card(folder)
     check_same_storage(folder, card, recipe)
     return card
@@ -264,11 +360,13 @@ def _check_same_plans(folder: Path, card: BuildCard, plans: Plans) -> None:
             )
 
 
-def _write_tables(folder: Path, data: Dataset, card: BuildCard) -> bool:
+def _write_tables(folder: Path, data: Dataset, card: BuildCard, has_new_marks: bool) -> bool:
     """Write the tables; return whether the shards that are there were made from the same ones.
 
     Shards without a card were left by a killed build, of these tables or of others.
     """
+    if has_new_marks:
+        tables.write_parquet(data.web, folder / "web.parquet")
     same_tables = True
     if not card.configs:
         old_hashes = _hash_files(folder)
@@ -277,6 +375,24 @@ def _write_tables(folder: Path, data: Dataset, card: BuildCard) -> bool:
         same_tables = _hash_files(folder) == old_hashes
     dataset.write_tables(data, folder, overwrite=False)
     return same_tables
+
+
+def _add_tables(folder: Path, data: Dataset) -> None:
+    """Write the tables that are not there; other processes write the same ones.
+
+    Raises:
+        ValueError: a killed build left tables of other data
+    """
+    with files.scratch_folder() as scratch:
+        dataset.write_tables(data, scratch)
+        new_hashes = _hash_files(scratch)
+    for name, digest in _hash_files(folder).items():
+        if new_hashes.get(name, digest) != digest:
+            raise ValueError(
+                f"{folder / name}: was left by a killed build of other data: use another --out, or "
+                f"delete {folder.parent}"
+            )
+    dataset.write_tables(data, folder, overwrite=False)
 
 
 def _hash_files(folder: Path) -> dict[str, str]:
@@ -304,29 +420,61 @@ def _planned_shards(segments: Segments) -> dict[str, pa.Table]:
     return shards
 
 
-def _remove_useless(
-    data: Path, card: BuildCard, planned_shards: Mapping[str, pa.Table], same_tables: bool
+def _find_untrusted(
+    data: Path,
+    hashes: Mapping[str, str],
+    executor: Executor,
+    names: Collection[str] | None = None,
 ) -> set[str]:
-    """Delete what killed builds left and this one cannot use, and planned files that are damaged.
+    """Return the names of files that no image may be taken from.
+
+    Args:
+        data: the folder of the shards
+        hashes: sha256 of files that were written completely, as a card or a record says
+        executor: where these files are read
+        names: of further files that may have been written, by this process; none: any shards
 
     Returns:
-        names of files that no image may be taken from: damaged ones, and those that no build wrote
+        damaged files, and those that were not written by a build, or not by this process
     """
+    paths = [path for path in data.glob("*.parquet") if path.name in hashes]
     untrusted_files = set()
+    for path, digest in executor.map(_digest_file, paths):
+        if digest != hashes[path.name]:
+            untrusted_files.add(path.name)
+    for path in data.glob("*.parquet"):
+        is_planned = SHARD_NAME.fullmatch(path.name) and (names is None or path.name in names)
+        if path.name not in hashes and not is_planned:
+            untrusted_files.add(path.name)
+    return untrusted_files
+
+
+def _digest_file(path: Path) -> tuple[Path, str]:
+    return path, files.digest(path)
+
+
+def _remove_useless(
+    data: Path,
+    hashes: Mapping[str, str],
+    planned_shards: Mapping[str, pa.Table],
+    same_tables: bool,
+    untrusted_files: Collection[str],
+) -> None:
+    """Delete what killed builds left and this one cannot use, and planned files that are damaged.
+
+    Files that no build wrote remain.
+    """
     if not same_tables:
         delete_pool(data)
     for path in data.glob("*.parquet"):
-        if path.name in card.shards:
-            is_damaged = files.digest(path) != card.shards[path.name]
-            if is_damaged:
-                untrusted_files.add(path.name)
-        elif not SHARD_NAME.fullmatch(path.name):
-            untrusted_files.add(path.name)
-        elif not (same_tables and path.name in planned_shards):
+        if path.name in untrusted_files:
+            is_useless = path.name in planned_shards
+        elif path.name in hashes:
+            is_useless = False
+        else:
+            is_useless = not (same_tables and path.name in planned_shards)
+        if is_useless:
             path.unlink()
-    for name in untrusted_files & planned_shards.keys():
-        (data / name).unlink()
-    return untrusted_files
 
 
 def _hash_shards(data: Path, names: Iterable[str], hashes: Mapping[str, str]) -> dict[str, str]:

@@ -81,20 +81,23 @@ def write_shards(
     executor: Executor = SERIAL,
     progress: Progress = no_progress,
     untrusted_files: Collection[str] = (),
+    keep_pool: bool = False,
 ) -> dict[str, str]:
     """Write the shards that are not there yet; return the sha256 of each file written.
 
     Args:
         job: what all of them need to know
-        planned_shards: rows of every shard of the build, by file name
+        planned_shards: rows of every shard to write, by file name
         executor: where shards are written
         progress: is told how many rows are written, those of blocks included
-        untrusted_files: names of files from which no image may be copied
+        untrusted_files: names of files that do not count as written, and from which no image may
+            be copied
+        keep_pool: delete no block of the pool, since other processes may use them
 
     Raises:
         OSError, ValueError, LookupError: an image cannot be read; files that were written remain
     """
-    waves = plan_waves(job, planned_shards, untrusted_files)
+    waves = plan_waves(job, planned_shards, untrusted_files, keep_pool)
     to_write = {plan.name: len(plan.rows) for wave in waves for plan in wave}
     total = sum(to_write.values())
     for name, rows in planned_shards.items():
@@ -107,7 +110,8 @@ def write_shards(
                 hashes[written.name] = written.sha256
             done += written.n_rows
             progress("images", done, total)
-    delete_pool(job.folder)
+    if not keep_pool:
+        delete_pool(job.folder)
     return hashes
 
 
@@ -115,18 +119,18 @@ def plan_waves(
     job: WriteJob,
     planned_shards: Mapping[str, pa.Table],
     untrusted_files: Collection[str] = (),
+    keep_pool: bool = False,
 ) -> list[list[FilePlan]]:
     """Return the files to write, in waves: a file comes after all that it copies from.
 
-    Blocks of the pool that a killed build left, and this one does not need, are deleted.
+    Blocks of the pool that a killed build left, and this one does not need, are deleted, unless
+    ``keep_pool``.
     """
-    existing: dict[str, pa.ChunkedArray] = {}  # ids of images by file
-    for path in sorted(job.folder.glob("*.parquet")):
-        if path.name not in untrusted_files:
-            existing[path.name] = read_column(path, "image_id")
+    existing = _read_ids(job.folder, untrusted_files)
     new_shards = {name: rows for name, rows in planned_shards.items() if name not in existing}
     pool = plan_pool(planned_shards, job.storage) if new_shards else {}
-    delete_pool(job.folder, keep=pool)
+    if not keep_pool:
+        delete_pool(job.folder, keep=pool)
     ids = {name: rows["image_id"] for name, rows in pool.items()}
     ids |= existing
     ids |= {name: rows["image_id"] for name, rows in new_shards.items()}
@@ -148,6 +152,15 @@ def plan_waves(
         wave_of[plan.name] = wave
         waves.setdefault(wave, []).append(plan)
     return [waves[wave] for wave in sorted(waves)]
+
+
+def _read_ids(folder: Path, untrusted_files: Collection[str]) -> dict[str, pa.ChunkedArray]:
+    """Return the ids of the images of all shards in a folder, by file."""
+    ids = {}
+    for path in sorted(folder.glob("*.parquet")):
+        if path.name not in untrusted_files:
+            ids[path.name] = read_column(path, "image_id")
+    return ids
 
 
 def plan_pool(planned_shards: Mapping[str, pa.Table], storage: Storage) -> dict[str, pa.Table]:
@@ -204,6 +217,11 @@ class ImageOwners:
         file, _ = self._owner_files(name)
         owners: NDArray[np.int64] = np.unique(file[file != self.numbers[name]])
         return owners
+
+    def main_owner(self, name: str) -> str:
+        """Return the file that owns most images of a file, by rows; it may be the file itself."""
+        file, _ = self._owner_files(name)
+        return self.files[np.bincount(file).argmax()]
 
     def plan_file(self, name: str, rows: pa.Table, pool: Collection[str] = ()) -> FilePlan:
         """Say where the images of one of the files come from.

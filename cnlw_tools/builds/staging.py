@@ -1,20 +1,24 @@
 """The folder of a build while it is built: one build at a time; renamed when it is complete.
 
+Several processes may write shards of one build side by side (`cnlw build --shard`). They share the
+lock of the folder, and leave the folder a draft; the build that writes the card has the lock alone.
+
 The folder of an export is written aside and renamed in the same way, but never continued.
 """
 
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from cnlw_tools.card.metadata import CARD, DRAFT_SUFFIX, is_build
 from cnlw_tools.files import TEMPORARY_PREFIX, draft_path, remove_drafts, remove_drafts_below
-from cnlw_tools.files.locks import lock
+from cnlw_tools.files.locks import LOCK_FILE, lock, lock_folder
 
-BUILD_FILES = {"data", "tables", CARD}
-BUILD_PREFIXES = ("samples_", TEMPORARY_PREFIX)
+RECORD_PREFIX = "shard-"  # of the files in which processes say what they wrote (work_shards.py)
+BUILD_FILES = {"data", "tables", CARD, LOCK_FILE}
+BUILD_PREFIXES = ("samples_", RECORD_PREFIX, TEMPORARY_PREFIX)
 
 
 @contextmanager
@@ -31,22 +35,42 @@ def locked_folder(out: Path) -> Iterator[Path]:
     """
     out = out.resolve()
     folder = _prepare_folder(out)
-    handle = _lock(folder)
+    with _lock(folder):
+        try:
+            _reject_finished(folder, out)
+            remove_drafts_below(folder)
+            yield folder
+            if folder != out:
+                folder.rename(out)
+        except BaseException as error:
+            if folder != out:
+                _keep_or_delete(folder, error)
+            raise
+
+
+@contextmanager
+def shared_folder(out: Path) -> Iterator[Path]:
+    """Yield the folder to build in, together with other processes that write shards of it.
+
+    A new folder remains a draft. After an error it is deleted if it has no complete file of images
+    and nobody else is at work there.
+
+    Raises:
+        OSError: ``out`` is something else than a build, or a build writes its card there
+    """
+    out = out.resolve()
+    folder = _prepare_folder(out)
     try:
-        if folder != out and is_build(out):
-            raise BlockingIOError(
-                f"{out}: another build has just finished here: run the same command again"
-            )
-        remove_drafts_below(folder)
-        yield folder
-        if folder != out:
-            folder.rename(out)
+        with _lock(folder, shared=True):
+            _reject_finished(folder, out)
+            remove_drafts_below(folder)
+            yield folder
     except BaseException as error:
-        if folder != out:
-            _keep_or_delete(folder, error)
+        with suppress(BlockingIOError):
+            if folder != out:
+                with _lock(folder):
+                    _keep_or_delete(folder, error)
         raise
-    finally:
-        os.close(handle)
 
 
 @contextmanager
@@ -66,7 +90,7 @@ def new_folder(out: Path) -> Iterator[Path]:
     if out.parent.is_dir():
         remove_drafts(out.parent)
     _make_folder(draft, out)
-    handle = _lock(draft, "export")
+    handle = _lock_draft(draft)
     try:
         _empty(draft)
         yield draft
@@ -132,14 +156,42 @@ def _keep_or_delete(draft: Path, error: BaseException) -> None:
         shutil.rmtree(draft)
 
 
-def _lock(folder: Path, work: str = "build") -> int:
-    """Lock the folder itself.
+def _reject_finished(folder: Path, out: Path) -> None:
+    """Raise if another build took its name between the look at ``out`` and the lock of its draft.
+
+    Raises:
+        BlockingIOError: there is a draft and a build
+    """
+    if folder != out and is_build(out):
+        raise BlockingIOError(
+            f"{out}: another build has just finished here: run the same command again"
+        )
+
+
+@contextmanager
+def _lock(folder: Path, shared: bool = False) -> Iterator[None]:
+    """Lock the folder of a build during the block.
 
     Raises:
         BlockingIOError: another process is at work there
     """
-    message = f"{folder}: another {work} is at work here: wait for it, or use another --out"
+    message = f"{folder}: another build is at work here: wait for it, or use another --out"
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(lock_folder(folder, message, shared))
+        except FileNotFoundError:
+            raise BlockingIOError(message) from None  # it has just renamed the folder
+        yield
+
+
+def _lock_draft(draft: Path) -> int:
+    """Lock the draft of an export.
+
+    Raises:
+        BlockingIOError: another process is at work there
+    """
+    message = f"{draft}: another export is at work here: wait for it, or use another --out"
     try:
-        return lock(folder, message)
+        return lock(draft, message)
     except FileNotFoundError:
         raise BlockingIOError(message) from None  # it has just renamed the folder

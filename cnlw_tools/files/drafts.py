@@ -1,12 +1,11 @@
 """Drafts: files that get their name when they are complete, and folders for temporary files.
 
-    .aside-HOST-PID-N-NAME    HOST is a checksum of the host's name, PID the process that writes
+    .aside-HOST-RANDOM-NAME   HOST is a checksum of the host's name; containers may share a name
     .aside-HOST-export-NAME   an export, which is a folder (builds/staging.py)
 
 A draft is locked while it is written. A process that is killed leaves its draft without a lock, and
-the next process that writes into the same folder deletes it. A later process may get the number of
-a dead one, but never its lock. Some network disks keep locks within one host;
-therefore a draft of another host must also be a day old to be deleted.
+the next process that writes into the same folder deletes it. Some network disks keep locks within
+one host; therefore a draft of another host must also be a day old to be deleted.
 """
 
 import fcntl
@@ -17,9 +16,9 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from itertools import count
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
+from uuid import uuid4
 from zlib import crc32
 
 from cnlw_tools.files.locks import try_lock
@@ -30,8 +29,7 @@ HOST = f"{crc32(os.uname().nodename.encode()):08x}"
 HOST_OF_DRAFT = re.compile(rf"{re.escape(TEMPORARY_PREFIX)}([0-9a-f]{{8}})-")
 HOUR = 60 * 60  # seconds
 DAY = 24 * HOUR
-
-_numbers = count()  # of the drafts of this process
+RANDOM_DIGITS = 12  # of the name of a draft
 
 
 @contextmanager
@@ -60,6 +58,26 @@ def atomic_write(path: Path) -> Iterator[Path]:
         raise OSError(
             f"{path}: cannot be written ({reason}): make room or give another place"
         ) from error
+
+
+def link_or_copy(source: Path, path: Path) -> None:
+    """Put a file at another path, too, whole or not at all: as a link, or, elsewhere, as a copy.
+
+    Both names may then have one file behind them, so neither may be changed in place.
+
+    Raises:
+        OSError: the file cannot be read or written
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = draft_path(path, uuid4().hex[:RANDOM_DIGITS])
+    try:
+        draft.hardlink_to(source)
+    except OSError:  # another disk, or one without links
+        with atomic_write(path) as copy:
+            shutil.copyfile(source, copy)
+    else:
+        draft.replace(path)
+        draft.unlink(missing_ok=True)  # where both were one file before, it has not been renamed
 
 
 @contextmanager
@@ -113,7 +131,7 @@ def _make_draft(path: Path, make: Callable[[Path], int]) -> tuple[Path, int]:
     Until it is locked, another process may take it for an abandoned one; then a new one is made.
     """
     while True:
-        draft = draft_path(path, f"{os.getpid()}-{next(_numbers)}")
+        draft = draft_path(path, uuid4().hex[:RANDOM_DIGITS])
         try:
             handle = make(draft)
         except (FileExistsError, FileNotFoundError):

@@ -7,7 +7,6 @@ preset, network, seed. The run that was trained is copied to the folders of the 
 
 import json
 import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -75,7 +74,7 @@ def copy_run(source: RunSpec, target: RunSpec, paths: SweepPaths) -> None:
         names.sort(key=lambda name: name == Path(RESULT))
         for name in names:
             if name != Path(CONFIG):
-                _link(source_folder / name, folder / name)
+                files.link_or_copy(source_folder / name, folder / name)
     finally:
         os.close(handle)
 
@@ -121,15 +120,3 @@ def _write_config(
     )
     with files.atomic_write(folder / CONFIG) as draft:
         draft.write_text(json.dumps(asdict(config), indent=1), encoding="utf-8")
-
-
-def _link(source: Path, target: Path) -> None:
-    """Put a file at another place, in the room of the old one; whole files replace each other."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = files.draft_path(target, str(os.getpid()))
-    draft.unlink(missing_ok=True)
-    try:
-        draft.hardlink_to(source)
-    except OSError:  # another disk, or one without links
-        shutil.copyfile(source, draft)
-    draft.replace(target)

@@ -13,9 +13,10 @@ A config that is built alone has no folder here: the study says where its build 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from cnlw_tools.executor import EXECUTORS, SERIAL, Executor, Progress, no_progress
+from cnlw_tools.executor.work_shard import parse_work_shard
 from cnlw_tools.recipe.run_files import (
     BEST_WEIGHTS,
     read_config,
@@ -42,8 +43,6 @@ from cnlw_tools.study.workers import (
     train_runs,
     watch_nothing,
 )
-
-Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +83,9 @@ def plan_sweep(
     Raises:
         ValueError: there is no such shard
     """
-    select_shard([], shard)  # for its error
+    work_shard = parse_work_shard(shard)
     configs = describe_configs(runs, paths, executor)
-    groups = select_shard(group_identical(runs, paths, configs), shard)
+    groups = work_shard.select(group_identical(runs, paths, configs))
     names = {run.name for group in groups for run in group}
     shard_runs = [run for run in runs if run.name in names]
     results, problems = _find_results(shard_runs, paths)
@@ -130,18 +129,6 @@ def _find_results(
         if result is not None:
             results[run.name] = result
     return results, [Problem(reason, group, False) for reason, group in runs_by_reason.items()]
-
-
-def select_shard(items: Sequence[Item], shard: str) -> list[Item]:
-    """Return the part of one of several machines: for ``2/5`` every fifth, from the second on.
-
-    Raises:
-        ValueError: there is no such shard
-    """
-    index, _, count = shard.partition("/")
-    if not (index.isdecimal() and count.isdecimal() and 1 <= int(index) <= int(count)):
-        raise ValueError(f"shard {shard!r}: write it as 2/5, the second of five")
-    return list(items[int(index) - 1 :: int(count)])
 
 
 def find_result(run: RunSpec, paths: SweepPaths) -> dict[str, Any] | None:

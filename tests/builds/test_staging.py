@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from cnlw_tools.builds.staging import locked_folder
+from cnlw_tools.builds.staging import locked_folder, shared_folder
 from cnlw_tools.card.metadata import CARD, BuildCard, front_matter
 from cnlw_tools.files import TEMPORARY_PREFIX, default_root
+from cnlw_tools.files.locks import LOCK_FILE
 from cnlw_tools.images.pixels import Storage
 
 HOLDER = """
@@ -186,13 +187,50 @@ def test_two_at_once_in_a_build(build, held):
         assert folder == build
 
 
+def fail_as_a_shard(out, while_at_work=None):
+    """Begin to write shards, let another process try its luck, and fail."""
+    with shared_folder(out) as folder:
+        if while_at_work:
+            while_at_work()
+            assert files(folder) == [LOCK_FILE]
+        raise ValueError("stop")
+
+
+def test_shards_share_a_folder(tmp_path):
+    """Several may work in one folder; a build that writes the card waits for all of them."""
+    out = tmp_path / "out"
+
+    with shared_folder(out) as first, shared_folder(out) as second:
+        assert first == second == tmp_path / "out.partial"
+        with pytest.raises(BlockingIOError, match="another build is at work here"):
+            fail(out)
+    assert files(tmp_path) == ["out.partial"]
+    with locked_folder(out), pytest.raises(BlockingIOError, match="another build is at work"):
+        fail_as_a_shard(out)
+    assert files(tmp_path) == ["out"]
+
+
+def test_a_shard_that_fails_leaves_the_folder_to_those_at_work_there(tmp_path):
+    """The last to fail deletes it, if nobody has written a file of images."""
+    out = tmp_path / "out"
+
+    def fail_too():
+        with pytest.raises(ValueError, match="stop"):
+            fail_as_a_shard(out)
+
+    with pytest.raises(ValueError, match="stop"):
+        fail_as_a_shard(out, while_at_work=fail_too)
+
+    assert files(tmp_path) == []
+
+
 def test_killed(tmp_path, held):
     """What a killed build leaves is taken over, without a wait."""
     held.send_signal(signal.SIGKILL)
     held.wait()
 
     with locked_folder(tmp_path / "out") as folder:
-        assert files(folder) == ["data", "data/x.parquet"]
+        assert files(folder) == [LOCK_FILE, "data", "data/x.parquet"]
     assert files(tmp_path) == ["out", "out/data", "out/data/x.parquet"]
 
 

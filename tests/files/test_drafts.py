@@ -98,9 +98,9 @@ def test_the_draft_of_a_living_process_stays(tmp_path):
     assert ["x", "y"] == names(tmp_path)
 
 
-def test_a_process_number_that_is_used_again_saves_no_draft(tmp_path):
-    """A draft with the number of this process, which does not write it, is deleted."""
-    abandoned = drafts.draft_path(tmp_path / "x", f"{os.getpid()}-999")
+def test_a_draft_that_nobody_writes_is_deleted(tmp_path):
+    """Its name does not matter: nobody holds its lock."""
+    abandoned = drafts.draft_path(tmp_path / "x", "0123456789ab")
     abandoned.touch()
 
     write(tmp_path / "y")
@@ -118,6 +118,16 @@ def test_a_draft_of_another_host_stays_for_a_day(tmp_path, age, stays):
     write(tmp_path / "y")
 
     assert stays == foreign.exists()
+
+
+def test_drafts_of_one_file_have_different_names(tmp_path):
+    """Containers may share the name of their host and the number of their process."""
+    with files.atomic_write(tmp_path / "x") as first, files.atomic_write(tmp_path / "x") as second:
+        first.touch()
+        second.touch()
+
+        assert first.name != second.name
+        assert first.name.startswith(f"{files.TEMPORARY_PREFIX}{drafts.HOST}-")
 
 
 def test_a_link_is_no_draft(tmp_path):

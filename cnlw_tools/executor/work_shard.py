@@ -1,0 +1,46 @@
+"""A share of work for one of several processes that need no coordinator: `--shard 2/5`.
+
+Work is divided by numbers that every process computes alike, from the work itself. So a process
+knows its share without asking, and the shares of all processes together are the work.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class WorkShard:
+    """One of several shares, counted from one; as a text it is ``2/5``, the second of five."""
+
+    count: int = 1
+    number: int = 1
+
+    def __str__(self) -> str:
+        """Return the shard as the option --shard takes it."""
+        return f"{self.number}/{self.count}"
+
+    def select(self, items: Sequence[Item]) -> list[Item]:
+        """Return the items of this shard: every fifth, from the second on."""
+        return list(items[self.number - 1 :: self.count])
+
+    def owns(self, key: int) -> bool:
+        """Return whether what has this key belongs to this shard."""
+        return key % self.count == self.number - 1
+
+
+WHOLE = WorkShard()  # all of the work
+
+
+def parse_work_shard(text: str) -> WorkShard:
+    """Return the shard that a text such as ``2/5`` names.
+
+    Raises:
+        ValueError: there is no such shard
+    """
+    number, _, count = text.partition("/")
+    if not (number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
+        raise ValueError(f"shard {text!r}: write it as 2/5, the second of five")
+    return WorkShard(int(count), int(number))
