@@ -173,7 +173,7 @@ def build_shard(
     with shared_folder(out) as folder:
         old_card, data, _ = _open_build(folder, recipe, data, plans)
         record = make_record(work_shard, digest_contents(planned_shards, data.digests))
-        with recorded_shard(folder, record) as old_hashes:
+        with recorded_shard(folder, record, shards) as old_hashes:
             _add_tables(folder / "tables", data)
             job = WriteJob(folder / "data", data.name, recipe.donors, inputs, storage, data.classes)
             old_hashes |= old_card.shards
@@ -185,7 +185,8 @@ def build_shard(
         total_bytes = _total_size(job.folder, shards)
     seconds = time.monotonic() - start
     sizes = (len(shards), len(planned_shards), new_bytes, total_bytes)
-    return ShardSummary(folder, *sizes, seconds)
+    place = out if folder == out.resolve() else out.parent / folder.name
+    return ShardSummary(place, *sizes, seconds)
 
 
 def plan_build(

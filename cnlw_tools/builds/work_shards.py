@@ -14,7 +14,7 @@ work does not depend on which other process is faster.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
@@ -120,10 +120,11 @@ def find_records(folders: Sequence[Path]) -> dict[Path, ShardRecord]:
     for folder in folders:
         draft = Path(f"{folder}{DRAFT_SUFFIX}")
         places = [folder, draft, *sorted(folder.glob("*"))]
-        n_records = len(records)
+        records_below: dict[Path, ShardRecord] = {}
         for place in places:
-            records |= read_records(place)
-        if len(records) == n_records:
+            records_below |= read_records(place)
+        records |= records_below
+        if not records_below:
             raise FileNotFoundError(
                 f"{folder}: no shard of a build here: give a folder that `cnlw build --shard` "
                 "wrote, or one that holds such folders"
@@ -160,10 +161,17 @@ def check_records(contents: str, records: Records) -> None:
 
 
 @contextmanager
-def recorded_shard(folder: Path, record: ShardRecord) -> Iterator[dict[str, str]]:
+def recorded_shard(
+    folder: Path, record: ShardRecord, names: Collection[str]
+) -> Iterator[dict[str, str]]:
     """Write the record of a process into the folder of a build; yield the hashes of an older one.
 
-    If the block raises an error before there are files of images, the record is deleted again.
+    If there is an error before the process has written a file, the record is deleted again.
+
+    Args:
+        folder: of the build
+        record: of a process that has written nothing yet
+        names: of its files
 
     Raises:
         ValueError: other records do not agree with this one
@@ -171,17 +179,15 @@ def recorded_shard(folder: Path, record: ShardRecord) -> Iterator[dict[str, str]
     path = folder / record.file_name
     records = read_records(folder)
     check_records(record.contents, {path: record, **records})
-    is_new = path not in records
-    has_written = False
+    new_files = [folder / "data" / name for name in names]
+    new_files = [file for file in new_files if not file.exists()]
     try:
-        if is_new:
+        if path not in records:
             write_record(folder, record)
         check_records(record.contents, read_records(folder))  # of those that began just now, too
-        has_written = True
         yield dict(records.get(path, record).hashes)
     except BaseException:
-        has_written = has_written and any(folder.glob("data/*.parquet"))
-        if is_new and not has_written:
+        if path not in records and not any(file.exists() for file in new_files):
             path.unlink(missing_ok=True)
         raise
 

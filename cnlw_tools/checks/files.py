@@ -1,15 +1,18 @@
 """Checks of files: is everything there, as the card says, and in the form that `datasets` reads?"""
 
 from collections.abc import Iterator
+from fnmatch import fnmatch
 
 import pyarrow as pa
 
 from cnlw_tools.builds import parquet
+from cnlw_tools.builds.work_shards import RECORDS
 from cnlw_tools.card.metadata import CARD
 from cnlw_tools.checks.evidence import COLUMN_NAMES, COLUMNS, Evidence, ShardContent
 from cnlw_tools.checks.finding import Finding, abbreviate, error, note
 from cnlw_tools.dataset.tables import find_addresses
 from cnlw_tools.files import TEMPORARY_PREFIX
+from cnlw_tools.files.locks import LOCK_FILE
 
 ALL_FILES = "all files"
 CLASSES = "tables/classes.csv"
@@ -66,7 +69,9 @@ def _name(path: str) -> str:
 
 def _is_litter(name: str) -> bool:
     """Return whether no reader looks at a file of this name."""
-    return name.startswith((TEMPORARY_PREFIX, "._")) or name in SYSTEM_FILES
+    is_record = fnmatch(name, RECORDS)  # of a build by several processes
+    is_temporary = name.startswith((TEMPORARY_PREFIX, "._")) or name == LOCK_FILE
+    return is_record or is_temporary or name in SYSTEM_FILES
 
 
 def _is_program(path: str) -> bool:

@@ -7,6 +7,7 @@ import click
 
 from cnlw_tools.cli.options import (
     ENGINE,
+    SHARD,
     WORKERS,
     GuessingCommand,
     LocalPath,
@@ -18,8 +19,9 @@ from cnlw_tools.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from cnlw_tools.builds.build import BuildSummary
+    from cnlw_tools.builds.build import BuildSummary, ShardSummary
     from cnlw_tools.card.metadata import ConfigCard
+    from cnlw_tools.executor.work_shard import WorkShard
 
 SHOWN_DIGITS = 10  # of the digest of a plan, so that the line of a config fits 80 columns
 
@@ -32,12 +34,22 @@ SHOWN_DIGITS = 10  # of the digest of a plan, so that the line of a config fits 
     help="Folder of the build.  [default: builds/DATASET]",
 )
 @storage_options
+@SHARD
+@click.option(
+    "--join",
+    "joined_folders",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="Take the files that --shard wrote to this folder; may be repeated.  [default: none]",
+)
 @ENGINE
 @WORKERS
 def build(
     recipe_name: str | None,
     root: Path | None,
     out: Path | None,
+    shard: str | None,
+    joined_folders: tuple[Path, ...],
     engine: str,
     workers: int | None,
     **flags: Any,
@@ -46,17 +58,46 @@ def build(
 
     RECIPE is a TOML file or a name from `cnlw list recipes`. --dataset D and --noise N stand for
     the recipe D_N. Levels that the folder already holds are not built again.
+
+    With --shard 2/5, one of five processes writes its files, into a folder that all share or one of
+    its own (--out). The last command, without --shard, writes the rest and the card.
     """
     from cnlw_tools.builds.build import build as run_build
+    from cnlw_tools.builds.build import build_shard
     from cnlw_tools.executor import open_executor
     from cnlw_tools.executor.progress import ProgressBars
+    from cnlw_tools.executor.work_shard import parse_work_shard
 
+    if shard and joined_folders:
+        raise ValueError(f"--shard {shard} with --join: join with the last command: drop --shard")
+    work_shard = parse_work_shard(shard) if shard else None
     recipe = read_recipe_flags(recipe_name, find_root(root), flags)
     folder = out or Path("builds") / recipe.dataset
     inputs = read_inputs(root, flags["data_dir"], flags["donors"], flags["store"])
     with open_executor(engine, workers) as executor, ProgressBars() as bars:
-        summary = run_build(recipe, inputs, folder, executor, bars)
-    _print_summary(summary)
+        if work_shard:
+            shard_summary = build_shard(recipe, inputs, folder, work_shard, executor, bars)
+        else:
+            summary = run_build(recipe, inputs, folder, executor, bars, joined_folders)
+    if work_shard:
+        _print_shard(shard_summary, work_shard)
+    else:
+        _print_summary(summary)
+
+
+def _print_shard(summary: "ShardSummary", work_shard: "WorkShard") -> None:
+    """Print what one of several processes wrote."""
+    from cnlw_tools.executor.progress import fit_parts
+    from cnlw_tools.registry.counts import count_things
+
+    total, new = summary.total_bytes / 1e6, summary.new_bytes / 1e6
+    n_files = f"{summary.n_files} of {count_things(summary.n_planned, 'file')}"
+    text = (
+        f"{summary.folder}: shard {work_shard} has {n_files}, {total:.1f} MB, {new:.1f} MB of them "
+        f"written in {summary.seconds:.1f} s"
+    )
+    click.echo(fit_parts([text]))
+    click.echo("next: when all shards are done, the same command without --shard", err=True)
 
 
 def _print_summary(summary: "BuildSummary") -> None:
@@ -88,11 +129,14 @@ def _describe_config(name: str, config: "ConfigCard") -> list[str]:
 
 def _describe_sizes(summary: "BuildSummary") -> str:
     """Return the bytes of these configs, of what is new, and of the whole folder."""
+    from cnlw_tools.registry.counts import count_things
+
     total, new = summary.total_bytes / 1e6, summary.new_bytes / 1e6
     configs = "this config" if len(summary.configs) == 1 else "these configs"
+    joined = f", {count_things(summary.n_joined, 'file')} joined" if summary.n_joined else ""
     return (
         f"{summary.folder}: {total:.1f} MB of images and rows of {configs}, {new:.1f} MB of them "
-        f"written in {summary.seconds:.1f} s; {summary.folder_bytes / 1e6:.1f} MB in all"
+        f"written in {summary.seconds:.1f} s{joined}; {summary.folder_bytes / 1e6:.1f} MB in all"
     )
 
 

@@ -101,6 +101,11 @@ ENGINE = click.option(
     metavar="ENGINE",
     help="Where the work runs: local, dask, ray, dask://HOST:PORT or ray://HOST:PORT.",
 )
+SHARD = click.option(
+    "--shard",
+    metavar="I/N",
+    help="Do only the Ith of N parts of the work, as one of N processes.  [default: all of it]",
+)
 DECODE_THREADS = click.option(
     "--decode-threads",
     type=click.IntRange(1),

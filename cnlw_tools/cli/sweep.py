@@ -15,6 +15,7 @@ from cnlw_tools.cli.options import (
     DONOR,
     KEEP_BEST,
     ROOT,
+    SHARD,
     STORE,
     WORKERS,
     LocalPath,
@@ -25,6 +26,7 @@ from cnlw_tools.registry.counts import count_things, list_first
 
 if TYPE_CHECKING:
     from cnlw_tools.executor.progress import BarStack
+    from cnlw_tools.executor.work_shard import WorkShard
     from cnlw_tools.study.expand import RunSpec
     from cnlw_tools.study.spec import Study
     from cnlw_tools.study.sweep import SweepPlan
@@ -67,12 +69,7 @@ SECONDS_BETWEEN_ESTIMATES = 5.0
     show_default=True,
     help="Number of runs to train at once.",
 )
-@click.option(
-    "--shard",
-    metavar="I/N",
-    default="1/1",
-    help="Train only the Ith of N parts of the runs, on one of N machines.  [default: 1/1]",
-)
+@SHARD
 @click.option(
     "--dry-run",
     is_flag=True,
@@ -92,7 +89,7 @@ def sweep(
     cache: Path | None,
     device: str,
     jobs: int,
-    shard: str,
+    shard: str | None,
     dry_run: bool,
     keep_best: bool,
     root: Path | None,
@@ -105,9 +102,11 @@ def sweep(
     runs are trained once, even if they have two names. The exit code is 0 if all runs are done, 1
     if some failed, and 130 or 143 if a signal stopped the command.
     """
+    from cnlw_tools.executor.work_shard import WHOLE, parse_work_shard
     from cnlw_tools.study.spec import find_study, study_scales
     from cnlw_tools.study.workers import SweepPaths
 
+    work_shard = parse_work_shard(shard) if shard else WHOLE
     path = find_study(study_name, find_root(root))
     inputs = read_inputs(root, data_dir, donors, store)
     scales = [scale]
@@ -118,7 +117,7 @@ def sweep(
         study, all_runs = _expand(path, name, inputs.root)
         folder = out or _default_folder(path, name)
         paths = SweepPaths(folder, inputs, builds, device, cache, keep_best)
-        plan = _plan(all_runs, paths, shard, workers)
+        plan = _plan(all_runs, paths, work_shard, workers)
         if not dry_run and any(run.method for run in plan.unfinished):
             _check_device(device)
         if len(scales) > 1 or name != scale:
@@ -154,13 +153,13 @@ def _check_device(device: str) -> None:
 
 
 def _plan(
-    runs: Sequence["RunSpec"], paths: "SweepPaths", shard: str, workers: int | None
+    runs: Sequence["RunSpec"], paths: "SweepPaths", work_shard: "WorkShard", workers: int | None
 ) -> "SweepPlan":
     from cnlw_tools.executor import EXECUTORS
     from cnlw_tools.study.sweep import plan_sweep
 
     with EXECUTORS["local"](workers) as executor:
-        return plan_sweep(runs, paths, shard, executor)
+        return plan_sweep(runs, paths, work_shard, executor)
 
 
 def _print_problems(plan: "SweepPlan") -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cnlw_tools.executor import EXECUTORS, SERIAL, Executor, Progress, no_progress
-from cnlw_tools.executor.work_shard import parse_work_shard
+from cnlw_tools.executor.work_shard import WHOLE, WorkShard
 from cnlw_tools.recipe.run_files import (
     BEST_WEIGHTS,
     read_config,
@@ -67,7 +67,10 @@ class SweepPlan:
 
 
 def plan_sweep(
-    runs: Sequence[RunSpec], paths: SweepPaths, shard: str = "1/1", executor: Executor = SERIAL
+    runs: Sequence[RunSpec],
+    paths: SweepPaths,
+    work_shard: WorkShard = WHOLE,
+    executor: Executor = SERIAL,
 ) -> SweepPlan:
     """Find out what is finished, what cannot work, and which runs are the same.
 
@@ -77,13 +80,9 @@ def plan_sweep(
     Args:
         runs: all of the study
         paths: where to read and write
-        shard: the part of one of several machines, such as 2/5
+        work_shard: the share of one of several machines
         executor: reads validation images, if there is a store of web images
-
-    Raises:
-        ValueError: there is no such shard
     """
-    work_shard = parse_work_shard(shard)
     configs = describe_configs(runs, paths, executor)
     groups = work_shard.select(group_identical(runs, paths, configs))
     names = {run.name for group in groups for run in group}

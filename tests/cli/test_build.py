@@ -1,6 +1,7 @@
 """What ``cnlw build`` prints, and the levels that it takes."""
 
 import ast
+import re
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +87,7 @@ def test_no_line_is_wider_than_a_terminal(capsys):
         configs={"outlier_k50_r50_cifar10_white_verified20_probe10_s3": config},
         matrices={"outlier_k50_r50_cifar10_white_verified20_probe10_s3": np.full((2, 2), 0.5)},
         new_bytes=10**10,
+        n_joined=10**4,
         total_bytes=10**11,
         folder_bytes=10**12,
         seconds=1234.5,
@@ -106,3 +108,42 @@ def test_the_call_can_be_pasted():
 
     assert len(call.splitlines()) == 4
     assert [argument.value for argument in ast.parse(call).body[0].value.args] == [folder, "red_40"]
+
+
+def test_shards_are_written_in_one_folder_or_joined(tmp_path, monkeypatch, tiny):
+    """Each process says what it has; the last one says what it joined."""
+    root = tiny(tmp_path / "root")
+    monkeypatch.chdir(tmp_path)
+    command = ["build", "--root", str(root), "--workers", "1", "--noise", "blue", "--size", "8"]
+    command += ["--level", "0"]
+
+    shards = []
+    for number in "12":
+        arguments = ["--shard", f"{number}/2", "--out", f"parts/{number}"]
+        shards.append(CliRunner().invoke(main, [*command, *arguments]))
+    last = CliRunner().invoke(main, [*command, "--join", "parts"])
+
+    assert [0, 0, 0] == [result.exit_code for result in (*shards, last)], last.output
+    assert shards[1].stdout.startswith("parts/2.partial: shard 2/2 has ")
+    assert "next: when all shards are done, the same command without --shard" in shards[1].stderr
+    words = " ".join(last.stdout.split())
+    assert "0.0 MB of them written" in words
+    assert re.search(r" s, \d+ files joined; ", words)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--shard", "3/2"], "shard '3/2': write it as 2/5, the second of five"),
+        (["--shard", "1/2", "--join", "x"], "--shard 1/2 with --join: join with the last command"),
+        (["--join", "x"], "x: no shard of a build here: give a folder that"),
+    ],
+)
+def test_wrong_shards_are_one_line(tmp_path, monkeypatch, arguments, message):
+    """Nothing is written."""
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(main, ["build", "--noise", "blue", *arguments])
+
+    assert result.exit_code == 1
+    assert message in " ".join(result.stderr.split())
+    assert [*tmp_path.iterdir()] == []

@@ -18,7 +18,6 @@ from cnlw_tools.study.sweep import (
     find_result,
     plan_sweep,
     run_sweep,
-    select_shard,
 )
 from cnlw_tools.study.workers import Outcome, SweepPaths
 
@@ -180,18 +179,3 @@ def test_time_is_estimated_by_what_ran(swept, tmp_path):
     assert estimate_seconds(every, place) == took  # an epoch of l2r, by one of vanilla
     assert estimate_seconds([every[0], replace(every[1], changes={"epochs": 3})], place) == 3 * took
     assert estimate_seconds(every, replace(place, out=tmp_path)) is None
-
-
-def test_machines_share_the_runs():
-    """Every run is one's, and one's alone."""
-    parts = [select_shard(list(range(11)), f"{i}/3") for i in (1, 2, 3)]
-
-    assert parts[1] == [1, 4, 7, 10]
-    assert sorted(parts[0] + parts[1] + parts[2]) == list(range(11))
-
-
-@pytest.mark.parametrize("said", ["2", "0/3", "4/3", "a/b", "1/"])
-def test_a_share_that_there_is_not(said):
-    """The message says how to write it."""
-    with pytest.raises(ValueError, match="write it as 2/5"):
-        select_shard([], said)
