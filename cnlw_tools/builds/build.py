@@ -24,6 +24,7 @@ from cnlw_tools.builds.segments import SHARD_NAME, Segment, cut_segments
 from cnlw_tools.builds.shards import WriteJob, delete_pool, write_shards
 from cnlw_tools.builds.staging import locked_folder, shared_folder
 from cnlw_tools.builds.work_shards import (
+    Records,
     assign_files,
     check_records,
     delete_records,
@@ -112,35 +113,29 @@ def build(
     inputs = download_inputs(recipe.dataset, inputs)
     data = _load_checked(recipe, inputs, executor)
     plans = _draw_plans(recipe, data, progress)
-    storage = _storage_of(recipe)
-    segments = _cut_plans(plans, storage, recipe.layout)
+    segments = _cut_plans(plans, _storage_of(recipe), recipe.layout)
     planned_shards = _planned_shards(segments)
     with locked_folder(out) as folder:
         old_card, data, has_new_marks = _open_build(folder, recipe, data, plans)
-        records = {**read_records(folder), **joined}
-        check_records(digest_contents(planned_shards, data.digests), records)
-        old_hashes = {**record_hashes(records), **old_card.shards}
+        old_hashes = _recorded_hashes(folder, joined, planned_shards, data) | old_card.shards
         same_tables = _write_tables(folder / "tables", data, old_card, has_new_marks)
 
-        job = WriteJob(folder / "data", data.name, recipe.donors, inputs, storage, data.classes)
+        job = _make_job(folder, recipe, inputs, data)
         untrusted_files = _find_untrusted(job.folder, old_hashes, executor)
         _remove_useless(job.folder, old_hashes, planned_shards, same_tables, untrusted_files)
         joined_files = join_files(job.folder, joined, planned_shards)
         untrusted_files -= joined_files
         hashes = write_shards(job, planned_shards, executor, progress, untrusted_files)
-
         shards = _hash_shards(job.folder, planned_shards, {**old_hashes, **hashes})
         configs = _describe_configs(plans, segments)
         card = _extend_card(old_card, configs, shards, data.digests)
         _write_samples(folder, recipe.noise, card, plans, segments, data.classes)
         render.write_card(folder, card, recipe, data.classes, data.imported_validation)
         delete_records(folder)
-        new_bytes = _total_size(job.folder, hashes)
-        total_bytes = _total_size(job.folder, planned_shards)
-        folder_bytes = _total_size(folder, _list_files(folder))
-    seconds = time.monotonic() - start
+        new_bytes, total_bytes, folder_bytes = _measure(folder, hashes, planned_shards)
     left_out = _classes_without_validation(recipe, data)
     sizes = (new_bytes, len(joined_files), total_bytes, folder_bytes)
+    seconds = time.monotonic() - start
     return BuildSummary(out, configs, _matrices(plans), *sizes, seconds, left_out)
 
 
@@ -166,8 +161,7 @@ def build_shard(
     inputs = download_inputs(recipe.dataset, inputs)
     data = _load_checked(recipe, inputs, executor)
     plans = _draw_plans(recipe, data, progress)
-    storage = _storage_of(recipe)
-    planned_shards = _planned_shards(_cut_plans(plans, storage, recipe.layout))
+    planned_shards = _planned_shards(_cut_plans(plans, _storage_of(recipe), recipe.layout))
     numbers = assign_files(planned_shards, work_shard.count)
     shards = {name: planned_shards[name] for name in numbers if numbers[name] == work_shard.number}
     with shared_folder(out) as folder:
@@ -175,7 +169,7 @@ def build_shard(
         record = make_record(work_shard, digest_contents(planned_shards, data.digests))
         with recorded_shard(folder, record, shards) as old_hashes:
             _add_tables(folder / "tables", data)
-            job = WriteJob(folder / "data", data.name, recipe.donors, inputs, storage, data.classes)
+            job = _make_job(folder, recipe, inputs, data)
             old_hashes |= old_card.shards
             untrusted_files = _find_untrusted(job.folder, old_hashes, executor, shards)
             hashes = write_shards(job, shards, executor, progress, untrusted_files, keep_pool=True)
@@ -225,6 +219,12 @@ def _load_checked(recipe: Recipe, inputs: Inputs, executor: Executor) -> Dataset
 def _storage_of(recipe: Recipe) -> Storage:
     """Return how a recipe stores images."""
     return Storage(**{f.name: getattr(recipe, f.name) for f in fields(Storage)})
+
+
+def _make_job(folder: Path, recipe: Recipe, inputs: Inputs, data: Dataset) -> WriteJob:
+    """Return what the writing of any file of a build needs to know."""
+    storage = _storage_of(recipe)
+    return WriteJob(folder / "data", data.name, recipe.donors, inputs, storage, data.classes)
 
 
 def last_build(builds: Path) -> Path:
@@ -421,6 +421,19 @@ def _planned_shards(segments: Segments) -> dict[str, pa.Table]:
     return shards
 
 
+def _recorded_hashes(
+    folder: Path, joined: Records, planned_shards: Collection[str], data: Dataset
+) -> dict[str, str]:
+    """Return the sha256 of every file that other processes wrote here or into joined folders.
+
+    Raises:
+        ValueError: a process made another build, or made it in another way
+    """
+    records = {**read_records(folder), **joined}
+    check_records(digest_contents(planned_shards, data.digests), records)
+    return record_hashes(records)
+
+
 def _find_untrusted(
     data: Path,
     hashes: Mapping[str, str],
@@ -569,6 +582,15 @@ def noisiest_config(card: BuildCard, noise: str) -> str:
         if config.recipe.noise == noise:
             rates[name] = config.rate
     return min(rates, key=lambda name: (-rates[name], name))
+
+
+def _measure(
+    folder: Path, new_files: Iterable[str], planned_shards: Iterable[str]
+) -> tuple[int, int, int]:
+    """Return the bytes of new shards, of all planned ones, and of the whole build."""
+    data = folder / "data"
+    folder_bytes = _total_size(folder, _list_files(folder))
+    return _total_size(data, new_files), _total_size(data, planned_shards), folder_bytes
 
 
 def _list_files(folder: Path) -> list[str]:

@@ -38,7 +38,7 @@ SHOWN_DIGITS = 10  # of the digest of a plan, so that the line of a config fits 
 @click.option(
     "--join",
     "joined_folders",
-    type=click.Path(path_type=Path),
+    type=LocalPath(path_type=Path),
     multiple=True,
     help="Take the files that --shard wrote to this folder; may be repeated.  [default: none]",
 )

@@ -26,7 +26,6 @@ from cnlw_tools.registry.counts import count_things, list_first
 
 if TYPE_CHECKING:
     from cnlw_tools.executor.progress import BarStack
-    from cnlw_tools.executor.work_shard import WorkShard
     from cnlw_tools.study.expand import RunSpec
     from cnlw_tools.study.spec import Study
     from cnlw_tools.study.sweep import SweepPlan
@@ -102,11 +101,9 @@ def sweep(
     runs are trained once, even if they have two names. The exit code is 0 if all runs are done, 1
     if some failed, and 130 or 143 if a signal stopped the command.
     """
-    from cnlw_tools.executor.work_shard import WHOLE, parse_work_shard
     from cnlw_tools.study.spec import find_study, study_scales
     from cnlw_tools.study.workers import SweepPaths
 
-    work_shard = parse_work_shard(shard) if shard else WHOLE
     path = find_study(study_name, find_root(root))
     inputs = read_inputs(root, data_dir, donors, store)
     scales = [scale]
@@ -117,7 +114,7 @@ def sweep(
         study, all_runs = _expand(path, name, inputs.root)
         folder = out or _default_folder(path, name)
         paths = SweepPaths(folder, inputs, builds, device, cache, keep_best)
-        plan = _plan(all_runs, paths, work_shard, workers)
+        plan = _plan(all_runs, paths, shard, workers)
         if not dry_run and any(run.method for run in plan.unfinished):
             _check_device(device)
         if len(scales) > 1 or name != scale:
@@ -153,11 +150,13 @@ def _check_device(device: str) -> None:
 
 
 def _plan(
-    runs: Sequence["RunSpec"], paths: "SweepPaths", work_shard: "WorkShard", workers: int | None
+    runs: Sequence["RunSpec"], paths: "SweepPaths", shard: str | None, workers: int | None
 ) -> "SweepPlan":
     from cnlw_tools.executor import EXECUTORS
+    from cnlw_tools.executor.work_shard import WHOLE, parse_work_shard
     from cnlw_tools.study.sweep import plan_sweep
 
+    work_shard = parse_work_shard(shard) if shard else WHOLE
     with EXECUTORS["local"](workers) as executor:
         return plan_sweep(runs, paths, work_shard, executor)
 
