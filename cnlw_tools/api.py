@@ -74,7 +74,7 @@ class Build:
 
     @property
     def configs(self) -> dict[str, "ConfigCard"]:
-        """What the card says about each config, by the name of the config."""
+        """The description of each config on the card, by the name of the config."""
         return self.card.configs
 
     def load(self, config: str, split: str | None = None) -> Any:

@@ -151,7 +151,7 @@ def _keep_or_delete(draft: Path, error: BaseException) -> None:
     """Keep a draft that has complete files of images, and say so; delete any other."""
     names = [path.name for path in draft.glob("data/*")]
     if not all(name.startswith(TEMPORARY_PREFIX) for name in names):
-        error.add_note(f"What is done is kept in {draft}; the same command continues from there")
+        error.add_note(f"The finished part is in {draft}; the same command continues from there")
     else:
         shutil.rmtree(draft)
 

@@ -95,7 +95,7 @@ def _describe_plan(plan: "pa.Table", n_classes: int) -> str:
     splits = [_describe_split(plan, split) for split in pc.unique(plan["split"]).to_pylist()]
     return (
         f"{100 * stats.rate:7.3f} % noisy, {100 * stats.foreign_rate:7.3f} % foreign images, "
-        f"{sizes.min():,} to {sizes.max():,} rows a given label; {', '.join(splits)}"
+        f"{sizes.min():,} to {sizes.max():,} rows for each given label; {', '.join(splits)}"
     )
 
 

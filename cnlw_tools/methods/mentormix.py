@@ -89,7 +89,8 @@ class MentorMix(Method):
         decay: decay of the moving threshold
         burn_in: percent of the training in which every example has the weight 1; as in the code,
             the last of these percents is already weighted
-        hard_switch: choose between max and min as in the code
+        hard_switch: give an example the larger part of its blend if v >= 1/2, and otherwise the
+            smaller part, as in the code
         temperature: T, by which the weights are divided before the softmax
 
     Raises:

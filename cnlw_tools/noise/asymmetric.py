@@ -56,7 +56,7 @@ def asymmetric(
     n_classes: int,
     map: str = "cifar10",
 ) -> Draw:
-    """Flip ``level`` percent of each class to one similar class, such as truck to automobile.
+    """Flip ``level`` percent of some classes to a similar class, such as trucks to automobiles.
 
     Args:
         map: which class each class becomes: cifar10, mnist, cifar100, blocks or pairflip (see

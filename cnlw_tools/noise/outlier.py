@@ -2,12 +2,12 @@
 
     N_out = floor(ratio N_in + 1/2)             outliers beside N_in clean examples
     N_labelled = floor(known_share N_out + 1/2) outliers with the label "outlier", an added class
-    (N_out - N_labelled) / K                    outliers with each of the K other labels, rounded
-                                                up or down
+    (N_out - N_labelled) / K                    outliers with each label of the K classes of the
+                                                dataset, rounded up or down
 
-An outlier is an image of a donor, and each image of a donor is used once. If ``known_share`` is
-above 0, the true class of every outlier is "outlier", so the outliers with this label are clean.
-Otherwise, nobody knows the true label of an outlier.
+An outlier is an image of a donor, and each image of a donor is used at most once. If
+``known_share`` is above 0, the true class of every outlier is "outlier", so the outliers with this
+label are clean. Otherwise, nobody knows the true label of an outlier.
 
 Source: Sukhbaatar et al., 2015.
 """

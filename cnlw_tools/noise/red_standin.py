@@ -48,5 +48,5 @@ RED_STANDIN = NoiseModel(
     guarantees=red.RED.guarantees,
     needs_donors=True,
     needs_nearest_class=True,
-    paper="Jiang et al. 2020, with a stand-in",
+    paper="after Jiang et al. 2020",
 )
