@@ -59,7 +59,7 @@ PLAN = pa.schema(
         pa.field("label", pa.int32(), nullable=False),  # the label that the learner gets
         pa.field("clean_label", pa.int32()),  # the true class; null for a wrong web image
         pa.field("origin", STRING, nullable=False),  # base, web, other or white
-        pa.field("replaces", STRING),  # the image that lost the slot
+        pa.field("replaces", STRING),  # the image that this one replaces
         pa.field("is_noisy", pa.bool_(), nullable=False),  # whether the label is wrong
         pa.field("split", STRING, nullable=False),  # train, validation ...
     ]

@@ -4,7 +4,8 @@ Lee, He, Zhang and Yang 2018, "CleanNet: transfer learning for scalable image cl
 with label noise".
 
 S_c   = 32 k-means centres of the features of images with label c
-cos_i = cosine(phi_q(f_i), phi_s(S_{y_i}))      similarity to the class, see `cleannet_encoders`
+cos_i = cosine(phi_q(f_i), phi_s(S_{y_i}))      similarity of the features f_i to the class, see
+                                                `cleannet_encoders`
 w_i   = max(0, cos_i)  soft  |  1[cos_i >= threshold]  hard
 L     = mean_b w_b CE(y_b, z_b) / w^
 

@@ -3,7 +3,8 @@
 Goldberger and Ben-Reuven 2017, "Training deep neural-networks using a noise adaptation layer".
 
 theta_ij = softmax_j b_ij                   P(given j | true i)
-           softmax_j (u_ij . h_b + b_ij)    complex (C-Model); h: (B, D) features before the head
+           softmax_j (u_ij . h_b + b_ij)    complex (C-Model); h: (B, D) features before the head;
+                                            u, b: the weights of the layer
 l_b = -(1 - beta) log sum_i p_b[i] theta[i, y_b] + beta CE(y_b, z_b)
 
 If the layer explains the wrong labels, the network below need not do so. The network can predict

@@ -63,7 +63,7 @@ class Inputs:
 
     root: Path  # holds manifests/, annotations/ and pipelines/; the package's own are the fallback
     data_dir: Path | None = None  # the user's copy of the images, if the package has none
-    # The user's copy of the images of each donor. (A dict has no hash, but counts in comparisons.)
+    # The user's copy of the images of each donor; not part of the hash, but of comparisons.
     donors: Mapping[str, Path | None] = field(default_factory=dict, hash=False)
     store: Path | None = None  # the folder of web images that `cnlw fetch` wrote
     # The user's own source of the dataset of its name; None: the source in `SOURCES`.

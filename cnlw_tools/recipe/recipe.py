@@ -48,7 +48,7 @@ COUNT = between(0, expected="a whole number that is 0 or more")
 class Recipe:
     """One benchmark: a dataset, a kind of noise, its levels, and how images are stored.
 
-    The keys that have a part in the name of a config stand in the order of that name.
+    Keys that appear in the name of a config are declared in the order of that name.
     """
 
     dataset: str = key(

@@ -3,9 +3,10 @@
 l_b = (1 - w_b) CE(y_b, z_b) + w_b CE(guess_b, z_b)     w_b: P(y_b is wrong), from `beta_mixture`
 R   = sum_c (1 / K) log((1 / K) / h_c)                  h: mean of softmax(z) over the batch
 
-The loss l alone does not prevent a network from predicting the same class for everything. R does:
-its minimum is 0, where h is uniform. Training begins with plain mixup, until the losses of correct
-and wrong labels differ. M-DYR-H and MD-DYR-SH share this file.
+guess_b is the network's own prediction for the image. The loss l alone does not prevent a network
+from predicting the same class for everything. R does: its minimum is 0, where h is uniform.
+Training begins with plain mixup, until the losses of correct and wrong labels differ. M-DYR-H and
+MD-DYR-SH share this file.
 """
 
 import math

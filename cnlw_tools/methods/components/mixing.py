@@ -4,9 +4,9 @@ Zhang, Cisse, Dauphin and Lopez-Paz 2018, "mixup: beyond empirical risk minimiza
 
 x' = lam x_i + (1 - lam) x_j        t' = lam t_i + (1 - lam) t_j        lam ~ Beta(alpha, alpha)
 
-A Beta variate is a ratio of Gamma variates, g / (g + g'), with g = h u^(1 / alpha),
-h ~ Gamma(alpha + 1) and u uniform. In logarithms, no Gamma variate underflows, however small alpha
-is.
+x_i is an image and t_i is its label as a vector. A Beta variate is a ratio of Gamma variates, g /
+(g + g'), with g = h u^(1 / alpha), h ~ Gamma(alpha + 1) and u uniform. In logarithms, no Gamma
+variate underflows, however small alpha is.
 """
 
 from collections.abc import Sequence
