@@ -5,7 +5,7 @@ neural networks".
 
 1. first    plain training
 2. cyclic   training continues in small batches; the learning rate repeatedly falls to a tenth in
-            ``cycle`` epochs
+            `cycle` epochs
             l^_i = sum over its epochs of l_i(e) - mean_j l_j(e)     l_i(e): loss of i in epoch e
 3. last     a new training on the int((1 - r) N) of N examples with the smallest l^_i
             r: noise_rate

@@ -6,7 +6,7 @@
 
 Replaced images are the first in the corruption order, and flipped ones are the last. No image is
 both replaced and flipped, and levels are nested. Each image of a donor is used once. If there are
-several donors, foreign.py defines the order.
+several donors, every level takes their images in proportion to `shares`.
 
 Source: Zhang et al., IEG, 2020, table 5.
 """

@@ -3,10 +3,10 @@
     argmin_c rank_c(x)     the class that an image x of the donor looks like
     rank_c(x)              its place in the list of the donor's images, sorted by |t(x) - m_c|
 
-t(x) are the colours of x, shrunk to 4 x 4 pixels, and m_c is the mean of t over images of class c
-(ingest/donors.py). In level % of the slots of every class, an image of the donor that looks like
-the class replaces the image. The label stays. Everything else is as in red.py: pairs are made on
-the full lists, levels are nested, and each image is used once. This is not web noise.
+t(x) are the colours of x, shrunk to 4 x 4 pixels, and m_c is the mean of t over images of class c.
+In level % of the slots of every class, an image of the donor that looks like the class replaces the
+image. The label stays. Everything else is as in red.py: pairs are made on the full lists, levels
+are nested, and each image is used once. This is not web noise.
 """
 
 from cnlw_tools.noise import red

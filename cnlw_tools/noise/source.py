@@ -5,8 +5,8 @@
     N / C                       added images with each label, rounded up or down
 
 The images of a donor are used equally often, give or take one, however few there are. With
-``copy_own``, copies of the dataset's own images are added instead, as in dilution.py. Images of
-white noise are described in sources/white_noise.py.
+``copy_own``, copies of the dataset's own images are added instead, as in dilution.py. The donor
+`white` has pictures of random pixels.
 
 Source: Rolnick et al., 2017, experiment 3, figure 5.
 """

@@ -387,6 +387,8 @@ def _link_components(text: str) -> str:
         target = f"[`{name}`](what_methods_share.md#{name.replace('_', '-')})"
         for i in range(0, len(parts), 2):  # every second part is a block of code
             parts[i] = parts[i].replace(f"`{name}`", target)
+            file = name.replace("_", r"\\?_")  # an underscore may be escaped
+            parts[i] = re.sub(rf"\b(components/)?{file}\.py\b", target, parts[i])
     return "".join(parts)
 
 
@@ -397,5 +399,5 @@ def _components_page() -> str:
     for name in _component_names():
         title, _, rest = module_docstring(f"{COMPONENTS}.{name}").partition("\n")
         text += f"## {name} {{#{name.replace('_', '-')}}}\n\n{escape(title)}\n\n"
-        text += docstring_to_markdown(rest) + "\n"
+        text += _link_components(docstring_to_markdown(rest)) + "\n"
     return text

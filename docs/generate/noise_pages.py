@@ -89,7 +89,12 @@ def _model_page(name: str, model: NoiseModel, example: Example) -> str:
     module = sys.modules[model.draw.__module__]
     title, _, rest = (module.__doc__ or "").partition("\n")
     text = heading(f"Noise: {name}") + f"{escape(summarise(model))}\n\n"
-    text += heading("Formula", 2) + f"{escape(title)}\n\n" + docstring_to_markdown(rest) + "\n"
+    text += (
+        heading("Formula", 2)
+        + f"{escape(title)}\n\n"
+        + _link_models(docstring_to_markdown(rest))
+        + "\n"
+    )
     text += _explain_symbols(rest)
     if model.paper:
         text += f"**Paper:** {escape(model.paper)}\n\n"
@@ -97,6 +102,14 @@ def _model_page(name: str, model: NoiseModel, example: Example) -> str:
     text += heading("What is guaranteed", 2) + _guarantees(model)
     text += heading("Example", 2) + _example(name, example)
     return text + heading("Recipes", 2) + _recipes(name)
+
+
+def _link_models(text: str) -> str:
+    """Return the text of a model in which files of other models are links to their pages."""
+    for name in NOISE:
+        file = name.replace("_", r"\\?_")  # an underscore may be escaped
+        text = re.sub(rf"\b{file}\.py\b", f"[`{name}`]({name}.md)", text)
+    return text
 
 
 def _explain_symbols(formula: str) -> str:
