@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from cnlw_tools.executor import Executor, open_executor
 from cnlw_tools.executor.progress import ProgressBars
+from cnlw_tools.files.mirror import local_copy
 from cnlw_tools.files.roots import require_root
 from cnlw_tools.files.storage import local_path
 from cnlw_tools.recipe.inputs import Inputs, SourceOptions
@@ -45,6 +46,8 @@ DonorDirs = Mapping[str, PathLike | None] | Sequence[str]
 class Build:
     """The folder of a build: images and labels, in configs such as ``red_40``.
 
+    A build at an address, such as ``s3://bucket/shapes``, is copied into the cache first.
+
     Example:
         >>> build = cnlw.Build("builds/shapes")
         >>> build.configs["red_40"].rate
@@ -60,8 +63,9 @@ class Build:
             ValueError: the folder holds no build
         """
         from cnlw_tools.card.metadata import read_card
+        from cnlw_tools.card.remote import local_build
 
-        folder = local_path(path)
+        folder = local_build(path)
         read_card(folder)
         object.__setattr__(self, "path", folder)
 
@@ -295,7 +299,7 @@ def build(
         noise: kind of noise, such as red or blue, or your own model. Default: the recipe's
         level, levels: one level or several, in percent. Default: the levels of the recipe
         recipe: a TOML file, or the name of a recipe. Default: the recipe DATASET_NOISE
-        out: folder of the build; levels in it are not built again. Default: builds/DATASET
+        out: folder or address of the build; levels that it has are kept. Default: builds/DATASET
         root: folder that holds manifests/, annotations/ and pipelines/. Default: the package's
         data_dir: folder of your copy of the images
         donors: datasets whose images some kinds of noise use, with the folders of their images
@@ -313,14 +317,14 @@ def build(
         >>> sorted(build.configs)
         ['red_00', 'red_40']
     """
-    from cnlw_tools.builds.build import build as run_build
+    from cnlw_tools.builds.remote import build_at
 
     inputs = _make_inputs(root, data_dir, donors, store, dataset)
     chosen = _resolve_recipe(dataset, noise, level, levels, recipe, inputs, choices)
-    folder = _to_path(out) or Path("builds") / chosen.dataset
+    place = out if out is not None else Path("builds") / chosen.dataset
     with _open_executor(engine, workers, inputs.source) as executor, ProgressBars(progress) as bars:
-        run_build(chosen, inputs, folder, executor, bars)
-    return Build(folder)
+        build_at(chosen, inputs, place, executor, bars)
+    return Build(place)
 
 
 def plan(
@@ -743,8 +747,8 @@ def _make_inputs(
     folders = donors if isinstance(donors, Mapping) else dict.fromkeys(donors)
     return Inputs(
         root=_root_or_default(root),
-        data_dir=_to_path(data_dir),
-        donors={name: _to_path(folder) for name, folder in folders.items()},
+        data_dir=_copy_if_given(data_dir),
+        donors={name: _copy_if_given(folder) for name, folder in folders.items()},
         store=_to_path(store),
         source=None if isinstance(dataset, str) else dataset,
     )
@@ -756,7 +760,12 @@ def _is_importable(source: "NamedSource | None") -> bool:
 
 
 def _root_or_default(root: PathLike | None) -> Path:
-    return require_root(_to_path(root))
+    return require_root(root)
+
+
+def _copy_if_given(place: PathLike | None) -> Path | None:
+    """Return a folder of this machine; that of an address is copied into the cache first."""
+    return local_copy(place) if place is not None else None
 
 
 def _to_path(path: PathLike | None) -> Path | None:

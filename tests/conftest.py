@@ -6,6 +6,8 @@ import os
 import pickle
 import shutil
 import struct
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -13,11 +15,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import fsspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+import requests
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -26,6 +30,7 @@ from cnlw_tools.checks import roundtrip
 from cnlw_tools.dataset import tables
 from cnlw_tools.dataset.tables import MANIFEST, VOTES
 from cnlw_tools.executor import SERIAL, Executor
+from cnlw_tools.files import storage
 from cnlw_tools.sources.shapes import Shapes
 
 CIFAR = "cifar-10-batches-py"
@@ -278,3 +283,65 @@ def _first_of_each(table: pa.Table, n: int) -> pa.Table:
 def tiny() -> Callable[[Path], Path]:
     """Return what lays out a small cut of the embedded dataset as a root of its own."""
     return tiny_root
+
+
+class S3:
+    """A server of S3 that a test talks to; see `tests/s3_server.py`."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+
+    def fail(self, *faults: dict[str, Any]) -> None:
+        """Let the next requests meet these faults, and forget the requests so far."""
+        requests.put(f"{self.address}/_faults", json=faults, timeout=10).raise_for_status()
+
+    def requests(self, method: str) -> list[str]:
+        """Return the paths of the requests by a method since the faults were named."""
+        told = requests.get(f"{self.address}/_faults", timeout=10).json()
+        return [line.removeprefix(f"{method} ") for line in told if line.startswith(f"{method} ")]
+
+    def contents(self, folder: str) -> dict[str, bytes]:
+        """Return all files below BUCKET/FOLDER, by name."""
+        files = fsspec.filesystem("s3", use_listings_cache=False)
+        names = files.find(folder)
+        return {name.removeprefix(f"{folder}/"): files.cat_file(name) for name in names}
+
+
+@pytest.fixture
+def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """An empty storage in the memory of this process, as fsspec sees it."""
+    monkeypatch.setenv("CNLW_CACHE", str(tmp_path / "cache"))
+    files = fsspec.filesystem("memory")
+    files.store.clear()
+    return files
+
+
+@pytest.fixture(scope="session")
+def s3_process() -> Iterator[str]:
+    """Start the server, and yield its address."""
+    server = Path(__file__).with_name("s3_server.py")
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen([sys.executable, server], text=True, **pipes) as process:
+        yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
+        process.stdin.close()
+
+
+@pytest.fixture
+def s3(s3_process: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> S3:
+    """A server with an empty bucket `bucket`, in whose place no other one is asked."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_process)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setattr(storage, "WAITS", 5 * [0.01])
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")  # of botocore, which waits long; s3fs tries again
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")  # it is not on loopback
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("CNLW_CACHE", str(tmp_path / "cache"))
+    requests.post(f"{s3_process}/moto-api/reset", timeout=10).raise_for_status()
+    requests.put(f"{s3_process}/bucket", timeout=10).raise_for_status()
+    server = S3(s3_process)
+    server.fail()
+    fsspec.filesystem("s3").clear_instance_cache()
+    return server

@@ -257,7 +257,7 @@ def test_a_noise_model_may_not_take_a_name_of_the_package():
         api.plan(noise=NoiseModel(blue, swap_expected, frozenset()), level=40)
 
 
-ADDRESS = "s3://bucket/b"
+ADDRESS = "ftp://host/b"  # of no storage that is known
 
 
 @pytest.mark.parametrize(
@@ -285,7 +285,7 @@ def test_an_address_is_no_folder(call, tmp_path, monkeypatch):
     """An address is refused wherever a function takes a path, and no folder of its name is made."""
     monkeypatch.chdir(tmp_path)
 
-    with pytest.raises(ValueError, match=r"^s3:/+bucket/b: an address"):
+    with pytest.raises(ValueError, match=r"^ftp:/+host/b: (an address|no storage is known)"):
         call()
 
     assert [] == [*tmp_path.iterdir()]

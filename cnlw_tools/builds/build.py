@@ -73,6 +73,7 @@ class BuildSummary:
     folder_bytes: int  # of the whole build, with other configs, tables and card
     seconds: float
     classes_without_validation: list[str]  # those that were too small for the recipe to take one
+    address: str = ""  # of a storage, where the folder is the mirror of one
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from cnlw_tools.cli.options import (
     WORKERS,
     GuessingCommand,
     LocalPath,
+    PathOrAddress,
     find_root,
     read_inputs,
     read_recipe_flags,
@@ -30,8 +31,8 @@ SHOWN_DIGITS = 10  # of the digest of a plan, so that the line of a config fits 
 @recipe_options
 @click.option(
     "--out",
-    type=LocalPath(path_type=Path),
-    help="Folder of the build.  [default: builds/DATASET]",
+    type=PathOrAddress(path_type=Path),
+    help="Folder of the build, or its address.  [default: builds/DATASET]",
 )
 @storage_options
 @SHARD
@@ -46,8 +47,8 @@ SHOWN_DIGITS = 10  # of the digest of a plan, so that the line of a config fits 
 @WORKERS
 def build(
     recipe_name: str | None,
-    root: Path | None,
-    out: Path | None,
+    root: Path | str | None,
+    out: Path | str | None,
     shard: str | None,
     joined_folders: tuple[Path, ...],
     engine: str,
@@ -62,11 +63,12 @@ def build(
     With --shard 2/5, one of five processes writes its files, into a folder that all share or one of
     its own (--out). The last command, without --shard, writes the rest and the card.
     """
-    from cnlw_tools.builds.build import build as run_build
     from cnlw_tools.builds.build import build_shard
+    from cnlw_tools.builds.remote import build_at
     from cnlw_tools.executor import open_executor
     from cnlw_tools.executor.progress import ProgressBars
     from cnlw_tools.executor.work_shard import parse_work_shard
+    from cnlw_tools.files.storage import local_path
 
     if shard and joined_folders:
         raise ValueError(f"--shard {shard} with --join: join with the last command: drop --shard")
@@ -76,9 +78,11 @@ def build(
     inputs = read_inputs(root, flags["data_dir"], flags["donors"], flags["store"])
     with open_executor(engine, workers) as executor, ProgressBars() as bars:
         if work_shard:
-            shard_summary = build_shard(recipe, inputs, folder, work_shard, executor, bars)
+            shard_summary = build_shard(
+                recipe, inputs, local_path(folder), work_shard, executor, bars
+            )
         else:
-            summary = run_build(recipe, inputs, folder, executor, bars, joined_folders)
+            summary = build_at(recipe, inputs, folder, executor, bars, joined_folders)
     if work_shard:
         _print_shard(shard_summary, work_shard)
     else:
@@ -115,7 +119,7 @@ def _print_summary(summary: "BuildSummary") -> None:
         note = f"note: classes with too few images to have one in validation: {names}"
         click.echo(fit_parts([note]))
     click.echo(fit_parts([_describe_sizes(summary)]))
-    click.echo(_loading_call(str(summary.folder), list(summary.configs)[-1]))
+    click.echo(_loading_call(summary, list(summary.configs)[-1]))
 
 
 def _describe_config(name: str, config: "ConfigCard") -> list[str]:
@@ -134,17 +138,20 @@ def _describe_sizes(summary: "BuildSummary") -> str:
     total, new = summary.total_bytes / 1e6, summary.new_bytes / 1e6
     configs = "this config" if len(summary.configs) == 1 else "these configs"
     joined = f", {count_things(summary.n_joined, 'file')} joined" if summary.n_joined else ""
+    place = summary.address or summary.folder
     return (
-        f"{summary.folder}: {total:.1f} MB of images and rows of {configs}, {new:.1f} MB of them "
+        f"{place}: {total:.1f} MB of images and rows of {configs}, {new:.1f} MB of them "
         f"written in {summary.seconds:.1f} s{joined}; {summary.folder_bytes / 1e6:.1f} MB in all"
     )
 
 
-def _loading_call(folder: str, config: str) -> str:
+def _loading_call(summary: "BuildSummary", config: str) -> str:
     """Return the call that loads a config; a long one is written over several lines."""
     from cnlw_tools.executor.progress import LINE_WIDTH
 
-    call = f'load_dataset("{folder}", "{config}")'
+    folder = summary.address or str(summary.folder)
+    function = "cnlw_tools.load_dataset" if summary.address else "load_dataset"
+    call = f'{function}("{folder}", "{config}")'
     if len(call) <= LINE_WIDTH:
         return call
-    return f'load_dataset(\n    "{folder}",\n    "{config}",\n)'
+    return f'{function}(\n    "{folder}",\n    "{config}",\n)'

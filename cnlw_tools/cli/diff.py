@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cnlw_tools.cli.options import LocalPath
+from cnlw_tools.cli.options import PathOrAddress
 from cnlw_tools.registry.counts import count_things
 
 if TYPE_CHECKING:
@@ -19,26 +19,30 @@ class NotComparable(click.ClickException):
 
 
 @click.command(short_help="Compare two plans or two builds.")
-@click.argument("a", type=LocalPath(exists=True, path_type=Path))
-@click.argument("b", type=LocalPath(exists=True, path_type=Path))
+@click.argument("a", type=PathOrAddress(exists=True, path_type=Path))
+@click.argument("b", type=PathOrAddress(exists=True, path_type=Path))
 @click.option(
     "--list",
     "list_slots",
     is_flag=True,
     help="Print a line for each difference: kind, slot, image in A, image in B.",
 )
-def diff(a: Path, b: Path, list_slots: bool) -> None:
+def diff(a: Path | str, b: Path | str, list_slots: bool) -> None:
     """Count the slots in which two plans, or two builds, differ, and say how they differ.
 
     --list prints the slots that are missing, changed or substituted. The exit code is 0 if the two
     are the same, 1 if they differ, and 2 if they cannot be compared.
     """
     from cnlw_tools.builds.diff import compare_plans, list_differences, read_plans
+    from cnlw_tools.card.remote import local_build
 
-    if a.is_dir() != b.is_dir():
-        raise click.UsageError(f"{a} is not of the kind of {b}: compare two plans or two builds")
     try:
-        plans_a, plans_b = read_plans(a), read_plans(b)
+        path_a, path_b = local_build(a), local_build(b)
+        if path_a.is_dir() != path_b.is_dir():
+            raise click.UsageError(
+                f"{a} is not of the kind of {b}: compare two plans or two builds"
+            )
+        plans_a, plans_b = read_plans(path_a), read_plans(path_b)
     except (ValueError, OSError) as error:
         raise NotComparable(str(error)) from error
     is_same = True

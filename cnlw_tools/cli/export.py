@@ -4,12 +4,12 @@ from pathlib import Path
 
 import click
 
-from cnlw_tools.cli.options import LocalPath
+from cnlw_tools.cli.options import LocalPath, PathOrAddress
 
 
 @click.command(short_help="Write a config in another format.")
 @click.argument("exporter", metavar="FORMAT")
-@click.argument("build", type=LocalPath(path_type=Path))
+@click.argument("build", type=PathOrAddress(path_type=Path))
 @click.argument("config")
 @click.option(
     "--out",
@@ -25,17 +25,19 @@ from cnlw_tools.cli.options import LocalPath
     help="Option of the exporter, see `cnlw list exporters`; may be repeated.",
 )
 def export(
-    exporter: str, build: Path, config: str, out: Path, option_texts: tuple[str, ...]
+    exporter: str, build: Path | str, config: str, out: Path, option_texts: tuple[str, ...]
 ) -> None:
     """Write one config of a build, such as red_40, in the format of another program.
 
     FORMAT is a name from `cnlw list exporters`. The folder appears when it is complete.
     """
     from cnlw_tools.builds.exporters import export as write_export
+    from cnlw_tools.card.remote import local_build
     from cnlw_tools.executor.progress import ProgressBars
     from cnlw_tools.recipe.toml import parse_option
 
     options = dict(map(parse_option, option_texts))
     with ProgressBars() as bars:
-        write_export(exporter, build, config, out, options, bars)
+        folder = local_build(build, progress=bars)
+        write_export(exporter, folder, config, out, options, bars)
     click.echo(out)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin, g
 
 import click
 
-from cnlw_tools.files.storage import local_path
+from cnlw_tools.files.mirror import local_copy
+from cnlw_tools.files.storage import RemoteFolder, is_address, local_path
 from cnlw_tools.recipe.keys import INPUT, LEVEL, PLAN, STORAGE, Key, declared_keys
 from cnlw_tools.recipe.preset import Preset
 from cnlw_tools.recipe.recipe import HIGHEST_LEVEL, Recipe
@@ -37,6 +38,20 @@ class LocalPath(click.Path):
             ValueError: it is an address of a storage
         """
         return super().convert(local_path(value), param, ctx)
+
+
+class PathOrAddress(click.Path):
+    """The type of an option that is a path of this machine, or the address of a folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path, or the address as a text.
+
+        Raises:
+            ValueError, ModuleNotFoundError: no storage is served under this address
+        """
+        if is_address(value):
+            return RemoteFolder(value).address
+        return super().convert(value, param, ctx)
 
 
 def key_option(cls: type, name: str, default_text: str = "") -> Decorator[Any]:
@@ -84,8 +99,8 @@ def _option_type(hint: Any, declared: Key) -> dict[str, Any]:
 
 ROOT = click.option(
     "--root",
-    type=LocalPath(file_okay=False, path_type=Path),
-    help="Folder of your own tables and recipes, searched before those of the package.  "
+    type=PathOrAddress(file_okay=False, path_type=Path),
+    help="Folder or address of your tables and recipes, searched before the package's.  "
     "[default: none]",
 )
 WORKERS = click.option(
@@ -125,8 +140,8 @@ DEVICE = click.option(
 )
 DATA_DIR = click.option(
     "--data-dir",
-    type=LocalPath(path_type=Path),
-    help="Folder of your copy of the images; see `cnlw list datasets`.  [default: none]",
+    type=PathOrAddress(path_type=Path),
+    help="Folder or address of your copy of the images; see `cnlw list datasets`.  [default: none]",
 )
 STORE = click.option(
     "--store",
@@ -262,7 +277,7 @@ def check_ending(path: Path, ending: str, content: str) -> None:
         raise ValueError(f"{path}: {content} are written as a {ending} file: name it {name}")
 
 
-def find_root(root: Path | None) -> Path:
+def find_root(root: Path | str | None) -> Path:
     """Return the root to use; the package's own where none is given.
 
     Raises:
@@ -274,15 +289,24 @@ def find_root(root: Path | None) -> Path:
 
 
 def read_inputs(
-    root: Path | None,
-    data_dir: Path | None,
+    root: Path | str | None,
+    data_dir: Path | str | None,
     donors: tuple[str, ...] = (),
     store: Path | None = None,
 ) -> "Inputs":
     """Return where tables and images lie."""
     from cnlw_tools.recipe.inputs import Inputs
 
-    return Inputs(find_root(root), data_dir, _donor_folders(donors), store)
+    return Inputs(
+        root=find_root(root),
+        data_dir=_copy_if_given(data_dir),
+        donors={name: _copy_if_given(place) for name, place in _donor_places(donors).items()},
+        store=store,
+    )
+
+
+def _copy_if_given(place: Path | str | None) -> Path | None:
+    return local_copy(place) if place is not None else None
 
 
 def read_recipe_flags(name: str | None, root: Path, flags: Mapping[str, Any]) -> Recipe:
@@ -366,17 +390,17 @@ def _read_options(texts: tuple[str, ...]) -> dict[str, Any]:
     return dict(map(parse_option, texts))
 
 
-def _donor_folders(donors: tuple[str, ...]) -> dict[str, Path | None]:
-    """Return where the images of each donor lie; none where no folder is given."""
-    folders: dict[str, Path | None] = {}
+def _donor_places(donors: tuple[str, ...]) -> dict[str, str | None]:
+    """Return the folder or the address of the images of each donor, if one is given."""
+    places: dict[str, str | None] = {}
     for donor in donors:
-        name, _, path = donor.partition("=")
-        folders[name] = local_path(path) if path else None
-    return folders
+        name, _, place = donor.partition("=")
+        places[name] = place or None
+    return places
 
 
 def _donor_names(donors: tuple[str, ...]) -> list[str]:
-    return list(_donor_folders(donors))
+    return list(_donor_places(donors))
 
 
 # keys whose option is written otherwise than their value in a recipe

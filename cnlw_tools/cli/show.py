@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cnlw_tools.cli.options import LocalPath, check_ending
+from cnlw_tools.cli.options import LocalPath, PathOrAddress, check_ending
 from cnlw_tools.registry.counts import list_first
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ MAX_NAMES = 4  # in the title of a matrix that several configs share
 
 
 @click.command(short_help="Print what a plan or a build holds.")
-@click.argument("path", type=LocalPath(exists=True, path_type=Path))
+@click.argument("path", type=PathOrAddress(exists=True, path_type=Path))
 @click.option("--config", help="Show only this config of the build.  [default: all configs]")
 @click.option(
     "--matrix",
@@ -37,7 +37,7 @@ MAX_NAMES = 4  # in the title of a matrix that several configs share
     help="PNG file for the picture of the images.  [default: images.png]",
 )
 def show(
-    path: Path,
+    path: Path | str,
     config: str | None,
     picture: Path | None,
     image_ids: tuple[str, ...],
@@ -45,10 +45,13 @@ def show(
 ) -> None:
     """Print the rows, the realised noise and the class sizes of PATH, a plan or a build.
 
+    PATH may be the address of a build.
+
     With --image it draws single images instead, with their labels in each config. To check the
     counts, use `cnlw validate`.
     """
     from cnlw_tools.builds.diff import read_plans
+    from cnlw_tools.card.remote import local_build
     from cnlw_tools.registry import pick
 
     if picture:
@@ -59,6 +62,7 @@ def show(
         raise click.UsageError("--image and --matrix exclude each other: give one of the two")
     out = out or Path("images.png")
     check_ending(out, ".png", "images")
+    path = local_build(path)
     plans = read_plans(path)
     if config is not None:
         plans = {config: pick(plans, config, "config")}

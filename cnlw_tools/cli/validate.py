@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cnlw_tools.cli.options import CACHE, DONOR, ENGINE, STORE, WORKERS, LocalPath, read_inputs
+from cnlw_tools.cli.options import CACHE, DONOR, ENGINE, STORE, WORKERS, PathOrAddress, read_inputs
 from cnlw_tools.registry.counts import count_things
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class NoBuild(click.ClickException):
 
 
 @click.command(short_help="Check that a build is what it claims to be.")
-@click.argument("build", required=False, type=LocalPath(path_type=Path))
+@click.argument("build", required=False, type=PathOrAddress(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 @click.option(
     "--end-to-end",
@@ -42,7 +42,7 @@ class NoBuild(click.ClickException):
 )
 @click.option(
     "--data-dir",
-    type=LocalPath(path_type=Path),
+    type=PathOrAddress(path_type=Path),
     help="Folder of your copy of the images, for comparison.  [default: none]",
 )
 @DONOR
@@ -51,10 +51,10 @@ class NoBuild(click.ClickException):
 @ENGINE
 @WORKERS
 def validate(
-    build: Path | None,
+    build: Path | str | None,
     as_json: bool,
     end_to_end: bool,
-    data_dir: Path | None,
+    data_dir: Path | str | None,
     donors: tuple[str, ...],
     store: Path | None,
     cache: Path | None,
@@ -63,11 +63,12 @@ def validate(
 ) -> None:
     """Prove that a build is what it claims to be.
 
-    BUILD is the folder of a build; the default is the last one below builds/. The exit code is 0 if
-    there are no errors. It is 1 if there are errors or this machine cannot read the build, and 2 if
-    there is no build to check.
+    BUILD is the folder of a build, or its address; the default is the last one below builds/. The
+    exit code is 0 if there are no errors. It is 1 if there are errors or this machine cannot read
+    the build, and 2 if there is no build to check.
     """
     from cnlw_tools.builds.build import last_build
+    from cnlw_tools.card.remote import local_build
     from cnlw_tools.checks import collect_evidence
     from cnlw_tools.checks import validate as run_all
     from cnlw_tools.checks.finding import count_findings
@@ -77,24 +78,26 @@ def validate(
     inputs = read_inputs(None, data_dir, donors, store)
     with open_executor(engine, workers) as executor, ProgressBars() as bars:
         try:
-            folder = build or last_build(Path("builds"))
-            evidence = collect_evidence(folder, inputs, executor, bars)
+            place = build or last_build(Path("builds"))
+            evidence = collect_evidence(local_build(place, progress=bars), inputs, executor, bars)
         except (ValueError, FileNotFoundError) as error:
             raise NoBuild(str(error)) from error
         results = run_all(evidence, executor if end_to_end else None, bars, cache)
     findings = [finding for result in results for finding in result.findings]
     n_errors = sum(finding.severity == "error" for finding in findings)
     if as_json:
-        click.echo(json.dumps(_to_json(folder, results, n_errors), indent=1))
+        click.echo(json.dumps(_to_json(place, results, n_errors), indent=1))
     else:
         for result in results:
             _print_result(result)
         n_checks = count_things(len(results), "check")
-        click.echo(f"{folder}: {count_findings(findings)}, {n_checks}")
+        click.echo(f"{place}: {count_findings(findings)}, {n_checks}")
     raise SystemExit(1 if n_errors else 0)
 
 
-def _to_json(folder: Path, results: Sequence["CheckResult"], n_errors: int) -> dict[str, object]:
+def _to_json(
+    place: Path | str, results: Sequence["CheckResult"], n_errors: int
+) -> dict[str, object]:
     """Return what --json prints."""
     checks = []
     findings = []
@@ -110,7 +113,7 @@ def _to_json(folder: Path, results: Sequence["CheckResult"], n_errors: int) -> d
         for finding in result.findings:
             findings.append({"check": result.name, **asdict(finding)})
     return {
-        "build": str(folder),
+        "build": str(place),
         "ok": n_errors == 0,
         "errors": n_errors,
         "checks": checks,

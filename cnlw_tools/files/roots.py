@@ -6,6 +6,8 @@ from the package if that root does not have it.
 
 from pathlib import Path
 
+from cnlw_tools.files.mirror import local_copy
+
 FOLDERS = ("manifests", "annotations", "pipelines")
 
 
@@ -16,20 +18,27 @@ def default_root() -> Path:
     return installed if installed.is_dir() else package.parent
 
 
-def require_root(root: Path | None) -> Path:
+def require_root(root: Path | str | None) -> Path:
     """Return the root to look in first: the one given, or the package's where none is given.
+
+    Of an address, its mirror is returned.
 
     Raises:
         FileNotFoundError: the folder given holds nothing that is looked up below a root
     """
     if root is None:
         return default_root()
+    given, root = root, local_copy(root, _is_below_root)
     if not any((root / name).is_dir() for name in FOLDERS):
         raise FileNotFoundError(
-            f"{root}: this folder has none of the folders {', '.join(FOLDERS)}: "
+            f"{given}: this folder has none of the folders {', '.join(FOLDERS)}: "
             f"give a --root that has at least one of them"
         )
     return root
+
+
+def _is_below_root(name: str) -> bool:
+    return name.partition("/")[0] in FOLDERS
 
 
 def root_chain(root: Path) -> list[Path]:

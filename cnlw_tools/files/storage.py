@@ -1,15 +1,47 @@
-"""Where files lie: in a folder of this machine, or at an address such as ``s3://bucket/folder``."""
+"""Where files lie: in a folder of this machine, or at an address such as ``s3://bucket/folder``.
 
+At such an address is a storage of objects. It has no folders, no locks and no renames, but a put
+makes a file appear as a whole or not at all. A storage that cannot promise this is not in STORAGES.
+"""
+
+import errno
 import re
-from pathlib import Path
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeVar
 
+from cnlw_tools.files.machine_faults import find_causes
+from cnlw_tools.files.untrusted import BadFile, describe_error
+
+STORAGES: Mapping[str, str] = {  # scheme -> the package that serves it
+    "s3": "s3fs",
+    "gs": "gcsfs",
+    "hf": "huggingface_hub",
+    "memory": "fsspec",  # the memory of this process: for tests
+}
+KNOWN = "s3:// (extra s3), gs:// (extra gs) or hf://"
 # A path keeps one of the slashes. One letter would be a drive of Windows.
-ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/")
+ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+(.*)")
+WAITS = (1, 2, 4, 8, 16)  # seconds before further attempts, if another may succeed
+# What another attempt does not change, by the names of errors: not all packages are installed.
+LASTING = {
+    *("FileNotFoundError", "PermissionError", "NotImplementedError"),
+    *("NoCredentialsError", "PartialCredentialsError", "ProfileNotFound", "ParamValidationError"),
+    *("LocalTokenNotFoundError", "DefaultCredentialsError", "BadFile"),
+}
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
+VERSIONS = ("ETag", "etag", "md5Hash", "blob_id")  # what storages say of contents
+TIMES = ("LastModified", "updated", "created")  # of a file
+
+Result = TypeVar("Result")
 
 
 def is_address(path: Path | str) -> bool:
     """Return whether a path is an address of a storage, such as ``s3://bucket/folder``."""
-    return ADDRESS.match(str(path)) is not None
+    return ADDRESS.fullmatch(str(path)) is not None
 
 
 def local_path(path: Path | str) -> Path:
@@ -24,3 +56,177 @@ def local_path(path: Path | str) -> Path:
             "path, and copy it from or to that address with the program of the storage"
         )
     return Path(path)
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """What a storage says of a file."""
+
+    size: int  # in bytes
+    version: str  # another one if the contents are others
+    timestamp: float | None  # of its last put, in seconds since 1970
+
+
+class RemoteFolder:
+    """All files of a storage whose names begin alike."""
+
+    def __init__(self, address: Path | str) -> None:
+        """Open the storage; nothing is requested yet.
+
+        Raises:
+            ValueError: no storage is served under such an address
+            ModuleNotFoundError: the package that serves it is not installed
+        """
+        scheme, path = _split_address(str(address))
+        self.address = f"{scheme}://{path}"
+        self.name = PurePosixPath(path).name
+        self._files = _open_storage(self.address, scheme)
+        self._path: str = self._files._strip_protocol(self.address).rstrip("/")
+
+    def list_files(self) -> dict[str, RemoteFile]:
+        """Return all files by their names below the folder, sorted; none where nothing is.
+
+        Raises:
+            OSError: the storage does not answer, or there is no such bucket
+        """
+        found = self._attempt("listed", lambda: self._files.find(self._path, detail=True))
+        listed = {}
+        for path, info in sorted(found.items()):
+            name = path.removeprefix(self._path).lstrip("/")
+            if not name or ".." in PurePosixPath(name).parts:
+                raise BadFile(f"{self.address}: holds {path!r}, which is no name of a file here")
+            if not path.endswith("/"):
+                listed[name] = _describe_file(info)
+        return listed
+
+    def get(self, name: str, path: Path, size: int | None = None) -> None:
+        """Copy a file of the storage to a path; after an error, a part of it may be there.
+
+        Raises:
+            OSError: it cannot be read, or has another size
+        """
+
+        def copy() -> None:
+            self._files.get_file(self._join(name), str(path))
+            n_bytes = path.stat().st_size
+            if size is not None and n_bytes != size:
+                raise OSError(f"{name} came with {n_bytes} bytes in place of {size}")
+
+        self._attempt("read", copy)
+
+    def put(self, path: Path, name: str) -> RemoteFile:
+        """Copy a file into the storage, and return what that says of it.
+
+        Raises:
+            OSError: it cannot be written
+        """
+        size = path.stat().st_size
+
+        def copy() -> RemoteFile:
+            self._files.put_file(str(path), self._join(name))
+            file = _describe_file(self._files.info(self._join(name)))
+            if file.size != size:
+                raise OSError(f"{name} arrived with {file.size} bytes in place of {size}")
+            return file
+
+        return self._attempt("written", copy)
+
+    def delete(self, name: str) -> None:
+        """Delete a file.
+
+        Raises:
+            OSError: it cannot be deleted
+        """
+        self._attempt("written", lambda: self._files.rm_file(self._join(name)))
+
+    def open(self, name: str) -> Any:
+        """Return a file of the storage opened for reading; each read requests what it needs."""
+        path = self._join(name)
+        return self._attempt("read", lambda: self._files.open(path, "rb", cache_type="none"))
+
+    def _join(self, name: str) -> str:
+        return f"{self._path}/{name}"
+
+    def _attempt(self, work: str, call: Callable[[], Result]) -> Result:
+        """Return the result of a call, which is repeated where another attempt may succeed."""
+        waits = iter(WAITS)
+        while True:
+            try:
+                return call()
+            except Exception as error:  # each package raises errors of its own
+                wait = next(waits, None)
+                if wait is None or _is_lasting(error):
+                    raise self._explain(work, error) from error
+                time.sleep(wait)
+
+    def _explain(self, work: str, error: Exception) -> OSError:
+        """Return an error that names the address, what is wrong and the remedy."""
+        reason = describe_error(error).rstrip(".")
+        remedy = "check the network, and run the same command again"
+        if isinstance(error, FileNotFoundError):
+            remedy = "check the address; its bucket must be there"
+        elif isinstance(error, PermissionError):
+            remedy = "check the rights of these credentials"
+        elif type(error).__name__ in LASTING:
+            remedy = "set up the credentials as the programs of this storage do"
+        return OSError(f"{self.address}: cannot be {work} ({reason}): {remedy}")
+
+
+def _is_lasting(error: Exception) -> bool:
+    """Return whether another attempt would fail, too."""
+    if type(error).__name__ in LASTING:
+        return True
+    causes = find_causes(error)
+    return any(isinstance(cause, OSError) and cause.errno in FULL_DISK for cause in causes)
+
+
+def _split_address(address: str) -> tuple[str, str]:
+    """Return the scheme and the path of an address.
+
+    Raises:
+        ValueError: no such storage, or no folder in it
+    """
+    match = ADDRESS.fullmatch(address)
+    scheme = match[1].lower() if match else ""
+    path = match[2].strip("/") if match else ""
+    if scheme not in STORAGES:
+        raise ValueError(
+            f"{address}: no storage is known as {scheme}://: "
+            f"give {KNOWN}, or a path of this machine"
+        )
+    if not path or ".." in path.split("/"):
+        raise ValueError(f"{address}: names no folder: give {scheme}://BUCKET/FOLDER")
+    return scheme, path
+
+
+def _open_storage(address: str, scheme: str) -> Any:
+    """Return the file system of fsspec that serves a scheme.
+
+    Raises:
+        ModuleNotFoundError: its package is not installed
+    """
+    import fsspec
+
+    try:
+        return fsspec.filesystem(scheme, use_listings_cache=False)
+    except ImportError as error:
+        package = STORAGES[scheme]
+        raise ModuleNotFoundError(
+            f"{address}: needs the package {package}", name=package
+        ) from error
+
+
+def _describe_file(info: Mapping[str, Any]) -> RemoteFile:
+    timestamp = _read_time(info)
+    version = next((str(info[key]) for key in VERSIONS if info.get(key)), str(timestamp))
+    return RemoteFile(int(info["size"]), version, timestamp)
+
+
+def _read_time(info: Mapping[str, Any]) -> float | None:
+    """Return the time of the last put, which storages write in several ways."""
+    time_of_put = next((info[key] for key in TIMES if info.get(key)), None)
+    if isinstance(time_of_put, str):
+        time_of_put = datetime.fromisoformat(time_of_put)
+    if isinstance(time_of_put, datetime):
+        return time_of_put.timestamp()
+    return time_of_put if isinstance(time_of_put, float) else None

@@ -17,6 +17,8 @@ EXTRAS = {  # package -> the extra that brings it, as in pyproject.toml
     "timm": "timm",
     "distributed": "dask",
     "ray": "ray",
+    "s3fs": "s3",
+    "gcsfs": "gs",
 }
 
 

@@ -7,7 +7,6 @@ Rows that show the same image share its pixels: under dilution up to a hundred o
 file ends with its own sha256, which is compared before the file is used.
 """
 
-import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 
 from cnlw_tools import files
 from cnlw_tools.files.arrays import map_sealed_npy, write_sealed_npy
+from cnlw_tools.files.cache import default_cache as default_cache
 from cnlw_tools.files.parquet import read_table
 from cnlw_tools.images import pixels
 
@@ -45,27 +45,6 @@ class DecodedShard:
 
     pixels: NDArray[np.uint8]  # (m, 3, H, W), in the order of their content keys
     keys: NDArray[np.uint64]  # (rows,) of the encoded images
-
-
-def default_cache() -> Path:
-    """Return where decoded pixels are kept: $CNLW_CACHE, or a folder in the user's cache.
-
-    Raises:
-        FileNotFoundError: there is no such variable, and the user has no home
-    """
-    cache = os.environ.get("CNLW_CACHE")
-    if cache:
-        return Path(cache)
-    user_cache = os.environ.get("XDG_CACHE_HOME")
-    if user_cache:
-        return Path(user_cache) / "cnlw_tools"
-    try:
-        home = Path.home()
-    except RuntimeError as error:
-        raise FileNotFoundError(
-            f"this user has no home folder for decoded pixels: {CACHE_REMEDY}"
-        ) from error
-    return home / ".cache" / "cnlw_tools"
 
 
 def open_shard(path: Path, cache: Path, resizing: Resizing) -> DecodedShard:

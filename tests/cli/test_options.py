@@ -8,9 +8,9 @@ import pytest
 from click.testing import CliRunner
 
 from cnlw_tools.cli import main
-from cnlw_tools.cli.options import LocalPath
+from cnlw_tools.cli.options import LocalPath, PathOrAddress
 
-ADDRESS = "s3://bucket/b"
+ADDRESS = "ftp://host/b"  # of no storage that is known
 FIRST_ARGUMENTS = {("export",): ["imagefolder"], ("import",): ["folder"], ("predict",): ["run"]}
 
 
@@ -38,24 +38,25 @@ def test_no_option_takes_an_address_for_a_folder(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The command says in one line what to do, and makes no folder called ``s3:``."""
+    """The command says in one line what to do, and makes no folder called ``ftp:``."""
     monkeypatch.chdir(tmp_path)
     option = parameter.opts[:1] if isinstance(parameter, click.Option) else []
     others = FIRST_ARGUMENTS.get(words, []) if not option else []
 
     result = CliRunner().invoke(main, [*words, *others, *option, ADDRESS])
 
-    assert isinstance(parameter.type, LocalPath)
+    assert isinstance(parameter.type, LocalPath | PathOrAddress)
     assert (1, 1) == (result.exit_code, len(result.output.splitlines()))
-    assert f"Error: {ADDRESS}: an address" in result.output
+    reason = "an address" if isinstance(parameter.type, LocalPath) else "no storage is known as"
+    assert f"Error: {ADDRESS}: {reason}" in result.output
     assert [] == [*tmp_path.iterdir()]
 
 
 def test_an_address_of_a_donor_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The folder of a donor is a path of this machine, too."""
+    """The folder of a donor is one of the paths."""
     monkeypatch.chdir(tmp_path)
 
-    result = CliRunner().invoke(main, ["build", "--noise", "foreign", "--donor", f"svhn={ADDRESS}"])
+    result = CliRunner().invoke(main, ["build", "--noise", "openset", "--donor", f"svhn={ADDRESS}"])
 
     assert 1 == result.exit_code
-    assert f"Error: {ADDRESS}: an address" in result.output
+    assert f"Error: {ADDRESS}: no storage is known" in result.output

@@ -1,0 +1,123 @@
+"""A build at an address such as ``s3://bucket/shapes``.
+
+It is made in the mirror of the address. Each shard is put when it is complete, the card last: who
+reads the address sees no build, the old one, or the new one. What a killed build has put is there
+for the next one, which takes it into the mirror, as a build on this machine takes what it finds.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from cnlw_tools.builds.build import BuildSummary, build
+from cnlw_tools.builds.segments import SHARD_NAME
+from cnlw_tools.builds.staging import BUILD_FILES, BUILD_PREFIXES
+from cnlw_tools.card.metadata import CARD, DRAFT_SUFFIX
+from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
+from cnlw_tools.files.drafts import DAY
+from cnlw_tools.files.mirror import Mirror, list_names, remove_folder
+from cnlw_tools.files.storage import RemoteFile, is_address
+from cnlw_tools.recipe.inputs import Inputs
+from cnlw_tools.recipe.recipe import Recipe
+
+RemoteFiles = Mapping[str, RemoteFile]
+
+
+def build_at(
+    recipe: Recipe,
+    inputs: Inputs,
+    out: Path | str,
+    executor: Executor = SERIAL,
+    progress: Progress = no_progress,
+    joined_folders: Sequence[Path] = (),
+) -> BuildSummary:
+    """Build every level of a recipe into a folder of this machine, or at an address.
+
+    Args:
+        recipe, inputs, executor, progress, joined_folders: as for `build`
+        out: the folder, or the address
+
+    Raises:
+        ValueError, LookupError, OSError: as for `build`; or nothing can be written at the address,
+            or something else than a build is there
+    """
+    if not is_address(out):
+        return build(recipe, inputs, Path(out), executor, progress, joined_folders)
+    mirror = Mirror(out)
+    with mirror.writing():
+        there = mirror.remote.list_files()
+        _require_build(mirror, there)
+        mirror.check_writable()
+        folder = _prepare_folder(mirror, there)
+        mirror.pull(there, folder, progress=progress)
+
+        def put_shards(stage: str, done: int, total: int) -> None:
+            progress(stage, done, total)
+            if stage == "images":
+                mirror.push(_complete_names(folder, there), folder)
+
+        summary = build(recipe, inputs, mirror.folder, executor, put_shards, joined_folders)
+        _push_build(mirror, there, progress)
+    return replace(summary, address=mirror.remote.address)
+
+
+def _require_build(mirror: Mirror, there: RemoteFiles) -> None:
+    """Raise FileExistsError if something else than a build is at the address."""
+    for name in there:
+        first = name.partition("/")[0]
+        if first not in BUILD_FILES and not first.startswith(BUILD_PREFIXES):
+            raise FileExistsError(
+                f"{mirror.remote.address}: is not a build, since {name} is there: use another --out"
+            )
+
+
+def _prepare_folder(mirror: Mirror, there: RemoteFiles) -> Path:
+    """Return where the build goes on: in the mirror, or in its draft while there is no card.
+
+    The other one of the two is of an earlier state of the address, and is deleted.
+    """
+    draft = mirror.folder.with_name(mirror.folder.name + DRAFT_SUFFIX)
+    mirror.forget_others(there)
+    if CARD in there:
+        remove_folder(draft)
+        return mirror.folder
+    remove_folder(mirror.folder)
+    return draft
+
+
+def _complete_names(folder: Path, there: RemoteFiles) -> list[str]:
+    """Return the files that may be put before the build is complete: tables, then shards.
+
+    If there is a card, the tables at the address are those of that build, and are put with the new
+    card.
+    """
+    tables = [] if CARD in there else list_names(folder / "tables")
+    shards = [name for name in list_names(folder / "data") if SHARD_NAME.fullmatch(name)]
+    return [f"tables/{name}" for name in tables] + [f"data/{name}" for name in shards]
+
+
+def _push_build(mirror: Mirror, there: RemoteFiles, progress: Progress) -> None:
+    """Put all files of a build, the card last.
+
+    Raises:
+        BlockingIOError: another machine has put another card meanwhile
+    """
+    now = mirror.remote.list_files()
+    if now.get(CARD) != there.get(CARD):
+        raise BlockingIOError(
+            f"{mirror.remote.address}: another build has just finished here: "
+            "run the same command again"
+        )
+    mirror.forget_others(now)
+    names = [name for name in list_names(mirror.folder) if name != CARD]
+    mirror.push([*names, CARD], mirror.folder, progress)
+    for name in now.keys() - {CARD, *names}:
+        if _is_abandoned(name, now[name]):
+            mirror.remote.delete(name)
+
+
+def _is_abandoned(name: str, file: RemoteFile) -> bool:
+    """Return whether a shard, which no card lists, is so old that no build still needs it."""
+    is_shard = SHARD_NAME.fullmatch(name.removeprefix("data/")) is not None
+    return is_shard and file.timestamp is not None and time.time() - file.timestamp > DAY

@@ -1,0 +1,39 @@
+"""Builds at an address such as ``s3://bucket/shapes``, for reading."""
+
+from pathlib import Path
+
+from cnlw_tools.card.metadata import CARD, REMEDY, config_shards, read_card
+from cnlw_tools.executor import Progress, no_progress
+from cnlw_tools.files.mirror import Mirror
+from cnlw_tools.files.storage import is_address
+from cnlw_tools.registry import pick
+
+
+def local_build(
+    build: Path | str, config: str | None = None, progress: Progress = no_progress
+) -> Path:
+    """Return the folder of a build; one at an address is copied into its mirror first.
+
+    Args:
+        build: the folder, or the address
+        config: copy only what this config needs; None: everything
+        progress: is told how many bytes came
+
+    Raises:
+        LookupError: the build has no such config
+        ValueError, OSError: there is no build, or it cannot be read
+    """
+    if not is_address(build):
+        return Path(build)
+    mirror = Mirror(build)
+    folder = mirror.read({CARD}.__contains__)
+    if not (folder / CARD).exists():
+        raise ValueError(f"{mirror.remote.address}: no build here (there is no {CARD}): {REMEDY}")
+    if config is None:
+        return mirror.read(progress=progress)
+    card = read_card(folder)
+    pick(card.configs, config, f"config of {mirror.remote.address}")
+    needed = {CARD}
+    for names in config_shards(card, config).values():
+        needed.update(f"data/{name}" for name in names)
+    return mirror.read(needed.__contains__, progress)

@@ -1,0 +1,236 @@
+"""The mirror of a folder of a storage: its copy on this machine, in which commands work.
+
+    CACHE/storage/HASH/NAME          the copy of the address with this hash
+    CACHE/storage/HASH/state.json    what each file was when it was last the same on both sides
+    CACHE/storage/HASH/incoming      a file that is on its way
+    CACHE/storage/HASH/writing       is locked by the command that writes to the address
+
+A command that reads makes the mirror the same as the storage, and then reads the mirror. A command
+that writes does so in the mirror, and puts each file when it is complete. So all other code reads
+and writes folders of this machine, and what is there already is not copied again.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+
+from cnlw_tools.files.cache import default_cache
+from cnlw_tools.files.drafts import TEMPORARY_PREFIX, atomic_write
+from cnlw_tools.files.locks import LOCK_FILE, lock, wait_for_lock
+from cnlw_tools.files.storage import RemoteFile, RemoteFolder, is_address
+from cnlw_tools.files.texts import parse_json
+
+STATE = "state.json"
+WRITING = "writing"
+INCOMING = "incoming"
+
+Progress = Callable[[str, int, int], None]  # stage, done, total
+
+
+def no_progress(stage: str, done: int, total: int) -> None:
+    """Show nothing."""
+
+
+def every_file(name: str) -> bool:
+    """Return that a file is wanted."""
+    return True
+
+
+class Mirror:
+    """The copy of a folder of a storage."""
+
+    def __init__(self, address: Path | str) -> None:
+        """Open the mirror of an address; nothing is requested yet.
+
+        Raises:
+            ValueError, ModuleNotFoundError: no storage is served under this address
+        """
+        self.remote = RemoteFolder(address)
+        key = sha256(self.remote.address.encode()).hexdigest()[:16]
+        self.home = default_cache() / "storage" / key
+        self.folder = self.home / self.remote.name
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Let no other command of this machine write to this address, or read from it.
+
+        Raises:
+            BlockingIOError: another one does
+        """
+        self.home.mkdir(parents=True, exist_ok=True)
+        (self.home / WRITING).touch()
+        handle = lock(
+            self.home / WRITING,
+            f"{self.remote.address}: another command of this machine is at work there: wait for it",
+        )
+        try:
+            yield
+        finally:
+            os.close(handle)
+
+    def read(
+        self, wanted: Callable[[str], bool] = every_file, progress: Progress = no_progress
+    ) -> Path:
+        """Make the mirror the same as the storage, and return its folder.
+
+        Args:
+            wanted: says of a name whether the file is needed
+            progress: is told how many bytes came
+
+        Raises:
+            OSError: there is nothing at the address, or it cannot be read
+        """
+        self.home.mkdir(parents=True, exist_ok=True)
+        with wait_for_lock(self.home), self.writing():
+            there = self.remote.list_files()
+            if not there:
+                raise FileNotFoundError(f"{self.remote.address}: nothing is there: check it")
+            self._delete_others(there)
+            self.pull(there, self.folder, wanted, progress)
+        return self.folder
+
+    def pull(
+        self,
+        there: Mapping[str, RemoteFile],
+        folder: Path,
+        wanted: Callable[[str], bool] = every_file,
+        progress: Progress = no_progress,
+    ) -> None:
+        """Copy files of the storage that a folder does not have as they are.
+
+        Args:
+            there: the files of the storage
+            folder: the mirror, or the draft of what it will be
+            wanted: says of a name whether the file is needed
+            progress: is told how many bytes came
+
+        Raises:
+            OSError: a file cannot be read
+        """
+        state = self._read_state()
+        missing = {}
+        for name, file in there.items():
+            if wanted(name) and state.get(name) != _state_of(file, folder / name):
+                missing[name] = file
+        total = sum(file.size for file in missing.values())
+        done = 0
+        for name, file in missing.items():
+            self._fetch(name, file, folder / name)
+            state[name] = _state_of(file, folder / name)
+            self._write_state(state)
+            done += file.size
+            progress("download", done, total)
+
+    def _fetch(self, name: str, file: RemoteFile, path: Path) -> None:
+        """Copy a file of the storage, which appears when it is complete."""
+        draft = self.home / INCOMING
+        self.remote.get(name, draft, file.size)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.replace(path)
+
+    def push(self, names: Iterable[str], folder: Path, progress: Progress = no_progress) -> None:
+        """Put the files of a folder, in this order, that are not in the storage as they are.
+
+        Args:
+            names: of the files, as they are in the storage
+            folder: the mirror, or the draft of what it will be
+            progress: is told how many files are there
+
+        Raises:
+            OSError: a file cannot be written
+        """
+        names = list(names)
+        state = self._read_state()
+        for done, name in enumerate(names, 1):
+            path = folder / name
+            known = state.get(name)
+            if known is None or known[1:] != _local_state(path):
+                file = self.remote.put(path, name)
+                state[name] = _state_of(file, path)
+                self._write_state(state)
+            progress("upload", done, len(names))
+
+    def check_writable(self) -> None:
+        """Put an empty file and delete it, within `writing`.
+
+        Raises:
+            OSError: the storage takes no files from us
+        """
+        self.remote.put(self.home / WRITING, f"{TEMPORARY_PREFIX}check")
+        self.remote.delete(f"{TEMPORARY_PREFIX}check")
+
+    def forget_others(self, there: Mapping[str, RemoteFile]) -> None:
+        """Forget files that the storage has no more, or has otherwise."""
+        state = self._read_state()
+        kept = {}
+        for name, known in state.items():
+            if name in there and there[name].version == known[0]:
+                kept[name] = known
+        self._write_state(kept)
+
+    def _delete_others(self, there: Mapping[str, RemoteFile]) -> None:
+        """Delete the files of the mirror that the storage does not have."""
+        for name in list_names(self.folder):
+            if name not in there:
+                (self.folder / name).unlink()
+
+    def _read_state(self) -> dict[str, list[str | int]]:
+        """Return version, size and time of each file when it was last the same on both sides."""
+        path = self.home / STATE
+        if not path.exists():
+            return {}
+        state: dict[str, list[str | int]] = parse_json(path.read_text(encoding="utf-8"), str(path))
+        return state
+
+    def _write_state(self, state: dict[str, list[str | int]]) -> None:
+        with atomic_write(self.home / STATE) as draft:
+            draft.write_text(json.dumps(state), encoding="utf-8")
+
+
+def local_copy(
+    path: Path | str, wanted: Callable[[str], bool] = every_file, progress: Progress = no_progress
+) -> Path:
+    """Return a path of this machine: the path given, or the mirror of an address, made current.
+
+    Args:
+        path: a folder or a file, or the address of a folder
+        wanted: says of a name below the address whether the file is needed
+        progress: is told how many bytes came
+
+    Raises:
+        ValueError, OSError: the address cannot be read
+    """
+    return Mirror(path).read(wanted, progress) if is_address(path) else Path(path)
+
+
+def list_names(folder: Path) -> list[str]:
+    """Return the names of all files below a folder, sorted, but not of drafts and locks."""
+    names = []
+    for path in sorted(folder.rglob("*")):
+        is_aside = path.name.startswith(TEMPORARY_PREFIX) or path.name == LOCK_FILE
+        if path.is_file() and not is_aside:
+            names.append(path.relative_to(folder).as_posix())
+    return names
+
+
+def remove_folder(folder: Path) -> None:
+    """Delete a folder of a mirror, if it is there."""
+    if folder.is_dir():
+        shutil.rmtree(folder)
+
+
+def _state_of(file: RemoteFile, path: Path) -> list[str | int]:
+    """Return the state of a file of the storage and of its copy."""
+    return [file.version, *_local_state(path)]
+
+
+def _local_state(path: Path) -> list[str | int]:
+    """Return the size and the time of a file; nothing where there is none."""
+    if not path.is_file():
+        return []
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns]

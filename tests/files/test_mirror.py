@@ -1,0 +1,141 @@
+"""The mirror of a folder of a storage: it is kept the same, and nothing is copied twice."""
+
+import multiprocessing
+import os
+from pathlib import Path
+
+import pytest
+
+from cnlw_tools.files.mirror import Mirror, list_names, local_copy
+
+ADDRESS = "memory://bucket/folder"
+
+
+@pytest.fixture
+def mirror(memory) -> Mirror:
+    """The mirror of a folder with two files."""
+    memory.pipe_file("/bucket/folder/a", b"one")
+    memory.pipe_file("/bucket/folder/deep/b", b"two")
+    return Mirror(ADDRESS)
+
+
+@pytest.fixture
+def gets(memory, monkeypatch) -> list[str]:
+    """The files that are copied from the storage, in this order."""
+    copied: list[str] = []
+    copy = type(memory).get_file
+
+    def get_file(files, remote, local):
+        copied.append(remote.removeprefix("/bucket/folder/"))
+        copy(files, remote, local)
+
+    monkeypatch.setattr(type(memory), "get_file", get_file)
+    return copied
+
+
+def read(folder: Path) -> dict[str, bytes]:
+    return {name: (folder / name).read_bytes() for name in list_names(folder)}
+
+
+def test_a_path_of_this_machine_is_its_own_copy(tmp_path):
+    """No mirror is made."""
+    assert tmp_path / "x" == local_copy(tmp_path / "x")
+    assert Path("x") == local_copy("x")
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_the_mirror_becomes_the_same_as_the_storage(mirror, memory, gets):
+    """Files that are new or others are copied, those that are gone are deleted, the rest stays."""
+    told = []
+    folder = mirror.read(progress=lambda *news: told.append(news))
+    assert {"a": b"one", "deep/b": b"two"} == read(folder)
+    assert [("download", 3, 6), ("download", 6, 6)] == told
+    memory.rm_file("/bucket/folder/deep/b")
+    memory.pipe_file("/bucket/folder/a", b"six")
+    memory.pipe_file("/bucket/folder/c", b"ten")
+    gets.clear()
+
+    assert {"a": b"six", "c": b"ten"} == read(local_copy(ADDRESS))
+    assert ["a", "c"] == gets
+    assert {"a": b"six", "c": b"ten"} == read(local_copy(ADDRESS))
+    assert ["a", "c"] == gets
+
+
+def test_a_file_of_the_mirror_that_changed_is_copied_again(mirror, gets):
+    """The storage is right, whatever happened to the mirror."""
+    folder = mirror.read()
+    (folder / "a").write_bytes(b"bad")
+    os.utime(folder / "a", (1, 1))
+    gets.clear()
+
+    assert {"a": b"one", "deep/b": b"two"} == read(mirror.read())
+    assert ["a"] == gets
+
+
+def test_only_what_is_wanted_is_copied(mirror):
+    """The other files come when they are wanted."""
+    assert {"a": b"one"} == read(mirror.read({"a"}.__contains__))
+    assert {"a": b"one", "deep/b": b"two"} == read(mirror.read())
+
+
+def test_nothing_at_an_address_is_an_error(memory):
+    """The error names the address."""
+    with pytest.raises(FileNotFoundError, match=f"^{ADDRESS}: nothing is there: check"):
+        local_copy(ADDRESS)
+
+
+def test_only_files_that_are_new_or_others_are_put(mirror, memory):
+    """Those that the storage has stay as they were put."""
+    folder = mirror.read()
+    before = memory.created("/bucket/folder/a")
+    (folder / "c").write_bytes(b"new")
+
+    mirror.push(["a", "c"], folder)
+
+    assert before == memory.created("/bucket/folder/a")
+    assert b"new" == memory.cat_file("/bucket/folder/c")
+    (folder / "a").write_bytes(b"other")
+    mirror.push(["a", "c"], folder)
+    assert b"other" == memory.cat_file("/bucket/folder/a")
+
+
+def test_what_another_machine_changed_is_put_again(mirror, memory):
+    """Files that the storage lost, or has otherwise, are no longer taken for the same."""
+    folder = mirror.read()
+    memory.pipe_file("/bucket/folder/a", b"six")
+    memory.rm_file("/bucket/folder/deep/b")
+
+    mirror.forget_others(mirror.remote.list_files())
+    mirror.push(["a", "deep/b"], folder)
+
+    assert b"one" == memory.cat_file("/bucket/folder/a")
+    assert b"two" == memory.cat_file("/bucket/folder/deep/b")
+
+
+def hold(mirror: Mirror, ready, done) -> None:
+    with mirror.writing():
+        ready.set()
+        done.wait()
+
+
+def test_a_command_waits_for_nobody_who_writes(mirror):
+    """While one command writes to an address, others of this machine are refused."""
+    context = multiprocessing.get_context("fork")
+    ready, done = context.Event(), context.Event()
+    other = context.Process(target=hold, args=(mirror, ready, done))
+    other.start()
+    ready.wait()
+    try:
+        with pytest.raises(BlockingIOError, match=f"^{ADDRESS}: another command .*: wait for it"):
+            mirror.read()
+    finally:
+        done.set()
+        other.join()
+    assert {"a": b"one", "deep/b": b"two"} == read(mirror.read())
+
+
+def test_the_check_for_rights_leaves_nothing(mirror, memory):
+    """What is put to find out is deleted again."""
+    with mirror.writing():
+        mirror.check_writable()
+    assert ["/bucket/folder/a", "/bucket/folder/deep/b"] == memory.find("/bucket/folder")
