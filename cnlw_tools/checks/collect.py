@@ -5,11 +5,12 @@ Nothing here judges. What cannot be read is kept as the sentence that says why.
 
 import os
 import stat
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import PIL
 import pyarrow as pa
@@ -18,20 +19,24 @@ from PIL import Image
 
 from cnlw_tools import files
 from cnlw_tools.builds.parquet import IMAGE
+from cnlw_tools.builds.work_shards import assign_files
 from cnlw_tools.card import metadata
 from cnlw_tools.checks.encoding import Comparison, compare, surplus
-from cnlw_tools.checks.evidence import (
-    COLUMN_NAMES,
-    COLUMNS,
-    Evidence,
-    ImageInfo,
-    Mismatch,
-    ShardContent,
-    Surplus,
+from cnlw_tools.checks.evidence import COLUMN_NAMES, COLUMNS, Evidence, ImageInfo, ShardContent
+from cnlw_tools.checks.inspections import (
+    ImageKey,
+    Inspection,
+    add_inspection,
+    check_records,
+    make_record,
+    read_inspections,
+    read_records,
+    write_inspections,
 )
 from cnlw_tools.dataset import dataset
 from cnlw_tools.executor import SERIAL, Executor, Progress, limits, no_progress
 from cnlw_tools.executor.job import Job
+from cnlw_tools.executor.work_shard import WHOLE, WorkShard
 from cnlw_tools.files.machine_faults import raise_machine_fault
 from cnlw_tools.files.parquet import PARQUET, check_decoded_size, open_parquet, read_table
 from cnlw_tools.files.untrusted import first_line, translate_errors
@@ -67,6 +72,19 @@ class ComparisonTask(Job):
     inputs: Inputs
     storage: Storage
     tolerance: int  # mean difference of a block from the source's, of 255
+    table_digests: Mapping[str, str]  # of the tables that the build was made from
+
+    @property
+    def compared_with(self) -> dict[str, Any]:
+        """What decides the outcome of a look at an image, besides the image."""
+        return {
+            "dataset": self.dataset,
+            "donors": list(self.open_donors),
+            "store": self.inputs.store is not None,
+            "storage": asdict(self.storage),
+            "tolerance": self.tolerance,
+            "tables": dict(self.table_digests),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,18 +93,7 @@ class ShardRows:
 
     file: str
     rows: list[int]
-
-
-@dataclass(slots=True)
-class ImageReport:
-    """What came of decoding the images of one shard."""
-
-    images: dict[str, ImageInfo] = field(default_factory=dict)  # by the sha256 of the bytes
-    errors: dict[str, str] = field(default_factory=dict)  # by row
-    mismatches: dict[str, Mismatch] = field(default_factory=dict)  # by row
-    surplus: dict[str, Surplus] = field(default_factory=dict)  # by row
-    compared: set[str] = field(default_factory=set)  # ids of images that equal their source's
-    uncompared: set[str] = field(default_factory=set)  # ids of web images
+    keys: list[ImageKey]  # of the images in these rows
 
 
 def collect_evidence(
@@ -94,6 +101,7 @@ def collect_evidence(
     inputs: Inputs | None = None,
     executor: Executor = SERIAL,
     progress: Progress = no_progress,
+    joined_folders: Sequence[Path] = (),
 ) -> Evidence:
     """Read a build.
 
@@ -102,13 +110,63 @@ def collect_evidence(
         inputs: images to compare with; none: those that come with the package
         executor: where shards and images are read
         progress: is told how many of them are read
+        joined_folders: where `inspect_shard` wrote what it saw; these images are only hashed
 
     Raises:
         ValueError: there is no build, or its card cannot be read; or the store has images that
-            were resized for other builds
-        FileNotFoundError: there is no store of web images where one was named
+            were resized for other builds; or a joined folder is of another build
+        FileNotFoundError: there is no store of web images, or no joined folder, where one was named
         OSError: this machine cannot read a file: no permission, no memory ...
     """
+    evidence = _open_build(folder, inputs, executor, progress)
+    task = _comparison_task(evidence)
+    known = read_inspections(joined_folders, task.compared_with)
+    _draw_plans(evidence)
+    _read_shards(evidence, executor, progress)
+    for location, inspection in _inspect_rows(task, evidence, executor, progress, known):
+        add_inspection(evidence, location, inspection)
+    return evidence
+
+
+def inspect_shard(
+    folder: Path,
+    out: Path,
+    work_shard: WorkShard,
+    inputs: Inputs | None = None,
+    executor: Executor = SERIAL,
+    progress: Progress = no_progress,
+) -> tuple[Path, int, int]:
+    """Look at the images of one of several processes that check a build; `collect_evidence` joins.
+
+    Args:
+        folder: of the build
+        out: folder of the file that is written
+        work_shard: which of the processes this is
+        inputs, executor, progress: as for `collect_evidence`
+
+    Returns:
+        the file; the number of images in it; how many of them are damaged or differ
+
+    Raises:
+        ValueError, FileNotFoundError, OSError: as for `collect_evidence`
+    """
+    evidence = _open_build(folder, inputs, executor, progress)
+    task = _comparison_task(evidence)
+    record = make_record(work_shard, task.compared_with)
+    check_records(task.compared_with, {out / record.file_name: record, **read_records(out)})
+    _read_shards(evidence, executor, progress, work_shard)
+    inspections = {}
+    for _, inspection in _inspect_rows(task, evidence, executor, progress, {}):
+        inspections[inspection.key] = inspection
+    path = write_inspections(out, record, list(inspections.values()))
+    n_bad = sum(bool(one.error or one.mismatch) for one in inspections.values())
+    return path, len(inspections), n_bad
+
+
+def _open_build(
+    folder: Path, inputs: Inputs | None, executor: Executor, progress: Progress
+) -> Evidence:
+    """Read the card and the tables of a build."""
     card = metadata.read_card(folder)
     inputs = inputs or Inputs(files.default_root())
     if inputs.store is not None:
@@ -118,9 +176,6 @@ def collect_evidence(
     n_processes = min(executor.workers, limits.workers())  # of this machine
     evidence = Evidence(folder, card, inputs, n_processes, progress, entries)
     _read_tables(evidence)
-    _draw_plans(evidence)
-    _read_shards(evidence, executor, progress)
-    _read_images(evidence, executor, progress)
     return evidence
 
 
@@ -174,8 +229,13 @@ def _draw_plans(evidence: Evidence) -> None:
             evidence.plan_errors[name] = str(problem)
 
 
-def _read_shards(evidence: Evidence, executor: Executor, progress: Progress) -> None:
-    """Read every shard."""
+def _read_shards(
+    evidence: Evidence,
+    executor: Executor,
+    progress: Progress,
+    work_shard: WorkShard = WHOLE,
+) -> None:
+    """Read every shard, or those of one of several processes."""
     data = evidence.folder / "data"
     names = []
     for path in sorted(data.glob("*.parquet")):
@@ -183,6 +243,8 @@ def _read_shards(evidence: Evidence, executor: Executor, progress: Progress) -> 
             names.append(path.name)
         else:  # of a device, reading would never end
             evidence.shard_errors[path.name] = "not a file"
+    if work_shard.count > 1:
+        names = _select_shards(data, names, work_shard)
     results = executor.map(partial(_read_shard, data), names)
     for done, (name, content) in enumerate(results, 1):
         progress("shards", done, len(names))
@@ -190,6 +252,18 @@ def _read_shards(evidence: Evidence, executor: Executor, progress: Progress) -> 
             evidence.shards[name] = content
         else:
             evidence.shard_errors[name] = content
+
+
+def _select_shards(data: Path, names: Sequence[str], work_shard: WorkShard) -> list[str]:
+    """Return the files whose images one of several processes looks at: none looks at one twice."""
+    ids = {}
+    for name in names:
+        try:
+            ids[name] = read_table(data / name, ["image_id"])
+        except (ValueError, OSError) as problem:  # for whoever runs the checks
+            raise_machine_fault(problem, str(data / name))
+    numbers = assign_files(ids, work_shard.count)
+    return [name for name in ids if numbers[name] == work_shard.number]
 
 
 def _read_shard(data: Path, name: str) -> tuple[str, ShardContent | str]:
@@ -250,11 +324,11 @@ def _is_streamable(metadata: pq.FileMetaData) -> bool:
     return True
 
 
-def _read_images(evidence: Evidence, executor: Executor, progress: Progress) -> None:
-    """Decode every distinct image of an id once; compare it with the source if that is here."""
+def _comparison_task(evidence: Evidence) -> ComparisonTask:
+    """Return what the reading of any image of a build needs to know."""
     donors = evidence.donors()
     same_pillow = evidence.card.made_with.get("pillow") == PIL.__version__
-    task = ComparisonTask(
+    return ComparisonTask(
         data=evidence.folder / "data",
         tables=evidence.tables_folder,
         dataset=evidence.card.dataset if evidence.why_no_source() is None else None,
@@ -263,15 +337,39 @@ def _read_images(evidence: Evidence, executor: Executor, progress: Progress) -> 
         inputs=evidence.inputs,
         storage=evidence.card.images,
         tolerance=0 if same_pillow else TOLERANCE,
+        table_digests=evidence.dataset.digests if evidence.dataset else {},
     )
-    parts = list(_distinct_rows(evidence))
-    for done, report in enumerate(executor.map(partial(_inspect_images, task), parts), 1):
-        evidence.images |= report.images
-        evidence.image_errors |= report.errors
-        evidence.source_mismatches |= report.mismatches
-        evidence.surplus |= report.surplus
-        evidence.compared |= report.compared
-        evidence.uncompared |= report.uncompared
+
+
+def _inspect_rows(
+    task: ComparisonTask,
+    evidence: Evidence,
+    executor: Executor,
+    progress: Progress,
+    known: Mapping[ImageKey, Inspection],
+) -> Iterator[tuple[str, Inspection]]:
+    """Yield what a look at every distinct image says, with the row that shows it.
+
+    Args:
+        task: what the reading of any image needs to know
+        evidence: with the shards
+        executor: where images are decoded
+        progress: is told how many parts of them are done
+        known: images that other processes looked at
+    """
+    parts = []
+    for part in _distinct_rows(evidence):
+        rows, keys = [], []
+        for row, key in zip(part.rows, part.keys, strict=True):
+            if key in known:
+                yield f"data/{part.file} row {row}", known[key]
+            else:
+                rows.append(row)
+                keys.append(key)
+        if rows:
+            parts.append(ShardRows(part.file, rows, keys))
+    for done, inspections in enumerate(executor.map(partial(_inspect_images, task), parts), 1):
+        yield from inspections
         progress("images", done, len(parts))
 
 
@@ -280,62 +378,54 @@ def _distinct_rows(evidence: Evidence) -> Iterator[ShardRows]:
     pairs: set[tuple[str | None, str]] = set()
     for file, shard in sorted(evidence.shards.items()):
         fresh = []
-        digests = shard.rows["sha256"].to_pylist()
-        ids = shard.rows["image_id"].to_pylist()
-        for row, pair in enumerate(zip(digests, ids, strict=True)):
+        keys = []
+        columns = [shard.rows[name].to_pylist() for name in ImageKey._fields]
+        for row, key in enumerate(map(ImageKey, *columns)):
+            pair = (key.sha256, key.image_id)
             if pair not in pairs:
                 pairs.add(pair)
                 fresh.append(row)
+                keys.append(key)
         if fresh:
-            yield ShardRows(file, fresh)
+            yield ShardRows(file, fresh, keys)
 
 
-def _inspect_images(task: ComparisonTask, part: ShardRows) -> ImageReport:
+def _inspect_images(task: ComparisonTask, part: ShardRows) -> list[tuple[str, Inspection]]:
     """Decode some images of one shard and compare them with their sources."""
-    columns = ["image", "image_id", "origin"]
-    table = read_table(task.data / part.file, columns)
-    table = table.take(part.rows)
-    ids, origins = table["image_id"].to_pylist(), table["origin"].to_pylist()
+    table = read_table(task.data / part.file, ["image"]).take(part.rows)
     encoded = table["image"].combine_chunks().field("bytes").to_pylist()
     reader = _open_reader(task)
-    report = ImageReport()
+    inspections = []
     # By id, since neighbours in an archive are best read one after the other.
-    for i in sorted(range(len(ids)), key=ids.__getitem__):
+    for i in sorted(range(len(part.keys)), key=lambda i: part.keys[i].image_id):
         location = f"data/{part.file} row {part.rows[i]}"
-        try:
-            image = _decode_image(encoded[i])
-        except ValueError as problem:
-            report.errors[location] = str(problem)
-            continue
-        info = ImageInfo(image.size, pixel_digest(image), fingerprint(image))
-        report.images[sha256(encoded[i]).hexdigest()] = info
-        try:
-            original = _read_original(reader, ids[i], task.all_donors, origins[i])
-            comparison = _compare(original, encoded[i], image, task)
-        except (LookupError, ValueError, OSError) as problem:
-            raise_machine_fault(problem, f"image {ids[i]} of the source")
-            message = f"{ids[i]} cannot be read from its source: {problem}"
-            report.mismatches[location] = Mismatch(ids[i], message)
-            continue
-        if original is None:
-            if origins[i] == "web":
-                report.uncompared.add(ids[i])
-        elif comparison.is_same:
-            report.compared.add(ids[i])
-        else:
-            message = f"{ids[i]} is not the image that the source has under this id"
-            report.mismatches[location] = Mismatch(ids[i], message)
-        if comparison.surplus:
-            digest = sha256(encoded[i]).hexdigest()
-            is_compared = original is not None
-            report.surplus[location] = Surplus(ids[i], digest, comparison.surplus, is_compared)
-    return report
+        inspections.append((location, _inspect_image(task, reader, part.keys[i], encoded[i])))
+    return inspections
 
 
-def _decode_image(encoded: bytes | None) -> Image.Image:
+def _inspect_image(
+    task: ComparisonTask, reader: CompositeReader, key: ImageKey, encoded: bytes | None
+) -> Inspection:
+    """Decode an image, and compare it with its source if that is here."""
     if encoded is None:
-        raise ValueError("there are no bytes")
-    return decode(encoded)
+        return Inspection(key, error="there are no bytes")
+    try:
+        image = decode(encoded)
+    except ValueError as problem:
+        return Inspection(key, error=str(problem))
+    info = ImageInfo(image.size, pixel_digest(image), fingerprint(image))
+    try:
+        original = _read_original(reader, key.image_id, task.all_donors, key.origin)
+        comparison = _compare(original, encoded, image, task)
+    except (LookupError, ValueError, OSError) as problem:
+        raise_machine_fault(problem, f"image {key.image_id} of the source")
+        message = f"{key.image_id} cannot be read from its source: {problem}"
+        return Inspection(key, info, mismatch=message)
+    mismatch = ""
+    if not comparison.is_same:
+        mismatch = f"{key.image_id} is not the image that the source has under this id"
+    is_compared = original is not None
+    return Inspection(key, info, "", mismatch, is_compared, tuple(comparison.surplus))
 
 
 def _read_original(

@@ -1,18 +1,33 @@
 """``cnlw validate``: prove a build from the build alone."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from cnlw_tools.cli.options import CACHE, DONOR, ENGINE, STORE, WORKERS, PathOrAddress, read_inputs
+from cnlw_tools.cli.options import (
+    CACHE,
+    DONOR,
+    ENGINE,
+    SHARD,
+    STORE,
+    WORKERS,
+    LocalPath,
+    PathOrAddress,
+    read_inputs,
+)
 from cnlw_tools.registry.counts import count_things
 
 if TYPE_CHECKING:
     from cnlw_tools.checks import CheckResult, Finding
+    from cnlw_tools.checks.evidence import Evidence
+    from cnlw_tools.executor import Executor
+    from cnlw_tools.executor.progress import ProgressBars
+    from cnlw_tools.recipe.inputs import Inputs
 
 MARK = {"error": "ERROR", "caused": "caused", "note": "note", "ok": "ok", "skip": "-"}
 COLOUR = {
@@ -48,6 +63,19 @@ class NoBuild(click.ClickException):
 @DONOR
 @STORE
 @CACHE
+@SHARD
+@click.option(
+    "--out",
+    type=LocalPath(path_type=Path),
+    help="Folder of what --shard finds, to be joined.  [default: none]",
+)
+@click.option(
+    "--join",
+    "joined_folders",
+    type=LocalPath(path_type=Path),
+    multiple=True,
+    help="Use what --shard wrote to this folder; may be repeated.  [default: none]",
+)
 @ENGINE
 @WORKERS
 def validate(
@@ -58,6 +86,9 @@ def validate(
     donors: tuple[str, ...],
     store: Path | None,
     cache: Path | None,
+    shard: str | None,
+    out: Path | None,
+    joined_folders: tuple[Path, ...],
     engine: str,
     workers: int | None,
 ) -> None:
@@ -66,23 +97,102 @@ def validate(
     BUILD is the folder of a build, or its address; the default is the last one below builds/. The
     exit code is 0 if there are no errors. It is 1 if there are errors or this machine cannot read
     the build, and 2 if there is no build to check.
+
+    With --shard 2/5 --out DIR, one of five processes only looks at its part of the images. The last
+    command, with --join DIR, looks at the rest and runs all checks.
     """
-    from cnlw_tools.builds.build import last_build
-    from cnlw_tools.card.remote import local_build
-    from cnlw_tools.checks import collect_evidence
     from cnlw_tools.checks import validate as run_all
-    from cnlw_tools.checks.finding import count_findings
     from cnlw_tools.executor import open_executor
     from cnlw_tools.executor.progress import ProgressBars
 
+    if shard:
+        _check_choices(shard, out, joined_folders, as_json, end_to_end)
     inputs = read_inputs(None, data_dir, donors, store)
     with open_executor(engine, workers) as executor, ProgressBars() as bars:
-        try:
-            place = build or last_build(Path("builds"))
-            evidence = collect_evidence(local_build(place, progress=bars), inputs, executor, bars)
-        except (ValueError, FileNotFoundError) as error:
-            raise NoBuild(str(error)) from error
-        results = run_all(evidence, executor if end_to_end else None, bars, cache)
+        if shard and out:
+            text = _inspect(build, out, shard, inputs, executor, bars)
+        else:
+            place, evidence = _collect(build, inputs, executor, bars, joined_folders)
+            results = run_all(evidence, executor if end_to_end else None, bars, cache)
+    if shard:
+        click.echo(text)
+    else:
+        _print_results(place, results, as_json)
+
+
+def _check_choices(
+    shard: str, out: Path | None, joined_folders: tuple[Path, ...], as_json: bool, end_to_end: bool
+) -> None:
+    """Raise if an option does not go with --shard.
+
+    Raises:
+        ValueError: with the option
+    """
+    if out is None:
+        raise ValueError(f"--shard {shard}: give --out DIR, too, for what this process finds")
+    last = {"--join": bool(joined_folders), "--json": as_json, "--end-to-end": end_to_end}
+    for option, is_given in last.items():
+        if is_given:
+            raise ValueError(
+                f"--shard {shard} with {option}: only the last command, without --shard, runs the "
+                f"checks: give {option} to it"
+            )
+
+
+def _inspect(
+    build: Path | str | None,
+    out: Path,
+    shard: str,
+    inputs: "Inputs",
+    executor: "Executor",
+    bars: "ProgressBars",
+) -> str:
+    """Look at the images of one of several processes; return what there is to print."""
+    from cnlw_tools.builds.build import last_build
+    from cnlw_tools.card.remote import local_build
+    from cnlw_tools.checks.collect import inspect_shard
+    from cnlw_tools.executor.progress import fit_parts
+    from cnlw_tools.executor.work_shard import parse_work_shard
+
+    work_shard = parse_work_shard(shard)
+    with _no_build():
+        folder = local_build(build or last_build(Path("builds")), progress=bars)
+        path, n_images, n_bad = inspect_shard(folder, out, work_shard, inputs, executor, bars)
+    images = count_things(n_images, "image")
+    return fit_parts([f"{path}: {images} of shard {shard}, {n_bad} of them with errors"])
+
+
+def _collect(
+    build: Path | str | None,
+    inputs: "Inputs",
+    executor: "Executor",
+    bars: "ProgressBars",
+    joined_folders: tuple[Path, ...],
+) -> "tuple[Path | str, Evidence]":
+    """Read a build; return its folder or address, too."""
+    from cnlw_tools.builds.build import last_build
+    from cnlw_tools.card.remote import local_build
+    from cnlw_tools.checks import collect_evidence
+
+    with _no_build():
+        place = build or last_build(Path("builds"))
+        folder = local_build(place, progress=bars)
+        return place, collect_evidence(folder, inputs, executor, bars, joined_folders)
+
+
+@contextmanager
+def _no_build() -> Iterator[None]:
+    """Say by the exit code that nothing was checked, where the block cannot read the build."""
+    try:
+        yield
+    except (ValueError, FileNotFoundError) as error:
+        raise NoBuild(str(error)) from error
+
+
+def _print_results(place: Path | str, results: Sequence["CheckResult"], as_json: bool) -> NoReturn:
+    """Print the results of all checks and exit: with 1 if there are errors."""
+    from cnlw_tools.checks.finding import count_findings
+
     findings = [finding for result in results for finding in result.findings]
     n_errors = sum(finding.severity == "error" for finding in findings)
     if as_json:

@@ -988,6 +988,9 @@ TAMPERS: dict[str, Tamper] = {
     "a temporary file of a killed build": Tamper(
         add("data/.aside-1-x.parquet"), "note", "note", is_recorded=False
     ),
+    "the record of an unfinished `cnlw build --shard`": Tamper(
+        add("shard-1-of-2.json"), "note", "note", is_recorded=False
+    ),
     "a file of the operating system in data/": Tamper(
         add("data/.DS_Store"), "note", "note", is_recorded=False
     ),
