@@ -2,9 +2,11 @@
 
 import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, cast
 
 import click
 
@@ -13,6 +15,7 @@ from cnlw_tools.cli.options import (
     DATA_DIR,
     DEVICE,
     DONOR,
+    ENGINE,
     KEEP_BEST,
     ROOT,
     SHARD,
@@ -25,6 +28,7 @@ from cnlw_tools.cli.options import (
 from cnlw_tools.registry.counts import count_things, list_first
 
 if TYPE_CHECKING:
+    from cnlw_tools.executor import ClusterExecutor
     from cnlw_tools.executor.progress import BarStack
     from cnlw_tools.study.expand import RunSpec
     from cnlw_tools.study.spec import Study
@@ -64,9 +68,7 @@ SECONDS_BETWEEN_ESTIMATES = 5.0
     "--jobs",
     type=click.IntRange(1),
     metavar="N",
-    default=1,
-    show_default=True,
-    help="Number of runs to train at once.",
+    help="Number of runs to train at once.  [default: 1, or as many as the cluster can]",
 )
 @SHARD
 @click.option(
@@ -76,6 +78,7 @@ SECONDS_BETWEEN_ESTIMATES = 5.0
 )
 @KEEP_BEST
 @ROOT
+@ENGINE
 @WORKERS
 def sweep(
     study_name: str,
@@ -87,11 +90,12 @@ def sweep(
     store: Path | None,
     cache: Path | None,
     device: str,
-    jobs: int,
+    jobs: int | None,
     shard: str | None,
     dry_run: bool,
     keep_best: bool,
     root: Path | None,
+    engine: str,
     workers: int | None,
 ) -> None:
     """Train all runs of a study. Finished runs are skipped, and stopped ones are resumed.
@@ -101,63 +105,100 @@ def sweep(
     runs are trained once, even if they have two names. The exit code is 0 if all runs are done, 1
     if some failed, and 130 or 143 if a signal stopped the command.
     """
-    from cnlw_tools.study.spec import find_study, study_scales
+    from cnlw_tools.study.spec import find_study
     from cnlw_tools.study.workers import SweepPaths
 
     path = find_study(study_name, find_root(root))
     inputs = read_inputs(root, data_dir, donors, store)
-    scales = [scale]
-    if dry_run and not scale:
-        scales = study_scales(path) or [""]
+    studies = _read_studies(path, scale, dry_run, inputs.root)
     is_impossible = False
-    for name in scales:
-        study, all_runs = _expand(path, name, inputs.root)
-        folder = out or _default_folder(path, name)
-        paths = SweepPaths(folder, inputs, builds, device, cache, keep_best)
-        plan = _plan(all_runs, paths, shard, workers)
-        if not dry_run and any(run.method for run in plan.unfinished):
-            _check_device(device)
-        if len(scales) > 1 or name != scale:
-            click.echo(f"--scale {name}:")
-        _print_problems(plan)
-        if dry_run:
-            _print_runs(plan, jobs)
-            is_impossible |= any(not problem.is_of_data for problem in plan.problems)
-        else:
-            _run(plan, study, all_runs, path.stem, scale, jobs, workers)
+    with _open_cluster(engine, workers, jobs, dry_run) as cluster:
+        for name, (study, all_runs) in studies.items():
+            folder = out or _default_folder(path, name)
+            paths = SweepPaths(folder, inputs, builds, device, cache, keep_best)
+            plan = _plan(all_runs, paths, shard, workers, cluster)
+            if not dry_run:
+                plan = _choose_device(plan, cluster)
+            if len(studies) > 1 or name != scale:
+                click.echo(f"--scale {name}:")
+            _print_problems(plan)
+            if dry_run:
+                _print_runs(plan, jobs or 1)
+                is_impossible |= any(not problem.is_of_data for problem in plan.problems)
+            else:
+                _run(plan, study, all_runs, path.stem, scale, jobs or 1, workers, cluster)
     if is_impossible:
         raise SystemExit(1)
 
 
-def _expand(path: Path, scale: str, root: Path) -> "tuple[Study, list[RunSpec]]":
-    """Return a study at one of its scales, and all its runs."""
+def _read_studies(
+    path: Path, scale: str, dry_run: bool, root: Path
+) -> "dict[str, tuple[Study, list[RunSpec]]]":
+    """Return a study and all its runs at a scale; for a dry run that names none, at each scale."""
     from cnlw_tools.study.expand import expand_study
-    from cnlw_tools.study.spec import read_study
+    from cnlw_tools.study.spec import read_study, study_scales
 
-    study = read_study(path, scale)
-    return study, expand_study(study, root)
+    scales = [scale]
+    if dry_run and not scale:
+        scales = study_scales(path) or [""]
+    studies = {}
+    for name in scales:
+        study = read_study(path, name)
+        studies[name] = (study, expand_study(study, root))
+    return studies
 
 
 def _default_folder(path: Path, scale: str) -> Path:
     return Path("runs") / "_".join(filter(None, [path.stem, scale]))
 
 
-def _check_device(device: str) -> None:
-    """Raise if runs cannot train here at all."""
+@contextmanager
+def _open_cluster(
+    engine: str, workers: int | None, jobs: int | None, dry_run: bool
+) -> "Iterator[ClusterExecutor | None]":
+    """Yield the cluster that makes the runs; none: this machine makes them, or nobody does."""
+    from cnlw_tools.executor import LOCAL, open_executor
+
+    opener = open_executor(engine, workers)
+    if engine == LOCAL or dry_run:
+        yield None
+        return
+    if jobs is not None:
+        raise ValueError(
+            f"--engine {engine} with --jobs {jobs}: the cluster says how many runs it trains at "
+            "once: drop --jobs"
+        )
+    with opener as executor:
+        yield cast("ClusterExecutor", executor)
+
+
+def _choose_device(plan: "SweepPlan", cluster: "ClusterExecutor | None") -> "SweepPlan":
+    """Return the plan with a device that can be had; raise if runs cannot train on any."""
+    from cnlw_tools.study.remote_runs import choose_cluster_device
     from cnlw_tools.trainer.device import choose_device
 
-    choose_device(device)
+    device = plan.paths.device
+    if not any(run.method for run in plan.unfinished):
+        return plan
+    if cluster is None:
+        choose_device(device)
+        return plan
+    return replace(plan, paths=replace(plan.paths, device=choose_cluster_device(device, cluster)))
 
 
 def _plan(
-    runs: Sequence["RunSpec"], paths: "SweepPaths", shard: str | None, workers: int | None
+    runs: Sequence["RunSpec"],
+    paths: "SweepPaths",
+    shard: str | None,
+    workers: int | None,
+    cluster: "ClusterExecutor | None",
 ) -> "SweepPlan":
-    from cnlw_tools.executor import EXECUTORS
+    from cnlw_tools.executor import EXECUTORS, LOCAL
     from cnlw_tools.executor.work_shard import WHOLE, parse_work_shard
     from cnlw_tools.study.sweep import plan_sweep
 
     work_shard = parse_work_shard(shard) if shard else WHOLE
-    with EXECUTORS["local"](workers) as executor:
+    with nullcontext(cluster) if cluster else EXECUTORS[LOCAL](workers) as executor:
         return plan_sweep(runs, paths, work_shard, executor)
 
 
@@ -205,10 +246,12 @@ def _run(
     scale: str,
     jobs: int,
     workers: int | None,
+    cluster: "ClusterExecutor | None",
 ) -> NoReturn:
     """Make the runs, print what becomes of each, and exit."""
     from cnlw_tools.executor.progress import BarStack, ProgressBars
     from cnlw_tools.executor.signals import Interrupted
+    from cnlw_tools.study.remote_runs import count_runs_at_once
     from cnlw_tools.study.sweep import record_study, run_sweep
 
     if plan.runs and len(plan.failing) == len(plan.runs):
@@ -216,9 +259,10 @@ def _run(
     record_study(study, all_runs, name, scale, plan.paths)
     exit_code = 0
     with ProgressBars() as bars, BarStack() as stack:
-        screen = SweepScreen(plan, jobs, stack)
+        n_at_once = count_runs_at_once(plan.paths.device, cluster) if cluster else jobs
+        screen = SweepScreen(plan, n_at_once, stack)
         try:
-            for outcome in run_sweep(plan, jobs, workers, bars, screen.watch):
+            for outcome in run_sweep(plan, jobs, workers, bars, screen.watch, cluster):
                 bars.close()
                 screen.add(outcome)
         except Interrupted as interrupt:

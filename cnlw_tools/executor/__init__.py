@@ -14,10 +14,20 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from cnlw_tools.executor.futures import SERIAL, Executor, Serial
+from cnlw_tools.executor.futures import SERIAL, ClusterExecutor, Executor, Serial
 from cnlw_tools.registry import ImportOnUse, pick
 
-__all__ = ["EXECUTORS", "SERIAL", "Executor", "Progress", "Serial", "no_progress", "open_executor"]
+__all__ = [
+    "EXECUTORS",
+    "LOCAL",
+    "SERIAL",
+    "ClusterExecutor",
+    "Executor",
+    "Progress",
+    "Serial",
+    "no_progress",
+    "open_executor",
+]
 
 Progress = Callable[[str, int, int], None]  # stage, done, total
 
@@ -32,10 +42,11 @@ class Opener(Protocol):
         ...
 
 
+LOCAL = "local"  # the only entry whose executor is no `ClusterExecutor`
 EXECUTORS: Mapping[str, Opener] = ImportOnUse(
     "cnlw_tools.executor",
     {
-        "local": "local:processes",  # processes of this machine
+        LOCAL: "local:processes",  # processes of this machine
         "dask": "dask:cluster",
         "ray": "ray:cluster",
     },
@@ -43,7 +54,7 @@ EXECUTORS: Mapping[str, Opener] = ImportOnUse(
 
 
 def open_executor(
-    engine: str = "local", workers: int | None = None
+    engine: str = LOCAL, workers: int | None = None
 ) -> AbstractContextManager[Executor]:
     """Open an executor.
 

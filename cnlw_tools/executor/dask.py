@@ -6,14 +6,14 @@ configuration of Dask, 3 unless you change it, says how often.
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager
 from typing import Any, TypeVar
 from uuid import uuid4
 
 from cnlw_tools.executor import limits
-from cnlw_tools.executor.futures import Executor, map_futures
+from cnlw_tools.executor.futures import ClusterExecutor, Executor, map_futures
 from cnlw_tools.executor.remote import (
     DEAD_WORKER,
     Absence,
@@ -30,11 +30,12 @@ Result = TypeVar("Result")
 LOOPBACK = "127.0.0.1"
 CONNECT_SECONDS = 10
 POLL_SECONDS = 0.05  # how often a run that ends asks for the tasks that are being worked on
+GPU = "GPU"  # the resource of a worker that owns one
 START_WORKERS = "start them with `dask worker HOST:PORT --nworkers auto --nthreads 1`"
 
 
 @contextmanager
-def cluster(workers: int | None = None, address: str = "") -> Iterator[Executor]:
+def cluster(workers: int | None = None, address: str = "") -> Iterator[ClusterExecutor]:
     """Open an executor of Dask.
 
     Args:
@@ -74,7 +75,7 @@ def _local_cluster(workers: int) -> Iterator[Any]:
 
 
 @contextmanager
-def _connect(engine: str, address: str, is_local: bool) -> Iterator[Executor]:
+def _connect(engine: str, address: str, is_local: bool) -> Iterator[ClusterExecutor]:
     """Open an executor of a cluster that is there.
 
     Args:
@@ -137,13 +138,31 @@ class Cluster:
         client: of the scheduler
         workers: how many there are
         is_local: they were started by this process, and end with it
+        resources: that each task needs
     """
 
-    def __init__(self, engine: str, client: Any, workers: int, is_local: bool) -> None:
+    def __init__(
+        self,
+        engine: str,
+        client: Any,
+        workers: int,
+        is_local: bool,
+        resources: Mapping[str, int] | None = None,
+    ) -> None:
         self.engine, self.client = engine, client
         self.workers, self.is_local = workers, is_local
+        self.resources = resources
         self.address = client.scheduler.address
-        self.pool = client.get_executor(pure=False)
+        self.pool = client.get_executor(pure=False, resources=resources)
+
+    @property
+    def gpus(self) -> int:
+        """How many workers own a GPU, which they say with `--resources GPU=1`."""
+        return len(self._find_workers({GPU: 1}))
+
+    def with_gpus(self) -> Executor:
+        """Return an executor of the workers that own a GPU."""
+        return Cluster(self.engine, self.client, self.gpus, self.is_local, {GPU: 1})
 
     def map(self, task: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
         """Yield the result of the task for each item as it comes, in any order.
@@ -170,11 +189,20 @@ class Cluster:
             self._wait_for(run.prefix)
 
     def _count_workers(self) -> int:
-        """Return how many workers there are now."""
+        """Return how many workers could do the work now."""
+        return len(self._find_workers(self.resources or {}))
+
+    def _find_workers(self, resources: Mapping[str, int]) -> list[str]:
+        """Return the addresses of the workers that have resources."""
         try:
-            return len(self.client.nthreads())
+            workers = self.client.scheduler_info(n_workers=-1)["workers"]
         except OSError as error:
             raise self._scheduler_is_gone() from error
+        found = []
+        for name, worker in workers.items():
+            if all(worker["resources"].get(key, 0) >= n for key, n in resources.items()):
+                found.append(name)
+        return found
 
     def _scheduler_is_gone(self) -> OSError:
         return OSError(

@@ -32,6 +32,19 @@ class Executor(Protocol):
         ...
 
 
+class ClusterExecutor(Executor, Protocol):
+    """An executor whose workers may be on other machines, and may offer GPUs."""
+
+    @property
+    def gpus(self) -> int:
+        """How many tasks with a GPU each run at once."""
+        ...
+
+    def with_gpus(self) -> Executor:
+        """Return an executor of the same workers, each of whose tasks has a GPU of its own."""
+        ...
+
+
 class Serial:
     """Runs tasks in this process, each when its result is asked for."""
 

@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from cnlw_tools.executor import limits
-from cnlw_tools.executor.futures import Executor, map_futures
+from cnlw_tools.executor.futures import ClusterExecutor, Executor, map_futures
 from cnlw_tools.executor.remote import (
     DEAD_WORKER,
     Absence,
@@ -47,7 +47,7 @@ CHECK_CLUSTER = (
 
 
 @contextmanager
-def cluster(workers: int | None = None, address: str = "") -> Iterator[Executor]:
+def cluster(workers: int | None = None, address: str = "") -> Iterator[ClusterExecutor]:
     """Open an executor of Ray; a process has one at a time.
 
     Args:
@@ -153,7 +153,7 @@ def _check_nodes(engine: str) -> int:
         for node in nodes:
             states[f"on {node['NodeManagerHostname']}"] = _ask_node(node["NodeID"], payload)
     check_workers(engine, states)
-    return _count_processors(nodes)
+    return _count("CPU", nodes)
 
 
 def _living_nodes() -> list[dict[str, Any]]:
@@ -163,8 +163,9 @@ def _living_nodes() -> list[dict[str, Any]]:
     return [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
 
 
-def _count_processors(nodes: Sequence[dict[str, Any]]) -> int:
-    return sum(int(node["Resources"]["CPU"]) for node in nodes)
+def _count(resource: str, nodes: Sequence[dict[str, Any]]) -> int:
+    """Return how many CPUs or GPUs machines have."""
+    return sum(int(node["Resources"].get(resource, 0)) for node in nodes)
 
 
 def _ask_node(node_id: str, payload: bytes) -> WorkerState | BaseException:
@@ -192,10 +193,21 @@ class Cluster:
         engine: as the user gave it
         workers: how many tasks run at once
         is_local: it was started by this process, and ends with it
+        has_gpus: each task has a GPU of its own
     """
 
-    def __init__(self, engine: str, workers: int, is_local: bool) -> None:
-        self.engine, self.workers, self.is_local = engine, workers, is_local
+    def __init__(self, engine: str, workers: int, is_local: bool, has_gpus: bool = False) -> None:
+        self.engine, self.workers = engine, workers
+        self.is_local, self.has_gpus = is_local, has_gpus
+
+    @property
+    def gpus(self) -> int:
+        """How many GPUs the machines of the cluster have."""
+        return self._count("GPU")
+
+    def with_gpus(self) -> Executor:
+        """Return an executor each of whose tasks sees one GPU."""
+        return Cluster(self.engine, self.gpus, self.is_local, has_gpus=True)
 
     def map(self, task: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
         """Yield the result of the task for each item as it comes, in any order.
@@ -206,7 +218,7 @@ class Cluster:
         """
         import ray
 
-        run = _Run(self.engine)
+        run = _Run(self.engine, int(self.has_gpus))
         absence = Absence(self.engine, self._count_workers, START_WORKERS)
         try:
             yield from map_futures(run, self.workers, RemoteTask(task), items, absence.check)
@@ -220,20 +232,29 @@ class Cluster:
 
     def _count_workers(self) -> int:
         """Return how many tasks could run now."""
+        return self._count("GPU" if self.has_gpus else "CPU")
+
+    def _count(self, resource: str) -> int:
         try:
-            return _count_processors(_living_nodes())
+            return _count(resource, _living_nodes())
         except OSError as error:
             raise _cluster_is_gone(self.engine, error) from error
 
 
 class _Run:
-    """The tasks of one call of `map`."""
+    """The tasks of one call of `map`.
 
-    def __init__(self, engine: str) -> None:
+    Args:
+        engine: as the user gave it
+        gpus: of each task
+    """
+
+    def __init__(self, engine: str, gpus: int) -> None:
         import ray
 
         self.engine = engine
-        self.function = ray.remote(num_cpus=1, max_retries=RETRIES)(_run_pickled)
+        needs = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=RETRIES)
+        self.function = needs(_run_pickled)
         self.futures: set[Future[Any]] = set()  # of tasks that are not done
 
     def submit(self, task: Callable[[Item], Result], item: Item, /) -> Future[Result]:

@@ -11,11 +11,21 @@ A config that is built alone has no folder here: the study says where its build 
 """
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from cnlw_tools.executor import EXECUTORS, SERIAL, Executor, Progress, no_progress
+from cnlw_tools.executor import (
+    EXECUTORS,
+    LOCAL,
+    SERIAL,
+    ClusterExecutor,
+    Executor,
+    Progress,
+    no_progress,
+)
 from cnlw_tools.executor.work_shard import WHOLE, WorkShard
 from cnlw_tools.recipe.run_files import (
     BEST_WEIGHTS,
@@ -29,6 +39,7 @@ from cnlw_tools.study.check import KNOWN_ERRORS, Problem, describe, find_problem
 from cnlw_tools.study.configs import config_key, describe_configs
 from cnlw_tools.study.expand import RunSpec, build_missing, is_built
 from cnlw_tools.study.identical import choose_leader, copy_run, group_identical, recorded_choices
+from cnlw_tools.study.remote_runs import train_on_cluster
 from cnlw_tools.study.spec import Study
 from cnlw_tools.study.study_file import (
     StudyFile,
@@ -201,6 +212,7 @@ def run_sweep(
     workers: int | None = 1,
     progress: Progress = no_progress,
     watch: WatchRuns = watch_nothing,
+    cluster: ClusterExecutor | None = None,
 ) -> Iterator[Outcome]:
     """Make all runs that are not finished; yield the outcome of each when it is known.
 
@@ -210,6 +222,7 @@ def run_sweep(
         workers: processes that build; none: one for each processor
         progress: is told how builds proceed
         watch: is told how far the runs are that train
+        cluster: builds and trains in place of this machine; jobs and workers then say nothing
 
     Raises:
         OSError: the folder cannot be written
@@ -221,7 +234,7 @@ def run_sweep(
         elif run.name in plan.results:
             yield Outcome(run, "skipped", plan.results[run.name])
     unfinished = plan.unfinished
-    with EXECUTORS["local"](workers) as executor:
+    with nullcontext(cluster) if cluster else EXECUTORS[LOCAL](workers) as executor:
         builds, inputs = plan.paths.builds, plan.paths.inputs
         errors = build_missing(unfinished, builds, inputs, executor, progress)
     trainable = set()
@@ -233,7 +246,10 @@ def run_sweep(
             trainable.add(run.name)
         else:
             yield Outcome(run, "done", {})
-    yield from _train_groups(_select_groups(plan, trainable), plan, jobs, watch)
+    train = partial(train_runs, jobs=jobs, watch=watch)
+    if cluster:
+        train = partial(train_on_cluster, cluster=cluster, watch=watch)
+    yield from _train_groups(_select_groups(plan, trainable), plan, train)
 
 
 def _select_groups(plan: SweepPlan, trainable: set[str]) -> list[list[RunSpec]]:
@@ -247,7 +263,9 @@ def _select_groups(plan: SweepPlan, trainable: set[str]) -> list[list[RunSpec]]:
 
 
 def _train_groups(
-    groups: Sequence[Sequence[RunSpec]], plan: SweepPlan, jobs: int, watch: WatchRuns
+    groups: Sequence[Sequence[RunSpec]],
+    plan: SweepPlan,
+    train: Callable[[Sequence[RunSpec], SweepPaths], Iterator[Outcome]],
 ) -> Iterator[Outcome]:
     """Train one run of each group, unless one is finished, and copy it to the others."""
     followers: dict[str, list[RunSpec]] = {}
@@ -263,7 +281,7 @@ def _train_groups(
             yield from _follow(finished, followers[leader.name], plan.paths)
         else:
             leaders.append(leader)
-    for outcome in train_runs(leaders, plan.paths, jobs, watch):
+    for outcome in train(leaders, plan.paths):
         if outcome.state == "failed":
             yield _fail(outcome.run, outcome.reason, plan.paths)
         else:

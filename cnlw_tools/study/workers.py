@@ -72,7 +72,9 @@ def watch_nothing(progress: Mapping[int, RunProgress]) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Job:
+class RunJob:
+    """What the process of a run is told."""
+
     run: RunSpec
     paths: SweepPaths
     threads: int  # of torch; 0: torch's own choice
@@ -176,11 +178,11 @@ class _RunPool:
         """Train a run as soon as there is a slot for it."""
         slot = self.slots.get()
         gpu = self.gpus[slot % len(self.gpus)] if self.gpus else None
-        job = _Job(run, self.paths, self.threads, gpu, self.board.path, slot)
+        job = RunJob(run, self.paths, self.threads, gpu, self.board.path, slot)
         self.board.runs[slot] = run
         try:
             with local.isolated(1) as executor:
-                return next(executor.map(_train, [job]))
+                return next(executor.map(train_run, [job]))
         except OSError as error:  # the process died
             return _outcome_of_dead_process(run, error, self.stop)
         finally:
@@ -229,7 +231,7 @@ def _outcomes(
         on_poll()
 
 
-def _train(job: _Job) -> Outcome:
+def train_run(job: RunJob) -> Outcome:
     """Train one run, in this process."""
     from cnlw_tools.trainer import TrainingStopped
     from cnlw_tools.trainer import device as devices
@@ -244,7 +246,7 @@ def _train(job: _Job) -> Outcome:
         return Outcome(job.run, "failed", {}, f"{type(error).__name__}: {first_line(error)}")
 
 
-def _make_trainer(job: _Job) -> "Trainer":
+def _make_trainer(job: RunJob) -> "Trainer":
     from cnlw_tools.trainer import Trainer
 
     run, paths = job.run, job.paths

@@ -2,13 +2,16 @@
 
 import json
 import signal
+from contextlib import contextmanager
 
 import pytest
 from click.testing import CliRunner
 
+from cnlw_tools import executor
 from cnlw_tools.cli import main
 from cnlw_tools.executor.signals import Interrupted
 from cnlw_tools.study import sweep
+from cnlw_tools.study.sweep import plan_sweep
 from cnlw_tools.study.workers import Outcome
 
 STUDY = """# Two methods
@@ -36,7 +39,7 @@ def cnlw(tmp_path, monkeypatch):
 def outcomes(*states):
     """What a sweep yields, these states in turn."""
 
-    def run(plan, jobs, workers, progress, watch):
+    def run(plan, jobs, workers, progress, watch, cluster):
         figures = {"epochs": 3, "last": 50.0, "best": 60.0, "mean10": 55.0}
         for run, state in zip(plan.runs, states, strict=False):
             yield Outcome(
@@ -99,6 +102,49 @@ def test_a_shard_is_a_machines_share(cnlw):
     lines = cnlw("--dry-run", "--shard", "2/3").stdout.splitlines()
 
     assert lines[:-1] == ["todo  blue_40/vanilla_s1", "todo  blue_40/mixup_alpha-8_s0"]
+
+
+def test_a_cluster_says_how_many_runs_it_trains(cnlw):
+    """So --jobs is refused, before anything is asked of it."""
+    done = cnlw("--engine", "dask://h:1", "--jobs", "2")
+
+    assert done.exit_code == 1
+    assert "--engine dask://h:1 with --jobs 2: the cluster says" in done.stderr
+
+
+def test_a_dry_run_needs_no_cluster(cnlw):
+    """It only says what would be done; an engine that does not exist is an error all the same."""
+    assert cnlw("--dry-run", "--engine", "dask://h:1").exit_code == 0
+    assert "unknown engine 'dusk'" in cnlw("--dry-run", "--engine", "dusk").stderr
+
+
+def test_a_cluster_makes_the_runs(cnlw, monkeypatch):
+    """Its device is decided before, and it is closed behind them."""
+    events = []
+
+    class Cluster:
+        """Has two GPUs."""
+
+        gpus, workers = 2, 8
+
+    @contextmanager
+    def open_cluster(workers=None, address=""):
+        events.append(f"open {address}")
+        try:
+            yield Cluster()
+        finally:
+            events.append("close")
+
+    def run(plan, jobs, workers, progress, watch, cluster):
+        events.append(f"{plan.paths.device} {cluster.gpus}")
+        return iter(())
+
+    monkeypatch.setattr(executor, "pick", lambda *_: open_cluster)
+    monkeypatch.setattr(sweep, "plan_sweep", lambda *_: plan_sweep(*_[:3]))
+    monkeypatch.setattr(sweep, "run_sweep", run)
+    cnlw("--engine", "dask://h:1")
+
+    assert events == ["open h:1", "cuda 2", "close"]
 
 
 def test_what_was_estimated_is_said(cnlw, monkeypatch):

@@ -40,11 +40,12 @@ def only_loopback() -> None:
 
 @pytest.fixture(scope="session")
 def ray(only_loopback: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a cluster of Ray with two workers, as `--engine` takes it."""
+    """The address of a cluster of Ray with two workers and a GPU that nobody uses, as `--engine` takes it."""
     folder = tmp_path_factory.mktemp("ray")
     environment = {**os.environ, "HOME": str(folder), "RAY_AUTH_MODE": "disabled"}
     command = [
-        *(Path(sys.executable).with_name("ray"), "start", "--head", "--block", "--num-cpus", "2"),
+        *(Path(sys.executable).with_name("ray"), "start", "--head", "--block"),
+        *("--num-cpus", "2", "--num-gpus", "1"),
         *("--node-ip-address", "127.0.0.1", "--ray-client-server-port", str(CLIENT_PORT)),
         *("--include-dashboard", "false", "--disable-usage-stats", "--temp-dir", str(folder)),
         *("--object-store-memory", "100000000"),

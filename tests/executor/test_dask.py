@@ -1,15 +1,14 @@
 """A cluster of Dask on loopback; what holds for every executor is in test_contract.py."""
 
-import logging
 import signal
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from cnlw_tools.executor import dask as engine
 from cnlw_tools.executor import futures, open_executor, remote
+from tests.dask_clusters import address_of, in_process_cluster
 
 pytest.importorskip("distributed", reason="needs the extra dask")
 
@@ -69,27 +68,6 @@ def test_nobody_answers(monkeypatch):
         open_executor("dask://127.0.0.1:1").__enter__()
 
 
-def in_process_cluster(workers: int, threads: int = 1) -> Any:
-    """Return a cluster in this process, which starts at once."""
-    from distributed import LocalCluster
-
-    return LocalCluster(
-        n_workers=workers,
-        threads_per_worker=threads,
-        processes=False,
-        protocol="tcp",
-        host="127.0.0.1",
-        dashboard_address="127.0.0.1:0",
-        worker_dashboard_address="127.0.0.1:0",
-        silence_logs=logging.CRITICAL,
-    )
-
-
-def address_of(cluster: Any) -> str:
-    """Return what `--engine` takes."""
-    return cluster.scheduler_address.replace("tcp://", "dask://")
-
-
 def test_a_cluster_without_workers(monkeypatch):
     """One line that says how to start some."""
     monkeypatch.setattr(engine, "CONNECT_SECONDS", 0.2)
@@ -134,3 +112,21 @@ def test_workers_with_several_threads():
         pytest.raises(OSError, match=r"runs 3 tasks at once .*: start them with `dask worker"),
     ):
         open_executor(address_of(crowded)).__enter__()
+
+
+def test_tasks_may_have_a_gpu_each():
+    """They go to workers that own one, and wait for those where the others do not."""
+    with (
+        in_process_cluster(workers=2, gpus=1) as cluster,
+        open_executor(address_of(cluster)) as executor,
+    ):
+        with_gpus = executor.with_gpus()
+
+        assert (executor.gpus, with_gpus.workers) == (2, 2)
+        assert sorted(with_gpus.map(abs, range(5))) == [*range(5)]
+
+
+def test_a_cluster_without_gpus(dask):
+    """Its workers say that they own none."""
+    with open_executor(dask) as executor:
+        assert executor.gpus == 0

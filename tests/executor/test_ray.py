@@ -131,6 +131,19 @@ def test_workers_that_go_and_do_not_return(executor, monkeypatch):
         list(executor.map(time.sleep, [1.0] * 1000))
 
 
+def visible_gpus(_: int) -> str:
+    """The GPUs that a task sees."""
+    return os.environ["CUDA_VISIBLE_DEVICES"]
+
+
+def test_tasks_may_have_a_gpu_each(executor):
+    """The cluster has one, or says so."""
+    with_gpus = executor.with_gpus()
+
+    assert (executor.gpus, with_gpus.workers) == (1, 1)
+    assert list(with_gpus.map(visible_gpus, range(3))) == ["0"] * 3
+
+
 def test_nobody_answers(only_loopback):
     """One line that says what to check."""
     message = r"ray://127\.0\.0\.1:1: no cluster of Ray answers \(.*\): check the address"

@@ -19,6 +19,7 @@ ALLOWED = {
     "fetch/remote_worker.py": {"pickle"},  # whether our own message can be sent
     "methods/components/mentor.py": {"json.loads"},  # methods import no files; every error is named
     "recipe/run_files.py": {"json.loads"},  # what we just wrote
+    "study/remote_runs.py": {"pickle"},  # a run and its outcome, to and from our own process
     "sources/formats/release.py": {"zipfile"},  # paths inside an archive that files.archives opened
     "store/img2dataset.py": {"tarfile"},  # writes an archive
     "store/store.py": {"sqlite3"},  # the ledger; files.sqlite says what may be in it

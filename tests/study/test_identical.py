@@ -44,10 +44,10 @@ def swept(tmp_path_factory, tiny):
     )
     runs = expand_study(parse_study(STUDY, "test"), root)
     trained = []
-    train = workers._train
+    train = workers.train_run
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(workers.local, "isolated", here)
-        patch.setattr(workers, "_train", lambda job: trained.append(job.run.name) or train(job))
+        patch.setattr(workers, "train_run", lambda job: trained.append(job.run.name) or train(job))
         outcomes = {o.run.name: o for o in run_sweep(plan_sweep(runs, paths))}
     return paths, runs, outcomes, trained
 
@@ -74,7 +74,7 @@ def test_what_they_learn_from_has_one_digest(swept):
     blue, red = (read_config(paths.out / f"{name}_00/vanilla_s0").data for name in ("blue", "red"))
     patched = replace(paths, out=paths.out.parent / "again")
     red_run = next(run for run in runs if run.config == "red_00")
-    workers._train(workers._Job(red_run, patched, 0, None))
+    workers.train_run(workers.RunJob(red_run, patched, 0, None))
 
     assert blue == red == read_config(patched.out / red_run.name).data
     results = [find_result(red_run, place) for place in (paths, patched)]

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from cnlw_tools.card import metadata
-from cnlw_tools.executor import SERIAL
+from cnlw_tools.executor import SERIAL, open_executor
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.study import sweep, workers
 from cnlw_tools.study.expand import expand_study
@@ -20,6 +20,7 @@ from cnlw_tools.study.sweep import (
     run_sweep,
 )
 from cnlw_tools.study.workers import Outcome, SweepPaths
+from tests.dask_clusters import address_of, in_process_cluster
 
 PRESET = 'net = "mlp1"\nepochs = 1\nbatch_size = 40\nlr = 0.01\nsize = 8\n'
 STUDY = {
@@ -110,7 +111,7 @@ def test_a_killed_run_goes_on(swept, tmp_path):
     (tmp_path / "runs" / every[0].name / "result.json").unlink()
 
     assert find_result(every[0], killed) is None
-    assert workers._train(workers._Job(every[0], killed, 0, None)).result == before
+    assert workers.train_run(workers.RunJob(every[0], killed, 0, None)).result == before
 
 
 def test_a_build_that_fails_fails_its_runs_alone(swept, tmp_path, monkeypatch):
@@ -123,7 +124,7 @@ def test_a_build_that_fails_fails_its_runs_alone(swept, tmp_path, monkeypatch):
         place.inputs.root,
     )
     monkeypatch.setattr(
-        sweep, "train_runs", lambda runs, *_: [Outcome(run, "done", {}) for run in runs]
+        sweep, "train_runs", lambda runs, *_, **__: [Outcome(run, "done", {}) for run in runs]
     )
     outcomes = {o.run.level: o for o in run_sweep(plan_sweep(found, place))}
 
@@ -136,7 +137,7 @@ def test_a_run_without_a_method_is_built_alone(swept, monkeypatch):
     """It is done as soon as its build stands; nothing is trained, and no time is left."""
     place, _, _ = swept
     alone = expand_study(parse_study(STUDY | {"methods": []}, "test"), place.inputs.root)
-    monkeypatch.setattr(workers, "_train", None)
+    monkeypatch.setattr(workers, "train_run", None)
     (outcome,) = run_sweep(plan_sweep(alone, place))
     anew_place = replace(place, builds=place.builds.parent / "anew")
     (anew,) = run_sweep(plan_sweep(alone, anew_place))
@@ -179,3 +180,17 @@ def test_time_is_estimated_by_what_ran(swept, tmp_path):
     assert estimate_seconds(every, place) == took  # an epoch of l2r, by one of vanilla
     assert estimate_seconds([every[0], replace(every[1], changes={"epochs": 3})], place) == 3 * took
     assert estimate_seconds(every, replace(place, out=tmp_path)) is None
+
+
+def test_a_cluster_builds_and_trains(swept, tmp_path, monkeypatch, contents):
+    """The build has the same bytes; a run trains in a process of its own, beside the worker."""
+    pytest.importorskip("distributed", reason="needs the extra dask")
+    place, every, _ = swept
+    remote = replace(place, out=tmp_path / "runs", builds=tmp_path / "builds")
+    monkeypatch.chdir(tmp_path)
+    with in_process_cluster(workers=1) as dask, open_executor(address_of(dask)) as cluster:
+        found = {o.run.method: o for o in run_sweep(plan_sweep(every, remote), cluster=cluster)}
+
+    assert {method: o.state for method, o in found.items()} == {"vanilla": "done", "l2r": "failed"}
+    assert found["vanilla"].result == find_result(every[0], remote)
+    assert contents(remote.builds) == contents(place.builds)

@@ -33,8 +33,8 @@ def run():
 def test_whatever_a_run_raises_is_an_outcome(run, monkeypatch):
     """Even what no library error is."""
     monkeypatch.setattr("cnlw_tools.trainer.trainer.Trainer", lambda *_, **__: 1 / 0)
-    outcome = workers._train(
-        workers._Job(run, SweepPaths(Path("runs"), Inputs(files.default_root())), 0, None)
+    outcome = workers.train_run(
+        workers.RunJob(run, SweepPaths(Path("runs"), Inputs(files.default_root())), 0, None)
     )
 
     assert (outcome.state, outcome.reason) == ("failed", "ZeroDivisionError: division by zero")
