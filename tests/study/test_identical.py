@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from cnlw_tools.executor import SERIAL
+from cnlw_tools.executor.work_shard import WorkShard
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.run_files import read_config
 from cnlw_tools.reports.runs import read_run_folders
@@ -104,7 +105,7 @@ def test_machines_share_out_alike_and_keep_the_same_runs_together(swept, tmp_pat
     paths, runs, _, _ = swept
     parts = []
     for index, place in ((1, paths), (2, replace(paths, builds=tmp_path / "none"))):
-        plan = plan_sweep(runs, replace(place, out=tmp_path / "runs"), f"{index}/2")
+        plan = plan_sweep(runs, replace(place, out=tmp_path / "runs"), WorkShard(2, index))
         parts.append([run.name for run in plan.runs])
 
     assert parts == [
