@@ -749,7 +749,7 @@ def _make_inputs(
         root=_root_or_default(root),
         data_dir=_copy_if_given(data_dir),
         donors={name: _copy_if_given(folder) for name, folder in folders.items()},
-        store=_to_path(store),
+        store=store,
         source=None if isinstance(dataset, str) else dataset,
     )
 

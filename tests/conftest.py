@@ -313,6 +313,7 @@ def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setenv("CNLW_CACHE", str(tmp_path / "cache"))
     files = fsspec.filesystem("memory")
     files.store.clear()
+    files.pseudo_dirs[:] = [""]
     return files
 
 

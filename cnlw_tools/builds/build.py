@@ -54,7 +54,7 @@ from cnlw_tools.plans.subsets import base_manifest
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.recipe import Recipe, recorded_choices, storage_choices
 from cnlw_tools.sources import download_inputs, open_reader
-from cnlw_tools.store.store import Store
+from cnlw_tools.store.pack import open_store
 
 Plans = Mapping[str, pa.Table]  # by config
 Segments = Mapping[str, list[tuple[str, Segment]]]  # config -> split and segment
@@ -208,7 +208,7 @@ def plan_build(
 def _load_checked(recipe: Recipe, inputs: Inputs, executor: Executor) -> Dataset:
     """Return the dataset of a recipe; what is missing fails before anything is written."""
     if inputs.store is not None:
-        with Store(inputs.store) as store:
+        with open_store(inputs.store) as store:
             store.check_use(_storage_of(recipe))
     data = load_dataset(recipe, inputs, executor)
     _reject_addresses(data)

@@ -16,7 +16,8 @@ from cnlw_tools.builds.staging import BUILD_FILES, BUILD_PREFIXES
 from cnlw_tools.card.metadata import CARD, DRAFT_SUFFIX
 from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
 from cnlw_tools.files.drafts import DAY
-from cnlw_tools.files.mirror import Mirror, list_names, remove_folder
+from cnlw_tools.files.folders import list_names
+from cnlw_tools.files.mirror import Mirror, remove_folder
 from cnlw_tools.files.storage import RemoteFile, is_address
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.recipe import Recipe

@@ -51,7 +51,7 @@ from cnlw_tools.plans.plan import plan
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.sources import open_reader
 from cnlw_tools.sources.composite import CompositeReader
-from cnlw_tools.store.store import Store
+from cnlw_tools.store.pack import open_store
 
 # Mean difference of a block from the source's, of 255, where another Pillow made the build. Between
 # Pillow 11.0 and 13.0 photographs do not differ at all, and the drawn `shapes` by 0.3.
@@ -170,7 +170,7 @@ def _open_build(
     card = metadata.read_card(folder)
     inputs = inputs or Inputs(files.default_root())
     if inputs.store is not None:
-        with Store(inputs.store) as store:
+        with open_store(inputs.store) as store:
             store.check_use(card.images)
     entries = _list_entries(folder)
     n_processes = min(executor.workers, limits.workers())  # of this machine

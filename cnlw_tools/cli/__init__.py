@@ -22,6 +22,7 @@ from cnlw_tools.cli.predict import predict
 from cnlw_tools.cli.predict_labels import predict_labels
 from cnlw_tools.cli.report import report
 from cnlw_tools.cli.show import show
+from cnlw_tools.cli.store import store
 from cnlw_tools.cli.sweep import sweep
 from cnlw_tools.cli.train import train
 from cnlw_tools.cli.train_mentor import train_mentor
@@ -36,7 +37,7 @@ COMMAND_GROUPS: Mapping[str, tuple[click.Command, ...]] = {  # as the help lists
     "Look": (list_, show, diff),
     "Train": (train, train_mentor, predict, predict_labels),
     "Study": (sweep, report),
-    "Web images": (fetch, votes),
+    "Web images": (fetch, store, votes),
     "Tables": (import_, features),
 }
 # Every process of torchrun raises these alike, and the first one alone prints them.

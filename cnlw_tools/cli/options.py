@@ -145,8 +145,8 @@ DATA_DIR = click.option(
 )
 STORE = click.option(
     "--store",
-    type=LocalPath(path_type=Path),
-    help="Folder of web images, made by `cnlw fetch`.  [default: none]",
+    type=PathOrAddress(path_type=Path),
+    help="Web images: a folder of `cnlw fetch`, or a pack or its address.  [default: none]",
 )
 DONOR = key_option(Recipe, "donors")
 RECIPE = click.argument("recipe_name", metavar="[RECIPE]", required=False)
@@ -292,7 +292,7 @@ def read_inputs(
     root: Path | str | None,
     data_dir: Path | str | None,
     donors: tuple[str, ...] = (),
-    store: Path | None = None,
+    store: Path | str | None = None,
 ) -> "Inputs":
     """Return where tables and images lie."""
     from cnlw_tools.recipe.inputs import Inputs

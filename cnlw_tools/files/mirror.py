@@ -20,7 +20,8 @@ from pathlib import Path
 
 from cnlw_tools.files.cache import default_cache
 from cnlw_tools.files.drafts import TEMPORARY_PREFIX, atomic_write
-from cnlw_tools.files.locks import LOCK_FILE, lock, wait_for_lock
+from cnlw_tools.files.folders import list_names
+from cnlw_tools.files.locks import lock, wait_for_lock
 from cnlw_tools.files.storage import RemoteFile, RemoteFolder, is_address
 from cnlw_tools.files.texts import parse_json
 
@@ -205,16 +206,6 @@ def local_copy(
         ValueError, OSError: the address cannot be read
     """
     return Mirror(path).read(wanted, progress) if is_address(path) else Path(path)
-
-
-def list_names(folder: Path) -> list[str]:
-    """Return the names of all files below a folder, sorted, but not of drafts and locks."""
-    names = []
-    for path in sorted(folder.rglob("*")):
-        is_aside = path.name.startswith(TEMPORARY_PREFIX) or path.name == LOCK_FILE
-        if path.is_file() and not is_aside:
-            names.append(path.relative_to(folder).as_posix())
-    return names
 
 
 def remove_folder(folder: Path) -> None:

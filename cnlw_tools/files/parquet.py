@@ -9,7 +9,7 @@ counted. Columns of numbers have as many bytes as rows times their width.
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -121,6 +121,35 @@ def read_row_group(
     with translate_errors(path, PARQUET, remedy):
         check_decoded_size(file, path, columns, remedy, [row_group])
         return _select(file.read_row_group(row_group, columns), columns)
+
+
+def read_plain_group(
+    file: BinaryIO,
+    place: Path | str,
+    row_group: int,
+    columns: Sequence[str],
+    footer: pq.FileMetaData | None = None,
+) -> tuple[pa.Table, pq.FileMetaData]:
+    """Return the rows of one row group of an open file, whose columns have no dictionaries.
+
+    Of a file in a storage, only these columns are requested, and the footer if it is not given.
+
+    Returns:
+        the rows; the footer, for the next call
+
+    Raises:
+        BadFile, OSError: it is damaged, has a dictionary, or cannot be read
+    """
+    with (
+        translate_errors(place, PARQUET, MAKE_AGAIN),
+        pq.ParquetFile(file, metadata=footer) as parquet,
+    ):
+        leaves = _leaves(parquet, columns)
+        for chunk in _chunks(parquet, row_group, leaves, None):
+            if chunk.has_dictionary or chunk.n_stored > LEAST_LIMIT:
+                raise BadFile(f"{place}: its column {chunk.name} is not plain: {MAKE_AGAIN}")
+        rows = _select(parquet.read_row_group(row_group, columns), columns)
+        return rows, parquet.metadata
 
 
 def read_batches(

@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
+from cnlw_tools.files.drafts import scratch_folder
 from cnlw_tools.files.machine_faults import find_causes
 from cnlw_tools.files.untrusted import BadFile, describe_error
 
@@ -30,7 +31,7 @@ WAITS = (1, 2, 4, 8, 16)  # seconds before further attempts, if another may succ
 LASTING = {
     *("FileNotFoundError", "PermissionError", "NotImplementedError"),
     *("NoCredentialsError", "PartialCredentialsError", "ProfileNotFound", "ParamValidationError"),
-    *("LocalTokenNotFoundError", "DefaultCredentialsError", "BadFile"),
+    *("LocalTokenNotFoundError", "DefaultCredentialsError"),
 }
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 VERSIONS = ("ETag", "etag", "md5Hash", "blob_id")  # what storages say of contents
@@ -89,7 +90,7 @@ class RemoteFolder:
         Raises:
             OSError: the storage does not answer, or there is no such bucket
         """
-        found = self._attempt("listed", lambda: self._files.find(self._path, detail=True))
+        found = self.attempt("listed", lambda: self._files.find(self._path, detail=True))
         listed = {}
         for path, info in sorted(found.items()):
             name = path.removeprefix(self._path).lstrip("/")
@@ -112,7 +113,7 @@ class RemoteFolder:
             if size is not None and n_bytes != size:
                 raise OSError(f"{name} came with {n_bytes} bytes in place of {size}")
 
-        self._attempt("read", copy)
+        self.attempt("read", copy)
 
     def put(self, path: Path, name: str) -> RemoteFile:
         """Copy a file into the storage, and return what that says of it.
@@ -129,7 +130,18 @@ class RemoteFolder:
                 raise OSError(f"{name} arrived with {file.size} bytes in place of {size}")
             return file
 
-        return self._attempt("written", copy)
+        return self.attempt("written", copy)
+
+    def write(self, name: str, write: Callable[[Path], None]) -> None:
+        """Put the file that a function writes to the path it is given.
+
+        Raises:
+            OSError: it cannot be written
+        """
+        with scratch_folder() as folder:
+            draft = folder / "draft"
+            write(draft)
+            self.put(draft, name)
 
     def delete(self, name: str) -> None:
         """Delete a file.
@@ -137,18 +149,34 @@ class RemoteFolder:
         Raises:
             OSError: it cannot be deleted
         """
-        self._attempt("written", lambda: self._files.rm_file(self._join(name)))
+        self.attempt("written", lambda: self._files.rm_file(self._join(name)))
 
-    def open(self, name: str) -> Any:
-        """Return a file of the storage opened for reading; each read requests what it needs."""
-        path = self._join(name)
-        return self._attempt("read", lambda: self._files.open(path, "rb", cache_type="none"))
+    def read(self, name: str, read: Callable[[BinaryIO], Result]) -> Result:
+        """Return what a function reads of a file, of which no more is requested than it reads.
+
+        Raises:
+            OSError: the file cannot be read
+        """
+
+        def open_and_read() -> Result:
+            with self._files.open(self._join(name), "rb", cache_type="none") as file:
+                return read(file)
+
+        return self.attempt("read", open_and_read)
 
     def _join(self, name: str) -> str:
         return f"{self._path}/{name}"
 
-    def _attempt(self, work: str, call: Callable[[], Result]) -> Result:
-        """Return the result of a call, which is repeated where another attempt may succeed."""
+    def attempt(self, work: str, call: Callable[[], Result]) -> Result:
+        """Return the result of a call, which is repeated where another attempt may succeed.
+
+        Args:
+            work: what the call does, as a participle
+            call: requests something of the storage
+
+        Raises:
+            OSError: the last attempt failed
+        """
         waits = iter(WAITS)
         while True:
             try:
@@ -156,6 +184,8 @@ class RemoteFolder:
             except Exception as error:  # each package raises errors of its own
                 wait = next(waits, None)
                 if wait is None or _is_lasting(error):
+                    if isinstance(error, BadFile):  # about the bytes; else a library hid a cause
+                        raise
                     raise self._explain(work, error) from error
                 time.sleep(wait)
 

@@ -42,7 +42,7 @@ from cnlw_tools.sources import (
 from cnlw_tools.sources.base import LocalSource
 from cnlw_tools.sources.composite import Reader, read_pixels
 from cnlw_tools.store.exclusions import find_exclusions
-from cnlw_tools.store.store import Store
+from cnlw_tools.store.pack import open_store
 
 IMAGES_PER_TASK = 500
 FINGERPRINT_BYTES = 16
@@ -141,14 +141,14 @@ def _with_release(dataset: Dataset, source: ImageSource, recipe: Recipe) -> Data
 
 
 def _with_store(
-    dataset: Dataset, recipe: Recipe, store: Path, source: ImageSource, executor: Executor
+    dataset: Dataset, recipe: Recipe, store: Path | str, source: ImageSource, executor: Executor
 ) -> Dataset:
     """Mark the candidates that the store does not have, or that no build may use."""
     base = base_manifest(recipe, dataset)
     is_validation = pc.starts_with(base["split"], "validation")
     ids = base.filter(is_validation)["image_id"].to_pylist()
     fingerprints = _fingerprint_images(source, ids, executor)
-    with Store(store) as images:
+    with open_store(store) as images:
         exclusions = find_exclusions(images, validation_fingerprints=fingerprints)
         available = sorted({*images.image_ids()} - exclusions.keys())
     is_available = pc.is_in(dataset.web["image_id"], pa.array(available, pa.string()))

@@ -65,6 +65,6 @@ class Inputs:
     data_dir: Path | None = None  # the user's copy of the images, if the package has none
     # The user's copy of the images of each donor; not part of the hash, but of comparisons.
     donors: Mapping[str, Path | None] = field(default_factory=dict, hash=False)
-    store: Path | None = None  # the folder of web images that `cnlw fetch` wrote
+    store: Path | str | None = None  # web images: of `cnlw fetch`, or a pack of them
     # The user's own source of the dataset of its name; None: the source in `SOURCES`.
     source: NamedSource | None = field(default=None, hash=False)

@@ -26,7 +26,7 @@ from cnlw_tools.sources.stanford_cars import StanfordCars, StanfordCarsCrop
 from cnlw_tools.sources.svhn import Svhn, SvhnExtra
 from cnlw_tools.sources.webvision import WebVision, WebVisionMini
 from cnlw_tools.sources.white_noise import DISTRIBUTION_OF_DONOR, WhiteNoise
-from cnlw_tools.store.store import Store
+from cnlw_tools.store.pack import open_store
 
 __all__ = [
     "SOURCES",
@@ -206,7 +206,7 @@ def open_reader(
     base = tables / "base.parquet" if tables else None
     source_reader = open_images(name, inputs, base) if name else None
     donor_readers = {donor: open_donor(donor, inputs, tables) for donor in donors}
-    store_reader = Store(inputs.store) if inputs.store else None
+    store_reader = open_store(inputs.store) if inputs.store else None
     return CompositeReader(source_reader, donor_readers, store_reader)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -42,8 +43,14 @@ def write_snapshot(store: Store, has_new_rows: bool = False) -> None:
     path = store.folder / SNAPSHOT
     if not has_new_rows and path.exists() and path.stat().st_mtime > store.newest_timestamp():
         return
+    with atomic_write(path) as draft:
+        write_ledger_table(store, draft)
+
+
+def write_ledger_table(store: Store, path: Path) -> None:
+    """Write the ledger of a store as a Parquet file."""
     rows = store.select(SCHEMA.names)
-    with atomic_write(path) as draft, pq.ParquetWriter(draft, SCHEMA, compression="zstd") as writer:
+    with pq.ParquetWriter(path, SCHEMA, compression="zstd") as writer:
         while block := list(islice(rows, BLOCK_ROWS)):
             # a table is written at once; a record batch would wait in memory for more
             with translate_errors(store.folder / LEDGER, "a ledger", "restore the file"):

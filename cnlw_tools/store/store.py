@@ -137,17 +137,23 @@ def is_store(folder: Path) -> bool:
 class Store:
     """An image store opened for reading; `open_ledger` opens one for writing."""
 
-    def __init__(self, folder: Path | str) -> None:
+    remedy = "run `cnlw fetch` to fetch it again"  # where the file of an image has changed
+
+    def __init__(self, folder: Path | str, ledger: str = LEDGER) -> None:
         """Open a store.
+
+        Args:
+            folder: of the store
+            ledger: name of its ledger
 
         Raises:
             OSError: there is no store in the folder, or its ledger cannot be opened
         """
         folder = Path(folder)
-        path = folder / LEDGER
-        if not is_store(folder):
+        path = folder / ledger
+        if not path.is_file():
             raise FileNotFoundError(
-                f"{folder}: no image store here ({LEDGER} is missing): make one with `cnlw fetch`"
+                f"{folder}: no image store here ({ledger} is missing): make one with `cnlw fetch`"
             )
         self.folder = folder
         mode = "?mode=ro"
@@ -193,6 +199,11 @@ class Store:
                     f"again with `cnlw fetch {keep}--store NEW`"
                 )
 
+    def copy_ledger(self, path: Path) -> None:
+        """Write a copy of the ledger; the same rows give the same bytes."""
+        with _report_database_errors(self.folder):
+            self.connection.execute("VACUUM INTO ?", [str(path)])
+
     def _read_kept(self) -> list[str | None]:
         """Return the different values of `kept` that images have."""
         images = f"SELECT {self.columns} FROM ledger WHERE class = 'ok'"  # noqa: S608, our names
@@ -207,13 +218,16 @@ class Store:
                 f"{self.folder}: no image {image_id!r} here: its fetch ended with {row.outcome}, "
                 f"{row.reason}"
             )
-        data = self.image_path(image_id, str(row.file_format)).read_bytes()
+        data = self._read_bytes(row)
         if sha256(data).hexdigest() != row.file_sha256:
             raise OSError(
-                f"{self.folder}: the file of image {image_id!r} has changed: "
-                "run `cnlw fetch` to fetch it again"
+                f"{self.folder}: the file of image {image_id!r} has changed: {self.remedy}"
             )
         return data
+
+    def _read_bytes(self, row: Row) -> bytes:
+        """Return the file of a row, whatever it holds."""
+        return self.image_path(row.image_id, str(row.file_format)).read_bytes()
 
     def has_image(self, image_id: str) -> bool:
         """Return whether this image was fetched."""

@@ -28,7 +28,8 @@ from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.recipe import parse_recipe
 from cnlw_tools.sources.composite import CompositeReader
 from cnlw_tools.sources.folder import Folder
-from cnlw_tools.store.store import Row, open_ledger
+from cnlw_tools.store.pack import pack_store
+from cnlw_tools.store.store import Row, Store, open_ledger
 
 CLASSES, EACH = 10, 8  # web images of each class, all of them wrong
 SAID = {"dataset": "cifar10", "noise": "red", "levels": [20], "options": {"top": 20}}
@@ -111,7 +112,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory, cifar: Path) -> Path:
     return folder
 
 
-def source(build: Path, data_dir: Path | None, store: Path | None) -> list[Finding]:
+def source(build: Path, data_dir: Path | None, store: Path | str | None) -> list[Finding]:
     """Return what the check of the sources says; it has to apply."""
     (check,) = (c for c in CHECKS if c.name == "source")
     found = collect_evidence(build, Inputs(files.default_root(), data_dir, store=store))
@@ -133,6 +134,23 @@ def web_ids(build: Path) -> list[str]:
 def test_web_images_are_the_store_s(lab: Path, cifar: Path) -> None:
     """With images and store at hand nothing is wrong, and everything was compared."""
     assert source(lab / "build", cifar, lab / "store") == []
+
+
+@pytest.mark.parametrize("place", ["folder", "memory://bucket/pack"])
+def test_a_pack_stands_for_its_store(
+    place: str, lab: Path, cifar: Path, memory: object, tmp_path: Path
+) -> None:
+    """A build from it has the same bytes, and is compared with it."""
+    place = str(tmp_path / place) if place == "folder" else place
+    with Store(lab / "store") as store:
+        pack_store(store, place)
+    said = parse_recipe(SAID, "a test")
+
+    build(said, Inputs(lab / "root", cifar, store=place), tmp_path / "build")
+
+    old, new = metadata.read_card(lab / "build"), metadata.read_card(tmp_path / "build")
+    assert old == new
+    assert source(lab / "build", cifar, place) == []
 
 
 def test_web_images_without_their_store(lab: Path, cifar: Path) -> None:

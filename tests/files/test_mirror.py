@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cnlw_tools.files.mirror import Mirror, list_names, local_copy
+from cnlw_tools.files.folders import list_names
+from cnlw_tools.files.mirror import Mirror, local_copy
 
 ADDRESS = "memory://bucket/folder"
 

@@ -25,6 +25,7 @@ from cnlw_tools.dataset.side_table import read_side_table
 from cnlw_tools.dataset.tables import read_manifest, read_votes
 from cnlw_tools.files.archives import read_tar_members
 from cnlw_tools.files.arrays import read_mat
+from cnlw_tools.files.parquet import read_plain_group
 from cnlw_tools.files.texts import read_json
 from cnlw_tools.ingest.import_votes import read_vote_file
 from cnlw_tools.recipe.preset import read_preset
@@ -219,6 +220,17 @@ def read_store(path):
         write_snapshot(store, has_new_rows=True)
 
 
+def packed() -> bytes:
+    table = pa.table({"image_id": IDS, "image": [b"x" * 100] * len(IDS)})
+    return numpy_file(lambda file: pq.write_table(table, file, use_dictionary=False))
+
+
+def read_packed(path):
+    with path.open("rb") as file:
+        rows, footer = read_plain_group(file, path, 0, ["image_id", "image"])
+        return rows, read_plain_group(file, path, 0, ["image_id", "image"], footer)
+
+
 def read_img2dataset(path):
     columns = {
         "image_id": ["a", "b"],
@@ -284,6 +296,7 @@ READERS = {
         "00000.tar", lambda: tar("w", ("a.jpg", "b" * 150 + ".jpg")), read_img2dataset
     ),
     "idx": Reader("a.gz", idx, lambda path: read_idx(path, 3)),
+    "pack": Reader("a.parquet", packed, read_packed),
     "ledger": Reader("ledger.sqlite", ledger, read_store),
 }  # fmt: skip
 

@@ -60,8 +60,7 @@ def test_what_is_put_is_listed_and_read(folder, tmp_path):
     assert abs(time.time() - listed["a"].timestamp) < 60
     assert one.version != other.version
     assert b"two" == (tmp_path / "copy").read_bytes()
-    with folder.open("a") as file:
-        assert b"ix" == file.read()[1:]
+    assert b"ix" == folder.read("a", lambda file: file.read()[1:])
 
 
 def test_a_neighbour_is_not_listed(folder, tmp_path):

@@ -1,0 +1,38 @@
+"""``cnlw store``: what can be done with a store of web images."""
+
+from pathlib import Path
+
+import click
+
+from cnlw_tools.cli.options import LocalPath, PathOrAddress
+from cnlw_tools.registry.counts import count_things
+
+
+@click.group(short_help="Pack a store of web images.")
+def store() -> None:
+    """Pack a store of web images into few large files."""
+
+
+@store.command(short_help="Write a store as few large files.")
+@click.argument("folder", metavar="STORE", type=LocalPath(file_okay=False, path_type=Path))
+@click.option(
+    "--out",
+    required=True,
+    type=PathOrAddress(file_okay=False, path_type=Path),
+    help="Folder of the pack, or its address.",
+)
+def pack(folder: Path, out: Path | str) -> None:
+    """Write the images of STORE as Parquet files of 1,000 images, and the ledger beside them.
+
+    A pack stands for the store as --store of `cnlw build` and `validate`, which read single images
+    from it, also from an address. Packing again writes only what is new.
+    """
+    from cnlw_tools.executor.progress import ProgressBars
+    from cnlw_tools.store.pack import pack_store
+    from cnlw_tools.store.store import Store
+
+    with Store(folder) as opened, ProgressBars() as bars:
+        summary = pack_store(opened, out, bars)
+    n_images = count_things(summary.n_images, "image")
+    n_files = count_things(summary.n_files, "file")
+    click.echo(f"{out}: {n_images} in {n_files}, {summary.n_new_files:,} of them new")
