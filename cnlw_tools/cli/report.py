@@ -1,11 +1,17 @@
 """``cnlw report``: tables and figures of runs."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from cnlw_tools.cli.options import ROOT, LocalPath, find_root
+from cnlw_tools.cli.options import ENGINE, ROOT, LocalPath, find_root
 from cnlw_tools.study.spec import METRICS
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from cnlw_tools.executor import Executor
 
 
 @click.command(short_help="Write tables and figures about runs.")
@@ -51,6 +57,7 @@ from cnlw_tools.study.spec import METRICS
     help="File (.csv, .parquet) for a list of images that methods take for noisy.  [default: none]",
 )
 @ROOT
+@ENGINE
 def report(
     runs: Path,
     out: Path | None,
@@ -61,6 +68,7 @@ def report(
     font_size: float | None,
     list_noisy: Path | None,
     root: Path | None,
+    engine: str,
 ) -> None:
     """Write tables, figures and a web page, index.html, about all runs below the folder RUNS."""
     from cnlw_tools.reports.figure_files import choose_figure_files
@@ -72,14 +80,16 @@ def report(
     names = [name.strip() for name in formats.split(",")] if formats is not None else []
     figure_files = choose_figure_files(names, width, font_size)
     folder = out or runs / "report"
-    problems = write_report(
-        runs,
-        folder,
-        find_root(root),
-        select_by or "",
-        group_by,
-        figure_files,
-    )
+    with _open_engine(engine) as executor:
+        problems = write_report(
+            runs,
+            folder,
+            find_root(root),
+            select_by or "",
+            group_by,
+            figure_files,
+            executor,
+        )
     for problem in problems:
         click.echo(f"note: {problem}", err=True)
     if list_noisy is not None:
@@ -87,6 +97,13 @@ def report(
     if formats is not None:
         click.echo(folder / "figures")
     click.echo(folder / "index.html")
+
+
+def _open_engine(engine: str) -> "AbstractContextManager[Executor]":
+    """Open the executor that reads runs: a cluster, or this process, which is as fast for few."""
+    from cnlw_tools.executor import LOCAL, open_executor
+
+    return open_executor(engine, workers=1 if engine == LOCAL else None)
 
 
 def _list_noisy(runs: Path, path: Path) -> None:

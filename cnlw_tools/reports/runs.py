@@ -17,12 +17,14 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
 import pyarrow as pa
 
 from cnlw_tools.dataset.tables import RUNS
+from cnlw_tools.executor import SERIAL, Executor
 from cnlw_tools.files.untrusted import error_line
 from cnlw_tools.recipe.run_files import (
     CHECKPOINT,
@@ -41,6 +43,7 @@ from cnlw_tools.recipe.run_files import (
 )
 from cnlw_tools.reports.trial_key import DIGITS, data_digest, name_datasets, run_digest, settings
 
+RUNS_PER_TASK = 32
 RUN_SIGNS = {CONFIG, METRICS, RESULT, CHECKPOINT, PREDICTIONS}  # a folder of one is one of a run
 NO_TEXT = ("Cc", "Cs")  # Unicode's categories of control characters, and of bytes not in UTF-8
 MetricValue = tuple[int, str, float]  # epoch, metric, value
@@ -81,6 +84,7 @@ def read_run_folders(
     folder: Path,
     on_problem: Callable[[str], object] = refuse_problem,
     study_builds: Collection[Path] = (),
+    executor: Executor = SERIAL,
 ) -> list[RunFolder]:
     """Read every run below a folder, in the order of their names.
 
@@ -88,19 +92,24 @@ def read_run_folders(
         folder: of runs, at any depth
         on_problem: is told why something is skipped; by default that is an error
         study_builds: builds of a study, by their resolved paths: see `trial_key.name_datasets`
+        executor: where files are read
 
     Raises:
         FileNotFoundError: there is none
         ValueError: something cannot be read, and `on_problem` is the default
     """
+    paths = _find_folders(folder, on_problem)
+    blocks = [paths[i : i + RUNS_PER_TASK] for i in range(0, len(paths), RUNS_PER_TASK)]
+    results: dict[Path, RunFolder | str] = {}
+    for block in executor.map(partial(_read_block, folder), blocks):
+        results.update(block)
     run_folders = []
-    for path in _find_folders(folder, on_problem):
-        name = path.relative_to(folder).as_posix()
-        try:
-            run_folders.append(_read_run_folder(path, name))
-        except (ValueError, OSError) as error:
-            reason = error_line(error)
-            on_problem(f"skipped: {reason}")
+    for path in paths:
+        result = results[path]
+        if isinstance(result, str):
+            on_problem(f"skipped: {result}")
+        else:
+            run_folders.append(result)
     if not run_folders:
         raise FileNotFoundError(
             f"{folder}: no run here (no readable config.json below it): "
@@ -174,6 +183,17 @@ def make_runs_table(run_folders: Sequence[RunFolder], labels: Mapping[str, str] 
         for epoch, metric, value in _metric_values(run):
             rows.append({**description, "epoch": epoch, "metric": metric, "value": value})
     return pa.Table.from_pylist(rows, RUNS)
+
+
+def _read_block(folder: Path, paths: Sequence[Path]) -> dict[Path, RunFolder | str]:
+    """Return runs by their paths, or why one cannot be read."""
+    results: dict[Path, RunFolder | str] = {}
+    for path in paths:
+        try:
+            results[path] = _read_run_folder(path, path.relative_to(folder).as_posix())
+        except (ValueError, OSError) as error:
+            results[path] = error_line(error)
+    return results
 
 
 def _read_run_folder(folder: Path, name: str) -> RunFolder:

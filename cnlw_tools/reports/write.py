@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from cnlw_tools import files
 from cnlw_tools.dataset.tables import write_parquet
+from cnlw_tools.executor import SERIAL, Executor
 from cnlw_tools.reports.build_figures import count_images
 from cnlw_tools.reports.conclusion import find_conclusions
 from cnlw_tools.reports.context import ReportContext
@@ -66,6 +67,7 @@ def write_report(
     select_by: str = "",
     variant_options: Sequence[str] = (),
     figure_files: FigureFiles = PAGE_FILES,
+    executor: Executor = SERIAL,
 ) -> list[str]:
     """Write the report of all runs below a folder.
 
@@ -77,6 +79,7 @@ def write_report(
             what the study says
         variant_options: options that make a method of their own and no further trial
         figure_files: formats and sizes of the figures beside the page
+        executor: where the files of runs are read
 
     Returns:
         what could not be reported, and why
@@ -86,7 +89,7 @@ def write_report(
     """
     problems: list[str] = []
     record = read_study_record(folder, problems.append)
-    runs = _read_runs(folder, record, variant_options, problems.append)
+    runs = _read_runs(folder, record, variant_options, problems.append, executor)
     truths, truth_problems = load_truths(_needed_builds(record, runs.folders))
     select_by = select_by or record.study.select_by
     context = ReportContext(
@@ -112,11 +115,14 @@ def _read_runs(
     record: StudyRecord,
     variant_options: Sequence[str],
     on_problem: Callable[[str], object],
+    executor: Executor,
 ) -> RunData:
     """Read all runs of a folder; none if the study builds and trains nothing."""
     only_builds = bool(record.run_specs) and not record.planned_runs()
     study_builds = {build.resolve() for build, _ in record.build_configs()}
-    folders = [] if only_builds else read_run_folders(folder, on_problem, study_builds)
+    folders: list[RunFolder] = []
+    if not only_builds:
+        folders = read_run_folders(folder, on_problem, study_builds, executor)
     folders, problems = drop_copies(folders, {spec.name for spec in record.run_specs})
     labels = record.method_labels()
     table = make_runs_table(folders, labels)

@@ -1,6 +1,7 @@
 """Run folders as one table."""
 
 import json
+import pickle
 
 import pyarrow.compute as pc
 import pytest
@@ -209,3 +210,30 @@ def test_a_folder_that_cannot_be_listed_is_passed_over(tmp_path, monkeypatch):
     assert len(runs.read_run_folders(tmp_path, problems.append)) == 1
     (problem,) = problems
     assert problem == (f"skipped: {tmp_path}/closed: Permission denied: check its permissions")
+
+
+class Backwards:
+    """Runs tasks from the last to the first, and sends all through pickles, as a cluster does."""
+
+    workers = 2
+
+    def map(self, task, items):
+        """Yield the results."""
+        for item in reversed(items):
+            yield pickle.loads(pickle.dumps(pickle.loads(pickle.dumps(task))(item)))
+
+
+def test_runs_may_be_read_by_a_cluster(tmp_path, monkeypatch):
+    """They are in the order of their names all the same, and so is what cannot be read."""
+    monkeypatch.setattr(runs, "RUNS_PER_TASK", 2)
+    for i in range(7):
+        write_run(tmp_path / f"run_{i}", [10.0, 20.0], seed=i)
+    for i in (2, 4):
+        (tmp_path / f"run_{i}" / "config.json").write_text("{")
+    here, there = [], []
+
+    expected = runs.read_run_folders(tmp_path, here.append)
+    assert runs.read_run_folders(tmp_path, there.append, executor=Backwards()) == expected
+    assert len(expected) == 5
+    assert there == here
+    assert ["run_2" in here[0], "run_4" in here[1]] == [True, True]
