@@ -9,6 +9,7 @@ Every function has the defaults and the errors of the command of the same name. 
 (torch, datasets, pandas) are imported only when they are needed.
 """
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields
@@ -104,8 +105,10 @@ class Build:
     ) -> Path:
         """Write a config in the format of another program, and return the new folder.
 
+        What you must know about the files, such as labels that are missing, is a warning.
+
         Args:
-            exporter: imagefolder or labels; see `cnlw list exporters`
+            exporter: imagefolder, labels, npz or webdataset; see `cnlw list exporters`
             config: name of the config, such as red_40
             out: the new folder
             progress: show a progress bar
@@ -117,15 +120,17 @@ class Build:
 
         Example:
             >>> build = cnlw.Build("builds/shapes")
-            >>> folder = build.export("labels", "red_40", "exported", truth=True)
+            >>> folder = build.export("npz", "red_40", "arrays", truth=True)
             >>> sorted(path.name for path in folder.iterdir())
-            ['train.csv', 'validation.csv']
+            ['train.npz', 'validation.npz']
         """
         from cnlw_tools.builds.exporters import export
 
         folder = local_path(out)
         with ProgressBars(progress) as bars:
-            export(exporter, self.path, config, folder, options, bars)
+            notes = export(exporter, self.path, config, folder, options, bars)
+        for note in notes:
+            warnings.warn(note, stacklevel=2)
         return folder
 
 

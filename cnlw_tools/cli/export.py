@@ -39,5 +39,7 @@ def export(
     options = dict(map(parse_option, option_texts))
     with ProgressBars() as bars:
         folder = local_build(build, progress=bars)
-        write_export(exporter, folder, config, out, options, bars)
+        notes = write_export(exporter, folder, config, out, options, bars)
+    for note in notes:
+        click.echo(f"note: {note}", err=True)
     click.echo(out)

@@ -20,6 +20,8 @@ from cnlw_tools.cli.options import (
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from cnlw_tools.dataset.dataset import Dataset
+
 
 @click.command(cls=GuessingCommand, short_help="Write a plan: a table without images.")
 @recipe_options
@@ -28,12 +30,18 @@ if TYPE_CHECKING:
     type=LocalPath(dir_okay=False, path_type=Path),
     help="Parquet file to write.  [default: DATASET_CONFIG.parquet]",
 )
+@click.option(
+    "--labels",
+    type=LocalPath(path_type=Path),
+    help="New folder to write: the labels, in the order of the dataset (npy, json, csv).",
+)
 @ENGINE
 @WORKERS
 def plan(
     recipe_name: str | None,
     root: Path | None,
     out: Path | None,
+    labels: Path | None,
     engine: str,
     workers: int | None,
     **flags: Any,
@@ -62,6 +70,8 @@ def plan(
     path = out or Path(f"{recipe.dataset}_{config_name(recipe, levels[0])}.parquet")
     _check_path(path)
     table = draw_plan(recipe, dataset, levels[0])
+    if labels is not None:
+        _write_labels(table, dataset, labels)
     tables.write_parquet(table, path)
     _print_plan(table, path)
 
@@ -73,6 +83,24 @@ def _check_path(path: Path) -> None:
     check_ending(path, ".parquet", "plans")
     if path.exists():
         tables.read_plan(path)
+
+
+def _write_labels(table: "pa.Table", dataset: "Dataset", folder: Path) -> None:
+    """Write the files of `cnlw export labels -o truth=true`; a plan needs no build."""
+    import pyarrow.compute as pc
+
+    from cnlw_tools.builds.exporters.labels import write_labels
+    from cnlw_tools.builds.exporters.source_order import source_order
+    from cnlw_tools.builds.staging import new_folder
+
+    splits = {}
+    for split in pc.unique(table["split"]).to_pylist():
+        splits[split] = table.filter(pc.equal(table["split"], split))
+    with new_folder(folder) as draft:
+        order = source_order(dataset)
+        notes = write_labels(draft, splits, order, dataset.classes, truth=True)
+    for note in notes:
+        click.echo(f"note: {note}", err=True)
 
 
 def _print_plan(table: "pa.Table", path: Path) -> None:

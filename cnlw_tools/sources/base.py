@@ -51,10 +51,11 @@ class LocalSource:
 
     name: ClassVar[str]
     layout: ClassVar[str]
+    or_labels: ClassVar[str] = ""  # the end of errors, where a plan needs only files of labels
 
     def __init__(self, data_dir: Path | None) -> None:
         if data_dir is None:
-            raise ValueError(f"{self.name} needs --data-dir: {self.layout}")
+            raise ValueError(f"{self.name} needs --data-dir: {self.layout}{self.or_labels}")
         if not data_dir.exists():
             raise FileNotFoundError(
                 f"{data_dir}: there is no such folder; {self.name} needs {self.layout}"
@@ -109,7 +110,8 @@ class LocalSource:
             if (self.data_dir / name).exists():
                 return self.data_dir / name
         raise FileNotFoundError(
-            f"{self.data_dir}: there is no {names[0]} here; {self.name} needs {self.layout}"
+            f"{self.data_dir}: there is no {names[0]} here; {self.name} needs "
+            f"{self.layout}{self.or_labels}"
         )
 
 

@@ -61,13 +61,14 @@ class Cifar10(ArraySource):
             self.folder = self.data_dir
         else:
             self.folder = self.data_dir / name
-        if not self.folder.is_dir():
-            raise FileNotFoundError(
-                f"{data_dir}: there is no folder {name!r} here: unpack {self.format.archive} here"
-            )
 
     def load_part(self, part: str) -> LabelledPixels:
         """Return all batches of a part; all parts together take 184 MB."""
+        if not self.folder.is_dir():
+            raise FileNotFoundError(
+                f"{self.data_dir}: there is no folder {self.format.folder!r} here: "
+                f"unpack {self.format.archive} here{self.or_labels}"
+            )
         batches = [
             read_batch(self.folder / name, self.format) for name in self.format.batches[part]
         ]

@@ -1,6 +1,6 @@
 """MNIST as published: four idx files, compressed or not.
 
-They are in the folder itself, in `raw/`, or in `MNIST/raw/` as with torchvision. An idx file
+A plan needs only the two files of labels. They are in the folder itself, in `raw/`, or in `MNIST/raw/` as with torchvision. An idx file
 consists of two zero bytes, the type (8 for bytes), the number of dimensions, the dimensions as
 big-endian 32-bit numbers, and the values row by row.
 
@@ -9,6 +9,7 @@ Proceedings of the IEEE 86(11), 1998.
 """
 
 import struct
+from collections.abc import Sequence
 from math import prod
 from pathlib import Path
 from typing import ClassVar
@@ -33,6 +34,7 @@ class Mnist(ArraySource):
         "train-images-idx3-ubyte, train-labels-idx1-ubyte and the same for t10k-..., "
         "with or without .gz, here or in MNIST/raw"
     )
+    or_labels = "; for a plan, the two files of labels alone"
     split_of_part: ClassVar = {"train": "train", "test": "validation"}
 
     def load_part(self, part: str) -> LabelledPixels:
@@ -52,6 +54,14 @@ class Mnist(ArraySource):
                 f"{label_path.name}: copy both again"
             )
         return LabelledPixels(pixels, labels.tolist())
+
+    def read_labels(self, part: str) -> Sequence[int] | None:
+        """Return the labels of a part whose images are not here: a plan needs only these."""
+        try:
+            path = self._find_file(part, "labels", 1)
+        except FileNotFoundError:
+            return super().read_labels(part)
+        return self.check_labels(path, read_idx(path, 1))
 
     def _find_file(self, part: str, content: str, n_dimensions: int) -> Path:
         """Return the path of a file; some copies write a dot for the dash before idx."""

@@ -56,6 +56,7 @@ class SvhnExtra(Svhn):
 
     name = "svhn_extra"
     layout = "train_32x32.mat, extra_32x32.mat and test_32x32.mat"
+    or_labels = "; for a plan, its labels alone, as train.npy, extra.npy and test.npy"
     split_of_part: ClassVar = {"train": "train", "extra": "train", "test": "validation"}
 
 

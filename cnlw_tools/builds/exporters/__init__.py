@@ -14,6 +14,8 @@ from cnlw_tools.builds.exporters.base import (
 )
 from cnlw_tools.builds.exporters.imagefolder import export_imagefolder
 from cnlw_tools.builds.exporters.labels import export_labels
+from cnlw_tools.builds.exporters.npz import export_npz
+from cnlw_tools.builds.exporters.webdataset import export_webdataset
 from cnlw_tools.builds.staging import new_folder
 from cnlw_tools.executor import Progress, no_progress
 from cnlw_tools.registry import pick
@@ -29,7 +31,9 @@ __all__ = [
 
 EXPORTERS: Mapping[str, Exporter] = {
     "imagefolder": export_imagefolder,  # class folders of image files
-    "labels": export_labels,  # a table a split, without images
+    "labels": export_labels,  # arrays in the order of the source, without images
+    "npz": export_npz,  # one array of all pixels
+    "webdataset": export_webdataset,  # tar files of samples
 }
 
 
@@ -40,7 +44,7 @@ def export(
     out: Path,
     options: Mapping[str, Any] | None = None,
     progress: Progress = no_progress,
-) -> None:
+) -> list[str]:
     """Write one config of a build, in the format of another program, into a new folder.
 
     Args:
@@ -50,6 +54,9 @@ def export(
         out: the folder; it appears when it is complete
         options: of the exporter
         progress: is told how many images are written
+
+    Returns:
+        notes: what a user must know about the files
 
     Raises:
         LookupError: unknown exporter, or no such config
@@ -61,4 +68,4 @@ def export(
     check_options(exporter, write, options)
     exported_config = read_config(build, config, progress)
     with new_folder(out) as folder:
-        write(exported_config, folder, **options)
+        return write(exported_config, folder, **options)

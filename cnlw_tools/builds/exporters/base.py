@@ -1,8 +1,9 @@
 """What every exporter is given: one config of a build, read from its shards.
 
-An exporter is a function `(config, folder, **options)` that writes the config into an empty folder.
-Its own options are keyword arguments with defaults, and the type of a default is binding. The first
-line of its docstring is what `cnlw list exporters` says of it.
+An exporter is a function `(config, folder, **options)` that writes the config into an empty folder
+and returns notes: what a user must know about the files. Its own options are keyword arguments with
+defaults, and the type of a default is binding. The first line of its docstring is what
+`cnlw list exporters` says of it.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +18,7 @@ import pyarrow.compute as pc
 from cnlw_tools.builds.parquet import COLUMNS, FIELDS, ROWS_PER_GROUP
 from cnlw_tools.card.metadata import config_shards, read_card
 from cnlw_tools.dataset import tables
+from cnlw_tools.dataset.dataset import Dataset, empty_dataset
 from cnlw_tools.executor import Progress, no_progress
 from cnlw_tools.files.parquet import PARQUET, open_parquet, read_batches, read_table
 from cnlw_tools.files.untrusted import translate_errors
@@ -24,7 +26,7 @@ from cnlw_tools.recipe.strict import describe_type
 from cnlw_tools.registry import pick, suggest
 
 Row = dict[str, Any]  # by the names of ROW_SCHEMA
-Exporter = Callable[..., None]  # (config, folder, **options)
+Exporter = Callable[..., list[str]]  # (config, folder, **options) -> notes
 
 ROW_SCHEMA = pa.schema(FIELDS[1:])  # of a shard, without the image
 REMEDY = "see what `cnlw validate` says"
@@ -42,9 +44,23 @@ class ExportedSplit:
 class ExportedConfig:
     """One config of a build, with what it holds of each split."""
 
+    build: Path
+    dataset_name: str
     classes: tuple[str, ...]  # names in label order
     splits: Mapping[str, ExportedSplit]
     progress: Progress = no_progress
+
+    def read_dataset(self) -> Dataset:
+        """Read the base manifest that the build was made from.
+
+        Raises:
+            ValueError: it is missing or damaged
+        """
+        path = self.build / "tables" / "base.parquet"
+        if not path.is_file():
+            raise ValueError(f"{path}: the file is missing: {REMEDY}")
+        base = tables.read_manifest(path, len(self.classes))
+        return empty_dataset(self.dataset_name, self.classes).with_base(base, str(path))
 
     def images(self, split: str) -> Iterator[tuple[Row, bytes]]:
         """Yield each row of a split with its image, the encoded file as it is stored.
@@ -79,7 +95,7 @@ def read_config(build: Path, config: str, progress: Progress = no_progress) -> E
         rows = _read_rows(paths)
         _check_rows(rows, config_card.rows.get(split), classes, f"{build}: {config}, {split}")
         splits[split] = ExportedSplit(paths, rows)
-    return ExportedConfig(classes, splits, progress)
+    return ExportedConfig(build, card.dataset, classes, splits, progress)
 
 
 def exporter_options(exporter: Exporter) -> dict[str, Any]:

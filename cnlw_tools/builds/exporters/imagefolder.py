@@ -13,23 +13,13 @@ from collections import Counter
 from pathlib import Path
 
 from cnlw_tools.builds.exporters.base import ExportedConfig
-from cnlw_tools.builds.exporters.file_names import safe_name
+from cnlw_tools.builds.exporters.file_names import image_suffix, safe_name
 from cnlw_tools.builds.exporters.label_table import label_cells, label_columns, open_csv
-from cnlw_tools.images.pixels import read_format
 
 LABELS = "labels.csv"
-SUFFIXES = {  # of formats that both readers read, by the name that Pillow has for them
-    "JPEG": ".jpg",
-    "MPO": ".jpg",  # a JPEG that has a second picture behind the first
-    "PNG": ".png",
-    "BMP": ".bmp",
-    "WEBP": ".webp",
-    "TIFF": ".tiff",
-    "PPM": ".ppm",
-}
 
 
-def export_imagefolder(config: ExportedConfig, folder: Path, truth: bool = False) -> None:
+def export_imagefolder(config: ExportedConfig, folder: Path, truth: bool = False) -> list[str]:
     """Class folders of image files, for torchvision's ImageFolder, and labels.csv.
 
     Args:
@@ -53,6 +43,7 @@ def export_imagefolder(config: ExportedConfig, folder: Path, truth: bool = False
                 _write_new(path, image, image_id)
                 file = path.relative_to(folder).as_posix()
                 table.writerow([file, *label_cells(row, config.classes, truth)])
+    return []
 
 
 def _make_class_folders(split_folder: Path, classes: tuple[str, ...]) -> list[Path]:
@@ -73,23 +64,9 @@ def _make_class_folders(split_folder: Path, classes: tuple[str, ...]) -> list[Pa
 
 def _file_name(image_id: str, image: bytes, copy: int) -> str:
     """Return the name of the n-th copy of an image, with the suffix of its format."""
-    suffix = _suffix(image_id, image)
+    suffix = image_suffix(image_id, image)
     stem = safe_name(image_id.removesuffix(suffix))
     return f"{stem}{suffix}" if copy == 1 else f"{stem}~{copy}{suffix}"
-
-
-def _suffix(image_id: str, image: bytes) -> str:
-    """Return the suffix of a format."""
-    try:
-        format_name = read_format(image)
-    except ValueError as error:
-        raise ValueError(f"image {image_id!r}: {error}: see what `cnlw validate` says") from error
-    if format_name not in SUFFIXES:
-        raise ValueError(
-            f"image {image_id!r} is stored as {format_name}, which ImageFolder does not read: "
-            "build with --size, which stores only JPEG and PNG, or export labels"
-        )
-    return SUFFIXES[format_name]
 
 
 def _write_new(path: Path, image: bytes, image_id: str) -> None:

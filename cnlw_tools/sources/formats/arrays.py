@@ -2,20 +2,26 @@
 
 Their authors publish such a dataset in parts, like ``train`` and ``test``. An image id is the part
 and the row in it: ``train-00000``.
+
+A plan needs labels and no image. So the folder may hold nothing but the labels of each part, in the
+official order: `train.npy`, `test.npy`. Then the manifest has no hashes, and nothing can be built.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image
 
+from cnlw_tools.files.arrays import read_npy
 from cnlw_tools.sources.base import LocalSource, make_manifest
+
+SAVE_LABELS = "save the true labels of the dataset with numpy.save"
 
 
 class LabelledPixels(NamedTuple):
@@ -29,6 +35,7 @@ class LabelledPixels(NamedTuple):
 class ArraySource(LocalSource, ABC):
     """A source of pixel arrays; the parts that were read stay in memory."""
 
+    or_labels = "; for a plan, its labels alone, as train.npy and test.npy"
     split_of_part: ClassVar[Mapping[str, str]]  # the authors' name of a part -> our split
 
     def __init__(self, data_dir: Path | None) -> None:
@@ -60,10 +67,41 @@ class ArraySource(LocalSource, ABC):
         first_ids = " and ".join(f"{part}-00000" for part in self.split_of_part)
         raise LookupError(f"{self.data_dir}: no image {image_id!r}; ids start at {first_ids}")
 
+    def read_labels(self, part: str) -> Sequence[int] | None:
+        """Return the labels of a part whose images are not here; None if they are not here either.
+
+        Raises:
+            ValueError: the file does not hold labels
+        """
+        path = self.data_dir / f"{part}.npy"
+        if not path.is_file():
+            return None
+        return self.check_labels(path, read_npy(path, SAVE_LABELS))
+
+    def check_labels(self, path: Path, labels: NDArray[Any]) -> list[int]:
+        """Return the labels of a file.
+
+        Raises:
+            ValueError: they are not one number for each image, from 0 to C - 1
+        """
+        n_classes = len(self.classes())
+        if labels.ndim != 1 or labels.dtype.kind not in "iu":
+            raise ValueError(f"{path}: {labels.dtype} {labels.shape}, not labels: {SAVE_LABELS}")
+        if len(labels) and not 0 <= labels.min() <= labels.max() < n_classes:
+            raise ValueError(f"{path}: a label is outside 0 to {n_classes - 1}: {SAVE_LABELS}")
+        numbers: list[int] = labels.tolist()
+        return numbers
+
     def _part_manifest(self, part: str, split: str) -> pa.Table:
-        images = self._part(part)
+        try:
+            images = self._part(part)
+        except FileNotFoundError:
+            labels = self.read_labels(part)
+            if labels is None:
+                raise
+            return make_manifest(_ids(part, len(labels)), labels, [split] * len(labels))
         n_images = len(images.labels)
-        ids = [f"{part}-{row:05d}" for row in range(n_images)]
+        ids = _ids(part, n_images)
         splits = [split] * n_images
         hashes = [sha256(_to_rgb(pixels).tobytes()).hexdigest() for pixels in images.pixels]
         return make_manifest(
@@ -78,6 +116,10 @@ class ArraySource(LocalSource, ABC):
         if part not in self._parts:
             self._parts[part] = self.load_part(part)
         return self._parts[part]
+
+
+def _ids(part: str, n_images: int) -> list[str]:
+    return [f"{part}-{row:05d}" for row in range(n_images)]
 
 
 def _to_rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
