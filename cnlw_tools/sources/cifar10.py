@@ -61,18 +61,24 @@ class Cifar10(ArraySource):
             self.folder = self.data_dir
         else:
             self.folder = self.data_dir / name
+        if not self.label_path("train").is_file():
+            self._require_folder()
 
     def load_part(self, part: str) -> LabelledPixels:
         """Return all batches of a part; all parts together take 184 MB."""
+        self._require_folder()
+        batches = [
+            read_batch(self.folder / name, self.format) for name in self.format.batches[part]
+        ]
+        return _concatenate(batches)
+
+    def _require_folder(self) -> None:
+        """Raise if the official folder is not here."""
         if not self.folder.is_dir():
             raise FileNotFoundError(
                 f"{self.data_dir}: there is no folder {self.format.folder!r} here: "
                 f"unpack {self.format.archive} here{self.or_labels}"
             )
-        batches = [
-            read_batch(self.folder / name, self.format) for name in self.format.batches[part]
-        ]
-        return _concatenate(batches)
 
 
 def read_batch(path: Path, cifar_format: CifarFormat = CIFAR10) -> LabelledPixels:

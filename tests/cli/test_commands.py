@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import struct
 import subprocess
 import sys
 from collections.abc import Callable
@@ -177,6 +178,43 @@ def test_list_noise_says_what_options_and_source(root: Path) -> None:
     assert NOISE.keys() == lines.keys()
     assert "Patrini et al. 2017, Zhang et al. 2020 [-o map=cifar10]" in lines["asymmetric"]
     assert all(model.paper in lines[name] for name, model in NOISE.items())
+
+
+def test_a_plan_writes_labels_for_a_loader(here: Path) -> None:
+    """torchvision takes them as its targets, without a build and without the images in the plan."""
+    pytest.importorskip("torch")
+    from torchvision.datasets import MNIST
+
+    raw = here / "data/MNIST/raw"
+    raw.mkdir(parents=True)
+    labels = {"train": np.arange(50, dtype=np.uint8) % 10, "t10k": np.arange(9, dtype=np.uint8)}
+    for stem, values in labels.items():
+        header = struct.pack(">HBBI", 0, 8, 1, len(values))
+        (raw / f"{stem}-labels-idx1-ubyte").write_bytes(header + values.tobytes())
+    arguments = ["--dataset", "mnist", "--noise", "blue", "--level", 40, "--data-dir", "data"]
+    planned = cnlw("plan", *arguments, "--labels", "labels")
+    again = cnlw("plan", *arguments, "--labels", "labels", "--out", "other.parquet")
+    rows = {
+        row["image_id"]: row for row in tables.read_plan(here / "mnist_blue_40.parquet").to_pylist()
+    }
+    for stem, values in labels.items():
+        images = struct.pack(">HBB3I", 0, 8, 3, len(values), 28, 28) + bytes(784 * len(values))
+        (raw / f"{stem}-images-idx3-ubyte").write_bytes(images)
+    train, test = MNIST("data", train=True), MNIST("data", train=False)
+    true_labels = train.targets.tolist()
+    given_labels = np.load("labels/train.npy")
+    train.targets = given_labels.tolist()
+
+    assert planned.exit_code == 0, planned.output
+    assert [rows[f"train-{i:05d}"]["label"] for i in range(50)] == given_labels.tolist()
+    assert [label for _, label in train] == given_labels.tolist()
+    assert np.load("labels/train_clean_labels.npy").tolist() == true_labels
+    assert (np.load("labels/train_is_noisy.npy") == (given_labels != true_labels)).all()
+    assert np.load("labels/train_is_noisy.npy").sum() == 20
+    assert np.load("labels/validation.npy").tolist() == test.targets.tolist()
+    assert again.exit_code == 1
+    assert "labels: exists already" in again.output
+    assert not (here / "other.parquet").exists()
 
 
 def test_show_a_plan(root: Path, here: Path) -> None:
@@ -649,6 +687,10 @@ def test_a_config_is_exported(here: Path) -> None:
     listed = cnlw("list", "exporters")
 
     assert (exported.exit_code, exported.output) == (0, "images\n")
+    assert told.stdout == "told\n"
+    assert told.stderr == (
+        "note: train.npy: 80 of 200 labels are -1: 80 replaced by other images in train\n"
+    )
     assert len([*(here / "images/train").glob("*/*.png")]) == 200
     assert told.exit_code == 0
     assert (here / "told/train.csv").read_text().count(",true,") == 80

@@ -28,6 +28,20 @@ def test_pixels_and_labels(lay_out):
     assert image[:, :, 1].tobytes() == data[3 * 784 : 4 * 784]
 
 
+def test_a_plan_needs_only_the_files_of_labels(lay_out):
+    """Without the two files of images, there are no hashes."""
+    folder = lay_out("mnist")
+    columns = ["image_id", "label", "split"]
+    manifest = Mnist(folder).manifest().select(columns)
+    for path in folder.glob("*images*"):
+        path.unlink()
+
+    assert Mnist(folder).manifest().select(columns) == manifest
+    assert Mnist(folder).manifest()["sha256"].null_count == len(manifest)
+    with pytest.raises(FileNotFoundError, match="there is no train-images-idx3-ubyte here"):
+        Mnist(folder).read("train-00000")
+
+
 @pytest.mark.parametrize("inner", ["MNIST/raw", "raw"])
 def test_layouts(lay_out, inner):
     """The files may lie where torchvision puts them, and have dots in their names."""

@@ -33,7 +33,8 @@ class SourceOrder:
     def places(self, image_ids: pa.ChunkedArray) -> NDArray[np.int64]:
         """Return (m,) the place of each image among the n, or -1 for images from elsewhere."""
         places = pc.fill_null(pc.index_in(image_ids, self.image_ids), -1)
-        return places.to_numpy().astype(np.int64)
+        numbers: NDArray[np.int64] = places.to_numpy().astype(np.int64)
+        return numbers
 
 
 def source_order(dataset: Dataset) -> SourceOrder:

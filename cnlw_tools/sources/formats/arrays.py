@@ -67,13 +67,17 @@ class ArraySource(LocalSource, ABC):
         first_ids = " and ".join(f"{part}-00000" for part in self.split_of_part)
         raise LookupError(f"{self.data_dir}: no image {image_id!r}; ids start at {first_ids}")
 
+    def label_path(self, part: str) -> Path:
+        """Return the path of the labels of a part, where its images are not here."""
+        return self.data_dir / f"{part}.npy"
+
     def read_labels(self, part: str) -> Sequence[int] | None:
         """Return the labels of a part whose images are not here; None if they are not here either.
 
         Raises:
             ValueError: the file does not hold labels
         """
-        path = self.data_dir / f"{part}.npy"
+        path = self.label_path(part)
         if not path.is_file():
             return None
         return self.check_labels(path, read_npy(path, SAVE_LABELS))

@@ -1,23 +1,35 @@
 """What holds for every exporter: a new entry needs a line in READERS, and inherits the tests."""
 
 import csv
+import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from webdataset import tariterators
 
 from cnlw_tools import files
-from cnlw_tools.builds.exporters import EXPORTERS, export, exporter_options
+from cnlw_tools.builds.exporters import EXPORTERS, export
 from cnlw_tools.card.metadata import config_shards, read_card
 from tests.builds.exporters.conftest import PLANNED
 
 CONFIG = "red_40_t40_probe2"
 Rows = Counter[tuple[str, str, str]]  # split, image id, name of the given label
+
+
+def open_samples(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the samples of a tar file, undecoded."""
+    with path.open("rb") as stream:
+        files = tariterators.tar_file_expander([{"url": str(path), "stream": stream}])
+        yield from tariterators.group_by_keys(files)
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
@@ -40,15 +52,75 @@ def read_class_folders(folder: Path) -> Rows:
 def read_label_tables(folder: Path) -> Rows:
     """One table a split."""
     rows: Rows = Counter()
-    for path in folder.iterdir():
+    for path in folder.glob("*.csv"):
         for row in read_csv(path):
             rows[path.stem, row["image_id"], row["label_name"]] += 1
+    return rows
+
+
+def read_arrays(folder: Path) -> Rows:
+    """One archive a split, with a row of each array for a row of the split."""
+    rows: Rows = Counter()
+    for path in folder.iterdir():
+        with np.load(path) as arrays:
+            names = arrays["classes"][arrays["labels"]].tolist()
+            assert len(arrays["images"]) == len(names)
+            for image_id, name in zip(arrays["image_ids"].tolist(), names, strict=True):
+                rows[path.stem, image_id, name] += 1
+    return rows
+
+
+def read_samples(folder: Path) -> Rows:
+    """Tar files whose names begin with the split; a sample has an image, a label and facts."""
+    rows: Rows = Counter()
+    for path in folder.iterdir():
+        for sample in open_samples(path):
+            assert {*sample} >= {"png", "cls", "json"}
+            facts = json.loads(sample["json"])
+            assert facts["label"] == int(sample["cls"])
+            rows[path.name.rpartition("-")[0], facts["image_id"], facts["label_name"]] += 1
     return rows
 
 
 READERS = {  # exporter -> what reads its folder, without code of the package
     "imagefolder": read_class_folders,
     "labels": read_label_tables,
+    "npz": read_arrays,
+    "webdataset": read_samples,
+}
+TRUTH_COLUMNS = ("image_id", "label", "clean_label", "is_noisy", "origin", "replaces")
+
+
+def read_true_tables(folder: Path) -> Iterator[list[Any]]:
+    """Every csv file of an export says what is true of each image."""
+    for path in folder.glob("*.csv"):
+        for row in read_csv(path):
+            row["is_noisy"] = row["is_noisy"].capitalize()
+            yield [row[name] for name in TRUTH_COLUMNS]
+
+
+def read_true_arrays(folder: Path) -> Iterator[list[Any]]:
+    """There is an array of each; -1 is a label that nobody knows."""
+    names = ("image_ids", "labels", "clean_labels", "is_noisy", "origins", "replaces")
+    for path in folder.iterdir():
+        with np.load(path) as arrays:
+            for row in zip(*(arrays[name].tolist() for name in names), strict=True):
+                yield ["" if cell == -1 else cell for cell in row]
+
+
+def read_true_samples(folder: Path) -> Iterator[list[Any]]:
+    """The facts of a sample include the truth."""
+    for path in folder.iterdir():
+        for sample in open_samples(path):
+            facts = json.loads(sample["json"])
+            yield ["" if facts[name] is None else facts[name] for name in TRUTH_COLUMNS]
+
+
+TRUTH_READERS = {  # exporter -> what reads the truth in its folder
+    "imagefolder": read_true_tables,
+    "labels": read_true_tables,
+    "npz": read_true_arrays,
+    "webdataset": read_true_samples,
 }
 
 
@@ -85,27 +157,24 @@ def test_the_truth_is_not_told_unless_asked_for(exporter, built, tmp_path, conte
     export(exporter, built, CONFIG, tmp_path / "out")
 
     for name, content in contents(tmp_path / "out").items():
+        assert "clean_label" not in name
+        assert "is_noisy" not in name
         assert b"is_noisy" not in content, name
         assert b"clean_label" not in content, name
         assert b"origin" not in content, name
 
 
-@pytest.mark.parametrize(
-    "exporter", [name for name in EXPORTERS if "truth" in exporter_options(EXPORTERS[name])]
-)
+@pytest.mark.parametrize("exporter", EXPORTERS)
 def test_the_truth_is_that_of_the_plan(exporter, built, planned, tmp_path):
-    """With the option, where an exporter has it, every csv says what is true of each image."""
+    """With the option, the files say what is true of each image."""
     export(exporter, built, CONFIG, tmp_path / "out", {"truth": True})
-    columns = ("image_id", "label", "clean_label", "is_noisy", "origin", "replaces")
     expected = Counter()
     for row in planned(CONFIG).to_pylist():
-        row["is_noisy"] = str(row["is_noisy"]).lower()
-        cells = [row[name] for name in columns]
+        cells = [row[name] for name in TRUTH_COLUMNS]
         expected["\t".join("" if cell is None else str(cell) for cell in cells)] += 1
     told = Counter()
-    for path in (tmp_path / "out").glob("*.csv"):
-        for row in read_csv(path):
-            told["\t".join(row[name] for name in columns)] += 1
+    for cells in TRUTH_READERS[exporter](tmp_path / "out"):
+        told["\t".join(map(str, cells))] += 1
 
     assert told == expected
 

@@ -130,6 +130,6 @@ def test_a_format_that_would_be_passed_over_is_refused(pixels_config, tmp_path):
     config = pixels_config({"x": 0}, stored=file.getvalue())
 
     with pytest.raises(
-        ValueError, match="'x' is stored as JPEG2000, which ImageFolder does not read"
+        ValueError, match="'x' is stored as JPEG2000, which not every program reads"
     ):
         export_imagefolder(config, tmp_path / "out")
