@@ -1,5 +1,6 @@
 """What lies in the folder of a reader before a page begins, under the names of the page."""
 
+import gzip
 import json
 import re
 import shutil
@@ -15,7 +16,7 @@ from PIL import Image
 from cnlw_tools import files
 from tests.conftest import make_cifar
 from tests.docs.page_blocks import Step, run_step
-from tests.sources.conftest import cifar100, draw_jpeg, put
+from tests.sources.conftest import cifar100, draw_jpeg, mnist, put
 from tests.sources.released import WEB_IMAGES, annotation, mini_imagenet
 
 FLOWERS = ("rose", "tulip", "iris")
@@ -108,6 +109,16 @@ def make_two_builds(folder: Path, site: str) -> None:
     )
 
 
+def prepare_look_and_export(folder: Path, site: str) -> None:
+    """There are two builds, and MNIST lies where torchvision unpacks it."""
+    make_two_builds(folder, site)
+    unpacked = folder / "data/MNIST/raw"
+    for path in mnist(folder / "packed").iterdir():
+        content = path.read_bytes()
+        data = gzip.decompress(content) if path.suffix == ".gz" else content
+        put(unpacked / path.name.removesuffix(".gz"), data)
+
+
 def prepare_published_splits(folder: Path, site: str) -> None:
     """The release and the archives are in DIR, the builds of two labs in A and B."""
     lay_out_release(folder, site)
@@ -178,7 +189,7 @@ def write_votes(folder: Path, site: str) -> None:
 Prepare = Callable[[Path, str], None]  # the folder of the reader, the address of a web site
 PREPARE: Mapping[str, Prepare] = {  # by the name of a page; the others need nothing
     "foreign_images": prepare_foreign_images,
-    "look_and_export": make_two_builds,
+    "look_and_export": prepare_look_and_export,
     "published_splits": prepare_published_splits,
     "studies_and_reports": prepare_studies,
     "training": prepare_training,

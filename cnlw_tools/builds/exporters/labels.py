@@ -30,6 +30,7 @@ from cnlw_tools.builds.exporters.label_table import label_cells, label_columns, 
 from cnlw_tools.builds.exporters.source_order import SourceOrder, source_order
 
 NO_LABEL = -1
+ROWS_PER_BATCH = 10_000  # in memory at a time, as Python objects
 
 
 def export_labels(config: ExportedConfig, folder: Path, truth: bool = False) -> list[str]:
@@ -116,12 +117,13 @@ def _write_table(path: Path, indexed: _IndexedRows, classes: tuple[str, ...], tr
     has_row = "row" in indexed.rows.column_names
     first_columns = ("index", "row") if has_row else ("index",)
     with open_csv(path, (*first_columns, *label_columns(truth))) as table:
-        rows = indexed.rows.to_pylist()
-        for index, row in zip(indexed.index.tolist(), rows, strict=True):
-            first_cells = ["" if index < 0 else index]
-            if has_row:
-                first_cells.append(row["row"])
-            table.writerow([*first_cells, *label_cells(row, classes, truth)])
+        indices = iter(indexed.index.tolist())
+        for batch in indexed.rows.to_batches(max_chunksize=ROWS_PER_BATCH):
+            for row, index in zip(batch.to_pylist(), indices, strict=False):
+                first_cells = ["" if index < 0 else index]
+                if has_row:
+                    first_cells.append(row["row"])
+                table.writerow([*first_cells, *label_cells(row, classes, truth)])
 
 
 def _why_no_array(indexed: _IndexedRows) -> str:

@@ -79,9 +79,9 @@ def test_what_is_no_label_is_an_error(name, labels, message, tmp_path):
 
 def test_the_error_of_a_plan_names_the_labels():
     """Without --data-dir, it says that they are enough."""
-    with pytest.raises(ValueError, match="for a plan, its labels alone, as train.npy and test.npy"):
+    with pytest.raises(ValueError, match=r"for a plan, its labels alone, as train\.npy and test"):
         SOURCES["cifar10"](None)
-    with pytest.raises(ValueError, match="as train.npy, extra.npy and test.npy"):
+    with pytest.raises(ValueError, match=r"as train\.npy, extra\.npy and test\.npy"):
         SOURCES["svhn_extra"](None)
     with pytest.raises(ValueError, match="for a plan, the two files of labels alone"):
         SOURCES["mnist"](None)
