@@ -66,6 +66,14 @@ def test_splits_are_loaded_as_datasets(built):
         built.load("red_4")
 
 
+def test_labels_that_an_export_lacks_are_a_warning(built, tmp_path):
+    """As `cnlw export` notes them."""
+    with pytest.warns(UserWarning, match=r"train\.npy: 80 of 200 labels are -1: 80 replaced"):
+        folder = built.export("labels", "red_40", tmp_path / "labels", progress=False)
+
+    assert (np.load(folder / "train.npy") == -1).sum() == 80
+
+
 @pytest.mark.usefixtures("reads_back_here")
 def test_a_build_is_proved(built):
     """Findings and a verdict; a report prints as lines."""

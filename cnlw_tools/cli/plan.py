@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 @click.option(
     "--labels",
     type=LocalPath(path_type=Path),
-    help="New folder to write: the labels, in the order of the dataset (npy, json, csv).",
+    help="New folder for labels in the order of the dataset (npy, json, csv).  [default: none]",
 )
 @ENGINE
 @WORKERS

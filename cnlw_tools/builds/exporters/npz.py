@@ -1,6 +1,7 @@
 """Arrays of pixels and labels, as `numpy.load` reads them.
 
-    OUT/train.npz      images (n, H, W, 3) uint8 RGB, labels (n,) int64, image_ids (n,), classes (C,)
+    OUT/train.npz      images (n, H, W, 3) uint8 RGB; labels (n,) int64; image_ids (n,) and
+                       classes (C,), texts
 
 Rows are in the order in which `datasets` reads the config. Images are written one by one, so a
 split need not fit into memory. With ``truth``, a file also has clean_labels (-1: nobody knows),
