@@ -248,7 +248,7 @@ class Run:
         from cnlw_tools.reports.taken_for_noisy import list_taken_for_noisy
 
         (run,) = read_run_folders(self.path)
-        truth = ground_truth.load(run.build, run.config.config)
+        truth = ground_truth.load(run.copy_build(), run.config.config)
         frame: pd.DataFrame = list_taken_for_noisy(run, truth).to_pandas()
         return frame
 
@@ -487,7 +487,7 @@ def train(
     """Train a method on one config of a build; with ``seeds``, train one run for each seed.
 
     Args:
-        build: the build, or its folder
+        build: the build, its folder or its address
         config: name of the config, such as red_40
         method: name of a method, or your own class
         net: name of a network, or a function that makes one from the number of classes and
@@ -516,8 +516,8 @@ def train(
     from cnlw_tools.trainer import Trainer
 
     _check_train_arguments(choices)
-    build = _open_build(build).path
-    trainer = Trainer(build, config, method=method, net=net, preset=preset, **choices)
+    place = build.path if isinstance(build, Build) else build
+    trainer = Trainer(place, config, method=method, net=net, preset=preset, **choices)
     with ProgressBars(progress) as bars:
         if seeds is not None:
             return _train_seeds(trainer, seeds, bars)

@@ -26,14 +26,31 @@ def local_build(
     if not is_address(build):
         return Path(build)
     mirror = Mirror(build)
-    folder = mirror.read({CARD}.__contains__)
-    if not (folder / CARD).exists():
-        raise ValueError(f"{mirror.remote.address}: no build here (there is no {CARD}): {REMEDY}")
+    card = read_card(card_folder(build))
     if config is None:
         return mirror.read(progress=progress)
-    card = read_card(folder)
     pick(card.configs, config, f"config of {mirror.remote.address}")
     needed = {CARD}
     for names in config_shards(card, config).values():
         needed.update(f"data/{name}" for name in names)
     return mirror.read(needed.__contains__, progress)
+
+
+def build_folder(build: Path | str) -> Path:
+    """Return where `local_build` finds or makes the folder of a build; nothing is copied."""
+    return Mirror(build).folder if is_address(build) else Path(build)
+
+
+def card_folder(build: Path | str) -> Path:
+    """Return the folder of the card of a build; of one at an address, only the card is copied.
+
+    Raises:
+        ValueError, OSError: there is no build, or it cannot be read
+    """
+    if not is_address(build):
+        return Path(build)
+    mirror = Mirror(build)
+    folder = mirror.read({CARD}.__contains__)
+    if not (folder / CARD).exists():
+        raise ValueError(f"{mirror.remote.address}: no build here (there is no {CARD}): {REMEDY}")
+    return folder

@@ -20,6 +20,7 @@ from cnlw_tools.cli.options import (
     SEED,
     GuessingCommand,
     LocalPath,
+    PathOrAddress,
     find_root,
     pop_preset_changes,
     preset_options,
@@ -49,8 +50,8 @@ MAX_CLASSES_WITHOUT_TOP5 = 5
     "--data",
     "build",
     metavar="BUILD",
-    type=LocalPath(path_type=Path),
-    help="Folder of a build.  [default: the last one below builds/]",
+    type=PathOrAddress(path_type=Path),
+    help="Folder of a build, or its address.  [default: the last one below builds/]",
 )
 @click.option("--config", help="Config of the build.  [default: its only config, or else red_40]")
 @click.option(
@@ -118,7 +119,7 @@ MAX_CLASSES_WITHOUT_TOP5 = 5
 @CACHE
 @DECODE_THREADS
 def train(
-    build: Path | None,
+    build: Path | str | None,
     config: str | None,
     noise: str | None,
     level: str | None,
@@ -315,10 +316,11 @@ def _build_shapes(root: Path) -> Path:
 
 
 def _find_config(
-    build: Path, config: str | None, noise: str | None, level: int | None
+    build: Path | str, config: str | None, noise: str | None, level: int | None
 ) -> tuple[str, str]:
     """Return the name of the config to train on, and why it is this one if nobody named it."""
     from cnlw_tools.card.metadata import read_card
+    from cnlw_tools.card.remote import card_folder
     from cnlw_tools.recipe.recipe import Recipe, config_name
 
     if config is not None and (noise or level is not None):
@@ -331,7 +333,7 @@ def _find_config(
         return config, ""
     if noise is not None:
         return config_name(Recipe("any", noise), level, {}), ""
-    names = sorted(read_card(build).configs)
+    names = sorted(read_card(card_folder(build)).configs)
     if names == [USUAL_CONFIG]:
         return USUAL_CONFIG, "the only config of the build"
     if USUAL_CONFIG in names:

@@ -23,6 +23,7 @@ from typing import Any, NoReturn
 
 import pyarrow as pa
 
+from cnlw_tools.card.remote import build_folder, local_build
 from cnlw_tools.dataset.tables import RUNS
 from cnlw_tools.executor import SERIAL, Executor
 from cnlw_tools.files.untrusted import error_line
@@ -71,8 +72,16 @@ class RunFolder:
 
     @property
     def build(self) -> Path:
-        """The folder of the build that it learned from."""
-        return Path(self.config.build)
+        """The folder of the build that it learned from; of an address, its mirror."""
+        return build_folder(self.config.build)
+
+    def copy_build(self) -> Path:
+        """Return the folder of the build; of one at an address, what the run used is copied.
+
+        Raises:
+            ValueError, LookupError, OSError: there is no such build, or it has no such config
+        """
+        return local_build(self.config.build, self.config.config)
 
     @property
     def depth(self) -> int:

@@ -53,7 +53,7 @@ def write_taken_for_noisy(
     tables = []
     for run in read_run_folders(folder, on_problem):
         try:
-            truth = ground_truth.load(run.build, run.config.config)
+            truth = ground_truth.load(run.copy_build(), run.config.config)
             tables.append(list_taken_for_noisy(run, truth))
         except (ValueError, LookupError, OSError) as error:
             on_problem(f"{run.name}: no list of what its method takes for noisy: {error}")

@@ -90,6 +90,7 @@ def write_report(
     problems: list[str] = []
     record = read_study_record(folder, problems.append)
     runs = _read_runs(folder, record, variant_options, problems.append, executor)
+    problems += _copy_builds(runs.folders)
     truths, truth_problems = load_truths(_needed_builds(record, runs.folders))
     select_by = select_by or record.study.select_by
     context = ReportContext(
@@ -134,6 +135,17 @@ def _read_runs(
     problems += describe_single_stages(folders)
     problems += record.describe_failures()
     return RunData(folders, table, trials, problems)
+
+
+def _copy_builds(run_folders: Sequence[RunFolder]) -> list[str]:
+    """Copy what runs used of builds at an address; return which could not be copied, and why."""
+    problems = []
+    for run in {(run.config.build, run.config.config): run for run in run_folders}.values():
+        try:
+            run.copy_build()
+        except (ValueError, LookupError, OSError) as error:
+            problems.append(f"{run.name}: its build cannot be copied: {error}")
+    return problems
 
 
 def _needed_builds(record: StudyRecord, run_folders: Sequence[RunFolder]) -> list[tuple[Path, str]]:

@@ -34,7 +34,7 @@ def train_and_label(
         ValueError, LookupError, OSError: see `Trainer.fit`
     """
     trainer.fit(progress, on_epoch)
-    build = Path(trainer.build)
+    build = trainer.build_folder
     cache = Path(trainer.cache) if trainer.cache else None
     threads = trainer.decode_threads or limits.cores()
     splits = data.load_splits(build, trainer.config, trainer.resizing, cache, threads, progress)

@@ -47,7 +47,7 @@ def train_data_driven_mentor(
         ValueError: the config has no verified labels, or the percentile is not from 0 to 1
     """
     check_number("percentile", percentile, 0, 1)
-    is_correct = read_verified_correctness(Path(student.build), student.config)
+    is_correct = read_verified_correctness(student.build_folder, student.config)
     student.fit(progress, on_epoch)
     return fit_mentor(read_mentor_samples(student.folder, is_correct, percentile), seed)
 

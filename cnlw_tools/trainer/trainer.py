@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from cnlw_tools import __version__, files
 from cnlw_tools.card import metadata
+from cnlw_tools.card.remote import local_build
 from cnlw_tools.executor import Progress, limits, no_progress
 from cnlw_tools.files.roots import require_root
 from cnlw_tools.files.storage import local_path
@@ -65,7 +66,7 @@ DEFAULT_HOLDOUT = 0.1
 class Trainer:
     """One run: a method learns from one config of a build."""
 
-    build: Path | str  # the folder of the build
+    build: Path | str  # the folder of the build, or its address
     config: str  # the name of the config in the build, such as red_40
     method: str | type[Method] = "vanilla"  # name of a method, or your own class
     net: str | MakeNetwork | None = None  # name of a network, or a function; None: the preset's
@@ -100,7 +101,7 @@ class Trainer:
 
     def __post_init__(self) -> None:
         """Raise ValueError if a path is an address of a storage."""
-        for path in (self.build, self.out, self.weights, self.root, self.cache):
+        for path in (self.out, self.weights, self.root, self.cache):
             if path is not None:
                 local_path(path)
 
@@ -152,13 +153,13 @@ class Trainer:
         config = self._run_config(preset, method, options, splits)
         run = RunWriter(self.folder, config, self.resume, self.overwrite)
         loop = TrainingLoop(method, preset, loaders, run, self.seed, self.graph)
-        network_input = describe_input(Path(self.build), self.resizing, loaders["train"])
+        network_input = describe_input(self.build_folder, self.resizing, loaders["train"])
         run.write_network_input(input_to_json(network_input))
         return loop
 
     def _resolve_choices(self) -> tuple[Preset, type[Method], dict[str, Any]]:
         """Return the preset, the method's class and its options, checked."""
-        card = metadata.read_card(Path(self.build))
+        card = metadata.read_card(self.build_folder)
         config = pick(card.configs, self.config, f"config of {self.build}")
         self._check_splits(config)
         preset = self._resolved_preset
@@ -185,6 +186,15 @@ class Trainer:
         """Raise if the config has no split to learn from or to validate on."""
         for split in (self.split, "validation"):
             require_split(split, config.segments, f"{self.build}: {self.config}")
+
+    @cached_property
+    def build_folder(self) -> Path:
+        """The folder of the build; of one at an address, that of its mirror.
+
+        Raises:
+            ValueError, LookupError, OSError: there is no such build, or it has no such config
+        """
+        return local_build(self.build, self.config)
 
     def find_folder(self) -> Path:
         """Return the folder of the run.
@@ -262,7 +272,7 @@ class Trainer:
         """What the user says of the preset, or the name of the dataset's."""
         if self.preset is not None:
             return self.preset
-        dataset = metadata.read_card(Path(self.build)).dataset
+        dataset = metadata.read_card(self.build_folder).dataset
         return presets.preset_name_of(dataset, self._preset_root)
 
     @property
@@ -290,7 +300,7 @@ class Trainer:
         resolved = presets.change_preset(preset, changes)
         parse_schedule(resolved.schedule)  # for its errors
         if preset.adapt:
-            build = Path(self.build)
+            build = self.build_folder
             config = pick(metadata.read_card(build).configs, self.config, f"config of {build}")
             self._check_splits(config)
             resolved = adapt_to_build(preset, changes, build, self.config, self.split)
@@ -303,7 +313,7 @@ class Trainer:
         progress: Progress,
     ) -> dict[str, data.Split]:
         """Return the splits by name; rank zero decodes while the others wait."""
-        build = Path(self.build)
+        build = self.build_folder
         cache = Path(self.cache) if self.cache else None
         threads = self.decode_threads or limits.cores()
         with devices.rank_zero_first():
@@ -376,7 +386,7 @@ class Trainer:
     def _verified_source(self, loaders: Mapping[str, BatchLoader]) -> VerifiedSource | None:
         if "verified" not in loaders:
             return None
-        is_correct = data.read_verified_correctness(Path(self.build), self.config)
+        is_correct = data.read_verified_correctness(self.build_folder, self.config)
         return partial(_verified_batches, loaders["verified"], torch.from_numpy(is_correct))
 
     def _run_folder(self, method_class: type[Method]) -> Path:
@@ -390,7 +400,7 @@ class Trainer:
         if self.quick:
             parts.append("quick")
         name = re.sub(r"[^A-Za-z0-9_.-]+", "-", "_".join(parts))
-        return Path("runs") / Path(self.build).resolve().name / self.config / name
+        return Path("runs") / self.build_folder.resolve().name / self.config / name
 
     def _run_config(
         self,
@@ -400,7 +410,7 @@ class Trainer:
         splits: Mapping[str, data.Split],
     ) -> RunConfig:
         """Return what was asked of the run."""
-        config = metadata.read_card(Path(self.build)).configs[self.config]
+        config = metadata.read_card(self.build_folder).configs[self.config]
         net, architecture = preset.net, None
         if callable(self.net):
             net = _network_name(self.net)

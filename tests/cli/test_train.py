@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from cnlw_tools.builds.build import build
+from cnlw_tools.card.metadata import config_shards, read_card
 from cnlw_tools.cli import main
 from cnlw_tools.cli.train import _find_config
 from cnlw_tools.recipe import recipe
@@ -82,6 +83,25 @@ def test_it_trains_on_the_last_build(here, tmp_path):
     assert "2 epochs, batch 40, seed 0, on cpu, " in " ".join(" ".join(words).split())
     assert place == "into   runs/shapes/blue_40/vanilla_s0"
     assert advice == "next: cnlw report runs"
+
+
+def test_it_trains_on_a_build_at_an_address(memory, here, tmp_path):
+    """Only the config that it learns from is copied; the run says the address, and so is reported."""
+    address = "memory://bucket/builds/shapes"
+    memory.put(str(here / "builds" / "shapes") + "/", "/bucket/builds/shapes/", recursive=True)
+
+    unnamed = cnlw(here, "--data", address)
+    trained = cnlw(here, "--data", address, "--config", "blue_20", "--quick")
+    reported = CliRunner().invoke(main, ["report", "runs"])
+
+    assert f"Error: {address} holds 2 configs: name one by --config" in unnamed.output
+    assert (0, 0) == (trained.exit_code, reported.exit_code), trained.output + reported.output
+    run = tmp_path / "runs/shapes/blue_20/vanilla_s0_quick"
+    assert address == json.loads((run / "config.json").read_text())["build"]
+    assert "no noise detection" not in reported.output
+    copied = {path.name for path in (tmp_path / "cache/storage").rglob("*.parquet")}
+    names = config_shards(read_card(here / "builds/shapes"), "blue_20").values()
+    assert copied == {name for split in names for name in split}
 
 
 def test_noise_and_level_name_a_config(here, tmp_path):
