@@ -30,7 +30,7 @@ def local_build(
     if config is None:
         return mirror.read(progress=progress)
     pick(card.configs, config, f"config of {mirror.remote.address}")
-    needed = {CARD}
+    needed = {CARD, "tables/classes.csv"}
     for names in config_shards(card, config).values():
         needed.update(f"data/{name}" for name in names)
     return mirror.read(needed.__contains__, progress)
