@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from cnlw_tools.executor import open_executor
+from cnlw_tools.executor import Executor, open_executor
 
 DEATHS = 1  # of workers, over which a task may run again; Dask's own default takes longer
 CLIENT_PORT = 10001  # of Ray's client server
@@ -58,6 +58,13 @@ def ray(only_loopback: None, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     finally:
         process.terminate()
         process.wait()
+
+
+@pytest.fixture(scope="session")
+def ray_executor(ray: str) -> Iterator[Executor]:
+    """An executor of the cluster of Ray: a process has one connection, and it takes seconds."""
+    with open_executor(ray) as executor:
+        yield executor
 
 
 def wait_for_port(port: int) -> None:

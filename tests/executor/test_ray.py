@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,11 +20,10 @@ LISTENS = "0A"  # in /proc/net/tcp
 LOOPBACK = {"0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000"}
 
 
-@pytest.fixture(scope="module")
-def executor(ray) -> Iterator[Executor]:
-    """An executor of the cluster: to connect takes seconds."""
-    with open_executor(ray) as opened:
-        yield opened
+@pytest.fixture
+def executor(ray_executor) -> Executor:
+    """An executor of the cluster."""
+    return ray_executor
 
 
 def die_once(mark: Path) -> str:
