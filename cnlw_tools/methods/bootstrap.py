@@ -1,4 +1,4 @@
-"""Bootstrap: a target that mixes the label with the network's own prediction (Reed et al. 2015).
+"""Bootstrap mixes the given label with the network's own prediction (Reed et al. 2015).
 
 soft    l = -sum_k (beta Y_k + (1 - beta) p_k) log p_k
           = beta CE + (1 - beta) H(p)
@@ -6,13 +6,14 @@ hard    l = -sum_k (beta Y_k + (1 - beta) 1[k = argmax p]) log p_k
           = beta CE - (1 - beta) log max_k p_k
 
 A network fits most correct labels before it memorises the wrong ones. The second term lets it keep
-its own prediction if a label contradicts it. The soft target is not a
-constant: with a stopped gradient, the second term's gradient would be p - p = 0, and only beta CE
-would remain. In the hard variant the argmax is constant anyway.
+its own prediction if a label contradicts it. The soft target is not treated as a constant: with a
+constant target, the gradient of the second term would be p - p = 0, and only beta CE would remain.
+In the hard variant, the argmax is constant anyway.
 
 The paper's beta is 0.95 (soft) and 0.8 (hard). Jiang et al. ran the hard variant.
 
-Not done here: the paper's reconstruction loss, which learns a noise matrix as well.
+This implementation does not include the paper's reconstruction loss, which also learns a noise
+matrix.
 """
 
 from torch import Tensor

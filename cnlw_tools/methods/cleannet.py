@@ -1,7 +1,9 @@
-"""CleanNet: weights images by their similarity to their class, learned from verified labels.
+"""CleanNet weights images by their similarity to their class, learned from verified labels.
 
-Lee, He, Zhang and Yang 2018, "CleanNet: transfer learning for scalable image classifier training
-with label noise".
+Source: Lee, He, Zhang and Yang 2018, "CleanNet: transfer learning for scalable image classifier
+training with label noise".
+
+The weight w_i of image i depends on its features f_i, which the network computes below its head:
 
 S_c   = 32 k-means centres of the features of images with label c
 cos_i = cosine(phi_q(f_i), phi_s(S_{y_i}))      similarity of the features f_i to the class, see
@@ -13,8 +15,8 @@ People have verified some labels. From these, encoders learn how close an image 
 features of its class if the label is correct. This transfers to all images of the set, and to
 classes without verified labels, so a few verified labels are enough.
 
-The network first learns from all labels
-(``start``). Then encoders learn from its features and weight the set, ``rounds`` times at equal
+The network first learns from all labels, for as many epochs as the option ``start`` says. Then
+encoders learn from its features and weight the set, ``rounds`` times at equal
 intervals: network and encoders are trained in turn. The encoders start from new weights each time,
 because the features are new. They see the training set ``passes`` times, which corresponds to the
 code's 60,000 steps of 32 on the 310,000 images of Food-101N. With several ranks, each rank
@@ -27,8 +29,8 @@ choice; it prevents unsure encoders from slowing the training. On a few hundred 
 learn too little in six passes: they need a thousand steps or more to tell correct labels from wrong
 ones.
 
-Not done here: k-means of scikit-learn, which would be a dependency for twenty lines (`kmeans`); the
-choice of the threshold on a verified validation set.
+This implementation does not choose the threshold on a verified validation set. It does not use
+scikit-learn's k-means, because twenty lines of code (`kmeans`) replace that dependency.
 """
 
 from typing import cast

@@ -1,6 +1,8 @@
-"""Co-teaching: two networks that select training examples for each other.
+"""Co-teaching trains two networks that select training examples for each other.
 
-Han et al., NeurIPS 2018, arXiv:1804.06872.
+Source: Han et al., NeurIPS 2018, arXiv:1804.06872.
+
+In epoch e, each network learns from a share 1 - R(e) of the batch, which the other one selects:
 
 R(e)  = tau^c e / (T - 1) for e < T, then tau     e: epoch, from 0; tau: noise rate; T: `gradual`
 l, l' = the cross-entropies by the first and by the second network
@@ -21,9 +23,10 @@ both separately and records both numbers. By default, only the first network pre
 (``predict`` = one). With ``predict`` = mean, predictions use the mean of the logits of both
 networks. This is about two points higher on `shapes`, but it is not a number of the paper.
 
-Not done here: the code divides the mean by (1 - R) B once more, which has no effect with Adam. It
-skips training in epoch 0 and runs at most 400 batches per epoch. It lowers Adam's beta_1 from 0.9
-to 0.1 when the learning rate begins to fall.
+This implementation does not divide the mean by (1 - R) B once more; in the authors' code, this
+division has no effect with Adam. It does not skip training in epoch 0, and does not limit an epoch
+to 400 batches. It does not lower Adam's beta_1 from 0.9 to 0.1 when the learning rate begins to
+fall.
 """
 
 from typing import cast

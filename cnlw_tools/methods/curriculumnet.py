@@ -1,7 +1,8 @@
-"""CurriculumNet: learns first from dense regions of each class, then from sparse ones.
+"""CurriculumNet learns first from dense regions of each class, then from sparse ones.
 
-Guo, Huang, Zhang, Zhuang, Dong, Scott and Huang 2018 and their code. For each class, on features of
-a first network:
+Source: Guo, Huang, Zhang, Zhuang, Dong, Scott and Huang 2018 and their code.
+
+A first network computes the features f_i of each image i. For the images of each class:
 
 d_ij      = |f_i - f_j|, of the first 256 principal components
 d_c       = 60th percentile of d over pairs
@@ -27,7 +28,7 @@ sample, because positions are a permutation. The clusters are optimal (`kmeans.k
 starts k-means at random. With several ranks, each rank processes the whole set, and the result of
 rank 0 counts.
 
-Not done here: the other density in the code, a sum of exp(-(d_ij / d_c)^2).
+This implementation does not include the other density of the code, a sum of exp(-(d_ij / d_c)^2).
 """
 
 from itertools import pairwise

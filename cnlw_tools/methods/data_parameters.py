@@ -1,13 +1,17 @@
-"""Data parameters: a temperature per example, per class or both, learned with the network.
+"""Data parameters are temperatures of examples or classes, learned with the network.
 
-Saxena, Tuzel and DeCoste, "Data parameters: a new family of parameters for learning a
+Source: Saxena, Tuzel and DeCoste, "Data parameters: a new family of parameters for learning a
 differentiable curriculum", NeurIPS 2019, and their code.
+
+Each example has a parameter s, or each class has a parameter s', or both. They are the logarithms
+of temperatures, by which the logits are divided. lr and decay are options, and v is a momentum:
 
 sigma_b = exp(s_b) | exp(s'_y) | exp(s_b) + exp(s'_y)               of = instance | class | both
 L       = mean_b CE(y_b, z_b / sigma_b)
 dl_b / dsigma = (z_b[y] - sum_k p_b[k] z_b[k]) / sigma^2            p_b = softmax(z_b / sigma_b)
-dL / ds       = sum_b (1 / B dl_b / dsigma exp(s) + decay s)        over the batch's examples of s
-v <- 0.9 v + dL / ds;  s <- s - lr v, clamped to [-log 20, log 20]  only for those in the batch
+dL / ds       = sum_b (1 / B dl_b / dsigma exp(s) + decay s)        over the examples of the batch
+                                                                    that use the parameter s
+v <- 0.9 v + dL / ds;  s <- s - lr v, clamped to [-log 20, log 20]  only if the batch uses s
 
 An example whose label the network finds likely gets a lower temperature and a larger gradient. One
 whose label it finds unlikely gets a higher temperature and a smaller gradient, until a wrong label
@@ -16,10 +20,11 @@ in the batch; a standard optimiser would change all of them in every step. Predi
 temperatures.
 
 If the training is long enough, the network memorises wrong labels nevertheless; the authors stop at
-epoch 84 of 120. The logged weights are 1 / sigma, at most 1. With several ranks, the gradients are
+epoch 84 of 120. The logged weights are min(1, 1 / sigma). With several ranks, the gradients are
 gathered, and all ranks hold the same temperatures.
 
-Not done here: temperatures beyond the bounds; the code also skips entries whose gradient is 0.
+This implementation does not allow temperatures beyond the bounds. It does not skip entries whose
+gradient is 0, as the code does.
 """
 
 import math
@@ -87,10 +92,10 @@ class DataParameters(Method):
         of: what has a temperature: each instance, each class or both
         instance_lr: learning rate of the temperatures of examples
         instance_init: initial temperature of examples
-        instance_decay: weight decay of the logarithms of these temperatures
+        instance_decay: weight decay of the logarithms of the temperatures of examples
         class_lr: learning rate of the temperatures of classes
         class_init: initial temperature of classes
-        class_decay: weight decay of the logarithms of these temperatures
+        class_decay: weight decay of the logarithms of the temperatures of classes
     """
 
     cross_entropy_options = {"instance_lr": 0.0}  # noqa: RUF012, read only

@@ -1,4 +1,4 @@
-"""Dropout of a chosen rate: a baseline of Jiang et al. 2020 (Srivastava et al. 2014).
+"""Dropout with a chosen rate is a baseline of Jiang et al. 2020 (Srivastava et al. 2014).
 
 L = mean_b CE(y_b, head(m_b * h_b / (1 - p)))        m_b ~ Bernoulli(1 - p)^D        h_b: D features
 
@@ -9,7 +9,7 @@ all of them. With several ranks, each rank draws its own masks.
 The paper gives neither its grid nor the best value; 0.5 is the value of Srivastava et al. for
 hidden layers.
 
-Not done here: dropout in networks without dropout layers.
+This implementation does not add dropout layers to networks that have none.
 """
 
 from torch import Tensor, nn

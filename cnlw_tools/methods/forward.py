@@ -1,18 +1,21 @@
-"""Forward correction: the noise is applied to the prediction before the loss.
+"""Forward correction applies the noise to the prediction before the loss is computed.
 
 L = -mean_b log sum_i p_b[i] T[i, y_b]        T[i, j] = P(given j | true i): rows sum to 1; Q = T^t
 
-Patrini, Rozza, Menon, Nock and Qu, CVPR 2017, arXiv:1609.03683. If the noise follows T and does not
-depend on the image, then the p that minimises this loss on given labels also minimises the
-cross-entropy on true labels. The user states T as its transpose: `-o q=symmetric:0.4`,
-`pairflip:0.4`, or rows q[j][i]; otherwise a first network estimates it (`correction`,
-`anchor_points`). On CIFAR-10 the authors estimate at percentile 0.97. On CIFAR-100, where the image
-at that rank would belong to another class, they use 1.
+Source: Patrini, Rozza, Menon, Nock and Qu, CVPR 2017, arXiv:1609.03683.
 
-This is the noise layer with a fixed Q. In the noise layer Q is learned; here it is estimated.
+If the noise follows T and does not depend on the image, then the p that minimises this loss on
+given labels also minimises the cross-entropy on true labels. The option q gives the matrix Q, which
+is the transpose of T: `-o q=symmetric:0.4`, `-o q=pairflip:0.4`, or rows q[j][i]. Without it, a
+first network estimates T (`correction`, `anchor_points`). On CIFAR-10, the authors set
+``percentile`` to 0.97. On CIFAR-100, the image at this percentile would belong to another class, so
+they set it to 1.
 
-Not done here: p is not clipped, because the loss is computed from log-probabilities; the epoch is
-not chosen by the loss on held-out noisy labels.
+The loss is that of the noise layer (noise_layer.py) with a fixed Q. The noise layer can learn Q;
+here, Q is given or estimated beforehand.
+
+This implementation does not clip p, because it computes the loss from log-probabilities. It does
+not choose the epoch by the loss on held-out noisy labels.
 """
 
 from torch import Tensor

@@ -1,6 +1,8 @@
-"""GCE: the generalised cross-entropy L_q, plain and truncated.
+"""GCE trains with the generalised cross-entropy L_q, either plain or truncated.
 
-Zhang and Sabuncu, NeurIPS 2018, arXiv:1805.07836.
+Source: Zhang and Sabuncu, NeurIPS 2018, arXiv:1805.07836.
+
+p is the probability of the given label; q and k are options, and w_b is 0 or 1:
 
 L_q(p)   = (1 - p^q) / q,  p = p_y          q -> 0: cross-entropy l = -log p
                                             q = 1: 1 - p, the mean absolute error
@@ -21,9 +23,9 @@ w (L_q(p) - L_q(k)), which is smaller by the constant L_q(k) and has the same gr
 weights are w p^q.
 
 On `shapes` (blue 40, 16 pixels), truncation at k = 0.5 has a top-1 accuracy of 31 % after 10
-epochs, and vanilla has 54 %. At this stage, a network gives few labels a high probability. At k =
-0.3, truncation has 39 % and vanilla 56 % after 12 epochs; after 20 epochs they have 53 % and 52 %.
-Without truncation, L_q ends at 62 %.
+epochs, and `vanilla` has 54 %. At this stage, a network gives few labels a high probability. At
+k = 0.3, truncation has 39 % and `vanilla` has 56 % after 12 epochs; after 20 epochs they have 53 %
+and 52 %. Without truncation, L_q ends at 62 %.
 
 At the end of training, the best network is not restored, because the trainer reports both the last
 and the best epoch.
@@ -55,7 +57,7 @@ def generalised_losses(losses: Tensor, q: float) -> Tensor:
 
 
 class GCE(Method):
-    """Trains with the generalised cross-entropy (1 - p^q) / q, robust to wrong labels.
+    """Trains with the generalised cross-entropy (1 - p^q) / q, which is robust to wrong labels.
 
     Args:
         task: the learning task

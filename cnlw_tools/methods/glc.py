@@ -1,6 +1,8 @@
-"""GLC, gold loss correction: forward correction by a matrix estimated on trusted labels.
+"""GLC (gold loss correction) corrects by a matrix that is estimated on trusted labels.
 
-Hendrycks, Mazeika, Wilson and Gimpel, NeurIPS 2018, arXiv:1802.05300.
+Source: Hendrycks, Mazeika, Wilson and Gimpel, NeurIPS 2018, arXiv:1802.05300.
+
+The matrix C corrects the loss on noisy examples, and trusted examples need no correction:
 
 C[i, j] = mean of p_j over trusted images of class i    p: a network that learned from noisy labels
 L = (n L_noisy + m L_trusted) / (n + m)                 n noisy examples, m trusted ones
@@ -24,8 +26,8 @@ two of them, which are too few for statistics. Vanilla is better after so few ep
 training, which counts, has only half of the epochs, and the estimate of a half-trained network is
 coarse.
 
-Not done here: a single shuffled set of both parts, in which every trusted example occurs once per
-epoch.
+This implementation does not shuffle both parts into a single set in which every trusted example
+occurs once per epoch.
 """
 
 from typing import cast

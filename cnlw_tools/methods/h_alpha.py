@@ -1,6 +1,8 @@
-"""H_alpha: the loss of an infinite batch with alpha uniformly wrong labels per correct one.
+"""H_alpha is the loss of an infinite batch with alpha uniformly wrong labels per correct one.
 
-Rolnick, Veit, Belongie and Shavit 2017, "Deep learning is robust to massive label noise".
+Source: Rolnick, Veit, Belongie and Shavit 2017, "Deep learning is robust to massive label noise".
+
+alpha is the number of wrong labels for each correct one, an option:
 
 H_alpha = mean_b -1 / (1 + alpha) log p_b[y_b] - alpha / (K (1 + alpha)) sum_k log p_b[k]
         = mean_b CE((1 - eps) Y_b + eps / K, z_b),  eps = alpha / (1 + alpha): smoothed labels
@@ -15,7 +17,7 @@ The paper trains with plain cross-entropy on diluted labels. H_alpha is the limi
 labels; on labels that are already noisy, it is label smoothing. The paper tries many values of
 alpha. The default 1, one wrong label for each correct one, is our choice.
 
-Not done here: dilution, which is a noise model of the data.
+This implementation does not dilute the labels, because dilution is a noise model of the data.
 """
 
 from torch import Tensor

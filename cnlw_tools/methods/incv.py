@@ -1,7 +1,10 @@
-"""INCV: cross-validation selects correct labels, then two networks learn from them.
+"""INCV selects correct labels by cross-validation, then trains two networks on them.
 
-Chen, Liao, Chen and Zhang, ICML 2019, "Understanding and utilizing deep neural networks trained
-with noisy labels".
+Source: Chen, Liao, Chen and Zhang, ICML 2019, "Understanding and utilizing deep neural networks
+trained with noisy labels".
+
+S is the set of selected examples, and C is the set of candidates. eps is the estimated share of
+wrong labels, and ramp is an option:
 
 S = no examples, C = all examples. Each iteration halves C at random. For each half H, with the
         other half O:
@@ -43,15 +46,15 @@ The authors' code tests both networks separately, and the paper's table does not
 shows. By default, only the first network predicts here (``predict`` = one). With ``predict`` =
 mean, predictions use the mean of the logits of both networks, which is not a number of the paper.
 
-On `shapes` (blue 40, 16 pixels, 12 epochs), it ends at an accuracy of 29 %, and vanilla at 58 %.
-The halves and the last stage share the epochs, and networks that have learned for three epochs
-predict too few labels to select by.
+On `shapes` (blue 40, 16 pixels, 12 epochs), INCV ends at an accuracy of 29 %, while `vanilla` ends
+at 58 %. The halves and the last stage share the epochs, and networks that have learned for three
+epochs predict too few labels to select by.
 
-Not done here: batches that grow by the examples drawn from C; a new draw each epoch; agreement with
-one of several predictions; batch normalisation over only the kept examples. Here the whole batch
-goes through the networks, so that a step need not wait for the number of kept examples. On `shapes`
-(blue 40, 16 pixels, 30 epochs, mean of three seeds), the accuracy ends at 41.3 % in this way and at
-41.0 % in the other.
+This implementation does not enlarge batches by the examples drawn from C, does not draw anew in
+each epoch, does not count agreement with one of several predictions, and does not normalise batches
+over only the kept examples. Here the whole batch goes through the networks, so that a step need not
+wait for the number of kept examples. On `shapes` (blue 40, 16 pixels, 30 epochs, mean of three
+seeds), the accuracy ends at 41.3 % in this way and at 41.0 % in the other.
 """
 
 from collections.abc import Iterable, Iterator

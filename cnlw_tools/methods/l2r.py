@@ -1,6 +1,10 @@
-"""L2R: weights each example by how much a step on it would reduce the loss on trusted examples.
+"""L2R weights each example by how much a step on it would reduce the loss on trusted examples.
 
-Ren, Zeng, Yang and Urtasun, ICML 2018, "Learning to reweight examples for robust deep learning".
+Source: Ren, Zeng, Yang and Urtasun, ICML 2018, "Learning to reweight examples for robust deep
+learning".
+
+Examples of the batch are i and j, eps_i is the weight of example i in a virtual step, and w_i is
+its weight in the loss:
 
 Theta'(eps) = Theta - eta grad sum_i eps_i l_i(Theta)            a virtual step, l_i = CE(y_i, z_i)
 u_i = -d L_v(Theta'(eps)) / d eps_i at eps = 0                   L_v = mean CE on trusted examples
@@ -19,7 +23,7 @@ The authors divide by the sum, or by 1 if the sum is 0: ``delta`` = 0. IEG's ver
 normalisation. With several ranks, u is gathered and normalised over the whole batch. The logged
 weights are w_i / max w.
 
-Not done here: weight decay in the virtual step and in L_v, as in IEG's version.
+This implementation does not apply weight decay in the virtual step or in L_v, unlike IEG's version.
 """
 
 from torch import Tensor

@@ -1,4 +1,10 @@
-"""MD-DYR-SH: dynamic mixup with dynamic bootstrapping, from soft to hard (Arazo et al., ICML 2019).
+"""MD-DYR-SH combines dynamic mixup with bootstrapping that turns from soft to hard.
+
+Source: Arazo, Ortego, Albert, O'Connor and McGuinness, ICML 2019, "Unsupervised label noise
+modeling and loss correction".
+
+Each example p of the batch is blended with a partner q. w_p is the probability that the label of p
+is wrong:
 
 x~  = d_p x_p + (1 - d_p) x_q           d_p = (1 - w_p) / ((1 - w_p) + (1 - w_q))
                                         q: a random permutation of the batch
@@ -8,9 +14,9 @@ T   = from 1 to 0.001, linearly by epochs
 
 At high noise, most blends of two images contain a wrong label. In this method, the image whose
 label is more likely correct makes up most of the blend, so the network learns from correct labels
-more often. The prediction that replaces a label is soft as long as it is unreliable. Training
-begins with mixup. Then, for some epochs, it uses dynamic mixup with the given labels,
-l_p = CE(y_p, z~), and no R.
+more often. The prediction that replaces a label consists of probabilities (soft) as long as it is
+unreliable, and becomes a single class (hard) when T falls. Training begins with mixup. Then, for
+some epochs, it uses dynamic mixup with the given labels, l_p = CE(y_p, z~), and no R.
 
 The defaults are the authors', with epochs as shares of their 300. As with M-DYR-H, short trainings
 do better with a small alpha and a long warm-up (LOG.md). As in the authors' code, the prediction
@@ -18,12 +24,13 @@ comes from a pass in training mode, which also changes the running averages of b
 w comes from a later pass in evaluation mode. With several ranks, each rank has its own partners and
 R. The logged losses are those of the evaluation pass, and the logged weights are 1 - w.
 
-On `shapes` (blue 40, 16 pixels, 12 epochs), it ends at an accuracy of 47 %, and vanilla at 58 %.
-Mixup takes half of these few epochs, and the predictions help only later. M-DYR-H, for example, is
-above vanilla after 25 epochs.
+On `shapes` (blue 40, 16 pixels, 12 epochs), MD-DYR-SH ends at an accuracy of 47 %, and `vanilla` at
+58 %. Mixup takes half of these few epochs, and the predictions help only later. M-DYR-H, for
+example, is above `vanilla` after 25 epochs.
 
-Not done here: augmentation of the images to which the mixture is fitted. In the epochs of dynamic
-mixup with given labels, the code weights l_p and l_q by a random number near 1/2; here it is 1/2.
+This implementation does not augment the images to which the mixture is fitted. In the epochs of
+dynamic mixup with given labels, it does not weight l_p and l_q by a random number near 1/2, as the
+code does; both weights are 1/2.
 """
 
 import torch
@@ -54,7 +61,7 @@ def bootstrap_temperature(epoch: int, cooling: int) -> float:
 
 
 class MDDYRSH(Method):
-    """Mixup that favours likely correct labels and replaces the others by predictions.
+    """Trains with mixup that favours likely correct labels and replaces others by predictions.
 
     Args:
         task: the learning task

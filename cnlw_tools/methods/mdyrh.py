@@ -1,7 +1,10 @@
-"""M-DYR-H: mixup with dynamic hard bootstrapping.
+"""M-DYR-H combines mixup with dynamic hard bootstrapping.
 
-Arazo, Ortego, Albert, O'Connor and McGuinness, ICML 2019, "Unsupervised label noise modeling and
-loss correction".
+Source: Arazo, Ortego, Albert, O'Connor and McGuinness, ICML 2019, "Unsupervised label noise
+modeling and loss correction".
+
+Each example p of the batch is blended with a partner q. w_p is the probability that the label of p
+is wrong:
 
 x~  = lam x_p + (1 - lam) x_q           lam ~ Beta(alpha, alpha), one per batch
                                         q: a random permutation of the batch
@@ -22,7 +25,7 @@ evaluation mode. By then, the passes over images and blends have changed the run
 batch normalisation. With several ranks, each rank has its own lam, partners and R. The logged
 losses are those of the evaluation pass, and the logged weights are 1 - w.
 
-Not done here: augmentation of the images to which the mixture is fitted.
+This implementation does not augment the images to which the mixture is fitted.
 """
 
 import torch

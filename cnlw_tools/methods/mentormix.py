@@ -1,7 +1,10 @@
-"""MentorMix: mixup in which a mentor chooses the partners and the proportions.
+"""MentorMix is mixup in which a mentor chooses the partners and the proportions.
 
-Jiang, Huang, Liu and Yang 2020, "Beyond synthetic noise: deep learning on controlled noisy labels",
-arXiv:1911.09781, algorithm 1, and its code.
+Source: Jiang, Huang, Liu and Yang 2020, "Beyond synthetic noise: deep learning on controlled noisy
+labels", arXiv:1911.09781, algorithm 1, and its code.
+
+Each example i of the batch is blended with a partner j. v_i is the weight that the mentor gives to
+example i, and T and alpha are options:
 
 l_i = CE(y_i, f(x_i))        v = Curriculum(l, progress)        the mentor is v_i = 1[l_i < gamma]
 j ~ softmax(v / T)           with replacement, for every i
@@ -29,10 +32,10 @@ With several ranks, the threshold is that of the whole batch; partners come from
 rank, and no image is exchanged.
 
 By accident, the code applies no weight decay while it reweights a second time; here it is applied.
-Example dropout is not done here, and the code switches it off. `resnet32_wide` differs from the
-network of the code in two points. Its first unit normalises before it activates, and the
-epsilon of its batch normalisation is 1e-5, as in all networks here, not 1e-3. The effect was not
-measured.
+This implementation does not include example dropout, which the code switches off. `resnet32_wide`
+differs from the network of the code in two points. Its first unit normalises before it activates,
+and the epsilon of its batch normalisation is 1e-5, as in all networks here, not 1e-3. The effect
+was not measured.
 """
 
 import torch
@@ -77,7 +80,7 @@ def example_shares(
 
 
 class MentorMix(Method):
-    """Trains with mixup; a mentor chooses partners and proportions by the losses.
+    """Trains with mixup, in which a mentor chooses partners and proportions by the losses.
 
     Args:
         task: the learning task

@@ -1,7 +1,9 @@
-"""MentorNet: a mentor weights each example by its loss, and the student learns accordingly.
+"""In MentorNet, a mentor weights each example by its loss, and the student learns from the result.
 
-Jiang, Zhou, Leung, Li and Fei-Fei 2018, "MentorNet: learning data-driven curriculum for very deep
-neural networks on corrupted labels", arXiv:1712.05055, and its code.
+Source: Jiang, Zhou, Leung, Li and Fei-Fei 2018, "MentorNet: learning data-driven curriculum for
+very deep neural networks on corrupted labels", arXiv:1712.05055, and its code.
+
+v_b is the weight that the mentor gives to example b:
 
 L = mean_b v_b l_b        l_b = CE(y_b, z_b)        v = Curriculum(l, progress), a constant
 
@@ -16,11 +18,12 @@ The defaults are the predefined curriculum (PD) of the paper for noise up to 40 
 one (DD) has these options at 20 %: mentor = FILE.json, percentile = 0.8, burn_in = 18,
 fixed_epoch = true and example_dropout = "0.5,17,0.05,78,0.9,5".
 
-Not done here: the code multiplies the weight decay by the mean of v; a step of the trainer applies
-the full decay. The mentor is not updated while the student learns: as in the code, it is fitted
-beforehand (components/mentor_fit.py). The networks of the presets differ from those of the code in
-two points. The first unit normalises before it activates, and the epsilon of batch normalisation is
-1e-5, as in all networks here, not 1e-3. The effect was not measured.
+This implementation does not multiply the weight decay by the mean of v, as the code does; a step of
+the trainer applies the full decay. It does not update the mentor while the student learns: as in
+the code, the mentor is fitted beforehand (components/mentor_fit.py). The networks of the presets
+differ from those of the code in two points. The first unit normalises before it activates, and the
+epsilon of batch normalisation is 1e-5, as in all networks here, not 1e-3. The effect was not
+measured.
 """
 
 from torch import Tensor

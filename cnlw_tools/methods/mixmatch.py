@@ -1,8 +1,9 @@
-"""MixMatch and MixMatch-KL: semi-supervised learning that uses only the trusted labels.
+"""MixMatch and MixMatch-KL learn semi-supervised, and use only the trusted labels.
 
-Berthelot, Carlini, Goodfellow, Papernot, Oliver and Raffel 2019 and their code; MixMatch-KL: Zhang,
-Zhang, Arik, Lee and Pfister 2020 (IEG), section 5.4. X: B trusted images with labels Y_p; U, U^:
-two views of the B images of the batch.
+Source: Berthelot, Carlini, Goodfellow, Papernot, Oliver and Raffel 2019 and their code. For
+MixMatch-KL, the source is Zhang, Zhang, Arik, Lee and Pfister 2020 (IEG), section 5.4.
+
+X are B trusted images with labels Y_p. U and U^ are two views of the B images of the batch:
 
 g    = sharpened mean of softmax(z_U), softmax(z_U^)    constant; temperature tau: `pseudo_labels`
 rows = [X, U, U^], labels [Y_p, g, g]                   3B
@@ -29,7 +30,7 @@ The running averages of batch normalisation have the decay of the code, ``norm_d
 `shapes` (blue 40, 16 pixels, 8 epochs, one seed), the method ends at an accuracy of 24.7 %. It ends
 at 24.6 % with ``norm_decay`` = 0.9, and at 22.8 % without the weight decay.
 
-Not done here: more than two views of an unlabelled image.
+This implementation does not support more than two views of an unlabelled image.
 """
 
 import torch
@@ -157,7 +158,7 @@ class MixMatch(Method):
 
 
 class MixMatchKL(MixMatch):
-    """MixMatch that also penalises predictions that differ between two augmentations.
+    """Trains like MixMatch, and penalises predictions that differ between two augmentations.
 
     Args:
         task: the learning task

@@ -1,6 +1,8 @@
-"""Mixup: trains on blends of two images and of their labels.
+"""Mixup trains on blends of two images and of their labels.
 
-Zhang, Cisse, Dauphin and Lopez-Paz 2018, "mixup: beyond empirical risk minimization".
+Source: Zhang, Cisse, Dauphin and Lopez-Paz 2018, "mixup: beyond empirical risk minimization".
+
+Each example b of the batch is blended with a partner pi(b), in a random proportion lam:
 
 lam ~ Beta(alpha, alpha)
 x'_b = lam x_b + (1 - lam) x_pi(b)          pi: a random permutation of the batch
@@ -15,7 +17,7 @@ equal parts. The paper uses 1, and 8 to 32 for noisy labels.
 and IEG draw one per example. The logged loss is the cross-entropy of the example's own label on the
 blend.
 
-Not done here: blends with examples of other ranks.
+This implementation does not blend examples of different ranks.
 """
 
 import torch

@@ -1,7 +1,9 @@
-"""Noise layer: a linear layer of label noise on top of the softmax.
+"""The noise layer is a linear layer of label noise on top of the softmax.
 
-Sukhbaatar, Bruna, Paluri, Bourdev and Fergus 2015, "Training convolutional networks with noisy
-labels".
+Source: Sukhbaatar, Bruna, Paluri, Bourdev and Fergus 2015, "Training convolutional networks with
+noisy labels".
+
+p~ is the prediction of the given label, and q_lambda is the strength of a regulariser r, an option:
 
 p~_b = Q p_b        Q[j, i] = P(given j | true i): columns sum to 1, T = Q^t
 L = -mean_b log p~_b[y_b] + q_lambda / K r(Q)     r: trace tr(Q) | ridge |Q|^2 / 2; 0 for a fixed Q
@@ -20,7 +22,7 @@ The paper leaves other details open. These are our choice:
 - a short warm-up, because a network that has memorised the wrong labels needs no Q;
 - a q_lr at which classes do not swap.
 
-Not done here: the estimate of Q* from a few true labels.
+This implementation does not estimate Q* from a few true labels.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,9 @@
-"""O2U-Net: a network keeps forgetting and relearning wrong labels.
+"""O2U-Net makes a network forget and relearn wrong labels, and so finds them.
 
-Huang, Qu, Jia and Zhao, ICCV 2019, "O2U-Net: a simple noisy label detection approach for deep
-neural networks".
+Source: Huang, Qu, Jia and Zhao, ICCV 2019, "O2U-Net: a simple noisy label detection approach for
+deep neural networks".
+
+Training has three stages. i and j are examples, and l^_i ranks them:
 
 1. first    plain training
 2. cyclic   training continues in small batches; the learning rate repeatedly falls to a tenth in
@@ -22,10 +24,12 @@ and removes no example. A cycle is never longer than its stage. An example that 
 gets the mean loss of the epoch. The losses of all ranks are gathered. In the last stage, removed
 examples have a logged weight of 0.
 
-On `shapes` (blue 40, 16 pixels, 10 epochs), it ends at an accuracy of 43 %, and vanilla at 54 %.
-Three stages share the epochs, and the last one, which counts, restarts with only four of them.
+On `shapes` (blue 40, 16 pixels, 10 epochs), O2U-Net ends at an accuracy of 43 %, and `vanilla` at
+54 %. Three stages share the epochs, and the last one, which counts, restarts with only four of
+them.
 
-Not done here: the learning rates of the first stage are those of the preset, not of the code.
+This implementation does not use the learning rates of the code in the first stage; they are those
+of the preset.
 """
 
 from typing import cast

@@ -1,8 +1,10 @@
-"""RoG: robust Gaussian classifiers on the features of a trained network.
+"""RoG fits robust Gaussian classifiers to the features of a trained network.
 
-Lee, Yun, Lee, Lee, Li and Shin, ICML 2019, "Robust inference via generative classifiers for
-handling noisy labels", and their code. For each unit l of the last stage of a network that was
-trained with cross-entropy, on the unit's pooled output f, (D_l,):
+Source: Lee, Yun, Lee, Lee, Li and Shin, ICML 2019, "Robust inference via generative classifiers for
+handling noisy labels", and their code.
+
+A network is trained with cross-entropy. Its last stage has several units. For each unit l, f is the
+pooled output, a vector of D_l numbers:
 
 mu_c, S   = class means, and the covariance around them that all classes share, of a random 70 % of
             each class
@@ -14,8 +16,9 @@ p(c|x)    = sum_l softmax(a)_l p_l(c|f_l)   a: from ones, by Adam on -log p(y|x)
 A softmax head adapts to every wrong label. Means and a covariance hardly adapt, especially if they
 are computed from examples that are close together (as for the minimum covariance determinant).
 Features are good even if the head is not. The labels of the holdout are as noisy as the others, so
-only its more typical half counts. "Typical" means close to the mean of the label in the last unit.
-The training itself does not change, and before its end the network predicts as usual.
+only its more typical half counts. An image is typical if its features in the last unit are close to
+the mean of its label. The training itself does not change, and before its end the network predicts
+as usual.
 
 The units are those of the authors. In a ResNet, they are the residual units of the last stage
 (three in their ResNet-34, `resnet34_narrow`). In a DenseNet, they are layers 5 and 10 of the last
@@ -31,12 +34,13 @@ paper. In a test with 1,200 rows of four classes, this selects 110 rows differen
 A class without examples is never predicted. S^-1 is a pseudoinverse, so features that never vary
 have no effect. With several ranks, all use the heads of rank 0.
 
-On `shapes` (blue 40, 16 pixels, 10 epochs), it ends at an accuracy of 51 %, and vanilla at 54 %.
+On `shapes` (blue 40, 16 pixels, 10 epochs), RoG ends at an accuracy of 51 %, and `vanilla` at 54 %.
 The holdout takes a tenth of the data, and after such a short training the features give the
 Gaussians little information. In 25 epochs, the heads gain 2 points over their own network.
 
-Not done here: features are not computed in parts; those of the whole training set are in memory at
-once, n numbers per channel. The authors take the holdout from the test set and corrupt its labels.
+This implementation does not compute features in parts; those of the whole training set are in
+memory at once, n numbers per channel. It does not take the holdout from the test set and corrupt
+its labels, as the authors do.
 """
 
 import math

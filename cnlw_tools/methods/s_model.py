@@ -1,6 +1,9 @@
-"""S-Model: a layer from true classes to given labels, used in training only.
+"""S-Model adds a layer from true classes to given labels, which is used only in training.
 
-Goldberger and Ben-Reuven 2017, "Training deep neural-networks using a noise adaptation layer".
+Source: Goldberger and Ben-Reuven 2017, "Training deep neural-networks using a noise adaptation
+layer".
+
+theta is a matrix of transition probabilities, and b_ij and u_ij are the weights of the layer:
 
 theta_ij = softmax_j b_ij                   P(given j | true i)
            softmax_j (u_ij . h_b + b_ij)    complex (C-Model); h: (B, D) features before the head;
@@ -21,8 +24,8 @@ takes none of them for wrong. The value beta = 0 comes from the code's demonstra
 method ends at an accuracy of 59 %, and vanilla at 56 %. With a tenth of the epochs, it ends at
 57 %.
 
-Not done here: a start without warm-up (from a guessed rate) and a start from random u. The code has
-both.
+This implementation does not start without a warm-up (from a guessed rate) or from a random u. The
+code can do both.
 """
 
 from typing import Any

@@ -1,7 +1,8 @@
-"""Self-Learning: prototypes of each class give every image a second label (SMP).
+"""Self-Learning gives every image a second label by prototypes of each class.
 
-Han, Luo and Wang 2019, "Deep self-learning from noisy labels". For class c, with features f of m
-images that have this label:
+Source: Han, Luo and Wang 2019, "Deep self-learning from noisy labels".
+
+For each class c, f are the features of m images that have this label, and i and j are two of them:
 
 S_ij  = cos(f_i, f_j)                                  s = 60th percentile of all S_ij
 rho_i = sum_j sign(S_ij - s)                           density around i
@@ -20,8 +21,8 @@ The paper has m = 1280, p = 8 and alpha = 0.5. It is not known how long alpha st
 epochs is our choice. The logged weight is the share of the given label in the target: 1 - alpha if
 y^ differs. With several ranks, each rank processes the whole set, and the result of rank 0 counts.
 
-Not done here: y^ is not computed from the features of the step itself, which would cost another
-forward pass per step.
+This implementation does not compute y^ from the features of the step itself, which would cost
+another forward pass per step.
 """
 
 import torch

@@ -1,4 +1,4 @@
-"""Vanilla: cross-entropy on the given labels, the baseline for all other methods.
+"""Vanilla is cross-entropy on the given labels, the baseline for all other methods.
 
 L = mean_b CE(y_b, z_b) = -mean_b log p_b[y_b]
 """

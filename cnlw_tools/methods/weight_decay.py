@@ -1,4 +1,4 @@
-"""Weight decay of a chosen strength: a baseline of Jiang et al. 2020 (Krogh and Hertz 1991).
+"""Weight decay of a chosen strength is a baseline of Jiang et al. 2020 (Krogh and Hertz 1991).
 
 L = mean_b CE(y_b, z_b) + decay / 2 sum_w |w|^2        w: kernels; every = true: every parameter
 
@@ -11,8 +11,8 @@ and batch normalisation. Vanilla has the weight decay of the preset, and this me
 The paper gives neither its grid nor the best value. The default, 1e-3, is our choice; it is larger
 than in most presets.
 
-Not done here: decay that is independent of the gradient, as in MixMatch and AdamW; it depends on
-the optimiser of the preset.
+This implementation does not include decay that is independent of the gradient, as in MixMatch and
+AdamW; such decay depends on the optimiser of the preset.
 """
 
 from typing import Any

@@ -62,6 +62,8 @@ def add_model(model: NoiseModel) -> str:
     """
     name = model.draw.__name__
     if name in _OF_THE_PACKAGE and NOISE[name] is not model:
-        raise ValueError(f"the package has a noise model {name!r}: give your function another name")
+        raise ValueError(
+            f"the package already has a noise model {name!r}: give your function another name"
+        )
     _MODELS[name] = model
     return name

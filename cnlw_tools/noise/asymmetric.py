@@ -5,7 +5,8 @@
 
 The map names, for each class y, the class that it is mistaken for. It is applied once, to the true
 label, so a cat that became a dog is not flipped back. The level is the rate in every affected
-class. CIFAR-10 has five affected classes, so a level of 40 % changes 20 % of all labels.
+class. CIFAR-10 has five affected classes, so a level of 40 % changes 20 % of all labels. These are
+the maps:
 
     cifar10      truck -> automobile, bird -> airplane,         Patrini et al., 2017;
                  cat <-> dog, deer -> horse                     Zhang et al., 2020
@@ -59,8 +60,8 @@ def asymmetric(
     """Flip ``level`` percent of some classes to a similar class, such as trucks to automobiles.
 
     Args:
-        map: which class each class becomes: cifar10, mnist, cifar100, blocks or pairflip (see
-            the table)
+        map: cifar10, mnist, cifar100, blocks or pairflip; the table above says which class each
+            class becomes
 
     Raises:
         ValueError: no such map, or it is for another number of classes
@@ -110,7 +111,7 @@ def target_labels(map_name: str, n_classes: int) -> Ints:
     size = SIZES.get(map_name, n_classes)
     if n_classes != size:
         raise ValueError(
-            f"the map {map_name!r} is for {size} classes, and there are {n_classes}: "
+            f"the map {map_name!r} is for {size} classes, but there are {n_classes}: "
             "give another map"
         )
     target = np.arange(n_classes)
@@ -150,7 +151,8 @@ def pairflip(
     """
     if n_classes < 2:
         raise ValueError(
-            f"pairflip takes the next class, and there is {n_classes}: give at least two classes"
+            f"pairflip noise needs another class, but the number of classes is {n_classes}: "
+            "give at least two classes"
         )
     return asymmetric(base, pool, level, n_classes, "pairflip")
 

@@ -110,7 +110,7 @@ class TooFewImages(ValueError):
         self.label, self.need, self.stock, self.reserved = label, need, stock, reserved
 
     def __str__(self) -> str:
-        shortage = f"class {self.label} needs {self.need} wrong images and has {self.stock}"
+        shortage = f"class {self.label} needs {self.need} wrong images but has {self.stock}"
         return f"{shortage}: lower the level"
 
 

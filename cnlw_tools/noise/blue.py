@@ -4,8 +4,8 @@
     y' = y                                     for the others
 
 A flipped label is never the true one, so the level is exactly the share of wrong labels. The new
-label of an image is the same at every level. This is the first variant in symmetric.py, under the
-name that the paper gives it.
+label of an image is the same at every level. Blue noise is the default variant of symmetric.py
+under the name that the paper gives it.
 
 Source: Jiang et al., ICML 2020, "Beyond synthetic noise: deep learning on controlled noisy
 labels"; the authors' slides on the "construction of controlled synthetic label noise".

@@ -3,9 +3,9 @@
     examples of class c     n_c clean ones and N_c = floor(alpha n_c + 1/2) copies of their images
     labels of the copies    label j for a share q_j = 1 / C of them, the true label among the C
 
-A share (1 + alpha / C) / (1 + alpha) of the labels is right. With 10 classes, this is 0.55, 0.25,
-0.1818, 0.1429, 0.1176 and 0.1089 at alpha = 1, 5, 10, 20, 50 and 100. Each image is copied
-floor(alpha) times; the first images of each class, by key, are copied once more.
+alpha is an option. A share (1 + alpha / C) / (1 + alpha) of the labels is right. With 10 classes,
+this is 0.55, 0.25, 0.1818, 0.1429, 0.1176 and 0.1089 at alpha = 1, 5, 10, 20, 50 and 100. Each
+image is copied floor(alpha) times; the first images of each class, by key, are copied once more.
 
 Counts are exact. The copies of a class are put into a random order and divided among the labels,
 beginning with the true one. The first j labels together get
@@ -130,8 +130,8 @@ def copy_counts(counts: Ints, alpha: float) -> Ints:
     """
     if not 0 <= alpha <= MAX_ALPHA:
         raise ValueError(
-            f"alpha = {alpha:g}: noisy examples for each clean one: "
-            f"give a number from 0 to {MAX_ALPHA}"
+            f"alpha = {alpha:g} is not allowed, because it is the number of noisy examples for "
+            f"each clean one: give a number from 0 to {MAX_ALPHA}"
         )
     copies: Ints = np.floor(alpha * counts + 0.5).astype(np.int64)
     return copies

@@ -27,7 +27,7 @@ class DonorTooSmall(ValueError):
         self.donor, self.need, self.stock = donor, need, stock
 
     def __str__(self) -> str:
-        shortage = f"donor {self.donor} has {self.stock} images, and {self.need} are needed"
+        shortage = f"donor {self.donor} has {self.stock} images, but {self.need} are needed"
         return f"{shortage}: ask for less, or give another"
 
 

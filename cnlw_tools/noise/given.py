@@ -3,11 +3,12 @@
     y' = the label of the image in a column of the side table
 
 The side table is a file with a row for each training image (option `--side-table`). Nothing is
-drawn, so the noise rate is that of the labels. CIFAR-10N has 17.23 % of wrong labels in the first
-of its three sets, and 40.21 % in the worst (Wei et al., ICLR 2022, "Learning with noisy labels
-revisited"). The labels of ``semantic`` noise come from a network that was trained only on a small
-clean share (Lee et al., ICML 2019, RoG; Zhang et al., 2020, table 4). Such a network confuses
-similar classes, and its errors depend on the image.
+drawn, so the noise rate is the share of wrong labels in the column. The labels of ``human`` noise
+come from people. CIFAR-10N, for example, gives three labels to each image of CIFAR-10. Of the first
+labels, 17.23 % are wrong; if the worst of the three is taken, 40.21 % are wrong (Wei et al., ICLR
+2022, "Learning with noisy labels revisited"). The labels of ``semantic`` noise come from a network
+that was trained only on a small clean share (Lee et al., ICML 2019, RoG; Zhang et al., 2020, table
+4). Such a network confuses similar classes, and its errors depend on the image.
 """
 
 import numpy as np

@@ -4,29 +4,34 @@
                standard deviation of 0.1, truncated to [0, 1], with a mean of exactly p
     y'_i = j   with probability  softmax_j (x_i W_y), j != y,   if  u_i < q_i(p);   y otherwise
 
-The location of the normal distribution is chosen so that the mean is p: level 20 means 20 % of
-wrong labels. In the authors' code, tau is the location, and the truncation moves the mean. The
-values tau = 0.1, 0.2, 0.3 and 0.4 give 12.9, 20.6, 30.0 and 40.0 %, which are the levels 13, 21, 30
-and 40 here. (AQuA's copy of that code truncates in units of the standard deviation, and gives
+This is the noise of Xia et al. (2020). The location of the normal distribution is chosen so that
+the mean is p: level 20 means 20 % of wrong labels. In the authors' code, the option tau is the
+location, and the truncation moves the mean. The values tau = 0.1, 0.2, 0.3 and 0.4 give 12.9, 20.6,
+30.0 and 40.0 %, which are the levels 13, 21, 30 and 40 here. (The benchmark AQuA, Goswami et al.,
+2023, has a copy of that code. The copy truncates in units of the standard deviation, and gives
 24.6 % at tau = 0.2.)
 
-q_i(p) is the v_i-quantile, where v_i and u_i are uniform random numbers of the image. It grows with
-p, so each image has its own level: the first p with u_i < q_i(p). The images of each class become
-noisy in the order of their own levels. A level takes the first images of that order, so it is
-exact, nested and the same share of every class. With ``exact = false``, an image is noisy if the
-level reaches its own level, so the number is random, as in the paper.
+Each image has two uniform random numbers, u_i and v_i. The rate q_i(p) is the v_i-quantile of the
+truncated normal distribution with the mean p. It grows with p, so each image has its own level: the
+first p with u_i < q_i(p). The images of each class become noisy in the order of their own levels. A
+level takes the first images of that order. Therefore the number of noisy images is exact, levels
+are nested, and every class has the same share of noise. With ``exact = false``, an image is noisy
+if its own level is at most the level asked for. The number of noisy images is then random, as in
+the paper.
 
-x_i are the d features of image i in the side table, unchanged. W_y is (d, C) standard normal for
-each true class y. As in the authors' code, another seed draws another W, so the transition matrix
-differs between seeds. Its off-diagonal entries at 40 % have a standard deviation of 0.030 over five
-seeds (5,000 images of CIFAR-10), and intervals over seeds of the noise include this. With
-``fixed_weights``, all seeds share one W, that of earlier versions, and the deviation is 0.007. W
-does not depend on the images.
+x_i are the d features of image i in the side table, unchanged. The side table is a file with a row
+for each image (option `--side-table`). `cnlw features` writes one whose features are the pixels of
+a thumbnail of the image. W_y is a d x C matrix of independent standard normal numbers, one matrix
+for each true class y. It does not depend on the images. As in the authors' code, another seed draws
+another W, so the transition matrix differs between seeds. Its off-diagonal entries at 40 % have a
+standard deviation of 0.030 over five seeds (5,000 images of CIFAR-10). Confidence intervals over
+noise seeds therefore include this variation. With ``fixed_weights``, all seeds share the W of
+earlier versions of this package, and the standard deviation is 0.007.
 
 With more features, x_i W_y is larger, and the new label depends more strongly on the image. On
 CIFAR-10, the most likely label has a mean probability of 0.82 with thumbnails of 8 x 8 pixels, 0.92
-with 16 x 16 and 0.96 with 32 x 32. The authors use normalised pixels of 32 x 32 and get 0.98, so
-`cnlw features --size 32` comes closest to the paper.
+with 16 x 16 and 0.96 with 32 x 32. The authors use normalised images of 32 x 32 pixels and get
+0.98, so `cnlw features --size 32` comes closest to the paper.
 
 Source: Xia et al., NeurIPS 2020, "Part-dependent label noise", appendix.
 """
@@ -73,9 +78,9 @@ def instance(
     """Flip ``level`` percent of every class to the labels that the images' features suggest.
 
     Args:
-        features: column of the side table
-        exact: false: each image is flipped independently, so the number is random
-        fixed_weights: all seeds share one W
+        features: column of the side table that holds the features
+        exact: if false, each image is flipped independently, so the number of flips is random
+        fixed_weights: use the same matrices W_y with every seed
 
     Raises:
         ValueError: there is no other class, or the column holds labels instead of features
@@ -277,7 +282,7 @@ def _class_weights(
 def _check_options(base: Items, n_classes: int, features: str) -> None:
     if n_classes < 2:
         raise ValueError(
-            f"instance noise flips to another class, and there is {n_classes}: "
+            f"instance noise needs another class, but the number of classes is {n_classes}: "
             "give at least two classes"
         )
     if base.side["features"].ndim != 2:

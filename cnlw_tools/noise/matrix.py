@@ -2,8 +2,9 @@
 
     P(y' = j | y = i) = Q[i, j]        rows: the true class; columns: the given label; rows sum to 1
 
-In the paper, columns stand for the true class. Give such a matrix with ``transpose = true``; the
-orientation of a matrix is never guessed. Counts are exact: of the n_i images of class i,
+The option q gives the matrix Q. In the paper, columns stand for the true class. Give such a matrix
+with ``transpose = true``; the orientation of a matrix is never guessed. Counts are exact: of the
+n_i images of class i,
 
     n_ij = floor(n_i Q[i, j]), and one more for the largest remainders until sum_j n_ij = n_i
 
@@ -47,8 +48,8 @@ def matrix(
 
     Args:
         q: the matrix: C rows of C numbers; -o q=FILE reads it from a file
-        transpose: rows of q are given labels, and columns true classes
-        exact: false: each image draws its label independently
+        transpose: if true, rows of q are given labels, and columns are true classes
+        exact: if false, each image draws its label independently
 
     Raises:
         ValueError: see `check_matrix`
@@ -123,7 +124,7 @@ def check_matrix(q: Sequence[Sequence[float]], n_classes: int, transpose: bool) 
     if values.shape != (n_classes, n_classes):
         shape = " x ".join(map(str, values.shape)) if values.size else "not there"
         raise ValueError(
-            f"the matrix q is {shape}, and there are {n_classes} classes: "
+            f"the matrix q is {shape}, but there are {n_classes} classes: "
             f"give {n_classes} rows of {n_classes}"
         )
     probabilities: Floats = values.T if transpose else values
@@ -139,7 +140,7 @@ def check_matrix(q: Sequence[Sequence[float]], n_classes: int, transpose: bool) 
     if is_off.any():
         i = int(np.argmax(is_off))
         raise ValueError(
-            f"the row of true class {i} in the matrix q sums to {row_sum[i]:g}, not 1: "
+            f"the row of true class {i} in the matrix q sums to {row_sum[i]:g}, but must sum to 1: "
             f"{_row_sum_remedy(probabilities, transpose)}"
         )
     normalised: Floats = probabilities / row_sum[:, None]
@@ -150,7 +151,7 @@ def _row_sum_remedy(probabilities: Floats, transpose: bool) -> str:
     """Say what to do about rows that do not sum to 1."""
     columns_sum_to_1 = np.abs(probabilities.sum(0) - 1).max() <= TOLERANCE
     if columns_sum_to_1:
-        return f"its columns do: give -o transpose={str(not transpose).lower()}"
+        return f"its columns sum to 1, so give -o transpose={str(not transpose).lower()}"
     return "divide it by its sum"
 
 

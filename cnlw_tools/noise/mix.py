@@ -157,8 +157,8 @@ def _pick_models(first: str, second: str, proportion_first: float) -> tuple[Nois
         )
     if not 0 <= proportion_first <= 1:
         raise ValueError(
-            f"proportion_first = {proportion_first}: give the share of the images that get "
-            f"{first} noise, from 0 to 1"
+            f"proportion_first = {proportion_first} is not allowed, because it is the share of the "
+            f"images that get {first} noise: give a number from 0 to 1"
         )
     return mixable[first], mixable[second]
 

@@ -5,8 +5,10 @@
                                y' = (y + 1 + floor(u (C - 1))) mod C
 
 Replaced images are the first in the corruption order, and flipped ones are the last. No image is
-both replaced and flipped, and levels are nested. Each image of a donor is used once. If there are
-several donors, every level takes their images in proportion to `shares`.
+both replaced and flipped, and levels are nested. The other dataset is called a donor (option
+`--donor`), and each of its images is used at most once. The donor `white` stands for pictures of
+white noise. If there are several donors, every level takes their images in proportion to the option
+`shares`.
 
 Source: Zhang et al., IEG, 2020, table 5.
 """
@@ -38,7 +40,7 @@ def openset(
     """Replace ``level`` percent of the images of every class with images of another dataset.
 
     Args:
-        flips: percent of each class that keep their image and get another label
+        flips: percentage of each class that keeps its images and gets other labels
         shares: shares of several donors, such as 1:3; equal shares by default
 
     Raises:
@@ -99,11 +101,12 @@ def _split_rows(
     """Return the rows that get another image, and those that get another label."""
     if not 0 <= flips <= 100 - level:
         raise ValueError(
-            f"flips = {flips}: at level {level}, give a whole percent from 0 to {100 - level}"
+            f"flips = {flips} is not allowed at level {level}: "
+            f"give a whole percentage from 0 to {100 - level}"
         )
     if flips and n_classes < 2:
         raise ValueError(
-            f"flips = {flips}: a flip needs another class, and the number of classes is "
+            f"flips = {flips}: a flip needs another class, but the number of classes is "
             f"{n_classes}: give flips = 0, or at least two classes"
         )
     order = corruption_order(base)

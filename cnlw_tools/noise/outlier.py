@@ -2,12 +2,13 @@
 
     N_out = floor(ratio N_in + 1/2)             outliers beside N_in clean examples
     N_labelled = floor(known_share N_out + 1/2) outliers with the label "outlier", an added class
-    (N_out - N_labelled) / K                    outliers with each label of the K classes of the
+    (N_out - N_labelled) / C                    outliers with each label of the C classes of the
                                                 dataset, rounded up or down
 
-An outlier is an image of a donor, and each image of a donor is used at most once. If
+An outlier is an image of another dataset, called a donor (option `--donor`). Each image of a donor
+is used at most once. The donor `white` stands for pictures of white noise. If
 ``known_share`` is above 0, the true class of every outlier is "outlier", so the outliers with this
-label are clean. Otherwise, nobody knows the true label of an outlier.
+label are clean. Otherwise, outliers have no true label, and all of them count as wrong.
 
 Source: Sukhbaatar et al., 2015.
 """
@@ -34,8 +35,8 @@ def outlier(
     instead.
 
     Args:
-        ratio: images of donors for each clean example
-        known_share: share of these images that get the label "outlier"
+        ratio: added images for each clean example
+        known_share: share of the added images that get the label "outlier"
         shares: shares of several donors, such as 1:3; equal shares by default
 
     Raises:
@@ -85,12 +86,13 @@ def _outlier_counts(n: int, ratio: float, labelled_share: float) -> tuple[int, i
     """Return the number of outliers, and how many of them have the label "outlier"."""
     if not 0 <= ratio < 1e6:
         raise ValueError(
-            f"ratio = {ratio:g}: outliers for each clean example: give a number that is 0 or more"
+            f"ratio = {ratio:g} is not allowed, because it is the number of outliers for each "
+            "clean example: give a number that is 0 or more"
         )
     if not 0 <= labelled_share <= 1:
         raise ValueError(
-            f"known_share = {labelled_share:g}: share of the outliers with the label outlier: "
-            "give a number from 0 to 1"
+            f"known_share = {labelled_share:g} is not allowed, because it is the share of the "
+            "outliers with the label outlier: give a number from 0 to 1"
         )
     n_outliers = int(ratio * n + 0.5)
     return n_outliers, int(labelled_share * n_outliers + 0.5)

@@ -5,9 +5,11 @@ returned this image, and people judged that it does not show c. The label stays;
 
     slot of rank r in class c   <->   web image of rank r among the wrong ones of c       (r by key)
 
-Slots and images are paired on the full lists, before a level is selected, so a pair is the same at
-all levels. Web images that the ``top`` level does not need are reserves. If a web image is dead,
-the same reserve replaces it at all levels. It is the first free reserve that is available, counted
+A slot is a place in the training set, and belongs to one image of the clean dataset. Slots and web
+images are paired on the full lists, before a level is selected, so a pair is the same at all
+levels. The option ``top`` is the highest level that is wanted. Web images that this level does not
+need are reserves. If a web image is dead, that is, if its address no longer works, the same reserve
+replaces it at all levels. It is the first free reserve that is available, counted
 from a position that depends only on the slot. A dead link therefore changes only its own slot, and
 two dead links hardly ever change a third slot.
 
@@ -93,11 +95,13 @@ def expected_stats(
 def _check_levels(level: int, top: int) -> None:
     if level > top:
         raise ValueError(
-            f"level {level} is above the top level {top}, and images that the top level does not "
-            f"need are reserves: give -o top={level}"
+            f"level {level} is above the top level {top}, which decides how many images are kept "
+            f"as reserves: give -o top={level}"
         )
     if top > 100:
-        raise ValueError(f"top level {top}: a level is a percentage: give at most 100")
+        raise ValueError(
+            f"top = {top} is not allowed, because a level is a percentage: give at most 100"
+        )
 
 
 def _check_stock(

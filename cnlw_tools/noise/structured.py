@@ -7,19 +7,22 @@ depends on the label of the copy:
     false label of rank r    alpha / C + delta (1 - 2 (r - 1) / (C - 2))    r = 1 ... C - 1
                                                                             (profile = linear)
 
-If delta is 0, the labels are uniform. If delta is 1, the first false label is as frequent as the
-true one, including the clean example. The paper defines these two ends and the first rank, but not
-the ranks in between. There are therefore two more profiles with the same first rank and sum:
+alpha and delta are options. If delta is 0, the labels are uniform. If delta is 1, the first false
+label is as frequent as the true one, including the clean example. The paper defines these two ends
+and the first rank, but not the ranks in between. There are therefore two more profiles with the
+same first rank and sum:
 
     geometric                (alpha / C + delta) q^(r - 1), with q such that the sum is
                              alpha (C - 1) / C
     top                      the first alpha / C + delta, the others alpha / C - delta / (C - 2)
 
-There are three orders. With ``confusing``, labels are ranked by how often a network predicted them
-for images of the class; equally frequent labels are ranked by number. ``reverse`` is the opposite
-order. ``random`` is a random permutation for each class. Another seed draws other permutations, so
-intervals over seeds of the noise include this variation. Only images that the noise applies to are
-counted, so a split `verified` has its own ranks.
+The option ``order`` says how false labels are ranked. With ``confusing``, they are ranked by how
+often a network predicted them for images of the class, and equally frequent labels are ranked by
+number. The predictions are a column of the side table, a file with a row for each image (option
+`--side-table`). ``reverse`` is the opposite order. ``random`` is a random permutation for each
+class. Another seed draws other permutations, so confidence intervals over noise seeds include this
+variation. Only images that the noise applies to are counted, so the split `verified` has its own
+ranks.
 
 Source: Rolnick et al., 2017, experiment 2.
 """

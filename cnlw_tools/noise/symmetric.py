@@ -13,9 +13,9 @@ The level is 100 p percent. Papers draw the label in four ways:
                         shuffled                                                    parameters)
 
 With 10 classes, a level of 40 % means 40 % of wrong labels by default, and 36 % with
-``include_self``. Tables of papers mix the two; the expected rate on the card says which one
-applies. In each class, level % of the rows are flipped. With ``exact = false``, each row is flipped
-independently with probability p, as in some papers.
+``include_self``. Papers use both definitions, often without saying which. The card of a build
+states the expected rate of wrong labels. In each class, level % of the rows are flipped. With
+``exact = false``, each row is flipped independently with probability p, as in some papers.
 """
 
 import numpy as np
@@ -51,8 +51,8 @@ def symmetric(
     """Flip ``level`` percent of every class to a label drawn uniformly.
 
     Args:
-        include_self: a flip may return the true class
-        exact: false: each row is flipped independently, so the number is random
+        include_self: if true, a flip may return the true class
+        exact: if false, each row is flipped independently, so the number of flips is random
         variant: uniform, l2r or permuted; the table explains them
 
     Raises:
@@ -150,7 +150,7 @@ def _new_label_distribution(flipped: Floats, include_self: bool, variant: str) -
 def _check_options(n_classes: int, include_self: bool, variant: str) -> None:
     if n_classes < 2:
         raise ValueError(
-            f"symmetric noise flips to another class, and there is {n_classes}: "
+            f"symmetric noise needs another class, but the number of classes is {n_classes}: "
             "give at least two classes"
         )
     if variant not in VARIANTS:

@@ -35,8 +35,8 @@ DETECTION_CAPTION = (
     "share of noisy examples among those that the method takes for noisy. Recall is the share of "
     "noisy examples that the method takes for noisy. A dash means that it takes none. Examples "
     "that the epoch never saw do not count; removed ones count. Precision by loss is the share of "
-    "noisy examples among the highest losses, as many as there are noisy examples. A dash means "
-    "that some examples were removed and have no loss."
+    "noisy examples among the n examples with the highest losses, where n is the number of noisy "
+    "examples. A dash means that some examples were removed and have no loss."
 )
 
 

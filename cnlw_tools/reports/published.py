@@ -72,7 +72,10 @@ def compare_with_paper(
             config: count for (build, config), count in counts.items() if build == dataset
         }
         rows = _size_rows(entry, paper_table, own_counts)
-        caption = f"Source: {paper_table['source']}. Ours: images, or classes, as built."
+        caption = (
+            f'The column "Published" comes from {paper_table["source"]}. The column "Ours" counts '
+            "images, or classes, of our build."
+        )
     return Table(
         title=f"{entry.table.replace('_', ' ')}: {paper_table['caption']}",
         header=HEADER,
@@ -109,7 +112,10 @@ def _result_rows(
 def _results_caption(entry: Published, paper_table: PaperTable) -> str:
     metric = f"100 less {entry.metric}" if entry.is_error else entry.metric
     split = f", on {entry.split}" if entry.split else ""
-    return f"Source: {paper_table['source']}. Ours: {metric} of the best trial{split}, in percent."
+    return (
+        f'The column "Published" comes from {paper_table["source"]}. The column "Ours" has the '
+        f'result "{metric}" of the best trial{split}, in percent.'
+    )
 
 
 def _our_result(

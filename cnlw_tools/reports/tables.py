@@ -11,15 +11,16 @@ from cnlw_tools.reports.trials import PlannedRun, Trial, format_options, natural
 
 RESULT_METRICS = ("last", "best", "mean10")
 RESULTS_CAPTION = (
-    "Top-1 accuracy on validation in percent: the mean over seeds, ± half of its 95 % t-interval, "
-    "and the number of seeds in parentheses."
+    "The numbers are top-1 accuracies on the validation set in percent: the mean over seeds, ± the "
+    "half-width of its 95 % t-interval if there are several seeds, and the number of seeds in "
+    "parentheses."
 )
 BOLD_CAPTION = (
     "The highest mean of a column is bold if each cell has two seeds or more and its interval "
     "overlaps with no other."
 )
 MEAN_COLUMN_CAPTION = (
-    "The last column is the mean over the other columns, ± half of its 95 % t-interval."
+    "The last column is the mean over the other columns, ± the half-width of its 95 % t-interval."
 )
 EMPTY = "–"
 NOT_RUN = "not run"
@@ -328,8 +329,9 @@ def trials_table(
     columns = [metric_title(metric, trials) for metric in (*RESULT_METRICS, "drop")]
     header = ["Dataset", "Config", "Method", "Options", "Selected", "Epochs", *columns]
     caption = (
-        f'The selected trial of a method and config has the highest mean of "{select_by}" on '
-        "validation over its seeds; ties go to the first row. The drop is best minus last. "
+        f'The selected trial of a method and config has the highest mean of "{select_by}" on the '
+        "validation set over its seeds; ties go to the first row. The drop is the best accuracy "
+        "minus the last one. "
         f'The deviation is the standard deviation of "{select_by}" over seeds.'
     )
     return Table(

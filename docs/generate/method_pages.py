@@ -46,28 +46,42 @@ COMPONENTS = "cnlw_tools.methods.components"
 ROOT = Path(__file__).parents[2]
 NOT_RUN = "not run"
 STUDIES = "../../studies/index.md"  # from the page of a method
+REPOSITORY = re.compile(r"[\w-]+/[\w.-]+(?=:)")
+SIC = ("Aym.", "Aym. (sic)")  # as the README of INCV spells it
+PAPERS: Mapping[str, str] = {  # by the source that a table of published.json names
+    "jiang_2020": "Jiang et al. (2020), arXiv:1911.09781",
+    "rolnick_2017": "Rolnick et al. (2017), arXiv:1705.10694",
+    "sukhbaatar_2014": "Sukhbaatar et al. (2015), arXiv:1406.2080",
+    "zhang_2020": "Zhang et al. (2020), arXiv:1910.00701",
+}
 NEEDS: Mapping[str, str] = {
-    "probe": "a trusted set: a few images of each class with true labels. `cnlw build --probe 10` "
-    "sets aside ten images of each class, in the config `..._probe10`",
-    "verified": "verified labels, for which the method may know whether they are true. "
-    "`cnlw build --verified 20` sets aside twenty images of each class, in the config "
-    "`..._verified20`",
-    "holdout": "a share of the noisy training set that the method uses to select, not to train: "
-    "`-o holdout=0.1`",
-    "noise_rate": "the share of wrong labels, which you have to know or to estimate: "
-    "`-o noise_rate=0.4`",
+    "probe": "The method needs a **probe**, which is a trusted set of a few images of each class "
+    "with true labels. `cnlw build --probe 10` sets aside ten images of each class, and adds "
+    "`_probe10` to the names of the configs.",
+    "verified": "The method needs **verified labels**, for which it may know whether they are "
+    "true. `cnlw build --verified 20` sets aside twenty images of each class, and adds "
+    "`_verified20` to the names of the configs.",
+    "holdout": "The method needs a **holdout**, which is a share of the noisy training set that it "
+    "uses to select and not to train. For example, `-o holdout=0.1` sets aside a tenth.",
+    "noise_rate": "The method needs the **noise rate**, which is the share of wrong labels. You "
+    "have to know or to estimate it. For example, `-o noise_rate=0.4` states that 40 % are wrong.",
 }
 COST = (
-    "Each number is the cost of this method divided by that of `vanilla`. A network pass sends one "
-    "batch through the network, forward or backward; a backward pass counts as two forward passes. A "
-    "step of `vanilla` is one forward and one backward pass. Passes that a method makes between its "
-    "steps are divided among the steps.\n\n"
+    "Each number is the cost of this method divided by that of [`vanilla`](vanilla.md), which is "
+    "ordinary training on the given labels. A network pass sends one batch through the network, "
+    "forward or backward; a backward pass counts as two forward passes. A step of `vanilla` is one "
+    "forward and one backward pass. Passes that a method makes between its steps are divided among "
+    "the steps.\n\n"
 )
 MEASURED = (
-    "Times and memory were measured with a small network on a CPU. The additional memory is what "
-    "training takes beyond a process that holds the same data and trains `vanilla` on two images "
-    "at a time. It is small here, about 50 MiB for `vanilla`, so ratios below 2 do not differ in a "
-    "meaningful way. [Benchmarks](../../project/benchmarks.md) describes the measurement.\n\n"
+    "Times and memory were measured with a small network on a CPU. The additional memory is the "
+    "peak memory of training minus that of a process that holds the same data and trains `vanilla` "
+    "on two images at a time. For `vanilla` it is only about 50 MiB, so differences between ratios "
+    "below 2 mean little. [Benchmarks](../../project/benchmarks.md) describes the measurement.\n\n"
+)
+WORDS = (
+    "Symbols and words that this page does not explain are under [Notation](index.md#notation) and "
+    "in the [glossary](../../glossary.md).\n\n"
 )
 NOTATION = """
 | symbol | meaning |
@@ -89,6 +103,17 @@ NOTATION = """
 | `H(p)` | the entropy of p, `-sum_k p_k log p_k` |
 | `1[...]` | 1 if the condition holds, otherwise 0 |
 | `x^`, `x~` | an estimate or a second version of x; a blend of several x |
+
+These words occur on many pages:
+
+| word | meaning |
+| --- | --- |
+| `shapes` | a dataset of drawn images that comes with the package |
+| blue 40 | blue noise at a level of 40 %: labels flip to another class, uniformly |
+| rank | one of the processes that train together, each on its own GPU |
+| running averages | the means and variances that batch normalisation uses for predictions |
+| logged weight, logged loss | what the run folder records of each example in each epoch |
+| view | one augmented version of an image in a training step |
 """
 
 
@@ -144,11 +169,11 @@ def _method_page(name: str) -> str:
     module = target.partition(":")[0]
     info = describe_method(target)
     title, _, rest = module_docstring(module).partition("\n")
-    text = heading(f"Method: {name}") + f"{escape(info.summary)}\n\n"
+    text = heading(f"Method: {name}")
+    text += f"The method `{name}` {escape(_lower_first(info.summary))}\n\n{WORDS}"
     text += fence(f"cnlw train --method {name}{_example_options(info)}", "console") + "\n"
     text += heading("Formula", 2) + f"{escape(title)}\n\n"
-    text += _link_components(docstring_to_markdown(rest))
-    text += "\nThe symbols are explained under [Notation](index.md#notation).\n\n"
+    text += _link_methods(_link_components(docstring_to_markdown(rest))) + "\n"
     text += f"**Paper:** {escape(info.paper)}\n\n"
     text += heading("What it needs", 2) + _needs(info)
     text += heading("Options", 2) + _options(target, info)
@@ -156,6 +181,11 @@ def _method_page(name: str) -> str:
     text += heading("Presets", 2) + _presets(name)
     text += heading("Our own numbers", 2) + _own_numbers(name)
     return text + heading("Published numbers", 2) + _published(name)
+
+
+def _lower_first(text: str) -> str:
+    """Return a sentence without a subject as it follows the subject."""
+    return text[:1].lower() + text[1:]
 
 
 def _example_options(info: MethodInfo) -> str:
@@ -173,8 +203,7 @@ def _needs(info: MethodInfo) -> str:
     """Return what a method needs besides images and given labels, and how to get it."""
     if not info.requires:
         return "The method needs only images and given labels.\n\n"
-    lines = [f"- **{need.replace('_', ' ')}**: {NEEDS[need]}" for need in info.requires]
-    return "\n".join(lines) + "\n\n"
+    return "".join(f"{NEEDS[need]}\n\n" for need in info.requires)
 
 
 def _options(target: str, info: MethodInfo) -> str:
@@ -229,8 +258,12 @@ def _presets(name: str) -> str:
         summary = path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
         rows.append([code(preset), escape(summary), _format_options(options or {})])
     if not rows:
-        return "This method has no preset; it uses the preset of the dataset.\n\n"
-    return table(["preset", "what it is", "options that it sets"], rows)
+        return (
+            "This method has no preset of its own. It uses the [preset](../presets.md) of the "
+            "dataset.\n\n"
+        )
+    text = "A [preset](../presets.md) says how to train; `--preset NAME` chooses one.\n\n"
+    return text + table(["preset", "what it is", "options that it sets"], rows)
 
 
 def _format_options(options: Mapping[str, Any]) -> str:
@@ -251,8 +284,12 @@ def _own_numbers(name: str) -> str:
     if not trials:
         return f"None of the [studies that we ran]({STUDIES}) includes this method.\n\n"
     text = (
-        "The tables give the accuracy on validation in percent: the mean over seeds, half of its "
-        "95 % t-interval, and the number of seeds.\n\n"
+        "Each table below belongs to one of our [studies]"
+        f"({STUDIES}). It gives the accuracy on the validation set in percent: the mean over seeds, "
+        "the half-width of its 95 % t-interval, and the number of seeds. The column *our data* "
+        "names the dataset and the [config](../../glossary.md), that is, the noise and its level. "
+        "The last column is the accuracy of [`vanilla`](vanilla.md), ordinary training on the given "
+        "labels, on the same data.\n\n"
     )
     for study in dict.fromkeys(trial.study for trial in trials):
         rows = [_trial_cells(trial) for trial in trials if trial.study == study]
@@ -280,28 +317,45 @@ def _published(name: str) -> str:
     cells = [cell for method, cell in _published_cells() if method == name]
     if not cells:
         return "No study compares this method with a published number.\n\n"
-    text = "The tables have a heading for each study that makes the comparison.\n\n"
+    text = (
+        "Each table below belongs to one study, which compares our numbers with published ones. "
+        "The first column names the table of the paper and its row.\n\n"
+    )
     for study in dict.fromkeys(cell.study for cell in cells):
         rows = [_published_row(cell) for cell in cells if cell.study == study]
         text += heading(f"Compared by {study}", 3)
+        for name in dict.fromkeys(cell.table for cell in cells if cell.study == study):
+            text += _source_of_table(name)
+        text += "\n\n"
         text += table(["published table: row", "column", "our data", "published", "ours"], rows)
     if any(_our_number(cell) != NOT_RUN for cell in cells):
         text += (
             "**Numbers at a small scale cannot be compared with the published ones.** They come "
             "from fewer images, a smaller network and fewer epochs; see [Our own "
-            "numbers](#our-own-numbers). They only compare methods with each other.\n\n"
+            "numbers](#our-own-numbers). They only show how the methods compare with each "
+            "other.\n\n"
         )
     return text + (
-        "`cnlw sweep STUDY --scale paper` makes the runs of a study at the scale of the paper, and "
-        "`cnlw report` puts their results beside the published numbers.\n\n"
+        "`cnlw sweep STUDY --scale paper` trains all runs of a study at the scale of the paper, "
+        "and `cnlw report` puts their results beside the published numbers.\n\n"
     )
+
+
+def _source_of_table(name: str) -> str:
+    """Return a sentence that says where a table of published numbers comes from."""
+    source = read_paper_tables(default_root())[name]["source"]
+    repository = REPOSITORY.match(source)
+    words = PAPERS.get(source, escape(source))
+    if repository:
+        words = f"the README of [{repository[0]}](https://github.com/{repository[0]})"
+    return f"The numbers of *{escape(name.replace('_', ' '))}* come from {words}. "
 
 
 def _published_row(cell: PublishedCell) -> list[str]:
     """Return the row of a number of a paper, with ours beside it."""
     return [
         escape(f"{cell.table.replace('_', ' ')}: {_plain_label(cell.row)}"),
-        escape(cell.column),
+        escape(cell.column.replace(*SIC)),
         f"{cell.dataset}: {escape(cell.configs)}",
         escape(cell.value),
         _our_number(cell),
@@ -392,10 +446,19 @@ def _link_components(text: str) -> str:
     return "".join(parts)
 
 
+def _link_methods(text: str) -> str:
+    """Return the text of a method in which files of other methods are links to their pages."""
+    for name in METHODS:
+        file = name.replace("_", r"\\?_")  # an underscore may be escaped
+        text = re.sub(rf"\b{file}\.py\b", f"[`{name}`]({name}.md)", text)
+    return text
+
+
 def _components_page() -> str:
     """Return the page of the mathematics that methods share, a section a module."""
     text = heading("What methods share")
-    text += "Several methods use these formulas. Each is a module of `methods/components`.\n\n"
+    text += "Several methods use these formulas. Each section is a module of "
+    text += f"`methods/components`. {WORDS}"
     for name in _component_names():
         title, _, rest = module_docstring(f"{COMPONENTS}.{name}").partition("\n")
         text += f"## {name} {{#{name.replace('_', '-')}}}\n\n{escape(title)}\n\n"

@@ -76,9 +76,9 @@ def _draw_human() -> Example:
     given = _train_rows(plan(DATASET, noise="matrix")).select(["image_id", "label"])
     drawn = _plan_with_side_table(given, "human", options={"labels": "label"})
     note = (
-        "Nobody has labelled the images of `shapes`, so the labels of this example are drawn by "
+        "No people have labelled the images of `shapes`, so the labels of this example are drawn by "
         "[matrix](matrix.md) noise. The human labels of CIFAR-10 and CIFAR-100 that Wei et al. "
-        "publish are read as they are."
+        "publish can be read without changes."
     )
     return Example(drawn, fence(GIVEN, "python") + "\n" + fence(HUMAN, "console"), note)
 
@@ -88,8 +88,8 @@ def _draw_semantic() -> Example:
         DATASET, noise="semantic", side_table=str(PREDICTED), options={"labels": "conv_small"}
     )
     note = (
-        "The network was trained on 1,000 images with true labels, and labels all 5,000. Another "
-        "machine may train a slightly other network; this page keeps the labels of one."
+        "The network was trained on 1,000 images with true labels, and it labels all 5,000. On "
+        "another machine, the trained network may differ slightly, so this page uses stored labels."
     )
     return Example(drawn, fence(SEMANTIC, "console"), note)
 

@@ -32,13 +32,13 @@ from docs.generate.source_code import read_arguments
 
 FOLDER = "reference/noise"
 GUARANTEES: Mapping[str, str] = {
-    "exact": "the number of noisy images follows from the level, and is not left to chance",
-    "proportional": "every class has its share of the noise, give or take one image",
-    "nested": "examples that are noisy at one level are noisy in the same way at all higher levels",
-    "keeps_images": "images stay; only labels change",
-    "keeps_labels": "labels stay; only images change",
-    "dilutes": "clean examples stay, and noisy copies are added",
-    "adds": "clean examples stay, and images of other datasets are added",
+    "exact": "The number of noisy images follows from the level and is not left to chance.",
+    "proportional": "Every class has its share of the noise, give or take one image.",
+    "nested": "Examples that are noisy at one level are noisy in the same way at all higher levels.",
+    "keeps_images": "Images stay the same; only labels change.",
+    "keeps_labels": "Labels stay the same; only images change.",
+    "dilutes": "Clean examples stay, and noisy copies are added.",
+    "adds": "Clean examples stay, and images of other datasets are added.",
 }
 SYMBOLS: Mapping[str, str] = {  # symbol -> what it means, if a formula has it
     r"\bC\b": "`C` is the number of classes, which are numbered from 0 to C - 1",
@@ -48,12 +48,18 @@ SYMBOLS: Mapping[str, str] = {  # symbol -> what it means, if a formula has it
     r"\bn_c\b": "`n_c` is the number of images of class c",
     r"\bP\(": "`P(...)` is a probability",
     r"by key|key order": "the `key` of an image is a random number that depends only on the seed and the image",
+    r"corruption order": "the corruption order is the order in which images become noisy; a level takes the first of them",
 }
-PICTURE = (
-    "The picture has a row for each true class and a column for each given label. It counts only "
-    "examples whose image stayed."
+WORDS = "The [glossary](../../glossary.md) explains words such as *level*, *recipe* and *donor*.\n\n"
+PICTURE = "The picture has a row for each true class and a column for each given label."
+LEFT_OUT = "It leaves out examples whose image was replaced or added."
+IDENTITY = "This noise changes no label of the other examples, so the matrix is the identity."
+DONORS = (
+    "This noise **needs** images of another dataset, which is called a donor. Name it with "
+    "`--donor NAME=DIR`, or give `--donor white` for pictures of white noise. The recipes for "
+    "`shapes` name a donor already."
 )
-IDENTITY = "This noise changes no label of an image that stays, so the matrix is the identity."
+WEB_POOL = "This noise **needs** web images that people judged wrong, with their votes."
 
 
 def make_pages() -> dict[str, str | bytes]:
@@ -72,7 +78,8 @@ def _index_page() -> str:
         "`--noise NAME` chooses a noise model, and `-o option=value` sets its options. A level is "
         "a percentage of the training images, unless the page says otherwise. A side table is a file "
         "with data about each image, such as labels or features. [Noise and its kinds]"
-        "(../../concepts/noise.md) explains how the models differ.\n\n"
+        "(../../concepts/noise.md) explains how the models differ, and the [glossary]"
+        "(../../glossary.md) explains the words.\n\n"
     )
     rows = []
     for name, model in NOISE.items():
@@ -88,7 +95,7 @@ def summarise(model: NoiseModel) -> str:
 def _model_page(name: str, model: NoiseModel, example: Example) -> str:
     module = sys.modules[model.draw.__module__]
     title, _, rest = (module.__doc__ or "").partition("\n")
-    text = heading(f"Noise: {name}") + f"{escape(summarise(model))}\n\n"
+    text = heading(f"Noise: {name}") + f"{escape(summarise(model))}\n\n{WORDS}"
     text += (
         heading("Formula", 2)
         + f"{escape(title)}\n\n"
@@ -126,12 +133,11 @@ def _explain_symbols(formula: str) -> str:
 
 def _options(model: NoiseModel) -> str:
     """Return the options with their defaults, and the level."""
-    level = "The level is a whole number of percent: `--level 40`.\n\n"
+    level = (
+        "The level is a whole percentage. For example, `--level 40` asks for 40 % of noise.\n\n"
+    )
     if not model.has_level:
-        level = (
-            "There is no level: the options, or the labels in a file, say how much noise there "
-            "is.\n\n"
-        )
+        level = f"There is no level, because {_what_decides(model)} how much noise there is.\n\n"
     if not model.options:
         return f"{level}There are no options.\n\n"
     meanings = option_meanings(model)
@@ -140,6 +146,16 @@ def _options(model: NoiseModel) -> str:
         word = option(f"-o {name}={format_default(default)}")
         rows.append([word, _type_name(default), escape(meanings.get(name, ""))])
     return level + table(["option with its default", "type", "meaning"], rows)
+
+
+def _what_decides(model: NoiseModel) -> str:
+    """Return what takes the place of a level, with its verb."""
+    if model.always_in_name:
+        names = [f"`{name}`" for name in sorted(model.always_in_name)]
+        if len(names) == 1:
+            return f"the option {names[0]} decides"
+        return f"the options {' and '.join(names)} decide"
+    return "the labels in the side table decide"
 
 
 def option_meanings(model: NoiseModel) -> dict[str, str]:
@@ -157,12 +173,12 @@ def _guarantees(model: NoiseModel) -> str:
     for name, meaning in GUARANTEES.items():
         if name in model.guarantees:
             lines.append(f"- **{name.replace('_', ' ')}**: {meaning}")
-    needs = []
+    text = "\n".join(lines) + "\n\nTests check these properties.\n\n"
     if model.needs_web_pool:
-        needs.append("- **needs** web images that people judged wrong, with their votes")
+        text += f"{WEB_POOL}\n\n"
     if model.needs_donors:
-        needs.append("- **needs** images of another dataset: `--donor NAME=DIR`")
-    return "\n".join(lines + needs) + "\n\nTests check these properties.\n\n"
+        text += f"{DONORS}\n\n"
+    return text
 
 
 def draw_picture(drawn: Plan) -> bytes:
@@ -187,7 +203,12 @@ def _example(name: str, example: Example) -> str:
     text += "\n" + table(["share of the training rows", "expected", "realised"], rows)
     text += f"![Transition matrix of {example.plan.config}]({name}.png)\n\n"
     is_identity = bool((realised.matrix == np.eye(len(realised.matrix))).all())
-    return text + PICTURE + (f" {IDENTITY}" if is_identity else "") + "\n\n"
+    sentences = [PICTURE]
+    if realised.foreign_rate > 0:
+        sentences.append(LEFT_OUT)
+    if is_identity:
+        sentences.append(IDENTITY)
+    return text + " ".join(sentences) + "\n\n"
 
 
 def _percent(share: float) -> str:
@@ -203,5 +224,8 @@ def _recipes(name: str) -> str:
             summary = path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
             rows.append([code(recipe), escape(summary)])
     if not rows:
-        return f"No recipe of the package uses it. Give `--noise {name}` with any dataset.\n"
+        return (
+            "No recipe of the package uses this noise model. Give "
+            f"`--noise {name}` with any dataset.\n"
+        )
     return table(["recipe", "what it builds"], rows)

@@ -23,6 +23,12 @@ PAGES: Mapping[str, str] = {  # file of the repository -> page of the site
 }
 STUDIES = Path("benchmarks") / "studies"
 PICTURES = (".png", ".svg")
+EXPLANATION = (
+    "A *config* names the data, that is, the noise, its level and further choices. A number after "
+    "`clean` is the number of clean training examples, and `a10` is alpha = 10. A *trial* is a set "
+    "of runs that differ only in their seed. `vanilla` is ordinary training on the given labels. "
+    "The [glossary](../../../docs/glossary.md) explains these words and others.\n\n"
+)
 
 
 def make_pages() -> dict[str, str | bytes]:
@@ -34,11 +40,25 @@ def make_pages() -> dict[str, str | bytes]:
             pages[page] = path.read_bytes()
             continue
         text = path.read_text(encoding="utf-8")
-        if path.name == "tables.md" and not text.startswith("# "):
-            text = heading(path.parent.name) + text
+        if path.name == "tables.md":
+            text = _introduce_tables(path.parent.name, text)
         pages[page] = text
     pages["project/citation.md"] = _citation_page()
     return pages
+
+
+def _introduce_tables(study: str, text: str) -> str:
+    """Return the tables of a study below a heading and an explanation of what they show."""
+    if not text.startswith("# "):
+        text = heading(study) + text
+    title, _, rest = text.partition("\n")
+    settings = ROOT / "pipelines" / "studies" / f"{study}.toml"
+    summary = settings.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
+    return (
+        f"{title}\n\n"
+        f"These are the tables of our study `{study}`, whose subject is: {summary}. "
+        f"[What small studies show](../README.md) says what we conclude from them.\n\n"
+    ) + EXPLANATION + rest.lstrip("\n")
 
 
 def find_pages() -> dict[str, str]:

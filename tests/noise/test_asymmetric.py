@@ -127,7 +127,7 @@ def test_expected_matrix(map_):
     ("map_", "classes", "message"),
     [
         ("cifar", 10, "no map 'cifar': there are cifar10, mnist"),
-        ("cifar100", 10, "is for 100 classes, and there are 10"),
+        ("cifar100", 10, "is for 100 classes, but there are 10"),
     ],
 )
 def test_bad_maps(map_, classes, message):

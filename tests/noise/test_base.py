@@ -139,5 +139,5 @@ def test_too_few():
     """The error says which class, how many it needs and has, and what to do."""
     assert (
         str(TooFewImages(3, 40, 39, 0))
-        == "class 3 needs 40 wrong images and has 39: lower the level"
+        == "class 3 needs 40 wrong images but has 39: lower the level"
     )

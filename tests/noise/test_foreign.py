@@ -63,7 +63,7 @@ def test_shares(shares, need, seed):
 
 def test_too_small():
     """A donor that runs out is named, with what is asked of it and what it has."""
-    with pytest.raises(DonorTooSmall, match="donor 1 has 4 images, and 5 are needed") as caught:
+    with pytest.raises(DonorTooSmall, match="donor 1 has 4 images, but 5 are needed") as caught:
         take_once(pool((50, 4)), 10)
     assert (caught.value.donor, caught.value.need, caught.value.stock) == (1, 5, 4)
     assert len(take_once(pool((50, 4)), 8)) == 8
@@ -83,7 +83,7 @@ def test_repeated():
 
 def test_no_image():
     """A donor without images cannot be repeated; where none is needed none is missed."""
-    with pytest.raises(DonorTooSmall, match="has 0 images, and 1 are needed"):
+    with pytest.raises(DonorTooSmall, match="has 0 images, but 1 are needed"):
         take_repeatedly(pool((0, 3)), 4)
     assert [len(part) for part in take_repeatedly(pool(()), 0)] == [0, 0]
 

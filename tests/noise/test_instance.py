@@ -197,7 +197,7 @@ def test_where_an_image_goes_is_its_own():
 @pytest.mark.parametrize(
     ("classes", "features", "message"),
     [
-        (1, np.zeros((3, 2), np.float32), "there is 1: give at least two classes"),
+        (1, np.zeros((3, 2), np.float32), "number of classes is 1: give at least two classes"),
         (
             3,
             np.zeros(3, np.int64),

@@ -93,7 +93,7 @@ def test_columns_for_the_true_class_are_turned_when_asked():
         [20, 80],
     ]
     with pytest.raises(
-        ValueError, match=r"row of true class 0 in the matrix q sums to 1.1, not 1: its columns do"
+        ValueError, match=r"row of true class 0 in the matrix q sums to 1.1, but must sum to 1: its columns sum to 1"
     ):
         matrix(base, NONE, 0, 2, q)
     assert matrix(base, NONE, 0, 2, [[0.9, 0.0999999], [0.2, 0.8]]).label.sum() == 90
@@ -120,8 +120,8 @@ def test_remainders_that_tie_go_to_the_lower_labels():
 @pytest.mark.parametrize(
     ("q", "message"),
     [
-        ([], "the matrix q is not there, and there are 2 classes: give 2 rows of 2"),
-        ([[1.0, 0.0, 0.0]] * 3, "the matrix q is 3 x 3, and there are 2 classes"),
+        ([], "the matrix q is not there, but there are 2 classes: give 2 rows of 2"),
+        ([[1.0, 0.0, 0.0]] * 3, "the matrix q is 3 x 3, but there are 2 classes"),
         ([[1.0, 0.0]], "the matrix q is 1 x 2"),
         (
             [[1.1, -0.1], [0.0, 1.0]],
@@ -130,7 +130,7 @@ def test_remainders_that_tie_go_to_the_lower_labels():
         ([[1.0, 0.0], [np.nan, 1.0]], "holds nan for true class 1, label 0"),
         (
             [[1.0, 0.0], [0.5, 0.4]],
-            "row of true class 1 in the matrix q sums to 0.9, not 1: divide it by its sum",
+            "row of true class 1 in the matrix q sums to 0.9, but must sum to 1: divide it by its sum",
         ),
     ],
 )

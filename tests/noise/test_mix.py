@@ -112,7 +112,7 @@ def test_a_level_is_nearly_a_prefix():
         ({"first": "red"}, "red and red would take the same images: use only one of the two"),
         (
             {"proportion_first": 1.5},
-            "proportion_first = 1.5: give the share of the images that get blue noise, from 0 to 1",
+            "proportion_first = 1.5 is not allowed, because it is the share of the images that get blue noise",
         ),
     ],
 )

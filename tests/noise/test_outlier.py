@@ -43,8 +43,8 @@ def test_counts(counts, ratio, labelled_share):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"ratio": -0.1}, "ratio = -0.1: outliers for each"),
-        ({"known_share": 1.1}, "known_share = 1.1: share of the outliers"),
+        ({"ratio": -0.1}, "ratio = -0.1 is not allowed, because it is the number of outliers for each"),
+        ({"known_share": 1.1}, "known_share = 1.1 is not allowed, because it is the share of the outliers"),
     ],
 )
 def test_bad_options(options, message):
@@ -55,5 +55,5 @@ def test_bad_options(options, message):
 
 def test_too_few():
     """An outlier is used once."""
-    with pytest.raises(DonorTooSmall, match="has 9 images, and 10 are needed"):
+    with pytest.raises(DonorTooSmall, match="has 9 images, but 10 are needed"):
         outlier(sized([10]), pool(9), 0, 1, ratio=1.0)

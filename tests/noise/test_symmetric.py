@@ -145,7 +145,7 @@ def test_nested(options):
 @pytest.mark.parametrize(
     ("classes", "options", "message"),
     [
-        (1, {}, "there is 1: give at least two classes"),
+        (1, {}, "number of classes is 1: give at least two classes"),
         (3, {"variant": "best"}, "no variant 'best': give one of uniform, l2r, permuted"),
         (3, {"variant": "l2r", "include_self": True}, "exclude each other"),
     ],

@@ -1,6 +1,6 @@
-"""The transition matrix, estimated from the most typical image of each class.
+"""The transition matrix is estimated from the most typical image of each class.
 
-Patrini, Rozza, Menon, Nock and Qu 2017, arXiv:1609.03683, equations 12 and 13.
+Source: Patrini, Rozza, Menon, Nock and Qu 2017, arXiv:1609.03683, equations 12 and 13.
 
 x_i = argmax_x p_i(x)        T^_ij = p_j(x_i)        T_ij = P(given j | true i): rows sum to 1
 
@@ -11,7 +11,8 @@ rank ceil(percentile (N - 1)) of p_i among the N images, counted from the lowest
 code, the image at this rank is also discarded. If several images are equally likely, the first one
 is taken.
 
-Not done here: in the authors' code, discarded entries stay 0 in the rows of later classes as well.
+This implementation does not keep discarded entries at 0 in the rows of later classes, as the
+authors' code does.
 """
 
 import math

@@ -1,7 +1,9 @@
-"""A mixture of two Beta distributions over losses, for correct and for wrong labels.
+"""Two Beta distributions, for correct and for wrong labels, are fitted to the losses.
 
-Arazo, Ortego, Albert, O'Connor and McGuinness 2019, "Unsupervised label noise modeling and loss
-correction".
+Source: Arazo, Ortego, Albert, O'Connor and McGuinness 2019, "Unsupervised label noise modeling and
+loss correction".
+
+l is the loss of an example, and w(l) is the probability that its label is wrong:
 
 x      = (l - P5) / (P95 - P5), clamped to [0.001, 0.999]   P5, P95: percentiles of the losses l
 p(x)   = sum_c weight_c Beta(x; alpha_c, beta_c)            c = 0: correct, c = 1: wrong

@@ -1,7 +1,9 @@
-"""Two encoders that learn from verified labels whether an image looks like its class.
+"""Two encoders learn from verified labels whether an image looks like its class.
 
-Lee, He, Zhang and Yang 2018, "CleanNet: transfer learning for scalable image classifier training
-with label noise".
+Source: Lee, He, Zhang and Yang 2018, "CleanNet: transfer learning for scalable image classifier
+training with label noise".
+
+A_1 to A_3, B_1 to B_4, W and c are learned:
 
 v     : features of an image; S = {s_1 ... s_R}: reference features of a class
         v <- sign(v) log(1 + |v|), s likewise

@@ -1,4 +1,6 @@
-"""A first estimate of T: how often images that a network predicts as class i have label j.
+"""The first estimate of T is how often images that a network predicts as class i have label j.
+
+c_ij is this share; the options hard and soft differ in what counts as a prediction:
 
 hard    c_ij = #{t: argmax p_t = i, y_t = j} / #{t: argmax p_t = i}
 soft    c_ij = sum_t p_t(i) 1[y_t = j] / sum_t p_t(i)      t: an example of the training set

@@ -1,4 +1,4 @@
-"""A curriculum over batches: the weight of each example depends on its loss and the progress.
+"""In a curriculum, the weight of each example depends on its loss and on the progress.
 
 Source: Jiang, Zhou, Leung, Li and Fei-Fei 2018 (MentorNet, arXiv:1712.05055) and their code.
 

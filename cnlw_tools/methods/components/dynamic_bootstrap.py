@@ -1,4 +1,4 @@
-"""Dynamic bootstrapping: each label is trusted as much as its loss suggests (Arazo et al. 2019).
+"""Dynamic bootstrapping trusts each label as much as its loss suggests (Arazo et al. 2019).
 
 l_b = (1 - w_b) CE(y_b, z_b) + w_b CE(guess_b, z_b)     w_b: P(y_b is wrong), from `beta_mixture`
 R   = sum_c (1 / K) log((1 / K) / h_c)                  h: mean of softmax(z) over the batch

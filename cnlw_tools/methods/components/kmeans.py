@@ -1,4 +1,4 @@
-"""k-means: groups of points, each near its mean, with the least sum |x - mean|^2.
+"""k-means divides points into groups with the least sum of |x - mean|^2 over all points x.
 
 kmeans     assigns points to the nearest centre and moves centres to the mean of their points, in
            turn (Lloyd 1982): a local optimum
@@ -7,7 +7,8 @@ kmeans_1d  numbers: the groups of an optimum are intervals, so dynamic programmi
            1958). The cost of a group of the positions i to j - 1 is sum x^2 - (sum x)^2 / count,
            from running sums
 
-Not done here: scikit-learn's k-means. It would be a dependency for this function alone.
+This implementation does not use scikit-learn's k-means, which would be a dependency for this
+function alone.
 """
 
 import torch

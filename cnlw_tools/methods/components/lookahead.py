@@ -1,4 +1,6 @@
-"""For L2R and IEG: how much a step on each noisy example would reduce the loss on trusted ones.
+"""L2R and IEG ask how much a step on each noisy example would reduce the loss on trusted ones.
+
+Theta' are the weights after a virtual step, and l_b is the loss of noisy example b:
 
 g_p   = grad L^p(Theta')                            L^p: cross-entropy on trusted examples
 z'_b  = d/dt f(x_b; Theta + t g_p) at t = 0         one forward-mode pass
@@ -10,7 +12,8 @@ double backward costs 4 and keeps a second graph. With several ranks, each rank 
 examples and keeps its part of m / world_size, so the parts together are as balanced as the whole.
 g_p is the mean over ranks.
 
-Not done here: equal dropout masks; a network with dropout draws new ones in the forward-mode pass.
+This implementation does not use equal dropout masks; a network with dropout draws new ones in the
+forward-mode pass.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""The mentor network: a learned curriculum that maps an example's loss and the epoch to its weight.
+"""The mentor network is a learned curriculum: it maps a loss and the epoch to a weight.
 
 Source: Jiang, Zhou, Leung, Li and Fei-Fei 2018 (MentorNet, arXiv:1712.05055) and their code.
 
@@ -15,7 +15,8 @@ the last layer is added to its weights o, not to its sum.
 The label is always 0 in the code, so only one row of its embedding is needed. The weights are
 buffers: a mentor is fitted beforehand (mentor_fit.py) and never learns with the student.
 
-Not done here: a loss history of more than one time step, which is in the paper but not in the code.
+This implementation does not support a loss history of more than one time step, which is in the
+paper but not in the code.
 """
 
 import json

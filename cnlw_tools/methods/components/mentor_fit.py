@@ -1,6 +1,9 @@
-"""Fits a mentor network to a rule, or to a student's losses on verified labels.
+"""A mentor network is fitted to a rule, or to a student's losses on verified labels.
 
 Source: Jiang, Zhou, Leung, Li and Fei-Fei 2018 (MentorNet, arXiv:1712.05055) and their code.
+
+v_r is the weight that the mentor w gives to sample r, v*_r is its target, and BCE is the binary
+cross-entropy:
 
 min_w  mean_r BCE(v*_r, v_r)       if every target v* is 0 or 1
        mean_r (v*_r - v_r)^2       otherwise

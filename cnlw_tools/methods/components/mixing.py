@@ -1,6 +1,6 @@
-"""Mixed examples for Mixup, MentorMix, MixMatch and IEG.
+"""Mixup, MentorMix, MixMatch and IEG mix examples.
 
-Zhang, Cisse, Dauphin and Lopez-Paz 2018, "mixup: beyond empirical risk minimization".
+Source: Zhang, Cisse, Dauphin and Lopez-Paz 2018, "mixup: beyond empirical risk minimization".
 
 x' = lam x_i + (1 - lam) x_j        t' = lam t_i + (1 - lam) t_j        lam ~ Beta(alpha, alpha)
 

@@ -1,4 +1,6 @@
-"""For IEG and MixMatch: pseudo-labels, and the agreement of two views of an image.
+"""IEG and MixMatch use pseudo-labels, and IEG measures how far two views of an image agree.
+
+g is the pseudo-label, tau is a temperature, and KL is the Kullback-Leibler divergence:
 
 P = mean over views of softmax(z)
 g = P^(1/tau) / sum P^(1/tau)               tau < 1 sharpens (Berthelot et al. 2019)

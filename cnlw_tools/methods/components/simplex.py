@@ -1,4 +1,6 @@
-"""Projections of each column v of a matrix onto the probability simplex {q >= 0, sum q = 1}.
+"""Each column v of a matrix is projected onto the probability simplex {q >= 0, sum q = 1}.
+
+There are two projections:
 
 euclid    the nearest point: q = max(v - t, 0) with t such that sum q = 1. If the k largest entries
           stay positive, t = (their sum - 1) / k (Held, Wolfe and Crowder 1974; Duchi et al. 2008)

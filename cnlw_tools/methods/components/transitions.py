@@ -1,6 +1,8 @@
-"""Transition matrices that a user can state, and the loss under such a matrix.
+"""A user can give a transition matrix by name, and a loss is computed under it.
 
-Q[j, i] = P(given j | true i), so columns sum to 1. T is the transpose of Q.
+The entry Q[j, i] is the probability of the given label j if the true class is i, so columns sum to
+1. T is the transpose of Q. I is the identity, r is the share of wrong labels, and these are the
+names:
 
 symmetric:r    (1 - r) I + r / (K - 1) (1 - I)
 pairflip:r     (1 - r) I + r (i -> i + 1 mod K)

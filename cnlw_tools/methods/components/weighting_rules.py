@@ -1,4 +1,4 @@
-"""Rules that weight examples by their losses: curricula without learning.
+"""These rules weight examples by their losses; nothing is learned.
 
 Source: Jiang, Zhou, Leung, Li and Fei-Fei 2018 (MentorNet, arXiv:1712.05055) and their code.
 
@@ -14,8 +14,8 @@ percent of the training that is over, from 0 to 99:
     spcl          clip(1 - delta, 0, 1)
     pd            1 if e <= 18, self_paced if 18 < e < 90, spcl if e >= 90
 
-Not done here: options for the constants. As in the code, gamma is 2 in focal, and 1 in the
-delta / gamma of spcl.
+This implementation does not have options for the constants. As in the code, gamma is 2 in focal,
+and 1 in the delta / gamma of spcl.
 """
 
 import math
