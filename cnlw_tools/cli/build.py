@@ -32,7 +32,7 @@ SHOWN_DIGITS = 10  # of the digest of a plan, so that the line of a config fits 
 @click.option(
     "--out",
     type=PathOrAddress(path_type=Path),
-    help="Folder of the build, or its address.  [default: builds/DATASET]",
+    help="Folder to write the build to, or its address.  [default: builds/DATASET]",
 )
 @storage_options
 @SHARD
@@ -58,10 +58,11 @@ def build(
     """Build one level of noise, or all levels of a recipe.
 
     RECIPE is a TOML file or a name from `cnlw list recipes`. --dataset D and --noise N stand for
-    the recipe D_N. Levels that the folder already holds are not built again.
+    the recipe D_N. Levels that the output folder (--out) already holds are not built again.
 
-    With --shard 2/5, one of five processes writes its files, into a folder that all share or one of
-    its own (--out). The last command, without --shard, writes the rest and the card.
+    With --shard 2/5, the command does the second of five parts of the work. The five commands can
+    run at the same time, with the same --out, or each with its own. A last command without --shard
+    writes the rest, and the card, which is the README.md that describes the build.
     """
     from cnlw_tools.builds.build import build_shard
     from cnlw_tools.builds.remote import build_at

@@ -30,8 +30,9 @@ class NotComparable(click.ClickException):
 def diff(a: Path | str, b: Path | str, list_slots: bool) -> None:
     """Count the slots in which two plans, or two builds, differ, and say how they differ.
 
-    --list prints the slots that are missing, changed or substituted. The exit code is 0 if the two
-    are the same, 1 if they differ, and 2 if they cannot be compared.
+    A slot is a place in the training set. --list prints the slots that are missing, changed or
+    substituted. The exit code is 0 if the two are the same, 1 if they differ, and 2 if they cannot
+    be compared.
     """
     from cnlw_tools.builds.diff import compare_plans, list_differences, read_plans
     from cnlw_tools.card.remote import local_build

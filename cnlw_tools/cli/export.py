@@ -22,7 +22,7 @@ from cnlw_tools.cli.options import LocalPath, PathOrAddress
     "option_texts",
     multiple=True,
     metavar="NAME=VALUE",
-    help="Option of the exporter, see `cnlw list exporters`; may be repeated.",
+    help="Option of the exporter (see `cnlw list exporters`); may be repeated.",
 )
 def export(
     exporter: str, build: Path | str, config: str, out: Path, option_texts: tuple[str, ...]

@@ -60,7 +60,7 @@ SECONDS = click.FloatRange(0.1)
 @click.option(
     "--retry",
     metavar="OUTCOME",
-    help="Request only URLs with this outcome again: failed (any), timeout, 404 ...  "
+    help="Request again only URLs with this outcome: failed (any), timeout, 404 ...  "
     "[default: none]",
 )
 @click.option(
@@ -152,7 +152,7 @@ SECONDS = click.FloatRange(0.1)
     metavar="BYTES",
     default=32_000_000,
     show_default=True,
-    help="Largest size of an image in bytes.",
+    help="Largest allowed size of an image in bytes.",
 )
 @click.option(
     "--patience",
@@ -160,7 +160,7 @@ SECONDS = click.FloatRange(0.1)
     metavar="SECONDS",
     default=300,
     show_default=True,
-    help="Seconds to wait for this machine (no network, full disk) before the fetch stops.",
+    help="Seconds to wait for a fault of this machine (no network, full disk) to end.",
 )
 @click.option(
     "--contact",
@@ -196,7 +196,7 @@ def fetch(**flags: Any) -> None:
     """Fetch images by URI. URLs that have an outcome are not requested again.
 
     Images are stored with their original bytes, or, with --keep, as a build with the same --size,
-    --resize and --quality stores them. --retry takes failed (any failure), or one of these
+    --resize and --quality stores them. --retry takes `failed` (any failure), or one of these
     outcomes: refused, robots, opt_out, dns, connect, tls, timeout, unreachable, redirect, http_404
     (or another status), too_big, truncated, bomb, animated, not_image, decode.
     """

@@ -85,22 +85,22 @@ READING_FLAGS = ("validation", "skip_broken", "list_broken")
 def import_(source: str, path: Path, name: str | None, root: Path, **flags: Any) -> None:
     """Write the class list and the base manifest of your images; no image is copied.
 
-    SOURCE is a name from `cnlw list datasets`: `folder` for class folders or a csv file, `hf` for
-    a Hugging Face dataset. PATH is the folder or file that `cnlw build` will get as --data-dir;
-    for `hf` it may be OWNER/NAME[@REVISION] on the Hub.
+    SOURCE is a name from `cnlw list datasets`: `folder` for class folders or a csv file, `hf` for a
+    Hugging Face dataset. PATH is the folder or file that `cnlw build` will get as --data-dir; for
+    `hf` it may be OWNER/NAME[@REVISION] on the Hub.
 
     Every image is read and decoded once. The manifest records the sha256 of each, so a build from
-    other images is an error. If images cannot be decoded, the command stops and lists them all.
+    different images is an error. If images cannot be decoded, the command stops and lists them all.
 
     --config, --split and the columns choose what is read from a Hugging Face dataset. The manifest
     records the choice, so a build reads the same images.
 
-    --validation chooses images by their ids, so the split is the same on every machine. Images
-    that occur twice stay in train.
+    --validation chooses images by their ids, so the split is the same on every machine. Images that
+    occur twice stay in train.
 
-    The source `cnlw_release` writes the candidates, votes and published splits of the release of
-    2020; PATH is its folder or zip. For red noise, put web.parquet beside the tables, and add votes
-    with `cnlw votes import`.
+    The source `cnlw_release` writes the candidates, votes and published splits that Jiang et al.
+    released in 2020; PATH is the folder or zip of this release. For red noise, put web.parquet
+    beside the tables, and add votes with `cnlw votes import`.
     """
     from cnlw_tools.recipe.inputs import SourceOptions
 

@@ -100,8 +100,7 @@ def _option_type(hint: Any, declared: Key) -> dict[str, Any]:
 ROOT = click.option(
     "--root",
     type=PathOrAddress(file_okay=False, path_type=Path),
-    help="Folder or address of your tables and recipes, searched before the package's.  "
-    "[default: none]",
+    help="Folder or address of your own tables and recipes, which come first.  [default: none]",
 )
 WORKERS = click.option(
     "--workers",
@@ -114,12 +113,12 @@ ENGINE = click.option(
     default="local",
     show_default=True,
     metavar="ENGINE",
-    help="Where the work runs: local, dask, ray, dask://HOST:PORT or ray://HOST:PORT.",
+    help="Where to run the work: local, dask, ray, dask://HOST:PORT or ray://HOST:PORT.",
 )
 SHARD = click.option(
     "--shard",
     metavar="I/N",
-    help="Do only the Ith of N parts of the work, as one of N processes.  [default: all of it]",
+    help="Do only part I of N of the work.  [default: all of it]",
 )
 DECODE_THREADS = click.option(
     "--decode-threads",
@@ -153,7 +152,7 @@ RECIPE = click.argument("recipe_name", metavar="[RECIPE]", required=False)
 PRESET = click.option(
     "--preset",
     metavar="NAME",
-    help="Settings of the training: a preset or a .toml file.  [default: the dataset's]",
+    help="Name of a preset, or a .toml file, that says how to train.  [default: the dataset's]",
 )
 KEEP_BEST = click.option(
     "--keep-best",

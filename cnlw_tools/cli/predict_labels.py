@@ -60,7 +60,7 @@ def predict_labels(
 ) -> None:
     """Train a network on the split `probe`, and write its labels for all images but validation.
 
-    Semantic noise needs such a table. Its column is named after the network:
+    Semantic noise needs such a table of labels. Its column is named after the network:
     `cnlw build --noise semantic --side-table OUT -o labels=NET`. The run of the network is beside
     the table, in OUT.labeller; the same command resumes it.
     """

@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 @click.option(
     "--list-noisy",
     type=LocalPath(dir_okay=False, path_type=Path),
-    help="File (.csv, .parquet) for a list of images that methods take for noisy.  [default: none]",
+    help="File (.csv, .parquet) to list images that methods take for noisy.  [default: none]",
 )
 @ROOT
 @ENGINE

@@ -50,7 +50,7 @@ SECONDS_BETWEEN_ESTIMATES = 5.0
 @click.option(
     "--scale",
     default="",
-    help="Scale of the study: small fits a laptop, paper repeats the paper.  [default: none]",
+    help="Scale of the study: small suits a laptop, paper is as published.  [default: none]",
 )
 @click.option(
     "--builds",
@@ -74,7 +74,7 @@ SECONDS_BETWEEN_ESTIMATES = 5.0
 @click.option(
     "--dry-run",
     is_flag=True,
-    help="Train nothing; print the runs, what cannot work, and the time left, if known.",
+    help="Train nothing; print the runs, which of them cannot work, and the time left.",
 )
 @KEEP_BEST
 @ROOT
@@ -100,10 +100,10 @@ def sweep(
 ) -> None:
     """Train all runs of a study. Finished runs are skipped, and stopped ones are resumed.
 
-    STUDY is a TOML file or a name from `cnlw list studies`. The command first says what cannot
-    work. If a run fails later, the command reports it and continues with the other runs. Identical
-    runs are trained once, even if they have two names. The exit code is 0 if all runs are done, 1
-    if some failed, and 130 or 143 if a signal stopped the command.
+    STUDY is a TOML file or a name from `cnlw list studies`. The command first says which runs
+    cannot work. If a run fails later, the command reports it and continues with the other runs.
+    Identical runs are trained once, even if they have two names. The exit code is 0 if all runs are
+    done, 1 if some failed, and 130 or 143 if a signal stopped the command.
     """
     from cnlw_tools.study.spec import find_study
     from cnlw_tools.study.workers import SweepPaths

@@ -51,7 +51,7 @@ MAX_CLASSES_WITHOUT_TOP5 = 5
     "build",
     metavar="BUILD",
     type=PathOrAddress(path_type=Path),
-    help="Folder of a build, or its address.  [default: the last one below builds/]",
+    help="Folder of a build, or its address.  [default: the newest one below builds/]",
 )
 @click.option("--config", help="Config of the build.  [default: its only config, or else red_40]")
 @click.option(
@@ -68,7 +68,7 @@ MAX_CLASSES_WITHOUT_TOP5 = 5
 @click.option(
     "--seeds",
     metavar="N",
-    help="Train one run with each seed from 0 to N-1, or of a list such as 0,1,5.  [default: none]",
+    help="Train a run with each seed from 0 to N-1, or of a list such as 0,1,5.  [default: none]",
 )
 @DEVICE
 @click.option(
@@ -76,7 +76,7 @@ MAX_CLASSES_WITHOUT_TOP5 = 5
     "options",
     multiple=True,
     metavar="NAME=VALUE",
-    help="Option of the method, see `cnlw list methods`; may be repeated.",
+    help="Option of the method (see `cnlw list methods`); may be repeated.",
 )
 @PRESET
 @click.option(
@@ -113,7 +113,7 @@ MAX_CLASSES_WITHOUT_TOP5 = 5
 @click.option(
     "--graph",
     is_flag=True,
-    help="Repeat steps as a CUDA graph, for a GPU that waits for its processor.",
+    help="Run steps as a CUDA graph, which helps if the GPU waits for the processor.",
 )
 @ROOT
 @CACHE

@@ -67,14 +67,14 @@ class NoBuild(click.ClickException):
 @click.option(
     "--out",
     type=LocalPath(path_type=Path),
-    help="Folder of what --shard finds, to be joined.  [default: none]",
+    help="Folder for the findings of --shard, which --join reads.  [default: none]",
 )
 @click.option(
     "--join",
     "joined_folders",
     type=LocalPath(path_type=Path),
     multiple=True,
-    help="Use what --shard wrote to this folder; may be repeated.  [default: none]",
+    help="Use the findings that --shard wrote to this folder; may be repeated.  [default: none]",
 )
 @ENGINE
 @WORKERS
@@ -94,12 +94,12 @@ def validate(
 ) -> None:
     """Prove that a build is what it claims to be.
 
-    BUILD is the folder of a build, or its address; the default is the last one below builds/. The
+    BUILD is the folder of a build, or its address; the default is the newest one below builds/. The
     exit code is 0 if there are no errors. It is 1 if there are errors or this machine cannot read
     the build, and 2 if there is no build to check.
 
-    With --shard 2/5 --out DIR, one of five processes only looks at its part of the images. The last
-    command, with --join DIR, looks at the rest and runs all checks.
+    With --shard 2/5 --out DIR, the command only looks at the second of five parts of the images. A
+    last command with --join DIR looks at the rest and runs all checks.
     """
     from cnlw_tools.checks import validate as run_all
     from cnlw_tools.executor import open_executor

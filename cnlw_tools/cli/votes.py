@@ -11,7 +11,7 @@ DATASET = click.option(
     "--dataset",
     required=True,
     metavar="NAME",
-    help="Name of a dataset that has candidates: manifests/NAME/web.parquet.",
+    help="Name of a dataset with web candidates (manifests/NAME/web.parquet).",
 )
 
 
@@ -123,8 +123,8 @@ def export_votes(
 def import_votes(paths: tuple[Path, ...], dataset: str, root: Path) -> None:
     """Add votes to annotations/NAME/.
 
-    A FILE is csv, Parquet, or the JSON export of Label Studio or of the release of 2020.
-    Numbers replace the names of annotators; annotators/NAME.csv, beside annotations/, lists
+    A FILE is csv, Parquet, or the JSON export of Label Studio or of the release of Jiang et al.
+    (2020). Numbers replace the names of annotators; annotators/NAME.csv, beside annotations/, lists
     which number stands for whom.
     """
     from cnlw_tools.ingest.import_votes import add_votes

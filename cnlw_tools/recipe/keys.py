@@ -3,7 +3,7 @@
     probe: int = key(
         0,
         kind=PLAN,
-        help="Move N images of each class from train to a trusted split, probe.",
+        help="Move N images of each class from train to the trusted split probe.",
         check=COUNT,
         option="--probe",
         metavar="N",

@@ -71,7 +71,7 @@ class Preset:
         option="--batch-size",
         metavar="N",
     )
-    optimiser: str = key("sgd", help="Optimiser.", check=one_of("sgd", "adam"))
+    optimiser: str = key("sgd", help="Name of the optimiser.", check=one_of("sgd", "adam"))
     lr: float = key(
         0.1,
         help="Highest learning rate of the schedule.",
@@ -87,7 +87,7 @@ class Preset:
         help="Parameters to decay: all, or only the kernels.",
         check=one_of("all", "kernels"),
     )
-    schedule: str = key("cosine", help="Schedule of the learning rate; see trainer/schedule.py.")
+    schedule: str = key("cosine", help="Schedule of the learning rate (see trainer/schedule.py).")
     warmup: float = key(
         0,
         help="Epochs in which the learning rate rises from 0.",
@@ -95,7 +95,7 @@ class Preset:
     )
     ema: float = key(
         0,
-        help="Decay of the moving average of the weights that is evaluated; 0 for no average.",
+        help="Decay of the moving average of the weights, which is evaluated; 0: no average.",
         check=SHARE,
     )
     size: int | None = key(
@@ -108,7 +108,7 @@ class Preset:
     )
     resize: str = key(
         "squash",
-        help="How to resize images.",
+        help="Distort images (squash), crop them, or pad them, to make them square.",
         check=one_of("squash", "crop", "pad"),
     )
     pixel_scale: str = key(
@@ -118,7 +118,7 @@ class Preset:
     )
     views: Mapping[str, tuple[str, ...]] = key(
         default_factory=lambda: {"standard": ("crop", "flip")},
-        help="Augmentations of each view that a method may request; `plain` has none.",
+        help="Augmentations of each view of an image that a method may use; `plain` has none.",
         check=Check(
             lambda views: "plain" not in views,
             "a table of lists of augmentations, none called plain",
@@ -126,7 +126,7 @@ class Preset:
     )
     adapt: tuple[str, ...] = key(
         (),
-        help="Keys whose values are chosen for the dataset; see cnlw_tools/recipe/adapt.py.",
+        help="Keys whose values are adapted to the dataset (see cnlw_tools/recipe/adapt.py).",
         check=Check(
             lambda names: names == tuple(name for name in ADAPTABLE if name in names),
             f"a list of some of {', '.join(ADAPTABLE)}, in this order",

@@ -54,7 +54,7 @@ class Recipe:
     dataset: str = key(
         kind=PLAN,
         published=True,
-        help="Name of the dataset: a folder of manifests/ or a source of images.",
+        help="Name of the dataset; `cnlw list datasets` lists the names.",
         check=matching(NAME, "a lower-case name"),
         option="--dataset",
         metavar="NAME",
@@ -80,7 +80,7 @@ class Recipe:
     options: Mapping[str, Any] = key(
         default_factory=dict,
         kind=PLAN,
-        help="Option of the noise model, see `cnlw list noise`; may be repeated.",
+        help="Option of the noise model (see `cnlw list noise`); may be repeated.",
         option="-o",
         metavar="NAME=VALUE",
     )
@@ -88,7 +88,7 @@ class Recipe:
         False,
         kind=PLAN,
         published=True,
-        help="Read the splits that a release published instead of drawing the noise.",
+        help="Read the splits that Jiang et al. (2020) published, and draw no noise.",
         option="--published-splits",
         old_name="splits",
         old_values={"drawn": False, "official": True},
@@ -96,7 +96,7 @@ class Recipe:
     donors: tuple[str, ...] = key(
         (),
         kind=PLAN,
-        help="Dataset whose images the noise uses, and its folder; may be repeated.",
+        help="Another dataset, with its folder, whose images the noise uses; may be repeated.",
         option="--donor",
         metavar="NAME[=DIR]",
         check=Check(_are_distinct_names, "different lower-case names"),
@@ -105,7 +105,7 @@ class Recipe:
     validation: int = key(
         0,
         kind=PLAN,
-        help="Move PERCENT of each class from train to a clean split, validation.",
+        help="Move PERCENT of each class from train to the clean split validation.",
         check=between(0, MAX_VALIDATION, f"a whole percent from 1 to {MAX_VALIDATION}"),
         option="--validation",
         metavar="PERCENT",
@@ -115,7 +115,7 @@ class Recipe:
     train_size: int = key(
         0,
         kind=PLAN,
-        help="Keep only N images of train, with classes in proportion, before any noise.",
+        help="Keep only N training images, in the same class proportions, before any noise.",
         check=COUNT,
         option="--train-size",
         old_name="clean",
@@ -126,7 +126,7 @@ class Recipe:
     imbalance_ratio: float = key(
         1,
         kind=PLAN,
-        help="Shrink classes of train until the first is RATIO times as large as the last.",
+        help="Leave out images of train until the first class is RATIO times as large as the last.",
         check=Check(lambda ratio: 1 <= ratio < 1e9, "a ratio of at least 1"),
         option="--imbalance-ratio",
         old_name="longtail",
@@ -136,7 +136,7 @@ class Recipe:
     probe: int = key(
         0,
         kind=PLAN,
-        help="Move N images of each class from train to a trusted split, probe.",
+        help="Move N images of each class from train to the trusted split probe.",
         check=COUNT,
         option="--probe",
         metavar="N",
@@ -145,7 +145,7 @@ class Recipe:
     verified: int = key(
         0,
         kind=PLAN,
-        help="Move N images of each class to verified, a noisy split whose errors are known.",
+        help="Move N images of each class to the split verified, whose wrong labels are known.",
         check=COUNT,
         option="--verified",
         metavar="N",
@@ -154,14 +154,14 @@ class Recipe:
     verdict: str = key(
         "majority",
         kind=PLAN,
-        help="How votes become a verdict; dawid_skene weights annotators by their errors.",
+        help="How votes become a verdict; dawid_skene gives reliable annotators more weight.",
         check=one_of(*VERDICTS),
         in_name=plain_name,
     )
     search: tuple[str, ...] = key(
         (),
         kind=PLAN,
-        help="Use only candidates whose column `search` is one of these.",
+        help="Use only candidates whose column `search` has one of these values.",
         check=Check(all, "a list of words"),
         default_text="all candidates",
         in_name=lambda words: plain_name(" ".join(sorted({*words}))),
@@ -169,14 +169,14 @@ class Recipe:
     nested: bool = key(
         True,
         kind=PLAN,
-        help="Keep the noise of a level at all higher ones; false draws each level separately.",
+        help="Keep the noise of a level at all higher levels; false draws each one separately.",
         in_name=lambda _: "independent",
     )
     seed: int = key(
         0,
         kind=PLAN,
         published=True,
-        help="Seed of all random draws; another seed draws unrelated noise.",
+        help="Seed of all random draws; a different seed draws unrelated noise.",
         check=between(0, (1 << 63) - 1, "a whole number that is 0 or more"),
         option="--seed",
         metavar="N",
@@ -198,7 +198,7 @@ class Recipe:
     side_table: str = key(
         "",
         kind=INPUT,
-        help="File with data about each image that some noise needs: labels or features.",
+        help="File with labels or features of each image, which some noise models need.",
         default_text="the dataset's side.parquet, if any",
         option="--side-table",
         old_name="side",
@@ -216,7 +216,7 @@ class Recipe:
     resize: str = key(
         "squash",
         kind=STORAGE,
-        help="How to resize images.",
+        help="Distort images (squash), crop, pad, or scale only the short side (short).",
         check=one_of(*RESIZE),
         option="--resize",
     )
@@ -237,7 +237,7 @@ class Recipe:
     layout: str = key(
         "shared",
         kind=STORAGE,
-        help="Store rows that configs share once (shared), or each config in full (flat).",
+        help="Store rows that several configs have in common only once, or (flat) in each.",
         check=one_of("shared", "flat"),
         option="--layout",
         old_values={"bands": "shared"},

@@ -33,10 +33,10 @@ class Published:
 
     table: str = key(help="Name of a table in published.json.")
     columns: Mapping[str, str | tuple[str, ...]] = key(
-        help="Column of the table -> our config, or several configs to average."
+        help="For each column of the table, our config, or several configs to average."
     )
     rows: Mapping[str, str] = key(
-        help="Row of the table -> our method; an empty name if it is not run.",
+        help="For each row of the table, our method; an empty name if it is not run.",
     )
     match: Table = key(
         default_factory=dict,
@@ -45,7 +45,7 @@ class Published:
     )
     metric: str = key("last", help="Result of our runs to compare.", check=one_of(*METRICS))
     split: str = key(
-        "", help="Name of other validation images, such as ilsvrc12.", default_text="validation"
+        "", help="Name of another validation split, such as ilsvrc12.", default_text="validation"
     )
     factor: float = key(
         1,
@@ -70,7 +70,7 @@ class MethodEntry:
     options: Table = key(default_factory=dict, help="Options of the method.")
     grid: Grid = key(
         default_factory=dict,
-        help="Options with a list of values each; every combination is run.",
+        help="A list of values for each of some options; every combination is run.",
         check=IS_GRID,
     )
     configs: tuple[str, ...] = key(
@@ -81,12 +81,14 @@ class MethodEntry:
     )
     preset: str = key(
         "",
-        help="Settings of the training: a preset or a .toml file.",
+        help="Name of a preset, or a .toml file, that says how to train.",
         check=PRESET_NAME,
         default_text="that of the config",
     )
     nets: tuple[str, ...] = key((), help="Networks to train.", default_text="those of the study")
-    changes: Table = key(default_factory=dict, help="Keys of the preset with other values.")
+    changes: Table = key(
+        default_factory=dict, help="Keys of the preset, with the values that replace its own."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,19 +97,21 @@ class ConfigEntry:
 
     grid: Grid = key(
         default_factory=dict,
-        help="Options of the noise with a list of values each; every combination is a config.",
+        help="A list of values for each of some noise options; each combination is a config.",
         check=IS_GRID,
     )
     preset: str = key(
         "",
-        help="Settings of the training: a preset or a .toml file.",
+        help="Name of a preset, or a .toml file, that says how to train.",
         check=PRESET_NAME,
         default_text="that of the study",
     )
     build: str = key(
         "", help="Folder of the build below builds/.", check=FOLDER_NAME, default_text="the study's"
     )
-    changes: Table = key(default_factory=dict, help="Keys of the preset with other values.")
+    changes: Table = key(
+        default_factory=dict, help="Keys of the preset, with the values that replace its own."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +137,7 @@ class Study:
     )
     preset: str = key(
         "",
-        help="Settings of the training: a preset or a .toml file.",
+        help="Name of a preset, or a .toml file, that says how to train.",
         check=PRESET_NAME,
         default_text="the dataset's",
     )
@@ -143,10 +147,12 @@ class Study:
         check=FOLDER_NAME,
         default_text="its name",
     )
-    changes: Table = key(default_factory=dict, help="Keys of the preset with other values.")
+    changes: Table = key(
+        default_factory=dict, help="Keys of the preset, with the values that replace its own."
+    )
     grid: Grid = key(
         default_factory=dict,
-        help="Keys of the preset with a list of values each; every combination is run.",
+        help="A list of values for each of some preset keys; every combination is run.",
         check=IS_GRID,
     )
     x_axis: str = key(

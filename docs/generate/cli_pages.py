@@ -18,6 +18,7 @@ from docs.generate.markdown import (
 )
 
 FOLDER = "reference/cli"
+GLOSSARY = "Words such as *build*, *config* and *recipe* are in the [glossary](../../glossary.md)."
 LARGEST_STATED = 2**63 - 1  # this and more is no limit that a user meets
 
 
@@ -55,7 +56,8 @@ def _file_name(words: tuple[str, ...]) -> str:
 def _index_page(commands: dict[tuple[str, ...], click.Command]) -> str:
     """Return the list of commands, in the groups of `cnlw --help`."""
     text = heading("Commands")
-    text += "In a terminal, `cnlw COMMAND --help` prints the text of its page.\n\n"
+    text += "In a terminal, `cnlw COMMAND --help` prints the text of its page. "
+    text += f"{GLOSSARY}\n\n"
     for title, group in COMMAND_GROUPS.items():
         names = {command.name for command in group}
         rows = []
@@ -81,7 +83,7 @@ def _command_page(words: tuple[str, ...], command: click.Command) -> str:
     """Return the page of a command: usage, what it does, arguments and options."""
     context = click.Context(command, info_name=" ".join(words))
     usage = " ".join([*words, *command.collect_usage_pieces(context)])
-    text = heading(" ".join(words)) + fence(usage)
+    text = heading(" ".join(words)) + f"{GLOSSARY}\n\n" + fence(usage)
     text += "\n" + _help_to_markdown(command.help or "") + "\n\n"
     rows = []
     for parameter in command.get_params(context):

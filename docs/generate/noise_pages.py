@@ -50,7 +50,9 @@ SYMBOLS: Mapping[str, str] = {  # symbol -> what it means, if a formula has it
     r"by key|key order": "the `key` of an image is a random number that depends only on the seed and the image",
     r"corruption order": "the corruption order is the order in which images become noisy; a level takes the first of them",
 }
-WORDS = "The [glossary](../../glossary.md) explains words such as *level*, *recipe* and *donor*.\n\n"
+WORDS = (
+    "The [glossary](../../glossary.md) explains words such as *level*, *recipe* and *donor*.\n\n"
+)
 PICTURE = "The picture has a row for each true class and a column for each given label."
 LEFT_OUT = "It leaves out examples whose image was replaced or added."
 IDENTITY = "This noise changes no label of the other examples, so the matrix is the identity."
@@ -133,9 +135,7 @@ def _explain_symbols(formula: str) -> str:
 
 def _options(model: NoiseModel) -> str:
     """Return the options with their defaults, and the level."""
-    level = (
-        "The level is a whole percentage. For example, `--level 40` asks for 40 % of noise.\n\n"
-    )
+    level = "The level is a whole percentage. For example, `--level 40` asks for 40 % of noise.\n\n"
     if not model.has_level:
         level = f"There is no level, because {_what_decides(model)} how much noise there is.\n\n"
     if not model.options:

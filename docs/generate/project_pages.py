@@ -55,10 +55,14 @@ def _introduce_tables(study: str, text: str) -> str:
     settings = ROOT / "pipelines" / "studies" / f"{study}.toml"
     summary = settings.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
     return (
-        f"{title}\n\n"
-        f"These are the tables of our study `{study}`, whose subject is: {summary}. "
-        f"[What small studies show](../README.md) says what we conclude from them.\n\n"
-    ) + EXPLANATION + rest.lstrip("\n")
+        (
+            f"{title}\n\n"
+            f"These are the tables of our study `{study}`, whose subject is: {summary}. "
+            f"[What small studies show](../README.md) says what we conclude from them.\n\n"
+        )
+        + EXPLANATION
+        + rest.lstrip("\n")
+    )
 
 
 def find_pages() -> dict[str, str]:

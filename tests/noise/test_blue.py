@@ -59,7 +59,9 @@ def test_uniform():
 @pytest.mark.parametrize("classes", [0, 1])
 def test_one_class(classes):
     """Where there is no other class, there is no blue noise."""
-    with pytest.raises(ValueError, match=f"number of classes is {classes}: give at least two classes"):
+    with pytest.raises(
+        ValueError, match=f"number of classes is {classes}: give at least two classes"
+    ):
         blue(made(3, 1, 0), NONE, 40, classes)
 
 

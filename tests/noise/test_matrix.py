@@ -93,7 +93,8 @@ def test_columns_for_the_true_class_are_turned_when_asked():
         [20, 80],
     ]
     with pytest.raises(
-        ValueError, match=r"row of true class 0 in the matrix q sums to 1.1, but must sum to 1: its columns sum to 1"
+        ValueError,
+        match=r"row of true class 0 in the matrix q sums to 1.1, but must sum to 1: its columns sum to 1",
     ):
         matrix(base, NONE, 0, 2, q)
     assert matrix(base, NONE, 0, 2, [[0.9, 0.0999999], [0.2, 0.8]]).label.sum() == 90

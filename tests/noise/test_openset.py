@@ -84,7 +84,8 @@ def test_both_rates_together():
 def test_more_than_all(level, flips):
     """No image loses both, so together they are at most all."""
     with pytest.raises(
-        ValueError, match=f"not allowed at level {level}: give a whole percentage from 0 to {100 - level}"
+        ValueError,
+        match=f"not allowed at level {level}: give a whole percentage from 0 to {100 - level}",
     ):
         openset(items((9, 9)), POOL, level, 2, flips=flips)
 

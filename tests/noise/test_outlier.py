@@ -43,8 +43,14 @@ def test_counts(counts, ratio, labelled_share):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"ratio": -0.1}, "ratio = -0.1 is not allowed, because it is the number of outliers for each"),
-        ({"known_share": 1.1}, "known_share = 1.1 is not allowed, because it is the share of the outliers"),
+        (
+            {"ratio": -0.1},
+            "ratio = -0.1 is not allowed, because it is the number of outliers for each",
+        ),
+        (
+            {"known_share": 1.1},
+            "known_share = 1.1 is not allowed, because it is the share of the outliers",
+        ),
     ],
 )
 def test_bad_options(options, message):
