@@ -126,7 +126,7 @@ class Recipe:
     imbalance_ratio: float = key(
         1,
         kind=PLAN,
-        help="Leave out images of train until the first class is RATIO times as large as the last.",
+        help="Shrink training classes until the first is RATIO times as large as the last.",
         check=Check(lambda ratio: 1 <= ratio < 1e9, "a ratio of at least 1"),
         option="--imbalance-ratio",
         old_name="longtail",
