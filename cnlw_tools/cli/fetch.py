@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cnlw_tools.cli.options import ROOT, LocalPath, find_root, key_option
+from cnlw_tools.cli.options import ROOT, SHARD, LocalPath, find_root, key_option
 from cnlw_tools.recipe.keys import declared_keys
 from cnlw_tools.recipe.recipe import Recipe
 from cnlw_tools.registry.counts import count_things
@@ -40,6 +40,7 @@ REFUSED_PRIVATE = (
     "refused (ledger.parquet has the reasons): for addresses on a private network or on this "
     "machine, give --allow-private --retry refused"
 )
+REDIRECTED = "redirected to sites of other shards: left for the last `cnlw fetch`, after --join"
 PATH = LocalPath(path_type=Path)
 COUNT = click.IntRange(1)
 SECONDS = click.FloatRange(0.1)
@@ -81,6 +82,15 @@ SECONDS = click.FloatRange(0.1)
     default="image_id",
     show_default=True,
     help="Column with the image ids in the output of img2dataset.",
+)
+@SHARD
+@click.option(
+    "--join",
+    "joined_folders",
+    type=PATH,
+    multiple=True,
+    help="Fetch nothing; take what this store holds, or all below it; may be repeated.  "
+    "[default: none]",
 )
 @click.option("--report", is_flag=True, help="Fetch nothing; print the contents of the store.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one line of JSON.")
@@ -199,9 +209,16 @@ def fetch(**flags: Any) -> None:
     --resize and --quality stores them. --retry takes `failed` (any failure), or one of these
     outcomes: refused, robots, opt_out, dns, connect, tls, timeout, unreachable, redirect, http_404
     (or another status), too_big, truncated, bomb, animated, not_image, decode.
+
+    With --shard 2/5, one of five fetches requests its sites, with a --store of its own. --join
+    makes one store of them; a last command without --shard requests what is left.
     """
     from cnlw_tools.store.outcomes import parse_outcome
 
+    if flags["shard"] and flags["joined_folders"]:
+        raise ValueError(
+            f"--shard {flags['shard']} with --join: join with a command without --shard"
+        )
     if flags["dataset"]:
         _check_dataset(flags["dataset"], find_root(flags["root"]))
     store = _find_store(flags)
@@ -210,6 +227,8 @@ def fetch(**flags: Any) -> None:
         _report(store, flags["as_json"])
     elif flags["export_to"]:
         _export(store, flags["export_to"])
+    elif flags["joined_folders"]:
+        _join(flags["joined_folders"], store, flags["as_json"])
     elif flags["import_from"]:
         _import(flags["import_from"], store, flags["id_column"], flags["as_json"])
     else:
@@ -290,6 +309,7 @@ def _fetch(manifest_path: Path, store: Path, retry: str | None, flags: dict[str,
     from cnlw_tools.fetch import fetch as run
     from cnlw_tools.fetch.resources import return_freed_memory
     from cnlw_tools.store.exclusions import MIN_IDS
+    from cnlw_tools.store.join import mark_shard
     from cnlw_tools.store.manifest import Manifest
     from cnlw_tools.store.placeholders import add_placeholders, count_placeholders
     from cnlw_tools.store.store import open_ledger
@@ -302,6 +322,8 @@ def _fetch(manifest_path: Path, store: Path, retry: str | None, flags: dict[str,
     gc.freeze()
     return_freed_memory()
     with open_ledger(store) as ledger:
+        if flags["shard"]:
+            mark_shard(store, options.work_shard)
         if flags["placeholders"]:
             add_placeholders(flags["placeholders"], store)
         tally = run(
@@ -311,7 +333,10 @@ def _fetch(manifest_path: Path, store: Path, retry: str | None, flags: dict[str,
         reasons = ledger.common_reasons(SHOWN_REASONS)
     if retry and not tally.fetched:
         click.echo(f"no URL of the manifest has the outcome {retry}: nothing to retry", err=True)
-    _note(tally.skipped, "row", "not requested so far: run without --retry to fetch all")
+    _note(tally.of_other_shards, "row", "of sites of other shards")
+    _note(tally.redirected, "row", REDIRECTED)
+    n_skipped = tally.skipped - tally.of_other_shards - tally.redirected
+    _note(n_skipped, "row", "not requested so far: run without --retry to fetch all")
     _note(n_placeholders, "image", "with the file of a placeholder: builds do not use any")
     if retry != "refused":
         text = REFUSED if options.allow_private else REFUSED_PRIVATE
@@ -333,6 +358,7 @@ def _choose_n_processes(n_urls: int, n_requests: int) -> int:
 
 
 def _read_options(flags: dict[str, Any]) -> "FetchOptions":
+    from cnlw_tools.executor.work_shard import WHOLE, parse_work_shard
     from cnlw_tools.fetch import USER_AGENT, WAYBACK_URL, FetchOptions, Limits
 
     user_agent = flags["user_agent"]
@@ -361,6 +387,7 @@ def _read_options(flags: dict[str, Any]) -> "FetchOptions":
         user_agent=user_agent,
         limits=limits,
         keep=_read_keep(flags),
+        work_shard=parse_work_shard(flags["shard"]) if flags["shard"] else WHOLE,
         archive=archive,
         patience=flags["patience"],
     )
@@ -418,6 +445,21 @@ def _import(folder: Path, store: Path, id_column: str, as_json: bool) -> None:
         tally = import_images(folder, ledger, id_column, ProgressBar())
     _note(tally.skipped, "row", "of the input without an image: skipped")
     _print_counts(tally.counts, as_json, store)
+
+
+def _join(folders: "Sequence[Path]", store: Path, as_json: bool) -> None:
+    """Take what other stores hold into a store."""
+    from cnlw_tools.store.join import find_stores, join_stores
+    from cnlw_tools.store.store import open_ledger
+
+    others = find_stores(folders, store)
+    with open_ledger(store) as ledger:
+        tally = join_stores(others, ledger, ProgressBar())
+        counts = ledger.count_outcomes()
+    text = f"taken from {count_things(len(others), 'store')}"
+    _note(tally.fetched, "row", text)
+    _note(tally.skipped, "image", "damaged there: left for the last `cnlw fetch`")
+    _print_counts(counts, as_json, store)
 
 
 def _print_counts(counts: "Counter[str]", as_json: bool, store: Path) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from cnlw_tools import __version__
+from cnlw_tools.executor.work_shard import WHOLE, WorkShard
 from cnlw_tools.fetch.http import Limits
 from cnlw_tools.images.pixels import Storage
 from cnlw_tools.store.inspect import MAX_PIXELS
@@ -23,5 +24,6 @@ class FetchOptions:
     limits: Limits = field(default_factory=Limits)
     max_pixels: int = MAX_PIXELS  # of one image
     keep: Storage | None = None  # keep images as builds like this store them; None: the originals
+    work_shard: WorkShard = WHOLE  # the sites of one of several fetches, each with its own store
     archive: str = ""  # URL that is put before the URI of a dead link; empty: ask no archive
     patience: float = 300.0  # seconds that this machine may be at fault before the run ends

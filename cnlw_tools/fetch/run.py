@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 from cnlw_tools.executor.signals import StopRequest
 from cnlw_tools.fetch.address import parse_uri
@@ -24,7 +25,14 @@ from cnlw_tools.fetch.patience import Notice, Patience, Stopped
 from cnlw_tools.fetch.remote_worker import PROCESSES, RemoteWorker, WorkerDied
 from cnlw_tools.fetch.resources import FetchMemory, max_requests
 from cnlw_tools.fetch.schedule import FetchJob
-from cnlw_tools.fetch.worker import JobResult, Worker, WorkerMessage, WorkerNumber, worker_index
+from cnlw_tools.fetch.worker import (
+    JobResult,
+    Worker,
+    WorkerMessage,
+    WorkerNumber,
+    is_own_site,
+    worker_index,
+)
 from cnlw_tools.files.machine_faults import MachineFault, start_thread
 from cnlw_tools.store.outcomes import FAILED, FetchError, Tally
 from cnlw_tools.store.store import Ledger, Row, State
@@ -229,6 +237,11 @@ class _Run:
             self.recent.clear()
             states = self._read_states([row.image_id for row in block])
             for row in block:
+                if not self._is_own(row):
+                    with self.changed:
+                        self.tally.skipped += 1
+                        self.tally.of_other_shards += 1
+                    continue
                 attempts = self._claim(row.image_id, states.get(row.image_id))
                 if attempts is not None:
                     self._feed_row(row, attempts)
@@ -237,6 +250,16 @@ class _Run:
         with self.changed:
             self.manifest_read = True
             self.changed.notify_all()
+
+    def _is_own(self, row: "ManifestRow") -> bool:
+        """Return whether this fetch requests a row, or that of another shard."""
+        if self.options.work_shard.count == 1:
+            return True
+        try:
+            address = parse_uri(row.uri or "")
+        except FetchError:
+            return self.options.work_shard.owns(crc32(row.image_id.encode()))
+        return is_own_site(address, row.image_id, self.options)
 
     def _read_states(self, image_ids: list[str]) -> Mapping[str, State]:
         return self.patience.run(lambda: self.ledger.read_states(image_ids))
@@ -335,7 +358,18 @@ class _Run:
             self.notify(notice.text)
 
     def _receive_job(self, index: int, job: FetchJob) -> None:
-        """Hand a job that was redirected from one worker to another."""
+        """Hand a job that was redirected from one worker to another.
+
+        If it leads to a site of another shard, it has no outcome yet: only one fetch at a time may
+        be polite to a site.
+        """
+        if not is_own_site(job.address, job.image_id, self.options):
+            with self.changed:
+                n_rows = self.in_flight.pop(job.image_id)
+                self.tally.skipped += n_rows
+                self.tally.redirected += n_rows
+                self._take_from_queue(index)
+            return
         new_index = worker_index(job, self.options, len(self.workers))
         with self.changed:
             self.queued[new_index] += 1

@@ -5,7 +5,8 @@
 
 A thread writes a row before it takes the next job, so a kill loses only the requests in flight.
 Each host belongs to one worker, so that its limit holds over all processes. A job that is
-redirected to the host of another worker is handed back.
+redirected to the host of another worker is handed back, and so is one that is redirected to a site
+of another shard (`cnlw fetch --shard`).
 """
 
 import threading
@@ -69,6 +70,19 @@ def worker_index(job: FetchJob, options: FetchOptions, n_workers: int) -> int:
     """
     key = job.address.origin if options.per_host else job.image_id
     return crc32(key.encode()) % n_workers
+
+
+def is_own_site(address: Address, image_id: str, options: FetchOptions) -> bool:
+    """Return whether a request belongs to this fetch, or to that of another shard.
+
+    All hosts of a site belong together: http and https, with www and without, and every port. If
+    hosts have no limit, the image decides instead.
+    """
+    if options.work_shard.count == 1:
+        return True
+    key = address.host.removeprefix("www.") if options.per_host else image_id
+    digest = sha256(key.encode()).digest()  # other than the hash of `worker_index`
+    return options.work_shard.owns(int.from_bytes(digest[:8]))
 
 
 class Worker:
@@ -214,8 +228,9 @@ class Worker:
             return robots.ALLOW_NOTHING
         if self.options.per_host:
             return rules
-        # all workers request this host, so each of them waits longer
-        return replace(rules, delay=self.number.n_workers * rules.delay)
+        # all workers of all shards request this host, so each of them waits longer
+        n_workers = self.number.n_workers * self.options.work_shard.count
+        return replace(rules, delay=n_workers * rules.delay)
 
     def _handle_image(self, job: FetchJob, host: Host, image: FetchedImage) -> None:
         """Store an image."""
@@ -257,9 +272,11 @@ class Worker:
             self._move(job, host, target)
 
     def _move(self, job: FetchJob, host: Host, target: Address) -> None:
-        """Queue a job at a new address, or report it if its new host is that of another worker."""
+        """Queue a job at a new address, or report it if its new host is not of this worker."""
         job.address = target
-        if worker_index(job, self.options, self.number.n_workers) == self.number.index:
+        is_own = is_own_site(target, job.image_id, self.options)
+        index = worker_index(job, self.options, self.number.n_workers)
+        if is_own and index == self.number.index:
             self.schedule.release(host, retry=job)
         else:
             self.schedule.release(host)

@@ -40,7 +40,9 @@ class Tally:
     total: int
     counts: Counter[str] = field(default_factory=Counter)  # by outcome, earlier runs included
     fetched: int = 0  # URLs that this run brought to an outcome
-    skipped: int = 0  # rows without an outcome that this run leaves out
+    skipped: int = 0  # rows without an outcome that this run leaves out; among them are:
+    of_other_shards: int = 0  # rows at sites of other shards
+    redirected: int = 0  # rows that led to sites of other shards
     stop_signal: int = 0  # the signal that ended the run; 0: none
 
 

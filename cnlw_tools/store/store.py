@@ -190,7 +190,7 @@ class Store:
         Raises:
             ValueError: they were resized by other options
         """
-        for kept in self._read_kept():
+        for kept in self.read_kept():
             if kept not in (None, storage.options):
                 keep = "" if storage.size is None else f"{_keep_options(storage.options)} "
                 raise ValueError(
@@ -204,7 +204,7 @@ class Store:
         with _report_database_errors(self.folder):
             self.connection.execute("VACUUM INTO ?", [str(path)])
 
-    def _read_kept(self) -> list[str | None]:
+    def read_kept(self) -> list[str | None]:
         """Return the different values of `kept` that images have."""
         images = f"SELECT {self.columns} FROM ledger WHERE class = 'ok'"  # noqa: S608, our names
         sql = f"SELECT DISTINCT kept FROM ({images}) ORDER BY kept"  # noqa: S608, our names
@@ -406,7 +406,7 @@ class Ledger(Store):
         Raises:
             ValueError: the images of the store are of another kind
         """
-        for kept in self._read_kept():
+        for kept in self.read_kept():
             if kept != (keep.options if keep else None):
                 there = f"images resized for builds with {kept}" if kept else "originals"
                 remedy = _keep_options(kept) if kept else "no --keep"

@@ -3,8 +3,12 @@
 import http.server
 import io
 import json
+import os
 import re
+import subprocess
+import sys
 import threading
+import time
 from collections import Counter
 
 import pyarrow as pa
@@ -14,6 +18,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from cnlw_tools.cli import main
+from cnlw_tools.files import default_root
 from cnlw_tools.store.store import Store, open_ledger
 
 
@@ -293,3 +298,80 @@ def test_img2dataset(server, folder):
     assert {"ok": 1, "errors": {}} == json.loads(imported.stdout)
     assert "1 row of the input without an image: skipped" in imported.stderr
     assert "1 image with the file of a placeholder" in fetched.stderr
+
+
+SITES = {"2/3": "localhost", "3/3": "127.0.0.1"}  # by shard; the first of three has none
+
+
+def start_shard(manifest, shard, store, *arguments):
+    """Start a fetch of one shard in a process of its own."""
+    command = [sys.executable, "-m", "cnlw_tools", "fetch", "--manifest", str(manifest)]
+    command += ["--store", store, "--shard", shard, "--allow-private", *arguments]
+    env = {**os.environ, "PYTHONPATH": str(default_root())}
+    return subprocess.Popen(
+        command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def test_processes_fetch_side_by_side_and_are_joined(server, folder):
+    """One was killed and begun again; the last one fetches what a single fetch would have, and no more."""
+    uris = {}
+    for number in range(20):
+        for name in SITES.values():
+            uris[f"{name}{number}"] = f"http://{name}:{server.server_port}/ok/{name}{number}"
+    manifest = write_manifest(folder / "m.parquet", uris)
+    killed = start_shard(manifest, "2/3", "parts/2", "--per-host", "1")
+    while not server.requests:
+        time.sleep(0.01)
+    killed.kill()
+    killed.communicate()
+
+    processes = [start_shard(manifest, f"{i}/3", f"parts/{i}") for i in (1, 2, 3)]
+    errors = [process.communicate()[1] for process in processes]
+    assert [0, 0, 0] == [process.returncode for process in processes], errors
+    assert "20 rows of sites of other shards" in errors[1]
+    joined = cnlw("--store", "all", "--join", "parts", "--json")
+    last = cnlw("--store", "all", "--manifest", manifest, "--allow-private", "--json")
+
+    assert (0, 0) == (joined.exit_code, last.exit_code), joined.output + last.output
+    assert "40 rows taken from 3 stores" in joined.stderr
+    assert joined.stdout == last.stdout
+    with Store("all") as store:
+        assert sorted(uris) == store.image_ids()
+        assert all(store.read(image_id) for image_id in uris)
+    n_images = {path: n for path, n in server.requests.items() if path.startswith("/ok")}
+    assert 40 == len(n_images)
+    assert sum(n_images.values()) <= 40 + 4  # those in flight when the process was killed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--shard", "4/3", "--manifest", "m.parquet"], "shard '4/3': write it as 2/5"),
+        (["--shard", "1/3", "--join", "x"], "--shard 1/3 with --join: join with a command without"),
+        (["--join", "x"], "x: no image store here: give one, or a folder that holds stores"),
+    ],
+)
+def test_wrong_shards_are_one_line(folder, arguments, message):
+    """Nothing is written."""
+    write_manifest(folder / "m.parquet", {"a": "http://127.0.0.1:1/"})
+    result = cnlw("--store", "s", *arguments)
+
+    assert result.exit_code == 1
+    assert message in " ".join(result.stderr.split())
+    assert ["m.parquet"] == [path.name for path in folder.iterdir()]
+
+
+def test_mixed_counts_of_shards_in_a_store(server, folder):
+    """One line, and nothing is requested."""
+    manifest = write_manifest(
+        folder / "m.parquet", {"a": f"http://127.0.0.1:{server.server_port}/ok"}
+    )
+    arguments = ["--store", "s", "--manifest", manifest, "--allow-private"]
+    assert cnlw(*arguments, "--shard", "1/3").exit_code == 0
+
+    result = cnlw(*arguments, "--shard", "1/2")
+
+    assert result.exit_code == 1
+    assert "s: shards of 2 and 3 fetches are mixed: give every" in " ".join(result.stderr.split())
+    assert not server.requests

@@ -1,0 +1,189 @@
+"""Several stores become one: `cnlw fetch --shard` on each of several machines, then `--join`.
+
+A store of a shard has an empty file that names the shard, such as `shard-2-of-5`, so that stores
+whose sites were divided in different ways are not taken for parts of one.
+"""
+
+import errno
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+from cnlw_tools.executor.work_shard import WorkShard
+from cnlw_tools.files import link_or_copy
+from cnlw_tools.files.locks import lock
+from cnlw_tools.registry.counts import join_words
+from cnlw_tools.store.outcomes import Tally
+from cnlw_tools.store.placeholders import FILE_NAME, add_placeholders
+from cnlw_tools.store.snapshot import write_snapshot
+from cnlw_tools.store.store import Ledger, Row, State, Store, is_store
+
+SHARD_FILE = re.compile(r"shard-(\d+)-of-(\d+)")
+BLOCK_ROWS = 500  # compared at a time
+
+
+def mark_shard(folder: Path, work_shard: WorkShard) -> None:
+    """Note in a store which sites it is for.
+
+    Raises:
+        ValueError: it has those of a shard of another number of shards
+    """
+    check_shard(folder, work_shard)
+    (folder / f"shard-{work_shard.number}-of-{work_shard.count}").touch()
+
+
+def check_shard(folder: Path, work_shard: WorkShard) -> None:
+    """Raise if a store has sites of a shard of another number of shards.
+
+    Raises:
+        ValueError: with both numbers
+    """
+    _check_counts(folder, read_counts(folder) | {work_shard.count})
+
+
+def read_counts(folder: Path) -> set[int]:
+    """Return among how many shards the sites of a store were divided; none if they were not."""
+    counts = set()
+    for path in folder.glob("shard-*"):
+        match = SHARD_FILE.fullmatch(path.name)
+        if match:
+            counts.add(int(match[2]))
+    return counts
+
+
+def _check_counts(folder: Path, counts: set[int]) -> None:
+    if len(counts) > 1:
+        numbers = join_words([str(count) for count in sorted(counts)])
+        raise ValueError(
+            f"{folder}: shards of {numbers} fetches are mixed: give every fetch the same number "
+            "of shards, or another --store"
+        )
+
+
+def find_stores(folders: Sequence[Path], target: Path) -> list[Path]:
+    """Return the stores that are, or lie in, some folders, each once, and without one of them.
+
+    Raises:
+        FileNotFoundError: a folder is no store and holds none
+    """
+    stores: dict[Path, Path] = {}
+    for folder in folders:
+        places = [folder] if is_store(folder) else sorted(folder.glob("*"))
+        stores_here = [place for place in places if is_store(place)]
+        if not stores_here:
+            raise FileNotFoundError(
+                f"{folder}: no image store here: give one, or a folder that holds stores"
+            )
+        for store in stores_here:
+            stores.setdefault(store.resolve(), store)
+    stores.pop(target.resolve(), None)
+    return list(stores.values())
+
+
+def join_stores(
+    folders: Sequence[Path],
+    ledger: Ledger,
+    progress: Callable[[Tally], None] = lambda tally: None,
+) -> Tally:
+    """Take the outcomes and images of other stores, which do not change, into a store.
+
+    An image is preferred to a failure, and of two failures the later one. Files are linked where
+    they are on the same disk, and copied otherwise. Files that are damaged are left out.
+
+    Args:
+        folders: the other stores
+        ledger: the store to write to
+        progress: is called with the counts after each block
+
+    Returns:
+        counts of the rows that were taken, by outcome; rows whose file is damaged are skipped
+
+    Raises:
+        ValueError: the sites were divided in different ways, or images are of different kinds
+        OSError: a fetch is running in one of the stores, or a disk cannot be read or written
+    """
+    with ExitStack() as stack:
+        stores = [stack.enter_context(_locked_store(folder)) for folder in folders]
+        _check_stores(stores, ledger)
+        tally = Tally(sum(store.count_outcomes().total() for store in stores))
+        for store in stores:
+            rows = store.rows()
+            while block := list(islice(rows, BLOCK_ROWS)):
+                _join_rows(block, store, ledger, tally)
+                progress(tally)
+            if (store.folder / FILE_NAME).is_file():
+                add_placeholders(store.folder / FILE_NAME, ledger.folder)
+    write_snapshot(ledger, tally.fetched > 0)
+    return tally
+
+
+@contextmanager
+def _locked_store(folder: Path) -> Iterator[Store]:
+    """Open a store for reading while no fetch writes to it."""
+    handle = lock(folder, f"{folder}: a fetch is running here: join its store when it has ended")
+    try:
+        with Store(folder) as store:
+            yield store
+    finally:
+        os.close(handle)
+
+
+def _check_stores(stores: Sequence[Store], ledger: Ledger) -> None:
+    """Raise if stores do not fit together."""
+    counts: set[int] = set()
+    kept = dict.fromkeys(ledger.read_kept(), ledger.folder)
+    for store in stores:
+        counts |= read_counts(store.folder)
+        _check_counts(store.folder, counts)
+        for option in store.read_kept():
+            kept.setdefault(option, store.folder)
+    if len(kept) > 1:
+        kinds = [f"{folder} ({option or 'originals'})" for option, folder in kept.items()]
+        raise ValueError(
+            f"{join_words(kinds)}: hold images of different kinds: join stores that were fetched "
+            "with the same --keep, --resize and --quality"
+        )
+
+
+def _join_rows(rows: Sequence[Row], store: Store, ledger: Ledger, tally: Tally) -> None:
+    """Take some rows and their files into a store."""
+    states = ledger.read_states([row.image_id for row in rows])
+    for row in rows:
+        if not _is_better(row, states.get(row.image_id)):
+            continue
+        if row.outcome == "ok":
+            mtime = _join_file(row, store, ledger)
+            if mtime is None:
+                tally.skipped += 1
+                continue
+            row = replace(row, mtime=mtime)
+        ledger.write_row(row)
+        tally.counts[row.outcome] += 1
+        tally.fetched += 1
+
+
+def _is_better(row: Row, state: State | None) -> bool:
+    """Return whether a row is to replace what a store has of its image."""
+    if state is None or not state.file_intact:
+        return True
+    if "ok" in (row.outcome, state.outcome):
+        return state.outcome != "ok"
+    return row.timestamp > state.timestamp
+
+
+def _join_file(row: Row, store: Store, ledger: Ledger) -> int | None:
+    """Take the file of an image; return its modification time, or none if it is damaged."""
+    source = store.image_path(row.image_id, str(row.file_format))
+    try:
+        store.read(row.image_id)
+    except OSError as error:
+        if error.errno not in (None, errno.ENOENT):
+            raise
+        return None
+    path = ledger.image_path(row.image_id, str(row.file_format))
+    link_or_copy(source, path)
+    return path.stat().st_mtime_ns
