@@ -12,9 +12,10 @@ shards, from which any shard copies the rows that it needs, and which the build 
 """
 
 import json
+import os
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache, partial
 from hashlib import sha256
 from pathlib import Path
@@ -54,6 +55,7 @@ class WriteJob(Job):
     inputs: Inputs
     storage: Storage
     classes: tuple[str, ...]
+    folders: tuple[Path, ...] = ()  # that each machine at work must see
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,8 @@ def write_shards(
     Raises:
         OSError, ValueError, LookupError: an image cannot be read; files that were written remain
     """
+    job.folder.mkdir(parents=True, exist_ok=True)
+    job = replace(job, folders=_find_folders(job))
     waves = plan_waves(job, planned_shards, untrusted_files, keep_pool)
     to_write = {plan.name: len(plan.rows) for wave in waves for plan in wave}
     total = sum(to_write.values())
@@ -274,6 +278,7 @@ def write_file(job: WriteJob, plan: FilePlan) -> WrittenFile:
     Raises:
         OSError, ValueError, LookupError: an image cannot be read, or the file cannot be written
     """
+    _require_folders(job)
     images = _collect_images(job, plan)
     path = job.folder / plan.name
     digest = None
@@ -284,6 +289,28 @@ def write_file(job: WriteJob, plan: FilePlan) -> WrittenFile:
             parquet.write_parquet(draft, plan.rows, images, job.classes)
             digest = files.digest(draft)
     return WrittenFile(plan.name, len(plan.rows), digest)
+
+
+def _find_folders(job: WriteJob) -> tuple[Path, ...]:
+    """Return the folders of a job that this machine sees."""
+    inputs = job.inputs
+    places = (job.folder, inputs.root, inputs.data_dir, inputs.store, *inputs.donors.values())
+    return tuple(place.resolve() for place in places if isinstance(place, Path) and place.exists())
+
+
+@lru_cache(maxsize=1)
+def _require_folders(job: WriteJob) -> None:
+    """Raise if this machine lacks a folder; a file written there would be on its own disk.
+
+    Raises:
+        FileNotFoundError: with the folder and the name of the machine
+    """
+    for folder in job.folders:
+        if not folder.exists():
+            raise FileNotFoundError(
+                f"{folder}: the machine {os.uname().nodename} does not see it: put it on a disk "
+                "that all machines see under the same path"
+            )
 
 
 def _collect_images(job: WriteJob, plan: FilePlan) -> EncodedImages:

@@ -13,6 +13,7 @@ and writes folders of this machine, and what is there already is not copied agai
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
@@ -28,8 +29,10 @@ from cnlw_tools.files.texts import parse_json
 STATE = "state.json"
 WRITING = "writing"
 INCOMING = "incoming"
+SECONDS_BETWEEN_SAVES = 5.0  # of the state: what a kill makes the next command copy again
 
 Progress = Callable[[str, int, int], None]  # stage, done, total
+State = dict[str, list[str | int]]  # file -> its version, and size and time of its copy
 
 
 def no_progress(stage: str, done: int, total: int) -> None:
@@ -119,12 +122,13 @@ class Mirror:
                 missing[name] = file
         total = sum(file.size for file in missing.values())
         done = 0
-        for name, file in missing.items():
-            self._fetch(name, file, folder / name)
-            state[name] = _state_of(file, folder / name)
-            self._write_state(state)
-            done += file.size
-            progress("download", done, total)
+        with self._saved(state) as save_at_times:
+            for name, file in missing.items():
+                self._fetch(name, file, folder / name)
+                state[name] = _state_of(file, folder / name)
+                save_at_times()
+                done += file.size
+                progress("download", done, total)
 
     def _fetch(self, name: str, file: RemoteFile, path: Path) -> None:
         """Copy a file of the storage, which appears when it is complete."""
@@ -146,14 +150,14 @@ class Mirror:
         """
         names = list(names)
         state = self._read_state()
-        for done, name in enumerate(names, 1):
-            path = folder / name
-            known = state.get(name)
-            if known is None or known[1:] != _local_state(path):
-                file = self.remote.put(path, name)
-                state[name] = _state_of(file, path)
-                self._write_state(state)
-            progress("upload", done, len(names))
+        with self._saved(state) as save_at_times:
+            for done, name in enumerate(names, 1):
+                path = folder / name
+                known = state.get(name)
+                if known is None or known[1:] != _local_state(path):
+                    state[name] = _state_of(self.remote.put(path, name), path)
+                    save_at_times()
+                progress("upload", done, len(names))
 
     def check_writable(self) -> None:
         """Put an empty file and delete it, within `writing`.
@@ -179,15 +183,37 @@ class Mirror:
             if name not in there:
                 (self.folder / name).unlink()
 
-    def _read_state(self) -> dict[str, list[str | int]]:
+    @contextmanager
+    def _saved(self, state: State) -> Iterator[Callable[[], None]]:
+        """Write the state after the block, and after an error in it.
+
+        Yields:
+            a function that also writes it, if a few seconds have passed since it was written
+        """
+        before = dict(state)
+        saved_at = time.monotonic()
+
+        def save_at_times() -> None:
+            nonlocal saved_at
+            if time.monotonic() - saved_at > SECONDS_BETWEEN_SAVES:
+                self._write_state(state)
+                saved_at = time.monotonic()
+
+        try:
+            yield save_at_times
+        finally:
+            if state != before:
+                self._write_state(state)
+
+    def _read_state(self) -> State:
         """Return version, size and time of each file when it was last the same on both sides."""
         path = self.home / STATE
         if not path.exists():
             return {}
-        state: dict[str, list[str | int]] = parse_json(path.read_text(encoding="utf-8"), str(path))
+        state: State = parse_json(path.read_text(encoding="utf-8"), str(path))
         return state
 
-    def _write_state(self, state: dict[str, list[str | int]]) -> None:
+    def _write_state(self, state: State) -> None:
         with atomic_write(self.home / STATE) as draft:
             draft.write_text(json.dumps(state), encoding="utf-8")
 

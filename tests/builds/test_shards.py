@@ -14,7 +14,7 @@ from PIL import Image
 
 from cnlw_tools import files
 from cnlw_tools.builds import parquet, shards
-from cnlw_tools.builds.shards import WriteJob, plan_waves
+from cnlw_tools.builds.shards import WriteJob, plan_waves, write_file
 from cnlw_tools.dataset.tables import PLAN
 from cnlw_tools.files import arrow
 from cnlw_tools.images.pixels import Storage
@@ -267,6 +267,17 @@ def test_a_web_image_without_a_store_names_the_store(job, tmp_path, monkeypatch)
         FileNotFoundError, match=r"web image 'gone' .*: give --store stores/colours$"
     ):
         shards.write_shards(job, {"a.parquet": web})
+
+
+def test_a_machine_without_a_folder_writes_nothing(job, tmp_path):
+    """A worker elsewhere says which folder it does not see, in place of making one of its own."""
+    there = replace(job, folder=tmp_path / "disk" / "data", folders=(tmp_path / "disk",))
+    ((plan,),) = plan_waves(there, {"a.parquet": planned(["x"])})
+
+    with pytest.raises(FileNotFoundError, match=r"disk: the machine .* does not see it: put it on"):
+        write_file(there, plan)
+
+    assert not (tmp_path / "disk").exists()
 
 
 def test_workers_do_without_pandas():

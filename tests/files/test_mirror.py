@@ -140,3 +140,17 @@ def test_the_check_for_rights_leaves_nothing(mirror, memory):
     with mirror.writing():
         mirror.check_writable()
     assert ["/bucket/folder/a", "/bucket/folder/deep/b"] == memory.find("/bucket/folder")
+
+
+@pytest.mark.parametrize("seconds", [5.0, -1.0])
+def test_a_copy_that_breaks_off_goes_on(mirror, memory, gets, monkeypatch, seconds):
+    """What has come is not copied again, whether its state is written at times or at the end."""
+    monkeypatch.setattr("cnlw_tools.files.mirror.SECONDS_BETWEEN_SAVES", seconds)
+    there = mirror.remote.list_files()
+    memory.rm_file("/bucket/folder/deep/b")
+    with mirror.writing(), pytest.raises(OSError, match=f"^{ADDRESS}: cannot be read"):
+        mirror.pull(there, mirror.folder)
+    memory.pipe_file("/bucket/folder/deep/b", b"two")
+
+    assert {"a": b"one", "deep/b": b"two"} == read(mirror.read())
+    assert ["a", "deep/b", "deep/b"] == gets
