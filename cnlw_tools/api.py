@@ -306,9 +306,9 @@ def build(
         recipe: a TOML file, or the name of a recipe. Default: the recipe DATASET_NOISE
         out: folder or address of the build; levels that it has are kept. Default: builds/DATASET
         root: folder that holds manifests/, annotations/ and pipelines/. Default: the package's
-        data_dir: folder of your copy of the images
+        data_dir: folder or address of your copy of the images
         donors: datasets whose images some kinds of noise use, with the folders of their images
-        store: folder of web images, made by `cnlw fetch`
+        store: web images: a folder of `cnlw fetch`, or a pack or its address
         engine: where the work runs: local, dask, ray, dask://HOST:PORT or ray://HOST:PORT
         workers: number of processes. Default: one for each processor; 1 for a source in __main__
         progress: show progress bars
@@ -424,9 +424,9 @@ def validate(
         build: the build, or its folder. Default: the newest build in builds/
         source: your own source, if the build was made from it, for comparison with its images
         end_to_end: also train briefly on every config, and check how the noise affects accuracy
-        data_dir: folder of your copy of the images, for comparison
+        data_dir: folder or address of your copy of the images, for comparison
         donors: datasets whose images the build uses, with the folders of their images
-        store: folder of web images, made by `cnlw fetch`
+        store: web images: a folder of `cnlw fetch`, or a pack or its address
         cache: folder of decoded pixels, for `end_to_end`. Default: that of `cnlw train`
         engine: where the work runs: local, dask, ray, dask://HOST:PORT or ray://HOST:PORT
         workers: number of worker processes. Default: one for each processor

@@ -224,3 +224,19 @@ def test_a_build_at_an_address_is_read_like_one_in_a_folder(s3, tiny, tmp_path, 
     train = cnlw.load_dataset(address, "blue_40", split="train")
     assert 0.4 == sum(train["is_noisy"]) / len(train)
     assert all(path.endswith("/bucket") for path in s3.requests("GET"))
+
+
+def test_tables_and_images_may_be_at_addresses(memory, cifar, tiny, tmp_path, contents):
+    """A root and a copy of images at addresses give the bytes of those in folders."""
+    root = tiny(tmp_path / "root")
+    memory.put(f"{root}/", "/bucket/root/", recursive=True)
+    memory.put(f"{cifar}/", "/bucket/cifar/", recursive=True)
+    here = {"workers": 1, "progress": False, "level": 40}
+
+    for number, place in enumerate((root, "memory://bucket/root")):
+        cnlw.build("shapes", "blue", root=place, out=tmp_path / f"shapes{number}", **here)
+    for number, place in enumerate((cifar, "memory://bucket/cifar")):
+        cnlw.build("cifar10", "blue", data_dir=place, out=tmp_path / f"cifar{number}", **here)
+
+    assert contents(tmp_path / "shapes0") == contents(tmp_path / "shapes1")
+    assert contents(tmp_path / "cifar0") == contents(tmp_path / "cifar1")
