@@ -49,6 +49,7 @@ from cnlw_tools.images.pixels import Storage
 from cnlw_tools.ingest.resolve import load_dataset, open_recipe_images
 from cnlw_tools.plans.info import read_plan_info
 from cnlw_tools.plans.plan import config_name, plan, recipe_levels
+from cnlw_tools.plans.shared_chunks import ChunkStock
 from cnlw_tools.plans.statistics import realised_stats
 from cnlw_tools.plans.subsets import base_manifest
 from cnlw_tools.recipe.inputs import Inputs
@@ -260,11 +261,12 @@ def _reject_addresses(data: Dataset) -> None:
 
 
 def _draw_plans(recipe: Recipe, data: Dataset, progress: Progress) -> dict[str, pa.Table]:
-    """Return the plan of every level, by config."""
+    """Return the plan of every level, by config; they share what is the same in several."""
     plans = {}
+    stock = ChunkStock()
     levels = recipe_levels(recipe, data)
     for done, level in enumerate(levels, 1):
-        plans[config_name(recipe, level)] = plan(recipe, data, level)
+        plans[config_name(recipe, level)] = stock.share(plan(recipe, data, level))
         progress("plans", done, len(levels))
     return plans
 
@@ -406,10 +408,16 @@ def _hash_files(folder: Path) -> dict[str, str]:
 
 
 def _cut_plans(plans: Plans, storage: Storage, layout: str) -> Segments:
-    """Return the segments of each plan, by config."""
-    segments = {}
+    """Return the segments of each plan, by config; a segment of several configs is there once."""
+    segments: dict[str, list[tuple[str, Segment]]] = {}
+    known: dict[str, Segment] = {}
+    stock = ChunkStock()
     for name, table in plans.items():
-        segments[name] = list(cut_segments(table, storage, layout))
+        segments[name] = []
+        for split, segment in cut_segments(table, storage, layout):
+            if segment.name not in known:
+                known[segment.name] = replace(segment, rows=stock.share(segment.rows))
+            segments[name].append((split, known[segment.name]))
     return segments
 
 
@@ -510,7 +518,7 @@ def _describe_configs(plans: Plans, segments: Segments) -> dict[str, ConfigCard]
     return configs
 
 
-def describe_config(table: pa.Table, parts: list[tuple[str, Segment]]) -> ConfigCard:
+def describe_config(table: pa.Table, parts: Iterable[tuple[str, Segment]]) -> ConfigCard:
     """Describe a config: how it was drawn, and what noise was expected and realised."""
     info = read_plan_info(table)
     expected_matrix = info.expected_matrix()

@@ -48,7 +48,10 @@ class Segment:
     images_per_file: int  # what a worker takes at a time, and what a kill can lose
 
     def files(self) -> dict[str, pa.Table]:
-        """Return the rows of each file, by its name; all examples of an image are in one file."""
+        """Return the rows of each file, by its name; all examples of an image are in one file.
+
+        They are slices of the segment's rows, which are not copied.
+        """
         n = len(self.rows)
         file_starts = self._image_starts()[:: self.images_per_file]
         n_files = len(file_starts)
@@ -56,9 +59,7 @@ class Segment:
         shards = {}
         for i, (start, end) in enumerate(pairwise(bounds)):
             name = f"{self.name}-{i:05d}-of-{n_files:05d}.parquet"
-            file_rows = np.arange(start, end)
-            # A copy: of a slice, all rows of the segment would be pickled.
-            shards[name] = self.rows.take(file_rows)
+            shards[name] = self.rows.slice(start, end - start)
         return shards
 
     def _image_starts(self) -> NDArray[np.int64]:

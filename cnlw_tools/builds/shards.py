@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import lru_cache, partial
 from hashlib import sha256
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -67,6 +67,11 @@ class FilePlan:
     owners: tuple[str, ...]  # other files that own some of its images
     owner: NDArray[np.int32]  # (n,) which of them; -1: read the source
     owner_row: NDArray[np.int32]  # (n,) row in that file
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle a copy of the rows: of a slice, all rows of its segment would be pickled."""
+        rows = self.rows.take(arrow.integer_array(np.arange(len(self.rows))))
+        return type(self), (self.name, rows, self.owners, self.owner, self.owner_row)
 
 
 class WrittenFile(NamedTuple):
@@ -286,7 +291,7 @@ def write_file(job: WriteJob, plan: FilePlan) -> WrittenFile:
         if BLOCK_NAME.fullmatch(plan.name):
             arrow.write_bytes(draft, images.parts[0])
         else:
-            parquet.write_parquet(draft, plan.rows, images, job.classes)
+            parquet.write_parquet(draft, plan.rows.combine_chunks(), images, job.classes)
             digest = files.digest(draft)
     return WrittenFile(plan.name, len(plan.rows), digest)
 

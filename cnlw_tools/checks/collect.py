@@ -6,22 +6,25 @@ Nothing here judges. What cannot be read is kept as the sentence that says why.
 import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache, partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import PIL
 import pyarrow as pa
 import pyarrow.parquet as pq
-from PIL import Image
+from numpy.typing import NDArray
 
 from cnlw_tools import files
 from cnlw_tools.builds.parquet import IMAGE
 from cnlw_tools.builds.work_shards import assign_files
 from cnlw_tools.card import metadata
+from cnlw_tools.checks.digests import DIGEST, ImageRows, to_hex
 from cnlw_tools.checks.encoding import Comparison, compare, surplus
+from cnlw_tools.checks.encoding import decode_file as decode
 from cnlw_tools.checks.evidence import COLUMN_NAMES, COLUMNS, Evidence, ImageInfo, ShardContent
 from cnlw_tools.checks.inspections import (
     ImageKey,
@@ -33,6 +36,7 @@ from cnlw_tools.checks.inspections import (
     read_records,
     write_inspections,
 )
+from cnlw_tools.checks.row_numbers import first_places, number_rows
 from cnlw_tools.dataset import dataset
 from cnlw_tools.executor import SERIAL, Executor, Progress, limits, no_progress
 from cnlw_tools.executor.job import Job
@@ -41,13 +45,14 @@ from cnlw_tools.files.machine_faults import raise_machine_fault
 from cnlw_tools.files.parquet import PARQUET, check_decoded_size, open_parquet, read_table
 from cnlw_tools.files.untrusted import first_line, translate_errors
 from cnlw_tools.images.pixels import (
+    DecodedFile,
     Picture,
     Storage,
-    decode,
     fingerprint,
     pixel_digest,
 )
 from cnlw_tools.plans.plan import plan
+from cnlw_tools.plans.shared_chunks import ChunkStock
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.sources import open_reader
 from cnlw_tools.sources.composite import CompositeReader
@@ -92,8 +97,7 @@ class ShardRows:
     """Rows of one shard whose images are to be decoded."""
 
     file: str
-    rows: list[int]
-    keys: list[ImageKey]  # of the images in these rows
+    rows: NDArray[np.int32]
 
 
 def collect_evidence(
@@ -123,8 +127,10 @@ def collect_evidence(
     known = read_inspections(joined_folders, task.compared_with)
     _draw_plans(evidence)
     _read_shards(evidence, executor, progress)
-    for location, inspection in _inspect_rows(task, evidence, executor, progress, known):
-        add_inspection(evidence, location, inspection)
+    images = ImageRows()
+    for file, row, inspection in _inspect_rows(task, evidence, executor, progress, known):
+        add_inspection(evidence, images, file, row, inspection)
+    evidence.images = images.distinct()
     return evidence
 
 
@@ -156,7 +162,7 @@ def inspect_shard(
     check_records(task.compared_with, {out / record.file_name: record, **read_records(out)})
     _read_shards(evidence, executor, progress, work_shard)
     inspections = {}
-    for _, inspection in _inspect_rows(task, evidence, executor, progress, {}):
+    for _, _, inspection in _inspect_rows(task, evidence, executor, progress, {}):
         inspections[inspection.key] = inspection
     path = write_inspections(out, record, list(inspections.values()))
     n_bad = sum(bool(one.error or one.mismatch) for one in inspections.values())
@@ -222,9 +228,11 @@ def _draw_plans(evidence: Evidence) -> None:
     """Draw every plan again, from the tables in the build."""
     if evidence.dataset is None:
         return
+    stock = ChunkStock()
     for name, config in evidence.card.configs.items():
         try:
-            evidence.plans[name] = plan(evidence.recipe(name), evidence.dataset, config.level)
+            drawn = plan(evidence.recipe(name), evidence.dataset, config.level)
+            evidence.plans[name] = stock.share(drawn)
         except (LookupError, ValueError) as problem:
             evidence.plan_errors[name] = str(problem)
 
@@ -245,11 +253,12 @@ def _read_shards(
             evidence.shard_errors[path.name] = "not a file"
     if work_shard.count > 1:
         names = _select_shards(data, names, work_shard)
+    stock = ChunkStock()
     results = executor.map(partial(_read_shard, data), names)
     for done, (name, content) in enumerate(results, 1):
         progress("shards", done, len(names))
         if isinstance(content, ShardContent):
-            evidence.shards[name] = content
+            evidence.shards[name] = replace(content, rows=stock.share(content.rows))
         else:
             evidence.shard_errors[name] = content
 
@@ -306,8 +315,8 @@ def _checked_rows(table: pa.Table) -> pa.Table:
 def _hash_images(images: pa.Array) -> pa.Array:
     """Return the sha256 of each image's bytes; an image that repeats is hashed once."""
     distinct = images.dictionary_encode()
-    digests = [sha256(encoded).hexdigest() for encoded in distinct.dictionary.to_pylist()]
-    return pa.array(digests, pa.string()).take(distinct.indices)
+    digests = [sha256(encoded).digest() for encoded in distinct.dictionary.to_pylist()]
+    return pa.array(digests, DIGEST).take(distinct.indices)
 
 
 def _is_streamable(metadata: pq.FileMetaData) -> bool:
@@ -347,8 +356,8 @@ def _inspect_rows(
     executor: Executor,
     progress: Progress,
     known: Mapping[ImageKey, Inspection],
-) -> Iterator[tuple[str, Inspection]]:
-    """Yield what a look at every distinct image says, with the row that shows it.
+) -> Iterator[tuple[str, int, Inspection]]:
+    """Yield what a look at every distinct image says, with the file and the row that show it.
 
     Args:
         task: what the reading of any image needs to know
@@ -359,48 +368,58 @@ def _inspect_rows(
     """
     parts = []
     for part in _distinct_rows(evidence):
-        rows, keys = [], []
-        for row, key in zip(part.rows, part.keys, strict=True):
-            if key in known:
-                yield f"data/{part.file} row {row}", known[key]
-            else:
-                rows.append(row)
-                keys.append(key)
-        if rows:
-            parts.append(ShardRows(part.file, rows, keys))
-    for done, inspections in enumerate(executor.map(partial(_inspect_images, task), parts), 1):
-        yield from inspections
+        is_known = np.zeros(len(part.rows), bool)
+        if known:
+            for place, key in enumerate(_image_keys(evidence.shards[part.file].rows, part.rows)):
+                if key in known:
+                    is_known[place] = True
+                    yield part.file, int(part.rows[place]), known[key]
+        if not is_known.all():
+            parts.append(ShardRows(part.file, part.rows[~is_known]))
+    for done, (part, inspections) in enumerate(
+        executor.map(partial(_inspect_images, task), parts), 1
+    ):
+        for row, inspection in inspections:
+            yield part.file, row, inspection
         progress("images", done, len(parts))
+
+
+def _image_keys(rows: pa.Table, numbers: NDArray[np.int32]) -> list[ImageKey]:
+    """Return what decides how the images of some rows of a shard look."""
+    shown = rows.select(ImageKey._fields).take(numbers)
+    ids, origins = shown["image_id"].to_pylist(), shown["origin"].to_pylist()
+    return list(map(ImageKey, ids, origins, to_hex(shown["sha256"])))
 
 
 def _distinct_rows(evidence: Evidence) -> Iterator[ShardRows]:
     """Yield, shard by shard, the first row of every pair of image and id."""
-    pairs: set[tuple[str | None, str]] = set()
+    (numbers,) = number_rows([evidence.all_rows()], ["sha256", "image_id"])
+    is_first = first_places(numbers) == np.arange(len(numbers))
+    start = 0
     for file, shard in sorted(evidence.shards.items()):
-        fresh = []
-        keys = []
-        columns = [shard.rows[name].to_pylist() for name in ImageKey._fields]
-        for row, key in enumerate(map(ImageKey, *columns)):
-            pair = (key.sha256, key.image_id)
-            if pair not in pairs:
-                pairs.add(pair)
-                fresh.append(row)
-                keys.append(key)
-        if fresh:
-            yield ShardRows(file, fresh, keys)
+        end = start + len(shard.rows)
+        fresh = np.flatnonzero(is_first[start:end]).astype(np.int32)
+        if len(fresh):
+            yield ShardRows(file, fresh)
+        start = end
 
 
-def _inspect_images(task: ComparisonTask, part: ShardRows) -> list[tuple[str, Inspection]]:
+def _inspect_images(
+    task: ComparisonTask, part: ShardRows
+) -> tuple[ShardRows, list[tuple[int, Inspection]]]:
     """Decode some images of one shard and compare them with their sources."""
-    table = read_table(task.data / part.file, ["image"]).take(part.rows)
+    table = read_table(task.data / part.file, ["image", "image_id", "origin"]).take(part.rows)
     encoded = table["image"].combine_chunks().field("bytes").to_pylist()
+    ids, origins = table["image_id"].to_pylist(), table["origin"].to_pylist()
     reader = _open_reader(task)
     inspections = []
     # By id, since neighbours in an archive are best read one after the other.
-    for i in sorted(range(len(part.keys)), key=lambda i: part.keys[i].image_id):
-        location = f"data/{part.file} row {part.rows[i]}"
-        inspections.append((location, _inspect_image(task, reader, part.keys[i], encoded[i])))
-    return inspections
+    for i in sorted(range(len(ids)), key=ids.__getitem__):
+        digest = None if encoded[i] is None else sha256(encoded[i]).hexdigest()
+        key = ImageKey(ids[i], origins[i], digest)
+        inspection = _inspect_image(task, reader, key, encoded[i])
+        inspections.append((int(part.rows[i]), inspection))
+    return part, inspections
 
 
 def _inspect_image(
@@ -410,13 +429,14 @@ def _inspect_image(
     if encoded is None:
         return Inspection(key, error="there are no bytes")
     try:
-        image = decode(encoded)
+        decoded = decode(encoded)
     except ValueError as problem:
         return Inspection(key, error=str(problem))
+    image = decoded.image
     info = ImageInfo(image.size, pixel_digest(image), fingerprint(image))
     try:
         original = _read_original(reader, key.image_id, task.all_donors, key.origin)
-        comparison = _compare(original, encoded, image, task)
+        comparison = _compare(original, encoded, decoded, task)
     except (LookupError, ValueError, OSError) as problem:
         raise_machine_fault(problem, f"image {key.image_id} of the source")
         message = f"{key.image_id} cannot be read from its source: {problem}"
@@ -452,12 +472,12 @@ def _read_original(
 
 
 def _compare(
-    original: Picture | None, encoded: bytes, image: Image.Image, task: ComparisonTask
+    original: Picture | None, encoded: bytes, decoded: DecodedFile, task: ComparisonTask
 ) -> Comparison:
     """Compare an image with the source's, if it is here; else say what its file holds."""
     if original is None:
         return Comparison(True, surplus(encoded))
-    return compare(encoded, image, original, task.storage, task.tolerance)
+    return compare(encoded, decoded, original, task.storage, task.tolerance)
 
 
 @lru_cache(maxsize=1)

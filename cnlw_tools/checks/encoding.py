@@ -6,13 +6,23 @@ carry anything: texts, EXIF, colour profiles, further frames, transparency, byte
 
 import struct
 from collections.abc import Iterator
+from io import BytesIO
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from cnlw_tools.images.pixels import Picture, Storage, decode, decode_picture, encode_picture
+from cnlw_tools.images.pixels import (
+    DecodedFile,
+    Picture,
+    Storage,
+    decode,
+    decode_picture,
+    decode_to_store,
+    decoding_errors,
+    encode_picture,
+)
 from cnlw_tools.images.png import SIGNATURE
 
 PNG_PIXELS = {b"IHDR", b"IDAT", b"IEND"}  # the chunks of an RGB picture
@@ -89,14 +99,24 @@ class Comparison(NamedTuple):
     surplus: tuple[str, ...] = ()  # what only the file of the build holds
 
 
+def decode_file(encoded: bytes) -> DecodedFile:
+    """Return the pixels of a file, and whether a build may store it as it comes.
+
+    Raises:
+        ValueError: the bytes are not an image, or a part of it is missing
+    """
+    with decoding_errors(), Image.open(BytesIO(encoded)) as file:
+        return decode_to_store(encoded, file)
+
+
 def compare(
-    encoded: bytes, image: Image.Image, original: Picture, storage: Storage, tolerance: float
+    encoded: bytes, decoded: DecodedFile, original: Picture, storage: Storage, tolerance: float
 ) -> Comparison:
     """Compare the file of an image with what the source has.
 
     Args:
-        encoded: the file, which decodes
-        image: its pixels
+        encoded: the file
+        decoded: the same
         original: of the source
         storage: how the build stores images
         tolerance: largest mean difference of a block, of 255, where the file was encoded anew
@@ -104,6 +124,9 @@ def compare(
     Raises:
         ValueError: the file of the source does not decode
     """
+    image, is_plain = decoded
+    if original == encoded and is_plain and storage.size is None:
+        return Comparison(True)  # to decode the same bytes once more would tell nothing new
     if isinstance(original, bytes) or storage.size is not None:
         stored = encode_picture(original, storage)
         if stored == encoded:

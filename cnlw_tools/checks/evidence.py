@@ -1,8 +1,8 @@
 """What the checks look at: everything that a build holds. collect.py reads it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 
 from cnlw_tools.builds.segments import Segment, cut_segments
 from cnlw_tools.card.metadata import BuildCard, read_block
+from cnlw_tools.checks.digests import DIGEST, IMAGES, find_values, to_digests
 from cnlw_tools.dataset.dataset import Dataset
 from cnlw_tools.executor import Progress, no_progress
 from cnlw_tools.files.machine_faults import raise_machine_fault
 from cnlw_tools.noise import Expected
+from cnlw_tools.plans.assemble import repeat_value
 from cnlw_tools.plans.noise_inputs import outlier_label
 from cnlw_tools.plans.plan import expected_stats
 from cnlw_tools.plans.subsets import choose_subsets
@@ -35,12 +37,14 @@ COLUMNS = pa.schema(
     }
 )
 COLUMN_NAMES = tuple(COLUMNS.names)  # what a shard holds besides the image
-CONFIG_FIELDS = [*COLUMNS, pa.field("sha256", pa.string()), pa.field("split", pa.string())]
+CONFIG_FIELDS = [*COLUMNS, pa.field("sha256", DIGEST), pa.field("split", pa.string())]
+# What came of comparing the image of a row with that of its source.
+NOT_COMPARED, IS_SAME, HAS_NO_SOURCE = range(3)
 
 
 @dataclass(frozen=True, slots=True)
 class ShardContent:
-    """One file of data/, without its pixels."""
+    """One file of data/, without its pixels: 80 bytes a row, and the id."""
 
     name: str
     sha256: str
@@ -52,15 +56,6 @@ class ShardContent:
 
 
 @dataclass(frozen=True, slots=True)
-class ImageInfo:
-    """One distinct image."""
-
-    size: tuple[int, int]  # width, height
-    pixel_digest: str  # sha256 of its RGB pixels
-    fingerprint: bytes  # 16 bytes, see images.pixels.fingerprint
-
-
-@dataclass(frozen=True, slots=True)
 class Surplus:
     """What the file of an image holds besides its pixels, or how it holds them."""
 
@@ -68,6 +63,22 @@ class Surplus:
     sha256: str  # of the file
     parts: tuple[str, ...]  # such as a text, a comment, bytes after the end; see encoding.py
     is_compared: bool  # with the file that the source has, which does not hold them
+
+
+class ImageInfo(NamedTuple):
+    """One distinct image, as whoever decoded it describes it."""
+
+    size: tuple[int, int]  # width, height
+    pixel_digest: str  # sha256 of its RGB pixels
+    fingerprint: bytes  # 16 bytes, see images.pixels.fingerprint
+
+
+class ImageFacts(NamedTuple):
+    """What is known of an image by its id, for comparing it with others that equal it."""
+
+    recorded: bytes | None  # the sha256 that the source tables give
+    is_own: bool  # it is of the base manifest
+    is_proven: bool  # it is what the source has under its id, wherever a shard shows it
 
 
 class Mismatch(NamedTuple):
@@ -89,7 +100,8 @@ class Evidence:
     entries: dict[str, str] = field(default_factory=dict)  # path -> file, link, folder or other
     dataset: Dataset | None = None
     shards: dict[str, ShardContent] = field(default_factory=dict)  # by file
-    images: dict[str, ImageInfo] = field(default_factory=dict)  # by the sha256 of the bytes
+    images: pa.Table = field(default_factory=IMAGES.empty_table)  # each distinct image once
+    outcomes: dict[str, NDArray[np.uint8]] = field(default_factory=dict)  # of rows, by file
     plans: dict[str, pa.Table] = field(default_factory=dict)  # drawn again, by config
     tables_error: str = ""  # why the tables cannot be read
     plan_errors: dict[str, str] = field(default_factory=dict)  # by config: why it cannot be drawn
@@ -97,11 +109,7 @@ class Evidence:
     image_errors: dict[str, str] = field(default_factory=dict)  # by row: why it does not decode
     source_mismatches: dict[str, Mismatch] = field(default_factory=dict)  # by row
     surplus: dict[str, Surplus] = field(default_factory=dict)  # by row
-    compared: set[str] = field(default_factory=set)  # ids of images that equal their source's
-    uncompared: set[str] = field(default_factory=set)  # ids of web images whose source is not here
     rows_by_config: dict[str, pa.Table] = field(default_factory=dict)  # filled by `rows`
-    segments_by_config: dict[str, list[tuple[str, Segment]]] = field(default_factory=dict)
-    digest_by_id: dict[str, str] | None = None  # filled by `source_digests`
 
     @cached_property
     def block(self) -> dict[str, Any]:
@@ -134,12 +142,9 @@ class Evidence:
         """Return why the source of the images cannot be opened here; none if it can."""
         return self.opened_source if isinstance(self.opened_source, str) else None
 
-    def segments(self, config: str) -> list[tuple[str, Segment]]:
-        """Return the splits and segments of the plan of a config."""
-        if config not in self.segments_by_config:
-            parts = cut_segments(self.plans[config], self.card.images, self.card.layout)
-            self.segments_by_config[config] = list(parts)
-        return self.segments_by_config[config]
+    def segments(self, config: str) -> Iterator[tuple[str, Segment]]:
+        """Cut the plan of a config into the segments of its splits; one at a time is in memory."""
+        return cut_segments(self.plans[config], self.card.images, self.card.layout)
 
     def donors(self) -> dict[str, str]:
         """Return every donor, with the reason why its images cannot be opened here, or nothing."""
@@ -161,13 +166,42 @@ class Evidence:
         return self.rows_by_config[config]
 
     def _shard_rows(self, config: str) -> Iterator[pa.Table]:
+        for split, file in self._files_of(config):
+            rows = self.shards[file].rows
+            yield rows.append_column("split", _repeat_name(split, len(rows)))
+
+    def _files_of(self, config: str) -> Iterator[tuple[str, str]]:
+        """Yield the splits of a config and their files, as far as these can be read."""
         for split, segments in self.card.configs[config].segments.items():
             for segment in segments:
-                for file in sorted(self.shards):
-                    if file.startswith(f"{segment}-"):
-                        rows = self.shards[file].rows
-                        splits = pa.array([split] * len(rows), pa.string())
-                        yield rows.append_column("split", splits)
+                for file in self._files_by_segment.get(segment, ()):
+                    yield split, file
+
+    @cached_property
+    def _files_by_segment(self) -> dict[str, list[str]]:
+        """The files that can be read, in the order of their names."""
+        files: dict[str, list[str]] = {}
+        for file in sorted(self.shards):
+            files.setdefault(file.partition("-")[0], []).append(file)
+        return files
+
+    def shared_rows(self, configs: Sequence[str]) -> pa.Table:
+        """Return all rows of some configs, with the column `split`; those that they share once.
+
+        A file stands where the last config has it.
+        """
+        files = [pair for config in configs for pair in self._files_of(config)]
+        last_first = dict.fromkeys(reversed(files))
+        parts = [pa.schema(CONFIG_FIELDS).empty_table()]
+        for split, file in reversed(last_first):
+            rows = self.shards[file].rows
+            parts.append(rows.append_column("split", _repeat_name(split, len(rows))))
+        return pa.concat_tables(parts)
+
+    def all_rows(self) -> pa.Table:
+        """Return the rows of all files in the order of their names, without the column `split`."""
+        empty = pa.schema(CONFIG_FIELDS[:-1]).empty_table()
+        return pa.concat_tables([empty, *(self.shards[file].rows for file in sorted(self.shards))])
 
     def split(self, config: str, split: str) -> pa.Table:
         """Return the rows of one split of a config."""
@@ -217,15 +251,25 @@ class Evidence:
         recipe = self.recipe(config)
         return outlier_label(recipe, self.dataset)
 
-    def source_digests(self) -> dict[str, str]:
-        """Return the sha256 that the source tables give for image ids."""
-        if self.digest_by_id is None:
-            self.digest_by_id = {}
-            for table in self._source_tables():
-                rows = table.filter(pc.is_valid(table["sha256"]))
-                pairs = zip(rows["image_id"].to_pylist(), rows["sha256"].to_pylist(), strict=True)
-                self.digest_by_id.update(pairs)
-        return self.digest_by_id
+    def source_digests(self, ids: pa.Array | pa.ChunkedArray) -> pa.Array:
+        """Return (n,) the sha256 that the source tables give for image ids; null if none does."""
+        digests = pa.nulls(len(ids), DIGEST)
+        for known_ids, known_digests in self._recorded_digests:
+            place = find_values(ids, known_ids)
+            found = known_digests.take(pa.array(place, mask=place < 0))
+            digests = pc.coalesce(found, digests)
+        return digests
+
+    @cached_property
+    def _recorded_digests(self) -> list[tuple[pa.Array, pa.Array]]:
+        """Ids and sha256 of each source table; of an id with several, the last one comes first."""
+        columns = []
+        for table in self._source_tables():
+            rows = table.filter(pc.is_valid(table["sha256"])).select(["image_id", "sha256"])
+            last_first = rows.take(pa.array(np.arange(len(rows))[::-1]))
+            digests = to_digests(last_first["sha256"])
+            columns.append((last_first["image_id"].combine_chunks(), digests))
+        return columns
 
     def _source_tables(self) -> list[pa.Table]:
         if self.dataset is None:
@@ -233,57 +277,97 @@ class Evidence:
         tables = [self.dataset.base, self.dataset.web, *self.dataset.donors.values()]
         return [table for table in tables if table is not None]
 
-    def have_one_digest(self, *image_ids: str) -> bool:
-        """Return whether the source tables give different ids one and the same sha256."""
-        digests = {self.source_digests().get(image_id) for image_id in image_ids}
-        return len(set(image_ids)) == len(image_ids) and len(digests) == 1 and None not in digests
-
     def may_be_equal(self, *image_ids: str) -> bool:
-        """Return whether it is the source that has these equal images, or a resize made them equal.
+        """Return whether the source has these equal images, or a resize made them so."""
+        return self.may_be_equal_groups([image_ids])[0]
+
+    def may_be_equal_groups(self, groups: Sequence[Sequence[str]]) -> list[bool]:
+        """Return of groups of equal images whether the source has them, or a resize made them so.
 
         The tables may say so, or each image is proven to be what the source has under its id. Of
         images that were not resized all must be the dataset's own: noise must not bring in what is
         there already.
+
+        Args:
+            groups: the ids of images that are equal
         """
-        if len(set(image_ids)) < len(image_ids):
-            return False
-        if self.have_one_digest(*image_ids):
-            return True
+        if not groups:
+            return []
+        facts = self._image_facts(sorted({image_id for group in groups for image_id in group}))
         was_resized = self.card.images.size is not None
-        if not (was_resized or self._are_own(image_ids)):
-            return False
-        return all(self._is_proven(image_id) for image_id in image_ids)
+        results = []
+        for group in groups:
+            members = [facts[image_id] for image_id in group]
+            recorded = {member.recorded for member in members}
+            is_recorded = len(recorded) == 1 and None not in recorded
+            may_repeat = was_resized or all(member.is_own for member in members)
+            is_proven = may_repeat and all(member.is_proven for member in members)
+            results.append(len({*group}) == len(group) and (is_recorded or is_proven))
+        return results
 
-    def _are_own(self, image_ids: tuple[str, ...]) -> bool:
-        """Return whether all these images are of the base manifest."""
-        if self.dataset is None or self.dataset.base is None:
-            return False
-        ids = pa.array(image_ids, pa.string())
-        return bool(pc.all(pc.is_in(ids, self.dataset.base["image_id"].combine_chunks())).as_py())
+    def outcomes_of(self, file: str) -> NDArray[np.uint8]:
+        """Return (n,) what came of comparing the image of each row of a file with its source."""
+        if file not in self.outcomes:
+            self.outcomes[file] = np.full(len(self.shards[file].rows), NOT_COMPARED, np.uint8)
+        return self.outcomes[file]
 
-    def _is_proven(self, image_id: str) -> bool:
-        """Return whether an image is what the source has under its id, wherever a shard shows it.
+    def _image_facts(self, ids: Sequence[str]) -> dict[str, ImageFacts]:
+        """Return what is known of images, by id."""
+        wanted = pa.array(ids, pa.string())
+        base = self.dataset.base if self.dataset else None
+        is_own = [False] * len(ids)
+        if base is not None:
+            is_own = pc.is_in(wanted, base["image_id"].combine_chunks()).to_pylist()
+        recorded = self.source_digests(wanted).to_pylist()
+        is_proven = self._proven_images(wanted, recorded)
+        facts = map(ImageFacts, recorded, is_own, is_proven)
+        return dict(zip(ids, facts, strict=True))
 
-        It was compared with the source, or it has the sha256 that the tables give.
+    def _proven_images(self, ids: pa.Array, recorded: Sequence[bytes | None]) -> list[bool]:
+        """Return whether images are what the source has under their ids, wherever a shard has them.
+
+        They were compared with the source, or have the sha256 that the tables give.
         """
-        if any(mismatch.image_id == image_id for mismatch in self.source_mismatches.values()):
-            return False
-        if image_id in self.compared:
-            return True
-        recorded = self.source_digests().get(image_id)
-        digests = self.digests_of_id.get(image_id, set())
-        for digest in digests:
-            image = self.images.get(digest)
-            if image is None or recorded not in (digest, image.pixel_digest):
-                return False
-        return bool(digests)
-
-    @cached_property
-    def digests_of_id(self) -> dict[str, set[str]]:
-        """The sha256 of the bytes of each image by its id: one, unless something is wrong."""
-        digests: dict[str, set[str]] = {}
-        for shard in self.shards.values():
-            rows = shard.rows.select(["image_id", "sha256"])
-            for image_id, digest in zip(*rows.to_pydict().values(), strict=True):
+        mismatched = {mismatch.image_id for mismatch in self.source_mismatches.values()}
+        digests: dict[str, set[bytes | None]] = {}
+        compared: set[str] = set()
+        for file, shard in self.shards.items():
+            rows = np.flatnonzero(pc.is_in(shard.rows["image_id"], ids).to_numpy())
+            outcomes = self.outcomes_of(file)[rows]
+            shown = shard.rows.select(["image_id", "sha256"]).take(rows).to_pydict()
+            for image_id, digest, outcome in zip(*shown.values(), outcomes, strict=True):
                 digests.setdefault(image_id, set()).add(digest)
-        return digests
+                if outcome == IS_SAME:
+                    compared.add(image_id)
+        pixels = self._pixel_digests({digest for group in digests.values() for digest in group})
+        results = []
+        for image_id, expected in zip(ids.to_pylist(), recorded, strict=True):
+            shown_digests = digests.get(image_id, set())
+            is_recorded = bool(shown_digests) and all(
+                digest in pixels and expected in (digest, pixels[digest])
+                for digest in shown_digests
+            )
+            is_same = image_id in compared or is_recorded
+            results.append(image_id not in mismatched and is_same)
+        return results
+
+    def _pixel_digests(self, digests: set[bytes | None]) -> dict[bytes | None, bytes]:
+        """Return the sha256 of the pixels of images by that of their bytes, if they decode."""
+        is_wanted = pc.is_in(self.images["sha256"], pa.array([*digests], DIGEST), skip_nulls=True)
+        images = self.images.filter(is_wanted)
+        columns = (images["sha256"].to_pylist(), images["pixel_digest"].to_pylist())
+        return dict(zip(*columns, strict=True))
+
+    def ids_of_outcome(self, outcome: int) -> pa.Array:
+        """Return the distinct ids of the images whose comparison with the source came to this."""
+        ids = [pa.chunked_array([], pa.string())]
+        for file, outcomes in self.outcomes.items():
+            rows = np.flatnonzero(outcomes == outcome)
+            ids.append(self.shards[file].rows["image_id"].take(rows))
+        return pc.unique(pa.chunked_array([c for part in ids for c in part.chunks], pa.string()))
+
+
+@lru_cache(maxsize=4096)
+def _repeat_name(split: str, n: int) -> pa.Array:
+    """Return (n,) the name of a split; files of one size share one array."""
+    return repeat_value(split, n)

@@ -20,7 +20,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cnlw_tools import files
-from cnlw_tools.checks.evidence import Evidence, ImageInfo, Mismatch, Surplus
+from cnlw_tools.checks.digests import ImageRows
+from cnlw_tools.checks.evidence import (
+    HAS_NO_SOURCE,
+    IS_SAME,
+    Evidence,
+    ImageInfo,
+    Mismatch,
+    Surplus,
+)
 from cnlw_tools.executor.remote import SAME_VERSIONS, describe_difference, program_versions
 from cnlw_tools.executor.work_shard import WorkShard
 from cnlw_tools.files.parquet import read_schema, read_table
@@ -90,25 +98,32 @@ def make_record(work_shard: WorkShard, compared_with: Mapping[str, Any]) -> Insp
     return InspectionRecord(work_shard.number, work_shard.count, versions, dict(compared_with))
 
 
-def add_inspection(evidence: Evidence, location: str, inspection: Inspection) -> None:
+def add_inspection(
+    evidence: Evidence, images: ImageRows, file: str, row: int, inspection: Inspection
+) -> None:
     """Add what a look at an image says to the evidence.
 
     Args:
-        evidence: of the build
-        location: the file and the row that show the image
+        evidence: of the build, with its shards
+        images: is given the row of the image, if it decodes
+        file, row: that show the image
         inspection: of the image
     """
     image_id, origin, digest = inspection.key
-    if inspection.info is None or digest is None:
+    location = f"data/{file} row {row}"
+    info = inspection.info
+    if info is None or digest is None:
         evidence.image_errors[location] = inspection.error
         return
-    evidence.images[digest] = inspection.info
+    pixels = bytes.fromhex(info.pixel_digest)
+    images.add(bytes.fromhex(digest), *info.size, pixels, info.fingerprint)
+    outcomes = evidence.outcomes_of(file)
     if inspection.mismatch:
         evidence.source_mismatches[location] = Mismatch(image_id, inspection.mismatch)
     elif inspection.is_compared:
-        evidence.compared.add(image_id)
+        outcomes[row] = IS_SAME
     elif origin == "web":
-        evidence.uncompared.add(image_id)
+        outcomes[row] = HAS_NO_SOURCE
     if inspection.surplus:
         parts, is_compared = inspection.surplus, inspection.is_compared
         evidence.surplus[location] = Surplus(image_id, digest, parts, is_compared)
@@ -229,6 +244,8 @@ def _to_inspection(row: Mapping[str, Any]) -> Inspection:
     if row["pixel_digest"] is not None:
         size = (row["width"], row["height"])
         info = ImageInfo(size, row["pixel_digest"], row["fingerprint"])
+        if (len(bytes.fromhex(info.pixel_digest)), len(info.fingerprint)) != (32, 16):
+            raise ValueError("a sha256 or a fingerprint of another length")
     key = ImageKey(row["image_id"], row["origin"], row["sha256"])
     outcome = (row["mismatch"], row["is_compared"], tuple(row["surplus"]))
     return Inspection(key, info, row["error"], *outcome)

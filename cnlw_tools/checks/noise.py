@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from cnlw_tools.checks.evidence import Evidence
 from cnlw_tools.checks.finding import Finding, abbreviate, error
+from cnlw_tools.checks.row_numbers import number_rows
 from cnlw_tools.noise import NOISE, Expected
 
 FIX = "build it again; if the error stays, the noise model or the tables are wrong"
@@ -119,7 +120,7 @@ def nested(evidence: Evidence) -> Iterator[Finding]:
     """Slots that are noisy at one level have the same image and label at the next higher level."""
     for configs in _nested_configs(evidence):
         for low, high in pairwise(configs):
-            difference = sorted(_noisy_slots(evidence, low) - _noisy_slots(evidence, high))
+            difference = _missing_slots(_noisy_slots(evidence, low), _noisy_slots(evidence, high))
             if difference:
                 slots = abbreviate([slot for _, slot, *_ in difference])
                 message = f"slots that are noisy in {low} are clean or different in {high}: {slots}"
@@ -184,10 +185,17 @@ def _nested_configs(evidence: Evidence) -> list[list[str]]:
     return [sorted(names, key=lambda name: configs[name].level or 0) for names in groups.values()]
 
 
-def _noisy_slots(evidence: Evidence, config: str) -> set[tuple[str, str, str, int]]:
+def _missing_slots(low: pa.Table, high: pa.Table) -> list[tuple[str, str, str, int]]:
+    """Return the distinct rows of one table that another does not have, sorted."""
+    numbers, others = number_rows([low, high], low.column_names)
+    missing = low.filter(pa.array(~np.isin(numbers, others)))
+    return sorted(set(zip(*missing.to_pydict().values(), strict=True)))
+
+
+def _noisy_slots(evidence: Evidence, config: str) -> pa.Table:
     """Return the noisy slots of a config: split, slot, image, label."""
     rows = evidence.rows(config)
-    noisy = rows.filter(rows["is_noisy"])
+    noisy = rows.select(["split", "replaces", "image_id", "label"]).filter(rows["is_noisy"])
     slots = pc.coalesce(noisy["replaces"], noisy["image_id"])
     columns = (noisy["split"], slots, noisy["image_id"], noisy["label"])
-    return set(zip(*(column.to_pylist() for column in columns), strict=True))
+    return pa.table(columns, names=["split", "slot", "image_id", "label"])

@@ -1,15 +1,24 @@
 """Checks of images: do all decode, are they those of the tables, and is none there twice?"""
 
 import shlex
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from cnlw_tools.checks.evidence import Evidence
+from cnlw_tools.checks.digests import find_values, fixed_bytes, to_hex
+from cnlw_tools.checks.evidence import HAS_NO_SOURCE, Evidence
 from cnlw_tools.checks.finding import REBUILD_FILE, Finding, abbreviate, error, note
+from cnlw_tools.checks.row_numbers import (
+    first_places,
+    group_repeats,
+    number_rows,
+    number_values,
+    repeats_before,
+)
 from cnlw_tools.images.near_duplicates import near_duplicate_pairs
 
 ALL_CONFIGS = "all configs"
@@ -30,28 +39,61 @@ def decode(evidence: Evidence) -> Iterator[Finding]:
     size, resize = evidence.card.images.size, evidence.card.images.resize
     if size is None:
         return
-    for digest, image in evidence.images.items():
-        fits = min(image.size) == size if resize == "short" else image.size == (size, size)
-        if not fits:
-            message = f"an image has {image.size} pixels, not those of {resize} {size}"
-            yield error(message, f"sha256 {digest}")
+    images = evidence.images
+    width, height = images["width"].to_numpy(), images["height"].to_numpy()
+    is_short = np.minimum(width, height) == size
+    fits = is_short if resize == "short" else (width == size) & (height == size)
+    odd = images.filter(pa.array(~fits))
+    for digest, *pixels in zip(to_hex(odd["sha256"]), *_sizes(odd), strict=True):
+        message = f"an image has {tuple(pixels)} pixels, not those of {resize} {size}"
+        yield error(message, f"sha256 {digest}")
+
+
+def _sizes(images: pa.Table) -> tuple[list[int], list[int]]:
+    """Return the widths and heights of images."""
+    return images["width"].to_pylist(), images["height"].to_pylist()
 
 
 def contents(evidence: Evidence) -> Iterator[Finding]:
     """An id stands for one image in all files, and for the one whose sha256 the tables have."""
-    recorded = evidence.source_digests() if evidence.card.images.size is None else {}
-    first_digest: dict[str, str] = {}
-    for name, shard in sorted(evidence.shards.items()):
-        ids, digests = shard.rows["image_id"].to_pylist(), shard.rows["sha256"].to_pylist()
-        for image_id, digest in zip(ids, digests, strict=True):
-            if first_digest.setdefault(image_id, digest) != digest:
-                message = f"{image_id} is a different image in another file"
-                yield error(message, f"data/{name}")
-            image = evidence.images.get(digest)
-            expected = recorded.get(image_id, digest)
-            if image and expected not in (digest, image.pixel_digest):
-                message = f"{image_id} differs from its sha256 in the tables"
-                yield error(message, f"data/{name}")
+    rows = evidence.all_rows()
+    names = sorted(evidence.shards)
+    ends = np.cumsum([len(evidence.shards[name].rows) for name in names])
+    differs = _has_other_image(rows)
+    is_unrecorded = np.zeros(len(rows), bool)
+    if evidence.card.images.size is None:
+        is_unrecorded = _contradicts_tables(evidence, rows)
+    for row in np.flatnonzero(differs | is_unrecorded):
+        image_id = rows["image_id"][row].as_py()
+        location = f"data/{names[np.searchsorted(ends, row, side='right')]}"
+        if differs[row]:
+            yield error(f"{image_id} is a different image in another file", location)
+        if is_unrecorded[row]:
+            yield error(f"{image_id} differs from its sha256 in the tables", location)
+
+
+def _has_other_image(rows: pa.Table) -> NDArray[np.bool_]:
+    """Return (n,) whether the first row with an image's id shows another image."""
+    ids, _ = number_values(rows["image_id"])
+    images, _ = number_values(rows["sha256"])
+    differs: NDArray[np.bool_] = images != images[first_places(ids)]
+    return differs
+
+
+def _contradicts_tables(evidence: Evidence, rows: pa.Table) -> NDArray[np.bool_]:
+    """Return (n,) whether an image decodes and the tables give its id another sha256."""
+    recorded = evidence.source_digests(rows["image_id"])
+    place = find_values(rows["sha256"], evidence.images["sha256"].combine_chunks())
+    pixels = _take(evidence.images["pixel_digest"], place)
+    is_known = pa.array(place >= 0)
+    is_other = pc.and_(pc.not_equal(recorded, rows["sha256"]), pc.not_equal(recorded, pixels))
+    contradicts: NDArray[np.bool_] = pc.and_(is_known, pc.fill_null(is_other, False)).to_numpy()
+    return contradicts
+
+
+def _take(column: pa.ChunkedArray, place: NDArray[np.int64]) -> pa.ChunkedArray:
+    """Return the values at some places; null where a place is -1."""
+    return column.take(pa.array(place, mask=place < 0))
 
 
 def source(evidence: Evidence) -> Iterator[Finding]:
@@ -67,11 +109,12 @@ def source(evidence: Evidence) -> Iterator[Finding]:
         message = f"images of {evidence.source} itself were not compared: {reason}"
         report = error if inputs.data_dir else note
         yield report(message, ALL_CONFIGS, fix="give --data-dir")
-    if evidence.uncompared:
-        example = f"such as {min(evidence.uncompared)}: no source here has them"
+    uncompared = evidence.ids_of_outcome(HAS_NO_SOURCE)
+    if len(uncompared):
+        example = f"such as {pc.min(uncompared)}: no source here has them"
         fix = "give --data-dir" if inputs.store else "give --store"
         message = f"web images were not compared, {example}"
-        yield note(message, ALL_CONFIGS, len(evidence.uncompared), fix)
+        yield note(message, ALL_CONFIGS, len(uncompared), fix)
     for name, reason in evidence.donors().items():
         if reason:
             message = f"images of donor {name} were not compared: {reason}"
@@ -85,10 +128,12 @@ def plain(evidence: Evidence) -> Iterator[Finding]:
     Where the source is not here and the tables have no sha256 of the file, anything else in it is a
     note: the source's file may hold it too.
     """
-    recorded = evidence.source_digests()
+    locations = sorted(evidence.surplus)
+    ids = [evidence.surplus[location].image_id for location in locations]
+    recorded = to_hex(evidence.source_digests(pa.array(ids, pa.string())))
     unproven = []
-    for location, surplus in sorted(evidence.surplus.items()):
-        digest = recorded.get(surplus.image_id)
+    for location, digest in zip(locations, recorded, strict=True):
+        surplus = evidence.surplus[location]
         if digest == surplus.sha256:
             continue
         parts = ", ".join(surplus.parts)
@@ -113,60 +158,53 @@ def duplicates(evidence: Evidence) -> Iterator[Finding]:
     """
     for name in evidence.card.configs:
         rows = evidence.rows(name)
-        ids, splits = rows["image_id"].to_pylist(), rows["split"].to_pylist()
-        faults, allowed = [], []
-        for positions in _equal_images(evidence, name, rows):
-            group = " = ".join(f"{ids[i]} ({splits[i]})" for i in positions)
-            if evidence.may_be_equal(*(ids[i] for i in positions)):
-                allowed.append(group)
-            else:
-                faults.append(group)
+        equal = [rows.take(group) for group in _equal_images(evidence, name, rows)]
+        groups = [group["image_id"].to_pylist() for group in equal]
+        faults: list[str] = []
+        allowed: list[str] = []
+        for ids, group, is_allowed in zip(
+            groups, equal, evidence.may_be_equal_groups(groups), strict=True
+        ):
+            pairs = zip(ids, group["split"].to_pylist(), strict=True)
+            text = " = ".join(f"{image_id} ({split})" for image_id, split in pairs)
+            (allowed if is_allowed else faults).append(text)
         if faults:
             message = f"the same image several times: {abbreviate(faults)}"
             yield error(message, name, len(faults), FIX_TWINS)
         if allowed:
-            groups = abbreviate(allowed)
-            message = f"the same image several times in the source, or after resizing: {groups}"
+            listed = abbreviate(allowed)
+            message = f"the same image several times in the source, or after resizing: {listed}"
             yield note(message, name, len(allowed), KEEP_ONE)
 
 
-def _equal_images(evidence: Evidence, config: str, rows: pa.Table) -> list[list[int]]:
-    """Group the positions of rows with equal images, without the repeats that the plan has."""
-    pairs = list(zip(rows["image_id"].to_pylist(), rows["split"].to_pylist(), strict=True))
-    repeats_left = _planned_repeats(evidence, config)
-    groups: dict[str, list[int]] = {}
-    for position, digest in enumerate(rows["sha256"].to_pylist()):
-        repeats_left[pairs[position]] -= 1
-        if repeats_left[pairs[position]] > 0:
-            continue  # the plan has this image again further on
-        image = evidence.images.get(digest)
-        key = image.pixel_digest if image else str(digest)
-        groups.setdefault(key, []).append(position)
-    return [positions for positions in groups.values() if len(positions) > 1]
-
-
-def _planned_repeats(evidence: Evidence, config: str) -> Counter[tuple[str, str]]:
-    """Return how often each image of a split comes, by the plan; noise may repeat it."""
-    plan = evidence.plans.get(config)
-    if plan is None:
-        return Counter()
-    return Counter(zip(plan["image_id"].to_pylist(), plan["split"].to_pylist(), strict=True))
+def _equal_images(evidence: Evidence, config: str, rows: pa.Table) -> Iterator[NDArray[np.int64]]:
+    """Yield the rows of each image that several have, without the repeats that the plan has."""
+    columns = ["image_id", "split"]
+    plan = evidence.plans.get(config, rows.slice(0, 0))
+    numbers, planned = number_rows([rows.select(columns), plan.select(columns)], columns)
+    n_planned = np.bincount(planned, minlength=numbers.max(initial=-1) + 1)[numbers]
+    # Of an image that the plan has p times, only the last of the first p rows counts.
+    positions = np.flatnonzero(repeats_before(numbers) >= n_planned - 1)
+    digests = rows["sha256"].take(positions)
+    place = find_values(digests, evidence.images["sha256"].combine_chunks())
+    pixels = _take(evidence.images["pixel_digest"], place)
+    images, _ = number_values(pc.coalesce(pixels, digests))
+    for group in group_repeats(images):
+        yield positions[group]
 
 
 def near_duplicates(evidence: Evidence) -> Iterator[Finding]:
     """Images look alike though their bytes differ: perceptual hashes within 3 of 128 bits."""
-    split_of: dict[str, str] = {}
-    id_of: dict[str, str] = {}
-    for name in evidence.card.configs:
-        rows = evidence.rows(name)
-        digests = rows["sha256"].to_pylist()
-        split_of.update(zip(digests, rows["split"].to_pylist(), strict=True))
-        id_of.update(zip(digests, rows["image_id"].to_pylist(), strict=True))
-    digests = sorted(digest for digest in evidence.images if digest in id_of)
+    rows = evidence.shared_rows([*evidence.card.configs])
+    images = _images_of(evidence, rows)
+    fingerprints = fixed_bytes(images["fingerprint"].combine_chunks())
+    alike = near_duplicate_pairs(fingerprints)
+    shown = _last_shown(rows, images["sha256"].take(np.unique(alike)))
+    digests = images["sha256"].take(alike.ravel()).to_pylist()
     between_splits, within_split = [], []
-    for first, second in _alike_pairs(evidence, digests):
-        pair = (id_of[first], id_of[second])
-        if split_of[first] == split_of[second]:
+    for first, second in zip(digests[::2], digests[1::2], strict=True):
+        pair = (shown[first][0], shown[second][0])
+        if shown[first][1] == shown[second][1]:
             within_split.append(pair)
         else:
             between_splits.append(pair)
@@ -189,10 +227,17 @@ def _show_command(folder: Path, ids: tuple[str, ...]) -> str:
     return shlex.join(words)
 
 
-def _alike_pairs(evidence: Evidence, digests: list[str]) -> list[tuple[str, str]]:
-    """Return the pairs of images, by the sha256 of their bytes, whose fingerprints are close."""
-    if len(digests) < 2:
-        return []
-    joined = b"".join(evidence.images[digest].fingerprint for digest in digests)
-    fingerprints = np.frombuffer(joined, np.uint8).reshape(-1, 16)
-    return [(digests[i], digests[j]) for i, j in near_duplicate_pairs(fingerprints)]
+def _images_of(evidence: Evidence, rows: pa.Table) -> pa.Table:
+    """Return the images of some rows that decode, in the order of their sha256."""
+    place = find_values(rows["sha256"], evidence.images["sha256"].combine_chunks())
+    is_shown = np.zeros(len(evidence.images), bool)
+    is_shown[place[place >= 0]] = True
+    return evidence.images.filter(pa.array(is_shown)).sort_by("sha256")
+
+
+def _last_shown(rows: pa.Table, digests: pa.ChunkedArray) -> dict[bytes, tuple[str, str]]:
+    """Return the id and the split of the last row that shows an image, by its sha256."""
+    is_wanted = pc.is_in(rows["sha256"], digests.combine_chunks(), skip_nulls=True)
+    columns = rows.filter(is_wanted).select(["sha256", "image_id", "split"]).to_pydict()
+    digest, *names = columns.values()
+    return dict(zip(digest, zip(*names, strict=True), strict=True))

@@ -3,22 +3,29 @@
 import logging
 import os
 import shutil
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from cnlw_tools import hashing
 from cnlw_tools.checks.evidence import Evidence
 from cnlw_tools.checks.finding import Finding, error
+from cnlw_tools.checks.row_numbers import number_rows, surplus_rows
 from cnlw_tools.executor import local
 from cnlw_tools.files import scratch_folder
 from cnlw_tools.files.machine_faults import raise_machine_fault
+from cnlw_tools.files.parquet import read_table
+from cnlw_tools.plans.assemble import repeat_value
 
 TEMPORARY = ", or set TMPDIR to another folder"
-COLUMNS = ("image_id", "label")
-RowCounts = Counter[tuple[str, str, int]]  # split, image id, label
+COLUMNS = pa.schema({"image_id": pa.string(), "label": pa.int64()})
+ROWS = COLUMNS.append(pa.field("split", pa.string()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +33,7 @@ class LoadedConfig:
     """What `datasets` made of a config."""
 
     name: str
-    rows: RowCounts
+    digests: Mapping[str, str]  # of the rows of each split, in their order
     problem: str = ""  # why it could not be loaded
 
 
@@ -49,46 +56,63 @@ def roundtrip(evidence: Evidence) -> Iterator[Finding]:
                 message = f"load_dataset: {loaded.problem}"
                 yield error(message, loaded.name, fix="fix the errors above first")
                 continue
-            expected = _count_rows(evidence, loaded.name)
-            if loaded.rows != expected:
-                n_surplus = (loaded.rows - expected).total()
-                n_missing = (expected - loaded.rows).total()
-                message = "load_dataset gives other rows than the shards hold"
-                yield error(message, loaded.name, n_surplus + n_missing)
+            rows = evidence.rows(loaded.name)
+            if loaded.digests != _split_digests(rows):
+                n_differences = _count_differences(rows, read_table(_rows_file(cache, loaded.name)))
+                if n_differences:
+                    message = "load_dataset gives other rows than the shards hold"
+                    yield error(message, loaded.name, n_differences)
 
 
-def _count_rows(evidence: Evidence, config: str) -> RowCounts:
-    rows = evidence.rows(config)
-    columns = [rows[name].to_pylist() for name in ("split", *COLUMNS)]
-    return Counter(zip(*columns, strict=True))
+def _split_digests(rows: pa.Table) -> dict[str, str]:
+    """Return a digest of ids and labels in their order, by split."""
+    digests = {}
+    for split in pc.unique(rows["split"]).to_pylist():
+        part = rows.select(COLUMNS.names).filter(pc.equal(rows["split"], split))
+        digests[split] = hashing.digest(part)
+    return digests
+
+
+def _count_differences(rows: pa.Table, others: pa.Table) -> int:
+    """Return how many rows only one of two tables has, whatever their order."""
+    numbers = number_rows([rows.select(ROWS.names), others.cast(ROWS)], ROWS.names)
+    n_missing, _ = surplus_rows(*numbers)
+    n_surplus, _ = surplus_rows(*reversed(numbers))
+    return n_missing + n_surplus
+
+
+def _rows_file(cache: Path, config: str) -> Path:
+    """Return where the process that loads a config writes its rows."""
+    return cache / f"{config}.parquet"
 
 
 def _load_config(folder: Path, cache: Path, classes: tuple[str, ...], name: str) -> LoadedConfig:
-    """Load one config; this runs in a process of its own."""
+    """Load one config and write its rows into the cache; this runs in a process of its own."""
     # The import of `datasets` reads these variables.
     os.environ.update(HF_HUB_OFFLINE="1", HF_HOME=str(cache))
     import datasets
 
     datasets.disable_progress_bars()
     datasets.logging.set_verbosity(logging.CRITICAL)  # the finding says what is wrong
-    rows: RowCounts = Counter()
+    parts = [ROWS.empty_table()]
     try:
         splits = datasets.load_dataset(str(folder), name, cache_dir=str(cache / name))
         for split, loaded in splits.items():
             problem = _wrong_features(loaded, classes)
             if problem:
-                return LoadedConfig(name, rows, f"{split}: {problem}")
+                return LoadedConfig(name, {}, f"{split}: {problem}")
             loaded[0]["image"].load()
-            table = loaded.select_columns(list(COLUMNS)).with_format("arrow")[:]
-            ids, labels = (table[column].to_pylist() for column in COLUMNS)
-            rows.update((split, *row) for row in zip(ids, labels, strict=True))
+            table = loaded.select_columns(COLUMNS.names).with_format("arrow")[:].cast(COLUMNS)
+            parts.append(table.append_column("split", repeat_value(split, len(table))))
+        rows = pa.concat_tables(parts)
+        pq.write_table(rows, _rows_file(cache, name))
     except Exception as problem:  # noqa: BLE001, what a reader would meet
         raise_machine_fault(problem, str(cache), TEMPORARY)
         first_line = str(problem).partition("\n")[0]
-        return LoadedConfig(name, rows, f"{type(problem).__name__}: {first_line}")
+        return LoadedConfig(name, {}, f"{type(problem).__name__}: {first_line}")
     finally:
         shutil.rmtree(cache / name, ignore_errors=True)
-    return LoadedConfig(name, rows)
+    return LoadedConfig(name, _split_digests(rows))
 
 
 def _wrong_features(loaded: Any, classes: tuple[str, ...]) -> str:

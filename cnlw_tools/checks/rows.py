@@ -1,35 +1,41 @@
 """Checks of rows: do the shards hold what the tables imply, and do the columns tell the truth?"""
 
-from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from cnlw_tools import hashing
-from cnlw_tools.checks.evidence import COLUMN_NAMES, Evidence
+from cnlw_tools.checks.digests import find_values
+from cnlw_tools.checks.evidence import COLUMNS, Evidence
 from cnlw_tools.checks.finding import REBUILD, Finding, abbreviate, error
+from cnlw_tools.checks.row_numbers import number_rows, surplus_rows
 from cnlw_tools.dataset.tables import NOISY_SPLITS
 
-PLAN_COLUMNS = (*COLUMN_NAMES, "split")
-SEPARATOR = "\x1f"  # between the values of a row that is written as one string
+PLAN_ROWS = COLUMNS.append(pa.field("split", pa.string()))
 DELETE_AND_BUILD = "delete the shards that hold them and build again"
 
 
 def counts(evidence: Evidence) -> Iterator[Finding]:
     """Every split has as many rows as the card says and the plan has."""
     for name, config in evidence.card.configs.items():
-        actual = Counter(evidence.rows(name)["split"].to_pylist())
-        planned = actual
+        actual = planned = _count_values(evidence.rows(name)["split"])
         if name in evidence.plans:
-            planned = Counter(evidence.plans[name]["split"].to_pylist())
+            planned = _count_values(evidence.plans[name]["split"])
         for split in sorted({*actual, *planned, *config.rows}):
-            stated = config.rows.get(split, 0)
-            if not actual[split] == stated == planned[split]:
-                numbers = f"holds {actual[split]}, card {stated}, plan {planned[split]}"
-                difference = abs(actual[split] - planned[split])
+            held, stated, due = (n.get(split, 0) for n in (actual, config.rows, planned))
+            if not held == stated == due:
+                numbers = f"holds {held}, card {stated}, plan {due}"
+                difference = abs(held - due)
                 yield error(f"rows of {split} differ: {numbers}", name, difference)
+
+
+def _count_values(column: pa.ChunkedArray) -> dict[str, int]:
+    """Return how often each value comes."""
+    counts = pc.value_counts(column)
+    return dict(zip(*(part.to_pylist() for part in counts.flatten()), strict=True))
 
 
 def plans(evidence: Evidence) -> Iterator[Finding]:
@@ -46,16 +52,18 @@ def plans(evidence: Evidence) -> Iterator[Finding]:
 def rows(evidence: Evidence) -> Iterator[Finding]:
     """Every row of every shard equals its row of the plan."""
     for name, plan in evidence.plans.items():
-        actual = Counter(_rows_as_text(evidence.rows(name)))
-        planned = Counter(_rows_as_text(plan))
-        unplanned = list((actual - planned).elements())
-        missing = list((planned - actual).elements())
-        if unplanned:
-            message = f"rows that are not in the plan, such as {_describe_row(unplanned[0])}"
-            yield error(message, name, len(unplanned), DELETE_AND_BUILD)
-        if missing:
-            message = f"rows of the plan are missing, such as {_describe_row(missing[0])}"
-            yield error(message, name, len(missing))
+        actual = evidence.rows(name).select(PLAN_ROWS.names)
+        planned = plan.select(PLAN_ROWS.names).cast(PLAN_ROWS)
+        numbers, planned_numbers = number_rows([actual, planned], PLAN_ROWS.names)
+        n_unplanned, unplanned = surplus_rows(numbers, planned_numbers)
+        n_missing, missing = surplus_rows(planned_numbers, numbers)
+        if n_unplanned:
+            example = _describe_row(actual, unplanned)
+            message = f"rows that are not in the plan, such as {example}"
+            yield error(message, name, n_unplanned, DELETE_AND_BUILD)
+        if n_missing:
+            example = _describe_row(planned, missing)
+            yield error(f"rows of the plan are missing, such as {example}", name, n_missing)
 
 
 def flags(evidence: Evidence) -> Iterator[Finding]:
@@ -135,10 +143,10 @@ def verdicts(evidence: Evidence) -> Iterator[Finding]:
             pool = _web_pool(evidence, name)
         except (ValueError, LookupError):
             continue  # the check `plans` reports it
-        judged_wrong = set(_id_label_pairs(pool))
-        unjudged = [pair[0] for pair in _id_label_pairs(web) if pair not in judged_wrong]
-        if unjudged:
-            message = f"web images not judged wrong for their label: {abbreviate(unjudged)}"
+        unjudged = web["image_id"].filter(pa.array(~_has_pairs(pool, web)))
+        if len(unjudged):
+            ids = abbreviate(unjudged.to_pylist())
+            message = f"web images not judged wrong for their label: {ids}"
             yield error(message, name, len(unjudged))
 
 
@@ -149,55 +157,70 @@ def _web_pool(evidence: Evidence, config: str) -> pa.Table:
     return dataset.web_pool(recipe.min_votes, recipe.verdict, recipe.search)
 
 
-def _id_label_pairs(rows: pa.Table) -> list[tuple[str, int]]:
-    return list(zip(rows["image_id"].to_pylist(), rows["label"].to_pylist(), strict=True))
+def _has_pairs(pool: pa.Table, rows: pa.Table) -> NDArray[np.bool_]:
+    """Return (n,) whether a pool has the image of a row with its label."""
+    columns = pa.schema({"image_id": pa.string(), "label": pa.int64()})
+    tables = [table.select(columns.names).cast(columns) for table in (pool, rows)]
+    pool_numbers, numbers = number_rows(tables, columns.names)
+    return np.isin(numbers, pool_numbers)
 
 
 def replacements(evidence: Evidence) -> Iterator[Finding]:
     """No replaced image is still there, under its own id or with its bytes under another."""
-    digest_by_id = _digests_of_images(evidence)
+    shown = evidence.all_rows().select(["image_id", "sha256"])
     for name in evidence.card.configs:
         rows = evidence.rows(name)
-        replaced = set(rows["replaces"].drop_null().to_pylist())
-        present = sorted(replaced.intersection(rows["image_id"].to_pylist()))
+        replaced = pc.unique(rows["replaces"].drop_null()).sort()
+        is_present = pc.is_in(replaced, pc.unique(rows["image_id"]))
+        present = replaced.filter(is_present).to_pylist()
         if present:
             message = f"replaced images are still there: {abbreviate(present)}"
             yield error(message, name, len(present))
-        digests = set(rows["sha256"].to_pylist())
-        hidden = []
-        for image_id in sorted(replaced.difference(present)):
-            digest = digest_by_id.get(image_id)
-            if digest in digests and not _is_in_source_twice(evidence, image_id, digest, rows):
-                hidden.append(image_id)
+        hidden = _hidden_images(evidence, replaced.filter(pc.invert(is_present)), shown, rows)
         if hidden:
             message = f"replaced images are there under another id: {abbreviate(hidden)}"
             yield error(message, name, len(hidden))
 
 
-def _digests_of_images(evidence: Evidence) -> dict[str, str]:
-    """Return the sha256 of each image's bytes, where any shard holds the image."""
-    digests: dict[str, str] = {}
-    for shard in evidence.shards.values():
-        ids, hashes = shard.rows["image_id"].to_pylist(), shard.rows["sha256"].to_pylist()
-        digests.update(zip(ids, hashes, strict=True))
-    return digests
+def _hidden_images(
+    evidence: Evidence, replaced: pa.Array, shown: pa.Table, rows: pa.Table
+) -> list[str]:
+    """Return the replaced images whose bytes a config has under another id.
+
+    If the source itself holds the same picture under each id that shows it, the image is not
+    hidden.
+
+    Args:
+        evidence: the build
+        replaced: ids that the config does not have
+        shown: image_id, sha256 of the rows of all files; of an id that several have, the last counts
+        rows: of the config
+    """
+    last_first = shown.take(np.arange(len(shown))[::-1])
+    place = find_values(replaced, last_first["image_id"].combine_chunks())
+    digests = last_first["sha256"].take(place[place >= 0])
+    suspects = pa.table({"image_id": replaced.filter(pa.array(place >= 0)), "sha256": digests})
+    suspects = suspects.filter(pc.is_in(digests, pc.unique(rows["sha256"])))
+    twins = rows.filter(pc.is_in(rows["sha256"], suspects["sha256"].combine_chunks()))
+    ids_of_digest: dict[bytes, list[str]] = {}
+    for image_id, digest in zip(*_ids_and_digests(twins), strict=True):
+        ids_of_digest.setdefault(digest, []).append(image_id)
+    groups, owners = [], []
+    for image_id, digest in zip(*_ids_and_digests(suspects), strict=True):
+        groups += [(image_id, twin) for twin in ids_of_digest[digest]]
+        owners += [image_id] * len(ids_of_digest[digest])
+    allowed = evidence.may_be_equal_groups(groups)
+    hidden = [owner for owner, is_allowed in zip(owners, allowed, strict=True) if not is_allowed]
+    return list(dict.fromkeys(hidden))
 
 
-def _is_in_source_twice(
-    evidence: Evidence, image_id: str, digest: str | None, rows: pa.Table
-) -> bool:
-    """Return whether the source itself holds the same picture under each id that shows it."""
-    ids = rows.filter(pc.equal(rows["sha256"], digest))["image_id"].to_pylist()
-    return all(evidence.may_be_equal(image_id, twin) for twin in ids)
+def _ids_and_digests(rows: pa.Table) -> tuple[list[str], list[bytes]]:
+    return rows["image_id"].to_pylist(), rows["sha256"].to_pylist()
 
 
-def _rows_as_text(rows: pa.Table) -> list[str]:
-    """Return one string a row, for comparing tables as bags of rows."""
-    columns = [pc.fill_null(rows[name].cast(pa.string()), "null") for name in PLAN_COLUMNS]
-    lines: list[str] = pc.binary_join_element_wise(*columns, SEPARATOR).to_pylist()
-    return lines
-
-
-def _describe_row(line: str) -> str:
-    values = zip(PLAN_COLUMNS, line.split(SEPARATOR), strict=True)
-    return ", ".join(f"{column} {value}" for column, value in values)
+def _describe_row(rows: pa.Table, row: int) -> str:
+    """Return the values of one row in words."""
+    texts = [rows[name][row].cast(pa.string()).as_py() for name in rows.column_names]
+    values = ["null" if text is None else text for text in texts]
+    named = zip(rows.column_names, values, strict=True)
+    return ", ".join(f"{column} {value}" for column, value in named)

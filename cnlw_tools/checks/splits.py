@@ -1,6 +1,5 @@
 """Checks of splits: each class has the expected size, and no image is in two splits."""
 
-from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
@@ -10,7 +9,8 @@ from numpy.typing import NDArray
 
 from cnlw_tools.checks.evidence import Evidence
 from cnlw_tools.checks.finding import REBUILD, Finding, abbreviate, error
-from cnlw_tools.dataset.validation_split import validation_counts
+from cnlw_tools.checks.row_numbers import first_places, number_values
+from cnlw_tools.dataset.validation_split import has_twin, validation_counts
 from cnlw_tools.noise.base import prefix_per_class
 from cnlw_tools.recipe.recipe import Recipe
 
@@ -41,11 +41,7 @@ def _reserved_counts(
     for split, per_class in (("probe", recipe.probe), ("verified", recipe.verified)):
         counts[split] = per_class * (n_images > 0)
     if recipe.validation:
-        n_occurrences = Counter(base["sha256"].to_pylist())
-        is_alone = []
-        for digest in train["sha256"].to_pylist():
-            is_alone.append(digest is None or n_occurrences[digest] == 1)
-        n_alone = _count_per_class(train.filter(pa.array(is_alone)), n_classes)
+        n_alone = _count_per_class(train.filter(pc.invert(has_twin(train, base))), n_classes)
         counts["validation"] = validation_counts(n_images, n_alone, recipe.validation)
     return counts
 
@@ -79,17 +75,25 @@ def train_size(evidence: Evidence) -> Iterator[Finding]:
 def disjoint_splits(evidence: Evidence) -> Iterator[Finding]:
     """Every image, replaced or not, is in the same split at all levels of a recipe."""
     for names in _configs_by_recipe(evidence).values():
-        columns = ["image_id", "replaces", "split"]
-        rows = pa.concat_tables([evidence.rows(name).select(columns) for name in names])
-        ids = pa.chunked_array([*rows["image_id"].chunks, *rows["replaces"].chunks], pa.string())
-        splits = pa.chunked_array([*rows["split"].chunks, *rows["split"].chunks], pa.string())
-        pairs = pa.table({"image_id": ids, "split": splits}).filter(pc.is_valid(ids))
-        n_splits = pairs.group_by("image_id").aggregate([("split", "count_distinct")])
-        shared = n_splits.filter(pc.greater(n_splits["split_count_distinct"], 1))
+        rows = evidence.shared_rows(names)
+        replaced = rows.filter(pc.is_valid(rows["replaces"]))
+        id_chunks = [*rows["image_id"].chunks, *replaced["replaces"].chunks]
+        split_chunks = [*rows["split"].chunks, *replaced["split"].chunks]
+        shared = _ids_of_several_splits(
+            pa.chunked_array(id_chunks, pa.string()), pa.chunked_array(split_chunks, pa.string())
+        )
         if len(shared):
-            ids = abbreviate(sorted(shared["image_id"].to_pylist()))
+            ids = abbreviate(shared)
             configs = ", ".join(names)
             yield error(f"images are in several splits: {ids}", configs, len(shared), REBUILD)
+
+
+def _ids_of_several_splits(ids: pa.ChunkedArray, splits: pa.ChunkedArray) -> list[str]:
+    """Return the ids that stand in several splits, sorted."""
+    number, _ = number_values(ids)
+    split, _ = number_values(splits)
+    is_elsewhere = split != split[first_places(number)]
+    return sorted(pc.unique(ids.filter(pa.array(is_elsewhere))).to_pylist())
 
 
 def _configs_by_recipe(evidence: Evidence) -> dict[str, list[str]]:

@@ -44,7 +44,7 @@ def split_off_validation(base: pa.Table, percent: int, classes: Sequence[str]) -
         )
     is_train = pc.equal(splits, "train")
     train = base.filter(is_train)
-    candidates = train.filter(pc.invert(_has_twin(train, base)))
+    candidates = train.filter(pc.invert(has_twin(train, base)))
     n_images = _class_counts(train, len(classes))
     n_candidates = _class_counts(candidates, len(classes))
     n_chosen = validation_counts(n_images, n_candidates, percent)
@@ -84,7 +84,7 @@ def classes_without_validation(base: pa.Table, classes: Sequence[str]) -> list[s
     return [classes[int(label)] for label in labels]
 
 
-def _has_twin(train: pa.Table, base: pa.Table) -> pa.Array:
+def has_twin(train: pa.Table, base: pa.Table) -> pa.Array:
     """Return whether the manifest has the bytes of each training image more than once."""
     counts = pc.value_counts(base["sha256"].combine_chunks())
     digests = counts.field("values").filter(pc.greater(counts.field("counts"), 1))

@@ -3,6 +3,11 @@
 A fingerprint has 128 bits, in four quarters of 32. If two fingerprints differ in at most 3 bits, at
 least one quarter is equal in both. So the rows are sorted by each quarter in turn, and only rows
 with an equal quarter are compared.
+
+The result is exact. n fingerprints take four sorts, n log n, and m (m - 1) / 2 comparisons for each
+m rows that have a quarter in common. Of evenly spread fingerprints, n² / 2³¹ pairs have one: 466 of
+a million, five million of a hundred million. Many different images with one flat quarter, such as
+drawings on white, make this part quadratic in their number. Memory is 92 bytes a row.
 """
 
 from typing import Literal

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,14 +15,15 @@ from click.testing import CliRunner
 from cnlw_tools import files
 from cnlw_tools.checks import Finding, collect, collect_evidence, inspections
 from cnlw_tools.checks.collect import inspect_shard
-from cnlw_tools.checks.evidence import Evidence, ImageInfo
+from cnlw_tools.checks.digests import ImageRows
+from cnlw_tools.checks.evidence import HAS_NO_SOURCE, IS_SAME, Evidence, ImageInfo
 from cnlw_tools.checks.inspections import ImageKey, Inspection
 from cnlw_tools.cli import main
 from cnlw_tools.executor.work_shard import WorkShard, parse_work_shard
 from cnlw_tools.recipe.inputs import Inputs
 from tests.checks.conftest import run_checks
 
-INFO = ImageInfo((3, 4), "pixels", b"0123456789abcdef")
+INFO = ImageInfo((3, 4), "0f" * 32, b"0123456789abcdef")
 
 
 def inspect(folder: Path, out: Path, text: str) -> tuple[Path, int, int]:
@@ -128,14 +130,17 @@ def test_a_file_keeps_what_was_seen(tmp_path: Path, inspection: Inspection) -> N
 def test_evidence_of_what_was_seen(whole: Path) -> None:
     """An image that cannot be compared is noted only if it comes from the web."""
     evidence = Evidence(whole, collect.metadata.read_card(whole), Inputs(files.default_root()))
-    for origin in ("base", "web"):
-        inspections.add_inspection(
-            evidence, origin, Inspection(ImageKey(origin, origin, "0"), INFO)
-        )
+    digest = b"\1" * 32
+    rows = pa.table({"image_id": ["base", "web"], "sha256": [digest] * 2})
+    evidence.shards["file"] = SimpleNamespace(rows=rows)
+    images = ImageRows()
+    for row, origin in enumerate(rows["image_id"].to_pylist()):
+        key = ImageKey(origin, origin, digest.hex())
+        inspections.add_inspection(evidence, images, "file", row, Inspection(key, INFO))
 
-    assert {"web"} == evidence.uncompared
-    assert set() == evidence.compared
-    assert {"0": INFO} == evidence.images
+    assert ["web"] == evidence.ids_of_outcome(HAS_NO_SOURCE).to_pylist()
+    assert [] == evidence.ids_of_outcome(IS_SAME).to_pylist()
+    assert [digest] == images.distinct()["sha256"].to_pylist()
 
 
 def test_mixed_counts(whole: Path, tmp_path: Path) -> None:

@@ -1,0 +1,37 @@
+"""Columns in chunks that several tables share: what is the same in two of them is kept once.
+
+Ten nested levels of a recipe have the same slots in the same order. Where a level is clean, its
+rows are those of level 0, and where it is noisy, those of the next level. So ten plans of n rows
+take the memory of about two, and a column of one value that of one chunk.
+"""
+
+import numpy as np
+import pyarrow as pa
+
+from cnlw_tools import hashing
+
+CHUNK_ROWS = 1 << 16
+
+
+class ChunkStock:
+    """The chunks of all columns that were given to it, each once."""
+
+    def __init__(self) -> None:
+        self._chunks: dict[tuple[str, str], pa.Array] = {}  # by type and digest
+
+    def share(self, table: pa.Table) -> pa.Table:
+        """Return the same table, of chunks that may also be those of other tables."""
+        columns = []
+        for field, column in zip(table.schema, table.columns, strict=True):
+            starts = range(0, len(column), CHUNK_ROWS)
+            chunks = [self._share_chunk(column.slice(start, CHUNK_ROWS)) for start in starts]
+            columns.append(pa.chunked_array(chunks, field.type))
+        return pa.table(columns, schema=table.schema)
+
+    def _share_chunk(self, values: pa.ChunkedArray) -> pa.Array:
+        """Return an array of some values, which holds nothing else in memory."""
+        key = (str(values.type), hashing.digest(pa.table({"values": values})))
+        if key not in self._chunks:
+            copied = values.take(pa.array(np.arange(len(values))))
+            self._chunks[key] = copied.combine_chunks()
+        return self._chunks[key]
