@@ -193,7 +193,7 @@ def _hidden_images(
     Args:
         evidence: the build
         replaced: ids that the config does not have
-        shown: image_id, sha256 of the rows of all files; of an id that several have, the last counts
+        shown: image_id, sha256 of the rows of all files; of an id, the last row counts
         rows: of the config
     """
     last_first = shown.take(np.arange(len(shown))[::-1])
