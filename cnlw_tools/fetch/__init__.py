@@ -2,9 +2,9 @@
 
 run.py            fetch many URLs             address.py    which addresses may be requested
 worker.py         the hosts of one process    robots.py     what hosts allow
-remote_worker.py  a worker in its own process http.py       one request, within limits
-schedule.py       which host is next          deadline.py   time limits for requests
-client.py         one step of one URL         wayback.py    dead links, from an archive
+remote_worker.py  a worker in its own process http.py       connections and requests
+schedule.py       which host is next          transfer.py   one request, within limits
+client.py         what a response means       wayback.py    dead links, from an archive
 options.py        the user's choices          network.py    is it the host, or our network?
 patience.py       waits for this machine      resources.py  open files and threads
 
@@ -12,9 +12,9 @@ The images and the ledger are in `cnlw_tools.store`. Worker processes import nei
 numpy, so that they start faster.
 """
 
-from cnlw_tools.fetch.http import Limits
 from cnlw_tools.fetch.options import USER_AGENT, FetchOptions
 from cnlw_tools.fetch.run import fetch
+from cnlw_tools.fetch.transfer import Limits
 from cnlw_tools.fetch.wayback import WAYBACK_URL
 
 __all__ = ["USER_AGENT", "WAYBACK_URL", "FetchOptions", "Limits", "fetch"]

@@ -1,4 +1,4 @@
-"""One step of one URL: request the robots.txt of its host, or request the image once."""
+"""What a response means: the robots.txt of a host, an image, a redirect or a failure."""
 
 import time
 from collections.abc import Callable
@@ -10,7 +10,8 @@ from urllib3 import HTTPHeaderDict
 
 from cnlw_tools.fetch import robots
 from cnlw_tools.fetch.address import Address, follow_redirect
-from cnlw_tools.fetch.http import HttpClient, Response
+from cnlw_tools.fetch.http import HttpClient
+from cnlw_tools.fetch.transfer import Response
 from cnlw_tools.images.pixels import Storage
 from cnlw_tools.store.inspect import MAX_PIXELS, Inspection, inspect_image
 from cnlw_tools.store.memory import MemoryBudget
@@ -34,22 +35,18 @@ class FetchedImage:
     inspection: Inspection
 
 
-def request_image(
-    http_client: HttpClient,
+def read_answer(
     address: Address,
-    loan: ExitStack,
-    obey_opt_out: bool = True,
+    response: Response,
     max_pixels: int = MAX_PIXELS,
     picture_memory: MemoryBudget | None = None,
     keep: Storage | None = None,
 ) -> FetchedImage | Address:
-    """Request an image once; return it, or the address to which the server redirects.
+    """Return the image of a response, or the address to which the server redirects.
 
     Args:
-        http_client: makes the request
-        address: what to request
-        loan: gets the memory that a large body borrows
-        obey_opt_out: fail if the header X-Robots-Tag forbids the use
+        address: what was requested
+        response: the answer
         max_pixels: of the image
         picture_memory: of which the decoding of large pictures borrows; see `inspect_image`
         keep: how the file to keep is made; None: it is the original
@@ -57,12 +54,6 @@ def request_image(
     Raises:
         FetchError: there is no image
     """
-
-    def check_opt_out(status: int, headers: HTTPHeaderDict) -> None:
-        if obey_opt_out and (status == 200 or status in REDIRECTS):
-            _check_opt_out(headers)
-
-    response = http_client.get(address, check_opt_out, loan)
     if response.status in REDIRECTS:
         return _redirect_target(address, response)
     if response.status != 200:
@@ -79,7 +70,7 @@ def request_rules(http_client: HttpClient, address: Address, loan: ExitStack) ->
     """
     location = replace(address, target="/robots.txt")
     for _ in range(1 + MAX_REDIRECTS):
-        response = http_client.get(location, _accept_all, loan, robots.MAX_BYTES)
+        response = http_client.get(location, accept_all, loan, robots.MAX_BYTES)
         if response.status == 200:
             text = response.body.decode(errors="replace")
             return robots.parse_robots(text)
@@ -112,15 +103,21 @@ def parse_retry_after(headers: HTTPHeaderDict, clock: Callable[[], float] = time
     return min(max(seconds, 0.0), 1e9)
 
 
-def _check_opt_out(headers: HTTPHeaderDict) -> None:
-    values = [value for name in OPT_OUT_HEADERS for value in headers.getlist(name)]
-    directive = robots.find_opt_out(values)
-    if directive:
-        raise FetchError("opt_out", f"X-Robots-Tag: {directive}")
+def check_opt_out(status: int, headers: HTTPHeaderDict) -> None:
+    """Check that the headers of an image or a redirect do not forbid its use.
+
+    Raises:
+        FetchError: the header X-Robots-Tag forbids it
+    """
+    if status == 200 or status in REDIRECTS:
+        values = [value for name in OPT_OUT_HEADERS for value in headers.getlist(name)]
+        directive = robots.find_opt_out(values)
+        if directive:
+            raise FetchError("opt_out", f"X-Robots-Tag: {directive}")
 
 
-def _accept_all(status: int, headers: HTTPHeaderDict) -> None:
-    """Accept any headers: a robots.txt has no opt-out."""
+def accept_all(status: int, headers: HTTPHeaderDict) -> None:
+    """Accept any headers: those of a robots.txt, or all if the user says so."""
 
 
 def _redirect_target(address: Address, response: Response) -> Address:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from cnlw_tools import __version__
 from cnlw_tools.executor.work_shard import WHOLE, WorkShard
-from cnlw_tools.fetch.http import Limits
+from cnlw_tools.fetch.transfer import Limits
 from cnlw_tools.images.pixels import Storage
 from cnlw_tools.store.inspect import MAX_PIXELS
 

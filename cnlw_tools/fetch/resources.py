@@ -10,7 +10,7 @@ import sys
 import threading
 from multiprocessing.context import BaseContext
 
-from cnlw_tools.files.machine_faults import hold_threads, start_thread
+from cnlw_tools.files.machine_faults import MachineFault, hold_threads, start_thread
 from cnlw_tools.store.inspect import PICTURE_BYTES
 from cnlw_tools.store.memory import MemoryBudget
 
@@ -49,20 +49,24 @@ def max_requests() -> int:
     return max(1, (limit - RESERVED_FILES) // FILES_PER_REQUEST)
 
 
-def start_threads(threads: list[threading.Thread]) -> list[threading.Thread]:
-    """Start as many threads as this machine allows, at least one, and return those that run.
+def start_threads(threads: list[threading.Thread], n_needed: int) -> list[threading.Thread]:
+    """Start as many threads as this machine allows, and return those that run.
 
     Some threads are left for others: Arrow, for example, needs them to read a manifest.
 
+    Args:
+        threads: the most important ones first
+        n_needed: of these
+
     Raises:
-        MachineFault: it allows fewer than one and those for others
+        MachineFault: it allows fewer than are needed and those for others
     """
-    n_started = 0
-    try:
-        with hold_threads():
-            start_thread(threads[0])
-            for n_started in range(1, len(threads)):
-                threads[n_started].start()
-    except RuntimeError:
-        return threads[:n_started]
+    with hold_threads():
+        for n_started, thread in enumerate(threads):
+            try:
+                start_thread(thread)
+            except MachineFault:
+                if n_started < n_needed:
+                    raise
+                return threads[:n_started]
     return threads

@@ -10,6 +10,7 @@ All times are those of `time.monotonic`.
 import heapq
 import itertools
 import random
+import sys
 import threading
 import time
 from collections import deque
@@ -60,55 +61,58 @@ class Host:
 
 
 class Schedule:
-    """The jobs of many hosts, for many threads."""
+    """The jobs of many hosts, as many at once as there may be requests."""
 
     def __init__(
-        self, per_host: int, rules: Rules | None = None, max_idle_hosts: int = MAX_IDLE_HOSTS
+        self,
+        per_host: int,
+        rules: Rules | None = None,
+        n_requests: int = sys.maxsize,
+        max_idle_hosts: int = MAX_IDLE_HOSTS,
     ) -> None:
         """Make an empty schedule.
 
         Args:
             per_host: requests in flight to one host at once
             rules: of every host; None: they are not known and must be requested
+            n_requests: requests in flight at once
             max_idle_hosts: if there are more hosts than this, idle ones are forgotten
         """
         self.per_host = per_host
         self.rules = rules
+        self.n_requests = n_requests
         self.max_idle_hosts = max_idle_hosts
         self.hosts: dict[str, Host] = {}  # by origin
         # of both heaps: time, a counter that decides ties, and what to do then
         self.ready_hosts: list[tuple[float, int, Host]] = []
         self.delayed_jobs: list[tuple[float, int, FetchJob]] = []
         self.counter = itertools.count()
+        self.in_flight = 0  # requests
         self.stopped = False
-        self.changed = threading.Condition()
+        self.lock = threading.Lock()
 
     def add(self, job: FetchJob) -> None:
         """Add a job to the queue of its host."""
-        with self.changed:
+        with self.lock:
             self._enqueue_job(job)
 
     def stop(self) -> None:
-        """Hand out no more jobs; threads that wait for one are woken."""
-        with self.changed:
-            self.stopped = True
-            self.changed.notify_all()
+        """Hand out no more jobs."""
+        self.stopped = True
 
     def next_job(self) -> tuple[FetchJob, Host] | None:
-        """Wait for a job that may be done now, and return it with its host; None once stopped.
+        """Return a job that may be done now, with its host; None if there is none.
 
         The caller must hand the host back with `release`.
         """
-        with self.changed:
-            while not self.stopped:
-                now = time.monotonic()
-                self._enqueue_due_jobs(now)
+        with self.lock:
+            now = time.monotonic()
+            self._enqueue_due_jobs(now)
+            while not self.stopped and self.in_flight < self.n_requests:
                 if not self._has_ready_host(now):
-                    self.changed.wait(self._seconds_until_next(now))
-                elif job_and_host := self._take_from_next_host(now):
-                    if self._has_ready_host(now):
-                        # one more thread can work; threads that finish a job come by themselves
-                        self.changed.notify()
+                    break
+                if job_and_host := self._take_from_next_host(now):
+                    self.in_flight += 1
                     return job_and_host
             return None
 
@@ -120,10 +124,11 @@ class Schedule:
             retry: the job, if it is to be queued again
             delay: seconds before it is queued again
         """
-        with self.changed:
+        with self.lock:
             now = time.monotonic()
             crawl_delay = host.rules.delay if host.rules else 0.0
             host.in_flight -= 1
+            self.in_flight -= 1
             host.ready_at = max(host.ready_at, now + crawl_delay)
             if retry and delay:
                 heapq.heappush(self.delayed_jobs, (now + delay, next(self.counter), retry))
@@ -135,7 +140,7 @@ class Schedule:
 
     def throttle(self, host: Host, seconds: float) -> None:
         """Pause a host; then allow one request at a time, and slowly more with each success."""
-        with self.changed:
+        with self.lock:
             host.ready_at = max(host.ready_at, time.monotonic() + seconds)
             host.limit = 1.0
 
@@ -147,7 +152,7 @@ class Schedule:
             error: the failure
             block_seconds: if given, block the host at once, for this time
         """
-        with self.changed:
+        with self.lock:
             host.failures += 1
             if block_seconds or host.failures >= MAX_FAILURES:
                 host.blocked_until = time.monotonic() + (block_seconds or COOLDOWN)
@@ -156,7 +161,7 @@ class Schedule:
 
     def record_success(self, host: Host) -> None:
         """Forget the failures of a host that answered, and raise a limit that was throttled."""
-        with self.changed:
+        with self.lock:
             host.failures = 0
             host.limit = min(self.per_host, host.limit + RECOVERY)
 
@@ -168,7 +173,6 @@ class Schedule:
             self.hosts[origin] = host
         host.jobs.append(job)
         self._enqueue_host(host)
-        self.changed.notify()
 
     def _enqueue_host(self, host: Host) -> None:
         """Put a host into the heap if it has a job and its limit allows another request.
@@ -198,15 +202,6 @@ class Schedule:
             job = host.jobs.popleft()
         self._enqueue_host(host)
         return (job, host) if job else None
-
-    def _seconds_until_next(self, now: float) -> float | None:
-        """Return the seconds until a host or a delayed job is ready; None if there is neither."""
-        times = []
-        if self.ready_hosts:
-            times.append(self.ready_hosts[0][0])
-        if self.delayed_jobs:
-            times.append(self.delayed_jobs[0][0])
-        return min(times) - now if times else None
 
     def _is_idle(self, host: Host) -> bool:
         if host.jobs or host.in_flight or host.failures:

@@ -1,30 +1,40 @@
 """A worker: the threads of one process, which fetch from the hosts that belong to this worker.
 
-    each thread    next job of the schedule -> one request -> image, redirect or failure
-                   -> a row in the ledger, or back into the schedule
+    thread of requests    next jobs of the schedule -> requests over idle connections, many at once
+    threads for images    response -> image -> a row in the ledger
+    other threads         all that may wait: robots.txt, a new connection, a redirect, a failure
+                          -> a row in the ledger, or back into the schedule
 
-A thread writes a row before it takes the next job, so a kill loses only the requests in flight.
-Each host belongs to one worker, so that its limit holds over all processes. A job that is
-redirected to the host of another worker is handed back, and so is one that is redirected to a site
-of another shard (`cnlw fetch --shard`).
+Most images pass the first two only. Each thread of Python that is busy slows the others down, so
+there are as many threads for images as there are processors, and as many others as requests.
+
+The row of a job is written before the next job takes its place, so a kill loses only the requests
+in flight. Each host belongs to one worker, so that its limit holds over all processes. A job that
+is redirected to the host of another worker is handed back, and so is one that is redirected to a
+site of another shard (`cnlw fetch --shard`).
 """
 
 import threading
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
 from hashlib import sha256
+from queue import Empty, SimpleQueue
 from typing import NamedTuple
 from zlib import crc32
 
+from cnlw_tools.executor.limits import cores
 from cnlw_tools.fetch import robots
 from cnlw_tools.fetch.address import Address
 from cnlw_tools.fetch.client import (
     MAX_REDIRECTS,
     MAX_RETRY_AFTER,
     FetchedImage,
-    request_image,
+    accept_all,
+    check_opt_out,
+    read_answer,
     request_rules,
 )
 from cnlw_tools.fetch.http import HttpClient
@@ -33,13 +43,14 @@ from cnlw_tools.fetch.options import FetchOptions
 from cnlw_tools.fetch.patience import Notice, Patience
 from cnlw_tools.fetch.resources import FetchMemory, start_threads
 from cnlw_tools.fetch.schedule import FetchJob, Host, Schedule, back_off
+from cnlw_tools.fetch.transfer import Transfer
 from cnlw_tools.fetch.wayback import archive_address, archive_failure
 from cnlw_tools.files.machine_faults import MachineFault
-from cnlw_tools.store.inspect import KeptFile
 from cnlw_tools.store.outcomes import FetchError
 from cnlw_tools.store.store import Ledger, Row
 
 NETWORK_DOWN = "no host answers: connect this machine to the network, and check its name server"
+MAX_ROWS = 32  # that are written together
 NO_REQUEST = frozenset({"refused", "unreachable"})  # outcomes for which no request was made
 
 
@@ -85,6 +96,20 @@ def is_own_site(address: Address, image_id: str, options: FetchOptions) -> bool:
     return options.work_shard.owns(int.from_bytes(digest[:8]))
 
 
+@dataclass(slots=True)
+class Task:
+    """A job that the schedule has handed out."""
+
+    job: FetchJob
+    host: Host
+    transfer: Transfer | None = None  # its request, if that is over; None: it is still to be made
+    # has the memory that a large body borrows until the image is written
+    loan: ExitStack = field(default_factory=ExitStack)
+
+
+Tasks = SimpleQueue[Task | None]  # None ends the thread that takes it
+
+
 class Worker:
     """The threads of one process."""
 
@@ -118,19 +143,34 @@ class Worker:
         self.http_client = HttpClient(
             options.user_agent, options.limits, options.allow_private, self.memory.bodies
         )
+        self.check_headers = check_opt_out if options.obey_opt_out else accept_all
         self.network = Network(self.http_client, ledger)
         self.patience = Patience(options.patience, report)
         rules = None if options.obey_robots else robots.ALLOW_ALL
-        self.schedule = Schedule(options.per_host or n_threads, rules)
-        threads = [threading.Thread(target=self._run, daemon=True) for _ in range(n_threads)]
-        self.threads = start_threads(threads)
-        if len(self.threads) < n_threads:
-            report(
+        self.schedule = Schedule(options.per_host or n_threads, rules, n_threads)
+        self.images: Tasks = SimpleQueue()  # responses that should be images
+        self.others: Tasks = SimpleQueue()
+        self.threads = self._start_threads(n_threads)
+
+    def _start_threads(self, n_requests: int) -> list[threading.Thread]:
+        """Start the threads, for as many requests at once as this machine allows."""
+        n_decoders = max(1, cores() // self.number.n_workers)
+        targets: list[Callable[[], None]] = [self._run_requests]
+        targets += n_decoders * [partial(self._run, partial(self._do_tasks, self.images, MAX_ROWS))]
+        n_needed = len(targets) + 1
+        targets += n_requests * [partial(self._run, partial(self._do_tasks, self.others, 1))]
+        threads = [threading.Thread(target=target, daemon=True) for target in targets]
+        running = start_threads(threads, n_needed)
+        if len(running) < len(threads):
+            n_possible = len(running) - n_needed + 1
+            self.schedule.n_requests = n_possible
+            self.report(
                 Notice(
-                    f"{len(self.threads)} requests at once, not {n_threads}: this machine allows "
+                    f"{n_possible} requests at once, not {n_requests}: this machine allows "
                     "no more threads; raise the limit with `ulimit -u` for more"
                 )
             )
+        return running
 
     def add(self, job: FetchJob) -> None:
         """Add a job."""
@@ -140,81 +180,153 @@ class Worker:
         """Abort the requests in flight, and wait for the threads, at most one connect timeout."""
         self.schedule.stop()
         self.patience.stop()
-        self.http_client.close()
+        for _ in self.threads:
+            self.images.put(None)
+            self.others.put(None)
         deadline = time.monotonic() + self.options.limits.connect_timeout
         for thread in self.threads:
             thread.join(max(0.0, deadline - time.monotonic()))
 
-    def _run(self) -> None:
+    def _run_requests(self) -> None:
+        self._run(self._make_requests)
+        self.http_client.close()  # the schedule has stopped, so what fails now has no outcome
+
+    def _run(self, work: Callable[[], None]) -> None:
+        """Do the work of a thread; an error ends the whole run."""
         try:
-            self._do_jobs()
+            work()
         except BaseException as error:  # noqa: BLE001, the main thread raises it again
             if not self.schedule.stopped:
+                self.schedule.stop()
                 self.report(error)
 
-    def _do_jobs(self) -> None:
-        while job_and_host := self.schedule.next_job():
-            job, host = job_and_host
-            with ExitStack() as loan:
-                self._do_job(job, host, loan)
+    def _make_requests(self) -> None:
+        """Make requests over idle connections, and those of all other threads."""
+        while not self.schedule.stopped:
+            self._start_requests()
+            self.http_client.turn()
 
-    def _do_job(self, job: FetchJob, host: Host, loan: ExitStack) -> None:
-        """Make the request of a job, and handle what comes of it.
+    def _start_requests(self) -> None:
+        """Start as many requests as the schedule allows."""
+        while job_and_host := self.schedule.next_job():
+            task = Task(*job_and_host)
+            if self._is_ready(task):
+                transfer = self._make_transfer(task)
+                self.http_client.start(transfer, partial(self._sort, task, transfer))
+            else:
+                self.others.put(task)
+
+    def _is_ready(self, task: Task) -> bool:
+        """Return whether it is known that the image of a task may be requested now."""
+        host = task.host
+        if host.rules is None or host.blocked_until > time.monotonic():
+            return False
+        return host.rules.allows(task.job.address.target)
+
+    def _make_transfer(self, task: Task) -> Transfer:
+        return Transfer(
+            task.job.address,
+            self.check_headers,
+            task.loan,
+            self.options.limits,
+            self.memory.bodies,
+        )
+
+    def _sort(self, task: Task, transfer: Transfer) -> None:
+        """Hand a task on when its request is over."""
+        if not transfer.lacks_connection:
+            task.transfer = transfer
+        has_image = transfer.status == 200 and transfer.error is None
+        (self.images if has_image else self.others).put(task)
+
+    def _do_tasks(self, tasks: Tasks, max_rows: int) -> None:
+        """Do the tasks of a queue until it has a None.
 
         Args:
-            job: the job
-            host: its host
-            loan: has the memory that a large body borrows until the image is written
+            tasks: the queue
+            max_rows: of so many images the rows are written together, if no task must wait for it
         """
+        done: list[tuple[Row, Host]] = []
+        while task := self._next_task(tasks, done):
+            with task.loan:
+                row = self._do_task(task)
+            if row:
+                done.append((row, task.host))
+            if len(done) >= max_rows:
+                self._finish_images(done)
+        self._finish_images(done)
+
+    def _next_task(self, tasks: Tasks, done: list[tuple[Row, Host]]) -> Task | None:
+        """Return the next task; if it is not there yet, finish what is done before waiting."""
+        if done:
+            with suppress(Empty):
+                return tasks.get_nowait()
+            self._finish_images(done)
+        return tasks.get()
+
+    def _do_task(self, task: Task) -> Row | None:
+        """Make the request of a task, if that has not been done, and handle what came of it.
+
+        Returns:
+            the row of an image, which is to be written
+        """
+        job = task.job
+        host = task.host
         try:
-            answer = self._request_patiently(job, host, loan)
+            answer = self._request_patiently(task)
         except FetchError as error:
             self._handle_failure(job, host, error)
-            return
+            return None
         self.schedule.record_success(host)
         if isinstance(answer, Address):
             self._handle_redirect(job, host, answer)
-        else:
-            self._handle_image(job, host, answer)
+            return None
+        return self._store_image(job, answer)
 
-    def _request_patiently(
-        self, job: FetchJob, host: Host, loan: ExitStack
-    ) -> FetchedImage | Address:
-        """Make the request of a job as soon as this machine can."""
+    def _request_patiently(self, task: Task) -> FetchedImage | Address:
+        """Return the answer to a request, which is made as soon as this machine can."""
 
         def request() -> FetchedImage | Address:
             try:
-                return self._request(job, host, loan)
+                return self._request(task)
             except FetchError as error:
-                loan.close()
-                if self.network.is_down(host.origin, error):
+                task.loan.close()
+                if self.network.is_down(task.host.origin, error):
                     raise MachineFault(NETWORK_DOWN) from error
                 raise
             except BaseException:
-                loan.close()  # others go on while this thread waits
+                task.loan.close()  # others go on while this thread waits
                 raise
 
         return self.patience.run(request)
 
-    def _request(self, job: FetchJob, host: Host, loan: ExitStack) -> FetchedImage | Address:
-        """Request the image of a job, and before that the rules of its host if they are unknown."""
+    def _request(self, task: Task) -> FetchedImage | Address:
+        """Return the answer to a request that is over, or make it, with that of the host's rules."""
+        job = task.job
+        transfer = task.transfer
+        task.transfer = None  # after a fault of this machine, the request is made again
+        if transfer:
+            response = transfer.response()
+        else:
+            self._check_host(task)
+            response = self.http_client.get(job.address, self.check_headers, task.loan)
+        options = self.options
+        return read_answer(
+            job.address, response, options.max_pixels, self.memory.pictures, options.keep
+        )
+
+    def _check_host(self, task: Task) -> None:
+        """Check that the host is not blocked, and that its rules allow the request."""
+        job = task.job
+        host = task.host
         if host.blocked_until > time.monotonic() and not job.failures:
             reason = f"{host.origin} failed several times in a row: {host.last_failure}"
             raise FetchError("unreachable", reason)
         if host.rules is None:
-            host.rules = self._request_rules(job, host, loan)
+            host.rules = self._request_rules(job, host, task.loan)
         if not host.rules.allows(job.address.target):
             reason = f"robots.txt does not allow {job.address}, or cannot be read"
             raise FetchError("robots", reason)
-        return request_image(
-            self.http_client,
-            job.address,
-            loan,
-            self.options.obey_opt_out,
-            self.options.max_pixels,
-            self.memory.pictures,
-            self.options.keep,
-        )
 
     def _request_rules(self, job: FetchJob, host: Host, loan: ExitStack) -> robots.Rules:
         """Request the rules of a host; if that fails several times, nothing is allowed."""
@@ -232,15 +344,15 @@ class Worker:
         n_workers = self.number.n_workers * self.options.work_shard.count
         return replace(rules, delay=n_workers * rules.delay)
 
-    def _handle_image(self, job: FetchJob, host: Host, image: FetchedImage) -> None:
-        """Store an image."""
+    def _store_image(self, job: FetchJob, image: FetchedImage) -> Row:
+        """Write the file of an image, and return its row."""
         job.attempts += 1
         inspection = image.inspection
         kept = inspection.kept
         file = image.data if kept is None else kept.data
         format_name = inspection.format if kept is None else kept.format
         mtime = self.patience.run(lambda: self.ledger.write_image(job.image_id, format_name, file))
-        row = Row(
+        return Row(
             job.image_id,
             job.uri,
             outcome="ok",
@@ -258,9 +370,19 @@ class Worker:
             fingerprint=inspection.fingerprint,
             mtime=mtime,
             source="archive" if job.dead_link else "uri",
+            kept=kept.options if kept else None,
+            kept_sha256=sha256(kept.data).hexdigest() if kept else None,
+            kept_size=len(kept.data) if kept else None,
+            kept_format=kept.format if kept else None,
         )
-        self._finish(row if kept is None else _with_kept_file(row, kept))
-        self.schedule.release(host)
+
+    def _finish_images(self, done: list[tuple[Row, Host]]) -> None:
+        """Write the rows of images, and empty the list."""
+        if done:
+            self._write_rows([row for row, _ in done])
+            for _, host in done:
+                self.schedule.release(host)
+            done.clear()
 
     def _handle_redirect(self, job: FetchJob, host: Host, target: Address) -> None:
         """Request a job at its new address, unless there were too many redirects."""
@@ -329,21 +451,11 @@ class Worker:
             status=error.status,
             licence=job.licence,
         )
-        self._finish(row)
+        self._write_rows([row])
 
-    def _finish(self, row: Row) -> None:
-        """Write the row of a job that is done, and report it."""
-        self.patience.run(lambda: self.ledger.write_row(row))
+    def _write_rows(self, rows: list[Row]) -> None:
+        """Write the rows of jobs that are done, and report them."""
+        self.patience.run(lambda: self.ledger.write_rows(rows))
         self.patience.recover()
-        self.report(JobResult(row.image_id, row.outcome))
-
-
-def _with_kept_file(row: Row, kept: KeptFile) -> Row:
-    """Return the row of an image whose file is not the original."""
-    return replace(
-        row,
-        kept=kept.options,
-        kept_sha256=sha256(kept.data).hexdigest(),
-        kept_size=len(kept.data),
-        kept_format=kept.format,
-    )
+        for row in rows:
+            self.report(JobResult(row.image_id, row.outcome))

@@ -40,9 +40,24 @@ class MemoryBudget:
         try:
             yield
         finally:
-            with self.changed:
-                self.borrowed.value -= n_bytes
-                self.changed.notify_all()
+            self.give_back(n_bytes)
+
+    def try_borrow(self, n_bytes: int) -> bool:
+        """Borrow a part of the budget if it is free, without a wait; return whether it was.
+
+        The borrower must call `give_back`.
+        """
+        with self.changed:
+            if not self._has_room(n_bytes):
+                return False
+            self.borrowed.value += n_bytes
+            return True
+
+    def give_back(self, n_bytes: int) -> None:
+        """Give back what was borrowed."""
+        with self.changed:
+            self.borrowed.value -= n_bytes
+            self.changed.notify_all()
 
     def _has_room(self, n_bytes: int) -> bool:
         borrowed = self.borrowed.value

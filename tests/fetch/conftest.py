@@ -198,6 +198,11 @@ class Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         self.wfile.write(b"\x00\x01 this is not HTTP\r\n\r\n")
 
+    def do_bye(self, argument: str) -> None:
+        """Close the connection after the answer, without a word."""
+        self.close_connection = True
+        self.answer(JPEG)
+
     def do_cut(self, argument: str) -> None:
         self.close_connection = True
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from cnlw_tools.fetch import http
+from cnlw_tools.fetch import transfer
 from cnlw_tools.files import default_root
 from tests.fetch.conftest import Handler
 
@@ -86,7 +86,7 @@ def test_hostile_bodies(server, write_manifest, tmp_path):
 
 def test_large_bodies_wait_for_each_other(server, fetch_rows, monkeypatch):
     """Bodies that together are larger than the memory come all the same, one after another."""
-    monkeypatch.setattr(http, "SMALL_BODY", 100)
+    monkeypatch.setattr(transfer, "SMALL_BODY", 100)
     monkeypatch.setattr("cnlw_tools.fetch.resources.BODY_BYTES", 1000)
 
     uris = {f"{i}": f"{server.url}/ok/{i}" for i in range(40)}
@@ -97,7 +97,7 @@ def test_large_bodies_wait_for_each_other(server, fetch_rows, monkeypatch):
 
 def test_a_large_body_that_ends_early_is_truncated(server, fetch_rows, monkeypatch):
     """A body that is read bit by bit is asked for again if it is shorter than announced."""
-    monkeypatch.setattr(http, "SMALL_BODY", 100)
+    monkeypatch.setattr(transfer, "SMALL_BODY", 100)
 
     rows = fetch_rows({"a": f"{server.url}/short", "b": f"{server.url}/ok/1"})
 

@@ -8,8 +8,9 @@ import time
 
 import pytest
 
-from cnlw_tools.fetch import FetchOptions, Limits, fetch, http, patience
+from cnlw_tools.fetch import FetchOptions, Limits, fetch, patience
 from cnlw_tools.fetch.patience import Patience, Stopped
+from cnlw_tools.fetch.transfer import Transfer
 from cnlw_tools.files.machine_faults import MachineFault
 from cnlw_tools.store.manifest import Manifest
 from cnlw_tools.store.store import Ledger, open_ledger
@@ -69,7 +70,7 @@ def test_a_fault_of_a_connection_is_waited_for(server, run, break_call, number):
     assert f"paused: {os.strerror(number)}: " in notices[0]
 
 
-@pytest.mark.parametrize("name", ["write_image", "write_row", "read_states"])
+@pytest.mark.parametrize("name", ["write_image", "write_rows", "read_states"])
 @pytest.mark.parametrize("number", STORE_FAULTS)
 def test_a_fault_of_the_store_is_waited_for(server, run, break_call, number, name):
     """Rows and images are written when the disk is well again; nothing is requested twice."""
@@ -103,16 +104,16 @@ def test_a_fault_that_stays_ends_the_run_and_the_next_one_asks_again(
 
 def test_no_memory_is_no_outcome(server, run, monkeypatch):
     """A body for which there is no memory is requested again."""
-    get_response = http.HTTPConnection.getresponse
-    calls = []
+    read_headers = Transfer._read_headers
+    failed = []
 
-    def fail(connection):
-        calls.append(connection)
-        if len(calls) == 2:  # the first is robots.txt
+    def fail(transfer):
+        if transfer.address.target != "/robots.txt" and not failed:
+            failed.append(transfer)
             raise MemoryError
-        return get_response(connection)
+        read_headers(transfer)
 
-    monkeypatch.setattr(http.HTTPConnection, "getresponse", fail)
+    monkeypatch.setattr(Transfer, "_read_headers", fail)
 
     rows, notices = run({"a": f"{server.url}/ok/1"})
 

@@ -126,12 +126,12 @@ def run_command(preparation, max_files, manifest, folder, *arguments):
 
 
 def test_fewer_threads_than_asked_for(server, run, monkeypatch):
-    """A run goes on with the threads that could be started, and says how many."""
+    """A run goes on with the threads that could be started, and says how many requests it makes."""
 
-    def start_three(threads):
-        return start_threads(threads[:3])
+    def start_few(threads, n_needed):
+        return start_threads(threads[: n_needed + 2], n_needed)
 
-    monkeypatch.setattr("cnlw_tools.fetch.worker.start_threads", start_three)
+    monkeypatch.setattr("cnlw_tools.fetch.worker.start_threads", start_few)
 
     counts, notices = run(make_uris(server))
 
@@ -146,7 +146,7 @@ def test_some_threads_are_left_for_others(allow_threads):
     end = threading.Event()
     allow_threads(20)
 
-    running = start_threads([threading.Thread(target=end.wait) for _ in range(40)])
+    running = start_threads([threading.Thread(target=end.wait) for _ in range(40)], 1)
 
     assert 20 - SPARE_THREADS == len(running)
     end.set()

@@ -242,10 +242,10 @@ def test_a_slow_host_does_not_delay_others(server, fetch_rows):
 def test_full_disk(server, fetch_rows, monkeypatch):
     """A disk that stays full ends the run with an error; it is not an outcome of a URL."""
 
-    def fail(self, row):
+    def fail(self, rows):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Ledger, "write_row", fail)
+    monkeypatch.setattr(Ledger, "write_rows", fail)
 
     with pytest.raises(OSError, match="No space left"):
         fetch_rows({str(i): f"{server.url}/ok/{i}" for i in range(20)}, patience=0.1)
@@ -322,7 +322,7 @@ def wait_for(server, n):
 
 
 def test_threads(server, fetch_rows):
-    """All threads of a run end with it; only the thread of the deadlines may end a little later."""
+    """All threads of a run end with it."""
     fetch_rows({"a": f"{server.url}/ok/1"})
 
     assert not [thread for thread in threading.enumerate() if "_run" in thread.name]

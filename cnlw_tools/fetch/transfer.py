@@ -1,0 +1,273 @@
+"""One request in the hands of libcurl, and what comes of it."""
+
+import errno
+import os
+import socket
+import time
+import zlib
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from io import BytesIO
+
+import pycurl
+from urllib3 import HTTPHeaderDict
+
+from cnlw_tools.fetch.address import SEVERAL_HOSTS, Address
+from cnlw_tools.files.machine_faults import find_fault
+from cnlw_tools.store.memory import MemoryBudget
+from cnlw_tools.store.outcomes import FetchError
+
+HeaderCheck = Callable[[int, HTTPHeaderDict], None]  # sees status and headers; may raise FetchError
+
+SMALL_BODY = 1 << 18  # bytes of a body up to which its memory does not count
+CHUNK = 1 << 16  # bytes that are read of a body without use, so that the connection can stay open
+IDENTITY = "identity"
+WBITS = {IDENTITY: 0, "gzip": 31, "x-gzip": 31, "deflate": 15}  # Content-Encoding -> that of zlib
+TLS_ERRORS = frozenset(
+    {
+        pycurl.E_SSL_CONNECT_ERROR,
+        pycurl.E_PEER_FAILED_VERIFICATION,
+        pycurl.E_SSL_CIPHER,
+        pycurl.E_SSL_ISSUER_ERROR,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Limits of one request."""
+
+    connect_timeout: float = 5.0  # seconds
+    read_timeout: float = 10.0  # seconds without a byte
+    total_timeout: float = 30.0  # seconds
+    max_bytes: int = 32_000_000  # of a body, after it was decompressed
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What a server answered."""
+
+    status: int
+    headers: HTTPHeaderDict
+    body: bytes
+
+
+class Transfer:
+    """One request; its methods are called by the thread that makes all requests."""
+
+    def __init__(
+        self,
+        address: Address,
+        check_headers: HeaderCheck,
+        loan: ExitStack,
+        limits: Limits,
+        memory: MemoryBudget,
+        connection: socket.socket | None = None,
+    ) -> None:
+        """Describe a request; its time starts now.
+
+        Args:
+            address: what to request
+            check_headers: is called before the body is read
+            loan: holds the memory that a large body borrows
+            limits: of the request
+            memory: of which a large body borrows
+            connection: a new one to the host; None: there must be an idle one
+        """
+        self.address = address
+        self.check_headers = check_headers
+        self.loan = loan
+        self.limits = limits
+        self.memory = memory
+        self.connection = connection
+        self.on_end: Callable[[], None] = _do_nothing
+        self.connection_given = False
+        self.lacks_connection = False  # libcurl wanted another connection
+        self.deadline = time.monotonic() + limits.total_timeout
+        self.heard_at = time.monotonic()  # when something had come at the last look
+        self.n_heard = 0  # lines and bytes that had come by then
+        self.lines: list[bytes] = []  # of the headers
+        self.status = 0
+        self.headers: HTTPHeaderDict | None = None
+        self.body = BytesIO()
+        self.n_bytes = 0  # of the body
+        self.n_wanted = 0  # bytes of memory that the body borrows if it is large
+        self.is_waiting = False  # for this memory
+        self.error: Exception | None = None
+
+    def response(self) -> Response:
+        """Return what the server answered, after the end.
+
+        Raises:
+            FetchError: there is no complete response within the limits
+            MachineFault: this machine has no more memory
+        """
+        if self.error is None:
+            headers = self.headers or HTTPHeaderDict()
+            return Response(self.status, headers, self._decompress(headers))
+        if fault := find_fault(self.error):
+            raise fault from self.error
+        raise self.error
+
+    def give_connection(self, purpose: int, address: object) -> socket.socket | int:
+        """Return the new connection, but only once."""
+        if self.connection is None or self.connection_given:
+            self.lacks_connection = True
+            return int(pycurl.SOCKET_BAD)
+        self.connection_given = True
+        return self.connection
+
+    def receive_line(self, line: bytes) -> None:
+        """Take a line of the headers. Those of a preliminary response (1xx) are forgotten."""
+        if line.startswith(b"HTTP/"):
+            self.lines.clear()
+        self.lines.append(line)
+
+    def receive(self, chunk: bytes) -> int | None:
+        """Take a part of the body; return None, or what libcurl must do instead of going on."""
+        try:
+            self._read_headers()
+            n_bytes = self.n_bytes + len(chunk)
+            if self.status == 200 and self._must_wait(n_bytes):
+                return int(pycurl.WRITEFUNC_PAUSE)
+        except (FetchError, MemoryError) as error:
+            self.error = error
+            return -1
+        self.n_bytes = n_bytes
+        if self.status == 200:
+            self.body.write(chunk)
+        elif n_bytes >= CHUNK:
+            return -1
+        return None
+
+    def borrow(self) -> bool:
+        """Borrow the memory of a large body, if it is free; return whether it was."""
+        if not self.memory.try_borrow(self.n_wanted):
+            return False
+        self.loan.callback(self.memory.give_back, self.n_wanted)
+        self.n_wanted = 0
+        waited = time.monotonic() - self.heard_at  # this is not the server's fault
+        self.deadline += waited
+        self.heard_at += waited
+        self.is_waiting = False
+        return True
+
+    def check_time(self, now: float) -> bool:
+        """Return whether the request may go on; otherwise it has an error now."""
+        n_heard = len(self.lines) + self.n_bytes
+        if n_heard > self.n_heard:
+            self.n_heard = n_heard
+            self.heard_at = now
+        if now > self.deadline:
+            reason = f"not done within {self.limits.total_timeout:g} s"
+            self.error = FetchError("timeout", reason, n_hosts=SEVERAL_HOSTS)
+        elif now > self.heard_at + self.limits.read_timeout:
+            reason = f"no byte for {self.limits.read_timeout:g} s"
+            self.error = FetchError("timeout", reason, retryable=True, n_hosts=SEVERAL_HOSTS)
+        return self.error is None
+
+    def end(self, code: int = 0, text: str = "") -> None:
+        """Note how libcurl ended the request: with which error, if any."""
+        if self.connection:
+            self.connection.close()  # libcurl has a copy
+        try:
+            if not code and not self.error:
+                self._read_headers()  # there may have been no body
+        except (FetchError, MemoryError) as error:
+            self.error = error
+        if code == pycurl.E_COULDNT_CONNECT and self.connection:
+            self.error = OSError(errno.EMFILE, os.strerror(errno.EMFILE))  # for the copy
+        elif code and not self.error and code != pycurl.E_WRITE_ERROR:
+            self.error = _explain(code, text)
+        if self.error:
+            self.body = BytesIO()
+        self.on_end()
+
+    def _read_headers(self) -> None:
+        """Parse and check the headers, if this has not been done yet."""
+        if self.headers is not None:
+            return
+        self.headers = HTTPHeaderDict()
+        self.status = int(self.lines[0].split()[1])
+        for line in self.lines[1:]:
+            name, colon, value = line.decode("latin-1").partition(":")
+            if colon:
+                self.headers.add(name, value.strip())
+        self.check_headers(self.status, self.headers)
+        if self.status == 200:
+            self._read_length(self.headers)
+
+    def _read_length(self, headers: HTTPHeaderDict) -> None:
+        """Find out how much memory the body may need.
+
+        A large body borrows memory for all of it at once: if bodies borrowed bit by bit, all of
+        them could wait for each other.
+        """
+        encoding = _encoding(headers)
+        if encoding not in WBITS:
+            raise FetchError("decode", f"its Content-Encoding is {encoding!r}")
+        self.n_wanted = self.limits.max_bytes
+        if WBITS[encoding]:
+            self.n_wanted *= 2  # for both forms
+        length = headers.get("Content-Length", "")
+        if not length.isdecimal():
+            return
+        n_bytes = int(length)
+        if n_bytes > self.limits.max_bytes:
+            allowed = f"{self.limits.max_bytes:,} are allowed"
+            raise FetchError("too_big", f"{n_bytes:,} bytes announced; {allowed}")
+        if "Transfer-Encoding" not in headers and not WBITS[encoding]:
+            self.n_wanted = n_bytes
+
+    def _decompress(self, headers: HTTPHeaderDict) -> bytes:
+        """Return the body as it was before a server compressed it, although nobody asked for that.
+
+        This is not left to libcurl: while it waits for memory, it keeps what a few bytes become.
+        """
+        body = self.body.getvalue()
+        self.body = BytesIO()  # libcurl knows this object until its handle makes another request
+        wbits = WBITS[_encoding(headers)] if body else 0
+        if not wbits:
+            return body
+        if self.n_wanted:  # it was small, so nothing is borrowed yet
+            self.loan.enter_context(self.memory.borrow(self.limits.max_bytes))
+        decoder = zlib.decompressobj(wbits)
+        try:
+            plain = decoder.decompress(body, self.limits.max_bytes + 1)
+        except zlib.error as error:
+            raise FetchError("decode", f"its Content-Encoding: {error}") from error
+        if len(plain) > self.limits.max_bytes:
+            raise FetchError("too_big", f"more than {self.limits.max_bytes:,} bytes")
+        if not decoder.eof:
+            raise FetchError("truncated", "its compressed data end early", retryable=True)
+        return plain
+
+    def _must_wait(self, n_bytes: int) -> bool:
+        """Return whether a body of so many bytes needs memory that it has not borrowed yet."""
+        if n_bytes > self.limits.max_bytes:
+            raise FetchError("too_big", f"more than {self.limits.max_bytes:,} bytes")
+        self.is_waiting = n_bytes > SMALL_BODY and bool(self.n_wanted)
+        return self.is_waiting
+
+
+def _encoding(headers: HTTPHeaderDict) -> str:
+    """Return how a body is compressed; a body that is compressed twice has two names."""
+    return headers.get("Content-Encoding", IDENTITY).strip().lower()
+
+
+def _do_nothing() -> None:
+    """Do nothing at the end of a request."""
+
+
+def _explain(code: int, text: str) -> FetchError | MemoryError:
+    """Return why there is no complete response."""
+    if code == pycurl.E_OUT_OF_MEMORY:
+        return MemoryError(text)
+    if code == pycurl.E_PARTIAL_FILE:
+        return FetchError("truncated", text, retryable=True)
+    if code in TLS_ERRORS:
+        return FetchError("tls", text, host_wide=True)
+    if code == pycurl.E_OPERATION_TIMEDOUT:  # of TLS: a connection was made before
+        return FetchError("timeout", text, retryable=True, host_wide=True, n_hosts=SEVERAL_HOSTS)
+    return FetchError("connect", f"no valid response: {text}", retryable=True)
