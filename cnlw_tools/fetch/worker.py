@@ -301,7 +301,7 @@ class Worker:
         return self.patience.run(request)
 
     def _request(self, task: Task) -> FetchedImage | Address:
-        """Return the answer to a request that is over, or make it, with that of the host's rules."""
+        """Return the answer to a request that is over; or make it, after that for the rules."""
         job = task.job
         transfer = task.transfer
         task.transfer = None  # after a fault of this machine, the request is made again

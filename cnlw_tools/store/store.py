@@ -441,14 +441,15 @@ class Ledger(Store):
     def write_image(self, image_id: str, format: str, data: bytes) -> int:
         """Write the file of an image atomically; return its modification time in nanoseconds."""
         path = self._image_path(image_id, format)
-        draft = f"{self.folder}/{DRAFTS}/{os.getpid()}-{os.path.basename(path)}"  # noqa: PTH119, fast
+        name = path.rpartition("/")[2]
+        draft = f"{self.folder}/{DRAFTS}/{os.getpid()}-{name}"
         with _report_file_errors(self.folder):
             mtime = _write_file(draft, data)
             try:
-                os.replace(draft, path)  # noqa: PTH105, fast
+                os.replace(draft, path)  # noqa: PTH105, see `_image_path`
             except FileNotFoundError:
                 Path(path).parent.mkdir(parents=True, exist_ok=True)
-                os.replace(draft, path)  # noqa: PTH105, fast
+                os.replace(draft, path)  # noqa: PTH105, see `_image_path`
         return mtime
 
 
