@@ -51,6 +51,7 @@ class Request:
     data_dir: Path | None
     device: str
     minutes: float
+    epochs: int
     net: str
     steps: int
     methods: Sequence[str]
@@ -98,6 +99,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> Request:
     parser.add_argument("--data-dir", type=Path, help="parent of cifar-10-batches-py")
     parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"])
     parser.add_argument("--minutes", type=float, default=9.0)
+    parser.add_argument("--epochs", type=int, default=200, help="of a training, at most")
     parser.add_argument("--net", default="preact_resnet18", help="for throughput and training")
     parser.add_argument("--steps", type=int, default=50, help="in a round of throughput")
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
@@ -198,7 +200,7 @@ def train_all(
         speed = results["throughput"][method]
         mode = min(request.modes, key=lambda mode: speed[f"{mode}_ms"])
         epoch_seconds = EPOCH_MARGIN * CIFAR_STEPS * speed[f"{mode}_ms"] / 1000
-        epochs = max(1, min(200, int(share / epoch_seconds)))
+        epochs = max(1, min(request.epochs, int(share / epoch_seconds)))
         trainer = Trainer(
             folder / "cifar10",
             "blue_40",

@@ -239,7 +239,8 @@ def test_the_phantom_refuses_what_a_gpu_refuses(train, method, message):
 def test_the_benchmark_runs(gpu_process, cifar, tmp_path):
     """From the first part to the last, on small pictures; nothing fails."""
     out = tmp_path / "gpu.json"
-    small = ["--net", "conv_small", "--steps", "1", "--minutes", "1", "--workers", "1"]
+    small = ["--net", "conv_small", "--steps", "1", "--minutes", "60", "--epochs", "1"]
+    small += ["--workers", "1"]
     arguments = [str(out), "--data-dir", str(cifar), *small, "--methods", "vanilla", "mixmatch"]
 
     assert gpu_process(measure, arguments) == 0
