@@ -238,7 +238,7 @@ def last_build(builds: Path) -> Path:
     cards = sorted(builds.glob(f"*/{CARD}"), key=lambda path: path.stat().st_mtime_ns)
     if not cards:
         raise FileNotFoundError(
-            f"{builds}: no build here yet: run `cnlw build --noise red --level 40`, or name one"
+            f"{builds}: there is no build here yet: run `cnlw build --noise red --level 40`, or name one"
         )
     return cards[-1].parent
 
@@ -331,7 +331,7 @@ def check_same_storage(folder: Path, card: BuildCard, recipe: Recipe) -> None:
         if old[key] != value:
             built, asked = _describe_choice(key, old[key]), _describe_choice(key, value)
             raise ValueError(
-                f"{folder}: was built with {built}, and {asked} is asked for: use another folder "
+                f"{folder} was built with {built}, but this command asks for {asked}: use another folder "
                 "(--out of build, --builds of sweep), or ask for the same"
             )
 
@@ -347,7 +347,7 @@ def _check_same_tables(folder: Path, card: BuildCard, data: Dataset) -> None:
         old_digest = card.tables.get(name, digest)
         if old_digest != digest:
             raise ValueError(
-                f"{folder}: its table {name} is not the present one of {data.name}: "
+                f"{folder}: its table {name} differs from the table that {data.name} has now: "
                 "use another --out"
             )
 
@@ -360,7 +360,7 @@ def _check_same_plans(folder: Path, card: BuildCard, plans: Plans) -> None:
             continue
         if config.digest != hashing.digest(table):
             raise ValueError(
-                f"{folder}: has a config {name} with other contents: use another --out"
+                f"{folder} already has a config {name} with other contents: use another --out"
             )
 
 
@@ -393,7 +393,7 @@ def _add_tables(folder: Path, data: Dataset) -> None:
     for name, digest in _hash_files(folder).items():
         if new_hashes.get(name, digest) != digest:
             raise ValueError(
-                f"{folder / name}: was left by a killed build of other data: use another --out, or "
+                f"{folder / name} was left by a killed build of other data: use another --out, or "
                 f"delete {folder.parent}"
             )
     dataset.write_tables(data, folder, overwrite=False)

@@ -71,7 +71,7 @@ def read_images(folder: Path, ids: Sequence[str]) -> dict[str, Image.Image]:
         LookupError: the build has no such image
     """
     if not folder.is_dir():
-        raise ValueError(f"{folder}: a plan holds no images: give the folder of a build")
+        raise ValueError(f"{folder}: a plan contains no images: give the folder of a build")
     data = folder / "data"
     shards = {}
     for path in sorted(data.glob("*.parquet")):

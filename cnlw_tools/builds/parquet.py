@@ -133,7 +133,7 @@ def _check_size(path: Path, size: int, n_images: int) -> None:
         n_that_fit = MAX_BYTES * n_images // size
         shard_rows = max(1, n_that_fit // 2)
         raise ValueError(
-            f"{path}: {size / 1e6:.0f} MB of images in one shard of {n_images}: "
+            f"{path}: {size / 1e6:.0f} MB is too much for a shard of {n_images} images: "
             f"set shard_rows = {shard_rows} in the recipe, or use a smaller --size"
         )
 

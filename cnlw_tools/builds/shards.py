@@ -343,7 +343,7 @@ def _encode_image(job: WriteJob, image_id: str, origin: str) -> bytes:
         return encode_picture(picture, job.storage)
     except ValueError as error:
         raise ValueError(
-            f"image {image_id!r} of {job.dataset}: {error}: replace the file"
+            f"image {image_id!r} of {job.dataset} cannot be read ({error}): replace the file"
         ) from error
 
 

@@ -85,7 +85,7 @@ def new_folder(out: Path) -> Iterator[Path]:
     """
     out = out.resolve()
     if out.exists():
-        raise FileExistsError(f"{out}: exists already: use another --out, or move it away")
+        raise FileExistsError(f"{out} exists already: use another --out, or move it away")
     draft = draft_path(out, "export")
     if out.parent.is_dir():
         remove_drafts(out.parent)
@@ -111,14 +111,14 @@ def _prepare_folder(out: Path) -> Path:
     if is_build(out):
         return out
     if out == Path.cwd():
-        raise FileExistsError(f"{out}: is the current folder: name a folder below it")
+        raise FileExistsError(f"{out} is the current folder: name a folder below it")
     if out.is_file() or (out.is_dir() and any(out.iterdir())):
         raise FileExistsError(
-            f"{out}: is not a build: use another --out, or move what is there away"
+            f"{out} is not a build: use another --out, or move the files there away"
         )
     draft = out.with_name(out.name + DRAFT_SUFFIX)
     if draft.exists() and not _is_draft(draft):
-        raise FileExistsError(f"{draft}: is not an unfinished build: move it away")
+        raise FileExistsError(f"{draft} is not an unfinished build: move it away")
     _make_folder(draft, out)
     return draft
 
@@ -127,7 +127,7 @@ def _make_folder(draft: Path, out: Path) -> None:
     try:
         draft.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OSError(f"{out}: cannot be created ({error.strerror}): use another --out") from error
+        raise OSError(f"{out} cannot be created ({error.strerror}): use another --out") from error
 
 
 def _empty(folder: Path) -> None:

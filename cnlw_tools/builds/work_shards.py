@@ -101,7 +101,9 @@ def read_records(folder: Path) -> dict[Path, ShardRecord]:
         record = read_dataclass(ShardRecord, read_json(path, REMEDY), str(path), REMEDY)
         if path.name != record.file_name:
             shard = f"{record.number}/{record.count}"
-            raise ValueError(f"{path}: is the record of shard {shard}: {REMEDY}")
+            raise ValueError(
+                f"{path} is the record of shard {shard}, not of the shard in its name: {REMEDY}"
+            )
         records[path] = record
     return records
 
@@ -126,7 +128,7 @@ def find_records(folders: Sequence[Path]) -> dict[Path, ShardRecord]:
         records |= records_below
         if not records_below:
             raise FileNotFoundError(
-                f"{folder}: no shard of a build here: give a folder that `cnlw build --shard` "
+                f"{folder}: there is no shard of a build here: give a folder that `cnlw build --shard` "
                 "wrote, or one that holds such folders"
             )
     return records
@@ -146,8 +148,8 @@ def check_records(contents: str, records: Records) -> None:
     for path, record in records.items():
         if record.contents != contents:
             raise ValueError(
-                f"{path}: is of another recipe or of other tables: give those, or use another "
-                "--out, or delete this file to drop what it names"
+                f"{path} belongs to another recipe or to other tables: give the same ones, or use another "
+                "--out, or delete this file to discard that shard"
             )
         difference = describe_difference(record.made_with, program_versions())
         if difference:
@@ -155,7 +157,7 @@ def check_records(contents: str, records: Records) -> None:
         if len(counts) > 1:
             numbers = join_words([str(count) for count in sorted(counts)])
             raise ValueError(
-                f"{path.parent}: shards of {numbers} processes are mixed: give every process the "
+                f"{path.parent} contains shards of {numbers} parts: give every process the "
                 f"same number, or delete the records {RECORDS} of one number"
             )
 
@@ -215,7 +217,7 @@ def record_hashes(records: Records) -> dict[str, str]:
         for name, digest in record.hashes.items():
             if hashes.setdefault(name, digest) != digest:
                 raise ValueError(
-                    f"{path}: its file {name} is not that of another shard: compare the images "
+                    f"{path}: its file {name} differs from the same file of another shard: compare the images "
                     "that the machines read, and build one of the shards again"
                 )
     return hashes

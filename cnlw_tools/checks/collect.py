@@ -468,7 +468,9 @@ def _read_original(
             raise
         if reader.store is None:
             return None
-        raise LookupError("it is not in this store: give the --store of the build") from problem
+        raise LookupError(
+            "the image is not in this store: give the --store of the build"
+        ) from problem
 
 
 def _compare(

@@ -184,7 +184,7 @@ def check_records(
     for path, record in records.items():
         if record.compared_with != json.loads(json.dumps(compared_with)):
             raise ValueError(
-                f"{path}: is of another build, or of other sources: give the same --data-dir, "
+                f"{path} belongs to another build, or to other sources: give the same --data-dir, "
                 "--donor and --store, or another folder"
             )
         difference = describe_difference(record.made_with, program_versions())
@@ -193,7 +193,7 @@ def check_records(
         if len(counts) > 1:
             numbers = join_words([str(count) for count in counts])
             raise ValueError(
-                f"{path.parent}: shards of {numbers} processes are mixed: give every process the "
+                f"{path.parent} contains shards of {numbers} parts: give every process the "
                 f"same number, or delete the files {FILES} of one number"
             )
 
@@ -216,7 +216,7 @@ def read_inspections(
         records_of_folder = read_records(folder)
         if not records_of_folder:
             raise FileNotFoundError(
-                f"{folder}: no shard of a check here: give a folder that `cnlw validate --shard` "
+                f"{folder}: there is no shard of a check here: give a folder that `cnlw validate --shard` "
                 "wrote"
             )
         records |= records_of_folder

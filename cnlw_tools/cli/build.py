@@ -72,7 +72,10 @@ def build(
     from cnlw_tools.files.storage import local_path
 
     if shard and joined_folders:
-        raise ValueError(f"--shard {shard} with --join: join with the last command: drop --shard")
+        raise ValueError(
+            f"--shard {shard} cannot be given with --join, which belongs to the last command: "
+            "drop --shard"
+        )
     work_shard = parse_work_shard(shard) if shard else None
     recipe = read_recipe_flags(recipe_name, find_root(root), flags)
     folder = out or Path("builds") / recipe.dataset

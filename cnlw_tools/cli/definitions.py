@@ -68,7 +68,9 @@ def _find(target: str) -> tuple[ast.ClassDef | ast.FunctionDef, str]:
             return statement, module
         if isinstance(statement, ast.ImportFrom) and name in {a.name for a in statement.names}:
             return _find(f"{statement.module}:{name}")
-    raise LookupError(f"{module} defines no {name!r}: correct the name in the registry")
+    raise LookupError(
+        f"{module} defines no {name!r}: correct the name where it is registered, such as in METHODS"
+    )
 
 
 def _ancestors(target: str) -> Iterator[ast.ClassDef]:

@@ -41,7 +41,7 @@ def diff(a: Path | str, b: Path | str, list_slots: bool) -> None:
         path_a, path_b = local_build(a), local_build(b)
         if path_a.is_dir() != path_b.is_dir():
             raise click.UsageError(
-                f"{a} is not of the kind of {b}: compare two plans or two builds"
+                f"{a} and {b} are not both plans or both builds: compare two plans or two builds"
             )
         plans_a, plans_b = read_plans(path_a), read_plans(path_b)
     except (ValueError, OSError) as error:

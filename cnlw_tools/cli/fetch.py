@@ -367,7 +367,7 @@ def _read_options(flags: dict[str, Any]) -> "FetchOptions":
         user_agent = USER_AGENT + contact
     if not (user_agent.isascii() and user_agent.isprintable()):
         raise ValueError(
-            f"{user_agent!r}: a User-Agent is one line of ASCII: change --contact or --user-agent"
+            f"{user_agent!r}: a User-Agent must be one line of ASCII: change --contact or --user-agent"
         )
     archive = ""
     if flags["wayback"]:
@@ -401,7 +401,7 @@ def _read_keep(flags: dict[str, Any]) -> "Storage | None":
     if flags[size] is None:
         for option in others:
             if flags[option] is not None:
-                raise ValueError(f"--{option} is for images to keep: give --keep N, too")
+                raise ValueError(f"--{option} needs --keep: give --keep N, too")
         return None
     choices = {}
     for option, key in KEEP_OPTIONS.items():
@@ -409,7 +409,7 @@ def _read_keep(flags: dict[str, Any]) -> "Storage | None":
         if value is not None:
             check = declared_keys(Recipe)[key].check
             if check and not check.test(value):
-                raise ValueError(f"--{option} {value}: it must be {check.expected}")
+                raise ValueError(f"--{option} {value} is not allowed: it must be {check.expected}")
             choices[key] = value
     return Storage(**choices)
 

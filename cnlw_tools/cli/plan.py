@@ -64,7 +64,7 @@ def plan(
     levels = recipe_levels(recipe, dataset)
     if len(levels) != 1:
         raise ValueError(
-            f"a plan has one level, and the recipe has {len(levels)}: "
+            f"a plan has one level, but the recipe has {len(levels)}: "
             "give --level, such as --level 40"
         )
     path = out or Path(f"{recipe.dataset}_{config_name(recipe, levels[0])}.parquet")

@@ -57,7 +57,7 @@ def show(
     if picture:
         check_ending(picture, ".png", "matrices")
     if out and not image_ids:
-        raise click.UsageError("--out is for images: name one with --image")
+        raise click.UsageError("--out needs --image: name an image with --image")
     if image_ids and picture:
         raise click.UsageError("--image and --matrix exclude each other: give one of the two")
     out = out or Path("images.png")

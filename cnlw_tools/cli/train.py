@@ -328,7 +328,7 @@ def _find_config(
             f"--config {config} excludes --noise and --level: use one way to name the config"
         )
     if (noise is None) != (level is None):
-        raise ValueError("--noise and --level go together: give both, or --config")
+        raise ValueError("--noise and --level must be given together: give both, or give --config")
     if config is not None:
         return config, ""
     if noise is not None:

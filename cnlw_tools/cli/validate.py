@@ -129,12 +129,12 @@ def _check_choices(
         ValueError: with the option
     """
     if out is None:
-        raise ValueError(f"--shard {shard}: give --out DIR, too, for what this process finds")
+        raise ValueError(f"--shard {shard} needs a folder for its findings: give --out DIR, too")
     last = {"--join": bool(joined_folders), "--json": as_json, "--end-to-end": end_to_end}
     for option, is_given in last.items():
         if is_given:
             raise ValueError(
-                f"--shard {shard} with {option}: only the last command, without --shard, runs the "
+                f"--shard {shard} cannot be given with {option}: only the last command, without --shard, runs the "
                 f"checks: give {option} to it"
             )
 

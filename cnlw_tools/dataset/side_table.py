@@ -81,7 +81,7 @@ def column_values(
     """
     if side_table is None:
         raise ValueError(
-            f"this noise needs per-image data {name!r}, and the dataset has none: {REMEDY}"
+            f"this noise needs data {name!r} for each image, but the dataset has none: {REMEDY}"
         )
     names = [column for column in side_table.column_names if column != "image_id"]
     if name not in names:
@@ -119,14 +119,18 @@ def _check_column(
     if pa.types.is_integer(values.type):
         return cast_column(path, pa.field(name, pa.int32(), nullable=False), values)
     if not _is_list(values.type):
-        raise ValueError(f"{place} is {values.type}: labels are integers, features lists of floats")
+        raise ValueError(
+            f"{place} has the type {values.type}: labels must be integers, and features must be lists of floats"
+        )
     lengths = pc.unique(pc.list_value_length(values))
     if len(lengths) != 1 and len(values):
-        raise ValueError(f"{place}: lists of {len(lengths)} lengths: give features of one length")
+        raise ValueError(
+            f"{place}: the lists have {len(lengths)} different lengths: give lists of the same length"
+        )
     width = lengths[0].as_py() if len(lengths) else 1
     flat = values.combine_chunks().flatten().cast(pa.float32())
     if not np.isfinite(flat.to_numpy(zero_copy_only=False)).all():
-        raise ValueError(f"{place}: a feature is not a finite number: fix it")
+        raise ValueError(f"{place}: a feature is not a finite number: correct it")
     return pa.chunked_array([pa.FixedSizeListArray.from_arrays(flat, width)])
 
 
@@ -206,7 +210,7 @@ def _in_order(
     row = int(np.argmax(differs))
     raise ValueError(
         f"{path}: {TRUE_LABELS} is not the label of the training image in {differs.sum():,} of "
-        f"{len(differs):,} rows, such as row {row}: {true_labels[row]}, and the image has "
-        f"{train_labels[row]}: the rows are in another order: use the .pt file of the same labels, "
+        f"{len(differs):,} rows, such as row {row}: {true_labels[row]}, but the label of the image is "
+        f"{train_labels[row]}: so the rows are in another order: use the .pt file of the same labels, "
         f"or put {ORDER_FILES} of its authors beside this one"
     )

@@ -80,7 +80,7 @@ def reject_duplicates(
     duplicate = duplicates.slice(first_index, 1).to_pylist()[0]
     value = ", ".join(_short.repr(duplicate[name]) for name in columns)
     raise ValueError(
-        f"{path}: column {'+'.join(columns)!r}, row {duplicate['row_min']}: {value} comes "
+        f"{path}: column {'+'.join(columns)!r}, row {duplicate['row_min']}: {value} occurs "
         f"{duplicate['row_count']} times; {remedy}"
     )
 
@@ -212,7 +212,7 @@ def open_table(path: Path, schema: pa.Schema) -> pa.Table:
     names = table.column_names
     if len(set(names)) < len(names):
         raise ValueError(
-            f"{path}: two columns have one name: {', '.join(names)}; drop or rename one"
+            f"{path}: several columns have the same name: {', '.join(names)}; drop or rename one"
         )
     return table
 

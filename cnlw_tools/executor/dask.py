@@ -123,7 +123,7 @@ def _count_workers(engine: str, client: Any) -> int:
     if crowded:
         raise OSError(
             f"{engine}: worker {crowded[0]} runs {threads[crowded[0]]} tasks at once in one "
-            f"process, and readers of archives allow one: {START_WORKERS}"
+            f"process, but readers of archives allow only one: {START_WORKERS}"
         )
     with marked_folder() as mark:
         check_workers(engine, client.run(describe_worker, mark, on_error="return"))

@@ -32,7 +32,9 @@ def processes(workers: int | None = None, address: str = "") -> Iterator[Executo
         ValueError: there is an address
     """
     if address:
-        raise ValueError(f"--engine local://{address}: local is this machine: give --engine local")
+        raise ValueError(
+            f"--engine local://{address}: local stands for this machine and has no address: give --engine local"
+        )
     if workers == 1:
         yield SERIAL
         return

@@ -42,5 +42,5 @@ def parse_work_shard(text: str) -> WorkShard:
     """
     number, _, count = text.partition("/")
     if not (number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
-        raise ValueError(f"shard {text!r}: write it as 2/5, the second of five")
+        raise ValueError(f"shard {text!r} is not allowed: write it as 2/5, the second of five")
     return WorkShard(int(count), int(number))

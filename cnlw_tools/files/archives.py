@@ -45,7 +45,7 @@ def open_zip(file: Path | BinaryIO, place: Path) -> ZipFile:
     n_members = len(archive.infolist())
     if n_members > MAX_MEMBERS:
         raise BadFile(
-            f"{place}: {n_members:,} members, and at most {MAX_MEMBERS:,} are read: "
+            f"{place}: it has {n_members:,} members, but at most {MAX_MEMBERS:,} are read: "
             "use the official archive"
         )
     return archive

@@ -142,7 +142,7 @@ def read_mat(
     with translate_errors(path, MAT), _open_content(path, data) as content:
         if content[512:520] == HDF5_MARK:
             raise BadFile(
-                f"{path}: a file of MATLAB 7.3, which is HDF5: save it with -v7, "
+                f"{path}: this is a file of MATLAB 7.3, which is HDF5: save it with -v7, "
                 "or take the official file"
             )
         check_elements(content)

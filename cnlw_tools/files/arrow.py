@@ -40,7 +40,9 @@ def open_arrow(path: Path, column: int | None = None) -> Reader:
         magic = file.read(len(FILE_FORMAT))
         file.seek(0)
         if magic.startswith(FEATHER_1):
-            raise BadFile(f"{path}: Feather of version 1: write it again as version 2")
+            raise BadFile(
+                f"{path}: this is a Feather file of version 1, which is not read: write it as version 2"
+            )
         if magic == FILE_FORMAT:
             return pa.ipc.open_file(file, options=options)
         return pa.ipc.open_stream(file, options=options)

@@ -56,7 +56,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
     except OSError as error:
         reason = error.strerror or describe_error(error)
         raise OSError(
-            f"{path}: cannot be written ({reason}): make room or give another place"
+            f"{path}: cannot be written ({reason}): free some disk space, or give another place"
         ) from error
 
 

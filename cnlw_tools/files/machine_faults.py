@@ -144,4 +144,6 @@ def start_thread(thread: threading.Thread) -> None:
     try:
         thread.start()
     except RuntimeError as error:
-        raise MachineFault(f"{error}: {ALLOW_THREADS}") from error
+        raise MachineFault(
+            f"no further process or thread can be started ({error}): {ALLOW_THREADS}"
+        ) from error

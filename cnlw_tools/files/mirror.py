@@ -92,7 +92,9 @@ class Mirror:
         with wait_for_lock(self.home), self.writing():
             there = self.remote.list_files()
             if not there:
-                raise FileNotFoundError(f"{self.remote.address}: nothing is there: check it")
+                raise FileNotFoundError(
+                    f"{self.remote.address}: there is nothing at this address: check it"
+                )
             self._delete_others(there)
             self.pull(there, self.folder, wanted, progress)
         return self.folder

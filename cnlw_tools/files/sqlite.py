@@ -35,11 +35,11 @@ def read_columns(
     others = [f"the {kind} {name}" for kind, name in contents if (kind, name) != ("table", table)]
     others += [f"the computed column {info[1]}" for info in infos if info[-1]]
     if others:
-        raise BadFile(f"{path}: it holds {others[0]}, which no run writes: restore the file")
+        raise BadFile(f"{path}: it contains {others[0]}, which no run writes: restore the file")
     names = [info[1] for info in infos]
     unknown = [name for name in names if name not in columns]
     if unknown:
         raise BadFile(
-            f"{path}: column {unknown[0]!r}: a newer version of cnlw wrote it: use that one"
+            f"{path}: column {unknown[0]!r}: a newer version of cnlw wrote this file: use that version"
         )
     return names

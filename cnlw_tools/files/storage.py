@@ -53,8 +53,8 @@ def local_path(path: Path | str) -> Path:
     """
     if is_address(path):
         raise ValueError(
-            f"{path}: an address, and this needs a folder or a file of this machine: give its "
-            "path, and copy it from or to that address with the program of the storage"
+            f"{path}: this is an address, but a folder or a file of this machine is needed: give its "
+            "path, and copy it from or to that address with the tool of the storage service"
         )
     return Path(path)
 
@@ -95,7 +95,9 @@ class RemoteFolder:
         for path, info in sorted(found.items()):
             name = path.removeprefix(self._path).lstrip("/")
             if not name or ".." in PurePosixPath(name).parts:
-                raise BadFile(f"{self.address}: holds {path!r}, which is no name of a file here")
+                raise BadFile(
+                    f"{self.address} contains {path!r}, which is no valid name of a file here"
+                )
             if not path.endswith("/"):
                 listed[name] = _describe_file(info)
         return listed
@@ -225,7 +227,7 @@ def _split_address(address: str) -> tuple[str, str]:
             f"give {KNOWN}, or a path of this machine"
         )
     if not path or ".." in path.split("/"):
-        raise ValueError(f"{address}: names no folder: give {scheme}://BUCKET/FOLDER")
+        raise ValueError(f"{address} names no folder: give {scheme}://BUCKET/FOLDER")
     return scheme, path
 
 

@@ -215,5 +215,5 @@ def _to_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     table = dict(pairs)
     if len(table) < len(pairs):
         ((name, n_times),) = Counter(name for name, _ in pairs).most_common(1)
-        raise ValueError(f"the key {name[:40]!r} stands {n_times} times in one object")
+        raise ValueError(f"the key {name[:40]!r} occurs {n_times} times in one object")
     return table

@@ -95,10 +95,10 @@ def check_regular(path: Path, remedy: str = "check the path") -> int:
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{path}: there is no such file: {remedy}") from error
     if stat.S_ISDIR(status.st_mode):
-        raise IsADirectoryError(f"{path}: a folder, not a file: name a file in it")
+        raise IsADirectoryError(f"{path}: this is a folder, not a file: name a file in it")
     if not stat.S_ISREG(status.st_mode):
         raise BadFile(
-            f"{path}: a pipe, a socket or a device, not a file: store what it gives in a file"
+            f"{path}: this is a pipe, a socket or a device, not a file: save its contents to a file"
         )
     return status.st_size
 
@@ -127,7 +127,7 @@ def check_size(
     """
     if n_bytes > limit:
         raise BadFile(
-            f"{place}: {to_megabytes(n_bytes)}, and at most {to_megabytes(limit)} are read: "
+            f"{place}: it has {to_megabytes(n_bytes)}, but at most {to_megabytes(limit)} are read: "
             f"{remedy}"
         )
 

@@ -28,7 +28,9 @@ class _StrictLoader(Loader):  # type: ignore[misc]  # one of two classes
             if not isinstance(key, yaml.ScalarNode):
                 continue
             if key.value in names:
-                raise ValueError(f"line {key.start_mark.line + 1}: {key.value!r} occurs twice")
+                raise ValueError(
+                    f"{key.value!r} occurs twice, the second time in line {key.start_mark.line + 1}"
+                )
             names.add(key.value)
         mapping: dict[Any, Any] = super().construct_mapping(node, deep)
         return mapping

@@ -310,7 +310,9 @@ def fingerprint(image: Image.Image) -> bytes:
 def _decode_file(data: bytes, file: ImageFile.ImageFile, min_side: int | None) -> Image.Image:
     """Decode a file that is open to RGB, as its pixels lie."""
     if file.format in PROGRAMS:
-        raise ValueError(f"{file.format} files are drawings: convert it to PNG")
+        raise ValueError(
+            f"{file.format} files are vector drawings, which are not read: convert it to PNG"
+        )
     if file.format in ("JPEG", "MPO"):
         image = decode_jpeg(data, file, "RGB", min_side)
     else:

@@ -142,7 +142,7 @@ class AnnotatorKey:
         new = [name for name in names if "@" in name and name not in known]
         if known and new:
             raise ValueError(
-                f"{file}: annotator {names[0]} is {new[0]}, and in {self.path} {known[0]}: if "
+                f"{file}: annotator {names[0]} is {new[0]} here, but {known[0]} in {self.path}: if "
                 f"this is one person, add the row {number},{new[0]} there; if not, give one of "
                 "them another number in the export"
             )
@@ -170,8 +170,8 @@ def _read_numbers(path: Path) -> dict[str, str]:
         return {}
     if not os.access(path, os.R_OK):
         raise PermissionError(
-            f"{path}: may be read by its owner only: import votes as this user, or let them "
-            "give you the right to read and write it"
+            f"{path}: only the owner of this file can read it: import votes as that user, or ask them to "
+            "let you read and write it"
         )
     key = table_io.read_table(path, KEY)
     table_io.reject_duplicates(path, key, ["name"], "keep one row of each name")

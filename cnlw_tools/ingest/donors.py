@@ -107,7 +107,7 @@ def _check_prefix(name: str, dataset: Dataset) -> None:
         if pc.any(has_prefix).as_py():
             example = table.filter(has_prefix)["image_id"][0]
             raise ValueError(
-                f"{dataset.name}: its image {example} could be one of the donor {name}: "
+                f"{dataset.name}: its image {example} has an id like those of the donor {name}: "
                 "import the donor under another name"
             )
 

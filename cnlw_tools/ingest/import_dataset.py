@@ -105,19 +105,21 @@ def _check_arguments(name: str, skip_broken: Path | None, list_broken: Path | No
     """Raise if a dataset may not have this name, or if there are two lists of broken images."""
     if skip_broken and list_broken:
         raise ValueError(
-            f"{skip_broken}, {list_broken}: both would list the images that cannot be used: "
+            f"{skip_broken}, {list_broken}: both options would list the images that cannot be used: "
             "give one of --skip-broken and --list-broken"
         )
     if not DATASET_NAME.fullmatch(name):
         raise ValueError(
-            f"dataset {name!r}: give a name of small letters, digits, - and _ with --as"
+            f"the name {name!r} of the dataset is not allowed: give a name of lower-case letters, digits, - and _ with --as"
         )
 
 
 def _split_off_validation(manifest: pa.Table, percent: int, empty: Dataset) -> pa.Table:
     """Return a manifest with a validation split of this many percent; 0: as it is."""
     if not 0 <= percent <= MAX_VALIDATION:
-        raise ValueError(f"validation = {percent}: give a whole percent from 1 to {MAX_VALIDATION}")
+        raise ValueError(
+            f"validation = {percent} is not allowed: give a whole percentage from 1 to {MAX_VALIDATION}"
+        )
     return split_off_validation(manifest, percent, empty.classes) if percent else manifest
 
 
@@ -196,7 +198,9 @@ def _check_existing(folder: Path, imported: Dataset) -> None:
     classes, base = folder / "classes.csv", folder / "base.parquet"
     remedy = "give another --as or --root, or delete it"
     if classes.exists() and tables.read_classes(classes) != imported.classes:
-        raise ValueError(f"{classes}: holds other classes, or in another order: {remedy}")
+        raise ValueError(
+            f"{classes} contains other classes, or the same in another order: {remedy}"
+        )
     if not base.exists() or imported.base is None:
         return
     existing = tables.read_manifest(base, len(imported.classes))
@@ -204,7 +208,7 @@ def _check_existing(folder: Path, imported: Dataset) -> None:
     if existing["sha256"].null_count == len(existing):
         existing, new = existing.drop_columns(["sha256"]), new.drop_columns(["sha256"])
     if hashing.digest(existing) != hashing.digest(new):
-        raise ValueError(f"{folder}: holds another base manifest: {remedy}")
+        raise ValueError(f"{folder} contains another base manifest: {remedy}")
 
 
 def import_release(path: Path, root: Path) -> list[Dataset]:
@@ -230,7 +234,8 @@ def import_release(path: Path, root: Path) -> list[Dataset]:
             imported.append(release_dataset)
     if not imported:
         raise ValueError(
-            f"{path}: the release is not here: give the folder or the zip dataset_no_images"
+            f"{path}: the release of Jiang et al. (2020) is not here: "
+            "give its folder, or dataset_no_images.zip"
         )
     return imported
 
@@ -273,7 +278,7 @@ def _write_candidates(release_dataset: Dataset, root: Path) -> None:
         for table_name in folder_of_table:
             if existing.get(table_name) != release_dataset.digests.get(table_name):
                 raise ValueError(
-                    f"{manifests}: holds other candidates: give another --root, or delete them"
+                    f"{manifests} contains other candidates: give another --root, or delete them"
                 )
         return
     if not (manifests / "classes.csv").exists():

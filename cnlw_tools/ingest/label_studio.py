@@ -65,7 +65,9 @@ def make_tasks(
         ValueError: a candidate has no uri, or the url is the same for all images
     """
     if url is not None and "{image_id}" not in url:
-        raise ValueError(f"url {url!r}: all images would have the same: put {{image_id}} into it")
+        raise ValueError(
+            f"url {url!r}: all images would have the same URL: put {{image_id}} into it"
+        )
     is_short = _count_verdicts(web, votes) < min_votes
     short = web.filter(pa.array(is_short))
     if "dead" in short.column_names:
@@ -130,7 +132,7 @@ def read_export(tasks: Iterable[Record], path: str) -> Export:
         return Export(_make_votes(votes, path), _find_people(votes), n_unanswered)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(
-            f"{path}: not an export of Label Studio with tasks of cnlw ({error!r}): "
+            f"{path}: this is not an export of Label Studio with tasks of cnlw ({error!r}): "
             "export it as JSON or JSON-MIN, from tasks of `cnlw votes export`"
         ) from error
 
@@ -186,7 +188,7 @@ def _is_given(answer: Answer, path: str) -> bool:
     for name, choices in answer.choices.items():
         if any(choice in ANSWERS for choice in choices if isinstance(choice, str)):
             raise ValueError(
-                f"{path}: {answer.place}: the question is called {name!r}, not {QUESTION!r}: "
+                f"{path}: {answer.place}: the question must be called {QUESTION!r}, but it is {name!r}: "
                 "rename it in the export, and use the interface of `cnlw votes export` next time"
             )
     return False
@@ -199,7 +201,7 @@ def _make_votes(answers: Sequence[Answer], path: str) -> pa.Table:
         choices = answer.choices[QUESTION]
         if len(choices) != 1:
             raise ValueError(
-                f"{path}: {answer.place}: {len(choices)} answers to one question: "
+                f"{path}: {answer.place}: there are {len(choices)} answers to one question: "
                 "fix it in Label Studio, or remove it"
             )
         for name in CANDIDATE:

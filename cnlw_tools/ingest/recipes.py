@@ -60,7 +60,7 @@ def _recipe_of_dataset(choices: Mapping[str, Any], inputs: Inputs) -> Path | Non
     """Return the recipe of a dataset and a noise; none if the choices have to say everything."""
     if "noise" not in choices:
         raise ValueError(
-            "no noise is named: give a noise, such as red or blue, or a recipe; "
+            "no kind of noise is named: give one, such as --noise red, or a recipe; "
             "see `cnlw list noise` and `cnlw list recipes`"
         )
     name, noise = choices["dataset"], choices["noise"]

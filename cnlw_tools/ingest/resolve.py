@@ -110,7 +110,7 @@ def _load_tables(recipe: Recipe, inputs: Inputs) -> Dataset:
         dataset = empty
     elif dataset.classes != empty.classes:
         raise ValueError(
-            f"{inputs.root}: the class list of {name} is not that of its images: "
+            f"{inputs.root}: the class list of {name} differs from the classes of its images: "
             f"delete manifests/{name}/classes.csv, and write it with `cnlw import`"
         )
     base = source.manifest()

@@ -161,6 +161,6 @@ class CleanNet(Method):
         """
         if n_examples < self.n_references:
             raise ValueError(
-                f"class {c} has {n_examples} training examples, and references = "
+                f"class {c} has {n_examples} training examples, but references = "
                 f"{self.n_references}: give no more than the smallest class has"
             )

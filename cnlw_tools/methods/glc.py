@@ -114,7 +114,7 @@ class GLC(Method):
         missing = [c for c, count in enumerate(counts) if not count]
         if missing:
             raise ValueError(
-                f"GLC needs trusted images of every class, and has none of {missing}: "
+                f"GLC needs trusted images of every class, but there are none of {missing}: "
                 "build with `--probe 10`"
             )
         return len(labels)

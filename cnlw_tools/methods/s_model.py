@@ -156,7 +156,7 @@ def _count_features(net: Any) -> int:
     parts = [part for part in ("features", "dropout", "head") if not hasattr(net, part)]
     if parts:
         raise ValueError(
-            f"complex = true needs a network whose prediction is head(dropout(features(x))), and "
+            f"complex = true needs a network whose prediction is head(dropout(features(x))), but "
             f"this one has no {' and no '.join(parts)}: use complex = false, give the network "
             "these parts, or use one of `cnlw list nets`"
         )

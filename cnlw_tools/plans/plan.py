@@ -45,7 +45,7 @@ def recipe_levels(recipe: Recipe, dataset: Dataset | None = None) -> tuple[int |
     if recipe.levels != BENCHMARK_LEVELS:
         levels = ", ".join(map(str, recipe.levels))
         raise ValueError(
-            f"{recipe.noise} noise has no level; its options say how much: remove level {levels}"
+            f"{recipe.noise} noise has no level, because its options say how much noise there is: remove level {levels}"
         )
     return (None,)
 
@@ -164,11 +164,11 @@ class _Drawing:
         needs_donors = self.noise.needs_donors and not self.options.get("copy_own", False)
         if recipe.donors and not needs_donors:
             donors = ", ".join(recipe.donors)
-            raise ValueError(f"{recipe.noise} noise takes no image of a donor: remove {donors}")
+            raise ValueError(f"{recipe.noise} noise uses no images of donors: remove {donors}")
         if needs_donors:
             if not recipe.donors:
                 raise ValueError(
-                    f"{recipe.noise} noise takes images of another dataset: "
+                    f"{recipe.noise} noise needs images of another dataset: "
                     "give --donor NAME=DIR, or --donor white"
                 )
             return assemble.donor_pool(dataset, recipe.donors, self.noise.needs_nearest_class)
@@ -196,7 +196,7 @@ class _Drawing:
         except DonorTooSmall as shortage:
             donor = f"donor {self.recipe.donors[shortage.donor]!r} has {shortage.stock} images"
             raise ValueError(
-                f"{donor} for {split}, and noise needs {shortage.need}: "
+                f"{donor} for {split}, but the noise needs {shortage.need}: "
                 "lower the noise, or give another donor"
             ) from shortage
 
@@ -219,7 +219,7 @@ class _Drawing:
         )
         if recipe.donors:
             raise ValueError(
-                f"{class_needs} images that look like it for {split}, and the donors have "
+                f"{class_needs} images that look like it for {split}, but the donors have "
                 f"{shortage.stock}: lower the level, or add a donor"
             ) from shortage
         for_split, knobs = "", "the level"
@@ -246,11 +246,13 @@ def _check_level(
 ) -> int:
     """Return the level that a model is given: 0 for one that has none."""
     if noise.has_level and level is None:
-        raise ValueError(f"{recipe.noise} noise has a level, and none was given: give --level")
+        raise ValueError(f"{recipe.noise} noise needs a level, but none was given: give --level")
     if not noise.has_level and level is not None:
         raise ValueError(f"{recipe.noise} noise has no level: remove level {level}")
     if level is not None and not 0 <= level <= HIGHEST_LEVEL:
-        raise ValueError(f"level {level}: give a whole percent from 0 to {HIGHEST_LEVEL}")
+        raise ValueError(
+            f"level {level} is not allowed: give a whole percentage from 0 to {HIGHEST_LEVEL}"
+        )
     return level or 0
 
 

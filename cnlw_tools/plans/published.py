@@ -150,7 +150,9 @@ def _check_keys(recipe: Recipe) -> None:
     for name, declared in declared_keys(Recipe).items():
         value = getattr(recipe, name)
         if not declared.published and value != declared.default:
-            raise ValueError(f"published splits are read, not drawn: remove {name} = {value!r}")
+            raise ValueError(
+                f"published splits are read and not drawn, so this key has no effect: remove {name} = {value!r}"
+            )
 
 
 def _with_manifest_ids(

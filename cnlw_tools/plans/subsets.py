@@ -64,8 +64,8 @@ def choose_subsets(recipe: Recipe, dataset: Dataset) -> Subsets:
     split_names = pc.unique(rest["split"]).to_pylist()
     if recipe.verified and "verified" in split_names:
         raise ValueError(
-            f"{dataset.name}: the base manifest has a split 'verified' already, on which no noise "
-            "falls: rename it, or remove verified"
+            f"{dataset.name}: the base manifest already has a split 'verified', which stays without "
+            "noise: rename it, or remove verified"
         )
     _check_remainder(train, dataset.classes, recipe)
     counts = _class_counts(train, len(dataset.classes))
@@ -102,8 +102,8 @@ def _split_base(recipe: Recipe, dataset: Dataset) -> tuple[pa.Table, pa.Table]:
     rest = base.filter(pc.invert(is_train))
     if not len(train):
         raise ValueError(
-            f"{dataset.name}: no row of the base manifest has split 'train': there is nothing to "
-            "train on, add such rows"
+            f"{dataset.name}: no row of the base manifest is in the split 'train', so there is nothing to "
+            "train on: add such rows"
         )
     return train, rest
 
@@ -186,7 +186,7 @@ def _check_remainder(
     label = int(emptied[0])
     raise ValueError(
         f"{', '.join(f'{name} = {sizes[name]}' for name in keys)}: class {classes[label]!r} has "
-        f"{counts[label]} images and would keep none: lower {' or '.join(keys)}"
+        f"{counts[label]} images, and none of them would be kept: lower {' or '.join(keys)}"
     )
 
 

@@ -220,7 +220,9 @@ def read_metrics(folder: Path) -> list[Metrics]:
         source = f"{path}: line {number}"
         metrics = read_value(dict[str, float], parse_json(text, source, REMEDY), source, REMEDY)
         if metrics.get("epoch") != number or "seconds" not in metrics:
-            raise ValueError(f"{source}: it must name epoch {number} and its seconds: {REMEDY}")
+            raise ValueError(
+                f"{source}: it must have the keys epoch = {number} and seconds: {REMEDY}"
+            )
         _check_values(metrics, source)
         history.append(metrics)
     return history

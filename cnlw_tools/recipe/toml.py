@@ -44,7 +44,9 @@ def read_toml_text(path: Path, kind: str) -> str:
             f"{path}: there is no such {kind}; `cnlw list {plural(kind)}` shows what there is"
         ) from None
     except IsADirectoryError:
-        raise IsADirectoryError(f"{path}: a folder, not a {kind}: name the .toml file") from None
+        raise IsADirectoryError(
+            f"{path}: this is a folder, not a {kind}: name the .toml file"
+        ) from None
     with translate_errors(path, "TOML", "store it as UTF-8"):
         return content.decode("utf-8-sig")
 
@@ -70,7 +72,7 @@ def parse_option(text: str) -> tuple[str, Any]:
     """
     name, equals, value = text.partition("=")
     if not equals or not name.strip():
-        raise ValueError(f"option {text!r}: write it as name=value")
+        raise ValueError(f"option {text!r} has no value: write it as name=value")
     if FRACTION.fullmatch(value):
         return name.strip(), float(Fraction(value))
     try:

@@ -79,11 +79,13 @@ def _read_records(path: Path, n_examples: int) -> pa.Table:
         raise ValueError(f"{path}: no column {', '.join(missing)}: train the run again")
     rows = table["row"]
     if rows.null_count or not pa.types.is_integer(rows.type):
-        raise ValueError(f"{path}: a row is not a whole number: train the run again")
+        raise ValueError(
+            f"{path}: a number in the column row is not a whole number: train the run again"
+        )
     limits = pc.min_max(rows).as_py()
     if len(rows) and not 0 <= limits["min"] <= limits["max"] < n_examples:
         raise ValueError(
-            f"{path}: rows {limits['min']} to {limits['max']}, and the build has {n_examples:,} "
+            f"{path}: it names rows {limits['min']} to {limits['max']}, but the build has {n_examples:,} "
             "examples: train the run again"
         )
     return table
@@ -205,7 +207,7 @@ def find_marked(records: ExampleRecords, mark: str) -> Bools:
     if mark == "relabelled":
         return np.equal(records.uses_given_label, 0)
     raise ValueError(
-        f"marks_noise = {mark!r}: a method marks by removed, down_weighted or relabelled: "
+        f"marks_noise = {mark!r}: it must be removed, down_weighted or relabelled: "
         "declare one of them in the method, and train again"
     )
 

@@ -121,8 +121,8 @@ def read_run_folders(
             run_folders.append(result)
     if not run_folders:
         raise FileNotFoundError(
-            f"{folder}: no run here (no readable config.json below it): "
-            "`cnlw train` or `cnlw sweep` makes some"
+            f"{folder}: there is no run here (no readable config.json below it): "
+            "make one with `cnlw train` or `cnlw sweep`"
         )
     names = name_datasets([run.config for run in run_folders], study_builds)
     return [replace(run, dataset=names[run.config.build]) for run in run_folders]
@@ -207,7 +207,7 @@ def _read_block(folder: Path, paths: Sequence[Path]) -> dict[Path, RunFolder | s
 
 def _read_run_folder(folder: Path, name: str) -> RunFolder:
     if any(unicodedata.category(letter) in NO_TEXT for letter in name):
-        raise ValueError(f"{name!a}: a name with unusual characters: rename the folder")
+        raise ValueError(f"{name!a}: this name has unusual characters: rename the folder")
     run = RunFolder(folder, name, read_config(folder), read_metrics(folder), read_result(folder))
     if run.result is not None:
         _check_result(folder, run.history, run.result)
@@ -220,7 +220,7 @@ def _check_result(folder: Path, history: Sequence[Metrics], result: RunResult) -
     for metrics in history:
         if not accuracies <= metrics.keys():
             raise ValueError(
-                f"{folder / METRICS}: epoch {metrics['epoch']:g} lacks accuracies of the last: "
+                f"{folder / METRICS}: epoch {metrics['epoch']:g} lacks accuracies that the last epoch has: "
                 f"{REMEDY}"
             )
     if result.n_reported > result.epochs:

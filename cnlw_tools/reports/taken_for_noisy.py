@@ -71,7 +71,7 @@ def check_list_path(path: Path) -> None:
     """
     if path.suffix not in (".csv", ".parquet"):
         raise ValueError(
-            f"{path}: the list is written as .csv or .parquet: give a name with this ending"
+            f"{path}: the list is written as .csv or .parquet: give a name with one of these endings"
         )
 
 

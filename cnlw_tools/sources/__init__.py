@@ -111,8 +111,8 @@ def open_new_source(info: ManifestInfo, data_dir: Path | None) -> Source:
         return cls(data_dir, info.options)
     for option, value in info.options.as_block().items():
         raise ValueError(
-            f"{info.source}: it has no choice of {option} (here {value!r}): leave it out; "
-            "hf and stanford_cars have one"
+            f"{info.source}: this source has no option {option} (here {value!r}): leave it out; "
+            "hf and stanford_cars have it"
         )
     return cls(data_dir)
 

@@ -31,7 +31,9 @@ def read_pixels(reader: Reader, image_id: str) -> Image.Image:
     try:
         return decode_picture(picture)
     except ValueError as error:
-        raise ValueError(f"image {image_id!r}: {error}: replace the file") from error
+        raise ValueError(
+            f"image {image_id!r} cannot be read ({error}): replace the file"
+        ) from error
 
 
 class StoreReader(Protocol):

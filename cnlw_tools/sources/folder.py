@@ -103,7 +103,7 @@ class Folder(LocalSource):
             path = normal_form(str(PurePosixPath(row["path"])))
             if WINDOWS_DRIVE.match(path):
                 raise ValueError(
-                    f"{self.data_dir}: row {number}: {path!r} leaves {self.folder}: "
+                    f"{self.data_dir}: row {number}: {path!r} is outside of {self.folder}: "
                     "give paths below it"
                 )
             split_name = row.get("split") or "train"

@@ -70,7 +70,7 @@ class Food101n(ImageFiles):
         header, *lines = read_lines(path) or [""]
         if not header.startswith(HEADER_START):
             raise ValueError(
-                f"{path}: begins with {header!r}, not with {HEADER_START}: copy this file again"
+                f"{path} begins with {header!r}, not with {HEADER_START}: copy this file again"
             )
         return lines
 

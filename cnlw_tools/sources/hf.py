@@ -138,7 +138,7 @@ class HuggingFace(LocalSource):
         data = self._chunk_images(chunk)[row_in_chunk].as_py()
         if not data:
             raise ValueError(
-                f"{chunk.path}: row {row} of {split_name} holds no image, perhaps only a path to "
+                f"{chunk.path}: row {row} of {split_name} contains no image, but perhaps only a path to "
                 "one: store the bytes of the image"
             )
         return bytes(data)
@@ -153,7 +153,7 @@ class HuggingFace(LocalSource):
         for split_name in self._data_files.config.n_rows:
             if split_name not in self._data_files.files and not self.options.splits:
                 raise FileNotFoundError(
-                    f"{self.data_dir}: {CARD} counts a split {split_name}, which has no file: "
+                    f"{self.data_dir}: {CARD} lists a split {split_name}, which has no file: "
                     "complete your copy, or choose others with `cnlw import --split NAME`"
                 )
         return choose_splits(self._data_files.files, self.options.splits, self.data_dir)
@@ -251,7 +251,7 @@ class HuggingFace(LocalSource):
         expected = self._data_files.config.n_rows.get(split_name, n_rows)
         if expected != n_rows:
             raise ValueError(
-                f"{self.data_dir}: the split {split_name} has {n_rows:,} rows, and {CARD} says "
+                f"{self.data_dir}: the split {split_name} has {n_rows:,} rows, but {CARD} says "
                 f"{expected:,}: complete your copy, or fix `dataset_info` there"
             )
 
@@ -333,7 +333,7 @@ def common_column(files: Sequence[TableFile], content: str, find_columns: FindCo
         candidates = [name for name in candidates if name in in_file]
         if not candidates or (len(candidates) > 1 and file is files[-1]):
             raise ValueError(
-                f"{file.path}: {len(candidates)} columns of {content}s among "
+                f"{file.path}: {len(candidates)} columns may contain {content}s. The columns are "
                 f"{', '.join(file.schema.names)}: choose one that every file has with "
                 f"`cnlw import --{content}-column NAME`; it holds {CONTENT_OF_ROW[content]} a row"
             )
@@ -357,7 +357,7 @@ def check_column(files: Sequence[TableFile], name: str, content: str, fits: Fits
         data_type = file.schema.field(name).type
         if not fits(data_type):
             raise ValueError(
-                f"{file.path}: column {name!r} is of type {data_type}, which holds no {content}: "
+                f"{file.path}: column {name!r} is of type {data_type}, which contains no {content}: "
                 f"choose another with `cnlw import --{content}-column NAME`"
             )
     return name
@@ -398,7 +398,7 @@ def _read_commit(folder: Path, place: Path | None, imported_commit: str) -> str:
     commit = folder.name if COMMIT.fullmatch(folder.name) else imported_commit
     if imported_commit and commit != imported_commit:
         raise ValueError(
-            f"{place}: this is commit {commit}, and the dataset was imported at "
+            f"{place}: this is commit {commit}, but the dataset was imported at "
             f"{imported_commit}: leave out the revision, or import the dataset again"
         )
     return commit

@@ -197,7 +197,7 @@ class MiniImagenet(LocalSource):
                 difference = f"{len(foreign)} are not of it"
             raise ValueError(
                 f"{self.train}: class {wnid} has {len(names):,} images, and {difference}, "
-                f"such as {min(missing or foreign)}: ids would mean other images: copy it again"
+                f"such as {min(missing or foreign)}, so ids would refer to other images: copy it again"
             )
 
     def _check_size(self, wnid: str, n_images: int) -> None:
@@ -209,11 +209,11 @@ class MiniImagenet(LocalSource):
         )
         if n_images > official_size:
             raise ValueError(
-                f"{counts}: ids would mean other images: remove what does not belong to it"
+                f"{counts}, so ids would refer to other images: remove the files that do not belong to it"
             )
         if SMALLEST_CLASS <= n_images < official_size:
             raise ValueError(
-                f"{counts}: it is incomplete, and ids would mean other images: copy it again"
+                f"{counts}: it is incomplete, and ids would refer to other images: copy it again"
             )
 
     def _read_complete_list(self) -> Mapping[str, set[str]]:
@@ -274,8 +274,8 @@ class MiniImagenet(LocalSource):
         names = self._sorted_names(wnid)
         if not 1 <= number <= len(names):
             raise ValueError(
-                f"{self.train}: class {wnid} has {len(names)} images, and the lists ask for its "
-                f"{number}th: it is incomplete, and ids would mean other images: copy it again"
+                f"{self.train}: class {wnid} has {len(names)} images, but the lists name its "
+                f"{number}th: it is incomplete, and ids would refer to other images: copy it again"
             )
         return names[number - 1]
 

@@ -144,7 +144,7 @@ class StanfordCarsCrop(StanfordCars):
         super().__init__(data_dir, options)
         if self._parquet:
             raise ValueError(
-                f"{data_dir}: Parquet files hold no boxes: give the folder of the devkit, which "
+                f"{data_dir}: Parquet files contain no boxes: give the folder of the devkit, which "
                 "stanford_cars_crop needs"
             )
 

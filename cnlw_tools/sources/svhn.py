@@ -36,12 +36,12 @@ class Svhn(ArraySource):
         pixels, labels = matlab.read_variables(path, ["X", "y"], squeeze=False)
         if not _are_labels(labels):
             raise ValueError(
-                f"{path}: y is not labels from 1 to {N_DIGITS}: "
+                f"{path}: y does not contain labels from 1 to {N_DIGITS}: "
                 "use the official file of cropped digits"
             )
         if pixels.dtype != np.uint8 or pixels.shape != (SIDE, SIDE, 3, labels.size):
             raise ValueError(
-                f"{path}: X is {pixels.dtype} {pixels.shape} for {labels.size} labels: "
+                f"{path}: X is {pixels.dtype} {pixels.shape}, which does not fit {labels.size} labels: "
                 "copy it again"
             )
         digits = labels.ravel() % N_DIGITS

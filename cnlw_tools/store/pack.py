@@ -102,7 +102,7 @@ def _require_pack(folder: Folder, there: Mapping[str, RemoteFile]) -> None:
     for name in there:
         if name not in (*SMALL_FILES, SNAPSHOT) and not name.startswith(IMAGES):
             raise FileExistsError(
-                f"{folder.address}: is not a pack, since {name} is there: use another --out"
+                f"{folder.address}: is not a pack, because {name} is there: use another --out"
             )
 
 

@@ -192,11 +192,11 @@ class Store:
         """
         for kept in self.read_kept():
             if kept not in (None, storage.options):
-                keep = "" if storage.size is None else f"{_keep_options(storage.options)} "
+                keep = "" if storage.size is None else f" {_keep_options(storage.options)}"
                 raise ValueError(
-                    f"{self.folder}: its images were resized for builds with {kept}, and this "
+                    f"{self.folder}: its images were resized for builds with {kept}, but this "
                     f"build has {storage.options}: build with those options, or fetch the images "
-                    f"again with `cnlw fetch {keep}--store NEW`"
+                    f"again with `cnlw fetch --store NEW{keep}`"
                 )
 
     def copy_ledger(self, path: Path) -> None:
@@ -215,7 +215,7 @@ class Store:
         image_id = row.image_id
         if row.outcome != "ok":
             raise LookupError(
-                f"{self.folder}: no image {image_id!r} here: its fetch ended with {row.outcome}, "
+                f"{self.folder}: there is no image {image_id!r} here, because its fetch ended with {row.outcome}, "
                 f"{row.reason}"
             )
         data = self._read_bytes(row)
@@ -468,7 +468,7 @@ def open_ledger(folder: Path) -> Iterator[Ledger]:
     try:
         if not (folder / LEDGER).exists() and any(folder.iterdir()):
             raise FileExistsError(
-                f"{folder}: holds something that is not an image store: choose another --store"
+                f"{folder} contains something that is not an image store: choose another --store"
             )
         with Ledger(folder) as ledger:
             _create_table(ledger)
@@ -577,4 +577,4 @@ def _report_database_errors(folder: Path) -> Iterator[None]:
         path = folder / LEDGER
         if fault := find_fault(error):
             raise MachineFault(f"{path}: {fault}") from error
-        raise OSError(f"{path}: {error}: restore the file from a copy") from error
+        raise OSError(f"{path} cannot be read ({error}): restore the file from a copy") from error

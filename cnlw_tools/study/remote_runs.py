@@ -60,7 +60,7 @@ def choose_cluster_device(device: str, cluster: ClusterExecutor) -> str:
         OSError: no worker offers a GPU
     """
     if device not in ("auto", "cpu", "cuda"):
-        raise ValueError(f"device {device!r}: give cpu, cuda or auto")
+        raise ValueError(f"device {device!r} is not allowed: give cpu, cuda or auto")
     if device == "cpu":
         return device
     if cluster.gpus:

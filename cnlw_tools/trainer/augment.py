@@ -191,7 +191,7 @@ def _parse_operation(entry: str) -> Operation:
     if not is_number or int(number) not in allowed:
         limits = f"{allowed.start} to {allowed.stop - 1}"
         raise ValueError(
-            f"augmentation {entry!r}: give {name} a whole number from {limits}, or none"
+            f"augmentation {entry!r}: write {name} alone, or with a whole number from {limits}"
         )
     argument = int(number)
     return lambda x, draw: operation(x, draw, argument)

@@ -80,7 +80,7 @@ def _check_published_weights(net: str) -> None:
 
     if net not in (*TORCHVISION, *TIMM):
         names = ", ".join((*TORCHVISION, *TIMM))
-        raise ValueError(f"{net} has no published weights, only these have: {names}")
+        raise ValueError(f"{net} has no published weights. Only these networks have them: {names}")
 
 
 def _make_method(

@@ -244,7 +244,7 @@ def _read_labels(path: Path) -> NDArray[np.int64]:
     for i, label in enumerate(labels):
         if label is None or not 0 <= label < n_classes:
             raise ValueError(
-                f"{path}: row {i}: label {label} of {n_classes} classes: "
+                f"{path}: row {i} has label {label}, but there are {n_classes} classes: "
                 f"run `cnlw validate` on the build"
             )
     return np.array(labels, np.int64)

@@ -36,7 +36,7 @@ def choose_device(name: str) -> torch.device:
         ValueError: unknown name, no GPU, or fewer GPUs than processes
     """
     if name not in ("auto", "cpu", "cuda"):
-        raise ValueError(f"device {name!r}: give cpu, cuda or auto")
+        raise ValueError(f"device {name!r} is not allowed: give cpu, cuda or auto")
     if name == "cuda" and not torch.cuda.is_available():
         raise ValueError(
             "device cuda: torch sees no GPU here: give --device cpu, or install torch for your GPU"
@@ -47,7 +47,7 @@ def choose_device(name: str) -> torch.device:
     n_gpus = torch.cuda.device_count()
     if n_processes > n_gpus:
         raise ValueError(
-            f"{n_processes} processes have no GPU each: "
+            f"there are fewer GPUs than the {n_processes} processes: "
             f"give --nproc-per-node {n_gpus}, or --device cpu"
         )
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
@@ -175,7 +175,7 @@ def explain_oom(device: torch.device) -> Iterator[None]:
         if not oom.is_gpu_full(error):
             raise
         raise OSError(
-            f"{device} is full: give a smaller --batch-size or --net, or a smaller size in a preset"
+            f"the memory of {device} is full: give a smaller --batch-size or --net, or a smaller size in a preset"
         ) from error
 
 

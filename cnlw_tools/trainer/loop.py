@@ -213,7 +213,7 @@ class TrainingLoop:
         remedy = oom.suggest_batch_size(
             self._take_step, batch, self._current_phase().batch_size_factor
         )
-        raise OSError(f"{self.device} has no room for a batch of {n_examples}: {remedy}")
+        raise OSError(f"{self.device} has not enough memory for a batch of {n_examples}: {remedy}")
 
     def _take_step(self, batch: Batch) -> None:
         """Take one optimiser step."""
@@ -394,7 +394,7 @@ class TrainingLoop:
         batch_size = batch_size // n_ranks * n_ranks
         if batch_size == 0:
             raise ValueError(
-                f"{len(self.positions)} examples to train on for {n_ranks} processes: "
+                f"there are {len(self.positions)} examples to train on, fewer than the {n_ranks} processes: "
                 f"start fewer processes, or let the method choose more examples"
             )
         shuffled = shuffle(self.positions.numpy(), self.seed, self.epoch)

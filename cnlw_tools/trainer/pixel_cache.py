@@ -106,7 +106,9 @@ def read_column(path: Path, name: str) -> list[Any]:
 def describe_sizes(shapes: Collection[tuple[int, ...]]) -> str:
     """Return how many sizes images have, and two of them, from (height, width) of each."""
     texts = [f"{width} x {height}" for height, width in sorted(shapes)]
-    return f"images of {len(texts)} sizes (width x height), such as {texts[0]} and {texts[-1]}"
+    return (
+        f"the images have {len(texts)} sizes (width x height), such as {texts[0]} and {texts[-1]}"
+    )
 
 
 def _content_key(data: bytes) -> int:
@@ -123,7 +125,9 @@ def _decode_image(
     try:
         image = pixels.decode(data)
     except ValueError as error:
-        raise ValueError(f"{place}: {error}: run `cnlw validate` on the build") from error
+        raise ValueError(
+            f"{place} cannot be read ({error}): run `cnlw validate` on the build"
+        ) from error
     if resizing.side is not None:
         image = pixels.resize(image, resizing.side, resizing.resize)
     return np.asarray(image).transpose(2, 0, 1)
@@ -135,4 +139,6 @@ def _write_rows(path: Path, rows: Iterable[NDArray[Any]], n_rows: int) -> None:
         write_sealed_npy(path, rows, n_rows)
     except OSError as error:
         reason = error.strerror or str(error).removeprefix(f"{path}: ")
-        raise OSError(f"{error.filename or path}: {reason}: {CACHE_REMEDY}") from error
+        raise OSError(
+            f"{error.filename or path} cannot be written ({reason}): {CACHE_REMEDY}"
+        ) from error

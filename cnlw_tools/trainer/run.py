@@ -260,7 +260,7 @@ class RunWriter:
             _check_files_of_run(self.folder)
         elif not resume:
             raise ValueError(
-                f"{self.folder}: a run is here already: --resume continues it, --overwrite "
+                f"{self.folder}: there is already a run here: --resume continues it, --overwrite "
                 f"deletes its files ({_describe_paths(paths, self.folder)}) and begins again, "
                 "or give another --out"
             )
@@ -312,7 +312,7 @@ def _check_files_of_run(folder: Path) -> None:
     except (ValueError, OSError) as error:
         reason = error_line(error)
         raise ValueError(
-            f"{folder}: --overwrite deletes only whole runs, and this holds something else or a "
+            f"{folder}: --overwrite deletes only whole runs, but this folder contains something else or a "
             f"damaged one ({reason}): give another --out, or delete the folder yourself"
         ) from error
 

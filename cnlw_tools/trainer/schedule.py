@@ -113,7 +113,9 @@ def parse_schedule(text: str) -> Schedule:
             if parameter in PARAMETER_RANGES:
                 low, high = PARAMETER_RANGES[parameter]
                 limits += f", {parameter} from {low:g} to {high:g}"
-        raise ValueError(f"schedule {text!r}: write {form}, all of them positive numbers{limits}")
+        raise ValueError(
+            f"schedule {text!r} is not allowed: write {form}, all of them positive numbers{limits}"
+        )
     return partial(function, **arguments)
 
 

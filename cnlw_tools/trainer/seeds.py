@@ -22,7 +22,7 @@ def trainers_of_seeds(trainer: Trainer, seeds: Sequence[int]) -> list[Trainer]:
         ValueError: there is no seed, or one is there twice
     """
     if not seeds or len({*seeds}) < len(seeds):
-        raise ValueError(f"seeds {[*seeds]}: give one or more, each once")
+        raise ValueError(f"seeds {[*seeds]} are not allowed: give one or more, each once")
     trainers = []
     for seed in seeds:
         out = None if trainer.out is None else Path(trainer.out) / f"s{seed}"
@@ -82,6 +82,8 @@ def parse_seeds(text: str) -> list[int]:
     """
     words = text.split(",")
     if not all(word.strip().isdecimal() for word in words):
-        raise ValueError(f"seeds {text!r}: write a number, such as 3, or a list, such as 0,1,5")
+        raise ValueError(
+            f"seeds {text!r} are not allowed: write a number, such as 3, or a list, such as 0,1,5"
+        )
     numbers = [int(word) for word in words]
     return list(range(numbers[0])) if len(numbers) == 1 else numbers

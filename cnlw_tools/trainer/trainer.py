@@ -511,7 +511,7 @@ def check_method(preset: Preset, method_class: type[Method]) -> None:
     for view in method_class.views:
         if view not in ("plain", *preset.views):
             raise LookupError(
-                f"{method_name} needs the view {view!r}, and the preset has only "
+                f"{method_name} needs the view {view!r}, but the preset has only "
                 f"{', '.join(preset.views)}: add {view} = [...] under [views]"
             )
 

@@ -101,8 +101,8 @@ def split_message(template: str) -> Message | None:
     """Return the two parts of a message; None if it has no remedy.
 
     The remedy is the sentence that lists the choices, or the part behind "Fix:" or behind the last
-    colon. If that part says what is wrong at a place, it belongs to the problem, and the remedy
-    follows a semicolon, if at all.
+    colon. If that part says what is wrong at a place, or begins with a value, it belongs to the
+    problem, and the remedy follows a semicolon, if at all.
     """
     for choices in CHOICES:
         problem, found, remedy = template.partition(choices)
@@ -111,7 +111,8 @@ def split_message(template: str) -> Message | None:
     for mark in (" Fix: ", ": "):
         problem, found, remedy = template.rpartition(mark)
         if found and len(remedy.split()) > 1 and problem not in ("", "{...}"):
-            if PLACE.fullmatch(problem) and STATEMENT.match(remedy):
+            is_statement = PLACE.fullmatch(problem) and STATEMENT.match(remedy)
+            if is_statement or (remedy.startswith("{") and "; " in remedy):
                 statement, _, remedy = remedy.partition("; ")
                 problem = f"{problem}: {statement}"
             return Message(problem.removesuffix("."), remedy)
@@ -151,5 +152,7 @@ def _constants(tree: ast.Module) -> dict[str, str]:
 
 def _sentence(remedy: str) -> str:
     """Return a remedy as a sentence; if the template does not have it, where a reader finds it."""
-    text = escape_with_options(f"{remedy[:1].upper()}{remedy[1:]}") or NOT_FIXED
+    if not remedy or PLACE.fullmatch(remedy):
+        return NOT_FIXED
+    text = escape_with_options(f"{remedy[:1].upper()}{remedy[1:]}")
     return text if text.endswith((".", "?")) else f"{text}."

@@ -273,15 +273,15 @@ def test_order_of_builds(built, cifar, tmp_path, contents):
     [
         (
             replace(BLUE, size=16),
-            "was built with no size, and size 16 is asked for: use another folder",
+            "was built with no size, but this command asks for size 16: use another folder",
         ),
         (
             replace(BLUE, quality=90),
-            "was built with quality 95, and quality 90 is asked for: use another folder",
+            "was built with quality 95, but this command asks for quality 90: use another folder",
         ),
         (
             replace(BLUE, layout="flat"),
-            "was built with layout shared, and layout flat is asked for: use another folder",
+            "was built with layout shared, but this command asks for layout flat: use another folder",
         ),
     ],
 )
@@ -300,7 +300,7 @@ def test_other_data(copy, cifar_maker, tmp_path, contents):
     before = contents(copy)
 
     with pytest.raises(
-        ValueError, match=r"its table base is not the present one of cifar10: use another"
+        ValueError, match=r"its table base differs from the table that cifar10 has now: use another"
     ):
         run(BLUE, tmp_path / "other", copy)
     assert contents(copy) == before

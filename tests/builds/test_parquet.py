@@ -79,7 +79,7 @@ def test_too_large(tmp_path, monkeypatch):
 
     with pytest.raises(
         ValueError,
-        match=r"x.parquet: 0 MB of images in one shard of 2: set shard_rows = 1 in the recipe",
+        match=r"x.parquet: 0 MB is too much for a shard of 2 images: set shard_rows = 1 in the recipe",
     ):
         write_shard(tmp_path / "x.parquet", rows(2), [b"x" * 60] * 2, ("a",))
     assert list(tmp_path.iterdir()) == []
@@ -111,7 +111,9 @@ def test_the_limit_counts_an_image_once(tmp_path, monkeypatch):
     monkeypatch.setattr(parquet, "MAX_BYTES", 15_000)
     write_shard(tmp_path / "x.parquet", *repeated(3, 9), ("a",))
 
-    with pytest.raises(ValueError, match="in one shard of 4: set shard_rows = 1 in the recipe"):
+    with pytest.raises(
+        ValueError, match="for a shard of 4 images: set shard_rows = 1 in the recipe"
+    ):
         write_shard(tmp_path / "x.parquet", *repeated(4, 9), ("a",))
 
 

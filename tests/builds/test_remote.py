@@ -102,7 +102,9 @@ def test_something_else_at_the_address_is_an_error(memory, inputs):
     """Nothing is put beside what is not a build."""
     memory.pipe_file("/bucket/shapes/thesis.tex", b"x")
 
-    with pytest.raises(FileExistsError, match=f"^{MEMORY}: is not a build, since thesis.tex is th"):
+    with pytest.raises(
+        FileExistsError, match=f"^{MEMORY} is not a build, because thesis.tex is th"
+    ):
         build_at(BLUE, inputs, MEMORY)
 
     assert {"thesis.tex": b"x"} == stored(memory)

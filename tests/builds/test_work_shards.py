@@ -297,7 +297,7 @@ def test_a_damaged_file_of_a_shared_folder_is_written_again(cifar, built, tmp_pa
     assert contents(built) == contents(tmp_path / "x")
 
 
-MIXED = "shards of 2 and 3 processes are mixed: give every"
+MIXED = "contains shards of 2 and 3 parts: give every"
 
 
 def test_mixed_counts(cifar, tmp_path, contents):
@@ -374,7 +374,9 @@ def test_two_processes_that_wrote_other_bytes(cifar, tmp_path):
     hashes = dict.fromkeys(record.hashes, "0" * 64)
     work_shards.write_record(path.parent, replace(record, hashes=hashes))
 
-    with pytest.raises(ValueError, match="is not that of another shard: compare the images"):
+    with pytest.raises(
+        ValueError, match="differs from the same file of another shard: compare the images"
+    ):
         run(cifar, tmp_path / "x", joined=[tmp_path])
 
 
@@ -439,7 +441,10 @@ def test_a_record_under_another_name(cifar, tmp_path):
     folder = tmp_path / "x.partial"
     shutil.copy(folder / "shard-1-of-2.json", folder / "shard-2-of-2.json")
 
-    with pytest.raises(ValueError, match=r"shard-2-of-2.json: is the record of shard 1/2: delete"):
+    with pytest.raises(
+        ValueError,
+        match=r"shard-2-of-2.json is the record of shard 1/2, not of the shard in its name: delete",
+    ):
         run(cifar, tmp_path / "x")
 
 

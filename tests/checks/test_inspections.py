@@ -146,7 +146,7 @@ def test_evidence_of_what_was_seen(whole: Path) -> None:
 def test_mixed_counts(whole: Path, tmp_path: Path) -> None:
     """One line, before any image is read, and nothing is written."""
     inspect(whole, tmp_path / "3", "1/3")
-    message = "shards of 2 and 3 processes are mixed: give every process the same number"
+    message = "contains shards of 2 and 3 parts: give every process the same number"
 
     with pytest.raises(ValueError, match=message):
         inspect(whole, tmp_path / "3", "2/2")
@@ -242,7 +242,7 @@ def test_the_command_looks_and_joins(whole: Path, tmp_path: Path, reads_back_her
     ("arguments", "code", "message"),
     [
         (["--shard", "1/2"], 1, "--shard 1/2: give --out DIR, too"),
-        (["--shard", "3/2", "--out", "x"], 1, "shard '3/2': write it as 2/5"),
+        (["--shard", "3/2", "--out", "x"], 1, "shard '3/2' is not allowed: write it as 2/5"),
         (["--shard", "1/2", "--out", "x", "--json"], 1, "--shard 1/2 with --json: only the last"),
         (["--shard", "1/2", "--out", "x", "--join", "y"], 1, "--shard 1/2 with --join: only"),
         (["--join", "y"], 2, "y: no shard of a check here"),

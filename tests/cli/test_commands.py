@@ -464,7 +464,7 @@ def test_a_donor_from_the_flag_to_the_proof(root: Path, cifar: Path, here: Path)
         (["--noise", "red", "--level", 95, "-o", "top=95"], "needs 19 wrong web images and has"),
         (
             ["--noise", "red", "--level", 40, "--verified", 20],
-            "has 20 images and would keep none: lower verified",
+            "has 20 images, and none of them would be kept: lower verified",
         ),
         (
             ["--noise", "red", "--level", 40, "-o", "topp=90"],

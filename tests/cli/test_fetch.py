@@ -206,7 +206,7 @@ def test_dataset(server, folder, toy):
         ),
         (
             ["--manifest", "m.parquet", "--store", "s", "--resize", "crop"],
-            "--resize is for images to keep: give --keep N, too",
+            "--resize needs --keep: give --keep N, too",
         ),
         (
             ["--manifest", "m.parquet", "--store", "s", "--keep", "0"],

@@ -165,7 +165,10 @@ def test_seeds_are_a_run_each(here, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--seeds", "x"], "seeds 'x': write a number, such as 3, or a list, such as 0,1,5"),
+        (
+            ["--seeds", "x"],
+            "seeds 'x' are not allowed: write a number, such as 3, or a list, such as 0,1,5",
+        ),
         (["--seeds", "0"], "give one or more"),
         (["--seeds", "1,1"], "each once"),
         (["--seeds", "3", "--seed", "0"], "exclude each other"),

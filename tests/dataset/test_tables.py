@@ -198,7 +198,10 @@ def test_dialects_of_csv(tmp_path, name, text):
     ("text", "message"),
     [
         ("id;label\na;3\n", "column 'image_id' is missing.* The columns are: id, label"),
-        ("Label,LABEL,image_id\n1,2,a\n", "two columns have one name: label, label, image_id"),
+        (
+            "Label,LABEL,image_id\n1,2,a\n",
+            "several columns have the same name: label, label, image_id",
+        ),
         ("", "cannot be read"),
         ("\n\n", "cannot be read"),
     ],
@@ -288,7 +291,7 @@ def test_twice_named(tmp_path):
 
     assert (
         complaint(tables.read_classes, path)
-        == "two columns have one name: label, name, name; drop or rename one"
+        == "several columns have the same name: label, name, name; drop or rename one"
     )
 
 

@@ -102,11 +102,11 @@ def test_archives_that_expand_without_end(tmp_path, monkeypatch):
     monkeypatch.setattr(arrays, "LARGEST_NPZ", 1_000_000)
     np.savez_compressed(tmp_path / "a.npz", a=np.zeros(1_000_000))
 
-    with pytest.raises(BadFile, match=r"a\.npz: 8 MB, and at most 1 MB are read"):
+    with pytest.raises(BadFile, match=r"a\.npz: it has 8 MB, but at most 1 MB are read"):
         arrays.read_named_arrays(tmp_path / "a.npz")
     with (
         zipfile.ZipFile(tmp_path / "a.npz") as archive,
-        pytest.raises(BadFile, match=r"a\.npy: 8 MB, and at most 1 MB"),
+        pytest.raises(BadFile, match=r"a\.npy: it has 8 MB, but at most 1 MB"),
     ):
         archives.read_member(archive, "a.npy", 1_000_000, tmp_path / "a.npz")
 

@@ -65,7 +65,7 @@ def test_a_file_beyond_the_limit(tmp_path):
     with (tmp_path / "a").open("wb") as file:
         file.truncate(3 << 30)
 
-    with pytest.raises(BadFile, match=r"a: 3,221 MB, and at most 1 MB are read"):
+    with pytest.raises(BadFile, match=r"a: it has 3,221 MB, but at most 1 MB are read"):
         read_bytes(tmp_path / "a", 1 << 20)
 
 

@@ -231,7 +231,9 @@ def test_drawings():
     """A drawing that Pillow would have another program draw is refused before that program runs."""
     raw = encoded(noise(), "EPS")
 
-    with pytest.raises(ValueError, match="EPS files are drawings: convert it to PNG"):
+    with pytest.raises(
+        ValueError, match="EPS files are vector drawings, which are not read: convert it to PNG"
+    ):
         decode(raw)
 
 

@@ -142,17 +142,17 @@ def test_red_standin_is_red(found):
 @pytest.mark.parametrize(
     ("recipe", "level", "message"),
     [
-        (asked("blue", "d"), 40, "blue noise takes no image of a donor: remove d"),
+        (asked("blue", "d"), 40, "blue noise uses no images of donors: remove d"),
         (
             asked("openset"),
             40,
-            "openset noise takes images of another dataset: give --donor NAME=DIR",
+            "openset noise needs images of another dataset: give --donor NAME=DIR",
         ),
         (asked("openset", "e"), 40, "there are no images of donor 'e': give --donor e=DIR"),
         (
             asked("outlier", "white", "d", ratio=9.0),
             None,
-            "'white' has 120 images for train, and noise needs 450",
+            "'white' has 120 images for train, but the noise needs 450",
         ),
         (asked("red_standin", "d"), 40, "donor 'd': its table has no column 'looks_like'"),
     ],

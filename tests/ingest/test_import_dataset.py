@@ -463,7 +463,7 @@ def test_a_donor_is_not_called_like_a_class_folder(tmp_path: Path) -> None:
     )  # fmt: skip
 
     assert result.exit_code == 1
-    assert "its image rose/0.jpg could be one of the donor rose" in result.output
+    assert "its image rose/0.jpg has an id like those of the donor rose" in result.output
 
 
 def test_broken_images_are_listed_in_one_file(tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def test_right_labels_weigh_more(toy):
 def test_a_class_with_few_examples_is_named(toy):
     """A class with fewer examples than references is refused, and the error gives a remedy."""
     with pytest.raises(
-        ValueError, match="class 1 has 48 training examples, and references = 49: give no more"
+        ValueError, match="class 1 has 48 training examples, but references = 49: give no more"
     ):
         in_first_round(toy, references=49)
 
@@ -114,7 +114,7 @@ def test_a_class_with_few_examples_is_named_before_training(toy):
     """The counts of the given labels are known at the start; as many as references are enough."""
     task = replace(toy.task("cleannet"), label_counts=(48, 32, 60, 52))
     METHODS["cleannet"](task, references=32)
-    with pytest.raises(ValueError, match="class 1 has 32 training examples, and references = 33"):
+    with pytest.raises(ValueError, match="class 1 has 32 training examples, but references = 33"):
         METHODS["cleannet"](task, references=33)
 
 

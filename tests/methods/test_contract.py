@@ -296,9 +296,7 @@ def test_predicts(toy, name):
 )
 def test_nothing_is_estimated_from_an_untrained_network(toy, name, option):
     """The option that would do so is refused before training, and the error gives a remedy."""
-    message = (
-        f"{option} = 0: the method would rely on a network that has learned nothing: give 1 epoch"
-    )
+    message = f"{option} = 0: with this value, the method would rely on a network that has learned nothing: give 1 epoch"
     with pytest.raises(ValueError, match=message):
         toy.make_unstarted(name, **{option: 0})
 

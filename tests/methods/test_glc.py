@@ -152,7 +152,7 @@ def test_a_class_without_trusted_images(gold):
     two_classes = Batch(gold.index[:2], (gold.x[:2],), gold.y[:2])
 
     with pytest.raises(
-        ValueError, match=r"GLC needs trusted images of every class, and has none of \[2\]"
+        ValueError, match=r"GLC needs trusted images of every class, but there are none of \[2\]"
     ):
         make_method(two_classes)
 

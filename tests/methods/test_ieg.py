@@ -452,7 +452,7 @@ def test_options_out_of_range_are_named(option, value):
 
 def test_switches_are_true_or_false():
     """A word is no flag, and relabelling needs examples with weight."""
-    with pytest.raises(ValueError, match="halve = 'no': give true or false"):
+    with pytest.raises(ValueError, match="halve = 'no' is not allowed: give true or false"):
         make_method(halve="no")
     with pytest.raises(ValueError, match=r"omega0 = 0: .* relabel = false"):
         make_method(omega0=0)

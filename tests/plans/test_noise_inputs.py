@@ -37,8 +37,8 @@ def test_options():
     ("options", "message"),
     [
         ({"tip": 60}, "noise 'red' has no option 'tip'. Did you mean 'top'"),
-        ({"top": "60"}, "noise 'red': option top = '60': it must be a whole number"),
-        ({"top": True}, "noise 'red': option top = True: it must be a whole number"),
+        ({"top": "60"}, "noise 'red': option top = '60' is not allowed: it must be a whole number"),
+        ({"top": True}, "noise 'red': option top = True is not allowed: it must be a whole number"),
     ],
 )
 def test_wrong_options(options, message):
@@ -67,7 +67,9 @@ def test_a_renamed_option_keeps_its_place_in_names(noise, level, options, config
 
 def test_a_switch_is_true_or_false():
     """The error says which words a switch takes."""
-    with pytest.raises(ValueError, match="include_self = 'yes': it must be true or false"):
+    with pytest.raises(
+        ValueError, match="include_self = 'yes' is not allowed: it must be true or false"
+    ):
         noise_options(Recipe("toy", "symmetric", options={"include_self": "yes"}))
 
 

@@ -186,7 +186,9 @@ def test_extreme_levels(data, level, noisy):
 @pytest.mark.parametrize("level", [-5, 96])
 def test_impossible_levels(data, level):
     """Other levels are refused."""
-    with pytest.raises(ValueError, match=f"level {level}: give a whole percent from 0 to 95"):
+    with pytest.raises(
+        ValueError, match=f"level {level} is not allowed: give a whole percentage from 0 to 95"
+    ):
         plan(recipe("blue"), data, level)
 
 
@@ -374,8 +376,16 @@ def test_metadata_round_trip(data, tmp_path):
             r"noise 'red' has no option 'topp'. Did you mean 'top'\? The choices are: top",
         ),
         ("blue", {"top": 60}, r"noise 'blue' has no option 'top'. The choices are: none"),
-        ("red", {"top": "60"}, "noise 'red': option top = '60': it must be a whole number"),
-        ("red", {"top": True}, "noise 'red': option top = True: it must be a whole number"),
+        (
+            "red",
+            {"top": "60"},
+            "noise 'red': option top = '60' is not allowed: it must be a whole number",
+        ),
+        (
+            "red",
+            {"top": True},
+            "noise 'red': option top = True is not allowed: it must be a whole number",
+        ),
         ("red", {"top": 20}, "level 40 is above the top level 20"),
     ],
 )

@@ -63,7 +63,8 @@ def test_a_choice_that_goes_with_drawing_is_refused(published, key):
         lambda: plan(recipe, published, 20),
     ):
         with pytest.raises(
-            ValueError, match=f"published splits are read, not drawn: remove {key} = "
+            ValueError,
+            match=f"published splits are read and not drawn, so this key has no effect: remove {key} = ",
         ):
             read()
 

@@ -249,10 +249,13 @@ def test_another_seed_trusts_others():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"probe": 40}, "probe = 40: class 'b' has 40 images and would keep none: lower probe"),
+        (
+            {"probe": 40},
+            "probe = 40: class 'b' has 40 images, and none of them would be kept: lower probe",
+        ),
         (
             {"verified": 41},
-            "verified = 41: class 'b' has 40 images and would keep none: lower verified",
+            "verified = 41: class 'b' has 40 images, and none of them would be kept: lower verified",
         ),
         (
             {"probe": 30, "verified": 10},

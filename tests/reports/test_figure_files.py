@@ -38,10 +38,10 @@ def test_a_width_has_a_unit(text, inches):
         ({"width": "3.25"}, "width '3.25': give a number with a unit"),
         ({"width": "-3in"}, "give a number with a unit"),
         ({"width": "1e9in"}, "give a number with a unit"),
-        ({"width": "0in"}, "width 0 inches: give a value from 1.5 to 40 inches"),
+        ({"width": "0in"}, "width 0 inches is not allowed: give a value from 1.5 to 40 inches"),
         ({"width": "1000cm"}, "give a value from 1.5 to 40 inches"),
         ({"width": float("nan")}, "give a value from 1.5 to 40 inches"),
-        ({"font_size": 0}, "font size 0 points: give a value from 4 to 40 points"),
+        ({"font_size": 0}, "font size 0 points is not allowed: give a value from 4 to 40 points"),
         ({"font_size": float("inf")}, "give a value from 4 to 40 points"),
         (
             {"width": "2in", "font_size": 20},

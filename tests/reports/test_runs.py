@@ -153,7 +153,7 @@ def odd_folders(folder):
         "bytes": "config.json: cannot be read as text in UTF-8",
         "checkpoint": "config.json: the file is missing",
         "half": "config.json: the file is missing",
-        "is_folder": "metrics.jsonl: a folder, not a file",
+        "is_folder": "metrics.jsonl: this is a folder, not a file",
         "model": "config.json: ",
         "no_metrics": "result.json: it ends with 70 % after 1 epochs, and metrics.jsonl with nothing",
         "other_metrics": "result.json: it ends with 70 % after 1 epochs, and metrics.jsonl with 30 %",
@@ -189,7 +189,7 @@ def test_a_folder_whose_name_no_page_can_hold_is_passed_over(tmp_path):
 
     assert len(runs.read_run_folders(tmp_path, problems.append)) == 1
     assert problems == [
-        f"skipped: {name}: a name with unusual characters: rename the folder"
+        f"skipped: {name}: this name has unusual characters: rename the folder"
         for name in ("'b\\udcff'", "'c\\nd'")
     ]
 

@@ -97,7 +97,7 @@ def test_another_ending_is_an_error_before_the_report(make_run, tmp_path, built)
 
     assert done.exit_code == 1
     assert (
-        "x.txt: the list is written as .csv or .parquet: give a name with this ending"
+        "x.txt: the list is written as .csv or .parquet: give a name with one of these endings"
         in done.output
     )
     assert not (tmp_path / "runs" / "report").exists()

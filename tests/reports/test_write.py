@@ -220,7 +220,7 @@ def test_a_study_that_only_builds_is_reported_without_a_run(tmp_path, spec_maker
         ("{}", "study.json: 'name' is missing: run the sweep again"),
         ("not a study", "study.json: cannot be read as JSON"),
         ("[1, 2]", "study.json: "),
-        (None, "study.json: a folder, not a file"),
+        (None, "study.json: this is a folder, not a file"),
     ],
 )
 def test_a_foreign_study_is_passed_over(tmp_path, run_maker, text, reason):

@@ -66,7 +66,7 @@ def test_names_of_splits(tmp_path, make, folders, split_of_folder):
         (["train/a/1.jpg", "other/a/2.jpg"], "'other' is not a split: rename it to one of train"),
         (
             ["val/a/1.jpg"],
-            "its splits are val: there must be a training split, and each split once",
+            "its splits are val, which is not allowed: there must be a training split, and each split once",
         ),
         (
             ["train/a/1.jpg", "val/a/1.jpg", "dev/a/1.jpg"],
@@ -155,7 +155,7 @@ def test_a_class_may_be_called_like_a_split(tmp_path, make):
     [
         (
             ["fold1/cat/1.jpg", "fold1/dog/2.jpg", "fold2/cat/3.jpg"],
-            r"fold1 and fold2 both hold a folder 'cat': are they classes or splits\?",
+            r"fold1 and fold2 both hold a folder 'cat', so it is unclear whether they are classes or splits",
         ),
         (
             ["train/a/cat/1.jpg", "train/b/cat/2.jpg", "val/a/cat/1.jpg"],
@@ -168,7 +168,7 @@ def test_a_class_may_be_called_like_a_split(tmp_path, make):
                 "seg_test/seg_test/cat/3.jpg",
                 "seg_test/seg_test/dog/4.jpg",
             ],
-            r"seg_test and seg_train both hold a folder 'cat': are they classes or splits\?",
+            r"seg_test and seg_train both hold a folder 'cat', so it is unclear whether they are classes or splits",
         ),
         (
             [
@@ -181,11 +181,11 @@ def test_a_class_may_be_called_like_a_split(tmp_path, make):
         ),
         (
             ["flowers/rose/1.jpg", "flowers/tulip/2.jpg"],
-            "flowers would be the only class, and holds folders, such as 'rose': .* give .*/flowers;",
+            "flowers would be the only class, but it contains folders, such as 'rose': .* give .*/flowers;",
         ),
         (
             ["set/train/rose/1.jpg", "set/val/rose/2.jpg"],
-            "set would be the only class, and holds folders, such as 'train'",
+            "set would be the only class, but it contains folders, such as 'train'",
         ),
         (
             ["train/images/cat/1.jpg", "train/images/dog/1.jpg"],
@@ -193,7 +193,7 @@ def test_a_class_may_be_called_like_a_split(tmp_path, make):
         ),
         (
             ["bus/1.jpg", "train/steam/2.jpg", "train/diesel/3.jpg"],
-            "is 'train' a split or a class\\? 'bus' holds images, and 'train' holds folders",
+            "is 'train' a split or a class\\? 'bus' contains images, and 'train' contains folders",
         ),
         (
             ["Train/a/1.jpg", "Test/a/2.jpg", "extra/3.jpg"],
@@ -403,8 +403,16 @@ def test_labels_are_sorted_as_numbers(tmp_path, make, labels, classes):
         ),
         ("file,filename,label", "0.jpg,1.jpg,a", "2 columns may be the path"),
         ("path,label", "a,b.jpg,a", "row 0: 3 values for 2 columns: put a value .* into quotes"),
-        ("path,label", r"C:\img\0.jpg,a", "row 0: 'C:/img/0.jpg' leaves .*: give paths below it"),
-        ("path,label", r"\\server\0.jpg,a", "'//server/0.jpg' leaves .*: give paths below it"),
+        (
+            "path,label",
+            r"C:\img\0.jpg,a",
+            "row 0: 'C:/img/0.jpg' is outside of .*: give paths below it",
+        ),
+        (
+            "path,label",
+            r"\\server\0.jpg,a",
+            "'//server/0.jpg' is outside of .*: give paths below it",
+        ),
     ],
 )
 def test_csv_that_cannot_be_read(lay_out, header, row, message):
@@ -416,7 +424,10 @@ def test_csv_that_cannot_be_read(lay_out, header, row, message):
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        (["../secret.jpg,a,train"], r"image 0: '../secret.jpg' leaves .*: give paths below it"),
+        (
+            ["../secret.jpg,a,train"],
+            r"image 0: '../secret.jpg' is outside of .*: give paths below it",
+        ),
         (["/etc/passwd,a,train"], "image 0: '/etc/passwd' leaves"),
         (["train/rose/../../../secret.jpg,a,train"], "leaves"),
         (["train/rose/0.jpg,,train"], "row 0: there is no label: the columns must be path,label"),

@@ -201,8 +201,8 @@ def test_a_choice_of_columns(tmp_path):
         ({"image_column": "mask"}, "0 columns of labels among image, fine, made, mask: choose one"),
         ({"label_column": "fine"}, "2 columns of images among image, fine, made, mask: choose one"),
         ({**chosen, "label_column": "coarse"}, "0 columns are called 'coarse' among image, fine"),
-        ({**chosen, "label_column": "made"}, "'made' is of type list<.*, which holds no label"),
-        ({**chosen, "image_column": "fine"}, "'fine' is of type string, which holds no image"),
+        ({**chosen, "label_column": "made"}, "'made' is of type list<.*, which contains no label"),
+        ({**chosen, "image_column": "fine"}, "'fine' is of type string, which contains no image"),
     ):
         with pytest.raises(ValueError, match=f"train.parquet: .*{message}"):
             read_classes(tmp_path, **choice)
@@ -261,9 +261,7 @@ def test_a_split_that_the_card_counts(tmp_path):
     (tmp_path / "README.md").write_text(card)
     put_table(tmp_path / "train.parquet", ["bright", "dark"])
 
-    with pytest.raises(
-        FileNotFoundError, match=r"README.md counts a split test, which has no file"
-    ):
+    with pytest.raises(FileNotFoundError, match=r"README.md lists a split test, which has no file"):
         HuggingFace(tmp_path).manifest()
     assert read_classes(tmp_path, splits=("train",)) == {"train": ["bright", "dark"]}
 
@@ -478,7 +476,7 @@ def test_other_sources_have_no_choices(lay_out, tmp_path):
     result = CliRunner().invoke(main, arguments)
 
     assert result.exit_code == 1
-    assert "folder: it has no choice of config (here 'x'): leave it out" in result.output
+    assert "folder: this source has no option config (here 'x'): leave it out" in result.output
 
 
 def cnlw(*arguments):
@@ -491,7 +489,7 @@ def cnlw(*arguments):
 def test_another_commit(hub):
     """A revision that is not the one of the import is an error that names both commits."""
     with pytest.raises(
-        ValueError, match=r"owner/name@main: this is commit f+, and the dataset was imported at e+"
+        ValueError, match=r"owner/name@main: this is commit f+, but the dataset was imported at e+"
     ):
         HuggingFace(Path("owner/name@main"), SourceOptions(revision="e" * 40))
 

@@ -274,7 +274,7 @@ def test_an_incomplete_class_is_an_error(manual, tmp_path):
     write_class_folders(tmp_path / "copy" / "train", skip="n04515003")
 
     with pytest.raises(
-        ValueError, match=r"class n04515003 has 11 images, and the lists ask for its 12th"
+        ValueError, match=r"class n04515003 has 11 images, but the lists name its 12th"
     ):
         MiniImagenet(tmp_path / "copy").manifest()
 
@@ -508,7 +508,10 @@ def test_links_in_class_folders_of_the_release(manual, tmp_path):
     ("choices", "message"),
     [
         ({"levels": [30]}, "no published split of red noise at level 30: there are 0, 5, 20"),
-        ({"probe": 1}, "published splits are read, not drawn: remove probe = 1"),
+        (
+            {"probe": 1},
+            "published splits are read and not drawn, so this key has no effect: remove probe = 1",
+        ),
         ({"noise": "symmetric"}, "there are no published splits of symmetric noise"),
     ],
 )

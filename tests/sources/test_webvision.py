@@ -79,7 +79,7 @@ def test_a_path_that_leaves_the_folder(lay_out):
     path.write_text("../secret.jpg 0\n")
 
     with pytest.raises(
-        ValueError, match=r"image 0: '../secret.jpg' leaves .*: give paths below it"
+        ValueError, match=r"image 0: '../secret.jpg' is outside of .*: give paths below it"
     ):
         WebVisionMini(path.parents[1]).manifest()
 

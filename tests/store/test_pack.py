@@ -86,7 +86,9 @@ def test_a_pack_holds_what_its_store_holds(store, place):
         assert (store / "placeholders.csv").read_bytes() == (
             packed.folder / "placeholders.csv"
         ).read_bytes()
-        with pytest.raises(LookupError, match="no image 'w05x' here: its fetch ended with http_40"):
+        with pytest.raises(
+            LookupError, match="there is no image 'w05x' here, because its fetch ended with http_40"
+        ):
             packed.read("w05x")
         with pytest.raises(LookupError, match="'a' was never fetched"):
             packed.read("a")

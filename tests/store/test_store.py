@@ -58,7 +58,9 @@ def test_read(folder):
     """An image is read by its id; an error says why there is none."""
     with Store(folder) as store:
         assert b"data" == store.read("a")
-        with pytest.raises(LookupError, match="no image 'b' here: its fetch ended with http_404"):
+        with pytest.raises(
+            LookupError, match="there is no image 'b' here, because its fetch ended with http_404"
+        ):
             store.read("b")
         with pytest.raises(LookupError, match="'c' was never fetched"):
             store.read("c")

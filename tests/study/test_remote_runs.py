@@ -199,7 +199,7 @@ def test_a_device_that_cannot_be_had():
     """The error says how a worker offers a GPU, or which devices there are."""
     with pytest.raises(OSError, match=r"no worker of the cluster offers a GPU: start .* GPU=1"):
         choose_cluster_device("cuda", FakeCluster())
-    with pytest.raises(ValueError, match="device 'tpu': give cpu, cuda or auto"):
+    with pytest.raises(ValueError, match="device 'tpu' is not allowed: give cpu, cuda or auto"):
         choose_cluster_device("tpu", FakeCluster())
 
 

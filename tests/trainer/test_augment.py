@@ -353,7 +353,8 @@ def test_unknown(name):
 def test_bad_number(entry):
     """A number that the operation does not take is an error that says which it takes."""
     with pytest.raises(
-        ValueError, match=r"augmentation '.*': give c.* a whole number from 1 to 1023, or none"
+        ValueError,
+        match=r"augmentation '.*': write c.* alone, or with a whole number from 1 to 1023",
     ):
         compose(["flip", entry])
 
@@ -362,7 +363,7 @@ def test_level_out_of_range():
     """Levels of RandAugment end at 30."""
     with pytest.raises(
         ValueError,
-        match="'rand_augment:31': give rand_augment a whole number from 0 to 30, or none",
+        match="'rand_augment:31': write rand_augment alone, or with a whole number from 0 to 30",
     ):
         compose(["rand_augment:31"])
 

@@ -30,13 +30,15 @@ def test_more_processes_than_gpus_are_an_error(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "3")
 
-    with pytest.raises(ValueError, match="3 processes have no GPU each: give --nproc-per-node 2"):
+    with pytest.raises(
+        ValueError, match="there are fewer GPUs than the 3 processes: give --nproc-per-node 2"
+    ):
         device.choose_device("auto")
 
 
 def test_an_unknown_device_is_an_error():
     """The message lists the devices."""
-    with pytest.raises(ValueError, match="'tpu': give cpu, cuda or auto"):
+    with pytest.raises(ValueError, match="'tpu' is not allowed: give cpu, cuda or auto"):
         device.choose_device("tpu")
 
 

@@ -207,7 +207,9 @@ def test_a_killed_run_goes_on_to_the_same_numbers(train, tmp_path):
 
 def test_a_full_gpu_says_which_batch_would_fit(train):
     """Instead of a traceback."""
-    with pytest.raises(OSError, match="cuda:0 has no room for a batch of 30: --batch-size 7 would"):
+    with pytest.raises(
+        OSError, match="cuda:0 has not enough memory for a batch of 30: --batch-size 7 would"
+    ):
         train(net=Wide, changes={"batch_size": 30}, room=2_000_000)
 
 

@@ -586,7 +586,7 @@ def test_predictions_that_are_no_numbers_stop_the_run(make_trainer, tmp_path, va
 def test_a_batch_too_large_is_an_error_with_a_size_that_fits(make_trainer):
     """The size is halved until it fits: 30, 15, 7."""
     with pytest.raises(
-        OSError, match="cpu has no room for a batch of 30: --batch-size 7 would fit"
+        OSError, match="cpu has not enough memory for a batch of 30: --batch-size 7 would fit"
     ):
         make_trainer(method=Hungry).fit()
 
@@ -649,7 +649,10 @@ def test_a_phase_may_train_on_fewer_than_a_batch(make_trainer, tmp_path):
 
 def test_a_phase_that_trains_on_none_is_an_error(make_trainer):
     """The error says what to do."""
-    with pytest.raises(ValueError, match=r"0 examples to train on for 1 processes: .* choose more"):
+    with pytest.raises(
+        ValueError,
+        match=r"there are 0 examples to train on, fewer than the 1 processes: .* choose more",
+    ):
         make_trainer(method=method_that_trains_on([])).fit()
 
 

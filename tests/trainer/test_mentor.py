@@ -129,7 +129,9 @@ def test_a_percentile_is_checked_before_the_student_trains(verified, tmp_path):
     """From 0 to 1."""
     student = Trainer(verified, CONFIG, split="verified", out=tmp_path / "student")
 
-    with pytest.raises(ValueError, match="percentile = 90: give a number from 0 to 1"):
+    with pytest.raises(
+        ValueError, match="percentile = 90 is not allowed: give a number from 0 to 1"
+    ):
         train_data_driven_mentor(student, 90, 0)
     assert not (tmp_path / "student").exists()
 

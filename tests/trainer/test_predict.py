@@ -123,7 +123,9 @@ def test_the_likeliest_classes_are_in_order(make_trainer, builds, tmp_path):
     assert (np.diff(confidences) <= 0).all()
     assert confidences.sum(1) == pytest.approx(1, abs=1e-5)
     assert {table[f"prediction{name}"][0].as_py() for name in names} == set(predictor.input.classes)
-    with pytest.raises(ValueError, match="top = 11: give a number from 1 to 10, the"):
+    with pytest.raises(
+        ValueError, match="top = 11 is not allowed: give a number from 1 to 10, the"
+    ):
         predict_own_images(trainer.folder, images, predictor, top=11)
 
 

@@ -227,13 +227,16 @@ def test_an_unknown_option_is_an_error(make_trainer):
         ),
         (
             {"method": Choosy, "options": {"noise_rate": 2}},
-            "noise_rate = 2: give a number from 0 to 1",
+            "noise_rate = 2 is not allowed: give a number from 0 to 1",
         ),
-        ({"method": Choosy, "options": {"holdout": 1}}, "holdout = 1: give a number from 0 to 0.9"),
+        (
+            {"method": Choosy, "options": {"holdout": 1}},
+            "holdout = 1 is not allowed: give a number from 0 to 0.9",
+        ),
         ({"method": "o2u", "options": {"noise_rate": 1}}, "O2U would keep 0 of 180 examples"),
         ({"method": Choosy}, r"Choosy needs verified labels.*--verified 20"),
         ({"options": {"noise_rate": 0.4}}, "unknown option 'noise_rate' of vanilla"),
-        ({"device": "tpu"}, "device 'tpu': give cpu, cuda or auto"),
+        ({"device": "tpu"}, "device 'tpu' is not allowed: give cpu, cuda or auto"),
         ({"build": "nowhere"}, "nowhere: no build here"),
     ],
 )

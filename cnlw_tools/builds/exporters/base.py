@@ -121,7 +121,7 @@ def check_options(name: str, exporter: Exporter, options: Mapping[str, Any]) -> 
         kind = type(defaults[option])
         if type(value) is not kind:
             raise ValueError(
-                f"exporter {name!r}: option {option} = {value!r}: it must be {describe_type(kind)}"
+                f"exporter {name!r}: option {option} = {value!r} is not allowed: it must be {describe_type(kind)}"
             )
 
 
@@ -147,7 +147,7 @@ def _read_images(path: Path) -> Iterator[tuple[Row, bytes]]:
 def _check_rows(rows: pa.Table, expected: int | None, classes: tuple[str, ...], place: str) -> None:
     """Raise if rows are missing, or a label is not that of a class."""
     if len(rows) != expected:
-        raise ValueError(f"{place}: {len(rows)} rows, and its card says {expected}: {REMEDY}")
+        raise ValueError(f"{place}: {len(rows)} rows, but its card says {expected}: {REMEDY}")
     for name in ("image_id", "label", "is_noisy"):
         if rows[name].null_count:
             raise ValueError(f"{place}: a row has no {name}: {REMEDY}")

@@ -34,7 +34,9 @@ def image_suffix(image_id: str, image: bytes) -> str:
     try:
         format_name = read_format(image)
     except ValueError as error:
-        raise ValueError(f"image {image_id!r}: {error}: see what `cnlw validate` says") from error
+        raise ValueError(
+            f"image {image_id!r} cannot be read ({error}): see what `cnlw validate` says"
+        ) from error
     if format_name not in SUFFIXES:
         raise ValueError(
             f"image {image_id!r} is stored as {format_name}, which not every program reads: "

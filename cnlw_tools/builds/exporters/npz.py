@@ -70,13 +70,13 @@ def _pixels(config: ExportedConfig, split: str) -> Iterator[NDArray[np.uint8]]:
             pixels = np.asarray(decode(image))
         except ValueError as error:
             raise ValueError(
-                f"image {image_id!r}: {error}: see what `cnlw validate` says"
+                f"image {image_id!r} cannot be read ({error}): see what `cnlw validate` says"
             ) from error
         size = pixels.shape[:2]
         first = first or (image_id, size)
         if size != first[1]:
             raise ValueError(
-                f"image {image_id!r} has {size[0]} x {size[1]} pixels, and image {first[0]!r} "
+                f"image {image_id!r} has {size[0]} x {size[1]} pixels, and image {first[0]!r} has "
                 f"{first[1][0]} x {first[1][1]}, but an array holds images of one size: "
                 "build with --size, or export webdataset or imagefolder"
             )

@@ -38,7 +38,7 @@ def export_webdataset(
         ValueError: shard_rows is below 1, or an image is in a format that PIL may not read
     """
     if shard_rows < 1:
-        raise ValueError(f"shard_rows = {shard_rows}: it must be at least 1")
+        raise ValueError(f"shard_rows = {shard_rows} is not allowed: it must be at least 1")
     for split, part in config.splits.items():
         numbered_images = enumerate(config.images(split))
         for shard, first in enumerate(range(0, len(part.rows), shard_rows)):

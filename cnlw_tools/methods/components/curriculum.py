@@ -61,7 +61,7 @@ def parse_dropout_rates(text: str) -> tuple[float, ...]:
     n_percents = sum(length for _, length in spans)
     if not is_valid or n_percents != 100:
         form = "pairs 'rate,percents,rate,percents', rates from 0 to 1, 100 percents in all"
-        raise ValueError(f"example_dropout = {text!r}: give {form}")
+        raise ValueError(f"example_dropout = {text!r} is not allowed: give {form}")
     rate_by_percent: list[float] = []
     for rate, length in spans:
         rate_by_percent += [rate] * length

@@ -31,7 +31,9 @@ def kmeans(
         ValueError: there are fewer points than centres
     """
     if len(x) < k:
-        raise ValueError(f"{len(x)} points for {k} centres: ask for fewer centres")
+        raise ValueError(
+            f"there are {len(x)} points, fewer than the {k} centres: ask for fewer centres"
+        )
     first = torch.randperm(len(x))[:k]
     centres = x[first.to(x.device)]
     assigned: Tensor | None = None  # (n,) the centre of each point, one round before

@@ -50,7 +50,9 @@ def check_probe_size(probe_size: int) -> int:
     """
     is_integer = isinstance(probe_size, int) and not isinstance(probe_size, bool)
     if not is_integer or probe_size < 1:
-        raise ValueError(f"probe_size = {probe_size!r}: give a whole number of at least 1")
+        raise ValueError(
+            f"probe_size = {probe_size!r} is not allowed: give a whole number of at least 1"
+        )
     return probe_size
 
 

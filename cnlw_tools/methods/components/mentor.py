@@ -120,6 +120,6 @@ def _read_bytes(path: str) -> bytes:
         folder = resources.files("cnlw_tools.methods.components")
         return folder.joinpath("mentor_pd.json").read_bytes()
     if os.path.exists(path) and not os.path.isfile(path):  # noqa: PTH110, PTH113, no pathlib here
-        raise OSError(f"{path}: a folder, a pipe or a device: name the file of a mentor")
+        raise OSError(f"{path}: this is a folder, a pipe or a device: name the file of a mentor")
     with open(path, "rb") as file:  # noqa: PTH123, likewise
         return file.read(LARGEST_FILE + 1)

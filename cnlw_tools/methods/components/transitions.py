@@ -56,7 +56,9 @@ def parse_transition(
     except (KeyError, TypeError, ValueError):
         names = "symmetric:0.2, pairflip:0.2, outlier:0.2 (from 0 to 1)"
         rows = f"{n_classes} rows of {n_classes} numbers"
-        raise ValueError(f"q = {q!r}: give {special_value}, {names} or {rows}") from None
+        raise ValueError(
+            f"q = {q!r} is not allowed: give {special_value}, {names} or {rows}"
+        ) from None
     _check_columns(matrix)
     return matrix
 

@@ -21,7 +21,7 @@ def check_number(
     is_in_range = is_number and isfinite(value) and low <= value <= high
     if not is_in_range:
         limits = f"of at least {low:g}" if high == inf else f"from {low:g} to {high:g}"
-        raise ValueError(f"{option} = {value!r}: give a number {limits}")
+        raise ValueError(f"{option} = {value!r} is not allowed: give a number {limits}")
     return value
 
 
@@ -32,7 +32,7 @@ def check_flag(option: str, value: bool) -> bool:
         ValueError: the value is not a bool
     """
     if not isinstance(value, bool):
-        raise ValueError(f"{option} = {value!r}: give true or false")
+        raise ValueError(f"{option} = {value!r} is not allowed: give true or false")
     return value
 
 
@@ -49,7 +49,9 @@ def check_choice(
     choices = list(choices)
     if value not in choices:
         hint = suggest(value, choices) if isinstance(value, str) else ""
-        raise ValueError(f"{option} = {value!r}: give one of {', '.join(choices)}.{hint}")
+        raise ValueError(
+            f"{option} = {value!r} is not allowed: give one of {', '.join(choices)}.{hint}"
+        )
     return value
 
 
@@ -79,7 +81,7 @@ def resolve_first_epochs(
     epochs = resolve_epochs(option, value, total)
     if epochs < least:
         raise ValueError(
-            f"{option} = {value}: the method would rely on a network that has learned nothing: "
+            f"{option} = {value}: with this value, the method would rely on a network that has learned nothing: "
             f"give 1 epoch or more, or a share of all epochs above 0"
         )
     if total == 1:
@@ -92,7 +94,7 @@ def resolve_first_epochs(
         )
     if value >= 1 and epochs > most:
         raise ValueError(
-            f"{option} = {value}: of {total} epochs the other stages of the method need {others}: "
+            f"{option} = {value}: the other stages of the method need {others} of the {total} epochs: "
             f"give {option} at most {most}, or train for more epochs"
         )
     return min(epochs, most)

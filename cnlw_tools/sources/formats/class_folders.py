@@ -79,8 +79,8 @@ def _holds_splits(holders: Sequence[Parts], place: Path) -> bool:
     if not class_tops:
         return True
     raise ValueError(
-        f"{place}: is {min(split_tops)!r} a split or a class? {min(class_tops)!r} holds images, "
-        f"and {min(tops - class_tops)!r} holds folders: rename or move one of them, "
+        f"{place}: is {min(split_tops)!r} a split or a class? {min(class_tops)!r} contains images, "
+        f"and {min(tops - class_tops)!r} contains folders: rename or move one of them, "
         "or give a csv file"
     )
 
@@ -106,16 +106,16 @@ def _check_nesting(holders: Iterable[Parts], n_levels: int, place: Path) -> None
             other = class_of_folder.setdefault(folder, class_folder)
             if other != class_folder:
                 raise ValueError(
-                    f"{place}: {_describe_clash(other, class_folder, folder)}: are they classes or "
-                    "splits? Call splits train, val and test; put the images of a class into one "
-                    "folder; remove copies; or give a csv file"
+                    f"{place}: {_describe_clash(other, class_folder, folder)}, so it is unclear "
+                    "whether they are classes or splits: call splits train, val and test; put the "
+                    "images of a class into one folder; remove copies; or give a csv file"
                 )
     for class_folders in classes_of_split.values():
         first = min(class_folders)
         inner = holders_of_class[first]
         if len(class_folders) == 1 and first not in inner and len(inner) > 1:
             raise ValueError(
-                f"{place}: {_path(first)} would be the only class, and holds folders, such as "
+                f"{place}: {_path(first)} would be the only class, but it contains folders, such as "
                 f"{inner[0][n_levels]!r}: if those are classes, give {place / _path(first)}; "
                 "otherwise put its images side by side, or give a csv file"
             )

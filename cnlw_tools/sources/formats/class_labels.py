@@ -101,7 +101,7 @@ def join_labels(columns: Sequence[LabelColumn]) -> JoinedLabels:
     for column in columns[1:]:
         if (column.kind == NUMBERS) != (columns[0].kind == NUMBERS):
             raise ValueError(
-                f"{column.path}: its labels are {column.kind}, and those of {columns[0].path} are "
+                f"{column.path}: its labels are {column.kind}, but those of {columns[0].path} are "
                 f"{columns[0].kind}: store the class names in both"
             )
     classes = _order_classes(columns)

@@ -37,7 +37,7 @@ def reject_twins(names: Iterable[str], place: Path) -> None:
         twin = by_form.setdefault(_plain_form(name), name)
         if twin != name:
             raise ValueError(
-                f"{place}: the classes {twin!a} and {name!a} are one name in two spellings: "
+                f"{place}: the classes {twin!a} and {name!a} are the same name in two spellings: "
                 "spell it in one way, or rename one of the classes"
             )
 

@@ -96,7 +96,7 @@ def _absolute(folder: Path, files: PathsOfSplit) -> dict[str, list[Path]]:
 
 def _require_readable(path: Path) -> None:
     if not all(map(is_utf8, path.parts)):
-        raise ValueError(f"{str(path)!a}: a name that is not UTF-8: rename it")
+        raise ValueError(f"{str(path)!a}: this name is not UTF-8: rename it")
 
 
 def list_files(folder: Path) -> list[str]:
@@ -147,7 +147,7 @@ def _reject_broken_link(path: Path) -> None:
     """Raise if a link leads nowhere: it may stand for a file or a folder of data."""
     if path.is_symlink() and not path.exists():
         raise FileNotFoundError(
-            f"{path}: a link to nothing: complete your copy, or remove the link"
+            f"{path}: this is a link to nothing: complete your copy, or remove the link"
         )
 
 
@@ -230,7 +230,7 @@ def _saved_files(folder: Path, paths: Sequence[str], parent: PurePosixPath) -> l
         path = (parent / name).as_posix()
         if path not in existing:
             raise FileNotFoundError(
-                f"{folder / path}: the file is missing, and {state} names it: complete your copy"
+                f"{folder / path}: the file is missing, but {state} names it: complete your copy"
             )
         names.append(path)
     return names
@@ -266,7 +266,7 @@ def _match_patterns(folder: Path, paths: Sequence[str], config: Config) -> Paths
             names = [path for path in paths if _is_data_file(path) and belongs(path)]
             if not names:
                 raise FileNotFoundError(
-                    f"{folder}: config {config.name!r} of its card asks for {pattern}, and there "
+                    f"{folder}: config {config.name!r} of its card asks for {pattern}, but there "
                     "is no Parquet or Arrow file of this name: complete your copy"
                 )
             require_whole_sets(folder, names, belongs)
@@ -393,7 +393,7 @@ def require_whole_sets(folder: Path, paths: Iterable[str], belongs: PathTest) ->
                 absent.append(PurePosixPath(path).name)
         if absent:
             raise FileNotFoundError(
-                f"{folder / parent}: missing: {enumerate_names(absent)}: complete your copy"
+                f"{folder / parent}: these parts are missing: {enumerate_names(absent)}: complete your copy"
             )
 
 
@@ -436,12 +436,12 @@ def _require_one_format(folder: Path, paths: Sequence[str]) -> None:
     data_files = [path for path in paths if _is_data_file(path)]
     if not data_files:
         raise FileNotFoundError(
-            f"{folder}: there is no Parquet or Arrow file here; hf needs Parquet files, "
+            f"{folder}: there is no Parquet or Arrow file here; the source hf needs Parquet files, "
             "or a folder that save_to_disk wrote"
         )
     is_parquet = [path.lower().endswith(PARQUET_SUFFIXES) for path in data_files]
     if any(is_parquet) and not all(is_parquet):
         raise ValueError(
-            f"{folder}: it has Parquet and Arrow files, {data_files[is_parquet.index(True)]} and "
+            f"{folder}: it has both Parquet and Arrow files, {data_files[is_parquet.index(True)]} and "
             f"{data_files[is_parquet.index(False)]}: remove the ones that do not belong"
         )

@@ -51,12 +51,14 @@ def read_configs(folder: Path) -> dict[str, Config]:
         return {"": _with_info(Config(), infos.get("default", only_info))}
     place = f"{folder / CARD}: configs"
     if not isinstance(declared, list):
-        raise ValueError(f"{place} = {SHORT.repr(declared)}: it must be a list: fix the card")
+        raise ValueError(
+            f"{place} = {SHORT.repr(declared)} is not allowed: it must be a list: fix the card"
+        )
     configs: dict[str, Config] = {}
     for entry in declared:
         config = _read_config(entry, place)
         if config.name in configs:
-            raise ValueError(f"{place}: two are called {config.name!r}: rename one")
+            raise ValueError(f"{place}: two configs are called {config.name!r}: rename one")
         info = infos.get(config.name, {})
         configs[config.name] = _with_info(config, {"features": entry.get("features"), **info})
     return configs
@@ -118,7 +120,9 @@ def _read_card(folder: Path) -> dict[str, Any]:
 def _parse_card(text: str, path: Path) -> dict[str, Any]:
     content = parse_yaml(text, str(path), FIX)
     if content is not None and not isinstance(content, dict):
-        raise ValueError(f"{path}: {SHORT.repr(content)}: YAML of keys must be here: {FIX}")
+        raise ValueError(
+            f"{path}: the block at its top is {SHORT.repr(content)}, but must be YAML with keys: {FIX}"
+        )
     return content or {}
 
 
@@ -144,8 +148,8 @@ def _read_config(entry: Any, place: str) -> Config:
     for key in SELECTING_KEYS:
         if entry.get(key):
             raise ValueError(
-                f"{place}: {name!r} has {key!r}, which leave rows out: "
-                "save the dataset that it stands for, and import that"
+                f"{place}: {name!r} has the key {key!r}, which leaves out rows: "
+                "load the dataset with this config, save it with save_to_disk, and import that"
             )
     patterns = _read_patterns(entry.get("data_files"), f"{place}: data_files of {name!r}")
     folder = entry.get("data_dir") or ""
@@ -170,10 +174,12 @@ def _read_patterns(data_files: Any, place: str) -> dict[str, list[str]]:
         is_name = isinstance(split, str) and SPLIT_NAME.fullmatch(split)
         if not is_name or not paths or not all(isinstance(path, str) for path in paths):
             raise ValueError(
-                f"{place}: {SHORT.repr(entry)}: give paths, or a list of split and path"
+                f"{place}: {SHORT.repr(entry)} is not a list of files: give paths, or entries with split and path"
             )
         if isinstance(entry, Mapping) and split in patterns:
-            raise ValueError(f"{place}: the split {split} is here twice: join its paths")
+            raise ValueError(
+                f"{place}: the split {split} is listed twice: join its paths in one entry"
+            )
         patterns.setdefault(split, []).extend(paths)
     if not patterns:
         raise ValueError(f"{place}: the list is empty: name the files, or leave it out")
@@ -184,7 +190,7 @@ def _require_inside(path: Any, place: str) -> None:
     is_path = isinstance(path, str)
     if not is_path or path.startswith("/") or ".." in path.split("/") or urlsplit(path).scheme:
         raise ValueError(
-            f"{place} asks for {SHORT.repr(path)}: copy the files into the folder, "
+            f"{place} names {SHORT.repr(path)}, which is outside of the folder: copy the files into the folder, "
             "and give paths below it"
         )
 

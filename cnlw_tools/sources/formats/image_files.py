@@ -59,7 +59,7 @@ def require_images(folder: Path, paths: Sequence[str], list_name: Path | str) ->
     for row, path in enumerate(paths):
         if not stays_inside(path):
             raise ValueError(
-                f"{list_name}: image {row}: {path!r} leaves {folder}: give paths below it"
+                f"{list_name}: image {row}: {path!r} is outside of {folder}: give paths below it"
             )
     # Millions of paths: os.path.isfile, since a Path object for each takes much longer.
     absent = [path for path in paths if not os.path.isfile(f"{folder}/{path}")]  # noqa: PTH113

@@ -309,8 +309,8 @@ def _check_class_list(path: ArchivePath, classes: Sequence[str]) -> None:
     for label, name in enumerate(release_names):
         if name != our_names[label] and name in our_names:
             raise ValueError(
-                f"{path}: label {label} is {lines[label]!r}, and {classes[label]!r} here: "
-                "all labels would mean other classes: copy this list again"
+                f"{path}: label {label} is {lines[label]!r} there, but {classes[label]!r} here, so "
+                "labels would stand for other classes: copy this list again"
             )
 
 
@@ -374,5 +374,5 @@ def _flat_annotations(path: ArchivePath) -> Iterator[Annotation]:
                 yield annotation
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(
-            f"{path}: not the annotations of the release ({error!r}): copy this file again"
+            f"{path}: these are not the annotations of the release ({error!r}): copy this file again"
         ) from error

@@ -52,7 +52,7 @@ def standard_splits(names: Iterable[str], place: Path) -> dict[str, str]:
     has_duplicates = len(set(splits.values())) < len(splits)
     if "train" not in splits.values() or has_duplicates:
         raise ValueError(
-            f"{place}: its splits are {', '.join(splits)}: "
+            f"{place}: its splits are {', '.join(splits)}, which is not allowed: "
             "there must be a training split, and each split once"
         )
     return use_test_as_validation(splits)

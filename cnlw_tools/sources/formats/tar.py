@@ -81,7 +81,7 @@ def _read_headers(file: BinaryIO, path: Path, archive: ByteRange) -> dict[str, B
             name = header.name.rpartition("/")[2]
             member = ByteRange(header.offset_data, header.size)
             if member.end > archive.end:
-                raise BadFile(f"{path}: cut off in {name}: copy it again")
+                raise BadFile(f"{path}: the file is cut off in {name}: copy it again")
             if is_clutter_path(header.name) or not header.isfile():
                 continue
             if members.setdefault(name, member) != member:
@@ -98,4 +98,4 @@ def _check_end_mark(file: BinaryIO, path: Path, offset: int, end: int) -> None:
     file.seek(offset)
     block = file.read(min(BLOCK_SIZE, end - offset))
     if block != bytes(BLOCK_SIZE):
-        raise BadFile(f"{path}: damaged or cut off at byte {offset}: copy it again")
+        raise BadFile(f"{path}: the file is damaged or cut off at byte {offset}: copy it again")

@@ -102,7 +102,7 @@ class Network(nn.Module):
             ValueError: p is not from 0 to 1
         """
         if not 0 <= p <= 1:
-            raise ValueError(f"dropout = {p}: give a probability from 0 to 1")
+            raise ValueError(f"dropout = {p} is not allowed: give a probability from 0 to 1")
         dropout_types = (nn.Dropout, nn.Dropout2d)
         inside = [layer for layer in self.blocks.modules() if isinstance(layer, dropout_types)]
         for dropout in inside or [self.dropout]:
@@ -141,7 +141,7 @@ def require_image_size(
     if min(image_size) < min_size:
         raise ValueError(
             f"{name} needs images of {min_size} x {min_size} pixels or more, "
-            f"and these are {width} pixels wide and {height} high: "
+            f"but these are {width} pixels wide and {height} high: "
             f"give another --net, or --size {min_size} to enlarge them"
         )
 

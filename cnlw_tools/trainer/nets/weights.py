@@ -122,7 +122,7 @@ def fetch_pretrained(name: str) -> Mapping[str, Tensor]:
     """
     if name not in TORCHVISION + TIMM:
         raise ValueError(
-            f"{name} has no published weights, only these have: {', '.join(TORCHVISION + TIMM)}. "
+            f"{name} has no published weights. Only these networks have them: {', '.join(TORCHVISION + TIMM)}. "
             f"Omit --pretrained, or give --weights FILE"
         )
     try:
@@ -136,7 +136,7 @@ def fetch_pretrained(name: str) -> Mapping[str, Tensor]:
     except (OSError, RuntimeError) as error:  # RuntimeError: the bytes have another hash
         raise OSError(
             f"the weights of {name} could not be fetched ({error}): "
-            f"fetch them where there is a network and give --weights FILE"
+            f"fetch them on a machine with internet access, and give --weights FILE"
         ) from error
 
 
@@ -160,7 +160,7 @@ def load_weights(
             new_state[name] = net_state[name]
     if mismatch := state_dict_mismatch(net_state, new_state):
         raise ValueError(
-            f"{source}: {mismatch}: these weights belong to another network; give its --net"
+            f"{source} does not fit the network ({mismatch}): these weights belong to another network; give its --net"
         )
     net.load_state_dict(new_state)
 

@@ -61,5 +61,5 @@ def test_a_file_has_at_least_one_sample(pixels_config, tmp_path):
     """A size of 0 would never end."""
     config = pixels_config({"x": 0, "y": 1})
 
-    with pytest.raises(ValueError, match="shard_rows = 0: it must be at least 1"):
+    with pytest.raises(ValueError, match="shard_rows = 0 is not allowed: it must be at least 1"):
         export_webdataset(config, tmp_path / "out", shard_rows=0)

@@ -170,7 +170,7 @@ def test_an_option_out_of_range_is_named(options):
 
 def test_a_number_is_no_mentor():
     """A number, as a command line may give it, is refused as a mentor."""
-    with pytest.raises(ValueError, match="mentor = 3: give one of baseline"):
+    with pytest.raises(ValueError, match="mentor = 3 is not allowed: give one of baseline"):
         Curriculum(3, 0.7)
 
 
@@ -178,6 +178,6 @@ def test_an_unknown_mentor_is_named():
     """The error lists the mentors and suggests a similar one."""
     with pytest.raises(
         ValueError,
-        match=r"mentor = 'focall': give one of baseline, .*FILE\.json\. Did you mean 'focal'\?",
+        match=r"mentor = 'focall' is not allowed: give one of baseline, .*FILE\.json\. Did you mean 'focal'\?",
     ):
         find_rule("focall")

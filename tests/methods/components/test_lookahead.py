@@ -203,7 +203,8 @@ def test_one_rank_keeps_all_that_it_draws():
 def test_trusted_examples_are_counted_in_whole_numbers(value):
     """A probe size that is no whole number from 1 up is refused."""
     with pytest.raises(
-        ValueError, match=f"probe_size = {value!r}: give a whole number of at least 1"
+        ValueError,
+        match=f"probe_size = {value!r} is not allowed: give a whole number of at least 1",
     ):
         check_probe_size(value)
 

@@ -22,14 +22,18 @@ def test_a_number_in_range_comes_back(value):
 @pytest.mark.parametrize("value", [-0.1, 1.1, nan, inf, "0.5", None, True])
 def test_no_number_in_range(value):
     """Anything else is refused, and the error names option, value and range."""
-    with pytest.raises(ValueError, match=f"^beta = {value!r}: give a number from 0 to 1$"):
+    with pytest.raises(
+        ValueError, match=f"^beta = {value!r} is not allowed: give a number from 0 to 1$"
+    ):
         check_number("beta", value, 0, 1)
 
 
 def test_no_upper_end():
     """A range may have no upper end, but infinity is refused."""
     assert check_number("alpha", 1e9, 0) == 1e9
-    with pytest.raises(ValueError, match=r"^alpha = inf: give a number of at least 0$"):
+    with pytest.raises(
+        ValueError, match=r"^alpha = inf is not allowed: give a number of at least 0$"
+    ):
         check_number("alpha", inf, 0)
 
 
@@ -38,7 +42,7 @@ def test_neither_true_nor_false(value):
     """Only true and false are accepted as flags."""
     assert check_flag("every", True) is True
     assert check_flag("every", False) is False
-    with pytest.raises(ValueError, match=f"^every = {value!r}: give true or false$"):
+    with pytest.raises(ValueError, match=f"^every = {value!r} is not allowed: give true or false$"):
         check_flag("every", value)
 
 
@@ -46,10 +50,11 @@ def test_names():
     """An unknown name is refused; the error lists the names and suggests a similar one."""
     assert check_choice("kind", "soft", ("soft", "hard")) == "soft"
     with pytest.raises(
-        ValueError, match=r"^kind = 'sofd': give one of soft, hard\. Did you mean 'soft'\?$"
+        ValueError,
+        match=r"^kind = 'sofd' is not allowed: give one of soft, hard\. Did you mean 'soft'\?$",
     ):
         check_choice("kind", "sofd", ("soft", "hard"))
-    with pytest.raises(ValueError, match=r"^kind = 7: give one of soft, hard\.$"):
+    with pytest.raises(ValueError, match=r"^kind = 7 is not allowed: give one of soft, hard\.$"):
         check_choice("kind", 7, ("soft", "hard"))
 
 
@@ -73,7 +78,9 @@ def test_epochs(value, total, expected):
 
 def test_no_epochs():
     """A negative number of epochs is refused."""
-    with pytest.raises(ValueError, match=r"^warmup = -1: give a number of at least 0$"):
+    with pytest.raises(
+        ValueError, match=r"^warmup = -1 is not allowed: give a number of at least 0$"
+    ):
         resolve_epochs("warmup", -1, 10)
 
 
@@ -109,7 +116,7 @@ def test_a_share_leaves_the_other_stages_their_epochs(value, total, least, other
 def test_a_number_that_leaves_no_other_stage_is_refused(value, others, most):
     """The error names the option, the epochs and the most that it may be."""
     message = (
-        f"^first = {value}: of 10 epochs the other stages of the method need {others}: "
+        f"^first = {value}: the other stages of the method need {others} of the 10 epochs: "
         f"give first at most {most}, or train for more epochs$"
     )
     with pytest.raises(ValueError, match=message):

@@ -148,7 +148,7 @@ def test_names_and_numbers(text):
     columns = [read(pa.array([0, 1])), read(text, None, "b.parquet")]
 
     with pytest.raises(
-        ValueError, match=r"^b.parquet: its labels are text, and those of a.parquet"
+        ValueError, match=r"^b.parquet: its labels are text, but those of a.parquet"
     ):
         join_labels(columns)
 
@@ -158,5 +158,5 @@ def test_one_name_in_two_ways(first, second):
     """One name in two spellings, in one file or two, is an error that shows both."""
     columns = [read(pa.array([first, "b"])), read(pa.array([second]), None, "d/b.parquet")]
 
-    with pytest.raises(ValueError, match=r"are one name in two spellings"):
+    with pytest.raises(ValueError, match=r"are the same name in two spellings"):
         join_labels(columns)

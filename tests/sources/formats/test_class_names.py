@@ -24,7 +24,7 @@ from cnlw_tools.sources.formats.class_names import names_that_differ_in_case, re
 )
 def test_one_name_in_two_ways(first, second):
     """Names that differ in blanks, in invisible characters, or as 1 and 01, are an error."""
-    with pytest.raises(ValueError, match=r"^x: the classes .* are one name in two spellings"):
+    with pytest.raises(ValueError, match=r"^x: the classes .* are the same name in two spellings"):
         reject_twins(["dog", first, second], Path("x"))
 
 

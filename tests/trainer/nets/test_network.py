@@ -113,7 +113,7 @@ def test_require_image_size():
     require_image_size(8, (8, 8), "x")
     with pytest.raises(
         ValueError,
-        match=r"x needs images of 8 x 8 pixels or more, and these are 7 pixels wide "
+        match=r"x needs images of 8 x 8 pixels or more, but these are 7 pixels wide "
         r"and 8 high: .*--size 8",
     ):
         require_image_size(8, (8, 7), "x")

@@ -114,7 +114,7 @@ def test_what_does_not_fit(net, tmp_path, change, mismatch):
     path = save_state(tmp_path / "w.pt", state)
     with pytest.raises(
         ValueError,
-        match=rf"w.pt: {mismatch}: these weights belong to another network; give its --net",
+        match=rf"w.pt does not fit the network .{mismatch}.: these weights belong to another network; give its --net",
     ):
         build_network("conv_small", 10, (32, 32), weights=path)
 
@@ -183,7 +183,7 @@ def test_nothing_published():
     """A network without published weights says which have some."""
     with pytest.raises(
         ValueError,
-        match=r"wrn28_2 has no published weights, only these have: resnet18, .*--weights",
+        match=r"wrn28_2 has no published weights. Only these networks have them: resnet18, .*--weights",
     ):
         build_network("wrn28_2", 10, (32, 32), pretrained=True)
 
