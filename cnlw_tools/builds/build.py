@@ -238,7 +238,8 @@ def last_build(builds: Path) -> Path:
     cards = sorted(builds.glob(f"*/{CARD}"), key=lambda path: path.stat().st_mtime_ns)
     if not cards:
         raise FileNotFoundError(
-            f"{builds}: there is no build here yet: run `cnlw build --noise red --level 40`, or name one"
+            f"{builds}: there is no build here yet: run `cnlw build --noise red --level 40`, "
+            "or name one"
         )
     return cards[-1].parent
 
@@ -331,7 +332,8 @@ def check_same_storage(folder: Path, card: BuildCard, recipe: Recipe) -> None:
         if old[key] != value:
             built, asked = _describe_choice(key, old[key]), _describe_choice(key, value)
             raise ValueError(
-                f"{folder} was built with {built}, but this command asks for {asked}: use another folder "
+                f"{folder} was built with {built}, but this command asks for {asked}: use "
+                "another folder "
                 "(--out of build, --builds of sweep), or ask for the same"
             )
 

@@ -69,7 +69,8 @@ def _require_build(mirror: Mirror, there: RemoteFiles) -> None:
         first = name.partition("/")[0]
         if first not in BUILD_FILES and not first.startswith(BUILD_PREFIXES):
             raise FileExistsError(
-                f"{mirror.remote.address} is not a build, because {name} is there: use another --out"
+                f"{mirror.remote.address} is not a build, because {name} is there: use another "
+                "--out"
             )
 
 

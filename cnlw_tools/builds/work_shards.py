@@ -128,7 +128,8 @@ def find_records(folders: Sequence[Path]) -> dict[Path, ShardRecord]:
         records |= records_below
         if not records_below:
             raise FileNotFoundError(
-                f"{folder}: there is no shard of a build here: give a folder that `cnlw build --shard` "
+                f"{folder}: there is no shard of a build here: give a folder that `cnlw build "
+                "--shard` "
                 "wrote, or one that holds such folders"
             )
     return records
@@ -148,7 +149,8 @@ def check_records(contents: str, records: Records) -> None:
     for path, record in records.items():
         if record.contents != contents:
             raise ValueError(
-                f"{path} belongs to another recipe or to other tables: give the same ones, or use another "
+                f"{path} belongs to another recipe or to other tables: give the same ones, or "
+                "use another "
                 "--out, or delete this file to discard that shard"
             )
         difference = describe_difference(record.made_with, program_versions())
@@ -217,7 +219,8 @@ def record_hashes(records: Records) -> dict[str, str]:
         for name, digest in record.hashes.items():
             if hashes.setdefault(name, digest) != digest:
                 raise ValueError(
-                    f"{path}: its file {name} differs from the same file of another shard: compare the images "
+                    f"{path}: its file {name} differs from the same file of another shard: "
+                    "compare the images "
                     "that the machines read, and build one of the shards again"
                 )
     return hashes

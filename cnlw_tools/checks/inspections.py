@@ -216,7 +216,8 @@ def read_inspections(
         records_of_folder = read_records(folder)
         if not records_of_folder:
             raise FileNotFoundError(
-                f"{folder}: there is no shard of a check here: give a folder that `cnlw validate --shard` "
+                f"{folder}: there is no shard of a check here: give a folder that `cnlw "
+                "validate --shard` "
                 "wrote"
             )
         records |= records_of_folder

@@ -367,7 +367,8 @@ def _read_options(flags: dict[str, Any]) -> "FetchOptions":
         user_agent = USER_AGENT + contact
     if not (user_agent.isascii() and user_agent.isprintable()):
         raise ValueError(
-            f"{user_agent!r}: a User-Agent must be one line of ASCII: change --contact or --user-agent"
+            f"{user_agent!r}: a User-Agent must be one line of ASCII: change --contact or "
+            "--user-agent"
         )
     archive = ""
     if flags["wayback"]:

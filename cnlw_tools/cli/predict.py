@@ -68,7 +68,8 @@ def predict(
 
     if out.suffix not in (".csv", ".parquet"):
         raise ValueError(
-            f"{out}: predictions are written as .csv or .parquet: give a name with one of these endings"
+            f"{out}: predictions are written as .csv or .parquet: give a name with one of "
+            "these endings"
         )
     predictor = Predictor(run, device, best)
     with ProgressBars() as bars:

@@ -134,7 +134,8 @@ def _check_choices(
     for option, is_given in last.items():
         if is_given:
             raise ValueError(
-                f"--shard {shard} cannot be given with {option}: only the last command, without --shard, runs the "
+                f"--shard {shard} cannot be given with {option}: only the last command, "
+                "without --shard, runs the "
                 f"checks: give {option} to it"
             )
 

@@ -120,12 +120,14 @@ def _check_column(
         return cast_column(path, pa.field(name, pa.int32(), nullable=False), values)
     if not _is_list(values.type):
         raise ValueError(
-            f"{place} has the type {values.type}: labels must be integers, and features must be lists of floats"
+            f"{place} has the type {values.type}: labels must be integers, and features must "
+            "be lists of floats"
         )
     lengths = pc.unique(pc.list_value_length(values))
     if len(lengths) != 1 and len(values):
         raise ValueError(
-            f"{place}: the lists have {len(lengths)} different lengths: give lists of the same length"
+            f"{place}: the lists have {len(lengths)} different lengths: give lists of the same "
+            "length"
         )
     width = lengths[0].as_py() if len(lengths) else 1
     flat = values.combine_chunks().flatten().cast(pa.float32())
@@ -210,7 +212,9 @@ def _in_order(
     row = int(np.argmax(differs))
     raise ValueError(
         f"{path}: {TRUE_LABELS} is not the label of the training image in {differs.sum():,} of "
-        f"{len(differs):,} rows, such as row {row}: {true_labels[row]}, but the label of the image is "
-        f"{train_labels[row]}: so the rows are in another order: use the .pt file of the same labels, "
+        f"{len(differs):,} rows, such as row {row}: {true_labels[row]}, but the label of the "
+        "image is "
+        f"{train_labels[row]}, so the rows are in another order: use the .pt file of the same "
+        "labels, "
         f"or put {ORDER_FILES} of its authors beside this one"
     )

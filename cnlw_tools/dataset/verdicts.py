@@ -159,7 +159,8 @@ def _estimate(votes: pa.Table) -> tuple[pa.Table, NDArray[np.int64], dawid_skene
     n_unsigned = decisive["annotator"].null_count
     if n_unsigned:
         raise ValueError(
-            f"{n_unsigned} votes name no annotator, and the rule of Dawid and Skene weights annotators: "
+            f"{n_unsigned} votes name no annotator, and the rule of Dawid and Skene weights "
+            "annotators: "
             'name them, or give verdict = "majority"'
         )
     sort_columns = [*CANDIDATE, "annotator"]

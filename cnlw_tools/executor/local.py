@@ -33,7 +33,8 @@ def processes(workers: int | None = None, address: str = "") -> Iterator[Executo
     """
     if address:
         raise ValueError(
-            f"--engine local://{address}: local stands for this machine and has no address: give --engine local"
+            f"--engine local://{address}: local stands for this machine and has no address: "
+            "give --engine local"
         )
     if workers == 1:
         yield SERIAL

@@ -90,7 +90,8 @@ def marked_folder() -> Iterator[Path]:
         mark.touch(exist_ok=False)
     except OSError as error:
         raise OSError(
-            f"{mark.parent} cannot be written ({error.strerror}), so the command cannot check which "
+            f"{mark.parent} cannot be written ({error.strerror}), so the command cannot check "
+            "which "
             "workers see it: start the command in a folder that you may write"
         ) from error
     try:

@@ -41,7 +41,8 @@ def open_arrow(path: Path, column: int | None = None) -> Reader:
         file.seek(0)
         if magic.startswith(FEATHER_1):
             raise BadFile(
-                f"{path}: this is a Feather file of version 1, which is not read: write it as version 2"
+                f"{path}: this is a Feather file of version 1, which is not read: write it as "
+                "version 2"
             )
         if magic == FILE_FORMAT:
             return pa.ipc.open_file(file, options=options)

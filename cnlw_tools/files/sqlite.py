@@ -40,6 +40,7 @@ def read_columns(
     unknown = [name for name in names if name not in columns]
     if unknown:
         raise BadFile(
-            f"{path}: column {unknown[0]!r}: a newer version of cnlw wrote this file: use that version"
+            f"{path}: column {unknown[0]!r}: a newer version of cnlw wrote this file: use that "
+            "version"
         )
     return names

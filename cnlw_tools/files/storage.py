@@ -53,7 +53,8 @@ def local_path(path: Path | str) -> Path:
     """
     if is_address(path):
         raise ValueError(
-            f"{path}: this is an address, but a folder or a file of this machine is needed: give its "
+            f"{path}: this is an address, but a folder or a file of this machine is needed: "
+            "give its "
             "path, and copy it from or to that address with the tool of the storage service"
         )
     return Path(path)

@@ -170,7 +170,8 @@ def _read_numbers(path: Path) -> dict[str, str]:
         return {}
     if not os.access(path, os.R_OK):
         raise PermissionError(
-            f"{path}: only the owner of this file can read it: import votes as that user, or ask them to "
+            f"{path}: only the owner of this file can read it: import votes as that user, or "
+            "ask them to "
             "let you read and write it"
         )
     key = table_io.read_table(path, KEY)

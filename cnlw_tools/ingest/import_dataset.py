@@ -105,12 +105,14 @@ def _check_arguments(name: str, skip_broken: Path | None, list_broken: Path | No
     """Raise if a dataset may not have this name, or if there are two lists of broken images."""
     if skip_broken and list_broken:
         raise ValueError(
-            f"{skip_broken}, {list_broken}: both options would list the images that cannot be used: "
+            f"{skip_broken}, {list_broken}: both options would list the images that cannot be "
+            "used: "
             "give one of --skip-broken and --list-broken"
         )
     if not DATASET_NAME.fullmatch(name):
         raise ValueError(
-            f"the name {name!r} of the dataset is not allowed: give a name of lower-case letters, digits, - and _ with --as"
+            f"the name {name!r} of the dataset is not allowed: give a name of lower-case "
+            "letters, digits, - and _ with --as"
         )
 
 
@@ -118,7 +120,8 @@ def _split_off_validation(manifest: pa.Table, percent: int, empty: Dataset) -> p
     """Return a manifest with a validation split of this many percent; 0: as it is."""
     if not 0 <= percent <= MAX_VALIDATION:
         raise ValueError(
-            f"validation = {percent} is not allowed: give a whole percentage from 1 to {MAX_VALIDATION}"
+            f"validation = {percent} is not allowed: give a whole percentage from 1 to "
+            f"{MAX_VALIDATION}"
         )
     return split_off_validation(manifest, percent, empty.classes) if percent else manifest
 

@@ -188,7 +188,8 @@ def _is_given(answer: Answer, path: str) -> bool:
     for name, choices in answer.choices.items():
         if any(choice in ANSWERS for choice in choices if isinstance(choice, str)):
             raise ValueError(
-                f"{path}: {answer.place}: the question must be called {QUESTION!r}, but it is {name!r}: "
+                f"{path}: {answer.place}: the question must be called {QUESTION!r}, but it is "
+                f"{name!r}: "
                 "rename it in the export, and use the interface of `cnlw votes export` next time"
             )
     return False

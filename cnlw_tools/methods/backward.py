@@ -42,7 +42,8 @@ class Backward(Correction):
         condition = float(torch.linalg.cond(q.double()))
         if not condition < MAX_CONDITION:
             raise ValueError(
-                "Backward needs a matrix q that has an inverse, but the condition number of this one is "
+                "Backward needs a matrix q that has an inverse, but the condition number of "
+                "this one is "
                 f"{condition:.1g}: use forward, less noise or, if q is estimated, another "
                 "percentile or a longer first phase"
             )

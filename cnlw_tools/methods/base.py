@@ -78,7 +78,8 @@ class Phase:
         is_phase = isinstance(self.restart, int) and self.restart >= 0
         if self.restart not in ("keep", "init") and not is_phase:
             raise ValueError(
-                f"restart = {self.restart!r} is not allowed: use keep, init, or the number of an earlier phase"
+                f"restart = {self.restart!r} is not allowed: use keep, init, or the number of "
+                "an earlier phase"
             )
 
 

@@ -157,7 +157,8 @@ class INCV(Method):
         self.is_staged = share > 0 and iterations > 0
         if self.is_staged and not self.iterations and task.epochs > 1:
             raise ValueError(
-                f"validation = {validation}: with {task.epochs} epochs, this leaves none for one of "
+                f"validation = {validation}: with {task.epochs} epochs, this leaves none for "
+                "one of "
                 "the two halves: give 3 epochs or more, and a share that makes up 2 epochs or more"
             )
         self.validation_epochs = 2 * self.iterations * self.half_epochs
@@ -315,7 +316,8 @@ class INCV(Method):
         candidates = (self.status == CANDIDATE).nonzero().flatten()
         if not len(selected):
             raise ValueError(
-                "INCV: no network predicts any label correctly in the half that it was not trained on: "
+                "INCV: no network predicts any label correctly in the half that it was not "
+                "trained on: "
                 "give more epochs"
             )
         order = torch.randperm(len(candidates))[: len(selected) // 2]

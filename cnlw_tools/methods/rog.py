@@ -178,7 +178,8 @@ class RoG(Method):
         if not hasattr(self.net, "unit_features"):
             raise ValueError(
                 "RoG needs a network with a method `unit_features`, which returns the outputs of "
-                "the units of its last stage, (B, C, H, W) or (B, D) each: use a net of `cnlw list nets`"
+                "the units of its last stage, (B, C, H, W) or (B, D) each: use a net of `cnlw "
+                "list nets`"
             )
         heads = []
         for width in self.unit_widths():

@@ -116,6 +116,7 @@ def _parse_shares(shares: str, n_donors: int) -> Floats:
         numbers = np.zeros(0)
     if len(numbers) != n_donors or not (numbers > 0).all():
         raise ValueError(
-            f"shares = {shares!r} is not allowed: give {n_donors} numbers above 0, one for each donor, like 2:1"
+            f"shares = {shares!r} is not allowed: give {n_donors} numbers above 0, one for "
+            "each donor, like 2:1"
         )
     return numbers

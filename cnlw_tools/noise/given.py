@@ -101,7 +101,8 @@ def side_labels(base: Items, n_classes: int, column_name: str) -> Ints:
     bad_rows = np.flatnonzero((labels < 0) | (labels >= n_classes))
     if len(bad_rows):
         raise ValueError(
-            f"label {labels[bad_rows[0]]} in the column {column_name!r} of the side table is not allowed: "
+            f"label {labels[bad_rows[0]]} in the column {column_name!r} of the side table is "
+            "not allowed: "
             f"with {n_classes} classes, labels must be from 0 to {n_classes - 1}"
         )
     return labels.astype(np.int64)

@@ -149,7 +149,8 @@ def _check_options(
         )
     if not 0 <= delta <= 1:
         raise ValueError(
-            f"delta = {delta:g} is not allowed: give a number from 0 (uniform) to 1 (as likely as the truth)"
+            f"delta = {delta:g} is not allowed: give a number from 0 (uniform) to 1 (as likely "
+            "as the truth)"
         )
     max_delta = alpha / n_classes
     if delta > max_delta * (1 + 1e-12):

@@ -57,7 +57,8 @@ def _check_option(
     is_whole_float = kind is float and type(value) is int
     if type(value) is not kind and not is_whole_float:
         raise ValueError(
-            f"noise {noise!r}: option {name} = {value!r} is not allowed: it must be {describe_type(kind)}"
+            f"noise {noise!r}: option {name} = {value!r} is not allowed: it must be "
+            f"{describe_type(kind)}"
         )
 
 

@@ -45,7 +45,8 @@ def recipe_levels(recipe: Recipe, dataset: Dataset | None = None) -> tuple[int |
     if recipe.levels != BENCHMARK_LEVELS:
         levels = ", ".join(map(str, recipe.levels))
         raise ValueError(
-            f"{recipe.noise} noise has no level, because its options say how much noise there is: remove level {levels}"
+            f"{recipe.noise} noise has no level, because its options say how much noise there "
+            f"is: remove level {levels}"
         )
     return (None,)
 

@@ -151,7 +151,8 @@ def _check_keys(recipe: Recipe) -> None:
         value = getattr(recipe, name)
         if not declared.published and value != declared.default:
             raise ValueError(
-                f"published splits are read and not drawn, so this key has no effect: remove {name} = {value!r}"
+                "published splits are read and not drawn, so this key has no effect: remove "
+                f"{name} = {value!r}"
             )
 
 

@@ -64,7 +64,8 @@ def choose_subsets(recipe: Recipe, dataset: Dataset) -> Subsets:
     split_names = pc.unique(rest["split"]).to_pylist()
     if recipe.verified and "verified" in split_names:
         raise ValueError(
-            f"{dataset.name}: the base manifest already has a split 'verified', which stays without "
+            f"{dataset.name}: the base manifest already has a split 'verified', which stays "
+            "without "
             "noise: rename it, or remove verified"
         )
     _check_remainder(train, dataset.classes, recipe)
@@ -102,7 +103,8 @@ def _split_base(recipe: Recipe, dataset: Dataset) -> tuple[pa.Table, pa.Table]:
     rest = base.filter(pc.invert(is_train))
     if not len(train):
         raise ValueError(
-            f"{dataset.name}: no row of the base manifest is in the split 'train', so there is nothing to "
+            f"{dataset.name}: no row of the base manifest is in the split 'train', so there is "
+            "nothing to "
             "train on: add such rows"
         )
     return train, rest

@@ -85,7 +85,8 @@ def _read_records(path: Path, n_examples: int) -> pa.Table:
     limits = pc.min_max(rows).as_py()
     if len(rows) and not 0 <= limits["min"] <= limits["max"] < n_examples:
         raise ValueError(
-            f"{path}: it names rows {limits['min']} to {limits['max']}, but the build has {n_examples:,} "
+            f"{path}: it names rows {limits['min']} to {limits['max']}, but the build has "
+            f"{n_examples:,} "
             "examples: train the run again"
         )
     return table

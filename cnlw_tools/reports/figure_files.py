@@ -74,7 +74,8 @@ def read_width(width: str | float) -> float:
         match = re.fullmatch(r"\s*(\d+\.?\d*|\.\d+)\s*(in|cm|mm|pt)\s*", width)
         if match is None:
             raise ValueError(
-                f"width {width!r} is not allowed: give a number with a unit (in, cm, mm or pt), such as 3.25in"
+                f"width {width!r} is not allowed: give a number with a unit (in, cm, mm or "
+                "pt), such as 3.25in"
             )
         number, unit = match.groups()
         width = float(number) * INCHES[unit]
@@ -85,5 +86,6 @@ def read_width(width: str | float) -> float:
 def _check_range(name: str, value: float, least: float, greatest: float, unit: str) -> None:
     if not (math.isfinite(value) and least <= value <= greatest):
         raise ValueError(
-            f"{name} {value:g} {unit} is not allowed: give a value from {least:g} to {greatest:g} {unit}"
+            f"{name} {value:g} {unit} is not allowed: give a value from {least:g} to "
+            f"{greatest:g} {unit}"
         )

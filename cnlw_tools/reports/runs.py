@@ -220,7 +220,8 @@ def _check_result(folder: Path, history: Sequence[Metrics], result: RunResult) -
     for metrics in history:
         if not accuracies <= metrics.keys():
             raise ValueError(
-                f"{folder / METRICS}: epoch {metrics['epoch']:g} lacks accuracies that the last epoch has: "
+                f"{folder / METRICS}: epoch {metrics['epoch']:g} lacks accuracies that the "
+                "last epoch has: "
                 f"{REMEDY}"
             )
     if result.n_reported > result.epochs:

@@ -254,7 +254,8 @@ def _read_record(folder: Path) -> StudyRecord:
     except UnicodeEncodeError as error:
         letter = error.object[error.start]
         raise ValueError(
-            f"{folder / STUDY}: the character {letter!a} is not allowed in a text: run the sweep again"
+            f"{folder / STUDY}: the character {letter!a} is not allowed in a text: run the "
+            "sweep again"
         ) from error
     return StudyRecord(
         name=content.name,

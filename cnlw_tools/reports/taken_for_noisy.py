@@ -71,7 +71,8 @@ def check_list_path(path: Path) -> None:
     """
     if path.suffix not in (".csv", ".parquet"):
         raise ValueError(
-            f"{path}: the list is written as .csv or .parquet: give a name with one of these endings"
+            f"{path}: the list is written as .csv or .parquet: give a name with one of these "
+            "endings"
         )
 
 

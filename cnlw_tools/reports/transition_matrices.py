@@ -125,7 +125,8 @@ def mean_estimate(context: ReportContext, trial: Trial) -> MatrixEstimate | None
         size = truth.matrix.shape
         if t.shape[1:] != size or m.shape[1:] != size:
             raise ValueError(
-                f"{run.folder}: its matrices have the shapes {t.shape[1:]} and {m.shape[1:]}, but the build has "
+                f"{run.folder}: its matrices have the shapes {t.shape[1:]} and {m.shape[1:]}, "
+                "but the build has "
                 f"{size}: train the run again"
             )
         n_epochs = min(len(t), len(m))

@@ -138,7 +138,8 @@ class HuggingFace(LocalSource):
         data = self._chunk_images(chunk)[row_in_chunk].as_py()
         if not data:
             raise ValueError(
-                f"{chunk.path}: row {row} of {split_name} contains no image, but perhaps only a path to "
+                f"{chunk.path}: row {row} of {split_name} contains no image, but perhaps only "
+                "a path to "
                 "one: store the bytes of the image"
             )
         return bytes(data)
@@ -357,7 +358,8 @@ def check_column(files: Sequence[TableFile], name: str, content: str, fits: Fits
         data_type = file.schema.field(name).type
         if not fits(data_type):
             raise ValueError(
-                f"{file.path}: column {name!r} is of type {data_type}, which contains no {content}: "
+                f"{file.path}: column {name!r} is of type {data_type}, which contains no "
+                f"{content}: "
                 f"choose another with `cnlw import --{content}-column NAME`"
             )
     return name

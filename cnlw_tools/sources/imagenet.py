@@ -53,7 +53,8 @@ class Imagenet(LocalSource):
         wnids = sorted(name.removesuffix(".tar") for name in names)
         if not wnids:
             raise ValueError(
-                f"{self.train}: there is no class in this folder: put one folder or archive per class into it"
+                f"{self.train}: there is no class in this folder: put one folder or archive "
+                "per class into it"
             )
         return tuple(wnids)
 

@@ -197,7 +197,8 @@ class MiniImagenet(LocalSource):
                 difference = f"{len(foreign)} are not of it"
             raise ValueError(
                 f"{self.train}: class {wnid} has {len(names):,} images, and {difference}, "
-                f"such as {min(missing or foreign)}, so ids would refer to other images: copy it again"
+                f"such as {min(missing or foreign)}, so ids would refer to other images: copy "
+                "it again"
             )
 
     def _check_size(self, wnid: str, n_images: int) -> None:
@@ -209,7 +210,8 @@ class MiniImagenet(LocalSource):
         )
         if n_images > official_size:
             raise ValueError(
-                f"{counts}, so ids would refer to other images: remove the files that do not belong to it"
+                f"{counts}, so ids would refer to other images: remove the files that do not "
+                "belong to it"
             )
         if SMALLEST_CLASS <= n_images < official_size:
             raise ValueError(

@@ -41,7 +41,8 @@ class Svhn(ArraySource):
             )
         if pixels.dtype != np.uint8 or pixels.shape != (SIDE, SIDE, 3, labels.size):
             raise ValueError(
-                f"{path}: X is {pixels.dtype} {pixels.shape}, which does not fit {labels.size} labels: "
+                f"{path}: X is {pixels.dtype} {pixels.shape}, which does not fit {labels.size} "
+                "labels: "
                 "copy it again"
             )
         digits = labels.ravel() % N_DIGITS

@@ -45,7 +45,8 @@ class WhiteNoise:
         match = IMAGE_ID.fullmatch(image_id)
         if not match:
             raise LookupError(
-                f"there is no image {image_id!r} of white noise: ids are like gaussian-32x32-m1_2_3-s4_5_6-00000"
+                f"there is no image {image_id!r} of white noise: ids are like "
+                "gaussian-32x32-m1_2_3-s4_5_6-00000"
             )
         distribution, width, height, *channel_values = match.groups()
         shape = (int(height), int(width), 3)

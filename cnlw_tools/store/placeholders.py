@@ -30,7 +30,8 @@ def read_list(path: Path) -> dict[str, str]:
         digest = row.get("sha256", "")
         if not SHA256.fullmatch(digest):
             raise ValueError(
-                f"{path}: line {line} has no sha256. Fix: write 64 hex digits into the column sha256"
+                f"{path}: line {line} has no sha256. Fix: write 64 hex digits into the column "
+                "sha256"
             )
         descriptions[digest.lower()] = row.get("what", "")
     return descriptions

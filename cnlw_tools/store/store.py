@@ -215,7 +215,8 @@ class Store:
         image_id = row.image_id
         if row.outcome != "ok":
             raise LookupError(
-                f"{self.folder}: there is no image {image_id!r} here, because its fetch ended with {row.outcome}, "
+                f"{self.folder}: there is no image {image_id!r} here, because its fetch ended "
+                f"with {row.outcome}, "
                 f"{row.reason}"
             )
         data = self._read_bytes(row)

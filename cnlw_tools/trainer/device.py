@@ -175,7 +175,8 @@ def explain_oom(device: torch.device) -> Iterator[None]:
         if not oom.is_gpu_full(error):
             raise
         raise OSError(
-            f"the memory of {device} is full: give a smaller --batch-size or --net, or a smaller size in a preset"
+            f"the memory of {device} is full: give a smaller --batch-size or --net, or a "
+            "smaller size in a preset"
         ) from error
 
 

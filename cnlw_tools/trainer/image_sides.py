@@ -80,5 +80,6 @@ def _read_sizes(build: Path, card: metadata.BuildCard, config: str) -> Iterator[
                     yield pixels.read_size(data)
                 except ValueError as error:
                     raise ValueError(
-                        f"{path}: row {row} cannot be read ({error}): run `cnlw validate` on the build"
+                        f"{path}: row {row} cannot be read ({error}): run `cnlw validate` on "
+                        "the build"
                     ) from error

@@ -394,7 +394,8 @@ class TrainingLoop:
         batch_size = batch_size // n_ranks * n_ranks
         if batch_size == 0:
             raise ValueError(
-                f"there are {len(self.positions)} examples to train on, fewer than the {n_ranks} processes: "
+                f"there are {len(self.positions)} examples to train on, fewer than the "
+                f"{n_ranks} processes: "
                 f"start fewer processes, or let the method choose more examples"
             )
         shuffled = shuffle(self.positions.numpy(), self.seed, self.epoch)

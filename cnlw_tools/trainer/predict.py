@@ -147,7 +147,8 @@ def predict_images(
     n_classes = len(network_input.classes)
     if not 1 <= top <= n_classes:
         raise ValueError(
-            f"top = {top} is not allowed: give a number from 1 to {n_classes}, the number of classes"
+            f"top = {top} is not allowed: give a number from 1 to {n_classes}, the number of "
+            "classes"
         )
     batch_size = inference_batch_size(network_input.height, network_input.width)
     rows: list[dict[str, Any]] = []

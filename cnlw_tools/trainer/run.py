@@ -312,7 +312,8 @@ def _check_files_of_run(folder: Path) -> None:
     except (ValueError, OSError) as error:
         reason = error_line(error)
         raise ValueError(
-            f"{folder}: --overwrite deletes only whole runs, but this folder contains something else or a "
+            f"{folder}: --overwrite deletes only whole runs, but this folder contains "
+            "something else or a "
             f"damaged one ({reason}): give another --out, or delete the folder yourself"
         ) from error
 

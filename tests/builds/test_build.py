@@ -281,7 +281,8 @@ def test_order_of_builds(built, cifar, tmp_path, contents):
         ),
         (
             replace(BLUE, layout="flat"),
-            "was built with layout shared, but this command asks for layout flat: use another folder",
+            "was built with layout shared, but this command asks for layout flat: use another "
+            "folder",
         ),
     ],
 )

@@ -237,7 +237,8 @@ def test_write(job, wanted, is_crowded, request):
         (
             "broken",
             ValueError,
-            r"image 'broken' of colours cannot be read .not an image that can be decoded .*: replace the file",
+            r"image 'broken' of colours cannot be read .not an image that can be decoded .*: "
+            r"replace the file",
         ),
         ("gone", FileNotFoundError, r"no gone.jpg"),
     ],

@@ -411,7 +411,8 @@ def test_web_manifest_with_other_split(stored):
         ),
         (
             "label,name\n0,a,b\n",
-            "cannot be read as CSV (CSV parse error: Expected 2 columns, got 3: 0,a,b): make or copy",
+            "cannot be read as CSV (CSV parse error: Expected 2 columns, got 3: 0,a,b): make "
+            "or copy",
         ),
         ("", "cannot be read as CSV (Empty CSV file): make or copy this file again"),
     ],

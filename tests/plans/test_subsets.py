@@ -255,7 +255,8 @@ def test_another_seed_trusts_others():
         ),
         (
             {"verified": 41},
-            "verified = 41: class 'b' has 40 images, and none of them would be kept: lower verified",
+            "verified = 41: class 'b' has 40 images, and none of them would be kept: lower "
+            "verified",
         ),
         (
             {"probe": 30, "verified": 10},
@@ -424,7 +425,8 @@ def test_one_dead_link_with_a_verified_set():
         (
             0,
             10,
-            "and has 0: collect and annotate more, or lower the level or verified; nobody has voted",
+            "and has 0: collect and annotate more, or lower the level or verified; nobody has "
+            "voted",
         ),
     ],
 )

@@ -180,7 +180,8 @@ def test_a_class_list_in_another_order(lay_out, tmp_path):
 
     assert result.exit_code == 1
     assert (
-        "the class list of folder differs from the classes of its images: delete manifests/folder/classes.csv, "
+        "the class list of folder differs from the classes of its images: delete "
+        "manifests/folder/classes.csv, "
         "and write it with `cnlw import`" in result.output
     )
 

@@ -66,7 +66,8 @@ def test_names_of_splits(tmp_path, make, folders, split_of_folder):
         (["train/a/1.jpg", "other/a/2.jpg"], "'other' is not a split: rename it to one of train"),
         (
             ["val/a/1.jpg"],
-            "its splits are val, which is not allowed: there must be a training split, and each split once",
+            "its splits are val, which is not allowed: there must be a training split, and "
+            "each split once",
         ),
         (
             ["train/a/1.jpg", "val/a/1.jpg", "dev/a/1.jpg"],
@@ -155,7 +156,8 @@ def test_a_class_may_be_called_like_a_split(tmp_path, make):
     [
         (
             ["fold1/cat/1.jpg", "fold1/dog/2.jpg", "fold2/cat/3.jpg"],
-            r"fold1 and fold2 both hold a folder 'cat', so it is unclear whether they are classes or splits",
+            r"fold1 and fold2 both hold a folder 'cat', so it is unclear whether they are "
+            r"classes or splits",
         ),
         (
             ["train/a/cat/1.jpg", "train/b/cat/2.jpg", "val/a/cat/1.jpg"],
@@ -168,7 +170,8 @@ def test_a_class_may_be_called_like_a_split(tmp_path, make):
                 "seg_test/seg_test/cat/3.jpg",
                 "seg_test/seg_test/dog/4.jpg",
             ],
-            r"seg_test and seg_train both hold a folder 'cat', so it is unclear whether they are classes or splits",
+            r"seg_test and seg_train both hold a folder 'cat', so it is unclear whether they "
+            r"are classes or splits",
         ),
         (
             [
@@ -181,7 +184,8 @@ def test_a_class_may_be_called_like_a_split(tmp_path, make):
         ),
         (
             ["flowers/rose/1.jpg", "flowers/tulip/2.jpg"],
-            "flowers would be the only class, but it contains folders, such as 'rose': .* give .*/flowers;",
+            "flowers would be the only class, but it contains folders, such as 'rose': .* give "
+            ".*/flowers;",
         ),
         (
             ["set/train/rose/1.jpg", "set/val/rose/2.jpg"],

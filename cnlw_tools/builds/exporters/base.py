@@ -121,7 +121,8 @@ def check_options(name: str, exporter: Exporter, options: Mapping[str, Any]) -> 
         kind = type(defaults[option])
         if type(value) is not kind:
             raise ValueError(
-                f"exporter {name!r}: option {option} = {value!r} is not allowed: it must be {describe_type(kind)}"
+                f"exporter {name!r}: option {option} = {value!r} is not allowed: it must be "
+                f"{describe_type(kind)}"
             )
 
 

@@ -81,7 +81,8 @@ def resolve_first_epochs(
     epochs = resolve_epochs(option, value, total)
     if epochs < least:
         raise ValueError(
-            f"{option} = {value}: with this value, the method would rely on a network that has learned nothing: "
+            f"{option} = {value}: with this value, the method would rely on a network that has "
+            "learned nothing: "
             f"give 1 epoch or more, or a share of all epochs above 0"
         )
     if total == 1:
@@ -94,7 +95,8 @@ def resolve_first_epochs(
         )
     if value >= 1 and epochs > most:
         raise ValueError(
-            f"{option} = {value}: the other stages of the method need {others} of the {total} epochs: "
+            f"{option} = {value}: the other stages of the method need {others} of the {total} "
+            "epochs: "
             f"give {option} at most {most}, or train for more epochs"
         )
     return min(epochs, most)

@@ -91,7 +91,8 @@ class ArraySource(LocalSource, ABC):
         n_classes = len(self.classes())
         if labels.ndim != 1 or labels.dtype.kind not in "iu":
             raise ValueError(
-                f"{path}: the array is {labels.dtype} {labels.shape}, so it does not contain labels: {SAVE_LABELS}"
+                f"{path}: the array is {labels.dtype} {labels.shape}, so it does not contain "
+                f"labels: {SAVE_LABELS}"
             )
         if len(labels) and not 0 <= labels.min() <= labels.max() < n_classes:
             raise ValueError(f"{path}: a label is outside 0 to {n_classes - 1}: {SAVE_LABELS}")

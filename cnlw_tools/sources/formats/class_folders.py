@@ -115,7 +115,8 @@ def _check_nesting(holders: Iterable[Parts], n_levels: int, place: Path) -> None
         inner = holders_of_class[first]
         if len(class_folders) == 1 and first not in inner and len(inner) > 1:
             raise ValueError(
-                f"{place}: {_path(first)} would be the only class, but it contains folders, such as "
+                f"{place}: {_path(first)} would be the only class, but it contains folders, "
+                "such as "
                 f"{inner[0][n_levels]!r}: if those are classes, give {place / _path(first)}; "
                 "otherwise put its images side by side, or give a csv file"
             )

@@ -393,7 +393,8 @@ def require_whole_sets(folder: Path, paths: Iterable[str], belongs: PathTest) ->
                 absent.append(PurePosixPath(path).name)
         if absent:
             raise FileNotFoundError(
-                f"{folder / parent}: these parts are missing: {enumerate_names(absent)}: complete your copy"
+                f"{folder / parent}: these parts are missing: {enumerate_names(absent)}: "
+                "complete your copy"
             )
 
 
@@ -442,6 +443,7 @@ def _require_one_format(folder: Path, paths: Sequence[str]) -> None:
     is_parquet = [path.lower().endswith(PARQUET_SUFFIXES) for path in data_files]
     if any(is_parquet) and not all(is_parquet):
         raise ValueError(
-            f"{folder}: it has both Parquet and Arrow files, {data_files[is_parquet.index(True)]} and "
+            f"{folder}: it has both Parquet and Arrow files, "
+            f"{data_files[is_parquet.index(True)]} and "
             f"{data_files[is_parquet.index(False)]}: remove the ones that do not belong"
         )

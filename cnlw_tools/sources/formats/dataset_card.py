@@ -121,7 +121,8 @@ def _parse_card(text: str, path: Path) -> dict[str, Any]:
     content = parse_yaml(text, str(path), FIX)
     if content is not None and not isinstance(content, dict):
         raise ValueError(
-            f"{path}: the block at its top is {SHORT.repr(content)}, but must be YAML with keys: {FIX}"
+            f"{path}: the block at its top is {SHORT.repr(content)}, but must be YAML with "
+            f"keys: {FIX}"
         )
     return content or {}
 
@@ -174,7 +175,8 @@ def _read_patterns(data_files: Any, place: str) -> dict[str, list[str]]:
         is_name = isinstance(split, str) and SPLIT_NAME.fullmatch(split)
         if not is_name or not paths or not all(isinstance(path, str) for path in paths):
             raise ValueError(
-                f"{place}: {SHORT.repr(entry)} is not a list of files: give paths, or entries with split and path"
+                f"{place}: {SHORT.repr(entry)} is not a list of files: give paths, or entries "
+                "with split and path"
             )
         if isinstance(entry, Mapping) and split in patterns:
             raise ValueError(
@@ -190,7 +192,8 @@ def _require_inside(path: Any, place: str) -> None:
     is_path = isinstance(path, str)
     if not is_path or path.startswith("/") or ".." in path.split("/") or urlsplit(path).scheme:
         raise ValueError(
-            f"{place} names {SHORT.repr(path)}, which is outside of the folder: copy the files into the folder, "
+            f"{place} names {SHORT.repr(path)}, which is outside of the folder: copy the files "
+            "into the folder, "
             "and give paths below it"
         )
 

@@ -117,7 +117,8 @@ class ValidationSet:
             other = path_of_name.setdefault(Path(path).name, path)
             if other != path:
                 raise ValueError(
-                    f"{self.images}: {other} and {path} have the same name, but an image has one class: "
+                    f"{self.images}: {other} and {path} have the same name, but an image has "
+                    "one class: "
                     "remove the wrong one"
                 )
 

@@ -374,5 +374,6 @@ def _flat_annotations(path: ArchivePath) -> Iterator[Annotation]:
                 yield annotation
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(
-            f"{path}: these are not the annotations of the release ({error!r}): copy this file again"
+            f"{path}: these are not the annotations of the release ({error!r}): copy this file "
+            "again"
         ) from error

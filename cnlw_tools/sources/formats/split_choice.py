@@ -50,6 +50,7 @@ def _check_splits(splits: dict[str, str], fixed_names: Collection[str], place: P
     free_splits = [split for name, split in splits.items() if name not in fixed_names]
     if "train" not in splits.values() or len(set(free_splits)) < len(free_splits):
         raise ValueError(
-            f"{place}: its splits are {', '.join(splits)}, which is not allowed: there must be a training split, "
+            f"{place}: its splits are {', '.join(splits)}, which is not allowed: there must be "
+            "a training split, "
             "and each split once; choose with `cnlw import --split NAME=train`"
         )

@@ -342,7 +342,8 @@ def _load_font(size: int) -> ImageFont.FreeTypeFont:
     font = ImageFont.load_default(size)
     if not isinstance(font, ImageFont.FreeTypeFont):
         raise OSError(
-            "Pillow was built without FreeType, which is needed to draw the posters among the images of shapes: "
+            "Pillow was built without FreeType, which is needed to draw the posters among the "
+            "images of shapes: "
             "install Pillow from a wheel"
         )
     return font

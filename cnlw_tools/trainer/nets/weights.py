@@ -122,7 +122,8 @@ def fetch_pretrained(name: str) -> Mapping[str, Tensor]:
     """
     if name not in TORCHVISION + TIMM:
         raise ValueError(
-            f"{name} has no published weights. Only these networks have them: {', '.join(TORCHVISION + TIMM)}. "
+            f"{name} has no published weights. Only these networks have them: "
+            f"{', '.join(TORCHVISION + TIMM)}. "
             f"Omit --pretrained, or give --weights FILE"
         )
     try:
@@ -160,7 +161,8 @@ def load_weights(
             new_state[name] = net_state[name]
     if mismatch := state_dict_mismatch(net_state, new_state):
         raise ValueError(
-            f"{source} does not fit the network ({mismatch}): these weights belong to another network; give its --net"
+            f"{source} does not fit the network ({mismatch}): these weights belong to another "
+            "network; give its --net"
         )
     net.load_state_dict(new_state)
 

@@ -64,11 +64,13 @@ def test_images_are_preferred(lay_out):
     [
         (
             [0.0, 1.0],
-            r"the array is float64 \(2,\), so it does not contain labels: save the true labels of the dataset",
+            r"the array is float64 \(2,\), so it does not contain labels: save the true labels "
+            r"of the dataset",
         ),
         (
             [[0, 1]],
-            r"the array is int64 \(1, 2\), so it does not contain labels: save the true labels of the dataset",
+            r"the array is int64 \(1, 2\), so it does not contain labels: save the true labels "
+            r"of the dataset",
         ),
         ([0, 10], "a label is outside 0 to 9: save the true labels of the dataset"),
         ([-1, 0], "a label is outside 0 to 9: save the true labels of the dataset"),
