@@ -204,7 +204,7 @@ class Run:
 
     @property
     def result(self) -> dict[str, float]:
-        """Top-1 accuracy on validation in percent: last epoch, best, mean of the last ten."""
+        """Top-1 accuracy in percent on validation images: last, best and mean of the last ten."""
         from dataclasses import asdict
 
         from cnlw_tools.recipe.run_files import read_result
@@ -265,7 +265,7 @@ class SeedRuns:
 
     @property
     def result(self) -> "dict[str, MeanInterval]":
-        """The mean of each result over seeds, with half of its 95 % t-interval."""
+        """The mean of each result over seeds, with the half-width of its 95 % t-interval."""
         from cnlw_tools.reports.statistics import mean_interval
 
         results = [run.result for run in self.runs]

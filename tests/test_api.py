@@ -293,7 +293,9 @@ def test_an_address_is_no_folder(call, tmp_path, monkeypatch):
     """An address is refused wherever a function takes a path, and no folder of its name is made."""
     monkeypatch.chdir(tmp_path)
 
-    with pytest.raises(ValueError, match=r"^ftp:/+host/b: (an address|no storage is known)"):
+    with pytest.raises(
+        ValueError, match=r"^ftp:/+host/b: (this is an address|no storage is known)"
+    ):
         call()
 
     assert [] == [*tmp_path.iterdir()]

@@ -6,23 +6,24 @@ MixMatch-KL, the source is Zhang, Zhang, Arik, Lee and Pfister 2020 (IEG), secti
 X are B trusted images with labels Y_p. U and U^ are two views of the B images of the batch:
 
 g    = sharpened mean of softmax(z_U), softmax(z_U^)    constant; temperature tau: `pseudo_labels`
-rows = [X, U, U^], labels [Y_p, g, g]                   3B
+rows = [X, U, U^], labels [Y_p, g, g]                   3B rows r; pi is a random permutation
 x'_r = lam_r x_r + (1 - lam_r) x_pi(r)                  labels likewise
                                                         lam ~ Beta(beta, beta), at least 1/2
 L    = mean_X CE(t'_r, z'_r) + w min(1, progress / ramp) mean_U,k (t'_rk - softmax(z'_r)_k)^2
-MixMatch-KL adds k mean_b KL(softmax(z_b) || softmax(z^_b)), z constant; its second view is `policy`
+MixMatch-KL adds k mean_b KL(softmax(z_b) || softmax(z^_b)), z constant
 
-Semi-supervised learning is what remains if the given labels are worthless. A method for noisy
-labels should be better than this with the same trusted set. No given label is used; the logged
+The second view of MixMatch-KL is `policy`, which the preset defines. If the given labels are
+worthless, only semi-supervised learning remains. A method for noisy labels should be better than
+MixMatch with the same trusted set. No given label is used; the logged
 weight of a given label is g[y]. Learning from ten labels per class takes long (2^20 steps in the
-paper); a thousand steps on `shapes` end far below vanilla.
+paper); after a thousand steps on `shapes`, the accuracy is far below that of `vanilla`.
 
 The 3B rows pass through the network in three batches, each with equal parts of X, U and U^, so that
 batch normalisation sees a mixture. Only the first batch changes the running averages. ``decay`` is
-the weight decay of the code, which is independent of the gradient: kernels <- kernels (1 - lr
-decay) after each step. The ramp is that of the code, 2^20 of 2^26 images, and w is its value for
-CIFAR-10. The values of k and w for MixMatch-KL are not published. Here k is that of IEG, and w is
-our choice, because small networks do badly with w = 75 and the KL term. With several ranks, rows
+the weight decay of the code, which is independent of the gradient: after each step, kernels are
+multiplied by 1 - lr decay. The ramp is that of the code, 2^20 of 2^26 images, and w is its value
+for CIFAR-10. The values of k and w for MixMatch-KL are not published. Here k is that of IEG, and w
+is our choice, because small networks do badly with w = 75 and the KL term. With several ranks, rows
 are mixed with those of the same rank.
 
 The running averages of batch normalisation have the decay of the code, ``norm_decay`` = 0.999, or

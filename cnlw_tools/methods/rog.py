@@ -11,7 +11,8 @@ mu_c, S   = class means, and the covariance around them that all classes share, 
 selected  = of each class the 70 % with the least (f - mu_y)^t S^-1 (f - mu_y)
             mu_c, S are fitted anew to those
 p_l(c|f)  = softmax_c(w_c^t f + b_c)   w_c = S^-1 mu_c   b_c = -mu_c^t S^-1 mu_c / 2 + log(1 / K)
-p(c|x)    = sum_l softmax(a)_l p_l(c|f_l)   a: from ones, by Adam on -log p(y|x) of the holdout
+p(c|x)    = sum_l softmax(a)_l p_l(c|f_l)   a: ones at first, then fitted by Adam to the holdout,
+                                            with the loss -log p(y|x)
 
 A softmax head adapts to every wrong label. Means and a covariance hardly adapt, especially if they
 are computed from examples that are close together (as for the minimum covariance determinant).

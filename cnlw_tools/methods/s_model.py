@@ -21,7 +21,7 @@ The code stops each stage early, by a held-out tenth of the data; the number of 
 The default of a tenth of the epochs is our choice, because a network that has memorised the labels
 takes none of them for wrong. The value beta = 0 comes from the code's demonstration. On `shapes`
 (blue 40, 16 pixels, 12 epochs, one seed), whose preset uses half of the epochs for the warm-up, the
-method ends at an accuracy of 59 %, and vanilla at 56 %. With a tenth of the epochs, it ends at
+method ends at an accuracy of 59 %, and `vanilla` at 56 %. With a tenth of the epochs, it ends at
 57 %.
 
 This implementation does not start without a warm-up (from a guessed rate) or from a random u. The

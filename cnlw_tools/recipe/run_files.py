@@ -1,7 +1,7 @@
 """The files that a run writes and others read: config.json, metrics.jsonl and result.json.
 
 config.json has the settings of the run. Each line of metrics.jsonl has the measurements of an
-epoch. result.json summarises a finished run: its top-1 accuracy on validation in percent.
+epoch. result.json summarises a finished run: its top-1 accuracy on the validation set in percent.
 
 For a method in stages, only the last network is reported: `best` and `mean10` are taken over the
 epochs whose predictions came from it. `reported_epochs` is the number of these epochs; they are the

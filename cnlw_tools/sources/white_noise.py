@@ -1,12 +1,13 @@
-"""White images: every pixel is drawn on its own, from the image id alone.
+"""Images of white noise, in which every pixel is drawn independently, from the image id alone.
 
     gaussian-32x32-m125.3_123.0_113.9-s63.0_62.1_66.7-00000        m + s z              z normal
     uniform-32x32-m125.3_123.0_113.9-s63.0_62.1_66.7-00000         m + s 3^(1/2) (2 u - 1)
 
-with the mean m and standard deviation s of red, green and blue that the id gives. Values are
-rounded and clipped to 0 ... 255, which narrows wide distributions a little. m and s, to a tenth,
-and the most common size are those of `SAMPLE_SIZE` training images of the dataset, evenly spaced
-over its sorted ids. There are as many white images as images in the dataset.
+The id gives the mean m and the standard deviation s of red, green and blue. z is a standard normal
+number, and u is a uniform number from 0 to 1. Values are rounded and clipped to 0 ... 255, which
+narrows wide distributions a little. m and s, to a tenth, and the most common size are those of
+`SAMPLE_SIZE` training images of the dataset, evenly spaced over its sorted ids. There are as many
+white images as images in the dataset.
 """
 
 import re

@@ -86,13 +86,14 @@ def _run_page() -> str:
     )
     listing = module_docstring("cnlw_tools.trainer.run").split("\n\n")[1]
     text += fence(listing) + "\n"
-    text += heading("config.json", 2) + "The settings of the run.\n\n"
+    text += heading("config.json", 2) + "This file holds the settings of the run.\n\n"
     text += _field_table("cnlw_tools.recipe.run_files", "RunConfig")
     text += heading("metrics.jsonl", 2)
     text += "Each epoch has a line: a JSON object with `epoch`, `seconds`, `train_loss`, "
     text += "`val_top1` and further measurements.\n\n"
     text += heading("result.json", 2)
-    text += "The top-1 accuracy on validation in percent, written when the run has ended.\n\n"
+    text += "This file is written when the run has ended. It holds the top-1 accuracy on the "
+    text += "validation set in percent.\n\n"
     text += _field_table("cnlw_tools.recipe.run_files", "Summary")
     text += heading("examples.parquet", 2)
     text += "Each example has a row for each epoch. Join it with the truth of the build.\n\n"

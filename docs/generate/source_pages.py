@@ -17,7 +17,9 @@ def _sources_page() -> str:
     text = heading("Datasets and sources")
     text += (
         "Each dataset has tables and a source. The source reads the images from your folder, in "
-        "the layout in which they were published. `--data-dir DIR` names the folder.\n\n"
+        "the layout in which they were published. `--data-dir DIR` names the folder. Each image "
+        "has an id, and the [glossary](../glossary.md) explains words such as *split* and "
+        "*manifest*.\n\n"
     )
     rows = []
     for name, description in list_datasets(default_root()):
@@ -40,6 +42,9 @@ def _networks_page() -> str:
     text += (
         "`--net NAME` chooses a network. Networks whose names end in `_cifar` are for images of "
         "32 x 32 pixels; torchvision has larger networks of the same names.\n\n"
+        "In the formulas below, `x <- ...` is what a layer or a unit computes, `conv` is a "
+        "convolution, and `BN` is batch normalisation. The stem is the part before the first "
+        "stage, and numbers such as 16-32-64 are the channels of the stages.\n\n"
     )
     rows = []
     for name in NETS:

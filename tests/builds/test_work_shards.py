@@ -334,7 +334,7 @@ def test_mixed_counts_at_the_same_time(tmp_path, monkeypatch):
     monkeypatch.setattr(work_shards, "write_record", write_later)
     own = work_shards.make_record(WorkShard(2, 1), "contents")
     with (
-        pytest.raises(ValueError, match="shards of 2 and 3 processes are mixed"),
+        pytest.raises(ValueError, match="contains shards of 2 and 3 parts"),
         work_shards.recorded_shard(folder, own, ()),
     ):
         pass
@@ -346,7 +346,7 @@ def test_another_recipe(cifar, tmp_path, contents):
     run_shard(cifar, tmp_path / "x", "1/2")
     before = contents(tmp_path)
     more = replace(BLUE, levels=(0, 60))
-    message = r"shard-1-of-2.json: is of another recipe or of other"
+    message = r"shard-1-of-2.json belongs to another recipe or to other"
 
     with pytest.raises(ValueError, match=message):
         run(cifar, tmp_path / "x", more)

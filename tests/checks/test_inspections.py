@@ -166,7 +166,9 @@ def test_other_sources(whole: Path, tmp_path: Path) -> None:
     metadata = {inspections.RECORD_KEY: json.dumps(record)}
     pq.write_table(table.replace_schema_metadata(metadata), path)
 
-    with pytest.raises(ValueError, match="is of another build, or of other sources: give the same"):
+    with pytest.raises(
+        ValueError, match="belongs to another build, or to other sources: give the same"
+    ):
         findings(whole, tmp_path)
 
 
@@ -244,8 +246,12 @@ def test_the_command_looks_and_joins(whole: Path, tmp_path: Path, reads_back_her
         (["--shard", "1/2"], 1, "--shard 1/2: give --out DIR, too"),
         (["--shard", "3/2", "--out", "x"], 1, "shard '3/2' is not allowed: write it as 2/5"),
         (["--shard", "1/2", "--out", "x", "--json"], 1, "--shard 1/2 with --json: only the last"),
-        (["--shard", "1/2", "--out", "x", "--join", "y"], 1, "--shard 1/2 with --join: only"),
-        (["--join", "y"], 2, "y: no shard of a check here"),
+        (
+            ["--shard", "1/2", "--out", "x", "--join", "y"],
+            1,
+            "--shard 1/2 cannot be given with --join: only",
+        ),
+        (["--join", "y"], 2, "y: there is no shard of a check here"),
     ],
 )
 def test_wrong_choices_are_one_line(

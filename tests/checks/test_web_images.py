@@ -222,13 +222,13 @@ def test_images_that_were_kept_at_the_size_of_the_build(
     assert source(tmp_path / "originals", cifar, kept) == []
     message = (
         "kept_store: its images were resized for builds with --size 16 --resize squash --quality 95, "
-        "and this build has {}: build with those options, or fetch the images again with "
-        "`cnlw fetch {}--store NEW`"
+        "but this build has {}: build with those options, or fetch the images again with "
+        "`cnlw fetch --store NEW{}`"
     )
     with pytest.raises(ValueError, match=re.escape(message.format("no --size", ""))):
         source(lab / "build", cifar, kept)
     options = "--resize pad --quality 95"
-    message = message.format(f"--size 8 {options}", f"--keep 8 {options} ")
+    message = message.format(f"--size 8 {options}", f" --keep 8 {options}")
     recipe = parse_recipe({**SAID, "size": 8, "resize": "pad"}, "the test")
     with pytest.raises(ValueError, match=re.escape(message)):
         build(recipe, inputs, tmp_path / "other")

@@ -135,8 +135,11 @@ def test_shards_are_written_in_one_folder_or_joined(tmp_path, monkeypatch, tiny)
     ("arguments", "message"),
     [
         (["--shard", "3/2"], "shard '3/2' is not allowed: write it as 2/5, the second of five"),
-        (["--shard", "1/2", "--join", "x"], "--shard 1/2 with --join: join with the last command"),
-        (["--join", "x"], "x: no shard of a build here: give a folder that"),
+        (
+            ["--shard", "1/2", "--join", "x"],
+            "--shard 1/2 cannot be given with --join, which belongs to the last command",
+        ),
+        (["--join", "x"], "x: there is no shard of a build here: give a folder that"),
     ],
 )
 def test_wrong_shards_are_one_line(tmp_path, monkeypatch, arguments, message):

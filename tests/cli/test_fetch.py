@@ -198,11 +198,11 @@ def test_dataset(server, folder, toy):
         (["--report", "--store", "s"], "s: no image store here"),
         (
             ["--manifest", "m.parquet", "--store", ".", "--json"],
-            "holds something that is not an image store",
+            "contains something that is not an image store",
         ),
         (
             ["--manifest", "m.parquet", "--store", "s", "--contact", "a\nb"],
-            "a User-Agent is one line of ASCII",
+            "a User-Agent must be one line of ASCII",
         ),
         (
             ["--manifest", "m.parquet", "--store", "s", "--resize", "crop"],

@@ -107,7 +107,7 @@ def test_images_are_shown_by_id(whole: Path, tmp_path: Path) -> None:
     [
         (["--image", "nobody"], "no config has an image 'nobody'"),
         (["--image", "nobody", "--out", "x.jpg"], "name it x.png"),
-        (["--out", "x.png"], "name one with --image"),
+        (["--out", "x.png"], "name an image with --image"),
         (["--image", "nobody", "--matrix", "x.png"], "give one of the two"),
     ],
 )
@@ -128,5 +128,5 @@ def test_a_plan_holds_no_images(whole: Path, tmp_path: Path) -> None:
     plan = read_plans(whole)["blue_40"]
     image_id = plan["image_id"][0].as_py()
 
-    with pytest.raises(ValueError, match="a plan holds no images: give the folder of a build"):
+    with pytest.raises(ValueError, match="a plan contains no images: give the folder of a build"):
         read_images(tmp_path / "plan.parquet", [image_id])

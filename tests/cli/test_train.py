@@ -230,7 +230,7 @@ def test_a_run_is_not_begun_twice_but_goes_on(here):
     assert anew.stdout.splitlines()[-2:] == first.stdout.splitlines()[-2:]
     assert len(anew.stdout.splitlines()) == len(first.stdout.splitlines())
     assert again.exit_code == 1
-    assert "a run is here already: --resume continues it" in again.output
+    assert "there is already a run here: --resume continues it" in again.output
     assert resumed.stdout.splitlines() == first.stdout.splitlines()[-2:]
 
 
@@ -243,7 +243,7 @@ def test_a_run_is_not_begun_twice_but_goes_on(here):
         ),
         (["--config", "blue_41"], "Did you mean 'blue_40'"),
         ([], "holds 2 configs: name one by --config: blue_20, blue_40"),
-        (["--noise", "blue"], "--noise and --level go together"),
+        (["--noise", "blue"], "--noise and --level must be given together"),
         (["--config", "blue_40", "--level", "20"], "excludes --noise and --level"),
         (["--noise", "blue", "--level", "20,40"], "--level 20,40: a run learns from one level"),
         (["--noise", "blue", "--level", "0.2"], "unknown level '0.2'. Did you mean '20'?"),

@@ -70,7 +70,10 @@ def test_arrays_are_rows_of_the_training_set(tmp_path):
         (pa.table({"image_id": ["a", "a"], "x": [1, 2]}), "keep one row of each"),
         (pa.table({"image_id": ["a"]}), "no column besides image_id: add a column"),
         (pa.table({"image_id": ["a", "b"], "x": [1, None]}), "column 'x': 1 rows have no value"),
-        (pa.table({"image_id": ["a"], "x": ["cat"]}), "column 'x' is string: labels are integers"),
+        (
+            pa.table({"image_id": ["a"], "x": ["cat"]}),
+            "column 'x' has the type string: labels must be integers",
+        ),
         (pa.table({"image_id": ["a", "b"], "x": [[1.0], [1.0, 2.0]]}), "lists of 2 lengths"),
         (pa.table({"image_id": ["a"], "x": [[np.nan]]}), "not a finite number"),
     ],

@@ -347,7 +347,7 @@ def test_twice_named_parquet(stored):
         ),
         (
             {"image_id": ["a", "b", "b"]},
-            "column 'image_id', row 1: 'b' comes 2 times; keep one row of each",
+            "column 'image_id', row 1: 'b' occurs 2 times; keep one row of each",
         ),
     ],
 )
@@ -362,7 +362,9 @@ def test_first_duplicate(stored):
     """Of several ids that come more than once, the one that begins first is named."""
     path = stored(pa.concat_tables([manifest(), manifest(), manifest(image_id=["c", "d", "e"])]))
 
-    assert "column 'image_id', row 0: 'a' comes 2 times" in complaint(tables.read_manifest, path, 2)
+    assert "column 'image_id', row 0: 'a' occurs 2 times" in complaint(
+        tables.read_manifest, path, 2
+    )
 
 
 def test_web_manifest(stored):
@@ -373,7 +375,7 @@ def test_web_manifest(stored):
     table = table.set_column(1, "label", pa.array([0, 1, 1]))
     assert (
         complaint(tables.read_manifest, stored(table), 2, web=True)
-        == "column 'image_id+label', row 1: 'b', 1 comes 2 times; keep one row of each"
+        == "column 'image_id+label', row 1: 'b', 1 occurs 2 times; keep one row of each"
     )
 
 
@@ -399,7 +401,7 @@ def test_web_manifest_with_other_split(stored):
         ),
         (
             "label,name\n0,a\n1,a\n",
-            "column 'name', row 0: 'a' comes 2 times; give every class a different name",
+            "column 'name', row 0: 'a' occurs 2 times; give every class a different name",
         ),
         (
             "label,name\n0,\n1,a\n",
@@ -496,7 +498,7 @@ def test_two_votes_of_one_annotator(stored):
     )
 
     assert (
-        "column 'image_id+label+annotator', row 3: 'a', 0, 'x' comes 2 times; keep one vote"
+        "column 'image_id+label+annotator', row 3: 'a', 0, 'x' occurs 2 times; keep one vote"
         in complaint(tables.read_votes, stored(table), WEB)
     )
     assert len(tables.read_votes(stored(table[:4]), WEB)) == 4
@@ -525,7 +527,7 @@ def test_bad_plan(stored, columns, expected):
 def test_bad_runs(stored):
     """One number of a run twice is refused."""
     assert (
-        "column 'run+epoch+metric', row 0: 'x', 1, 'accuracy' comes 2 times; keep one value"
+        "column 'run+epoch+metric', row 0: 'x', 1, 'accuracy' occurs 2 times; keep one value"
         in complaint(tables.read_runs, stored(measured(epoch=[1, 1])))
     )
 

@@ -14,7 +14,10 @@ from cnlw_tools.executor import open_executor
         ("dask://host:8786/x", "not the address of a cluster: give NAME://HOST:PORT"),
         ("dask://host:port", "Port could not be cast.*: give NAME://HOST:PORT"),
         ("dask://host:99999", "Port out of range.*: give NAME://HOST:PORT"),
-        ("local://host:8786", "local is this machine: give --engine local"),
+        (
+            "local://host:8786",
+            "local stands for this machine and has no address: give --engine local",
+        ),
     ],
 )
 def test_a_wrong_engine(engine, message):

@@ -81,7 +81,9 @@ def test_only_what_is_wanted_is_copied(mirror):
 
 def test_nothing_at_an_address_is_an_error(memory):
     """The error names the address."""
-    with pytest.raises(FileNotFoundError, match=f"^{ADDRESS}: nothing is there: check"):
+    with pytest.raises(
+        FileNotFoundError, match=f"^{ADDRESS}: there is nothing at this address: check"
+    ):
         local_copy(ADDRESS)
 
 

@@ -20,7 +20,7 @@ def test_an_address_is_no_path_of_this_machine(text):
     """An address is one as a text and as a path, and the error says what to do."""
     assert is_address(text)
     assert is_address(Path(text))
-    with pytest.raises(ValueError, match=f"^{text}: an address, .*: give its path"):
+    with pytest.raises(ValueError, match=f"^{text}: this is an address, .*: give its path"):
         local_path(text)
 
 
@@ -160,5 +160,5 @@ def test_a_package_that_is_missing_is_named(monkeypatch):
 def test_a_name_that_leads_elsewhere_is_an_error(memory):
     """A file of a hostile storage lands nowhere but in its folder."""
     memory.store["/bucket/folder/../../x"] = MemoryFile(memory, "/bucket/folder/../../x", b"x")
-    with pytest.raises(ValueError, match="no name of a file here"):
+    with pytest.raises(ValueError, match="no valid name of a file here"):
         RemoteFolder("memory://bucket/folder").list_files()

@@ -54,7 +54,9 @@ def test_a_pipe_is_not_opened(tmp_path):
     """A named pipe in place of a file, which would wait for a writer, is refused at once."""
     os.mkfifo(tmp_path / "pipe")
 
-    with pytest.raises(BadFile, match=r"pipe: a pipe, a socket or a device, not a file: store"):
+    with pytest.raises(
+        BadFile, match=r"pipe: this is a pipe, a socket or a device, not a file: save"
+    ):
         read_bytes(tmp_path / "pipe", 1)
     with pytest.raises(IsADirectoryError, match="a folder, not a file"):
         check_regular(tmp_path)
@@ -89,7 +91,7 @@ def test_the_digest_of_a_pipe(tmp_path):
     """A named pipe has no sha256, and nobody waits for one."""
     os.mkfifo(tmp_path / "pipe")
 
-    with pytest.raises(BadFile, match="pipe: a pipe, a socket or a device"):
+    with pytest.raises(BadFile, match="pipe: this is a pipe, a socket or a device"):
         files.digest(tmp_path / "pipe")
 
 

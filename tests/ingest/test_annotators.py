@@ -183,7 +183,7 @@ def test_the_key_is_private(root):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("number,name\n1,a\n2,a\n", "row 0: 'a' comes 2 times"),
+        ("number,name\n1,a\n2,a\n", "row 0: 'a' occurs 2 times"),
         ("number,name\nann,a\n", "column 'number', row 0: 'ann'"),
         ("number,name\n,a\n", "column 'number', row 0: None"),
         ("name\na\n", "column 'number' is missing"),

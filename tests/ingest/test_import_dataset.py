@@ -109,7 +109,7 @@ def test_two_imports_of_other_images_at_once(
     errors = [future.exception() for future in futures]
 
     (message,) = [str(error) for error in errors if error is not None]
-    assert "holds another base manifest" in message
+    assert "contains another base manifest" in message
 
 
 def test_an_array_source_has_the_sha256_of_its_pixels(tmp_path: Path, cifar: Path) -> None:
@@ -264,7 +264,7 @@ def test_rows_in_another_order_are_no_relabelling(tmp_path: Path) -> None:
     assert {finding["check"] for finding in findings if finding["severity"] == "error"} == {
         "source"
     }
-    assert "holds another base manifest" in imported.output
+    assert "contains another base manifest" in imported.output
 
 
 def test_one_changed_file_is_found(tmp_path: Path) -> None:
@@ -410,7 +410,7 @@ def test_classes_that_are_there_keep_their_order(tmp_path: Path) -> None:
     imported = run_import(tmp_path, folder)
 
     assert refused.exit_code == 1
-    assert f"{classes}: holds other classes, or in another order" in refused.output
+    assert f"{classes} contains other classes, or the same in another order" in refused.output
     assert imported.exit_code == 0
 
 

@@ -82,5 +82,7 @@ def test_has_a_floor(on_logits):
 @pytest.mark.parametrize("q", ["pairflip:0.5", "symmetric:0.75", "outlier:0"])
 def test_no_inverse(toy, q):
     """A matrix without an inverse is refused, and the error gives a remedy."""
-    with pytest.raises(ValueError, match=r"Backward needs a q with an inverse, .* use forward"):
+    with pytest.raises(
+        ValueError, match=r"Backward needs a matrix q that has an inverse, .* use forward"
+    ):
         toy.make("backward", q=q)

@@ -289,7 +289,7 @@ def test_nobody_selected_is_an_error(toy):
 
     with pytest.raises(
         ValueError,
-        match="predicts a single label of the half that it did not learn: give more epochs",
+        match="predicts any label correctly in the half that it was not trained on: give more epochs",
     ):
         method.begin_phase(2, toy.train_batches)
 

@@ -151,7 +151,9 @@ def test_no_validation():
 
 def test_no_training_rows():
     """Without training images there is nothing that noise could change."""
-    with pytest.raises(ValueError, match="bare: no row of the base manifest has split 'train'"):
+    with pytest.raises(
+        ValueError, match="bare: no row of the base manifest is in the split 'train'"
+    ):
         plan(recipe("blue"), bare([("a", 0, "validation")]), 40)
 
 

@@ -260,7 +260,7 @@ def test_another_seed_trusts_others():
         ),
         (
             {"probe": 30, "verified": 10},
-            "probe = 30, verified = 10: class 'b' has 40 images and would",
+            "probe = 30, verified = 10: class 'b' has 40 images, and none of them would",
         ),
         (
             {"imbalance_ratio": 1e6},
@@ -455,7 +455,7 @@ def test_verified_of_the_manifest():
     data = replace(data, base=own.cast(MANIFEST))
 
     assert not any(split(plan(recipe(), data, 80), "verified")["is_noisy"].to_pylist())
-    with pytest.raises(ValueError, match="toy: the base manifest has a split 'verified' already"):
+    with pytest.raises(ValueError, match="toy: the base manifest already has a split 'verified'"):
         plan(recipe(verified=2), data, 80)
 
 

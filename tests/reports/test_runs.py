@@ -159,7 +159,7 @@ def odd_folders(folder):
         "other_metrics": "result.json: it ends with 70 % after 1 epochs, and metrics.jsonl with 30 %",
         "predictions": "config.json: the file is missing",
         "same_length": "result.json: it ends with 70 % after 1 epochs, and metrics.jsonl with 30 %",
-        "splits_differ": "metrics.jsonl: epoch 1 lacks accuracies of the last",
+        "splits_differ": "metrics.jsonl: epoch 1 lacks accuracies that the last epoch has",
         "torn": "metrics.jsonl: line 1: cannot be read as JSON",
     }
 

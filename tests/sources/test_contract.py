@@ -147,8 +147,8 @@ def test_import_leaves_other_tables_alone(lay_out, tmp_path):
     (folder / "train/rose/0.jpg").unlink()
 
     for name, message in (
-        ("flowers", "holds another base manifest"),
-        ("../x", "give a name of small letters"),
+        ("flowers", "contains another base manifest"),
+        ("../x", "give a name of lower-case letters"),
     ):
         result = CliRunner().invoke(
             main, ["import", "folder", str(folder), "--as", name, "--root", str(tmp_path)]

@@ -180,7 +180,7 @@ def test_a_class_may_be_called_like_a_split(tmp_path, make):
                 "train/train/cat/1.jpg",
                 "train/train/dog/2.jpg",
             ],
-            "there is train/cat, and train/train holds a folder 'cat': are they .* remove copies",
+            "there is train/cat, and train/train holds a folder 'cat', so it is unclear .* remove copies",
         ),
         (
             ["flowers/rose/1.jpg", "flowers/tulip/2.jpg"],

@@ -646,9 +646,9 @@ def test_importing_another_release(manual, tmp_path):
     (changed / "mini-imagenet-annotations.json").write_text(annotations)
     import_release(manual / "dataset_no_images", tmp_path)
 
-    with pytest.raises(ValueError, match="holds other candidates: give another --root"):
+    with pytest.raises(ValueError, match="contains other candidates: give another --root"):
         import_release(changed, tmp_path)
-    with pytest.raises(ValueError, match="the release is not here"):
+    with pytest.raises(ValueError, match="the release of Jiang et al. .2020. is not here"):
         import_release(tmp_path / "annotations", tmp_path / "new")
 
 

@@ -187,7 +187,7 @@ def test_parquet(lay_out):
     ]
     assert rows[16] == ("test-00000", 195, "validation")
     assert decode(StanfordCars(folder).read("test-00000")).size == (20, 16)
-    with pytest.raises(ValueError, match="Parquet files hold no boxes"):
+    with pytest.raises(ValueError, match="Parquet files contain no boxes"):
         StanfordCarsCrop(folder)
 
 

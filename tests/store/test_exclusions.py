@@ -68,5 +68,5 @@ def test_lists_of_placeholders(tmp_path):
     package_list = placeholders.read_list(placeholders.PACKAGE_LIST)
     expected = package_list | {f"{1:064x}": "one", f"{2:064x}": ""}
     assert expected == placeholders.read_known_placeholders(tmp_path)
-    with pytest.raises(ValueError, match=r"bad\.csv: line 2: no sha256"):
+    with pytest.raises(ValueError, match=r"bad\.csv: line 2 has no sha256"):
         placeholders.add_placeholders(tmp_path / "bad.csv", tmp_path)

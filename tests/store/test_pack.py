@@ -204,7 +204,7 @@ def test_something_else_is_not_replaced(store, tmp_path):
     """A folder with other files is no place for a pack, and a pack is no place for a fetch."""
     (tmp_path / "pack").mkdir()
     (tmp_path / "pack" / "thesis.tex").touch()
-    with pytest.raises(FileExistsError, match=r"is not a pack, since thesis.tex is there: use an"):
+    with pytest.raises(FileExistsError, match=r"is not a pack, because thesis.tex is there: use"):
         pack_to(store, str(tmp_path / "pack"))
     (tmp_path / "pack" / "thesis.tex").unlink()
     pack_to(store, str(tmp_path / "pack"))

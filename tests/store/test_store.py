@@ -131,7 +131,7 @@ def test_other_folders(tmp_path):
     (tmp_path / "mine" / "thesis.txt").write_text("precious")
 
     with (
-        pytest.raises(FileExistsError, match="holds something that is not an image store"),
+        pytest.raises(FileExistsError, match="contains something that is not an image store"),
         open_ledger(tmp_path / "mine"),
     ):
         pass

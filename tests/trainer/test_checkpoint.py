@@ -93,5 +93,5 @@ def test_a_run_of_another_version_is_refused_and_kept(make_trainer, tmp_path, ol
     ):
         make_trainer(changes={"epochs": 2}, resume=True).fit()
     assert {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == old_files
-    with pytest.raises(ValueError, match="a run is here already"):
+    with pytest.raises(ValueError, match="there is already a run here"):
         RunWriter(folder, read_config(folder), resume=False)

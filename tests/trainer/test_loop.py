@@ -531,7 +531,7 @@ def test_nothing_of_an_older_run_appears_under_a_newer_name(make_trainer, tmp_pa
     make_trainer(changes={"epochs": 5}).fit()
     (tmp_path / "run" / "checkpoint.pt").unlink()
     short = {"method": "noise_layer", "changes": {"epochs": 2}}
-    with pytest.raises(ValueError, match="a run is here already"):
+    with pytest.raises(ValueError, match="there is already a run here"):
         make_trainer(**short).fit()
     make_trainer(**short, overwrite=True).fit()
     make_trainer(**short, out=tmp_path / "alone").fit()
@@ -598,7 +598,9 @@ def test_among_other_ranks_no_smaller_batch_is_tried(make_trainer, monkeypatch):
     monkeypatch.setattr("cnlw_tools.methods.components.distributed.is_distributed", lambda: True)
     monkeypatch.setattr("cnlw_tools.methods.components.distributed.world_size", lambda: 2)
 
-    with pytest.raises(OSError, match="no room for a batch of 40: give a smaller --batch-size"):
+    with pytest.raises(
+        OSError, match="not enough memory for a batch of 40: give a smaller --batch-size"
+    ):
         loop._train_batch(next(loop.train_loader.batches([torch.arange(20)], ("plain",), 0)))
 
 
@@ -611,7 +613,9 @@ def test_a_batch_that_a_phase_enlarges_is_named_as_the_preset_has_it(make_traine
         def phases(self):
             return [Phase(1, batch_size_factor=2)]
 
-    with pytest.raises(OSError, match="no room for a batch of 60: --batch-size 3 would fit"):
+    with pytest.raises(
+        OSError, match="not enough memory for a batch of 60: --batch-size 3 would fit"
+    ):
         make_trainer(method=Enlarged).fit()
 
 

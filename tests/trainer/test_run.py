@@ -101,7 +101,7 @@ def test_an_existing_run_is_not_overwritten(tmp_path):
 
     with pytest.raises(
         ValueError,
-        match=r"a run is here already: --resume continues it, --overwrite deletes its files "
+        match=r"there is already a run here: --resume continues it, --overwrite deletes its files "
         r"\(config\.json, checkpoint\.pt\) and begins again, or give another --out$",
     ):
         RunWriter(tmp_path, CONFIG, resume=False)
@@ -133,7 +133,7 @@ def test_every_file_of_a_run_alone_makes_its_folder_a_run(tmp_path):
         content = (tmp_path / "whole" / path).read_bytes()
         copy.write_bytes(content)
 
-        with pytest.raises(ValueError, match=f"a run is here already: .* \\({path}\\)"):
+        with pytest.raises(ValueError, match=f"there is already a run here: .* \\({path}\\)"):
             RunWriter(tmp_path / str(number), CONFIG, resume=False)
         assert copy.read_bytes() == content
         assert len([p for p in (tmp_path / str(number)).rglob("*") if p.is_file()]) == 1
@@ -345,6 +345,6 @@ def test_a_full_disk_is_an_error_and_keeps_the_checkpoint(tmp_path, monkeypatch)
     old_bytes = run.checkpoint_path.read_bytes()
     monkeypatch.setattr(torch, "save", lambda state, _: save(state, "/dev/full"))
 
-    with pytest.raises(OSError, match=r"checkpoint.pt: cannot be written .*: make room"):
+    with pytest.raises(OSError, match=r"checkpoint.pt: cannot be written .*: free some"):
         run.write_checkpoint({"epoch": 2, "method": {"w": torch.ones(1 << 20)}})
     assert run.checkpoint_path.read_bytes() == old_bytes

@@ -1,4 +1,4 @@
-"""DenseNet-BC, Huang et al. 2017: every layer sees the outputs of all layers before it.
+"""In DenseNet-BC (Huang et al. 2017), every layer sees the outputs of all layers before it.
 
     x <- [x, conv3x3 ReLU BN conv1x1 ReLU BN x]     k channels more a layer,
                                                     4 k between the two convolutions

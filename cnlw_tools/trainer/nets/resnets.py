@@ -63,7 +63,7 @@ def resnet34_narrow(n_classes: int, image_size: HeightWidth) -> Network:
 def resnet32_wide(n_classes: int, image_size: HeightWidth) -> Network:
     """Return the ResNet-32 of the MentorMix code, with 64 times as many weights as `resnet32`.
 
-    Not done here: in that code the very first unit activates before it normalises.
+    Unlike in that code, the very first unit does not activate before it normalises.
     """
     stages = residual_stages(_leaky_unit, (64, 128, 256, 512), (5, 5, 5))
     return _assemble(stages, [conv(3, 64)], bn_act(512, leaky_relu), 512, n_classes)
@@ -72,7 +72,7 @@ def resnet32_wide(n_classes: int, image_size: HeightWidth) -> Network:
 def resnet56_wide(n_classes: int, image_size: HeightWidth) -> Network:
     """Return the "ResNet-101" of the MentorNet code: three stages of nine units.
 
-    Not done here: in that code the very first unit activates before it normalises.
+    Unlike in that code, the very first unit does not activate before it normalises.
     """
     stages = residual_stages(_leaky_unit, (16, 160, 320, 640), (9, 9, 9))
     return _assemble(stages, [conv(3, 16)], bn_act(640, leaky_relu), 640, n_classes)

@@ -1,7 +1,7 @@
 """Loads weights from a file, or those published with torchvision and timm.
 
-Weights have the names of this package or of the library. All must be there and fit, except for a
-head of another shape: it keeps its new weights.
+Weights have the names of this package or of the library. All must be there and fit. The only
+exception is a head of another shape, which keeps its random initial weights.
 """
 
 from collections.abc import Mapping

@@ -192,7 +192,7 @@ def test_what_is_there_is_refused(exporter, content, built, tmp_path):
         (out / "thesis.txt").write_text("mine")
     before = sorted(tmp_path.rglob("*"))
 
-    with pytest.raises(FileExistsError, match="out: exists already: use another --out"):
+    with pytest.raises(FileExistsError, match="out exists already: use another --out"):
         export(exporter, built, CONFIG, out)
     assert sorted(tmp_path.rglob("*")) == before
 

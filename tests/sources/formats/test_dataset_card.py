@@ -72,15 +72,15 @@ def test_numbers_that_are_passed_over():
     [
         ("3", "configs = 3: it must be a list"),
         ("[3]", "3 has no config_name"),
-        ("[{config_name: a}, {config_name: a}]", "two are called 'a'"),
+        ("[{config_name: a}, {config_name: a}]", "two configs are called 'a'"),
         (
             "[{config_name: a, filters: [[label, '>', 1]]}]",
-            "'a' has 'filters', which leave rows out",
+            "'a' has the key 'filters', which leaves out rows",
         ),
         ("[{config_name: a, data_files: []}]", "the list is empty"),
         (
             "[{config_name: a, data_files: [{split: train}]}]",
-            "give paths, or a list of split and path",
+            "give paths, or entries with split and path",
         ),
         ("[{config_name: a, data_files: [{split: 'a b', path: x}]}]", "give paths"),
         (

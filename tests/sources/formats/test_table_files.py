@@ -110,5 +110,8 @@ def test_feather_of_version_1(tmp_path):
     """The error for Feather of version 1 says what it is and what to do."""
     (tmp_path / "x.feather").write_bytes(b"FEA1" + bytes(100) + b"FEA1")
 
-    with pytest.raises(ValueError, match=r"x.feather: Feather of version 1: write it again"):
+    with pytest.raises(
+        ValueError,
+        match=r"x.feather: this is a Feather file of version 1, which is not read: write it",
+    ):
         open_table_file(tmp_path / "x.feather")
