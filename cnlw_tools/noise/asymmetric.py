@@ -1,4 +1,4 @@
-"""Asymmetric label flips: each class is mistaken for one other class.
+"""In asymmetric noise, each class is mistaken for one other class.
 
     y' = map[y]     for level % of the images of every class with map[y] != y
     y' = y          for the others

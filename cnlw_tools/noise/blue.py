@@ -1,4 +1,4 @@
-"""Blue noise: symmetric label flips.
+"""Blue noise flips labels symmetrically: all other classes are equally likely.
 
     y' = (y + 1 + floor(u (C - 1))) mod C      for level % of the images of every class
     y' = y                                     for the others

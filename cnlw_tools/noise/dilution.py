@@ -1,4 +1,4 @@
-"""Dilution: every clean example stays, and alpha noisy copies of it are added.
+"""In dilution, every clean example stays, and alpha noisy copies of it are added.
 
     examples of class c     n_c clean ones and N_c = floor(alpha n_c + 1/2) copies of their images
     labels of the copies    label j for a share q_j = 1 / C of them, the true label among the C

@@ -1,4 +1,4 @@
-"""Labels from a file: those of human annotators, or of a network that saw few examples.
+"""The labels come from a file: from human annotators, or from a network that saw few examples.
 
     y' = the label of the image in a column of the side table
 

@@ -1,4 +1,4 @@
-"""Instance-dependent flips: the new label depends on the image.
+"""In instance-dependent noise, the new label depends on the image.
 
     q_i(p)     the flip rate of image i at the level p: drawn from a normal distribution with a
                standard deviation of 0.1, truncated to [0, 1], with a mean of exactly p

@@ -1,4 +1,4 @@
-"""Labels flipped by any transition matrix.
+"""Labels are flipped according to any transition matrix.
 
     P(y' = j | y = i) = Q[i, j]        rows: the true class; columns: the given label; rows sum to 1
 

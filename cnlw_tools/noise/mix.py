@@ -1,4 +1,4 @@
-"""A mixture of two noise models: some images get the noise of the first, the others of the second.
+"""In a mixture, some images get the noise of one model, and the others that of another model.
 
     floor(n_c proportion_first + 1/2)  images of class c, chosen at random:    the model `first`
     the others of the n_c images:                                              the model `second`

@@ -1,4 +1,4 @@
-"""Open-set noise: images of donor datasets replace images of the dataset, and the labels stay.
+"""In open-set noise, images of other datasets replace images of the dataset; labels stay.
 
     level % of every class     get an image of another dataset, of any class, and keep their label
     flips % of every class     keep their image and get another label

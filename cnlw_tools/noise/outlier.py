@@ -1,4 +1,4 @@
-"""Outliers: images of other datasets are added, with random labels.
+"""Outliers are images of other datasets that are added with random labels.
 
     N_out = floor(ratio N_in + 1/2)             outliers beside N_in clean examples
     N_labelled = floor(known_share N_out + 1/2) outliers with the label "outlier", an added class

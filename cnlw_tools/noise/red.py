@@ -1,4 +1,4 @@
-"""Red noise: web images replace clean ones.
+"""In red noise, web images replace clean ones.
 
 In level % of the slots of every class c, a web image replaces the clean image. A web search for c
 returned this image, and people judged that it does not show c. The label stays; the image is wrong.

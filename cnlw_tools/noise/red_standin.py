@@ -1,4 +1,4 @@
-"""Simulated red noise: another dataset (the donor) takes the place of the web.
+"""In simulated red noise, another dataset (the donor) takes the place of the web.
 
     argmin_c rank_c(x)     the class that an image x of the donor looks like
     rank_c(x)              its place in the list of the donor's images, sorted by |t(x) - m_c|
@@ -21,7 +21,7 @@ def red_standin(
     n_classes: int,
     top: int = 80,
 ) -> Draw:
-    """Simulate red noise without the web: replace images with similar ones of another dataset.
+    """Simulate red noise without the web, with similar images of another dataset.
 
     Args:
         top: the highest level, in percent; images that it does not need are reserves

@@ -1,4 +1,4 @@
-"""Dilution with foreign images: the added images show none of the classes.
+"""Foreign images, which show none of the classes, are added to the clean examples.
 
     N = floor(alpha n + 1/2)    added images of other datasets, or of white noise, beside n clean
                                 examples

@@ -1,4 +1,4 @@
-"""Structured dilution: some false labels are more frequent than others.
+"""In structured dilution, some false labels are more frequent than others.
 
 Each example gets alpha copies, as in dilution.py. The number of copies for each example of a class
 depends on the label of the copy:

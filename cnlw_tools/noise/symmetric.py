@@ -1,4 +1,4 @@
-"""Symmetric label flips: a share p of the rows of every class gets a random label.
+"""In symmetric noise, a share p of the rows of every class gets a random label.
 
 The level is 100 p percent. Papers draw the label in four ways:
 

@@ -49,11 +49,12 @@ def describe_report(
     n_planned = len(record.run_specs)
     study = f" of the study {record.title}" if record.name else ""
     if n_planned and not record.planned_runs():
-        return f"{count_things(n_planned, 'config')}{study}, on which nothing is trained."
+        return f"This report covers {count_things(n_planned, 'config')}{study}, on which nothing is trained."
     n_ended = sum(run.result is not None for run in run_folders)
-    sentences = [f"{count_things(len(run_folders), 'run')}{study}, {n_ended} of them finished."]
+    n_runs = count_things(len(run_folders), "run")
+    sentences = [f"This report covers {n_runs}{study}, of which {n_ended} finished."]
     if n_planned:
-        sentences.append(f"{n_planned} are planned.")
+        sentences.append(f"The study plans {count_things(n_planned, 'run')}.")
     missing = record.describe_missing(trials)
     if missing:
         sentences.append(missing)

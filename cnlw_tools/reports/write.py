@@ -190,7 +190,7 @@ def _make_content(
         about=describe_report(runs.folders, record, shown_trials),
         has_runs=bool(runs.folders),
         conclusions=conclusions,
-        measure=f"{metric_title(context.select_by, shown_trials)}. {RESULTS_CAPTION}",
+        measure=f"Result: {metric_title(context.select_by, shown_trials)}. {RESULTS_CAPTION}",
         results=results.pop(context.select_by),
         other_results=[table for tables in results.values() for table in tables],
         notes=[*record.study.notes, *runs.problems],

@@ -50,6 +50,15 @@ SYMBOLS: Mapping[str, str] = {  # symbol -> what it means, if a formula has it
     r"by key|key order": "the `key` of an image is a random number that depends only on the seed and the image",
     r"corruption order": "the corruption order is the order in which images become noisy; a level takes the first of them",
 }
+VERBS: Mapping[str, str] = {  # how the summary of a model begins -> what the model does
+    "apply": "applies",
+    "draw": "draws",
+    "flip": "flips",
+    "keep": "keeps",
+    "replace": "replaces",
+    "simulate": "simulates",
+    "use": "uses",
+}
 WORDS = (
     "The [glossary](../../glossary.md) explains words such as *level*, *recipe* and *donor*.\n\n"
 )
@@ -94,10 +103,19 @@ def summarise(model: NoiseModel) -> str:
     return (model.draw.__doc__ or "").partition("\n")[0]
 
 
+def _say_of_a_model(summary: str) -> str:
+    """Return an imperative sentence as it follows its subject: `Keep ..., and add ...`."""
+    sentence = f"{summary[:1].lower()}{summary[1:]}"
+    verb, blank, rest = sentence.partition(" ")
+    rest = re.sub(r"\band add\b", "and adds", rest)
+    return f"{VERBS[verb]}{blank}{rest}"
+
+
 def _model_page(name: str, model: NoiseModel, example: Example) -> str:
     module = sys.modules[model.draw.__module__]
     title, _, rest = (module.__doc__ or "").partition("\n")
-    text = heading(f"Noise: {name}") + f"{escape(summarise(model))}\n\n{WORDS}"
+    text = heading(f"Noise: {name}")
+    text += f"The noise model `{name}` {escape(_say_of_a_model(summarise(model)))}\n\n{WORDS}"
     text += (
         heading("Formula", 2)
         + f"{escape(title)}\n\n"

@@ -25,7 +25,8 @@ STUDIES = Path("benchmarks") / "studies"
 PICTURES = (".png", ".svg")
 EXPLANATION = (
     "A *config* names the data, that is, the noise, its level and further choices. A number after "
-    "`clean` is the number of clean training examples, and `a10` is alpha = 10. A *trial* is a set "
+    "`clean` is the number of clean training examples; `a10` means alpha = 10, and `d50` means "
+    "delta = 0.5. A *trial* is a set "
     "of runs that differ only in their seed. `vanilla` is ordinary training on the given labels. "
     "The [glossary](../../../docs/glossary.md) explains these words and others.\n\n"
 )
@@ -57,7 +58,8 @@ def _introduce_tables(study: str, text: str) -> str:
     return (
         (
             f"{title}\n\n"
-            f"These are the tables of our study `{study}`, whose subject is: {summary}. "
+            f"These are the tables of our study `{study}`. Its file describes it in one line: "
+            f"*{summary}*.\n\n"
             f"[What small studies show](../README.md) says what we conclude from them.\n\n"
         )
         + EXPLANATION

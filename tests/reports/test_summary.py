@@ -34,6 +34,6 @@ def test_the_date_is_that_of_the_newest_run(tmp_path, run_maker):
 
     assert newest_date(folders) == "1971-02-05"
     assert describe_report(folders, StudyRecord(), []) == (
-        "2 runs, 2 of them finished. The newest run is from 1971-02-05."
+        "This report covers 2 runs, of which 2 finished. The newest run is from 1971-02-05."
     )
     assert newest_date([]) == ""

@@ -648,7 +648,7 @@ def test_importing_another_release(manual, tmp_path):
 
     with pytest.raises(ValueError, match="contains other candidates: give another --root"):
         import_release(changed, tmp_path)
-    with pytest.raises(ValueError, match="the release of Jiang et al. .2020. is not here"):
+    with pytest.raises(ValueError, match=r"the release of Jiang et al. .2020. is not here"):
         import_release(tmp_path / "annotations", tmp_path / "new")
 
 
