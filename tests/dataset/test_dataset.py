@@ -191,6 +191,6 @@ def test_a_long_value_is_shortened(toy):
         lambda t: t.set_column(0, "image_id", pa.array(["x" * 100_000] * len(t))),
     )
 
-    with pytest.raises(ValueError, match="comes 108 times") as caught:
+    with pytest.raises(ValueError, match="occurs 108 times") as caught:
         dataset.read_dataset("toy", toy)
     assert len(str(caught.value)) < 1000
