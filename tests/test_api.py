@@ -110,7 +110,7 @@ def plan_options() -> dict[str, object]:
     [
         ({"noise": "blau"}, LookupError, "Did you mean 'blue'"),
         ({"dataset": "shape", "noise": "blue"}, LookupError, "Did you mean 'shapes'"),
-        ({}, ValueError, "no noise is named"),
+        ({}, ValueError, "no kind of noise is named"),
         ({"noise": "blue", "level": 4, "levels": [4]}, ValueError, "give one of the two"),
         ({"noise": "blue", "sizes": 8}, ValueError, "Did you mean 'size'"),
         ({"recipe": "shapes_blau"}, FileNotFoundError, "Did you mean 'shapes_blue'"),

@@ -138,7 +138,7 @@ def test_something_else(tmp_path, name):
     path.parent.mkdir(parents=True)
     path.write_text("mine")
 
-    with pytest.raises(FileExistsError, match=r"out: is not a build: use another --out, or move"):
+    with pytest.raises(FileExistsError, match=r"out is not a build: use another --out, or move"):
         fail(tmp_path / "out")
     assert path.read_text() == "mine"
     assert not (tmp_path / "out.partial").exists()
@@ -160,7 +160,7 @@ def test_foreign_draft(tmp_path, name):
     path.parent.mkdir(exist_ok=True)
     path.write_text("mine")
 
-    with pytest.raises(FileExistsError, match=re.escape("out.partial: is not an unfinished build")):
+    with pytest.raises(FileExistsError, match=re.escape("out.partial is not an unfinished build")):
         fail(tmp_path / "out")
     assert path.read_text() == "mine"
 

@@ -243,7 +243,7 @@ def test_the_command_looks_and_joins(whole: Path, tmp_path: Path, reads_back_her
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["--shard", "1/2"], 1, "--shard 1/2: give --out DIR, too"),
+        (["--shard", "1/2"], 1, "--shard 1/2 needs a folder for its findings: give --out DIR, too"),
         (["--shard", "3/2", "--out", "x"], 1, "shard '3/2' is not allowed: write it as 2/5"),
         (["--shard", "1/2", "--out", "x", "--json"], 1, "--shard 1/2 with --json: only the last"),
         (

@@ -424,7 +424,7 @@ def test_a_donor_from_the_flag_to_the_proof(root: Path, cifar: Path, here: Path)
         (["--noise", "dilution", "--level", 40], "dilution noise has no level"),
         (
             ["--noise", "dilution", "-o", "alpha=101"],
-            "alpha = 101: noisy examples for each clean one",
+            "alpha = 101 is not allowed, because it is the number of noisy examples for each clean one",
         ),
         (
             ["--noise", "structured", "-o", "alpha=1", "-o", "order=random"],
@@ -471,7 +471,7 @@ def test_a_donor_from_the_flag_to_the_proof(root: Path, cifar: Path, here: Path)
             "no option 'topp'. Did you mean 'top'?",
         ),
         (["--noise", "red", "--level", 40, "-o", "top"], "write it as name=value"),
-        (["--level", 40], "no noise is named"),
+        (["--level", 40], "no kind of noise is named"),
         (
             ["--noise", "red", "--root", "nowhere"],
             "nowhere: this folder has none of the folders manifests, annotations, pipelines:",

@@ -210,11 +210,11 @@ def test_dataset(server, folder, toy):
         ),
         (
             ["--manifest", "m.parquet", "--store", "s", "--keep", "0"],
-            "--keep 0: it must be pixels, from 1 to 8192",
+            "--keep 0 is not allowed: it must be pixels, from 1 to 8192",
         ),
         (
             ["--manifest", "m.parquet", "--store", "s", "--keep", "84", "--quality", "101"],
-            "--quality 101: it must be from 1 to 100",
+            "--quality 101 is not allowed: it must be from 1 to 100",
         ),
     ],
 )

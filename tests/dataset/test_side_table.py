@@ -74,7 +74,10 @@ def test_arrays_are_rows_of_the_training_set(tmp_path):
             pa.table({"image_id": ["a"], "x": ["cat"]}),
             "column 'x' has the type string: labels must be integers",
         ),
-        (pa.table({"image_id": ["a", "b"], "x": [[1.0], [1.0, 2.0]]}), "the lists have 2 different lengths"),
+        (
+            pa.table({"image_id": ["a", "b"], "x": [[1.0], [1.0, 2.0]]}),
+            "the lists have 2 different lengths",
+        ),
         (pa.table({"image_id": ["a"], "x": [[np.nan]]}), "not a finite number"),
     ],
 )

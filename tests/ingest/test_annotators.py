@@ -148,7 +148,7 @@ def test_two_people_with_one_number(root):
     content = (root / "annotations/toy/votes.parquet").read_bytes()
     other = [task("w0.0", {"id": 7, "email": BOB})]
 
-    with pytest.raises(ValueError, match=rf"annotator 7 is {BOB}, and in .*toy.csv {ANN}: if"):
+    with pytest.raises(ValueError, match=rf"annotator 7 is {BOB} here, but {ANN} in .*toy.csv: if"):
         add_json(root, other)
     assert content == (root / "annotations/toy/votes.parquet").read_bytes()
 

@@ -328,7 +328,9 @@ LAST_EPOCHS = {"incv": 2}  # of six: the length of the stage that an option divi
 def test_a_stage_that_takes_all_epochs_is_refused(toy, name, option, more):
     """Otherwise the method would train without its other stages, and not say so."""
     value = LAST_EPOCHS.get(name, 6) + more
-    with pytest.raises(ValueError, match=f"^{option} = {value}: of .* give {option} at most"):
+    with pytest.raises(
+        ValueError, match=f"^{option} = {value}: the other stages .* give {option} at most"
+    ):
         toy.make_unstarted(name, **{option: value})
 
 

@@ -201,7 +201,7 @@ def test_a_class_may_be_called_like_a_split(tmp_path, make):
         ),
         (
             ["Train/a/1.jpg", "Test/a/2.jpg", "extra/3.jpg"],
-            "is 'Test' a split or a class\\? 'extra' holds images",
+            "is 'Test' a split or a class\\? 'extra' contains images",
         ),
         (
             ["train/a/1.jpg", "test/2.jpg"],

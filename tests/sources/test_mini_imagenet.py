@@ -325,7 +325,7 @@ def test_a_class_of_the_official_size(manual, tmp_path):
     ("n_images", "message"),
     [
         (1265, "it is incomplete"),
-        (1267, "remove what"),
+        (1267, "remove the files"),
     ],
 )
 def test_a_class_of_another_size(manual, tmp_path, n_images, message):
@@ -547,7 +547,9 @@ def test_a_damaged_release(manual, tmp_path):
     ):
         load_published(tmp_path / "copy")
     (release / "mini-imagenet-annotations.json").write_text("[]")
-    with pytest.raises(ValueError, match=r"annotations.json: not the annotations of the release"):
+    with pytest.raises(
+        ValueError, match=r"annotations.json: these are not the annotations of the release"
+    ):
         load_published(tmp_path / "copy")
 
 

@@ -141,7 +141,7 @@ def test_images_are_brought_to_a_size(builds, tmp_path):
 
 @pytest.mark.parametrize(
     ("n_small", "message"),
-    [(1, "parquet: images of 2 sizes"), (1000, "split .*: images of 2 sizes")],
+    [(1, "parquet: images of 2 sizes"), (1000, "split .*: the images have 2 sizes")],
 )
 def test_images_of_several_sizes_need_one(builds, tmp_path, n_small, message):
     """Within a shard or between shards; with a side given, all have one size."""
@@ -248,6 +248,7 @@ def test_a_label_of_no_class_is_an_error(builds, tmp_path, label):
     rewritten(copied_build, spoilt)
 
     with pytest.raises(
-        ValueError, match=rf"parquet: row 0: label {label} of 10 classes: run `cnlw validate`"
+        ValueError,
+        match=rf"parquet: row 0 has label {label}, but there are 10 classes: run `cnlw validate`",
     ):
         data.load_splits(copied_build, CONFIG, Resizing(), tmp_path / "cache")

@@ -70,7 +70,7 @@ def test_numbers_that_are_passed_over():
 @pytest.mark.parametrize(
     ("configs", "message"),
     [
-        ("3", "configs = 3: it must be a list"),
+        ("3", "configs = 3 is not allowed: it must be a list"),
         ("[3]", "3 has no config_name"),
         ("[{config_name: a}, {config_name: a}]", "two configs are called 'a'"),
         (
@@ -85,12 +85,24 @@ def test_numbers_that_are_passed_over():
         ("[{config_name: a, data_files: [{split: 'a b', path: x}]}]", "give paths"),
         (
             "[{config_name: a, data_files: [{split: a, path: x}, {split: a, path: y}]}]",
-            "the split a is here twice",
+            "the split a is listed twice",
         ),
-        ("[{config_name: a, data_files: ../x}]", "asks for '../x': copy the files into"),
-        ("[{config_name: a, data_files: /x}]", "asks for '/x': copy the files into"),
-        ("[{config_name: a, data_files: 'hf://x/y'}]", "asks for 'hf://x/y': copy the files into"),
-        ("[{config_name: a, data_dir: ../x}]", "asks for '../x': copy the files into"),
+        (
+            "[{config_name: a, data_files: ../x}]",
+            "names '../x', which is outside of the folder: copy the files into",
+        ),
+        (
+            "[{config_name: a, data_files: /x}]",
+            "names '/x', which is outside of the folder: copy the files into",
+        ),
+        (
+            "[{config_name: a, data_files: 'hf://x/y'}]",
+            "names 'hf://x/y', which is outside of the folder: copy the files into",
+        ),
+        (
+            "[{config_name: a, data_dir: ../x}]",
+            "names '../x', which is outside of the folder: copy the files into",
+        ),
         ("[{config_name: a", "cannot be read as YAML"),
         ("!!python/object:os.system x", "cannot be read as YAML"),
     ],
