@@ -206,7 +206,7 @@ class MiniImagenet(LocalSource):
         official_size = self._class_sizes.get(wnid, n_images)
         counts = (
             f"{self.train}: class {wnid} has {n_images:,} images, "
-            f"and ILSVRC12 has {official_size:,}"
+            f"but ILSVRC12 has {official_size:,}"
         )
         if n_images > official_size:
             raise ValueError(

@@ -247,7 +247,7 @@ def test_a_foreign_study_is_passed_over(tmp_path, run_maker, text, reason):
     [
         ("builds", "a\0b", "'a\\x00b' is not a path"),
         ("build", "a\0b", "'a\\x00b' is not a path"),
-        ("name", "\ud800", "'\\ud800' is not allowed in a text"),
+        ("name", "\ud800", "the character '\\ud800' is not allowed in a text"),
     ],
 )
 def test_a_study_with_odd_letters_is_passed_over(

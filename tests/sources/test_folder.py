@@ -71,7 +71,7 @@ def test_names_of_splits(tmp_path, make, folders, split_of_folder):
         ),
         (
             ["train/a/1.jpg", "val/a/1.jpg", "dev/a/1.jpg"],
-            "its splits are train, val, dev: there must be a training split",
+            "its splits are train, val, dev, which is not allowed: there must be a training split",
         ),
         (
             ["train/a/1.jpg", "val/b/2.jpg"],

@@ -141,7 +141,7 @@ def test_images_are_brought_to_a_size(builds, tmp_path):
 
 @pytest.mark.parametrize(
     ("n_small", "message"),
-    [(1, "parquet: images of 2 sizes"), (1000, "split .*: the images have 2 sizes")],
+    [(1, "parquet: the images have 2 sizes"), (1000, "split .*: the images have 2 sizes")],
 )
 def test_images_of_several_sizes_need_one(builds, tmp_path, n_small, message):
     """Within a shard or between shards; with a side given, all have one size."""

@@ -636,7 +636,7 @@ def test_splits_of_different_sizes_are_refused(builds, make_trainer, tmp_path):
 
     copied_build = with_images(builds, tmp_path / "mixed", size_of_shard)
     with pytest.raises(
-        ValueError, match=r"images of 2 sizes .*such as 20 x 12 and 12 x 20: .*--si"
+        ValueError, match=r"the images have 2 sizes .*such as 20 x 12 and 12 x 20: .*--si"
     ):
         make_trainer(build=copied_build).fit()
 

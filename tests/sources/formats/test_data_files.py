@@ -242,7 +242,7 @@ def test_a_name_that_is_not_utf8(tmp_path):
     put_table(tmp_path / "caf.parquet", DARK)
     (tmp_path / "caf.parquet").rename(tmp_path / os.fsdecode(b"caf\xe9.parquet"))
 
-    with pytest.raises(ValueError, match=r"caf.udce9.parquet': a name that is not UTF-8: rename"):
+    with pytest.raises(ValueError, match=r"caf.udce9.parquet': this name is not UTF-8: rename"):
         find_data_files(tmp_path)
 
 
@@ -321,7 +321,7 @@ def test_a_broken_link(tmp_path, name):
     put_table(tmp_path / "train.parquet", DARK)
     (tmp_path / name).symlink_to("nowhere")
 
-    with pytest.raises(FileNotFoundError, match=rf"{name}: a link to nothing: complete"):
+    with pytest.raises(FileNotFoundError, match=rf"{name}: this is a link to nothing: complete"):
         find_data_files(tmp_path)
 
 
