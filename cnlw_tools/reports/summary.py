@@ -49,7 +49,8 @@ def describe_report(
     n_planned = len(record.run_specs)
     study = f" of the study {record.title}" if record.name else ""
     if n_planned and not record.planned_runs():
-        return f"This report covers {count_things(n_planned, 'config')}{study}, on which nothing is trained."
+        n_configs = count_things(n_planned, "config")
+        return f"This report covers {n_configs}{study}, on which nothing is trained."
     n_ended = sum(run.result is not None for run in run_folders)
     n_runs = count_things(len(run_folders), "run")
     sentences = [f"This report covers {n_runs}{study}, of which {n_ended} finished."]
