@@ -347,7 +347,10 @@ def test_processes_fetch_side_by_side_and_are_joined(server, folder):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--shard", "4/3", "--manifest", "m.parquet"], "shard '4/3' is not allowed: write it as 2/5"),
+        (
+            ["--shard", "4/3", "--manifest", "m.parquet"],
+            "shard '4/3' is not allowed: write it as 2/5",
+        ),
         (["--shard", "1/3", "--join", "x"], "--shard 1/3 with --join: join with a command without"),
         (["--join", "x"], "x: no image store here: give one, or a folder that holds stores"),
     ],

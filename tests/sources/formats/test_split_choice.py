@@ -36,8 +36,16 @@ def test_choice(names, choices, expected):
         (["train"], ("tran",), "unknown split of d 'tran'. Did you mean 'train'"),
         (["train"], ("train", "train"), "--split train is given twice"),
         (["train", "test"], ("train", "test=probe"), "'probe' is not a split"),
-        (["train", "test"], ("test",), "its splits are test, which is not allowed: there must be a training split"),
-        (["train", "training"], (), "its splits are train, training, which is not allowed: .* each split once"),
+        (
+            ["train", "test"],
+            ("test",),
+            "its splits are test, which is not allowed: there must be a training split",
+        ),
+        (
+            ["train", "training"],
+            (),
+            "its splits are train, training, which is not allowed: .* each split once",
+        ),
     ],
 )
 def test_wrong_choices(names, choices, message):

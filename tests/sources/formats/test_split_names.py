@@ -45,7 +45,9 @@ def test_standard_splits():
         "Test": "validation",
     }
     assert list(standard_splits(["TEST", "val", "train"], place)) == ["train", "val", "TEST"]
-    with pytest.raises(ValueError, match=r"its splits are Train, train, which is not allowed: .* each split once"):
+    with pytest.raises(
+        ValueError, match=r"its splits are Train, train, which is not allowed: .* each split once"
+    ):
         standard_splits(["train", "Train"], place)
     with pytest.raises(ValueError, match="D: 'fold1' is not a split: rename it to one of train"):
         standard_splits(["train", "fold1"], place)
