@@ -170,7 +170,7 @@ def test_promise(delta, profile):
         ),
         ({"delta": 1.5}, r"delta = 1.5 is not allowed: give a number from 0 \(uniform\) to 1"),
         ({"delta": -0.1}, r"delta = -0.1 is not allowed: give a number from 0"),
-        ({"alpha": 101.0}, "alpha = 101: "),
+        ({"alpha": 101.0}, "alpha = 101 is not allowed"),
         ({"order": "wild"}, "no order 'wild': give one of confusing, reverse, random"),
         ({"profile": "steep"}, "no profile 'steep': give one of linear, geometric, top"),
     ],

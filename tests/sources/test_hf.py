@@ -91,16 +91,16 @@ def png():
     [
         (
             {"image": [png()], "label": [0], "other": [png()]},
-            "2 columns of images among image, label, other: choose one .* --image-column",
+            "2 columns may contain images. The columns are image, label, other: choose one .* --image-column",
         ),
-        ({"label": [0]}, "0 columns of images .*; it holds the bytes of one image a row"),
-        ({"image": [png()], "fine": [0]}, "0 columns of labels"),
+        ({"label": [0]}, "0 columns may contain images.*; it holds the bytes of one image a row"),
+        ({"image": [png()], "fine": [0]}, "0 columns may contain labels"),
         (
             {"image": [png()], "label": pa.array([None], pa.int64())},
             "column 'label', row 0: None: no label: remove the rows",
         ),
         ({"image": [png()], "label": [-1]}, "column 'label', row 0: -1: no label"),
-        ({"image": ["a.png"], "label": [0]}, "0 columns of images"),
+        ({"image": ["a.png"], "label": [0]}, "0 columns may contain images"),
     ],
 )
 def test_other_columns(tmp_path, columns, message):
@@ -119,7 +119,7 @@ def test_an_image_that_is_a_path(tmp_path):
     )
     pq.write_table(pa.table({"image": image, "label": [0]}), tmp_path / "train.parquet")
 
-    with pytest.raises(ValueError, match=r"train.parquet: row 0 of train holds no image"):
+    with pytest.raises(ValueError, match=r"train.parquet: row 0 of train contains no image"):
         HuggingFace(tmp_path).read("train-00000")
 
 
@@ -136,7 +136,10 @@ def test_other_files(lay_out):
     ):
         HuggingFace(folder).manifest()
     pq.write_table(pa.table({"text": ["a"]}), path)
-    with pytest.raises(ValueError, match=r"validation-.*: 0 columns of images among text: choose"):
+    with pytest.raises(
+        ValueError,
+        match=r"validation-.*: 0 columns may contain images. The columns are text: choose",
+    ):
         HuggingFace(folder).classes()
 
 
@@ -198,8 +201,14 @@ def test_a_choice_of_columns(tmp_path):
     chosen = {"image_column": "image", "label_column": "fine"}
     assert read_classes(tmp_path, **chosen) == {"train": ["a", "b"]}
     for choice, message in (
-        ({"image_column": "mask"}, "0 columns of labels among image, fine, made, mask: choose one"),
-        ({"label_column": "fine"}, "2 columns of images among image, fine, made, mask: choose one"),
+        (
+            {"image_column": "mask"},
+            "0 columns may contain labels. The columns are image, fine, made, mask: choose one",
+        ),
+        (
+            {"label_column": "fine"},
+            "2 columns may contain images. The columns are image, fine, made, mask: choose one",
+        ),
         ({**chosen, "label_column": "coarse"}, "0 columns are called 'coarse' among image, fine"),
         ({**chosen, "label_column": "made"}, "'made' is of type list<.*, which contains no label"),
         ({**chosen, "image_column": "fine"}, "'fine' is of type string, which contains no image"),
@@ -250,7 +259,7 @@ dataset_info:
     with pytest.raises(ValueError, match=r"train.parquet and README.md differ in the names of its"):
         HuggingFace(tmp_path).classes()
     put_table(tmp_path / "train.parquet", ["bright", "dark", "dark"])
-    with pytest.raises(ValueError, match=r"train has 3 rows, and README.md says 2: complete"):
+    with pytest.raises(ValueError, match=r"train has 3 rows, but README.md says 2: complete"):
         HuggingFace(tmp_path).manifest()
 
 

@@ -254,7 +254,7 @@ def test_classes_of_the_release_in_another_order(lay_out, make):
 
     with pytest.raises(
         ValueError,
-        match=r"class_names.txt: label 0 is 'Acura RL Sedan 2012', and 'AM General Hummer",
+        match=r"class_names.txt: label 0 is 'Acura RL Sedan 2012' there, but 'AM General Hummer",
     ):
         import_release(folder, folder / "root")
 

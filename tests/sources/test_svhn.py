@@ -35,7 +35,7 @@ X, Y = np.zeros((32, 32, 3, 4), np.uint8), np.ones((4, 1), np.uint8)
     [
         ({"X": X, "y": 0 * Y}, "y does not contain labels from 1 to 10"),
         ({"X": X, "y": 11 * Y}, "y does not contain labels from 1 to 10"),
-        ({"X": X, "y": Y[1:]}, r"X is uint8 \(32, 32, 3, 4\) for 3 labels"),
+        ({"X": X, "y": Y[1:]}, r"X is uint8 \(32, 32, 3, 4\), which does not fit 3 labels"),
         ({"X": X.astype(float), "y": Y}, "X is float64"),
         ({"X": X}, "no variable 'y'"),
         (b"MATLAB 5.0", "cannot be read as a MATLAB file"),

@@ -55,12 +55,15 @@ def test_a_sound_ledger_is_read(folder):
         (
             "ALTER TABLE ledger RENAME TO old; CREATE VIEW ledger AS WITH RECURSIVE n(i) AS "
             "(SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n",
-            "it holds the table old, which no run writes",
+            "it contains the table old, which no run writes",
         ),
-        ("CREATE TRIGGER t AFTER INSERT ON ledger BEGIN SELECT 1; END", "it holds the trigger t"),
+        (
+            "CREATE TRIGGER t AFTER INSERT ON ledger BEGIN SELECT 1; END",
+            "it contains the trigger t",
+        ),
         (
             "ALTER TABLE ledger ADD COLUMN c AS (1)",
-            "it holds the computed column c, which no run writes",
+            "it contains the computed column c, which no run writes",
         ),
         ("UPDATE ledger SET fingerprint = NULL", "image 'a': fingerprint is None"),
         ("UPDATE ledger SET fingerprint = x'00'", "image 'a': fingerprint is b'.x00'"),

@@ -145,7 +145,7 @@ def test_damaged_ledger(folder):
     (folder / "ledger.sqlite").write_bytes(b"x" * 5000)
 
     with (
-        pytest.raises(OSError, match=r"ledger.sqlite: file is not a database"),
+        pytest.raises(OSError, match=r"ledger.sqlite cannot be read .file is not a database"),
         open_ledger(folder),
     ):
         pass
