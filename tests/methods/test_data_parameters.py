@@ -113,5 +113,7 @@ def test_wrong_labels_heat_up(toy):
 @pytest.mark.parametrize("value", [0.04, 21])
 def test_begins_within_the_bounds(toy, option, value):
     """An initial temperature outside the bounds is refused."""
-    with pytest.raises(ValueError, match=rf"{option} = {value}: give a number from 0.05 to 20"):
+    with pytest.raises(
+        ValueError, match=rf"{option} = {value} is not allowed: give a number from 0.05 to 20"
+    ):
         toy.make("data_parameters", **{option: value})

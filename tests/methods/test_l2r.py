@@ -194,5 +194,5 @@ def test_it_needs_trusted_examples():
 @pytest.mark.parametrize(("option", "value"), [("delta", -1.0), ("delta", float("nan"))])
 def test_options_out_of_range_are_named(option, value):
     """The error names the option, its value and its range."""
-    with pytest.raises(ValueError, match=rf"{option} = {value}: give a number "):
+    with pytest.raises(ValueError, match=rf"{option} = {value} is not allowed: give a number "):
         make_method(**{option: value})

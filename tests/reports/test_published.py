@@ -102,7 +102,7 @@ def test_ours_may_be_of_other_images_of_validation(study, run_maker):
         entry = Published("table1", columns, {"Plain": "vanilla"}, metric=metric, split="ilsvrc12")
         table = compare_with_paper(entry, STUDY, TABLES, our_trials)
         assert [row[3] for row in table.rows] == [number, "not run"]
-        assert f"{metric} of the best trial, on ilsvrc12" in table.caption
+        assert f'"{metric}" of the best trial, on ilsvrc12' in table.caption
 
 
 def test_shares_become_percents(our_trials):

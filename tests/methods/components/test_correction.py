@@ -79,5 +79,7 @@ def test_a_stated_matrix_needs_no_first_phase(toy, name):
 @both
 def test_no_matrix(toy, name):
     """A q that is no matrix is refused, and the error lists what is allowed."""
-    with pytest.raises(ValueError, match=r"q = 'learned': give estimated, symmetric:0\.2"):
+    with pytest.raises(
+        ValueError, match=r"q = 'learned' is not allowed: give estimated, symmetric:0\.2"
+    ):
         toy.make(name, q="learned")

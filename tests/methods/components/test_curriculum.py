@@ -164,7 +164,7 @@ def test_an_option_out_of_range_is_named(options):
     """The error names the option, its value and its range."""
     ((name, value),) = options.items()
 
-    with pytest.raises(ValueError, match=rf"{name} = '?{value}'?: give"):
+    with pytest.raises(ValueError, match=rf"{name} = '?{value}'? is not allowed: give"):
         Curriculum(**{"mentor": "pd", "percentile": 0.7, **options})
 
 
