@@ -245,7 +245,11 @@ def test_the_command_looks_and_joins(whole: Path, tmp_path: Path, reads_back_her
     [
         (["--shard", "1/2"], 1, "--shard 1/2 needs a folder for its findings: give --out DIR, too"),
         (["--shard", "3/2", "--out", "x"], 1, "shard '3/2' is not allowed: write it as 2/5"),
-        (["--shard", "1/2", "--out", "x", "--json"], 1, "--shard 1/2 cannot be given with --json: only the last"),
+        (
+            ["--shard", "1/2", "--out", "x", "--json"],
+            1,
+            "--shard 1/2 cannot be given with --json: only the last",
+        ),
         (
             ["--shard", "1/2", "--out", "x", "--join", "y"],
             1,
