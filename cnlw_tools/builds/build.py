@@ -442,7 +442,7 @@ def _recorded_hashes(
     """
     records = {**read_records(folder), **joined}
     check_records(digest_contents(planned_shards, data.digests), records)
-    return record_hashes(records)
+    return record_hashes(records, planned_shards)
 
 
 def _find_untrusted(

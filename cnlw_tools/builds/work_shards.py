@@ -208,15 +208,21 @@ def delete_records(folder: Path) -> None:
         path.unlink()
 
 
-def record_hashes(records: Records) -> dict[str, str]:
+def record_hashes(records: Records, planned_shards: Collection[str]) -> dict[str, str]:
     """Return the sha256 of every file that some process says it wrote.
 
+    Args:
+        records: of the processes
+        planned_shards: names of all files of the configs that are built
+
     Raises:
-        ValueError: two processes wrote different bytes
+        ValueError: two processes wrote different bytes, or a file is not of the build
     """
     hashes: dict[str, str] = {}
     for path, record in records.items():
         for name, digest in record.hashes.items():
+            if name not in planned_shards:
+                raise ValueError(f"{path}: it names {name!r}, which is no file of this build: {REMEDY}")
             if hashes.setdefault(name, digest) != digest:
                 raise ValueError(
                     f"{path}: its file {name} differs from the same file of another shard: "

@@ -160,6 +160,7 @@ def inspect_shard(
     task = _comparison_task(evidence)
     record = make_record(work_shard, task.compared_with)
     check_records(task.compared_with, {out / record.file_name: record, **read_records(out)})
+    files.check_writable(out)  # before hours of work
     _read_shards(evidence, executor, progress, work_shard)
     inspections = {}
     for _, _, inspection in _inspect_rows(task, evidence, executor, progress, {}):

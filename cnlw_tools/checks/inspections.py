@@ -39,6 +39,7 @@ from cnlw_tools.registry.counts import join_words
 
 FILES = "shard-*-of-*.parquet"
 REMEDY = "delete it, and run `cnlw validate --shard` of this part again"
+REQUIRED = ("error", "mismatch", "is_compared", "surplus")  # without nulls
 RECORD_KEY = b"cnlw"  # of the metadata of a file
 SCHEMA = pa.schema(
     {
@@ -241,9 +242,22 @@ def _read_file(path: Path) -> list[Inspection]:
 
 
 def _to_inspection(row: Mapping[str, Any]) -> Inspection:
+    """Return what a row says.
+
+    Raises:
+        ValueError: it says what `write_inspections` does not write
+    """
+    for name in REQUIRED:
+        if row[name] is None:
+            raise ValueError(f"a row without {name}")
     info = None
-    if row["pixel_digest"] is not None:
+    is_decoded = row["pixel_digest"] is not None
+    if is_decoded == bool(row["error"]):
+        raise ValueError("a row with both pixels and an error, or with neither")
+    if is_decoded:
         size = (row["width"], row["height"])
+        if None in size or min(size) < 1:
+            raise ValueError(f"an image of {size[0]} x {size[1]} pixels")
         info = ImageInfo(size, row["pixel_digest"], row["fingerprint"])
         if (len(bytes.fromhex(info.pixel_digest)), len(info.fingerprint)) != (32, 16):
             raise ValueError("a sha256 or a fingerprint of another length")

@@ -69,22 +69,24 @@ def build(
     from cnlw_tools.executor import open_executor
     from cnlw_tools.executor.progress import ProgressBars
     from cnlw_tools.executor.work_shard import parse_work_shard
-    from cnlw_tools.files.storage import local_path
 
-    if shard and joined_folders:
+    if shard is not None and joined_folders:
         raise ValueError(
             f"--shard {shard} cannot be given with --join, which belongs to the last command: "
             "drop --shard"
         )
-    work_shard = parse_work_shard(shard) if shard else None
+    work_shard = None if shard is None else parse_work_shard(shard)
+    if work_shard and isinstance(out, str):
+        raise ValueError(
+            f"--shard {shard} cannot be given with --out {out}, since a shard is written to a "
+            f"folder of this machine: give one, and --out {out} with --join to the last command"
+        )
     recipe = read_recipe_flags(recipe_name, find_root(root), flags)
     folder = out or Path("builds") / recipe.dataset
     inputs = read_inputs(root, flags["data_dir"], flags["donors"], flags["store"])
     with open_executor(engine, workers) as executor, ProgressBars() as bars:
         if work_shard:
-            shard_summary = build_shard(
-                recipe, inputs, local_path(folder), work_shard, executor, bars
-            )
+            shard_summary = build_shard(recipe, inputs, Path(folder), work_shard, executor, bars)
         else:
             summary = build_at(recipe, inputs, folder, executor, bars, joined_folders)
     if work_shard:

@@ -215,10 +215,7 @@ def fetch(**flags: Any) -> None:
     """
     from cnlw_tools.store.outcomes import parse_outcome
 
-    if flags["shard"] and flags["joined_folders"]:
-        raise ValueError(
-            f"--shard {flags['shard']} with --join: join with a command without --shard"
-        )
+    _check_choices(flags)
     if flags["dataset"]:
         _check_dataset(flags["dataset"], find_root(flags["root"]))
     store = _find_store(flags)
@@ -233,6 +230,31 @@ def fetch(**flags: Any) -> None:
         _import(flags["import_from"], store, flags["id_column"], flags["as_json"])
     else:
         _fetch(_find_manifest(flags), store, retry, flags)
+
+
+def _check_choices(flags: dict[str, Any]) -> None:
+    """Raise if options are given together of which one would be ignored.
+
+    Raises:
+        ValueError: with both
+    """
+    if flags["shard"] is not None and flags["joined_folders"]:
+        raise ValueError(
+            f"--shard {flags['shard']} with --join: join with a command without --shard"
+        )
+    acts = {
+        "--report": flags["report"],
+        "--export-img2dataset": flags["export_to"],
+        "--join": flags["joined_folders"],
+        "--import-img2dataset": flags["import_from"],
+    }
+    given = [option for option, value in acts.items() if value]
+    given += [f"--{name}" for name in ("shard", "retry") if flags[name] is not None]
+    if len(given) > 1 and given[0] in acts:
+        raise ValueError(
+            f"{given[0]} cannot be given with {given[1]}, since it fetches nothing and does one "
+            f"thing: drop {given[1]}, or give it to another command"
+        )
 
 
 class ProgressBar:
@@ -322,7 +344,7 @@ def _fetch(manifest_path: Path, store: Path, retry: str | None, flags: dict[str,
     gc.freeze()
     return_freed_memory()
     with open_ledger(store) as ledger:
-        if flags["shard"]:
+        if flags["shard"] is not None:
             mark_shard(store, options.work_shard)
         if flags["placeholders"]:
             add_placeholders(flags["placeholders"], store)
@@ -388,7 +410,7 @@ def _read_options(flags: dict[str, Any]) -> "FetchOptions":
         user_agent=user_agent,
         limits=limits,
         keep=_read_keep(flags),
-        work_shard=parse_work_shard(flags["shard"]) if flags["shard"] else WHOLE,
+        work_shard=WHOLE if flags["shard"] is None else parse_work_shard(flags["shard"]),
         archive=archive,
         patience=flags["patience"],
     )

@@ -35,8 +35,9 @@ class LocalPath(click.Path):
         """Return the path.
 
         Raises:
-            ValueError: it is an address of a storage
+            ValueError: it is empty, or an address of a storage
         """
+        _reject_empty(value)
         return super().convert(local_path(value), param, ctx)
 
 
@@ -47,11 +48,22 @@ class PathOrAddress(click.Path):
         """Return the path, or the address as a text.
 
         Raises:
-            ValueError, ModuleNotFoundError: no storage is served under this address
+            ValueError, ModuleNotFoundError: it is empty, or no storage is served under this address
         """
+        _reject_empty(value)
         if is_address(value):
             return RemoteFolder(value).address
         return super().convert(value, param, ctx)
+
+
+def _reject_empty(value: Any) -> None:
+    """Raise if a path is empty, which would mean the current folder.
+
+    Raises:
+        ValueError: it is, as where a variable of a shell is not set
+    """
+    if str(value) == "":
+        raise ValueError("the path is empty: give a folder or a file, or drop the option")
 
 
 def key_option(cls: type, name: str, default_text: str = "") -> Decorator[Any]:

@@ -197,7 +197,7 @@ def _plan(
     from cnlw_tools.executor.work_shard import WHOLE, parse_work_shard
     from cnlw_tools.study.sweep import plan_sweep
 
-    work_shard = parse_work_shard(shard) if shard else WHOLE
+    work_shard = WHOLE if shard is None else parse_work_shard(shard)
     with nullcontext(cluster) if cluster else EXECUTORS[LOCAL](workers) as executor:
         return plan_sweep(runs, paths, work_shard, executor)
 

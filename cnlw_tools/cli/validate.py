@@ -105,29 +105,38 @@ def validate(
     from cnlw_tools.executor import open_executor
     from cnlw_tools.executor.progress import ProgressBars
 
-    if shard:
-        _check_choices(shard, out, joined_folders, as_json, end_to_end)
+    _check_choices(shard, out, joined_folders, as_json, end_to_end)
     inputs = read_inputs(None, data_dir, donors, store)
     with open_executor(engine, workers) as executor, ProgressBars() as bars:
-        if shard and out:
+        if shard is not None and out is not None:
             text = _inspect(build, out, shard, inputs, executor, bars)
         else:
             place, evidence = _collect(build, inputs, executor, bars, joined_folders)
             results = run_all(evidence, executor if end_to_end else None, bars, cache)
-    if shard:
+    if shard is not None:
         click.echo(text)
     else:
         _print_results(place, results, as_json)
 
 
 def _check_choices(
-    shard: str, out: Path | None, joined_folders: tuple[Path, ...], as_json: bool, end_to_end: bool
+    shard: str | None,
+    out: Path | None,
+    joined_folders: tuple[Path, ...],
+    as_json: bool,
+    end_to_end: bool,
 ) -> None:
-    """Raise if an option does not go with --shard.
+    """Raise if an option does not go with --shard, or --out is given without it.
 
     Raises:
         ValueError: with the option
     """
+    if shard is None:
+        if out is not None:
+            raise ValueError(
+                f"--out {out} is for what --shard finds: give --shard, too, or drop --out"
+            )
+        return
     if out is None:
         raise ValueError(f"--shard {shard} needs a folder for its findings: give --out DIR, too")
     last = {"--join": bool(joined_folders), "--json": as_json, "--end-to-end": end_to_end}

@@ -32,6 +32,8 @@ class WorkShard:
 
 
 WHOLE = WorkShard()  # all of the work
+MAX_COUNT = 1_000_000  # of shards
+MAX_DIGITS = len(str(MAX_COUNT))
 
 
 def parse_work_shard(text: str) -> WorkShard:
@@ -41,6 +43,14 @@ def parse_work_shard(text: str) -> WorkShard:
         ValueError: there is no such shard
     """
     number, _, count = text.partition("/")
-    if not (number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
-        raise ValueError(f"shard {text!r} is not allowed: write it as 2/5, the second of five")
-    return WorkShard(int(count), int(number))
+    numbers = []
+    for part in (number, count):
+        if part.isdecimal() and len(part) <= MAX_DIGITS:
+            numbers.append(int(part))
+    if len(numbers) < 2 or not 1 <= numbers[0] <= numbers[1] <= MAX_COUNT:
+        shown = text if len(text) <= 2 * MAX_DIGITS + 1 else text[: 2 * MAX_DIGITS] + "..."
+        raise ValueError(
+            f"shard {shown!r} is not allowed: write it as 2/5, the second of five, "
+            f"of at most {MAX_COUNT:,}"
+        )
+    return WorkShard(numbers[1], numbers[0])

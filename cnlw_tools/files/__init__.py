@@ -6,6 +6,7 @@ from pathlib import Path
 from cnlw_tools.files.drafts import (
     TEMPORARY_PREFIX,
     atomic_write,
+    check_writable,
     draft_path,
     link_or_copy,
     remove_drafts,
@@ -18,6 +19,7 @@ from cnlw_tools.files.untrusted import check_regular
 __all__ = [
     "TEMPORARY_PREFIX",
     "atomic_write",
+    "check_writable",
     "default_root",
     "digest",
     "draft_path",

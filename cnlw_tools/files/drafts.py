@@ -60,6 +60,23 @@ def atomic_write(path: Path) -> Iterator[Path]:
         ) from error
 
 
+def check_writable(folder: Path) -> None:
+    """Make a folder, and raise if no file can be written there: before long work, not after it.
+
+    Raises:
+        OSError: with the folder
+    """
+    draft = draft_path(folder / "check", uuid4().hex[:RANDOM_DIGITS])
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        draft.touch()
+        draft.unlink()
+    except OSError as error:
+        raise OSError(
+            f"{folder}: cannot be written ({error.strerror}): give another folder"
+        ) from error
+
+
 def link_or_copy(source: Path, path: Path) -> None:
     """Put a file at another path, too, whole or not at all: as a link, or, elsewhere, as a copy.
 

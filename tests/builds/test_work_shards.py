@@ -448,6 +448,17 @@ def test_a_record_under_another_name(cifar, tmp_path):
         run(cifar, tmp_path / "x")
 
 
+def test_a_record_of_a_file_that_is_not_of_the_build(cifar, tmp_path):
+    """Somebody edited it; the card would list the file."""
+    run_shard(cifar, tmp_path / "x", "1/2")
+    path = tmp_path / "x.partial" / "shard-1-of-2.json"
+    record = work_shards.json.loads(path.read_text())
+    path.write_text(work_shards.json.dumps(record | {"hashes": {"../evil": "00"}}))
+
+    with pytest.raises(ValueError, match=r"it names '../evil', which is no file of this build: delete"):
+        run(cifar, tmp_path / "x")
+
+
 def test_progress(cifar, tmp_path):
     """Of the rows of this process."""
     news = []

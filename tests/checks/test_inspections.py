@@ -225,6 +225,43 @@ def test_a_file_with_other_columns(tmp_path: Path, whole: Path) -> None:
         inspections.read_inspections([tmp_path], {})
 
 
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("is_compared", None, "a row without is_compared"),
+        ("height", None, "an image of 3 x None pixels"),
+        ("width", -5, "an image of -5 x 4 pixels"),
+        ("pixel_digest", None, "a row with both pixels and an error, or with neither"),
+        ("error", "boom", "a row with both pixels and an error, or with neither"),
+    ],
+)
+def test_a_row_that_no_process_writes(
+    tmp_path: Path, column: str, value: object, message: str
+) -> None:
+    """Somebody edited the file."""
+    record = inspections.make_record(WorkShard(), {})
+    path = inspections.write_inspections(
+        tmp_path, record, [Inspection(ImageKey("a", "base", "00"), INFO)]
+    )
+    table = pq.read_table(path)
+    rows = [row | {column: value} for row in table.to_pylist()]
+    pq.write_table(pa.Table.from_pylist(rows, table.schema), path)
+
+    with pytest.raises(ValueError, match=rf"{message}\): delete it, and run"):
+        inspections.read_inspections([tmp_path], {})
+
+
+def test_a_place_that_takes_no_file_is_said_at_once(
+    whole: Path, tmp_path: Path, no_decoding: Callable[[], None]
+) -> None:
+    """No image is decoded for nothing."""
+    (tmp_path / "file").touch()
+    no_decoding()
+
+    with pytest.raises(OSError, match=r"file: cannot be written \(File exists\): give another"):
+        inspect(whole, tmp_path / "file", "1/2")
+
+
 def test_the_command_looks_and_joins(whole: Path, tmp_path: Path, reads_back_here: None) -> None:
     """The exit code of a shard says nothing of the build; that of the last command does."""
     folder = shutil.copytree(whole, tmp_path / "build")
@@ -256,6 +293,8 @@ def test_the_command_looks_and_joins(whole: Path, tmp_path: Path, reads_back_her
             "--shard 1/2 cannot be given with --join: only",
         ),
         (["--join", "y"], 2, "y: there is no shard of a check here"),
+        (["--out", "x"], 1, "--out x is for what --shard finds: give --shard, too"),
+        (["--shard", "", "--out", "x"], 1, "shard '' is not allowed: write it as 2/5"),
     ],
 )
 def test_wrong_choices_are_one_line(

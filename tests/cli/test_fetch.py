@@ -353,6 +353,10 @@ def test_processes_fetch_side_by_side_and_are_joined(server, folder):
         ),
         (["--shard", "1/3", "--join", "x"], "--shard 1/3 with --join: join with a command without"),
         (["--join", "x"], "x: no image store here: give one, or a folder that holds stores"),
+        (["--shard", "", "--manifest", "m.parquet"], "shard '' is not allowed: write it as 2/5"),
+        (["--report", "--join", "x"], "--report cannot be given with --join, since it"),
+        (["--report", "--shard", "1/3"], "--report cannot be given with --shard, since it"),
+        (["--join", "x", "--retry", "404"], "--join cannot be given with --retry, since it"),
     ],
 )
 def test_wrong_shards_are_one_line(folder, arguments, message):

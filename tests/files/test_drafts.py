@@ -219,3 +219,13 @@ def test_the_reason_names_no_draft(tmp_path):
     path = tmp_path / "a.txt"
     with pytest.raises(OSError, match=r"a\.txt: cannot be written \(Permission denied\): make"):
         fail_to_write(path)
+
+
+def test_a_place_is_tried_before_long_work(tmp_path):
+    """A new folder is made and left empty; a file in its place is an error."""
+    drafts.check_writable(tmp_path / "a" / "b")
+    (tmp_path / "file").touch()
+
+    assert [] == names(tmp_path / "a" / "b")
+    with pytest.raises(OSError, match=r"file: cannot be written \(File exists\): give another"):
+        drafts.check_writable(tmp_path / "file")
