@@ -4,7 +4,8 @@ import ast
 import re
 from pathlib import Path
 
-import numpy as np
+import numpy as npfrom types import SimpleNamespace
+
 import pytest
 from click.testing import CliRunner
 
@@ -102,9 +103,10 @@ def test_no_line_is_wider_than_a_terminal(capsys):
 
 def test_the_call_can_be_pasted():
     """A long one is written over several lines, and no word of it is cut."""
-    assert _loading_call("builds/shapes", "red_40") == 'load_dataset("builds/shapes", "red_40")'
+    summary = SimpleNamespace(folder="builds/shapes", address="")
+    assert _loading_call(summary, "red_40") == 'load_dataset("builds/shapes", "red_40")'
     folder = "a folder with spaces/" + "x" * 50
-    call = _loading_call(folder, "red_40")
+    call = _loading_call(SimpleNamespace(folder=folder, address=""), "red_40")
 
     assert len(call.splitlines()) == 4
     assert [argument.value for argument in ast.parse(call).body[0].value.args] == [folder, "red_40"]
