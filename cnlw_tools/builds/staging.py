@@ -83,9 +83,8 @@ def new_folder(out: Path) -> Iterator[Path]:
     Raises:
         OSError: ``out`` is there already, cannot be made, or another process is writing it
     """
+    reject_existing(out)
     out = out.resolve()
-    if out.exists():
-        raise FileExistsError(f"{out} exists already: use another --out, or move it away")
     draft = draft_path(out, "export")
     if out.parent.is_dir():
         remove_drafts(out.parent)
@@ -100,6 +99,22 @@ def new_folder(out: Path) -> Iterator[Path]:
         raise
     finally:
         os.close(handle)
+
+
+def reject_existing(out: Path, option: str = "--out") -> None:
+    """Raise if there is something where a folder is to be written.
+
+    Args:
+        out: the folder
+        option: in which the user named it
+
+    Raises:
+        FileExistsError: there is
+    """
+    if out.exists():
+        raise FileExistsError(
+            f"{out.resolve()} exists already: use another {option}, or move it away"
+        )
 
 
 def _prepare_folder(out: Path) -> Path:

@@ -51,12 +51,15 @@ def plan(
     RECIPE is a TOML file or a name from `cnlw list recipes`. --dataset D and --noise N stand for
     the recipe D_N. A slot is a place in the training set; it belongs to one clean image.
     """
+    from cnlw_tools.builds.staging import reject_existing
     from cnlw_tools.dataset import tables
     from cnlw_tools.executor import open_executor
     from cnlw_tools.ingest.resolve import load_dataset
     from cnlw_tools.plans.plan import config_name, recipe_levels
     from cnlw_tools.plans.plan import plan as draw_plan
 
+    if labels is not None:
+        reject_existing(labels, "--labels")
     recipe = read_recipe_flags(recipe_name, find_root(root), flags)
     inputs = read_inputs(root, flags["data_dir"], flags["donors"], flags["store"])
     with open_executor(engine, workers) as executor:
@@ -68,18 +71,22 @@ def plan(
             "give --level, such as --level 40"
         )
     path = out or Path(f"{recipe.dataset}_{config_name(recipe, levels[0])}.parquet")
-    _check_path(path)
+    _check_path(path, labels)
     table = draw_plan(recipe, dataset, levels[0])
+    tables.write_parquet(table, path)
     if labels is not None:
         _write_labels(table, dataset, labels)
-    tables.write_parquet(table, path)
     _print_plan(table, path)
 
 
-def _check_path(path: Path) -> None:
+def _check_path(path: Path, labels: Path | None) -> None:
     """Raise if a plan may not be written there: it may replace another plan, and nothing else."""
     from cnlw_tools.dataset import tables
 
+    if labels is not None and path.resolve().is_relative_to(labels.resolve()):
+        raise ValueError(
+            f"--out {path} is in the new folder of --labels {labels}: give another --out"
+        )
     check_ending(path, ".parquet", "plans")
     if path.exists():
         tables.read_plan(path)

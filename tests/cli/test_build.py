@@ -3,9 +3,9 @@
 import ast
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
-import numpy as npfrom types import SimpleNamespace
-
+import numpy as np
 import pytest
 from click.testing import CliRunner
 

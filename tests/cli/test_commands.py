@@ -194,6 +194,9 @@ def test_a_plan_writes_labels_for_a_loader(here: Path) -> None:
     arguments = ["--dataset", "mnist", "--noise", "blue", "--level", 40, "--data-dir", "data"]
     planned = cnlw("plan", *arguments, "--labels", "labels")
     again = cnlw("plan", *arguments, "--labels", "labels", "--out", "other.parquet")
+    Path("file").touch()
+    unwritable = cnlw("plan", *arguments, "--labels", "new", "--out", "file/x.parquet")
+    within = cnlw("plan", *arguments, "--labels", "new", "--out", "new/x.parquet")
     rows = {
         row["image_id"]: row for row in tables.read_plan(here / "mnist_blue_40.parquet").to_pylist()
     }
@@ -212,8 +215,10 @@ def test_a_plan_writes_labels_for_a_loader(here: Path) -> None:
     assert (np.load("labels/train_is_noisy.npy") == (given_labels != true_labels)).all()
     assert np.load("labels/train_is_noisy.npy").sum() == 20
     assert np.load("labels/validation.npy").tolist() == test.targets.tolist()
-    assert again.exit_code == 1
-    assert "labels exists already" in again.output
+    assert (again.exit_code, unwritable.exit_code, within.exit_code) == (1, 1, 1)
+    assert "labels exists already: use another --labels" in again.output
+    assert "new/x.parquet is in the new folder of --labels new: give another" in within.output
+    assert not (here / "new").exists()
     assert not (here / "other.parquet").exists()
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cnlw_tools import files
 from cnlw_tools.builds.parquet import COLUMNS, FIELDS, ROWS_PER_GROUP
 from cnlw_tools.card.metadata import config_shards, read_card
 from cnlw_tools.dataset import tables
@@ -92,6 +93,7 @@ def read_config(build: Path, config: str, progress: Progress = no_progress) -> E
     splits = {}
     for split, names in config_shards(card, config).items():
         paths = tuple(build / "data" / name for name in names)
+        _check_hashes(paths, card.shards)
         rows = _read_rows(paths)
         _check_rows(rows, config_card.rows.get(split), classes, f"{build}: {config}, {split}")
         splits[split] = ExportedSplit(paths, rows)
@@ -124,6 +126,19 @@ def check_options(name: str, exporter: Exporter, options: Mapping[str, Any]) -> 
                 f"exporter {name!r}: option {option} = {value!r} is not allowed: it must be "
                 f"{describe_type(kind)}"
             )
+
+
+def _check_hashes(paths: tuple[Path, ...], hashes: Mapping[str, str]) -> None:
+    """Raise if a shard is not the one that the card lists: another label would go unnoticed.
+
+    Raises:
+        ValueError: it is missing, or has other bytes
+    """
+    for path in paths:
+        if not path.is_file():
+            raise ValueError(f"{path}: the file is missing: {REMEDY}")
+        if files.digest(path) != hashes[path.name]:
+            raise ValueError(f"{path}: the file is not the one that its card lists: {REMEDY}")
 
 
 def _read_rows(paths: tuple[Path, ...]) -> pa.Table:

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from webdataset import tariterators
 
@@ -222,7 +224,7 @@ def test_an_unknown_exporter_is_an_error(built, tmp_path):
         export("imagefolders", built, CONFIG, tmp_path / "out")
 
 
-@pytest.mark.parametrize("damage", ["missing", "truncated", "unlisted"])
+@pytest.mark.parametrize("damage", ["missing", "truncated", "unlisted", "relabelled"])
 @pytest.mark.parametrize("exporter", EXPORTERS)
 def test_a_damaged_build_is_an_error(exporter, damage, built, tmp_path):
     """Rows that are missing from a build do not go missing from the export without a word."""
@@ -233,6 +235,11 @@ def test_a_damaged_build_is_an_error(exporter, damage, built, tmp_path):
         shard.unlink()
     elif damage == "truncated":
         shard.write_bytes(shard.read_bytes()[:-9])
+    elif damage == "relabelled":
+        table = pq.read_table(shard)
+        number = table.column_names.index("label")
+        labels = pa.array(table["label"].to_pylist()[::-1], table.schema.field(number).type)
+        pq.write_table(table.set_column(number, table.schema.field(number), labels), shard)
     else:
         card = build / "README.md"
         lines = card.read_text().splitlines(keepends=True)
