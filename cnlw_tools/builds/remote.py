@@ -13,7 +13,7 @@ from pathlib import Path
 from cnlw_tools.builds.build import BuildSummary, build
 from cnlw_tools.builds.segments import SHARD_NAME
 from cnlw_tools.builds.staging import BUILD_FILES, BUILD_PREFIXES
-from cnlw_tools.card.metadata import CARD, DRAFT_SUFFIX
+from cnlw_tools.card.metadata import CARD, DRAFT_SUFFIX, is_build
 from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
 from cnlw_tools.files.drafts import DAY
 from cnlw_tools.files.folders import list_names
@@ -52,6 +52,11 @@ def build_at(
         mirror.check_writable()
         folder = _prepare_folder(mirror, there)
         mirror.pull(there, folder, progress=progress)
+        if CARD in there and not is_build(folder):
+            raise FileExistsError(
+                f"{mirror.remote.address}: its {CARD} is not the card of a build: use another "
+                "--out, or delete this file there with the tool of the storage service"
+            )
 
         def put_shards(stage: str, done: int, total: int) -> None:
             progress(stage, done, total)

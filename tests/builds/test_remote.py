@@ -98,6 +98,18 @@ def test_a_build_that_the_user_deleted_is_begun_anew(memory, inputs, local):
     assert local == stored(memory)
 
 
+def test_a_damaged_card_at_the_address_is_an_error(memory, inputs):
+    """The error names the address, not the mirror in the cache, and nothing is put."""
+    build_at(BLUE, inputs, MEMORY)
+    memory.pipe_file("/bucket/shapes/README.md", b"")
+    before = stored(memory)
+
+    with pytest.raises(FileExistsError, match=f"^{MEMORY}: its README.md is not the card of a"):
+        build_at(BLUE, inputs, MEMORY)
+
+    assert before == stored(memory)
+
+
 def test_something_else_at_the_address_is_an_error(memory, inputs):
     """Nothing is put beside what is not a build."""
     memory.pipe_file("/bucket/shapes/thesis.tex", b"x")

@@ -49,19 +49,22 @@ class ExportedConfig:
     dataset_name: str
     classes: tuple[str, ...]  # names in label order
     splits: Mapping[str, ExportedSplit]
+    table_digests: Mapping[str, str]  # of the tables, as the card lists them
     progress: Progress = no_progress
 
     def read_dataset(self) -> Dataset:
         """Read the base manifest that the build was made from.
 
         Raises:
-            ValueError: it is missing or damaged
+            ValueError: it is missing or damaged, or is not the one that the card lists
         """
         path = self.build / "tables" / "base.parquet"
         if not path.is_file():
             raise ValueError(f"{path}: the file is missing: {REMEDY}")
         base = tables.read_manifest(path, len(self.classes))
-        return empty_dataset(self.dataset_name, self.classes).with_base(base, str(path))
+        dataset = empty_dataset(self.dataset_name, self.classes).with_base(base, str(path))
+        _check_table(path, dataset, self.table_digests)
+        return dataset
 
     def images(self, split: str) -> Iterator[tuple[Row, bytes]]:
         """Yield each row of a split with its image, the encoded file as it is stored.
@@ -89,7 +92,9 @@ def read_config(build: Path, config: str, progress: Progress = no_progress) -> E
     """
     card = read_card(build)
     config_card = pick(card.configs, config, f"config of {build}")
-    classes = tables.read_classes(build / "tables" / "classes.csv")
+    class_list = build / "tables" / "classes.csv"
+    classes = tables.read_classes(class_list)
+    _check_table(class_list, empty_dataset(card.dataset, classes), card.tables)
     splits = {}
     for split, names in config_shards(card, config).items():
         paths = tuple(build / "data" / name for name in names)
@@ -97,7 +102,7 @@ def read_config(build: Path, config: str, progress: Progress = no_progress) -> E
         rows = _read_rows(paths)
         _check_rows(rows, config_card.rows.get(split), classes, f"{build}: {config}, {split}")
         splits[split] = ExportedSplit(paths, rows)
-    return ExportedConfig(build, card.dataset, classes, splits, progress)
+    return ExportedConfig(build, card.dataset, classes, splits, card.tables, progress)
 
 
 def exporter_options(exporter: Exporter) -> dict[str, Any]:
@@ -126,6 +131,17 @@ def check_options(name: str, exporter: Exporter, options: Mapping[str, Any]) -> 
                 f"exporter {name!r}: option {option} = {value!r} is not allowed: it must be "
                 f"{describe_type(kind)}"
             )
+
+
+def _check_table(path: Path, dataset: Dataset, digests: Mapping[str, str]) -> None:
+    """Raise if a table is not the one that the card lists: rows in another order have other labels.
+
+    Raises:
+        ValueError: it has other rows
+    """
+    name = path.stem
+    if dataset.digests[name] != digests.get(name):
+        raise ValueError(f"{path}: the table is not the one that the card lists: {REMEDY}")
 
 
 def _check_hashes(paths: tuple[Path, ...], hashes: Mapping[str, str]) -> None:

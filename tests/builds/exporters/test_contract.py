@@ -251,6 +251,19 @@ def test_a_damaged_build_is_an_error(exporter, damage, built, tmp_path):
 
 
 @pytest.mark.parametrize("exporter", EXPORTERS)
+def test_classes_in_another_order_are_an_error(exporter, built, tmp_path):
+    """Each label would have the name of another class."""
+    build = shutil.copytree(built, tmp_path / "build")
+    class_list = build / "tables" / "classes.csv"
+    first, *lines = class_list.read_text().splitlines(keepends=True)
+    class_list.write_text("".join([first, *lines[::-1]]))
+
+    with pytest.raises(ValueError, match=r"classes\.csv: "):
+        export(exporter, build, CONFIG, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("exporter", EXPORTERS)
 def test_an_error_at_the_end_leaves_nothing(exporter, built, tmp_path, monkeypatch):
     """Where the folder cannot be renamed, it is deleted."""
 
@@ -298,3 +311,15 @@ def test_a_killed_export_leaves_no_half_folder(exporter, built, tmp_path, conten
 
     assert contents(out) == contents(tmp_path / "calm")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["calm", "out"]
+
+
+def test_a_manifest_in_another_order_is_an_error(built, tmp_path):
+    """Each label would be that of another image."""
+    build = shutil.copytree(built, tmp_path / "build")
+    path = build / "tables" / "base.parquet"
+    table = pq.read_table(path)
+    pq.write_table(table.take(list(range(len(table)))[::-1]), path)
+
+    with pytest.raises(ValueError, match=r"base\.parquet: the table is not the one that the card"):
+        export("labels", build, CONFIG, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
