@@ -53,4 +53,8 @@ def card_folder(build: Path | str) -> Path:
     folder = mirror.read({CARD}.__contains__)
     if not (folder / CARD).exists():
         raise ValueError(f"{mirror.remote.address}: no build here (there is no {CARD}): {REMEDY}")
+    try:
+        read_card(folder)
+    except ValueError as error:  # it names the mirror, which the user does not know
+        raise ValueError(str(error).replace(str(folder), mirror.remote.address)) from error
     return folder

@@ -106,6 +106,8 @@ def test_a_damaged_card_at_the_address_is_an_error(memory, inputs):
 
     with pytest.raises(FileExistsError, match=f"^{MEMORY}: its README.md is not the card of a"):
         build_at(BLUE, inputs, MEMORY)
+    with pytest.raises(ValueError, match=f"^{MEMORY}/README.md: not the card of a build"):
+        cnlw.Build(MEMORY)
 
     assert before == stored(memory)
 
