@@ -24,11 +24,12 @@ from cnlw_tools.files.drafts import TEMPORARY_PREFIX, atomic_write
 from cnlw_tools.files.folders import list_names
 from cnlw_tools.files.locks import lock, wait_for_lock
 from cnlw_tools.files.storage import RemoteFile, RemoteFolder, is_address
-from cnlw_tools.files.texts import parse_json
+from cnlw_tools.files.texts import read_json
 
 STATE = "state.json"
 WRITING = "writing"
 INCOMING = "incoming"
+REMEDY = "delete it, and the files are copied again"
 SECONDS_BETWEEN_SAVES = 5.0  # of the state: what a kill makes the next command copy again
 
 Progress = Callable[[str, int, int], None]  # stage, done, total
@@ -208,11 +209,17 @@ class Mirror:
                 self._write_state(state)
 
     def _read_state(self) -> State:
-        """Return version, size and time of each file when it was last the same on both sides."""
+        """Return version, size and time of each file when it was last the same on both sides.
+
+        Raises:
+            ValueError: the file of them is damaged
+        """
         path = self.home / STATE
         if not path.exists():
             return {}
-        state: State = parse_json(path.read_text(encoding="utf-8"), str(path))
+        state: State = read_json(path, REMEDY)
+        if not isinstance(state, dict) or not all(map(_is_file_state, state.values())):
+            raise ValueError(f"{path}: it does not hold the state of a mirror: {REMEDY}")
         return state
 
     def _write_state(self, state: State) -> None:
@@ -245,6 +252,13 @@ def remove_folder(folder: Path) -> None:
 def _state_of(file: RemoteFile, path: Path) -> list[str | int]:
     """Return the state of a file of the storage and of its copy."""
     return [file.version, *_local_state(path)]
+
+
+def _is_file_state(value: object) -> bool:
+    """Return whether a value is what `_state_of` returns of a file that is there."""
+    if not isinstance(value, list):
+        return False
+    return [type(part) for part in value] == [str, int, int]
 
 
 def _local_state(path: Path) -> list[str | int]:

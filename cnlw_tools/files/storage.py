@@ -7,7 +7,7 @@ makes a file appear as a whole or not at all. A storage that cannot promise this
 import errno
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -97,11 +97,30 @@ class RemoteFolder:
             name = path.removeprefix(self._path).lstrip("/")
             if not name or ".." in PurePosixPath(name).parts:
                 raise BadFile(
-                    f"{self.address} contains {path!r}, which is no valid name of a file here"
+                    f"{self.address} contains {path!r}, which is no valid name of a file here: "
+                    "give the address of a folder, or move this file away"
                 )
             if not path.endswith("/"):
                 listed[name] = _describe_file(info)
+        self._reject_files_in_files(listed)
         return listed
+
+    def _reject_files_in_files(self, names: Iterable[str]) -> None:
+        """Raise if a name is that of a file and of a folder, which a disk cannot have.
+
+        Raises:
+            BadFile: with both names
+        """
+        files = set(names)
+        for name in files:
+            folder = name.rpartition("/")[0]
+            while folder:
+                if folder in files:
+                    raise BadFile(
+                        f"{self.address} contains {folder!r} and {name!r}, which no folder of "
+                        "this machine can hold together: move one of them away"
+                    )
+                folder = folder.rpartition("/")[0]
 
     def get(self, name: str, path: Path, size: int | None = None) -> None:
         """Copy a file of the storage to a path; after an error, a part of it may be there.

@@ -11,6 +11,7 @@ there, and a pack that was killed goes on. The index comes last: without it ther
 image is read together with the others of its row group, and nothing else is.
 """
 
+import re
 import shutil
 import time
 from bisect import bisect_right
@@ -41,6 +42,7 @@ INDEX = "index.parquet"
 LEDGER = "packed.sqlite"  # another name than in a store, so that no fetch writes into a pack
 SMALL_FILES = (INDEX, LEDGER, PLACEHOLDERS)  # what is copied from an address before images are read
 IMAGES = "images/"
+IMAGE_FILE = re.compile(r"images/[0-9a-f]{32}\.parquet")
 IMAGES_PER_FILE = 1_000
 IMAGES_PER_GROUP = 16  # what is read for one image: 2 MB of originals of 120 kB
 GROUPS_IN_MEMORY = 8
@@ -159,13 +161,31 @@ def _delete_others(folder: Folder, there: Mapping[str, RemoteFile], names: Colle
                 folder.delete(name)
 
 
+def _read_index(path: Path, remedy: str) -> tuple[list[str], list[str]]:
+    """Return the first image of each row group, and the file that it is in.
+
+    Raises:
+        BadFile: it cannot be read, or is not one that `_write_index` wrote
+    """
+    index = read_table(path, ["first_id", "file"], remedy)
+    first_ids, names = index["first_id"].to_pylist(), index["file"].to_pylist()
+    if not all(isinstance(value, str) for value in (*first_ids, *names)):
+        raise BadFile(f"{path}: a row has no image or no file: {remedy}")
+    if first_ids != sorted(set(first_ids)):
+        raise BadFile(f"{path}: its rows are not in the order of their images: {remedy}")
+    for name in names:
+        if not IMAGE_FILE.fullmatch(name):  # another one might lie outside the pack
+            raise BadFile(f"{path}: {name!r} is no name of a file of images: {remedy}")
+    return first_ids, names
+
+
 def open_store(place: Path | str) -> Store:
     """Open the store or the pack in a folder, or the pack at an address, for reading.
 
     Raises:
         OSError, ValueError: neither is there, or it cannot be read
     """
-    if is_address(place) or (Path(place) / INDEX).is_file():
+    if is_address(place) or any((Path(place) / name).is_file() for name in (INDEX, LEDGER)):
         return PackedStore(place)
     return Store(place)
 
@@ -186,9 +206,9 @@ class PackedStore(Store):
             raise FileNotFoundError(
                 f"{place}: no pack here ({INDEX} is missing): make one with `cnlw store pack`"
             )
-        index = read_table(folder / INDEX, ["first_id", "file"], self.remedy)
-        self.first_ids: list[str] = index["first_id"].to_pylist()
-        self.names: list[str] = index["file"].to_pylist()
+        if not (folder / LEDGER).is_file():
+            raise FileNotFoundError(f"{place}: the pack lacks {LEDGER}: {self.remedy}")
+        self.first_ids, self.names = _read_index(folder / INDEX, self.remedy)
         self.images = open_folder(place)
         self.footers: dict[str, pq.FileMetaData] = {}
         self.groups: OrderedDict[int, dict[str, bytes]] = OrderedDict()
@@ -211,7 +231,10 @@ class PackedStore(Store):
         if number not in self.groups:
             name = self.names[number]
             group = number - self.names.index(name)
-            rows = self.images.read(name, partial(self._read_rows, name, group))
+            try:
+                rows = self.images.read(name, partial(self._read_rows, name, group))
+            except FileNotFoundError as error:
+                raise BadFile(f"{self.images.address}: lacks {name}: {self.remedy}") from error
             ids, images = rows["image_id"].to_pylist(), rows["image"].to_pylist()
             self.groups[number] = dict(zip(ids, images, strict=True))
             if len(self.groups) > GROUPS_IN_MEMORY:

@@ -156,3 +156,16 @@ def test_a_copy_that_breaks_off_goes_on(mirror, memory, gets, monkeypatch, secon
 
     assert {"a": b"one", "deep/b": b"two"} == read(mirror.read())
     assert ["a", "deep/b", "deep/b"] == gets
+
+
+@pytest.mark.parametrize("state", ["[1", "", "[]", "null", '{"a": 3}', '{"a": [1, 2, 3]}'])
+def test_a_damaged_state_is_an_error(mirror, state):
+    """It names the file, which may be deleted."""
+    mirror.read()
+    path = mirror.home / "state.json"
+    path.write_text(state)
+
+    with pytest.raises(ValueError, match=r"state\.json: .*: delete it, and the files are copied"):
+        mirror.read()
+    path.unlink()
+    assert {"a": b"one", "deep/b": b"two"} == read(mirror.read())

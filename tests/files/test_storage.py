@@ -162,3 +162,12 @@ def test_a_name_that_leads_elsewhere_is_an_error(memory):
     memory.store["/bucket/folder/../../x"] = MemoryFile(memory, "/bucket/folder/../../x", b"x")
     with pytest.raises(ValueError, match="no valid name of a file here"):
         RemoteFolder("memory://bucket/folder").list_files()
+
+
+def test_a_file_below_a_file_is_an_error(memory):
+    """A storage has no folders, so it can hold both; a disk cannot."""
+    for name in ("sub", "sub/deep/x"):
+        path = f"/bucket/folder/{name}"
+        memory.store[path] = MemoryFile(memory, path, b"x")
+    with pytest.raises(ValueError, match=r"contains 'sub' and 'sub/deep/x', .*: move one of them"):
+        RemoteFolder("memory://bucket/folder").list_files()

@@ -187,6 +187,51 @@ def test_a_damaged_image_is_noticed(store, tmp_path):
         assert image("w14") == packed.read("w14")
 
 
+@pytest.mark.parametrize(
+    ("column", "values", "message"),
+    [
+        ("first_id", [None, "b"], "a row has no image or no file: pack the store again"),
+        ("first_id", [1, 2], "a row has no image or no file: pack the store again"),
+        ("first_id", ["b", "a"], "its rows are not in the order of their images: pack"),
+        ("file", [None, None], "a row has no image or no file: pack the store again"),
+        ("file", 2 * ["images/../../x.parquet"], "is no name of a file of images: pack the store"),
+    ],
+)
+def test_an_index_that_no_command_wrote_is_an_error(store, tmp_path, column, values, message):
+    """No file outside the pack is read."""
+    pack_to(store, str(tmp_path / "pack"))
+    path = tmp_path / "pack" / INDEX
+    table = pq.read_table(path).slice(0, 2)
+    number = table.column_names.index(column)
+    pq.write_table(table.set_column(number, column, [values]), path)
+
+    with pytest.raises(ValueError, match=message):
+        open_store(tmp_path / "pack")
+
+
+@pytest.mark.parametrize("name", [INDEX, pack.LEDGER])
+def test_a_pack_that_lacks_a_file_is_an_error(store, tmp_path, name):
+    """The remedy is to pack it again, not to fetch."""
+    pack_to(store, str(tmp_path / "pack"))
+    (tmp_path / "pack" / name).unlink()
+
+    with pytest.raises(OSError, match=f"{name}.*`cnlw store pack`"):
+        open_store(tmp_path / "pack")
+
+
+def test_a_missing_file_of_images_is_an_error(store, tmp_path):
+    """The error names the file and what to do."""
+    pack_to(store, str(tmp_path / "pack"))
+    for path in (tmp_path / "pack" / "images").iterdir():
+        path.unlink()
+
+    with (
+        open_store(tmp_path / "pack") as packed,
+        pytest.raises(ValueError, match=r"pack: lacks images/\w+\.parquet: pack the store again"),
+    ):
+        packed.read("w13")
+
+
 def test_a_file_of_other_images_is_noticed(store, tmp_path):
     """The error names the image that the pack lacks."""
     pack_to(store, str(tmp_path / "pack"))
