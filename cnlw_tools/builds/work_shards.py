@@ -222,7 +222,9 @@ def record_hashes(records: Records, planned_shards: Collection[str]) -> dict[str
     for path, record in records.items():
         for name, digest in record.hashes.items():
             if name not in planned_shards:
-                raise ValueError(f"{path}: it names {name!r}, which is no file of this build: {REMEDY}")
+                raise ValueError(
+                    f"{path}: it names {name!r}, which is no file of this build: {REMEDY}"
+                )
             if hashes.setdefault(name, digest) != digest:
                 raise ValueError(
                     f"{path}: its file {name} differs from the same file of another shard: "

@@ -455,7 +455,9 @@ def test_a_record_of_a_file_that_is_not_of_the_build(cifar, tmp_path):
     record = work_shards.json.loads(path.read_text())
     path.write_text(work_shards.json.dumps(record | {"hashes": {"../evil": "00"}}))
 
-    with pytest.raises(ValueError, match=r"it names '../evil', which is no file of this build: delete"):
+    with pytest.raises(
+        ValueError, match=r"it names '../evil', which is no file of this build: delete"
+    ):
         run(cifar, tmp_path / "x")
 
 

@@ -35,7 +35,8 @@ def test_a_shard_is_read_as_it_is_written():
     assert "2/5" == str(shard)
 
 
-WRONG = ["2", "0/3", "4/3", "a/b", "1/", "", "-1/3", "1/3/3", "1.0/3", "1/1000001", "1/" + 5000 * "9"]
+WRONG = ["2", "0/3", "4/3", "a/b", "1/", "", "-1/3", "1/3/3", "1.0/3", "1/1000001"]
+WRONG.append("1/" + 5000 * "9")
 
 
 @pytest.mark.parametrize("text", WRONG)
