@@ -45,7 +45,7 @@ def show(
 ) -> None:
     """Print the rows, the realised noise and the class sizes of PATH, a plan or a build.
 
-    PATH may be the address of a build.
+    PATH may be a local path or the address of a build, such as `s3://bucket/shapes`.
 
     With --image it draws single images instead, with their labels in each config. To check the
     counts, use `cnlw validate`.

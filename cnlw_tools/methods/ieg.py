@@ -103,7 +103,7 @@ from cnlw_tools.methods.components.validation import check_flag, check_number
 
 
 class ProbeDerivatives(NamedTuple):
-    """The derivatives of L^p by the weights and labels of the n examples of all ranks."""
+    """The derivatives of L^p with respect to the weights and labels of all ranks' n examples."""
 
     by_weight: Tensor  # (n,) dL^p/domega
     by_label: Tensor  # (n,) dL^p/dlam

@@ -45,7 +45,7 @@ class Standing(NamedTuple):
 
     @property
     def lead(self) -> float:
-        """By how many points the highest mean is above the next."""
+        """By how many points the highest mean is above that of the runner-up."""
         return self.leader.result.mean - self.scores[1].result.mean
 
     @property
@@ -151,15 +151,16 @@ def _describe_clear(standings: Sequence[Standing], has_levels: bool) -> list[str
             others = f"the {len(widest.scores) - 1} other methods"
         numbers = f"{_number(widest.leader.result)} against {_number(second.result)}"
         if len(widest.scores) > 2:
-            numbers += f" of {second.method}, the next"
+            numbers += f" for the runner-up, {second.method}"
         numbers += _seeds(widest.leader, second)
         if len(led) > 1:
-            where = f"{_range_of_leads(led)}; the most {_at([widest], has_levels)}"
             others = "all others" if len(widest.scores) > 2 else second.method
+            numbers = f". The lead is largest {_at([widest], has_levels)}, with {numbers}"
         else:
-            where = _points(widest.lead)
+            numbers = f": {numbers}"
         place = _capital(_at(led, has_levels))
-        sentences.append(f"{place}, {leader} is ahead of {others} by {where}: {numbers}.")
+        lead = _range_of_leads(led)
+        sentences.append(f"{place}, {leader} is ahead of {others} by {lead}{numbers}.")
     return sentences
 
 
@@ -246,17 +247,21 @@ def _describe_lengths(group: ResultGroup) -> list[str]:
         if trial.n_epochs:
             methods = lengths.setdefault(trial.config, {}).setdefault(trial.n_epochs, [])
             methods.append(trial.method)
-    unlike: dict[int, dict[str, None]] = {}
-    for methods_by_length in lengths.values():
+    unlike: dict[str, list[Standing]] = {}  # by the lengths in words, the configs that have them
+    for config, methods_by_length in lengths.items():
         if len(methods_by_length) > 1:
-            for n_epochs, methods in methods_by_length.items():
-                unlike.setdefault(n_epochs, {}).update(dict.fromkeys(methods))
-    if not unlike:
-        return []
-    parts = [
-        f"{join_words(list(names))} for {n_epochs}" for n_epochs, names in sorted(unlike.items())
-    ]
-    return [f"The methods were trained for different numbers of epochs: {'; '.join(parts)}."]
+            by_length = sorted(methods_by_length.items())
+            parts = [f"{join_words(names)} for {n_epochs}" for n_epochs, names in by_length]
+            level = group.levels[config]
+            standing = Standing(config if level is None else str(level), [])
+            unlike.setdefault("; ".join(parts), []).append(standing)
+    sentences = []
+    for words, configs in unlike.items():
+        place = _capital(_at(configs, bool(group.family)))
+        sentences.append(
+            f"{place}, the methods were trained for different numbers of epochs: {words}."
+        )
+    return sentences
 
 
 def _describe_selection(group: ResultGroup, all_trials: Sequence[Trial]) -> list[str]:

@@ -19,7 +19,7 @@ DETECTION_HEADER = [
     "Dataset",
     "Config",
     "Method",
-    "Taken for noisy",
+    "Classified as noisy",
     "Precision",
     "Recall",
     "Precision by loss",
@@ -32,11 +32,13 @@ MARK_NAMES = {
 }
 DETECTION_CAPTION = (
     "The numbers are those of the last epoch: the mean over runs, in percent. Precision is the "
-    "share of noisy examples among those that the method takes for noisy. Recall is the share of "
-    "noisy examples that the method takes for noisy. A dash means that it takes none. Examples "
-    "that the epoch never saw do not count; removed ones count. Precision by loss is the share of "
-    "noisy examples among the n examples with the highest losses, where n is the number of noisy "
-    "examples. A dash means that some examples were removed and have no loss."
+    "share of noisy examples among those that the method classifies as noisy. Recall is the share "
+    "of noisy examples that the method classifies as noisy. In these two columns, a dash means "
+    "that the method classifies no example as noisy. Examples that were not seen in this epoch are "
+    "not counted, but examples that the method has removed from training are. Precision by loss is "
+    "the share of noisy examples among the n examples with the highest losses, where n is the "
+    "number of noisy examples. In that column, a dash means that some examples were removed and "
+    "have no loss."
 )
 
 

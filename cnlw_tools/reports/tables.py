@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from cnlw_tools.recipe.run_files import TAIL
+from cnlw_tools.registry.counts import join_words
 from cnlw_tools.reports.method_order import method_sort_key
 from cnlw_tools.reports.statistics import MeanInterval, is_above, mean_interval
 from cnlw_tools.reports.trials import PlannedRun, Trial, format_options, natural_sort_key
@@ -16,8 +17,8 @@ RESULTS_CAPTION = (
     "parentheses."
 )
 BOLD_CAPTION = (
-    "The highest mean of a column is bold if each cell has two seeds or more and its interval "
-    "overlaps with no other."
+    "In each {line}, the highest mean is bold if every result has at least two seeds and the "
+    "interval of that mean overlaps with no other interval in the {line}."
 )
 MEAN_COLUMN_CAPTION = (
     "The last column is the mean over the other columns, ± the half-width of its 95 % t-interval."
@@ -200,7 +201,7 @@ def _table_by_level(
     """Return a table with a row for each method and a column for each level."""
     cells = result_cells(group, metric)
     header = ["Method", *(f"{level} %" for level in group.levels.values())]
-    caption = _results_caption(group)
+    caption = _results_caption(group, "column")
     rows = [[method, *(cell.text for cell in row)] for method, row in cells.items()]
     if len(group.levels) > 1:
         header.append("Mean")
@@ -223,9 +224,10 @@ def _table_by_config(
 ) -> Table:
     """Return a table of methods and configs; those of which there are more have the rows."""
     cells = result_cells(group, metric)
-    caption = _results_caption(group)
+    has_rows_of_methods = len(cells) > len(group.levels)
+    caption = _results_caption(group, "column" if has_rows_of_methods else "row")
     bold = _highest_cells(list(cells.values()))
-    if len(cells) > len(group.levels):
+    if has_rows_of_methods:
         rows = [[method, *(cell.text for cell in row)] for method, row in cells.items()]
         return Table(
             title,
@@ -247,21 +249,20 @@ def _table_by_config(
     )
 
 
-def _results_caption(group: ResultGroup) -> str:
+def _results_caption(group: ResultGroup, line: str) -> str:
     """Return the caption of a table of results.
 
     It names the epochs of runs of unlike length, and the epochs that count of methods in stages.
+
+    Args:
+        group: what the table shows
+        line: row or column, in which the results on one config are
     """
-    lengths: dict[str, set[int]] = {}
     last_stages: dict[str, set[int]] = {}
     for trial in group.trials:
-        if trial.n_epochs:
-            lengths.setdefault(trial.method, set()).add(trial.n_epochs)
         if trial.n_epochs and trial.n_reported and trial.n_reported < trial.n_epochs:
             last_stages.setdefault(trial.method, set()).add(trial.n_reported)
-    caption = f"{RESULTS_CAPTION} {BOLD_CAPTION}"
-    if len(set().union(*lengths.values())) > 1:
-        caption += f" The runs differ in length. Their epochs are: {_list_epochs(lengths)}."
+    caption = f"{RESULTS_CAPTION} {BOLD_CAPTION.format(line=line)}{_describe_lengths(group)}"
     if last_stages:
         caption += (
             " For a method in stages, best and mean are taken over the epochs of its last stage: "
@@ -270,12 +271,41 @@ def _results_caption(group: ResultGroup) -> str:
     return caption
 
 
+def _describe_lengths(group: ResultGroup) -> str:
+    """Return a sentence on runs of unlike length: by config if each has one, else by method."""
+    by_method: dict[str, set[int]] = {}
+    by_config: dict[str, set[int]] = {}
+    for trial in group.trials:
+        if trial.n_epochs:
+            by_method.setdefault(trial.method, set()).add(trial.n_epochs)
+            by_config.setdefault(trial.config, set()).add(trial.n_epochs)
+    if len(set().union(*by_method.values())) < 2:
+        return ""
+    if any(len(epochs) > 1 for epochs in by_config.values()):
+        names = {method: _or(epochs) for method, epochs in by_method.items()}
+    else:
+        configs: dict[str, list[str]] = {}
+        for config in group.levels:
+            if config in by_config:
+                configs.setdefault(_or(by_config[config]), []).append(config)
+        names = {f"those on {join_words(found)}": length for length, found in configs.items()}
+    (first, length), *others = names.items()
+    verb = "were" if first.startswith("those on ") else "was"
+    unit = "epoch" if length == "1" else "epochs"
+    parts = [f"{first} {verb} trained for {length} {unit}"]
+    parts += [f"{name} for {epochs}" for name, epochs in others]
+    return f" The runs differ in length: {'; '.join(parts)}."
+
+
+def _or(numbers: set[int]) -> str:
+    return " or ".join(map(str, sorted(numbers)))
+
+
 def _list_epochs(epochs_by_method: Mapping[str, set[int]]) -> str:
     """Return numbers of epochs as text, ``glc 8, o2u 4 or 8``."""
     words = []
     for method, epochs in epochs_by_method.items():
-        span = " or ".join(map(str, sorted(epochs)))
-        words.append(f"{method} {span}")
+        words.append(f"{method} {_or(epochs)}")
     return ", ".join(words)
 
 

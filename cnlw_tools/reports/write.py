@@ -190,7 +190,7 @@ def _make_content(
         about=describe_report(runs.folders, record, shown_trials),
         has_runs=bool(runs.folders),
         conclusions=conclusions,
-        measure=f"Result: {metric_title(context.select_by, shown_trials)}. {RESULTS_CAPTION}",
+        measure=_describe_measure(context.select_by, shown_trials),
         results=results.pop(context.select_by),
         other_results=[table for tables in results.values() for table in tables],
         notes=[*record.study.notes, *runs.problems],
@@ -234,6 +234,12 @@ def _compare_with_papers(
             continue
         tables.append(table)
     return tables
+
+
+def _describe_measure(metric: str, trials: Sequence[Trial]) -> str:
+    """Return which numbers the conclusions are about."""
+    title = metric_title(metric, trials)
+    return f"The conclusions are about the {title[:1].lower()}{title[1:]}. {RESULTS_CAPTION}"
 
 
 def _markdown_top(content: PageContent) -> str:

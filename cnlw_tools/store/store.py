@@ -1,4 +1,4 @@
-"""The image store: image files by image id, and a ledger with the outcome of every URL.
+"""The image store is a folder of image files and a ledger with the outcome of every URL.
 
     STORE/ledger.sqlite      the ledger: one row per image id, in a database that survives a kill
     STORE/ledger.parquet     a copy of the ledger for readers, as of the end of the last run
@@ -10,8 +10,9 @@ row with the outcome `ok` is therefore complete. After a power failure, a file m
 Every read therefore compares the sha256. Every fetch compares the size and the modification time,
 and also the sha256 if the time differs. A damaged file is fetched again. A fetch locks the folder.
 
-The files are the originals, or, after `cnlw fetch --keep 84`, what builds of that size store for
-them: all files of a store are of one kind. The ledger describes the originals in both cases.
+The files are the originals. After `cnlw fetch --keep 84`, they are instead the resized images that
+builds of 84 pixels store. All files of a store are of one kind, and the ledger always describes the
+originals.
 """
 
 import os
@@ -48,7 +49,7 @@ class Row:
 
     image_id: str  # the id of the image
     uri: str | None  # its address in the manifest
-    outcome: str  # one of the outcomes in outcomes.py
+    outcome: str  # one of the outcomes below (outcomes.py)
     reason: str | None  # why there is no image
     attempts: int  # the number of requests, over all runs
     timestamp: float  # the time of the outcome, in seconds since 1970
@@ -63,7 +64,8 @@ class Row:
     fingerprint: bytes | None = None  # for finding images that look alike
     mtime: int | None = None  # modification time of the file, in nanoseconds
     source: str | None = None  # of the bytes: uri, archive, or img2dataset if that re-encoded them
-    kept: str | None = None  # options of the builds that store the file as it is; null: all do
+    # options of the builds that the file was resized for; null: it is the original, for any build
+    kept: str | None = None
     kept_sha256: str | None = None  # of the file, where it is not the original
     kept_size: int | None = None  # of that file, in bytes
     kept_format: str | None = None  # of that file

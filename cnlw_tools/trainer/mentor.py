@@ -38,7 +38,7 @@ def train_data_driven_mentor(
 
     Args:
         student: its `split` should be `verified`
-        percentile: of the losses of an epoch, from 0 to 1; the mentor sees the difference to it
+        percentile: of the losses of an epoch, from 0 to 1; the mentor sees the difference from it
         seed: of the fit
         progress: see `Trainer.fit`
         on_epoch: see `Trainer.fit`

@@ -95,7 +95,7 @@ NOTATION = """
 | `CE(t, z)` | cross-entropy of the target t, `-sum_k t_k log softmax(z)_k` |
 | `l_b`, `L` | the loss of one example, and that of the batch |
 | `mean_b`, `sum_b` | the mean and the sum over the batch; likewise for other indices |
-| `<a, b>`, `grad` | the inner product of two vectors; the gradient by the weights of the network |
+| `<a, b>`, `grad` | the inner product of two vectors; the gradient with respect to the weights of the network |
 | `x^t` | the transpose of a matrix or vector |
 | `a <- b` | a gets the value b |
 | `T[i, j]` | the probability of the given label j if the true class is i; `Q` is the transpose |

@@ -41,7 +41,7 @@ def _networks_page() -> str:
     text = heading("Networks")
     text += (
         "`--net NAME` chooses a network. Networks whose names end in `_cifar` are for images of "
-        "32 x 32 pixels; torchvision has larger networks of the same names.\n\n"
+        "32 x 32 pixels; torchvision has larger networks of the same names without `_cifar`.\n\n"
         "In the formulas below, `x <- ...` is what a layer or a unit computes, `conv` is a "
         "convolution, and `BN` is batch normalisation. The stem is the part before the first "
         "stage, and numbers such as 16-32-64 are the channels of the stages.\n\n"

@@ -74,7 +74,7 @@ SPREAD = "beyond the spread over seeds"
         (
             {"vanilla": [20.0, 21.0], "gce": [40.0, 41.0], "mixup": [60.0, 61.0]},
             "At 40 %, mixup is ahead of the 2 other methods by 20.00 points: 60.50 ± 6.35 % "
-            "against 40.50 ± 6.35 % of gce, the next (2 seeds each). Of the 2 other methods, all "
+            "against 40.50 ± 6.35 % for the runner-up, gce (2 seeds each). Of the 2 other methods, all "
             f"are above vanilla at 40 % (20.50 ± 6.35 %) {SPREAD}, and none is below it.",
         ),
         (
@@ -105,8 +105,8 @@ def test_levels_with_one_leader_are_one_sentence(finder):
 
     assert texts == {
         "toy, blue": (
-            "At 20 and 40 %, mixup is ahead of vanilla by 10.00 to 14.00 points; the most at 40 %: "
-            "64.05 ± 0.64 % against 50.05 ± 0.64 % (2 seeds each). At 60 and 80 %, neither method "
+            "At 20 and 40 %, mixup is ahead of vanilla by 10.00 to 14.00 points. The lead is largest at 40 %, "
+            "with 64.05 ± 0.64 % against 50.05 ± 0.64 % (2 seeds each). At 60 and 80 %, neither method "
             f"is ahead {SPREAD}; the highest means are those of vanilla at 60 % and mixup at 80 %, "
             "by 0.50 to 9.50 points."
         ),
@@ -167,7 +167,10 @@ def test_unlike_lengths_and_the_choice_of_a_trial_are_said(tmp_path, run_maker):
     text = find(tmp_path)["toy, blue"]
 
     assert "mixup has the highest mean, 70.00 %" in text
-    assert "trained for different numbers of epochs: vanilla for 1; mixup for 2." in text
+    assert (
+        "At 40 %, the methods were trained for different numbers of epochs: vanilla for 1; mixup "
+        "for 2."
+    ) in text
     assert text.endswith(
         "The best of 2 trials of mixup counts; it was chosen on the same validation images."
     )

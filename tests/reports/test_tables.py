@@ -76,9 +76,7 @@ def test_bold_is_a_mean_whose_interval_overlaps_with_no_other(
     (table,) = result_tables(best_trials(read_trials(tmp_path)), "last")
 
     assert table.bold == bold
-    assert (
-        "The highest mean of a column is bold if each cell has two seeds or more" in table.caption
-    )
+    assert "In each column, the highest mean is bold if every result has" in table.caption
 
 
 @pytest.mark.parametrize(
@@ -97,13 +95,27 @@ def test_a_mean_over_epochs_names_their_true_number(tmp_path, run_maker, lengths
     trials = read_trials(tmp_path)
     (table,) = result_tables(best_trials(trials), "mean10")
     words = (
-        f"The runs differ in length. Their epochs are: mixup {lengths[0]}, vanilla {lengths[1]}."
+        f"The runs differ in length: mixup was trained for {lengths[0]} epochs; vanilla for "
+        f"{lengths[1]}."
     )
 
     assert table.title == f"{title}: toy, blue"
     assert (words in table.caption) == (lengths[0] != lengths[1])
     assert title in trials_table(trials, [], "last").header
     assert [row[5] for row in trials_table(trials, [], "last").rows] == list(map(str, lengths))
+
+
+def test_configs_of_unlike_length_are_named(tmp_path, run_maker):
+    """Where all methods on a config were trained alike, the caption gives lengths by config."""
+    for name, level, n_epochs in (("a", 20, 1), ("b", 40, 3)):
+        config = f"blue_{level}"
+        run_maker(tmp_path / name, [50.0] * n_epochs, config=config, level=level)
+    (table,) = result_tables(best_trials(read_trials(tmp_path)), "last")
+
+    assert (
+        "The runs differ in length: those on blue_20 were trained for 1 epoch; those on blue_40 "
+        "for 3."
+    ) in table.caption
 
 
 def test_a_method_in_stages_is_reported_by_its_last_one(tmp_path, run_maker):

@@ -11,8 +11,8 @@ rank ceil(percentile (N - 1)) of p_i among the N images, counted from the lowest
 code, the image at this rank is also discarded. If several images are equally likely, the first one
 is taken.
 
-This implementation does not keep discarded entries at 0 in the rows of later classes, as the
-authors' code does.
+Unlike the authors' code, this implementation does not keep discarded entries at 0 in the rows of
+later classes.
 """
 
 import math

@@ -1,6 +1,7 @@
-"""The first estimate of T is how often images that a network predicts as class i have label j.
+"""The initial estimate of T is a matrix of shares c_ij.
 
-c_ij is this share; the options hard and soft differ in what counts as a prediction:
+c_ij is the share of the images predicted as class i that have the given label j. The options hard
+and soft differ in what counts as a prediction:
 
 hard    c_ij = #{t: argmax p_t = i, y_t = j} / #{t: argmax p_t = i}
 soft    c_ij = sum_t p_t(i) 1[y_t = j] / sum_t p_t(i)      t: an example of the training set

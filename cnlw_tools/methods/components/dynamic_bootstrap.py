@@ -5,8 +5,8 @@ R   = sum_c (1 / K) log((1 / K) / h_c)                  h: mean of softmax(z) ov
 
 guess_b is the network's own prediction for the image. The loss l alone does not prevent a network
 from predicting the same class for everything. R does: its minimum is 0, where h is uniform.
-Training begins with plain mixup, until the losses of correct and wrong labels differ. M-DYR-H and
-MD-DYR-SH share this file.
+Training begins with plain mixup, until the losses of correct and wrong labels differ. Both M-DYR-H
+and MD-DYR-SH use this module.
 """
 
 import math

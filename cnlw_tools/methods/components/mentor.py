@@ -2,7 +2,7 @@
 
 Source: Jiang, Zhou, Leung, Li and Fei-Fei 2018 (MentorNet, arXiv:1712.05055) and their code.
 
-x = (l, delta)                            loss; difference to the moving percentile
+x = (l, delta)                            loss; difference from the moving percentile
 c = sigmoid(x G + g) * tanh(x C + k)      2 numbers: a bidirectional LSTM of size 1 after one step
 f = (label, epoch_e, c)                   2 + 5 + 2 numbers; two embeddings, and c
 v = sigmoid(tanh(f W + w) . (o + q))      20 hidden units; G, g, C, k, W, w, o, q: learned

@@ -21,10 +21,11 @@ side of 1/2, for the rule `pd`:
     3,000 x 512, the default      0.9998 - 0.9999, seeds 0 to 2    0.9904 - 0.9923
     30,000 x 32, the code         0.9953 - 0.9956, seeds 0 and 1   0.9904 - 0.9930
 
-The MentorNet code never trains the embedding; the copy of it in the MentorMix code can.
+The MentorNet code never trains the embedding. The copy of that code in the MentorMix repository can
+train it.
 
-The mentor in mentor_pd.json is `to_json(fit_mentor(predefined_samples(pd), seed=0), rule="pd",
-seed=0)`.
+The package includes a mentor that was fitted to the rule `pd`, in mentor_pd.json. It was made by
+`to_json(fit_mentor(predefined_samples(pd), seed=0), rule="pd", seed=0)`.
 """
 
 import json

@@ -10,7 +10,7 @@ outlier:a      [[I, (1 - a) / (K - 1)], [0, a]]: the last class means "none of t
                a of its images is labelled so, and the rest has any of the other labels (Sukhbaatar
                et al. 2015, equation 8)
 
-The loss under Q: -log p~[y], p~ = Q p
+The loss under Q is -log p~[y], where p~ = Q p.
 """
 
 from collections.abc import Sequence

@@ -2,8 +2,8 @@
 
 Source: Jiang, Zhou, Leung, Li and Fei-Fei 2018 (MentorNet, arXiv:1712.05055) and their code.
 
-l_b is the loss of example b, delta_b = l_b - gamma is its difference to a threshold, and e is the
-percent of the training that is over, from 0 to 99:
+l_b is the loss of example b, delta_b = l_b - gamma is its difference from a threshold, and e is
+the percent of the training that is over, from 0 to 99:
 
     rule          v_b
     baseline      1
@@ -14,8 +14,8 @@ percent of the training that is over, from 0 to 99:
     spcl          clip(1 - delta, 0, 1)
     pd            1 if e <= 18, self_paced if 18 < e < 90, spcl if e >= 90
 
-This implementation does not have options for the constants. As in the code, gamma is 2 in focal,
-and 1 in the delta / gamma of spcl.
+The constants of these rules are fixed, with the values of the authors' code: the exponent of focal
+is 2, and spcl divides delta by 1.
 """
 
 import math

@@ -1,6 +1,6 @@
 """In DenseNet-BC (Huang et al. 2017), every layer sees the outputs of all layers before it.
 
-    x <- [x, conv3x3 ReLU BN conv1x1 ReLU BN x]     k channels more a layer,
+    x <- [x, conv3x3 ReLU BN conv1x1 ReLU BN x]     k more channels per layer,
                                                     4 k between the two convolutions
 
 densenet100 has three blocks of 16 such layers with k = 12, on a stem of 2 k channels. A transition

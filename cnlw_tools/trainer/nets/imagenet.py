@@ -1,6 +1,6 @@
-"""Networks for photographs: those of torchvision, and Inception-ResNet-v2 of timm.
+"""These networks are for photographs; torchvision builds them, and timm Inception-ResNet-v2.
 
-These libraries build the networks; this module cuts them into blocks.
+`cnlw_tools` cuts each of them into blocks, whose outputs methods can read.
 
     resnet18, resnet50, resnet101     He et al. 2015
     inception_v3                      Szegedy et al. 2016, without its auxiliary head

@@ -1,9 +1,9 @@
-"""Inception-v2 or BN-Inception (Ioffe and Szegedy 2015, figure 5), the network of CurriculumNet.
+"""Inception-v2 is the network of CurriculumNet (Ioffe and Szegedy 2015, figure 5: BN-Inception).
 
     x <- [1x1,  1x1 3x3,  1x1 3x3 3x3,  pool 1x1] of x, side by side
 
-A unit that halves the size has no branch of a single convolution, and leaves the pooled input as it
-is.
+A unit that halves the size has no branch with a single convolution, and leaves the pooled input as
+it is.
 """
 
 from functools import partial

@@ -1,4 +1,4 @@
-"""Networks without shortcuts: perceptrons and plain ConvNets.
+"""These networks have no shortcuts; they are perceptrons and plain ConvNets.
 
     mlp1, mlp2, mlp4          1, 2 and 4 hidden layers of 512 units     Rolnick et al. 2017
     conv_mnist, conv4, conv6  4, 4 and 6 layers, the last two dense     Rolnick et al. 2017
@@ -103,9 +103,10 @@ def vgg13_cifar(n_classes: int, image_size: HeightWidth) -> Network:
 
 
 def conv_small(n_classes: int, image_size: HeightWidth) -> Network:
-    """Return a small network for `shapes`: it reaches 90 % at 32 pixels in 15 epochs.
+    """Return a small network for images like those of `shapes`.
 
-    An epoch takes seconds on two cores.
+    Its accuracy on clean labels reaches 90 % at 32 pixels in 15 epochs; an epoch takes seconds on
+    two cores.
     """
     require_image_size(8, image_size, "conv_small")
     blocks = [

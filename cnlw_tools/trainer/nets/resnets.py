@@ -1,8 +1,8 @@
-"""Residual networks for small images: He et al. 2015 and 2016, Zagoruyko and Komodakis 2016.
+"""These are residual networks for small images, whose sources are named on the right.
 
 post-activation     x <- ReLU(shortcut(x) + BN conv ReLU BN conv x)                      He 2015
 pre-activation      x <- shortcut(x) + conv ReLU BN conv ReLU BN x                       He 2016
-                    where the width changes, the shortcut begins behind the first ReLU BN
+                    where the width changes, the shortcut begins after the first ReLU BN
 
 resnet32            3 stages of 5, 16-32-64, post-activation, shortcuts without weights  He 2015
 resnet32_wide       3 stages of 5, 128-256-512 on a stem of 64, pre-activation,          Jiang 2020,
@@ -17,7 +17,8 @@ resnet34_narrow     the same with 256 channels in the last stage                
 wrn28_2, ...        3 stages of (depth - 4) / 6, k times 16-32-64, pre-activation,       Zagoruyko
                     dropout between the two convolutions                                 2016
 wrn28_10_ieg        WRN-28-10 with shortcuts without weights, and with more of them:     Zhang 2020,
-                    stage(x) + shortcut(x) in place of stage(x), and around all three    IEG
+                    stage(x) + shortcut(x) in place of stage(x), and one around all       IEG
+                    three stages
 """
 
 from functools import partial
@@ -114,7 +115,7 @@ def wrn28_10(n_classes: int, image_size: HeightWidth) -> Network:
 
 
 def wrn28_10_ieg(n_classes: int, image_size: HeightWidth, k: int = 10) -> Network:
-    """Return the WRN-28-10 of the IEG code: its head starts uniform within 1 / sqrt(classes)."""
+    """Return the WRN-28-10 of the IEG code; the initial head is uniform between ±1 / sqrt(K)."""
     channels = (16, 16 * k, 32 * k, 64 * k)
     stages = residual_stages(_padded_pre_unit, channels, (4, 4, 4))
     bodies: list[nn.Module] = []

@@ -106,7 +106,7 @@ def test_the_mentor_of_the_package_follows_pd():
 
 
 def test_the_mentor_is_as_exact_in_bfloat16():
-    """Autocast does not apply, since the difference to the threshold is small."""
+    """Autocast does not apply, since the difference from the threshold is small."""
     rows = torch.full((3,), 2.0), torch.tensor([-0.03, 0.0, 0.03]), torch.full((3,), 50.0)
     exact = read_mentor(PACKAGED_MENTOR)(*rows)
 

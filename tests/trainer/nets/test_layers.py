@@ -103,7 +103,7 @@ def test_activation_after_the_sum():
 
 
 def test_activation_before_the_weights():
-    """conv ReLU BN conv ReLU BN x; a shortcut with weights begins behind the first ReLU BN."""
+    """conv ReLU BN conv ReLU BN x; a shortcut with weights begins after the first ReLU BN."""
     changes, keeps = resnets._pre_unit(4, 6, 2), resnets._pre_unit(4, 4, 1)
     first, second, shortcut = convolutions(changes)
     h = relu(norm(X))
@@ -114,7 +114,7 @@ def test_activation_before_the_weights():
 
 
 def test_wide_unit():
-    """Leaky, no weights in the shortcut, which begins behind the activation in stage 1 alone."""
+    """Leaky, no weights in the shortcut, which begins after the activation in stage 1 alone."""
     for stride in (1, 2):
         unit = resnets._leaky_unit(4, 6, stride)
         first, second = convolutions(unit)
