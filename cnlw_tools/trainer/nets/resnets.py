@@ -142,7 +142,7 @@ def _assemble(
     n_features: int,
     n_classes: int,
 ) -> Network:
-    """Return a network of the stages, the first behind the stem, the last followed by the tail."""
+    """Return a network of the stages, the first after the stem, the last followed by the tail."""
     stages[0] = nn.Sequential(*stem, *stages[0])
     stages[-1].extend(tail)
     return init_weights(Network(stages, n_features, n_classes), he_normal, nn.Conv2d)
