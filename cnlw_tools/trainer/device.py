@@ -24,9 +24,12 @@ MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1
 LARGEST_BLOCK = 1 << 30  # bytes
 USERS_CHOICE = "MALLOC_MMAP_THRESHOLD_"
 SEED_MASK = (1 << 63) - 1  # torch takes seeds of 63 bits
-# The other ranks wait so long for rank zero to decode, and for all else torch's usual time. If a
-# rank has died, torchrun ends them earlier.
+# In errors of gloo: another process, its machine or the network is gone.
+LOST_PARTNER = ("closed by peer", "reset by peer", "Timed out waiting")
+# The ranks wait so long for each other to decode, and for all else torch's usual time. If a rank
+# has died, torchrun ends them earlier.
 DECODE_TIMEOUT = timedelta(hours=6)
+N_TURNS = 3  # of decoding: rank zero, the first ranks of other nodes, all others
 
 
 def choose_device(name: str) -> torch.device:
@@ -147,7 +150,8 @@ def process_group(device: torch.device) -> Iterator[None]:
 
 def _is_lost_partner(error: RuntimeError) -> bool:
     """Return whether gloo or NCCL says that another process has ended."""
-    return isinstance(error, dist.DistBackendError) or "closed by peer" in str(error)
+    text = str(error)
+    return isinstance(error, dist.DistBackendError) or any(words in text for words in LOST_PARTNER)
 
 
 def _init_process_group(device: torch.device) -> None:
@@ -218,18 +222,30 @@ def explain_compilation() -> Iterator[None]:
 
 @contextmanager
 def rank_zero_first() -> Iterator[None]:
-    """Let rank zero run the block alone, and then the other ranks, which wait for hours."""
+    """Let rank zero run the block alone, then the first rank of each other node, then the rest.
+
+    So nobody repeats what the ranks before have left in a folder that they share, be it that of all
+    nodes or of one. All wait for the last one, because other messages are not waited for as long.
+    """
     if not distributed.is_distributed():
         yield
         return
-    # Of all messages only this one is slow: a group of its own has a timeout of its own.
+    # Of all messages only these are slow: a group of their own has a timeout of its own.
     group = cast(dist.ProcessGroup, dist.new_group(backend="gloo", timeout=DECODE_TIMEOUT))
-    if distributed.rank() != 0:
+    turn = _turn()
+    for _ in range(turn):
         dist.barrier(group)
     yield
-    if distributed.rank() == 0:
+    for _ in range(turn, N_TURNS):
         dist.barrier(group)
     dist.destroy_process_group(group)
+
+
+def _turn() -> int:
+    """Return 0 for rank zero, 1 for the first rank of another node, and 2 for all others."""
+    if distributed.rank() == 0:
+        return 0
+    return 1 if os.environ.get("LOCAL_RANK") == "0" else N_TURNS - 1
 
 
 def autocast(device: torch.device) -> AbstractContextManager[Any]:

@@ -66,7 +66,9 @@ Metrics = dict[str, Any]
 
 
 class RunWriter:
-    """Writes the folder of a run and keeps it locked until `close`; only rank zero writes.
+    """Writes the folder of a run and keeps it locked until `close`.
+
+    Only rank zero reads and writes it: other ranks may be on machines that do not have it.
 
     Args:
         folder: of the run
@@ -76,7 +78,8 @@ class RunWriter:
 
     Raises:
         ValueError: there is a run already, the run to resume was asked for something else or has
-            lost its checkpoint, or what would be deleted is of no run
+            lost its checkpoint, what would be deleted is of no run, or ranks were asked for
+            different runs
         OSError: the folder cannot be written, or another run is at work there
     """
 
@@ -97,6 +100,7 @@ class RunWriter:
         if self.is_rank_zero:
             self.close = weakref.finalize(self, os.close, _lock_folder(folder))
         try:
+            self._check_other_ranks()
             self._open_folder(resume, overwrite)
         except BaseException:
             self.close()  # otherwise the lock lasts as long as someone holds the error
@@ -163,7 +167,8 @@ class RunWriter:
             ValueError: they are not there
         """
         path = self.folder / BEST_WEIGHTS
-        if best_epoch is not None and not path.exists():
+        is_lost = best_epoch is not None and not path.exists()
+        if distributed.send_from_rank_zero(is_lost):
             self.close()
             raise ValueError(
                 f"{path}: the weights of the best epoch, {best_epoch}, are missing and cannot "
@@ -250,12 +255,35 @@ class RunWriter:
             with files.atomic_write(self.folder / name) as draft:
                 draft.write_text(text, encoding="utf-8")
 
+    def _check_other_ranks(self) -> None:
+        """Raise on all ranks if one was asked for another run than the first, or has other data."""
+        first = distributed.send_from_rank_zero(self.config)
+        keys = [key for key in self.config if key not in MAY_DIFFER]
+        different = [key for key in keys if self.config[key] != first.get(key)]
+        for rank, names in enumerate(distributed.gather_values(different)):
+            if names:
+                raise ValueError(
+                    f"process {rank} of torchrun differs from the first one in {', '.join(names)}: "
+                    "start all with the same command, and give each machine the same build"
+                )
+
     def _open_folder(self, resume: bool, overwrite: bool) -> None:
-        """Load the run that is there, or delete it; raise if neither was asked for."""
+        """Restore or delete the run that is there; all ranks raise if neither was asked for."""
+        state, error = None, None
+        if self.is_rank_zero:
+            try:
+                state = self._read_or_delete_run(resume, overwrite)
+            except ValueError as reason:
+                error = reason
+        self.restored_state, error = distributed.send_from_rank_zero((state, error))
+        if error is not None:
+            raise error
+
+    def _read_or_delete_run(self, resume: bool, overwrite: bool) -> dict[str, Any] | None:
+        """Return the checkpoint of the run that is there, or delete it."""
         paths = find_run_files(self.folder)
-        distributed.wait_for_all_ranks()  # rank zero deletes what the others still look for
         if not paths:
-            return
+            return None
         if overwrite:
             _check_files_of_run(self.folder)
         elif not resume:
@@ -265,23 +293,22 @@ class RunWriter:
                 "or give another --out"
             )
         elif self.checkpoint_path.exists():
-            self._load_checkpoint()
-            return
+            return self._load_checkpoint()
         elif not all(map(_is_of_first_epoch, paths)):
             raise ValueError(
                 f"{self.folder}: {CHECKPOINT} is missing, and a run cannot continue without it: "
                 f"delete the rest ({_describe_paths(paths, self.folder)}), as "
                 "`cnlw train --overwrite` does, or give another --out"
             )
-        if self.is_rank_zero:
-            _delete_run(self.folder)
+        _delete_run(self.folder)
+        return None
 
-    def _load_checkpoint(self) -> None:
-        """Load the checkpoint of the run that is there, if it is of what was asked for."""
+    def _load_checkpoint(self) -> dict[str, Any]:
+        """Return the checkpoint of the run that is there, if it is of what was asked for."""
         try:
             old_config = to_json_types(asdict(read_config(self.folder)))
             seals.check_seal(self.checkpoint_path)
-            self.restored_state = load_tensors(self.checkpoint_path, "a checkpoint", "")
+            state: dict[str, Any] = load_tensors(self.checkpoint_path, "a checkpoint", "")
         except (OSError, ValueError) as error:
             reason = error_line(error)
             raise ValueError(
@@ -295,6 +322,7 @@ class RunWriter:
             if old_config.get(key) != value:
                 difference = _explain_difference(key, old_config.get(key, MISSING), value)
                 raise ValueError(f"{self.folder}: {difference}")
+        return state
 
 
 def _write_table(path: Path, table: pa.Table) -> None:

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from cnlw_tools.methods.components import distributed
 from cnlw_tools.recipe.run_files import RunConfig
 from cnlw_tools.trainer.run import RunWriter
 
@@ -348,3 +349,62 @@ def test_a_full_disk_is_an_error_and_keeps_the_checkpoint(tmp_path, monkeypatch)
     with pytest.raises(OSError, match=r"checkpoint.pt: cannot be written .*: free some"):
         run.write_checkpoint({"epoch": 2, "method": {"w": torch.ones(1 << 20)}})
     assert run.checkpoint_path.read_bytes() == old_bytes
+
+
+class Ranks:
+    """Stands for two ranks, of which rank zero runs first: it sends, and the other one receives."""
+
+    def __init__(self, monkeypatch):
+        self.rank = 0
+        self.sent = []
+        monkeypatch.setattr(distributed, "rank", lambda: self.rank)
+        monkeypatch.setattr(distributed, "send_from_rank_zero", self.send)
+
+    def send(self, value):
+        if self.rank == 0:
+            self.sent.append(value)
+            return value
+        return self.sent.pop(0)
+
+
+def test_a_rank_on_another_machine_need_not_see_the_run(tmp_path, monkeypatch):
+    """It goes on from the checkpoint that rank zero sends, and writes nothing."""
+    save_run(tmp_path / "first").close()
+    ranks = Ranks(monkeypatch)
+    RunWriter(tmp_path / "first", CONFIG, resume=True).close()
+    ranks.rank = 1
+    second = RunWriter(tmp_path / "second", CONFIG, resume=True)
+    second.write_metrics([line(1, 40.0)])
+
+    assert second.restored_state["epoch"] == 1
+    assert not (tmp_path / "second").exists()
+    assert not ranks.sent
+
+
+def test_all_ranks_refuse_what_rank_zero_refuses(tmp_path, monkeypatch):
+    """With the same words: a rank that began alone would wait for the others."""
+    save_run(tmp_path / "first").close()
+    ranks = Ranks(monkeypatch)
+    for rank, folder in enumerate(("first", "second")):
+        ranks.rank = rank
+        with pytest.raises(ValueError, match="first: a run is here already"):
+            RunWriter(tmp_path / folder, CONFIG, resume=False)
+    ranks.rank = 0
+    run = save_run(tmp_path / "third")
+    ranks.sent.clear()
+    for ranks.rank in (0, 1):
+        with pytest.raises(ValueError, match=r"best.pt: the weights of the best epoch, 1, are mis"):
+            run.check_best_weights(1)
+
+
+def test_ranks_must_be_asked_for_the_same(tmp_path, monkeypatch):
+    """Each machine may have its own copy of the build at another path, with the same content."""
+    ranks = Ranks(monkeypatch)
+    RunWriter(tmp_path / "first", CONFIG, resume=False).close()
+    ranks.rank = 1
+    sent = [*ranks.sent]
+    RunWriter(tmp_path / "second", replace(CONFIG, build="copy"), resume=False)
+    ranks.sent = sent
+    monkeypatch.setattr(distributed, "gather_values", lambda value: [[], value])
+    with pytest.raises(ValueError, match=r"process 1 of torchrun differs .* in data, seed: start"):
+        RunWriter(tmp_path / "second", replace(CONFIG, data={"train": "b"}, seed=1), resume=False)

@@ -5,10 +5,13 @@ returns its input unchanged.
 """
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 from torch import distributed as dist
+
+Value = TypeVar("Value")
 
 
 def is_distributed() -> bool:
@@ -24,12 +27,6 @@ def rank() -> int:
 def world_size() -> int:
     """Return the number of processes."""
     return dist.get_world_size() if is_distributed() else 1
-
-
-def wait_for_all_ranks() -> None:
-    """Return as soon as every rank has come here."""
-    if is_distributed():
-        dist.barrier()
 
 
 def all_gather(x: Tensor) -> Tensor:
@@ -84,6 +81,24 @@ def broadcast_from_rank_zero(tensors: Sequence[Tensor]) -> None:
             contiguous = tensor.detach().contiguous()
             dist.broadcast(contiguous, 0)
             tensor.detach().copy_(contiguous)
+
+
+def send_from_rank_zero(value: Value) -> Value:
+    """Return the value of rank 0, which may be any object; the ranks trust each other."""
+    if not is_distributed():
+        return value
+    values = [value]
+    dist.broadcast_object_list(values, 0)
+    return values[0]
+
+
+def gather_values(value: Value) -> list[Value]:
+    """Return the values of all ranks, which may be any objects, in the order of the ranks."""
+    if not is_distributed():
+        return [value]
+    values = [value] * world_size()
+    dist.all_gather_object(values, value)
+    return values
 
 
 def any_rank(flag: bool, device: torch.device) -> bool:
