@@ -20,7 +20,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from cnlw_tools.files.cache import default_cache
-from cnlw_tools.files.drafts import TEMPORARY_PREFIX, atomic_write
+from cnlw_tools.files.drafts import HOST, TEMPORARY_PREFIX, atomic_write
 from cnlw_tools.files.folders import list_names
 from cnlw_tools.files.locks import lock, wait_for_lock
 from cnlw_tools.files.storage import RemoteFile, RemoteFolder, is_address
@@ -168,8 +168,9 @@ class Mirror:
         Raises:
             OSError: the storage takes no files from us
         """
-        self.remote.put(self.home / WRITING, f"{TEMPORARY_PREFIX}check")
-        self.remote.delete(f"{TEMPORARY_PREFIX}check")
+        name = f"{TEMPORARY_PREFIX}{HOST}-check"  # another machine may be doing the same
+        self.remote.put(self.home / WRITING, name)
+        self.remote.delete(name)
 
     def forget_others(self, there: Mapping[str, RemoteFile]) -> None:
         """Forget files that the storage has no more, or has otherwise."""
