@@ -1,4 +1,4 @@
-"""CIFAR-10 as published: the folder `cifar-10-batches-py` with six batches.
+"""CIFAR-10 is read as published, from the folder `cifar-10-batches-py` with six batches.
 
 Five batches are for training and one is for testing. The test batch is the split ``validation``.
 Image ids are ``train-00000`` ... and ``test-00000`` ... in the official row order.

@@ -1,4 +1,4 @@
-"""CIFAR-100 as published: the folder `cifar-100-python` with `train` and `test`.
+"""CIFAR-100 is read as published, from the folder `cifar-100-python` with `train` and `test`.
 
 Every image has one of 100 fine labels and one of 20 coarse labels. One of the two is the label, and
 the other is an extra column of the manifest. Ids are like those of CIFAR-10.

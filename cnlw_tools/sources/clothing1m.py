@@ -1,4 +1,4 @@
-"""Clothing1M as published: `images/`, and lists beside it or in `annotations/`.
+"""Clothing1M is read as published, from `images/` and lists beside it or in `annotations/`.
 
 A million images have labels from the text around them. People labelled 72,409 images: the training
 images among these are the split ``probe``, and the others are ``validation`` and ``test``. None of

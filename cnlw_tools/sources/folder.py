@@ -1,4 +1,4 @@
-"""Your own images: class folders, or a csv file with the columns path,label[,split].
+"""Your own images are in class folders, or in a csv file with the columns path,label[,split].
 
 Class folders may be inside `train/`, `val/` and `test/`. An id is the path of the image, relative
 to the folder or to the folder of the csv file. Classes are the names of the class folders, or the

@@ -1,4 +1,4 @@
-"""Food-101N as published, and the test set of Food-101 if it is beside it.
+"""Food-101N is read as published, with the test set of Food-101 if it is beside it.
 
 Labels come from the web. For some images, people were asked whether the image shows its class. The
 column ``correct`` has their answer, and is null for all other images. The images of

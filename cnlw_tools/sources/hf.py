@@ -1,4 +1,4 @@
-"""A Hugging Face dataset: Parquet files, a folder from `save_to_disk`, or a dataset on the Hub.
+"""A Hugging Face dataset is read from Parquet files, a folder of `save_to_disk`, or the Hub.
 
 The dataset itself says which files belong to which split (formats/data_files.py). Images are read
 from the only image column. Labels are read from the column `label` or from the only ClassLabel

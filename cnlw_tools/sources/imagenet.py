@@ -1,4 +1,4 @@
-"""ILSVRC12 as published: an archive of class archives, or class folders.
+"""ILSVRC12 is read as published, from an archive of class archives or from class folders.
 
 Ids are the names of the files. Nothing is unpacked: images are read from inside the archives.
 Classes are the WordNet ids of the training set in sorted order, which is the order of most trained

@@ -1,4 +1,4 @@
-"""Mini-ImageNet as in the release of Jiang et al. (2020): 100 classes with 600 images each.
+"""Mini-ImageNet of the release of Jiang et al. (2020) has 100 classes with 600 images each.
 
 The images are those of ILSVRC12. An id is a WordNet id and an eight-digit number: n0153282900000005
 is the fifth image of the class archive n01532829.tar, whose members are sorted by the number in

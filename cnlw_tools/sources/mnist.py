@@ -1,4 +1,4 @@
-"""MNIST as published: four idx files, compressed or not.
+"""MNIST is read as published, from four idx files, compressed or not.
 
 They are in the folder itself, in `raw/`, or in `MNIST/raw/` as with torchvision. A plan needs only
 the two files of labels. An idx file consists of two zero bytes, the type (8 for bytes), the number

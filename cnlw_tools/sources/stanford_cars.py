@@ -1,4 +1,4 @@
-"""Stanford Cars, in any of three layouts.
+"""Stanford Cars is read from any of three layouts.
 
 The layouts are: the devkit with `cars_train/` and `cars_test/`; `cars_annos.mat` with `car_ims/`;
 and Parquet files. An id is the path of the image, such as `cars_train/00001.jpg`. The test images

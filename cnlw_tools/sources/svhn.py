@@ -1,4 +1,4 @@
-"""The cropped digits of SVHN: `train_32x32.mat` and `test_32x32.mat`.
+"""The cropped digits of SVHN are read from `train_32x32.mat` and `test_32x32.mat`.
 
 The source ``svhn_extra`` also reads `extra_32x32.mat`. A file holds X, (32, 32, 3, n) pixels, and
 y, (n, 1) labels, where 10 stands for the digit 0.

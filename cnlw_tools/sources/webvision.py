@@ -1,4 +1,4 @@
-"""WebVision 1.0 as published: `info/`, `google/`, `flickr/`, `val_images_256/`.
+"""WebVision 1.0 is read as published, from `info/`, `google/`, `flickr/`, `val_images_256/`.
 
 Labels come from the web: the label of an image is the class of the query that found it. The
 validation set is the split ``validation``. If the validation set of ILSVRC12 is in the same folder

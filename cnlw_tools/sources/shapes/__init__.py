@@ -1,4 +1,4 @@
-"""The embedded dataset: everyday objects, each drawn from its image id. Nothing is downloaded."""
+"""`shapes` draws everyday objects, each from its image id. Nothing is downloaded."""
 
 from pathlib import Path
 from typing import ClassVar
