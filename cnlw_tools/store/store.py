@@ -49,7 +49,7 @@ class Row:
 
     image_id: str  # the id of the image
     uri: str | None  # its address in the manifest
-    outcome: str  # one of the outcomes below (outcomes.py)
+    outcome: str  # one of the names in the list of outcomes
     reason: str | None  # why there is no image
     attempts: int  # the number of requests, over all runs
     timestamp: float  # the time of the outcome, in seconds since 1970
