@@ -12,7 +12,8 @@ from disk  the same; the files are dropped from the page cache before each round
 waiting    as `from disk`, but each batch is read when the step asks for it, without a thread
 
 Each cell is the median over ROUNDS rounds of 3 batches of 8 images, in which all take turns. Torch
-has one thread. Processor seconds count the thread too, so they hold on a busy machine.
+has one thread, and the files are in TMPDIR, which must be on a disk. Processor seconds count the
+thread too, so they hold on a busy machine.
 """
 
 import os
@@ -47,7 +48,7 @@ def main(n_images: str = "1000", n_rounds: str = "2", *names: str) -> None:
     print(f"torch {torch.__version__}, {n_images} images, {n_rounds} rounds\n")
     print("| net | images | ms a step | more | processor ms | more |")
     print("|---|---|---|---|---|---|")
-    with tempfile.TemporaryDirectory(dir=".") as name:  # /tmp may be in memory
+    with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "pixels.npy"
         split = write_split(path, int(n_images))
         for net in names or ("conv_small", "resnet18"):
