@@ -105,7 +105,26 @@ def _complete_names(folder: Path, there: RemoteFiles) -> list[str]:
 
 
 def _push_build(mirror: Mirror, there: RemoteFiles, progress: Progress) -> None:
-    """Put all files of a build, the card last.
+    """Put all files of a build: shards first, the card last.
+
+    Raises:
+        BlockingIOError: another machine has put another card meanwhile
+    """
+    now = _list_unless_changed(mirror, there)
+    mirror.forget_others(now)
+    names = [name for name in list_names(mirror.folder) if name != CARD]
+    shards = [name for name in names if name.startswith("data/")]
+    others = [name for name in names if not name.startswith("data/")]
+    mirror.push(shards, mirror.folder, progress)
+    _list_unless_changed(mirror, there)  # shards may take hours; the rest is small
+    mirror.push([*others, CARD], mirror.folder, progress)
+    for name in now.keys() - {CARD, *names}:
+        if _is_abandoned(name, now[name]):
+            mirror.remote.delete(name)
+
+
+def _list_unless_changed(mirror: Mirror, there: RemoteFiles) -> RemoteFiles:
+    """Return the files at the address, whose card is still the one that the build began with.
 
     Raises:
         BlockingIOError: another machine has put another card meanwhile
@@ -116,12 +135,7 @@ def _push_build(mirror: Mirror, there: RemoteFiles, progress: Progress) -> None:
             f"{mirror.remote.address}: another build has just finished here: "
             "run the same command again"
         )
-    mirror.forget_others(now)
-    names = [name for name in list_names(mirror.folder) if name != CARD]
-    mirror.push([*names, CARD], mirror.folder, progress)
-    for name in now.keys() - {CARD, *names}:
-        if _is_abandoned(name, now[name]):
-            mirror.remote.delete(name)
+    return now
 
 
 def _is_abandoned(name: str, file: RemoteFile) -> bool:

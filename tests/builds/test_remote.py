@@ -139,6 +139,21 @@ def test_a_build_that_another_machine_finishes_meanwhile_is_kept(memory, inputs,
     assert b"of another machine" == stored(memory)[CARD]
 
 
+def test_a_build_that_finishes_while_shards_are_put_is_kept(memory, inputs, monkeypatch):
+    """The card is compared again after the last shard, and nothing of the other build changes."""
+    push = Mirror.push
+
+    def push_beside_another(mirror, names, *arguments):
+        push(mirror, names, *arguments)
+        memory.pipe_file(f"/bucket/shapes/{CARD}", b"of another machine")
+
+    monkeypatch.setattr(Mirror, "push", push_beside_another)
+    with pytest.raises(BlockingIOError, match="another build has just finished here: run the same"):
+        build_at(BLUE, inputs, MEMORY)
+
+    assert b"of another machine" == stored(memory)[CARD]
+
+
 def test_shards_that_no_card_lists_are_deleted_after_a_day(memory, inputs, local, monkeypatch):
     """Until then, a build of another machine may still need them."""
     litter = "data/0123456789abcdef-00000-of-00001.parquet"
