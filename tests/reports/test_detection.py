@@ -225,7 +225,7 @@ def test_a_missing_build_is_a_problem_that_is_reported(tmp_path, run_maker, cont
     ("columns", "reason"),
     [
         ({"row": [0, 10**9]}, "it names rows 0 to 1000000000, but the build has 180 examples"),
-        ({"row": [-1, 3]}, "rows -1 to 3, and"),
+        ({"row": [-1, 3]}, "it names rows -1 to 3, but the build has 180 examples"),
         ({"row": [0.5, 1.0]}, "a row is not a whole number"),
         ({"row": [0, None]}, "a row is not a whole number"),
         ({"x": [0, 1]}, "no column row"),
