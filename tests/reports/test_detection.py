@@ -226,10 +226,10 @@ def test_a_missing_build_is_a_problem_that_is_reported(tmp_path, run_maker, cont
     [
         ({"row": [0, 10**9]}, "it names rows 0 to 1000000000, but the build has 180 examples"),
         ({"row": [-1, 3]}, "it names rows -1 to 3, but the build has 180 examples"),
-        ({"row": [0.5, 1.0]}, "a row is not a whole number"),
-        ({"row": [0, None]}, "a row is not a whole number"),
+        ({"row": [0.5, 1.0]}, "a number in the column row is not a whole number"),
+        ({"row": [0, None]}, "a number in the column row is not a whole number"),
         ({"x": [0, 1]}, "no column row"),
-        (None, "a folder, not a file"),
+        (None, "this is a folder, not a file"),
     ],
 )
 def test_records_of_no_example_are_a_problem_and_do_not_end_the_report(

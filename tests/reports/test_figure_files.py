@@ -35,7 +35,7 @@ def test_a_width_has_a_unit(text, inches):
     [
         ({"formats": ["eps"]}, "'eps': there is no such format of figures: use svg, pdf, png"),
         ({"formats": [""]}, "'': there is no such format of figures"),
-        ({"width": "3.25"}, "width '3.25': give a number with a unit"),
+        ({"width": "3.25"}, "width '3.25' is not allowed: give a number with a unit"),
         ({"width": "-3in"}, "give a number with a unit"),
         ({"width": "1e9in"}, "give a number with a unit"),
         ({"width": "0in"}, "width 0 inches is not allowed: give a value from 1.5 to 40 inches"),
@@ -115,7 +115,7 @@ def test_a_wrong_option_of_the_command_is_an_error_in_a_line(runs_folder):
     done = CliRunner().invoke(main, ["report", str(runs_folder), "--width", "wide"])
 
     assert done.exit_code == 1
-    assert "Error: width 'wide': give a number with a unit" in done.output
+    assert "Error: width 'wide' is not allowed: give a number with a unit" in done.output
 
 
 def test_no_figure_takes_the_file_of_another(tmp_path, run_maker):
