@@ -66,10 +66,10 @@ def _skip_with_one_config(evidence: Evidence) -> str | None:
 
 CHECKS: tuple[Check, ...] = (
     Check("inventory", "the folder holds the files that the card lists", files.inventory),
-    Check("card", "the block of the card agrees with the tables and files", card.card),
+    Check("card", "the YAML block of the card agrees with the tables and files", card.card),
     Check(
         "text",
-        "the text of the card agrees with its block",
+        "the text of the card agrees with its YAML block",
         card.text,
         _skip_without_plans,
     ),

@@ -42,7 +42,7 @@ MAX_SHOWN = 60  # letters of a paragraph
 
 
 def card(evidence: Evidence) -> Iterator[Finding]:
-    """The block of the card says what the tables give, and makes `datasets` read just that."""
+    """The YAML block of the card says what the tables give, so `datasets` reads just that."""
     block = evidence.block
     yield from _check_loading(block, evidence.card.configs)
     for name in evidence.card.configs:

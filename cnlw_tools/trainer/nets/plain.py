@@ -67,7 +67,7 @@ def conv4(n_classes: int, image_size: HeightWidth) -> Network:
 
 
 def conv6(n_classes: int, image_size: HeightWidth) -> Network:
-    """Return four convolutions, with pooling after each two, and two dense layers."""
+    """Return four convolutions, with pooling after every two, and two dense layers."""
     require_image_size(10, image_size, "conv6")
     height, width = (((side - 2) // 2 - 2) // 2 for side in image_size)
     blocks = [_conv_pair(3, 32, 32), _conv_pair(32, 64, 64)]
