@@ -308,7 +308,7 @@ def build(
         root: folder that holds manifests/, annotations/ and pipelines/. Default: the package's
         data_dir: folder or address of your copy of the images
         donors: datasets whose images some kinds of noise use, with the folders of their images
-        store: web images: a folder of `cnlw fetch`, or a pack or its address
+        store: web images: a folder of `cnlw fetch`, or what `cnlw store pack` wrote
         engine: where the work runs: local, dask, ray, dask://HOST:PORT or ray://HOST:PORT
         workers: number of processes. Default: one for each processor; 1 for a source in __main__
         progress: show progress bars
@@ -426,7 +426,7 @@ def validate(
         end_to_end: also train briefly on every config, and check how the noise affects accuracy
         data_dir: folder or address of your copy of the images, for comparison
         donors: datasets whose images the build uses, with the folders of their images
-        store: web images: a folder of `cnlw fetch`, or a pack or its address
+        store: web images: a folder of `cnlw fetch`, or what `cnlw store pack` wrote
         cache: folder of decoded pixels, for `end_to_end`. Default: that of `cnlw train`
         engine: where the work runs: local, dask, ray, dask://HOST:PORT or ray://HOST:PORT
         workers: number of worker processes. Default: one for each processor

@@ -67,8 +67,9 @@ def train_mentor(
 ) -> None:
     """Fit a mentor to a rule, or to the losses of a student on verified labels.
 
-    The run of the student is beside the mentor, in OUT.student; the same command resumes it.
-    Use the mentor with `cnlw train --method mentornet -o mentor=FILE.json`.
+    With --data, the command also trains the student, and keeps its run in the folder OUT.student.
+    If it is interrupted, the same command resumes it. Use the mentor with
+    `cnlw train --method mentornet -o mentor=FILE.json`.
     """
     from cnlw_tools.files import atomic_write
     from cnlw_tools.methods.components.mentor_fit import to_json

@@ -19,15 +19,16 @@ The network first learns from all labels, for as many epochs as the option ``sta
 encoders learn from its features and weight the set, ``rounds`` times at equal
 intervals: network and encoders are trained in turn. The encoders start from new weights each time,
 because the features are new. They see the training set ``passes`` times, which corresponds to the
-code's 60,000 steps of 32 on the 310,000 images of Food-101N. With several ranks, each rank
-processes the whole set, and the result of rank 0 counts.
+60,000 steps of 32 images in the authors' code, on the 310,000 images of Food-101N. With several
+ranks, each rank processes the whole training set, and the result of rank 0 counts.
 
 The paper takes the features of a network that was trained to the end on the noisy set, and then
-fine-tunes this network; the number of rounds is not known. ``start``, ``rounds`` and ``threshold``
-(the margin in the loss) are our choice. The division by w^, the mean weight of the set, is also our
-choice; it prevents unsure encoders from slowing the training. On a few hundred images, the encoders
-learn too little in six passes: they need a thousand steps or more to tell correct labels from wrong
-ones.
+fine-tunes this network; the number of rounds is not known. We chose the values of ``start``,
+``rounds`` and ``threshold`` ourselves. The default of ``threshold``, 0.1, equals the margin in the
+loss of the encoders (`cleannet_encoders`). The division by w^, the mean weight of the training set,
+is also our choice: without it, encoders that give low similarities would slow the training. On a
+few hundred images, the encoders learn too little in six passes: they need a thousand steps or more
+to tell correct labels from wrong ones.
 
 This implementation does not choose the threshold on a verified validation set. It does not use
 scikit-learn's k-means, because twenty lines of code (`kmeans`) replace that dependency.

@@ -18,11 +18,12 @@ more often. The prediction that replaces a label consists of probabilities (soft
 unreliable, and becomes a single class (hard) when T falls. Training begins with mixup. Then, for
 some epochs, it uses dynamic mixup with the given labels, l_p = CE(y_p, z~), and no R.
 
-The defaults are the authors', with epochs as shares of their 300. As with M-DYR-H, short trainings
-do better with a small alpha and a long warm-up (LOG.md). As in the authors' code, the prediction
-comes from a pass in training mode, which also changes the running averages of batch normalisation.
-w comes from a later pass in evaluation mode. With several ranks, each rank has its own partners and
-R. The logged losses are those of the evaluation pass, and the logged weights are 1 - w.
+The defaults are those of the authors; their epochs, of 300, are given as shares of the training.
+As with M-DYR-H, short training runs do better with a small alpha and a long warm-up. As in the
+authors' code, the prediction comes from a pass in training mode, which also changes the running
+averages of batch normalisation. w comes from a second pass over the batch, in evaluation mode. With
+several ranks, each rank has its own partners and R. The logged losses are those of the evaluation
+pass, and the logged weights are 1 - w.
 
 On `shapes` (blue 40, 16 pixels, 12 epochs), MD-DYR-SH ends at an accuracy of 47 %, and `vanilla` at
 58 %. Mixup takes half of these few epochs, and the predictions help only later. M-DYR-H, for

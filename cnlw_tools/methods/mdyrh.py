@@ -17,13 +17,14 @@ wrong (`beta_mixture`). From then on, the target of each example is a blend of i
 network's prediction. The more likely the label is wrong, the larger is the share of the prediction.
 The mixture is fitted again before every epoch.
 
-The defaults are the authors', with epochs as shares of their 300. The predictions are only as good
-as the network. If it knows few classes when the warm-up ends, it learns its own mistakes from then
-on. A short training therefore does better with a small alpha and a long warm-up (LOG.md). As in the
-authors' code, the prediction comes from a pass in training mode. w comes from a later pass in
-evaluation mode. By then, the passes over images and blends have changed the running averages of
-batch normalisation. With several ranks, each rank has its own lam, partners and R. The logged
-losses are those of the evaluation pass, and the logged weights are 1 - w.
+The defaults are those of the authors; their epochs, of 300, are given as shares of the training.
+The predictions are only as good as the network. If it knows few classes when the warm-up ends, it
+learns its own mistakes from then on. A short training run therefore does better with a small alpha
+and a long warm-up. As in the authors' code, the prediction comes from a pass in training mode. w
+comes from a second pass over the batch, in evaluation mode. By then, the passes over images and
+blends have changed the running averages of batch normalisation. With several ranks, each rank has
+its own lam, partners and R. The logged losses are those of the evaluation pass, and the logged
+weights are 1 - w.
 
 This implementation does not augment the images to which the mixture is fitted.
 """

@@ -61,7 +61,7 @@ class Preset:
     )
     quick: int = key(
         1,
-        help="Number of epochs with --quick; 1 trains only the first stage.",
+        help="Number of epochs with --quick; with 1, only the first stage of a method.",
         check=COUNT,
     )
     batch_size: int = key(

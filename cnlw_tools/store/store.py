@@ -7,8 +7,9 @@
 
 An image file is written to drafts/, renamed, and only then gets a row in the ledger. The file of a
 row with the outcome `ok` is therefore complete. After a power failure, a file may still be damaged.
-Every read therefore compares the sha256. Every fetch compares the size and the modification time,
-and also the sha256 if the time differs. A damaged file is fetched again. A fetch locks the folder.
+Every read compares the sha256 with that of the ledger. Every fetch compares the size and the
+modification time, and also the sha256 if the time differs. A damaged file is fetched again. A fetch
+locks the folder.
 
 The files are the originals. After `cnlw fetch --keep 84`, they are instead the resized images that
 builds of 84 pixels store. All files of a store are of one kind, and the ledger always describes the
@@ -56,19 +57,19 @@ class Row:
     final_uri: str | None = None  # the address after redirects
     status: int | None = None  # the HTTP status
     licence: str | None = None  # JSON: the manifest's columns on licences and authors
-    sha256: str | None = None  # of the original
-    size: int | None = None  # of the original, in bytes
-    format: str | None = None  # of the original: jpeg, png ...
-    width: int | None = None  # of the original, in pixels
-    height: int | None = None  # of the original, in pixels
+    sha256: str | None = None  # the sha256 of the original
+    size: int | None = None  # the size of the original, in bytes
+    format: str | None = None  # the format of the original: jpeg, png ...
+    width: int | None = None  # the width of the original, in pixels
+    height: int | None = None  # the height of the original, in pixels
     fingerprint: bytes | None = None  # for finding images that look alike
     mtime: int | None = None  # modification time of the file, in nanoseconds
-    source: str | None = None  # of the bytes: uri, archive, or img2dataset if that re-encoded them
+    source: str | None = None  # where the bytes are from: uri, archive, or img2dataset (re-encoded)
     # options of the builds that the file was resized for; null: it is the original, for any build
     kept: str | None = None
-    kept_sha256: str | None = None  # of the file, where it is not the original
-    kept_size: int | None = None  # of that file, in bytes
-    kept_format: str | None = None  # of that file
+    kept_sha256: str | None = None  # the sha256 of the resized file, if there is one
+    kept_size: int | None = None  # the size of the resized file, in bytes
+    kept_format: str | None = None  # the format of the resized file
 
     @property
     def file_sha256(self) -> str | None:
