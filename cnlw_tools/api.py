@@ -105,7 +105,7 @@ class Build:
     ) -> Path:
         """Write a config in the format of another program, and return the new folder.
 
-        What you must know about the files, such as labels that are missing, is a warning.
+        A warning says what to know about the files, for example that labels are missing.
 
         Args:
             exporter: imagefolder, labels, npz or webdataset; see `cnlw list exporters`
@@ -116,7 +116,8 @@ class Build:
 
         Raises:
             LookupError: there is no such exporter or config
-            ValueError, OSError: the message has value, place and remedy; no file is left incomplete
+            ValueError, OSError: the message says what is wrong and how to fix it; no file is left
+                incomplete
 
         Example:
             >>> build = cnlw.Build("builds/shapes")
@@ -315,7 +316,7 @@ def build(
         **choices: other keys of a recipe: options, seed, size, probe, train_size ...
 
     Raises:
-        ValueError, LookupError, OSError: the message has a remedy; no file is left incomplete
+        ValueError, LookupError, OSError: the message says how to fix it; no file is incomplete
 
     Example:
         >>> build = cnlw.build("shapes", noise="red", levels=[0, 40])
@@ -353,7 +354,7 @@ def plan(
         **choices: other keys of a recipe, as for `build`
 
     Raises:
-        ValueError, LookupError, OSError: the message has value, place and remedy
+        ValueError, LookupError, OSError: the message says what is wrong, where, and how to fix it
 
     Example:
         >>> plan = cnlw.plan("shapes", noise="symmetric", level=40)
@@ -500,7 +501,7 @@ def train(
             resume ...
 
     Raises:
-        ValueError, LookupError, OSError: the message has a remedy; no file was written yet
+        ValueError, LookupError, OSError: the message says how to fix it; no file was written yet
         TypeError: there is no such argument
         TrainingStopped: a signal stopped the training; resume=True continues it
 
@@ -582,7 +583,7 @@ def predict(
         progress: show a progress bar
 
     Raises:
-        ValueError, LookupError, OSError: the message has value, place and remedy
+        ValueError, LookupError, OSError: the message says what is wrong, where, and how to fix it
 
     Example:
         >>> run = cnlw.train("builds/shapes", "red_40", method="gce", quick=True)
@@ -678,7 +679,7 @@ def import_source(
         **choices: for a Hugging Face dataset: config, splits, image_column, label_column
 
     Raises:
-        ValueError, LookupError, OSError: the message has value, place and remedy
+        ValueError, LookupError, OSError: the message says what is wrong, where, and how to fix it
 
     Example:
         >>> images = cnlw.Build("builds/shapes").export("imagefolder", "red_40", "pictures")

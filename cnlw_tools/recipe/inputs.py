@@ -63,8 +63,8 @@ class Inputs:
 
     root: Path  # holds manifests/, annotations/ and pipelines/; the package's own are the fallback
     data_dir: Path | None = None  # the user's copy of the images, if the package has none
-    # The user's copy of the images of each donor; not part of the hash, but of comparisons.
+    # The folder of the user's copy of the images of each donor.
     donors: Mapping[str, Path | None] = field(default_factory=dict, hash=False)
     store: Path | str | None = None  # web images: of `cnlw fetch`, or a pack of them
-    # The user's own source of the dataset of its name; None: the source in `SOURCES`.
+    # The user's own source, for the dataset with its name; None: the source in `SOURCES`.
     source: NamedSource | None = field(default=None, hash=False)

@@ -117,8 +117,8 @@ class Trainer:
             on_epoch: called with the metrics of every epoch
 
         Raises:
-            ValueError, LookupError, OSError: the message has value, place and remedy; if an
-                argument is wrong, no file has been written
+            ValueError, LookupError, OSError: the message says what is wrong, where, and how to fix
+                it; if an argument is wrong, no file has been written
             TrainingStopped: a signal stopped the training; the run can be resumed
         """
         device = devices.choose_device(self.device)
@@ -189,7 +189,7 @@ class Trainer:
 
     @cached_property
     def build_folder(self) -> Path:
-        """The folder of the build; of one at an address, that of its mirror.
+        """The folder of the build; for a build at an address, that of its local copy.
 
         Raises:
             ValueError, LookupError, OSError: there is no such build, or it has no such config
