@@ -47,7 +47,9 @@ def test_no_option_takes_an_address_for_a_folder(
 
     assert isinstance(parameter.type, LocalPath | PathOrAddress)
     assert (1, 1) == (result.exit_code, len(result.output.splitlines()))
-    reason = "an address" if isinstance(parameter.type, LocalPath) else "no storage is known as"
+    reason = (
+        "this is an address" if isinstance(parameter.type, LocalPath) else "no storage is known as"
+    )
     assert f"Error: {ADDRESS}: {reason}" in result.output
     assert [] == [*tmp_path.iterdir()]
 

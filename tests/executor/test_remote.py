@@ -1,6 +1,7 @@
 """Workers on other machines: who may do the work, and what a task finds there."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import PIL
 import pytest
@@ -93,7 +94,7 @@ def test_workers_that_come_back(monkeypatch):
     """Only an absence that lasts ends the work: a worker that died is soon replaced."""
     seconds = iter([1000.0, 1119.0, 1120.0, 1121.0, 1240.0, 1242.0])
     n_workers = iter([0, 0, 1, 0, 0, 0])
-    monkeypatch.setattr(remote.time, "monotonic", lambda: next(seconds))
+    monkeypatch.setattr(remote, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
     absence = Absence("dask", lambda: next(n_workers), "start some")
     for _ in range(5):
         absence.check()

@@ -158,7 +158,7 @@ def test_no_thread_at_all_is_one_line(server, run, allow_threads, tmp_path):
     """Where no thread can be started the run ends with an error that says what to do."""
     allow_threads(0)
 
-    with pytest.raises(MachineFault, match=r"can't start new thread: .*`ulimit -u`"):
+    with pytest.raises(MachineFault, match=r"no further process or thread .*`ulimit -u`"):
         run(make_uris(server))
     with Store(tmp_path / "store") as store:
         assert not store.count_outcomes()
@@ -205,4 +205,5 @@ def test_a_process_without_threads_ends_in_one_line(monkeypatch, tmp_path):
 
     remote_worker._run_worker(Pipe(), tmp_path, FetchOptions(), 1, None, None)
 
-    assert ["can't start new thread: " + ALLOW_THREADS] == list(map(str, sent))
+    reason = "no further process or thread can be started (can't start new thread)"
+    assert [f"{reason}: {ALLOW_THREADS}"] == list(map(str, sent))

@@ -217,7 +217,7 @@ def fail_to_write(path: Path) -> None:
 def test_the_reason_names_no_draft(tmp_path):
     """The error of the system names the draft, which nobody has heard of."""
     path = tmp_path / "a.txt"
-    with pytest.raises(OSError, match=r"a\.txt: cannot be written \(Permission denied\): make"):
+    with pytest.raises(OSError, match=r"a\.txt: cannot be written \(Permission denied\): free"):
         fail_to_write(path)
 
 

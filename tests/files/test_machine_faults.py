@@ -134,7 +134,8 @@ def test_a_command_needs_a_few_threads(monkeypatch):
     monkeypatch.setattr(threading.Thread, "start", start)
 
     result = CliRunner().invoke(cli.main, ["list", "noise"])
-    assert (1, f"Error: {NO_THREAD}: {ALLOW_THREADS}\n") == (result.exit_code, result.output)
+    message = f"Error: no further process or thread can be started ({NO_THREAD}): {ALLOW_THREADS}"
+    assert (1, f"{message}\n") == (result.exit_code, result.output)
 
 
 def test_held_threads_end():

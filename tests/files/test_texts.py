@@ -25,7 +25,7 @@ def laughs(n_levels: int) -> str:
         ("1e400", "does not fit into 64 bits"),
         ("1" + "0" * 30, "does not fit into 64 bits"),
         ("9" * 5000, "Exceeds the limit"),
-        ('{"a": 1, "a": 2}', "the key 'a' stands 2 times"),
+        ('{"a": 1, "a": 2}', "the key 'a' occurs 2 times"),
         ("[" + "0," * 10_000_001 + "0]", "more than 10,000,000 values"),
         (b"\xff[]", "codec can't decode"),
     ],

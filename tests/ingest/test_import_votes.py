@@ -358,7 +358,7 @@ BROKEN_FILES = {
     "votes.txt": ("", "votes are read from .csv, .parquet and .json"),
     "min.json": (
         '[{"image_id": "a", "label": 0, "shows": {"choices": ["yes", "no"]}}]',
-        "task 0: 2 answers",
+        "task 0: there are 2 answers",
     ),
     "tasks.json": ('[{"data": {"image_id": "a", "label": 0}}]', "export it as JSON or JSON-MIN"),
     "cut.json": ("[{", "cut.json: cannot be read as JSON"),
@@ -367,7 +367,7 @@ BROKEN_FILES = {
     "other.json": ('{"votes": []}', "not the annotations of the release"),
     "two.json": (
         one_annotated_task("a", "yes").replace('["yes"]', '["yes", "no"]'),
-        "task 0: 2 answ",
+        "task 0: there are 2 answ",
     ),
     "word.json": (one_annotated_task("a", "yess"), "Did you mean 'yes'"),
     "number.json": (one_annotated_task(5, "yes"), "column 'image_id', task 0: 5 .* id is a text"),
@@ -543,5 +543,5 @@ def test_no_candidates(tmp_path, toy):
     (toy / "manifests/toy/web.parquet").unlink()
     (toy / "annotations/toy/votes.parquet").unlink()
 
-    with pytest.raises(ValueError, match=r"web.parquet: no candidate to vote on"):
+    with pytest.raises(ValueError, match=r"web.parquet: there is no candidate to vote on"):
         import_votes.add_votes(write_csv(tmp_path / "x"), "toy", toy)

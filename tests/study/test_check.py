@@ -89,8 +89,8 @@ def build_first(root, folder, **choices):
 @pytest.mark.parametrize(
     ("choices", "message"),
     [
-        ({"size": 16}, "was built with size 16, and no size is asked for"),
-        ({"quality": 80}, "was built with quality 80, and quality 95 is asked for"),
+        ({"size": 16}, "was built with size 16, but this command asks for no size"),
+        ({"quality": 80}, "was built with quality 80, but this command asks for quality 95"),
     ],
 )
 def test_a_build_that_stores_images_in_another_way_is_not_used(root, tmp_path, choices, message):

@@ -387,7 +387,7 @@ def test_all_ranks_refuse_what_rank_zero_refuses(tmp_path, monkeypatch):
     ranks = Ranks(monkeypatch)
     for rank, folder in enumerate(("first", "second")):
         ranks.rank = rank
-        with pytest.raises(ValueError, match="first: a run is here already"):
+        with pytest.raises(ValueError, match="first: there is already a run here"):
             RunWriter(tmp_path / folder, CONFIG, resume=False)
     ranks.rank = 0
     run = save_run(tmp_path / "third")

@@ -104,7 +104,7 @@ def test_dropout_inside_comes_first():
 def test_dropout_is_a_probability():
     """A value below 0 or above 1 is an error."""
     for p in (-0.1, 1.1):
-        with pytest.raises(ValueError, match=rf"dropout = {p}: .* from 0 to 1"):
+        with pytest.raises(ValueError, match=rf"dropout = {p} is not allowed: .* from 0 to 1"):
             build_network("conv_small", 10, (32, 32), dropout=p)
 
 
