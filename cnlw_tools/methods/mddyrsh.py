@@ -29,9 +29,9 @@ On `shapes` (blue 40, 16 pixels, 12 epochs), MD-DYR-SH ends at an accuracy of 47
 58 %. Mixup takes half of these few epochs, and the predictions help only later. M-DYR-H, for
 example, is above `vanilla` after 25 epochs.
 
-This implementation does not augment the images to which the mixture is fitted. In the epochs of
-dynamic mixup with given labels, it does not weight l_p and l_q by a random number near 1/2, as the
-code does; both weights are 1/2.
+This implementation does not augment the images whose losses the mixture of Beta distributions is
+fitted to. In the epochs of dynamic mixup with given labels, both l_p and l_q have the weight 1/2;
+the authors' code weights them by a random number near 1/2.
 """
 
 import torch
