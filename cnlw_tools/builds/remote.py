@@ -47,12 +47,12 @@ def build_at(
         return build(recipe, inputs, Path(out), executor, progress, joined_folders)
     mirror = Mirror(out)
     with mirror.writing():
-        there = mirror.remote.list_files()
-        _require_build(mirror, there)
+        remote_files = mirror.remote.list_files()
+        _require_build(mirror, remote_files)
         mirror.check_writable()
-        folder = _prepare_folder(mirror, there)
-        mirror.pull(there, folder, progress=progress)
-        if CARD in there and not is_build(folder):
+        folder = _prepare_folder(mirror, remote_files)
+        mirror.pull(remote_files, folder, progress=progress)
+        if CARD in remote_files and not is_build(folder):
             raise FileExistsError(
                 f"{mirror.remote.address}: its {CARD} is not the card of a build: use another "
                 "--out, or delete this file there with the tool of the storage service"
@@ -61,16 +61,16 @@ def build_at(
         def put_shards(stage: str, done: int, total: int) -> None:
             progress(stage, done, total)
             if stage == "images":
-                mirror.push(_complete_names(folder, there), folder)
+                mirror.push(_complete_names(folder, remote_files), folder)
 
         summary = build(recipe, inputs, mirror.folder, executor, put_shards, joined_folders)
-        _push_build(mirror, there, progress)
+        _push_build(mirror, remote_files, progress)
     return replace(summary, address=mirror.remote.address)
 
 
-def _require_build(mirror: Mirror, there: RemoteFiles) -> None:
+def _require_build(mirror: Mirror, remote_files: RemoteFiles) -> None:
     """Raise FileExistsError if something else than a build is at the address."""
-    for name in there:
+    for name in remote_files:
         first = name.partition("/")[0]
         if first not in BUILD_FILES and not first.startswith(BUILD_PREFIXES):
             raise FileExistsError(
@@ -79,58 +79,58 @@ def _require_build(mirror: Mirror, there: RemoteFiles) -> None:
             )
 
 
-def _prepare_folder(mirror: Mirror, there: RemoteFiles) -> Path:
+def _prepare_folder(mirror: Mirror, remote_files: RemoteFiles) -> Path:
     """Return where the build goes on: in the mirror, or in its draft while there is no card.
 
     The other one of the two is of an earlier state of the address, and is deleted.
     """
     draft = mirror.folder.with_name(mirror.folder.name + DRAFT_SUFFIX)
-    mirror.forget_others(there)
-    if CARD in there:
+    mirror.forget_others(remote_files)
+    if CARD in remote_files:
         remove_folder(draft)
         return mirror.folder
     remove_folder(mirror.folder)
     return draft
 
 
-def _complete_names(folder: Path, there: RemoteFiles) -> list[str]:
+def _complete_names(folder: Path, remote_files: RemoteFiles) -> list[str]:
     """Return the files that may be put before the build is complete: tables, then shards.
 
     If there is a card, the tables at the address are those of that build, and are put with the new
     card.
     """
-    tables = [] if CARD in there else list_names(folder / "tables")
+    tables = [] if CARD in remote_files else list_names(folder / "tables")
     shards = [name for name in list_names(folder / "data") if SHARD_NAME.fullmatch(name)]
     return [f"tables/{name}" for name in tables] + [f"data/{name}" for name in shards]
 
 
-def _push_build(mirror: Mirror, there: RemoteFiles, progress: Progress) -> None:
+def _push_build(mirror: Mirror, remote_files: RemoteFiles, progress: Progress) -> None:
     """Put all files of a build: shards first, the card last.
 
     Raises:
         BlockingIOError: another machine has put another card meanwhile
     """
-    now = _list_unless_changed(mirror, there)
+    now = _list_unless_changed(mirror, remote_files)
     mirror.forget_others(now)
     names = [name for name in list_names(mirror.folder) if name != CARD]
     shards = [name for name in names if name.startswith("data/")]
     others = [name for name in names if not name.startswith("data/")]
     mirror.push(shards, mirror.folder, progress)
-    _list_unless_changed(mirror, there)  # shards may take hours; the rest is small
+    _list_unless_changed(mirror, remote_files)  # shards may take hours; the rest is small
     mirror.push([*others, CARD], mirror.folder, progress)
     for name in now.keys() - {CARD, *names}:
         if _is_abandoned(name, now[name]):
             mirror.remote.delete(name)
 
 
-def _list_unless_changed(mirror: Mirror, there: RemoteFiles) -> RemoteFiles:
+def _list_unless_changed(mirror: Mirror, remote_files: RemoteFiles) -> RemoteFiles:
     """Return the files at the address, whose card is still the one that the build began with.
 
     Raises:
         BlockingIOError: another machine has put another card meanwhile
     """
     now = mirror.remote.list_files()
-    if now.get(CARD) != there.get(CARD):
+    if now.get(CARD) != remote_files.get(CARD):
         raise BlockingIOError(
             f"{mirror.remote.address}: another build has just finished here: "
             "run the same command again"

@@ -41,7 +41,7 @@ def no_progress(stage: str, done: int, total: int) -> None:
 
 
 def every_file(name: str) -> bool:
-    """Return that a file is wanted."""
+    """Return that a file is needed."""
     return True
 
 
@@ -78,12 +78,12 @@ class Mirror:
             os.close(handle)
 
     def read(
-        self, wanted: Callable[[str], bool] = every_file, progress: Progress = no_progress
+        self, is_needed: Callable[[str], bool] = every_file, progress: Progress = no_progress
     ) -> Path:
         """Make the mirror the same as the storage, and return its folder.
 
         Args:
-            wanted: says of a name whether the file is needed
+            is_needed: says of a name whether the file is needed
             progress: is told how many bytes came
 
         Raises:
@@ -91,28 +91,28 @@ class Mirror:
         """
         self.home.mkdir(parents=True, exist_ok=True)
         with wait_for_lock(self.home), self.writing():
-            there = self.remote.list_files()
-            if not there:
+            remote_files = self.remote.list_files()
+            if not remote_files:
                 raise FileNotFoundError(
                     f"{self.remote.address}: there is nothing at this address: check it"
                 )
-            self._delete_others(there)
-            self.pull(there, self.folder, wanted, progress)
+            self._delete_others(remote_files)
+            self.pull(remote_files, self.folder, is_needed, progress)
         return self.folder
 
     def pull(
         self,
-        there: Mapping[str, RemoteFile],
+        remote_files: Mapping[str, RemoteFile],
         folder: Path,
-        wanted: Callable[[str], bool] = every_file,
+        is_needed: Callable[[str], bool] = every_file,
         progress: Progress = no_progress,
     ) -> None:
         """Copy files of the storage that a folder does not have as they are.
 
         Args:
-            there: the files of the storage
+            remote_files: the files of the storage
             folder: the mirror, or the draft of what it will be
-            wanted: says of a name whether the file is needed
+            is_needed: says of a name whether the file is needed
             progress: is told how many bytes came
 
         Raises:
@@ -120,8 +120,8 @@ class Mirror:
         """
         state = self._read_state()
         missing = {}
-        for name, file in there.items():
-            if wanted(name) and state.get(name) != _state_of(file, folder / name):
+        for name, file in remote_files.items():
+            if is_needed(name) and state.get(name) != _state_of(file, folder / name):
                 missing[name] = file
         total = sum(file.size for file in missing.values())
         done = 0
@@ -156,8 +156,8 @@ class Mirror:
         with self._saved(state) as save_at_times:
             for done, name in enumerate(names, 1):
                 path = folder / name
-                known = state.get(name)
-                if known is None or known[1:] != _local_state(path):
+                entry = state.get(name)
+                if entry is None or entry[1:] != _local_state(path):
                     state[name] = _state_of(self.remote.put(path, name), path)
                     save_at_times()
                 progress("upload", done, len(names))
@@ -172,19 +172,19 @@ class Mirror:
         self.remote.put(self.home / WRITING, name)
         self.remote.delete(name)
 
-    def forget_others(self, there: Mapping[str, RemoteFile]) -> None:
+    def forget_others(self, remote_files: Mapping[str, RemoteFile]) -> None:
         """Forget files that the storage has no more, or has otherwise."""
         state = self._read_state()
-        kept = {}
-        for name, known in state.items():
-            if name in there and there[name].version == known[0]:
-                kept[name] = known
-        self._write_state(kept)
+        unchanged = {}
+        for name, entry in state.items():
+            if name in remote_files and remote_files[name].version == entry[0]:
+                unchanged[name] = entry
+        self._write_state(unchanged)
 
-    def _delete_others(self, there: Mapping[str, RemoteFile]) -> None:
+    def _delete_others(self, remote_files: Mapping[str, RemoteFile]) -> None:
         """Delete the files of the mirror that the storage does not have."""
         for name in list_names(self.folder):
-            if name not in there:
+            if name not in remote_files:
                 (self.folder / name).unlink()
 
     @contextmanager
@@ -229,19 +229,21 @@ class Mirror:
 
 
 def local_copy(
-    path: Path | str, wanted: Callable[[str], bool] = every_file, progress: Progress = no_progress
+    path: Path | str,
+    is_needed: Callable[[str], bool] = every_file,
+    progress: Progress = no_progress,
 ) -> Path:
     """Return a path of this machine: the path given, or the mirror of an address, made current.
 
     Args:
         path: a folder or a file, or the address of a folder
-        wanted: says of a name below the address whether the file is needed
+        is_needed: says of a name below the address whether the file is needed
         progress: is told how many bytes came
 
     Raises:
         ValueError, OSError: the address cannot be read
     """
-    return Mirror(path).read(wanted, progress) if is_address(path) else Path(path)
+    return Mirror(path).read(is_needed, progress) if is_address(path) else Path(path)
 
 
 def remove_folder(folder: Path) -> None:
