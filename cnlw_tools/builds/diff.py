@@ -4,7 +4,7 @@ A slot is a split and the base image that was there before any noise. Where nois
 its slots are numbered.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from hashlib import sha256
 from operator import itemgetter
@@ -19,8 +19,10 @@ from PIL import Image
 from cnlw_tools.card import sample_grid
 from cnlw_tools.card.metadata import ConfigCard, read_card
 from cnlw_tools.dataset import tables
+from cnlw_tools.dataset.withdrawal import WITHDRAWN, read_withdrawn
 from cnlw_tools.files.parquet import PARQUET, read_table
 from cnlw_tools.files.untrusted import translate_errors
+from cnlw_tools.plans.info import read_plan_info
 
 PLAN_COLUMNS = ("image_id", "label", "clean_label", "origin", "is_noisy")
 COLUMNS = (*PLAN_COLUMNS, "image")  # the last in builds alone
@@ -83,6 +85,23 @@ def read_images(folder: Path, ids: Sequence[str]) -> dict[str, Image.Image]:
     return images
 
 
+def withdrawn_images(path: Path) -> frozenset[str]:
+    """Return the ids of the images that a plan or a build left out.
+
+    Args:
+        path: the file of a plan, or the folder of a build
+
+    Raises:
+        ValueError: the path is neither
+    """
+    if not path.is_dir():
+        return frozenset(read_plan_info(tables.read_plan(path), str(path)).withdrawn)
+    table = path / "tables" / f"{WITHDRAWN}.parquet"
+    if not table.exists():
+        return frozenset()
+    return frozenset(read_withdrawn(table)["image_id"].to_pylist())
+
+
 def compare_plans(a: pa.Table, b: pa.Table) -> Difference:
     """Compare two plans slot by slot, whatever the order of their rows."""
     a = _with_slots(a)
@@ -111,10 +130,18 @@ def compare_plans(a: pa.Table, b: pa.Table) -> Difference:
     )
 
 
-def list_differences(a: pa.Table, b: pa.Table) -> Iterator[tuple[str, str, str, str]]:
+def list_differences(
+    a: pa.Table, b: pa.Table, withdrawn: Set[str] = frozenset()
+) -> Iterator[tuple[str, str, str, str]]:
     """Yield for each slot that differs: kind, slot, image in the first, image in the second.
 
-    Kinds: substituted (another image), changed (other contents), missing (in one alone).
+    Kinds: withdrawn (one of the two left the image or the slot out), substituted (another image),
+    changed (other contents), missing (in one alone).
+
+    Args:
+        a: the first plan
+        b: the second plan
+        withdrawn: ids of the images that only one of them left out
     """
     columns = _columns(a)
     a = _with_slots(a).select(["slot", *columns])
@@ -127,8 +154,9 @@ def list_differences(a: pa.Table, b: pa.Table) -> Iterator[tuple[str, str, str, 
             continue
         image_a = row["image_id"]
         image_b = row["image_id b"]
-        kind = _kind_of_difference(image_a, image_b)
         slot = _base_image(row["slot"])
+        is_withdrawn = not withdrawn.isdisjoint((slot, image_a, image_b))
+        kind = "withdrawn" if is_withdrawn else _kind_of_difference(image_a, image_b)
         yield kind, slot, image_a or "", image_b or ""
 
 

@@ -30,11 +30,16 @@ class NotComparable(click.ClickException):
 def diff(a: Path | str, b: Path | str, list_slots: bool) -> None:
     """Count the slots in which two plans, or two builds, differ, and say how they differ.
 
-    A slot is a place in the training set. --list prints the slots that are missing, changed or
-    substituted. The exit code is 0 if the two are the same, 1 if they differ, and 2 if they cannot
-    be compared.
+    A slot is a place in the training set. --list prints the slots that are missing, changed,
+    substituted or withdrawn (see --without of `cnlw build`). The exit code is 0 if the two are the
+    same, 1 if they differ, and 2 if they cannot be compared.
     """
-    from cnlw_tools.builds.diff import compare_plans, list_differences, read_plans
+    from cnlw_tools.builds.diff import (
+        compare_plans,
+        list_differences,
+        read_plans,
+        withdrawn_images,
+    )
     from cnlw_tools.card.remote import local_build
 
     try:
@@ -44,8 +49,11 @@ def diff(a: Path | str, b: Path | str, list_slots: bool) -> None:
                 f"{a} and {b} are not both plans or both builds: compare two plans or two builds"
             )
         plans_a, plans_b = read_plans(path_a), read_plans(path_b)
+        withdrawn = withdrawn_images(path_a) ^ withdrawn_images(path_b)
     except (ValueError, OSError) as error:
         raise NotComparable(str(error)) from error
+    if withdrawn:
+        click.echo(f"only one of the two leaves out {count_things(len(withdrawn), 'image')}")
     is_same = True
     for name in sorted({*plans_a, *plans_b}):
         if name not in plans_a or name not in plans_b:
@@ -56,7 +64,7 @@ def diff(a: Path | str, b: Path | str, list_slots: bool) -> None:
         is_same &= difference.is_empty()
         click.echo(f"{name}: {_describe(difference)}")
         if list_slots:
-            for row in list_differences(plans_a[name], plans_b[name]):
+            for row in list_differences(plans_a[name], plans_b[name], withdrawn):
                 click.echo("\t".join(row))
     raise SystemExit(0 if is_same else 1)
 

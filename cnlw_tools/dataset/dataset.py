@@ -6,6 +6,7 @@
     annotations/<name>/votes.parquet     votes on the candidates; optional
     annotations/<name>/side.parquet      per-image data that some noise needs; optional
     annotations/<name>/official.parquet  published splits, image by image; optional
+    annotations/<name>/withdrawn.parquet images that builds leave out; optional
 
 A build keeps the same files in its own ``tables/``, with ``donor_<name>.parquet`` for the images
 of each other dataset that noise took some of: ingest/donors.py.
@@ -25,6 +26,13 @@ from cnlw_tools.dataset import tables
 from cnlw_tools.dataset.side_table import read_side_table
 from cnlw_tools.dataset.table_io import cast_column, reject_bad_rows
 from cnlw_tools.dataset.verdicts import wrong_candidates
+from cnlw_tools.dataset.withdrawal import (
+    WITHDRAWN,
+    mark_candidates,
+    read_withdrawn,
+    remove_rows,
+    withhold,
+)
 from cnlw_tools.files.parquet import read_schema
 from cnlw_tools.files.roots import root_chain, suggest_root
 from cnlw_tools.registry import pick, suggest
@@ -46,6 +54,7 @@ class Dataset:
     side_table: pa.Table | None = None
     published_splits: pa.Table | None = None
     donors: Mapping[str, pa.Table] = field(default_factory=dict)  # manifests; ids begin with a name
+    withdrawn: pa.Table | None = None  # ids of images that builds leave out
     derived: dict[tuple[Any, ...], pa.Table] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )  # tables that were made from these and are asked for again, by what they are
@@ -89,6 +98,7 @@ class Dataset:
             "votes": self.votes,
             "side": self.side_table,
             "official": self.published_splits,
+            WITHDRAWN: self.withdrawn,
         }
         by_file_name = {name: table for name, table in optional_tables.items() if table is not None}
         for name, table in self.donors.items():
@@ -117,7 +127,7 @@ class Dataset:
         if key not in self.derived:
             candidates = self._candidates_from(search)
             pool = wrong_candidates(candidates, self.votes, min_votes, verdict)
-            self.derived[key] = pool
+            self.derived[key] = withhold(pool)
         return self.derived[key]
 
     def _candidates_from(self, search: tuple[str, ...]) -> pa.Table:
@@ -177,6 +187,26 @@ class Dataset:
         if "dead" in web.column_names:
             web = web.drop_columns(["dead"])
         return replace(self, web=web.append_column("dead", is_unavailable))
+
+    def without_images(self, withdrawn: pa.Table) -> "Dataset":
+        """Return the dataset without these images; see withdrawal.py.
+
+        Args:
+            withdrawn: the ids of the images, in a column ``image_id``
+        """
+
+        def remaining(table: pa.Table | None) -> pa.Table | None:
+            return None if table is None else remove_rows(table, withdrawn)
+
+        return replace(
+            self,
+            base=remaining(self.base),
+            web=mark_candidates(self.web, withdrawn),
+            side_table=remaining(self.side_table),
+            published_splits=remaining(self.published_splits),
+            donors={name: remove_rows(table, withdrawn) for name, table in self.donors.items()},
+            withdrawn=withdrawn,
+        )
 
     def with_published_splits(
         self,
@@ -359,8 +389,9 @@ def read_tables(
     base_path = manifests / "base.parquet"
     side_path = annotations / "side.parquet"
     published_path = annotations / "official.parquet"
+    withdrawn_path = annotations / f"{WITHDRAWN}.parquet"
 
-    base = side = published_splits = None
+    base = side = published_splits = withdrawn = None
     if _table_exists(base_path):
         base = tables.read_manifest(base_path, len(classes))
     web = _read_web(manifests, len(classes))
@@ -375,6 +406,8 @@ def read_tables(
         donors[path.stem.removeprefix(DONOR_PREFIX)] = manifest
     if _table_exists(published_path):
         published_splits = tables.read_published_splits(published_path, len(classes))
+    if _table_exists(withdrawn_path):
+        withdrawn = read_withdrawn(withdrawn_path)
     return Dataset(
         name,
         classes,
@@ -384,6 +417,7 @@ def read_tables(
         side,
         published_splits,
         donors,
+        withdrawn,
     )
 
 

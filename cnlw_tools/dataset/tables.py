@@ -174,11 +174,17 @@ def check_manifest(
         key_columns,
         "keep one row of each",
     )
-    if web and "dead" in table.column_names:
-        field = pa.field("dead", pa.bool_(), nullable=False)
-        dead = cast_column(path, field, table["dead"])
-        table = table.set_column(table.column_names.index("dead"), "dead", dead)
-    return table
+    return _check_marks(table, path) if web else table
+
+
+def _check_marks(web: pa.Table, path: Path | str) -> pa.Table:
+    """Return candidates whose marks are booleans: ``dead`` and ``withdrawn``, if they are there."""
+    for name in ("dead", "withdrawn"):
+        if name in web.column_names:
+            field = pa.field(name, pa.bool_(), nullable=False)
+            marks = cast_column(path, field, web[name])
+            web = web.set_column(web.column_names.index(name), name, marks)
+    return web
 
 
 def read_votes(path: Path, web: pa.Table) -> pa.Table:

@@ -22,6 +22,7 @@ from cnlw_tools.dataset.dataset import (
     read_dataset,
 )
 from cnlw_tools.dataset.tables import ManifestInfo, with_info
+from cnlw_tools.dataset.withdrawal import read_withdrawn, reject_unknown, union
 from cnlw_tools.executor import SERIAL, Executor
 from cnlw_tools.images.pixels import fingerprint
 from cnlw_tools.ingest.donors import read_donors
@@ -64,12 +65,21 @@ def load_dataset(recipe: Recipe, inputs: Inputs, executor: Executor = SERIAL) ->
     dataset = _load_tables(recipe, inputs)
     if recipe.side_table:
         dataset = dataset.with_side_table(Path(recipe.side_table))
+    manifests = [dataset.base, dataset.web]
+    withdrawn = _withdrawn_images(recipe, dataset)
+    if withdrawn is not None:
+        dataset = dataset.without_images(withdrawn)
     if inputs.store is not None:
         source = open_recipe_images(recipe, inputs)
         dataset = _with_store(dataset, recipe, inputs.store, source, executor)
     if recipe.donors:
         source = open_recipe_images(recipe, inputs)
         dataset = _with_donors(dataset, recipe, inputs, source)
+        manifests += dataset.donors.values()
+        if withdrawn is not None:
+            dataset = dataset.without_images(withdrawn)
+    if recipe.without:
+        reject_unknown(recipe.without, read_withdrawn(Path(recipe.without)), manifests)
     return dataset
 
 
@@ -138,6 +148,12 @@ def _with_release(dataset: Dataset, source: ImageSource, recipe: Recipe) -> Data
         splits = release.read_published_splits(source.label_of)
         dataset = dataset.with_published_splits(splits, path)
     return dataset
+
+
+def _withdrawn_images(recipe: Recipe, dataset: Dataset) -> pa.Table | None:
+    """Return the ids of the images that the dataset's table or the recipe leaves out, if any."""
+    named_by_recipe = read_withdrawn(Path(recipe.without)) if recipe.without else None
+    return union([dataset.withdrawn, named_by_recipe])
 
 
 def _with_store(

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from cnlw_tools import hashing
 from cnlw_tools.dataset import tables
+from cnlw_tools.recipe.keys import INPUT, keys_of_kind
 from cnlw_tools.recipe.recipe import HIGHEST_LEVEL, Recipe
 from cnlw_tools.recipe.strict import between, choice
 
@@ -29,6 +30,7 @@ class PlanInfo:
         check=between(0, HIGHEST_LEVEL)
     )  # percent; none of noise without levels
     substituted: Mapping[str, str] = field(default_factory=dict)  # dead image -> its reserve
+    withdrawn: tuple[str, ...] = ()  # ids of the images that were left out
     # the last two are of published splits
     ends: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  # split -> cuts of segments
     changed: float | None = None  # share of rows that are not in level 0
@@ -41,11 +43,11 @@ class PlanInfo:
 def with_plan_info(plan: pa.Table, info: PlanInfo) -> pa.Table:
     """Return the plan with what it says about itself."""
     block = asdict(info)
-    del block["recipe"][
-        "side_table"
-    ]  # the path of a file on one machine; its digest is in `inputs`
-    if not info.substituted:
-        del block["substituted"]
+    for name in keys_of_kind(Recipe, INPUT):
+        del block["recipe"][name]  # the path of a file on one machine; `inputs` has its digest
+    for name in ("substituted", "withdrawn"):
+        if not block[name]:
+            del block[name]
     if not info.ends:
         del block["ends"], block["changed"]
     return tables.with_info(plan, block)

@@ -287,6 +287,7 @@ def _plan_info(
     expected: Expected,
 ) -> PlanInfo:
     """Return how a plan was made, and what is expected of it."""
+    withdrawn = [] if dataset.withdrawn is None else dataset.withdrawn["image_id"].to_pylist()
     return PlanInfo(
         recipe=replace(recipe, options=options),
         level=level,
@@ -295,4 +296,5 @@ def _plan_info(
         rate=expected.rate,
         foreign=expected.foreign_rate,
         matrix=hashing.encode_matrix(expected.matrix),
+        withdrawn=tuple(withdrawn),
     )

@@ -204,6 +204,15 @@ class Recipe:
         old_name="side",
         metavar="FILE",
     )
+    without: str = key(
+        "",
+        kind=INPUT,
+        published=True,
+        help="File with the ids of images to leave out, one on each line.",
+        default_text="no image is left out",
+        option="--without",
+        metavar="FILE",
+    )
     size: int | None = key(
         None,
         kind=STORAGE,

@@ -3,6 +3,7 @@
 from dataclasses import fields
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from cnlw_tools.dataset import dataset
@@ -37,6 +38,7 @@ READ = {
     "layout": "flat",
     "licence": "mit",
     "citation": "@misc{toy}",
+    "without": "ids.txt",
 }
 
 
@@ -77,6 +79,16 @@ def test_a_choice_that_means_something_is_taken(published, key):
 
     assert sorted(table["image_id"].to_pylist()) == sorted(usual["image_id"].to_pylist())
     assert (table["image_id"] == usual["image_id"]) == (key != "seed")
+
+
+def test_withdrawn_images_are_not_in_the_lists(published):
+    """Their rows are removed, since no other image may replace them."""
+    withdrawn = pa.table({"image_id": ["b3", "w0.0"]})
+
+    table = plan(parse_recipe(RECIPE, "the test"), published.without_images(withdrawn), 20)
+
+    train = table.filter(pc.equal(table["split"], "train"))["image_id"].to_pylist()
+    assert sorted(train) == sorted(f"b{i}" for i in range(24) if i != 3)
 
 
 def test_every_key_of_a_recipe_is_tried_here():
