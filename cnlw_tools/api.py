@@ -235,7 +235,7 @@ class Run:
         return _read_parquet(self.path / "predictions.parquet")
 
     @property
-    def taken_for_noisy(self) -> "pd.DataFrame":
+    def classified_as_noisy(self) -> "pd.DataFrame":
         """The training examples whose label the method takes for wrong, with their image ids.
 
         Columns are run, row of the training split, image_id, given_label, verdict (removed,
@@ -245,12 +245,12 @@ class Run:
             ValueError, LookupError, OSError: the run recorded nothing, or its build is gone
         """
         from cnlw_tools.builds import ground_truth
+        from cnlw_tools.reports.classified_as_noisy import list_classified_as_noisy
         from cnlw_tools.reports.runs import read_run_folders
-        from cnlw_tools.reports.taken_for_noisy import list_taken_for_noisy
 
         (run,) = read_run_folders(self.path)
         truth = ground_truth.load(run.copy_build(), run.config.config)
-        frame: pd.DataFrame = list_taken_for_noisy(run, truth).to_pandas()
+        frame: pd.DataFrame = list_classified_as_noisy(run, truth).to_pandas()
         return frame
 
     def predict(self, images: PathLike, **choices: Any) -> "pd.DataFrame":

@@ -29,7 +29,7 @@ def export(
 ) -> None:
     """Write one config of a build, such as red_40, in the format of another program.
 
-    FORMAT is a name from `cnlw list exporters`. The folder appears when it is complete.
+    FORMAT is a name from `cnlw list exporters`. The folder is created only when it is complete.
     """
     from cnlw_tools.builds.exporters import export as write_export
     from cnlw_tools.card.remote import local_build

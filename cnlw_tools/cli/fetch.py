@@ -89,7 +89,7 @@ SECONDS = click.FloatRange(0.1)
     "joined_folders",
     type=PATH,
     multiple=True,
-    help="Fetch nothing; take what this store holds, or all below it; may be repeated.  "
+    help="Fetch nothing; add this store, or all stores in this folder; may be repeated.  "
     "[default: none]",
 )
 @click.option("--report", is_flag=True, help="Fetch nothing; print the contents of the store.")
@@ -194,7 +194,8 @@ SECONDS = click.FloatRange(0.1)
 @click.option(
     "--placeholders",
     type=PATH,
-    help="CSV file with a column sha256 of pictures that replace missing images.  [default: none]",
+    help="CSV file (column sha256) of pictures that sites send instead of missing images.  "
+    "[default: none]",
 )
 @click.option(
     "--allow-private",
@@ -210,8 +211,9 @@ def fetch(**flags: Any) -> None:
     outcomes: refused, robots, opt_out, dns, connect, tls, timeout, unreachable, redirect, http_404
     (or another status), too_big, truncated, bomb, animated, not_image, decode.
 
-    With --shard 2/5, one of five fetches requests its sites, with a --store of its own. --join
-    makes one store of them; a last command without --shard requests what is left.
+    With --shard 2/5, the command requests the second of five parts of the sites, with a --store of
+    its own. --join makes one store of the five; a last command without --shard requests what is
+    left.
     """
     from cnlw_tools.store.outcomes import parse_outcome
 

@@ -92,8 +92,8 @@ def import_(source: str, path: Path, name: str | None, root: Path, **flags: Any)
     Every image is read and decoded once. The manifest records the sha256 of each, so a build from
     different images is an error. If images cannot be decoded, the command stops and lists them all.
 
-    --config, --split and the columns choose what is read from a Hugging Face dataset. The manifest
-    records the choice, so a build reads the same images.
+    --config, --split and the options for columns choose what is read from a Hugging Face dataset.
+    The manifest records the choice, so a build reads the same images.
 
     --validation chooses images by their ids, so the split is the same on every machine. Images that
     occur twice stay in train.

@@ -112,7 +112,7 @@ def _option_type(hint: Any, declared: Key) -> dict[str, Any]:
 ROOT = click.option(
     "--root",
     type=PathOrAddress(file_okay=False, path_type=Path),
-    help="Your own tables and recipes (folder or address), to use first.  [default: none]",
+    help="Folder or address of your own tables and recipes, which are used first.  [default: none]",
 )
 WORKERS = click.option(
     "--workers",
@@ -157,7 +157,7 @@ DATA_DIR = click.option(
 STORE = click.option(
     "--store",
     type=PathOrAddress(path_type=Path),
-    help="Web images: a folder of `cnlw fetch`, or what `cnlw store pack` wrote.  [default: none]",
+    help="Web images: what `cnlw fetch` or `cnlw store pack` wrote.  [default: none]",
 )
 DONOR = key_option(Recipe, "donors")
 RECIPE = click.argument("recipe_name", metavar="[RECIPE]", required=False)

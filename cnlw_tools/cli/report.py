@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 @click.option(
     "--list-noisy",
     type=LocalPath(dir_okay=False, path_type=Path),
-    help="File (.csv, .parquet) to list images that methods take for noisy.  [default: none]",
+    help="File (.csv, .parquet) to list images that methods classify as noisy.  [default: none]",
 )
 @ROOT
 @ENGINE
@@ -71,8 +71,8 @@ def report(
     engine: str,
 ) -> None:
     """Write tables, figures and a web page, index.html, about all runs below the folder RUNS."""
+    from cnlw_tools.reports.classified_as_noisy import check_list_path
     from cnlw_tools.reports.figure_files import choose_figure_files
-    from cnlw_tools.reports.taken_for_noisy import check_list_path
     from cnlw_tools.reports.write import write_report
 
     if list_noisy is not None:
@@ -107,12 +107,12 @@ def _open_engine(engine: str) -> "AbstractContextManager[Executor]":
 
 
 def _list_noisy(runs: Path, path: Path) -> None:
-    """Write which examples the methods take for noisy, and print how many there are."""
+    """Write which examples the methods classify as noisy, and print how many there are."""
     from cnlw_tools.registry.counts import count_things
-    from cnlw_tools.reports.taken_for_noisy import write_taken_for_noisy
+    from cnlw_tools.reports.classified_as_noisy import write_classified_as_noisy
 
     problems: list[str] = []
-    n_examples = write_taken_for_noisy(runs, path, problems.append)
+    n_examples = write_classified_as_noisy(runs, path, problems.append)
     for problem in problems:
         click.echo(f"note: {problem}", err=True)
-    click.echo(f"{path}: {count_things(n_examples, 'example')} taken for noisy")
+    click.echo(f"{path}: {count_things(n_examples, 'example')} classified as noisy")

@@ -47,8 +47,8 @@ def show(
 
     PATH may be a local path or the address of a build, such as `s3://bucket/shapes`.
 
-    With --image it draws single images instead, with their labels in each config. To check the
-    counts, use `cnlw validate`.
+    With --image, the command draws single images instead, with their labels in each config. To
+    check the counts, use `cnlw validate`.
     """
     from cnlw_tools.builds.diff import read_plans
     from cnlw_tools.card.remote import local_build

@@ -24,8 +24,8 @@ def store() -> None:
 def pack(folder: Path, out: Path | str) -> None:
     """Write the images of STORE as Parquet files of 1,000 images, and the ledger beside them.
 
-    A pack stands for the store as --store of `cnlw build` and `validate`, which read single images
-    from it, also from an address. Packing again writes only what is new.
+    `cnlw build` and `cnlw validate` take a pack as --store, in place of the store. They read single
+    images from it, also from an address. Packing again writes only what is new.
     """
     from cnlw_tools.executor.progress import ProgressBars
     from cnlw_tools.store.pack import pack_store

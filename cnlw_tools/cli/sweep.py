@@ -68,7 +68,7 @@ SECONDS_BETWEEN_ESTIMATES = 5.0
     "--jobs",
     type=click.IntRange(1),
     metavar="N",
-    help="Number of runs to train at once.  [default: 1, or as many as the cluster can]",
+    help="Number of runs to train at once.  [default: 1, or as many as fit on the cluster]",
 )
 @SHARD
 @click.option(

@@ -7,13 +7,13 @@ Source: Patrini, Rozza, Menon, Nock and Qu, CVPR 2017, arXiv:1609.03683.
 
 The loss is unbiased for every p, not only at the minimum. However, single losses may be negative,
 and their variance grows with the entries of T^-1. Before the logarithm, p is clipped to
-[1e-7, 1 - 1e-7]; otherwise, the loss could fall without limit. The user gives T, or a first network
-estimates it, as in forward.py.
+[1e-7, 1 - 1e-7]; otherwise, the loss could fall without limit. The option q gives the transpose of
+T; without it, a first network estimates T, as in forward.py.
 
-On a finite training set, the minimum of the loss is negative. There, the network has memorised the
-given labels, and the probabilities of all other labels are as small as the clipping allows. On
-`shapes` with 40 % of blue noise, backward correction therefore ends at about the accuracy of
-`vanilla`, and forward correction ends above it.
+On a finite training set, the minimum of the loss is negative. At this minimum, the network has
+memorised the given labels, and the probabilities of all other labels are as small as the clipping
+allows. On `shapes` with 40 % of blue noise, backward correction therefore ends at about the
+accuracy of `vanilla`, and forward correction ends above it.
 
 This implementation does not mix an estimate that has no inverse with the identity, as the paper
 suggests.

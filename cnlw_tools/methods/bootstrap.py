@@ -5,12 +5,12 @@ soft    l = -sum_k (beta Y_k + (1 - beta) p_k) log p_k
 hard    l = -sum_k (beta Y_k + (1 - beta) 1[k = argmax p]) log p_k
           = beta CE - (1 - beta) log max_k p_k
 
-A network fits most correct labels before it memorises the wrong ones. The second term lets it keep
-its own prediction if a label contradicts it. The soft target is not treated as a constant: with a
-constant target, the gradient of the second term would be p - p = 0, and only beta CE would remain.
-In the hard variant, the argmax is constant anyway.
+A network fits most correct labels before it memorises the wrong ones. The second term lets the
+network keep its own prediction if a label contradicts this prediction. The soft target is not
+treated as a constant: with a constant target, the gradient of the second term would be p - p = 0,
+and only beta CE would remain. In the hard variant, the argmax is constant anyway.
 
-The paper's beta is 0.95 (soft) and 0.8 (hard). Jiang et al. ran the hard variant.
+The paper's beta is 0.95 (soft) and 0.8 (hard). Jiang et al. (2020) ran the hard variant.
 
 This implementation does not include the paper's reconstruction loss, which also learns a noise
 matrix.
@@ -41,7 +41,8 @@ class Bootstrap(Method):
 
     Args:
         task: the learning task
-        kind: what the label is mixed with: the probabilities (soft) or the most likely class (hard)
+        kind: what the label is mixed with: the probabilities (soft) or the most likely class
+            (hard)
         beta: share of the given label in the target; 0.95 (soft) or 0.8 (hard) by default
     """
 

@@ -12,18 +12,18 @@ w_i   = max(0, cos_i)  soft  |  1[cos_i >= threshold]  hard
 L     = mean_b w_b CE(y_b, z_b) / w^
 
 People have verified some labels. From these, encoders learn how close an image is to the reference
-features of its class if the label is correct. This transfers to all images of the set, and to
+features of its class if the label is correct. What the encoders learn also applies to images and
 classes without verified labels, so a few verified labels are enough.
 
-The network first learns from all labels, for as many epochs as the option ``start`` says. Then
-encoders learn from its features and weight the set, ``rounds`` times at equal
-intervals: network and encoders are trained in turn. The encoders start from new weights each time,
+The network first learns from all labels, for as many epochs as the option ``start`` says. Then,
+``rounds`` times at equal intervals, the encoders learn from its features and weight the training
+set. Network and encoders are thus trained in turn. The encoders start from new weights each time,
 because the features are new. They see the training set ``passes`` times, which corresponds to the
 60,000 steps of 32 images in the authors' code, on the 310,000 images of Food-101N. With several
 ranks, each rank processes the whole training set, and the result of rank 0 counts.
 
 The paper takes the features of a network that was trained to the end on the noisy set, and then
-fine-tunes this network; the number of rounds is not known. We chose the values of ``start``,
+fine-tunes this network. We do not know its number of rounds. We chose the values of ``start``,
 ``rounds`` and ``threshold`` ourselves. The default of ``threshold``, 0.1, equals the margin in the
 loss of the encoders (`cleannet_encoders`). The division by w^, the mean weight of the training set,
 is also our choice: without it, encoders that give low similarities would slow the training. On a
@@ -69,12 +69,12 @@ class CleanNet(Method):
 
     Args:
         task: the learning task
-        kind: soft: weights from 0 to 1; hard: an image counts or does not
-        threshold: lowest similarity of an image that counts, if kind is hard
+        kind: with soft, weights are from 0 to 1; with hard, they are 0 or 1
+        threshold: smallest similarity with which an image gets the weight 1 if kind is hard
         start: epochs before the first weights; a value below 1 is a share of all epochs
         rounds: how often the encoders are trained
-        references: number of centres of a class
-        passes: how often the encoders see the training set in a round
+        references: number of reference features (k-means centres) of each class
+        passes: how often the encoders see the training set in each round
     """
 
     requires = ("verified",)

@@ -12,16 +12,17 @@ L     = mean of l over S' + mean of l' over S
 Networks learn regular patterns before they memorise wrong labels, so at first a small loss
 indicates a correct label. A single network that selects for itself confirms its own mistakes. Two
 networks with different initial weights make different mistakes, and each filters the other's. The
-dropped share grows as the networks begin to memorise.
+share of dropped examples, R(e), grows as the networks begin to memorise.
 
-The formula and c = 1 are those of the code; the paper has tau min(e^c / T, 1). The logged loss is
-the mean over both networks. The logged weight is the share of the networks that learn from the
-example. With several ranks, the smallest losses are those of the whole batch.
+R(e) and c = 1 are taken from the authors' code; in the paper, R(e) = tau min(e^c / T, 1). The
+logged loss is the mean over both networks. The logged weight is the share of the networks that
+learn from the example. With several ranks, the smallest losses are those of the whole batch.
 
 The paper does not say which of the two networks its accuracies refer to. The authors' code tests
 both separately and records both numbers. By default, only the first network predicts here
 (``predict`` = one). With ``predict`` = mean, predictions use the mean of the logits of both
-networks. This is about two points higher on `shapes`, but it is not a number of the paper.
+networks. On `shapes`, the accuracy is then about two percentage points higher, but cannot be
+compared with the numbers of the paper.
 
 This implementation does not divide the mean by (1 - R) B once more; in the authors' code, this
 division has no effect with Adam. It does not skip training in epoch 0, and does not limit an epoch
@@ -59,8 +60,8 @@ class CoTeaching(Method):
     Args:
         task: the learning task
         gradual: epochs in which the share of dropped examples grows to the noise rate
-        exponent: c, the power of the noise rate
-        predict: which network predicts: the first (one) or the mean of both (mean)
+        exponent: c, the exponent of the noise rate
+        predict: what predicts: the first network (one) or the mean of both networks (mean)
     """
 
     requires = ("noise_rate",)

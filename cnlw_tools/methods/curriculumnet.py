@@ -2,7 +2,7 @@
 
 Source: Guo, Huang, Zhang, Zhuang, Dong, Scott and Huang 2018 and their code.
 
-A first network computes the features f_i of each image i. For the images of each class:
+A first network computes the features f_i of each image i. Within each class, i and j are images:
 
 d_ij      = |f_i - f_j|, of the first 256 principal components
 d_c       = 60th percentile of d over pairs
@@ -12,23 +12,24 @@ L         = mean_b v[subset_b] CE(y_b, z_b)          v: 1, and the options `nois
 
 Correct images of a class are similar, and wrong ones are wrong in many ways, so density tells them
 apart without a trusted image. A network that has first learned from the clean subset is not misled
-by the others, which come later and with less weight: then the noise only regularises.
+by the others, which come later and with less weight. In this way, the noise only regularises.
 
 There are four stages. Stage 0 trains a network for the features on all images, and then discards
 it. Stage 1 trains a new network on subset 0, stage 2 on subsets 0 and 1, and stage 3 on all images.
-``first`` is the share of stage 0, and the other stages divide the rest. If the rest has fewer than
-three epochs, stages 1 and 2 are left out. Each stage runs through the preset's schedule, starting
-from ``fall`` times the learning rate of the previous stage.
+The option ``first`` is the share of the epochs that stage 0 takes, and the other stages divide the
+rest. If the rest has fewer than three epochs, stages 1 and 2 are left out. Each stage runs through
+the preset's schedule, starting from ``fall`` times the learning rate of the previous stage.
 
-The paper lowers the rate in steps over all stages. Its epochs and the weights 1/2 and 1/2 are from
-memory and not verified. ``first`` and ``fall`` are our choice; fall = 1 did best on `shapes`.
+In the paper, the learning rate falls in steps over all stages. We could not verify the paper's
+number of epochs and its weights of 1/2 for subsets 1 and 2. The values of ``first`` and ``fall``
+are our choice; fall = 1 did best on `shapes`.
 
-d_c is computed on the first 2,048 images of a class, so memory is bounded. They are a random
-sample, because positions are a permutation. The clusters are optimal (`kmeans.kmeans_1d`); the code
-starts k-means at random. With several ranks, each rank processes the whole set, and the result of
-rank 0 counts.
+d_c is computed on the first 2,048 images of a class, so memory is bounded. These images are a
+random sample, because the training set is stored in random order. The clusters are optimal
+(`kmeans`), whereas the code starts k-means at random. With several ranks, each rank processes the
+whole set, and the result of rank 0 counts.
 
-This implementation does not include the other density of the code, a sum of exp(-(d_ij / d_c)^2).
+The code can also compute the density as a sum of exp(-(d_ij / d_c)^2). This implementation cannot.
 """
 
 from itertools import pairwise
@@ -91,10 +92,12 @@ class CurriculumNet(Method):
 
     Args:
         task: the learning task
-        first: epochs of the network for the features; a value below 1 is a share of all epochs
+        first: epochs of the first network, which computes the features; a value below 1 is a
+            share of all epochs
         noisy: weight of the examples of subset 1
         highly: weight of the examples of subset 2
-        fall: learning rate of a stage, as a share of that of the previous stage
+        fall: factor by which the learning rate of a stage differs from that of the previous
+            stage
     """
 
     paper = "Guo et al. 2018"

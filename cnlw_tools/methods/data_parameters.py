@@ -13,18 +13,18 @@ dL / ds       = sum_b (1 / B dl_b / dsigma exp(s) + decay s)        over the exa
                                                                     that use the parameter s
 v <- 0.9 v + dL / ds;  s <- s - lr v, clamped to [-log 20, log 20]  only if the batch uses s
 
-An example whose label the network finds likely gets a lower temperature and a larger gradient. One
-whose label it finds unlikely gets a higher temperature and a smaller gradient, until a wrong label
-has hardly any effect. Each temperature has its own momentum, which changes only when its example is
-in the batch; a standard optimiser would change all of them in every step. Predictions use no
-temperatures.
+An example whose label the network finds likely gets a lower temperature and a larger gradient. An
+example whose label it finds unlikely gets a higher temperature and a smaller gradient, so wrong
+labels finally have hardly any effect. Each temperature has its own momentum, which changes only
+when its example is in the batch; a standard optimiser would change all of them in every step.
+Predictions use no temperatures.
 
-If the training is long enough, the network memorises wrong labels nevertheless; the authors stop at
-epoch 84 of 120. The logged weights are min(1, 1 / sigma). With several ranks, the gradients are
+If the training is long, the network memorises wrong labels nevertheless; the authors therefore stop
+at epoch 84 of 120. The logged weights are min(1, 1 / sigma). With several ranks, the gradients are
 gathered, and all ranks hold the same temperatures.
 
-This implementation does not allow temperatures beyond the bounds. It does not skip entries whose
-gradient is 0, as the code does.
+This implementation does not allow temperatures outside the bounds. The code skips entries whose
+gradient is 0; this implementation updates them, too.
 """
 
 import math
@@ -89,7 +89,8 @@ class DataParameters(Method):
 
     Args:
         task: the learning task
-        of: what has a temperature: each instance, each class or both
+        of: This option says what has a temperature: each example (instance), each class (class)
+            or both.
         instance_lr: learning rate of the temperatures of examples
         instance_init: initial temperature of examples
         instance_decay: weight decay of the logarithms of the temperatures of examples

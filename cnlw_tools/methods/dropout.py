@@ -6,8 +6,8 @@ Each step trains a different sub-network, and features that cannot rely on each 
 labels. The network already contains the dropout layers, with its default p; this method sets p in
 all of them. With several ranks, each rank draws its own masks.
 
-The paper gives neither its grid nor the best value; 0.5 is the value of Srivastava et al. for
-hidden layers.
+The paper gives neither the values of p that it tried nor the best one. The default, 0.5, is the
+value of Srivastava et al. for hidden layers.
 
 This implementation does not add dropout layers to networks that have none.
 """

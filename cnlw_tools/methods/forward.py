@@ -4,10 +4,10 @@ L = -mean_b log sum_i p_b[i] T[i, y_b]        T[i, j] = P(given j | true i): row
 
 Source: Patrini, Rozza, Menon, Nock and Qu, CVPR 2017, arXiv:1609.03683.
 
-If the noise follows T and does not depend on the image, then the p that minimises this loss on
-given labels also minimises the cross-entropy on true labels. The option q gives the matrix Q, which
-is the transpose of T: `-o q=symmetric:0.4`, `-o q=pairflip:0.4`, or rows q[j][i]. Without it, a
-first network estimates T (`correction`, `anchor_points`). On CIFAR-10, the authors set
+If the noise follows T and does not depend on the image, then the predictions p that minimise this
+loss on given labels also minimise the cross-entropy on true labels. The option q gives the matrix
+Q, which is the transpose of T: `-o q=symmetric:0.4`, `-o q=pairflip:0.4`, or rows q[j][i]. Without
+this option, a first network estimates T (`anchor_points`). On CIFAR-10, the authors set
 ``percentile`` to 0.97. On CIFAR-100, the image at this percentile would belong to another class, so
 they set it to 1.
 
@@ -15,7 +15,7 @@ The loss is that of the noise layer (noise_layer.py) with a fixed Q. The noise l
 here, Q is given or estimated beforehand.
 
 This implementation does not clip p, because it computes the loss from log-probabilities. It does
-not choose the epoch by the loss on held-out noisy labels.
+not select the best epoch by the loss on held-out noisy labels.
 """
 
 from torch import Tensor

@@ -2,7 +2,8 @@
 
 Source: Zhang and Sabuncu, NeurIPS 2018, arXiv:1805.07836.
 
-p is the probability of the given label; q and k are options, and w_b is 0 or 1:
+p is the probability of the given label; q and k are options, and w_b, which is 0 or 1, selects
+examples:
 
 L_q(p)   = (1 - p^q) / q,  p = p_y          q -> 0: cross-entropy l = -log p
                                             q = 1: 1 - p, the mean absolute error
@@ -86,9 +87,9 @@ class GCETruncated(GCE):
     Args:
         task: the learning task
         q: from 0 (cross-entropy) to 1 (mean absolute error)
-        k: labels that are less likely than this are left out
+        k: smallest probability of a label that is used; less likely labels are left out
         start: epochs before labels are left out; a value below 1 is a share of all epochs
-        every: epochs between two updates of the labels that are left out
+        every: After this number of epochs, the method decides again which labels are left out.
     """
 
     cross_entropy_options = {"q": 0.0, "k": 0.0}  # noqa: RUF012, read only

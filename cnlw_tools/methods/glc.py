@@ -1,4 +1,4 @@
-"""GLC (gold loss correction) corrects by a matrix that is estimated on trusted labels.
+"""GLC (gold loss correction) corrects the loss by a matrix that is estimated on trusted labels.
 
 Source: Hendrycks, Mazeika, Wilson and Gimpel, NeurIPS 2018, arXiv:1802.05300.
 
@@ -20,11 +20,11 @@ batch normalisation uses their own statistics, and its running averages follow b
 weights the two parts by their total sizes n and m, not by their sizes in the batch. With several
 ranks, each rank adds its part of the drawn examples.
 
-On `shapes` (blue 40, 16 pixels, 16 epochs), two seeds end at 45.4 and 46.1 %. With a single pass
-for both parts, they ended at 45.9 and 48.6 %: with ten trusted images per class, a batch has only
-two of them, which are too few for statistics. Vanilla is better after so few epochs. The second
-training, which counts, has only half of the epochs, and the estimate of a half-trained network is
-coarse.
+On `shapes` (blue 40, 16 pixels, 16 epochs), two seeds end at accuracies of 45.4 and 46.1 %. With a
+single pass for both parts, they ended at 45.9 and 48.6 %. With ten trusted images per class, a
+batch has only two trusted images, which are too few for the statistics of batch normalisation.
+After so few epochs, `vanilla` is better. The second training, which counts, has only half of the
+epochs, and the estimate of a half-trained network is coarse.
 
 This implementation does not shuffle both parts into a single set in which every trusted example
 occurs once per epoch.
@@ -49,7 +49,8 @@ class GLC(Method):
 
     Args:
         task: the learning task
-        first: epochs of the network that estimates; a value below 1 is a share of all epochs
+        first: epochs of the first network, which estimates the matrix; a value below 1 is a
+            share of all epochs
     """
 
     requires = ("probe",)

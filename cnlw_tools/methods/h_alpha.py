@@ -2,22 +2,25 @@
 
 Source: Rolnick, Veit, Belongie and Shavit 2017, "Deep learning is robust to massive label noise".
 
-alpha is the number of wrong labels for each correct one, an option:
+The option alpha is the number of wrong labels for each correct one:
 
 H_alpha = mean_b -1 / (1 + alpha) log p_b[y_b] - alpha / (K (1 + alpha)) sum_k log p_b[k]
         = mean_b CE((1 - eps) Y_b + eps / K, z_b),  eps = alpha / (1 + alpha): smoothed labels
 
-On average, uniform noise is equal in all classes. Its gradient pulls towards the uniform prediction
-and does not change which class is the largest. At the minimum, the true class has the probability
-(1 + alpha / K) / (1 + alpha). The harm comes from the variance of a finite batch, in which only
-B / (1 + alpha) examples have correct labels. The remedies are larger batches, ``scale = "batch"``
-(batch size times 1 + alpha), or smaller steps, ``scale = "lr"`` (learning rate over 1 + alpha).
+On average, uniform noise affects all classes equally. Its gradient pulls the prediction towards
+uniform probabilities and does not change which class is the most likely one. At the minimum, the
+true class has the probability (1 + alpha / K) / (1 + alpha). The noise does harm through the
+variance of a finite batch, in which only B / (1 + alpha) examples have correct labels. The remedies
+are larger batches, ``scale = "batch"`` (batch size times 1 + alpha), or smaller steps, ``scale =
+"lr"`` (learning rate over 1 + alpha).
 
-The paper trains with plain cross-entropy on diluted labels. H_alpha is the limit of this for true
-labels; on labels that are already noisy, it is label smoothing. The paper tries many values of
-alpha. The default 1, one wrong label for each correct one, is our choice.
+The paper trains with plain cross-entropy on labels diluted with wrong ones. On true labels, H_alpha
+is the limit of this loss for infinite batches; on labels that are already noisy, it is label
+smoothing. The paper tries many values of alpha. The default 1, one wrong label for each correct
+one, is our choice.
 
-This implementation does not dilute the labels, because dilution is a noise model of the data.
+This method does not dilute the labels itself, because a noise model (`dilution`) does so when the
+dataset is built.
 """
 
 from torch import Tensor
@@ -45,8 +48,8 @@ class HAlpha(Method):
     Args:
         task: the learning task
         alpha: number of wrong labels for each correct one
-        scale: none, batch or lr: leave all as it is, enlarge the batch, or lower the learning
-            rate
+        scale: remedy for the variance: no change (none), a larger batch (batch) or a lower
+            learning rate (lr)
     """
 
     cross_entropy_options = {"alpha": 0.0}  # noqa: RUF012, read only

@@ -4,9 +4,9 @@ Source: Zhang, Zhang, Arik, Lee and Pfister, CVPR 2020, "Distilling effective su
 severe label noise". IEG is the name of the method in the authors' code and in the first version of
 the paper.
 
-A batch has two views, x and x^, of B images; z and z^ are their logits, and Y are the given labels.
-X_p are trusted images, and Y_p are their labels. The loss L follows equations (3) to (9) and
-Algorithm 1:
+x and x^ are two views of the B images of a batch; z and z^ are their logits, and Y are the given
+labels. X_p are trusted images, and Y_p are their labels. lam0, omega0, eta, mu, tau, delta, alpha,
+p and k are options. The loss L follows equations (3) to (9) and Algorithm 1:
 
 P       = (softmax(z) + softmax(z^)) / 2
 g       = P^(1/tau) / sum P^(1/tau)             pseudo-labels
@@ -42,14 +42,15 @@ Each of these options turns on what the code does:
 
 Algorithm 1 computes g before the virtual step and treats it as a constant. So does
 ``through_guess`` = false, which makes a step cheaper by 1.7 steps of `vanilla`. In a test with 48
-examples, the choice changed lam* for 0 to 9 of them after 3 steps, and for 10 to 17 after 60 steps.
+examples, this choice changed lam* for 0 to 9 of them after 3 steps, and for 10 to 17 after 60
+steps.
 
-The default of eta (``meta_lr``) is 0.1, and it does not follow the learning rate. `buffer` is the
-momentum buffer of SGD, and l2 is the weight decay of the optimiser. A mixed row keeps its given
-label if omega*_b >= ``threshold``. The paper found that a threshold of 1 is best. All weights are
-then below the threshold, so no row keeps its given label.
+eta (option ``meta_lr``) is 0.1 by default and does not follow the learning rate of the training.
+`buffer` is the momentum buffer of SGD, and l2 is the penalty of the optimiser's weight decay. A
+mixed row keeps its given label if omega*_b >= ``threshold``. In the paper, a threshold of 1 was
+best. All weights are then below the threshold, so no row keeps its given label.
 
-These options give the variants in table 9 of the paper:
+Table 9 of the paper has variants M-1 to M-10. These options give them:
 
 - M-1 is L2R: omega0 = 0, momentum = 0, l2 = false, relabel = false, anchors = false and k = 0 give
   this method.
@@ -63,10 +64,10 @@ These options give the variants in table 9 of the paper:
 - M-9: alpha = 0; then no row is mixed.
 - M-10: alpha = 0, with one trusted image of each class.
 
-Only the pass over x changes the running averages of batch normalisation. With several ranks (a rank
-is one of the processes that train together), logits are gathered, and omega* and lam* are computed
-for the whole batch. L_mix and KL are computed within a rank. The logged weights are
-omega* / max omega*. The log also has lam*, which says whether the given label is used.
+Only the pass over x changes the running averages of batch normalisation. With several ranks, logits
+are gathered, and omega* and lam* are computed for the whole batch. L_mix and KL are computed within
+each rank. The logged weights are omega* / max omega*. The run folder also records lam*, which says
+whether the given label is used.
 
 This implementation does not support more than two views.
 """
@@ -135,7 +136,7 @@ class IEG(Method):
         task: the learning task
         probe_size: number of trusted images in a step
         p: weight of L_mix^u
-        k: weight of the divergence between the two views
+        k: weight of the KL divergence between the two views
         temperature: tau, which sharpens the pseudo-labels
         lam0: share of the given label in the virtual step
         omega0: weight of the examples in the virtual step, in units of 1 / B
@@ -143,15 +144,18 @@ class IEG(Method):
         momentum: mu, the momentum of the virtual step
         delta: number added to the sum of the weights
         alpha: parameter of the Beta distribution; with 0, no row is mixed
-        threshold: smallest weight with which a mixed row keeps its given label
-        relabel: use pseudo-labels in L_omega, and add L_lam to the loss
-        anchors: mix trusted examples in; if false, there is no L_mix
-        l2: use weight decay in the virtual step
-        halve: use (L_omega + L_lam) / 2 as in the code; if false, use the sum
-        logit_norm: divide logits by their root mean square, as in the code
-        detach: pull only z^ to z, and not z to z^
-        approximate: draw beta as 1 - u^(1 / alpha) / 2 with a uniform u
-        through_guess: differentiate the pseudo-labels, too, in the virtual step
+        threshold: smallest omega* with which a mixed row keeps its given label
+        relabel: whether L_omega uses pseudo-labels and the loss contains L_lam
+        anchors: whether trusted examples are mixed in; if not, there is no L_mix
+        l2: whether the virtual step has weight decay
+        halve: whether the loss contains (L_omega + L_lam) / 2, as in the code; if not, it
+            contains the sum
+        logit_norm: whether logits are divided by their root mean square, as in the code
+        detach: whether the KL term pulls only z^ to z, and not z to z^, as in the code
+        approximate: whether beta is drawn as 1 - u^(1 / alpha) / 2 with a uniform u, as in the
+            code
+        through_guess: whether the virtual step also differentiates the pseudo-labels, as in the
+            code
     """
 
     views = ("standard", "policy")

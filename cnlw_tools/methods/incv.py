@@ -4,7 +4,7 @@ Source: Chen, Liao, Chen and Zhang, ICML 2019, "Understanding and utilizing deep
 trained with noisy labels".
 
 S is the set of selected examples, and C is the set of candidates. eps is the estimated share of
-wrong labels, and ramp is an option:
+wrong labels, eps_S is the share of wrong labels in S, and ramp is an option:
 
 S = no examples, C = all examples. Each iteration halves C at random. For each half H, with the
         other half O:
@@ -22,25 +22,27 @@ A network cannot have memorised the wrong labels of examples that it has not see
 the label of such an example, the label is likely correct: otherwise the network and the label would
 have to make the same mistake. The frequency of agreement shows how many labels are wrong. The wrong
 labels that remain in S are left to two networks that select for each other, as in Co-teaching.
-After ``warmup``, they also select among the rest of C; at most half as many examples as S has are
-drawn from it.
+After the warm-up, they also select among the candidates outside S. At most |S| / 2 of these
+candidates are drawn.
 
-Early iterations select with the network of the best epoch, and later ones with that of the last
-epoch (the longer a network learns, the more it memorises). The best epoch is the one that predicts
-the largest share of the given labels in the half to select from. The first iteration selects in
-this way if eps > 0.6 or the noise is asymmetric, the first two if eps > 0.3, and otherwise all.
+Early iterations select with the network of the best epoch, and later ones with the network of the
+last epoch, because a network memorises more the longer it learns. The best epoch is the one that
+predicts the largest share of the given labels in the half to select from. The first iteration uses
+the best epoch if eps > 0.6 or the noise is asymmetric; the first two do if eps > 0.3; otherwise all
+iterations do.
 
 With asymmetric noise, no example is removed from C, K - 1 is 1 in eps_S, and the warm-up is twice
-as long. It is also twice as long if eps > 0.6, but never as long as the last stage. The default
-epochs have the authors' proportions: eight halves of 50 epochs, then 200. A network that has hardly
-learned selects only what its initial weights predict. If there are few epochs, iterations are
-therefore left out until each half has three epochs. A run of one epoch, or with ``iterations`` = 0
-or ``validation`` = 0, has no iteration. S is then all examples, and eps is 0.
+as long. It is also twice as long if eps > 0.6, but never as long as the last stage. By default, the
+epochs are divided as by the authors: eight halves of 50 epochs each, then 200 epochs. A network
+that has hardly learned predicts little more than its initial weights do. If there are few epochs,
+the number of iterations is therefore reduced so that each half has three epochs. A run of one epoch
+has no iteration, and neither has a run with ``iterations`` = 0 or ``validation`` = 0. S is then all
+examples, and eps is 0.
 
 Every training begins with the same weights, as in the code. During cross-validation, the second
-network stores the best state of the first. With several ranks, the selection of rank 0 counts, and
-small losses are found within each rank. In the last stage, losses are compared in evaluation mode,
-and examples outside S have a logged weight of 0, unless they are drawn.
+network is not trained; it stores the best state of the first. With several ranks, the selection of
+rank 0 counts, and small losses are found within each rank. In the last stage, losses are compared
+in evaluation mode, and examples outside S have a logged weight of 0, unless they are drawn.
 
 The authors' code tests both networks separately, and the paper's table does not say which one it
 shows. By default, only the first network predicts here (``predict`` = one). With ``predict`` =
@@ -51,10 +53,11 @@ at 58 %. The halves and the last stage share the epochs, and networks that have 
 epochs predict too few labels to select by.
 
 This implementation does not enlarge batches by the examples drawn from C, does not draw anew in
-each epoch, does not count agreement with one of several predictions, and does not normalise batches
-over only the kept examples. Here the whole batch goes through the networks, so that a step need not
-wait for the number of kept examples. On `shapes` (blue 40, 16 pixels, 30 epochs, mean of three
-seeds), the accuracy ends at 41.3 % in this way and at 41.0 % in the other.
+each epoch, and does not count agreement with one of several predictions. In the code, batch
+normalisation uses only the kept examples. Here the whole batch goes through the networks, so a step
+need not wait for the number of kept examples. On `shapes` (blue 40, 16 pixels, 30 epochs, mean of
+three seeds), the accuracy ends at 41.3 % with the whole batch and at 41.0 % with only the kept
+examples.
 """
 
 from collections.abc import Iterable, Iterator
@@ -121,12 +124,12 @@ class INCV(Method):
 
     Args:
         task: the learning task
-        iterations: how often the training set is halved
-        validation: share of all epochs for these iterations
+        iterations: number of times that the candidates are halved at random
+        validation: share of all epochs that cross-validation takes
         noise: kind of noise, which you have to know: symmetric or asymmetric
-        warmup: share of the last stage without examples that were not selected
+        warmup: share of the last stage in which the networks see only selected examples
         ramp: share of the last stage in which the dropped part grows
-        predict: which network predicts: the first (one) or the mean of both (mean)
+        predict: what predicts: the first network (one) or the mean of both networks (mean)
     """
 
     paper = "Chen et al. 2019"

@@ -3,7 +3,7 @@
 Source: Ren, Zeng, Yang and Urtasun, ICML 2018, "Learning to reweight examples for robust deep
 learning".
 
-Examples of the batch are i and j, eps_i is the weight of example i in a virtual step, and w_i is
+i and j are examples of the batch, eps_i is the weight of example i in a virtual step, and w_i is
 its weight in the loss:
 
 Theta'(eps) = Theta - eta grad sum_i eps_i l_i(Theta)            a virtual step, l_i = CE(y_i, z_i)
@@ -23,7 +23,8 @@ The authors divide by the sum, or by 1 if the sum is 0: ``delta`` = 0. IEG's ver
 normalisation. With several ranks, u is gathered and normalised over the whole batch. The logged
 weights are w_i / max w.
 
-This implementation does not apply weight decay in the virtual step or in L_v, unlike IEG's version.
+IEG's version of L2R applies weight decay in the virtual step and in L_v. This implementation does
+not.
 """
 
 from torch import Tensor

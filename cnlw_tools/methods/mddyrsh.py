@@ -13,25 +13,25 @@ L   = mean [l_p + l_q] / 2 + eta R(z~)                         w, R: `dynamic_bo
 T   = from 1 to 0.001, linearly by epochs
 
 At high noise, most blends of two images contain a wrong label. In this method, the image whose
-label is more likely correct makes up most of the blend, so the network learns from correct labels
-more often. The prediction that replaces a label consists of probabilities (soft) as long as it is
-unreliable, and becomes a single class (hard) when T falls. Training begins with mixup. Then, for
+label is more likely correct makes up the larger part of the blend, so the network learns more from
+correct labels. The prediction that replaces a label consists of probabilities (soft) as long as it
+is unreliable, and becomes a single class (hard) when T falls. Training begins with mixup. Then, for
 some epochs, it uses dynamic mixup with the given labels, l_p = CE(y_p, z~), and no R.
 
-The defaults are those of the authors; their epochs, of 300, are given as shares of the training.
-As with M-DYR-H, short training runs do better with a small alpha and a long warm-up. As in the
-authors' code, the prediction comes from a pass in training mode, which also changes the running
-averages of batch normalisation. w comes from a second pass over the batch, in evaluation mode. With
-several ranks, each rank has its own partners and R. The logged losses are those of the evaluation
-pass, and the logged weights are 1 - w.
+The defaults are those of the authors, who train for 300 epochs; their numbers of epochs are given
+as shares of all epochs. As with M-DYR-H (mdyrh.py), short training runs do better with a small
+alpha and a long warm-up. As in the authors' code, the prediction comes from a pass in training
+mode, which also changes the running averages of batch normalisation. w comes from a second pass
+over the batch, in evaluation mode. With several ranks, each rank has its own partners and R. The
+logged losses are those of the evaluation pass, and the logged weights are 1 - w.
 
 On `shapes` (blue 40, 16 pixels, 12 epochs), MD-DYR-SH ends at an accuracy of 47 %, and `vanilla` at
-58 %. Mixup takes half of these few epochs, and the predictions help only later. M-DYR-H, for
-example, is above `vanilla` after 25 epochs.
+58 %. Plain mixup takes half of these few epochs, and the predictions help only in longer training
+runs. M-DYR-H, for example, is above `vanilla` after 25 epochs.
 
-This implementation does not augment the images whose losses the mixture of Beta distributions is
-fitted to. In the epochs of dynamic mixup with given labels, both l_p and l_q have the weight 1/2;
-the authors' code weights them by a random number near 1/2.
+The mixture of Beta distributions (`beta_mixture`) is fitted to the losses of images without
+augmentation. In the epochs of dynamic mixup with given labels, both l_p and l_q have the weight
+1/2; the authors' code weights them by a random number near 1/2.
 """
 
 import torch
@@ -68,8 +68,9 @@ class MDDYRSH(Method):
         task: the learning task
         alpha: parameter of the Beta distribution of mixup
         warmup: epochs of plain mixup; a value below 1 is a share of all epochs
-        dynamic: epochs of dynamic mixup with the given labels; below 1 is a share likewise
-        cooling: epochs in which T falls; below 1 is a share likewise
+        dynamic: epochs of dynamic mixup with the given labels; a value below 1 is a share of all
+            epochs
+        cooling: epochs in which T falls; a value below 1 is a share of all epochs
         eta: weight of R, which keeps all classes in use
     """
 

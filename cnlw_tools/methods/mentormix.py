@@ -4,7 +4,7 @@ Source: Jiang, Huang, Liu and Yang 2020, "Beyond synthetic noise: deep learning 
 labels", arXiv:1911.09781, algorithm 1, and its code.
 
 Each example i of the batch is blended with a partner j. v_i is the weight that the mentor gives to
-example i, and T and alpha are options:
+example i. The temperature T and alpha are options:
 
 l_i = CE(y_i, f(x_i))        v = Curriculum(l, progress)        the mentor is v_i = 1[l_i < gamma]
 j ~ softmax(v / T)           with replacement, for every i
@@ -16,26 +16,26 @@ mentor's weights make it selective. Partners come more often from examples that 
 trusted example makes up more than half of its blend, and a distrusted one less than half. No label
 is discarded. At high noise, the mixed examples are weighted once more (`second_reweight`), by their
 own losses and with their own threshold: L = mean_i v~_i CE(y~_i, f(x~_i)). This is on by default,
-as in the code; the authors' scripts and the presets turn it off at 20 % and 40 %. The choice makes
-a difference: on `shapes` (red 40, 16 pixels, 16 epochs, one seed), the accuracy ends at 60.5 %
-without the second weighting and at 54.8 % with it. On data that the scripts do not cover, our
+as in the code; the authors' scripts and the presets turn it off at 20 % and 40 %. The choice
+matters: on `shapes` (red 40, 16 pixels, 16 epochs, one seed), the accuracy ends at 60.5 % without
+the second weighting and at 54.8 % with it. On data that the authors' scripts do not cover, our
 studies try both.
 
-The losses l_i are computed in a pass of their own, without a gradient. Its batch normalisation uses
-the statistics of the batch, as in the code, and leaves the running averages unchanged. Where the
-code differs from the paper, an option selects what the code does. `mentor = "learned_pd"` uses a
-network instead of the threshold. `hard_switch` takes the maximum where v_i >= 1/2 and the minimum
-elsewhere; if all weights are 0 or 1, this changes nothing. `burn_in` comes from the code.
-`curriculum` defines the weights v and the threshold gamma.
+The losses l_i are computed in a separate pass without a gradient. In this pass, batch normalisation
+uses the statistics of the batch, as in the code, and leaves the running averages unchanged. Where
+the code differs from the paper, an option selects what the code does. `mentor = "learned_pd"` uses
+a network instead of the threshold. `hard_switch` takes the maximum where v_i >= 1/2 and the minimum
+elsewhere; if all weights are 0 or 1, this changes nothing. The option `burn_in` also comes from the
+code. `curriculum` defines the weights v and the threshold gamma.
 
 With several ranks, the threshold is that of the whole batch; partners come from an example's own
 rank, and no image is exchanged.
 
-By accident, the code applies no weight decay while it reweights a second time; here it is applied.
-This implementation does not include example dropout, which the code switches off. `resnet32_wide`
-differs from the network of the code in two points. Its first unit normalises before it activates,
-and the epsilon of its batch normalisation is 1e-5, as in all networks here, not 1e-3. The effect
-was not measured.
+By accident, the authors' code applies no weight decay while it weights the mixed examples; this
+implementation applies it. This implementation does not include example dropout, which the code
+switches off. `resnet32_wide` differs from the network of the code in two points. Its first unit
+normalises before it activates, and the epsilon of its batch normalisation is 1e-5, as in all
+networks here, not 1e-3. The effect was not measured.
 """
 
 import torch
@@ -84,16 +84,17 @@ class MentorMix(Method):
 
     Args:
         task: the learning task
-        alpha: parameter of the Beta distribution; with 0, examples are not mixed, and a partner
-            replaces a distrusted one
+        alpha: parameter of the Beta distribution; with 0, examples are not mixed, but a partner
+            replaces each distrusted example
         percentile: the threshold follows this percentile of a batch's losses, from 0 to 1
-        second_reweight: weight the mixed examples as well
-        mentor: name of a rule, learned_pd, or FILE.json of `cnlw train-mentor`
-        decay: decay of the moving threshold
+        second_reweight: whether the mixed examples are weighted as well
+        mentor: name of a weighting rule, learned_pd (the mentor in the package), or a FILE.json
+            from `cnlw train-mentor`
+        decay: share of the previous value that the moving threshold keeps in each step
         burn_in: percent of the training in which every example has the weight 1; as in the code,
             the last of these percents is already weighted
-        hard_switch: give an example the larger part of its blend if v >= 1/2, and otherwise the
-            smaller part, as in the code
+        hard_switch: whether an example always gets the larger part of its blend if v >= 1/2, and
+            otherwise the smaller part, as in the code
         temperature: T, by which the weights are divided before the softmax
 
     Raises:

@@ -8,22 +8,22 @@ v_b is the weight that the mentor gives to example b:
 L = mean_b v_b l_b        l_b = CE(y_b, z_b)        v = Curriculum(l, progress), a constant
 
 Networks fit patterns before they memorise exceptions, so if the loss of an example is still high,
-its label is more likely wrong. A mentor turns this into a curriculum: first all examples, then
-those below a moving percentile of the losses. The mentor can be a rule (`self_paced`, `focal`, `pd`
-...) or a network that has learned a curriculum. Such a network learns from a rule, or from a
-student's losses on verified labels. The mean is taken over the batch and not over the weights, so a
-batch that the mentor distrusts makes a small step. `curriculum` defines the weights v.
+its label is more likely wrong. A mentor turns this into a curriculum: the student first learns from
+all examples, then from those with losses below a moving percentile. The mentor can be a rule
+(`self_paced`, `focal`, `pd` ...) or a network that has learned a curriculum. Such a network learns
+from a rule, or from a student's losses on verified labels. The mean is taken over the batch and not
+over the weights, so a batch that the mentor distrusts makes a small step. `curriculum` defines the
+weights v.
 
-The defaults are the predefined curriculum (PD) of the paper for noise up to 40 %. The data-driven
-one (DD) has these options at 20 %: mentor = FILE.json, percentile = 0.8, burn_in = 18,
-fixed_epoch = true and example_dropout = "0.5,17,0.05,78,0.9,5".
+The defaults are those of the paper's predefined curriculum (PD) for noise up to 40 %. The paper's
+data-driven curriculum (DD) has these options at 20 %: mentor = FILE.json, percentile = 0.8, burn_in
+= 18, fixed_epoch = true and example_dropout = "0.5,17,0.05,78,0.9,5".
 
-This implementation does not multiply the weight decay by the mean of v, as the code does; a step of
-the trainer applies the full decay. It does not update the mentor while the student learns: as in
-the code, the mentor is fitted beforehand (components/mentor_fit.py). The networks of the presets
-differ from those of the code in two points. The first unit normalises before it activates, and the
-epsilon of batch normalisation is 1e-5, as in all networks here, not 1e-3. The effect was not
-measured.
+The code multiplies the weight decay by the mean of v. This implementation applies the full decay in
+each step. It does not update the mentor while the student learns: as in the code, the mentor is
+fitted beforehand (components/mentor_fit.py). The networks of the presets differ from those of the
+code in two points. The first unit normalises before it activates, and the epsilon of batch
+normalisation is 1e-5, as in all networks here, not 1e-3. The effect was not measured.
 """
 
 from torch import Tensor
@@ -40,11 +40,13 @@ class MentorNet(Method):
 
     Args:
         task: the learning task
-        mentor: name of a rule, learned_pd, or FILE.json of `cnlw train-mentor`
+        mentor: name of a weighting rule, learned_pd (the mentor in the package), or a FILE.json
+            from `cnlw train-mentor`
         percentile: the threshold follows this percentile of a batch's losses, from 0 to 1
-        decay: decay of the moving threshold
+        decay: share of the previous value that the moving threshold keeps in each step
         burn_in: percent of the training in which every example has the weight 1
-        fixed_epoch: after burn_in, the mentor always gets burn_in as the percent of the training
+        fixed_epoch: whether, after burn_in, the mentor always gets burn_in as the percent of the
+            training
         example_dropout: shares of examples that are dropped, each with its duration in percent of
             the training
     """

@@ -1,4 +1,4 @@
-"""MixMatch and MixMatch-KL learn semi-supervised, and use only the trusted labels.
+"""MixMatch and MixMatch-KL are semi-supervised and use only the trusted labels.
 
 Source: Berthelot, Carlini, Goodfellow, Papernot, Oliver and Raffel 2019 and their code. For
 MixMatch-KL, the source is Zhang, Zhang, Arik, Lee and Pfister 2020 (IEG), section 5.4.
@@ -14,22 +14,24 @@ MixMatch-KL adds k mean_b KL(softmax(z_b) || softmax(z^_b)), z constant
 
 The second view of MixMatch-KL is `policy`, which the preset defines. If the given labels are
 worthless, only semi-supervised learning remains. A method for noisy labels should be better than
-MixMatch with the same trusted set. No given label is used; the logged
-weight of a given label is g[y]. Learning from ten labels per class takes long (2^20 steps in the
-paper); after a thousand steps on `shapes`, the accuracy is far below that of `vanilla`.
+MixMatch with the same trusted set. No given label is used. The logged weight of an example is g[y],
+the probability of its given label in the pseudo-label. Learning from ten labels per class takes
+many steps (2^20 in the paper). After a thousand steps on `shapes`, the accuracy is far below that
+of `vanilla`.
 
 The 3B rows pass through the network in three batches, each with equal parts of X, U and U^, so that
 batch normalisation sees a mixture. Only the first batch changes the running averages. ``decay`` is
 the weight decay of the code, which is independent of the gradient: after each step, kernels are
-multiplied by 1 - lr decay. The ramp is that of the code, 2^20 of 2^26 images, and w is its value
-for CIFAR-10. The values of k and w for MixMatch-KL are not published. Here k is that of IEG, and w
-is our choice, because small networks do badly with w = 75 and the KL term. With several ranks, rows
-are mixed with those of the same rank.
+multiplied by 1 - lr decay. The ramp is that of the code: w grows during the first 2^20 of 2^26
+images. The default of w is the code's value for CIFAR-10. The values of k and w for MixMatch-KL are
+not published. Here k is that of IEG, and w is our choice, because small networks do badly with w =
+75 and the KL term. With several ranks, rows are mixed with those of the same rank.
 
-The running averages of batch normalisation have the decay of the code, ``norm_decay`` = 0.999, or
-(1 + t) / (10 + t) after t steps if that is smaller. The average of weights has the same decay. On
-`shapes` (blue 40, 16 pixels, 8 epochs, one seed), the method ends at an accuracy of 24.7 %. It ends
-at 24.6 % with ``norm_decay`` = 0.9, and at 22.8 % without the weight decay.
+The running averages of batch normalisation have the decay of the code, ``norm_decay`` = 0.999 by
+default, or (1 + t) / (10 + t) after t steps if that is smaller. The running average of the
+network's weights has the same decay. On `shapes` (blue 40, 16 pixels, 8 epochs, one seed), the
+method ends at an accuracy of 24.7 %. It ends at 24.6 % with ``norm_decay`` = 0.9, and at 22.8 %
+without the weight decay.
 
 This implementation does not support more than two views of an unlabelled image.
 """
@@ -163,7 +165,7 @@ class MixMatchKL(MixMatch):
 
     Args:
         task: the learning task
-        k: weight of the divergence between the two views
+        k: weight of the KL divergence between the two views
     """
 
     views = ("standard", "policy")

@@ -11,11 +11,11 @@ L = mean_b CE(lam Y_b + (1 - lam) Y_pi(b), f(x'_b))
 
 A network that has to be linear between examples cannot fit a single wrong one closely. Each blend
 occurs only once, so there is less to memorise. The larger alpha is, the closer the blends are to
-equal parts. The paper uses 1, and 8 to 32 for noisy labels.
+equal parts. The paper uses alpha = 1 in general, and 8 to 32 for noisy labels.
 
-``per`` says how often lam is drawn. The authors' code draws one lam per batch; MentorMix, MixMatch
-and IEG draw one per example. The logged loss is the cross-entropy of the example's own label on the
-blend.
+The option ``per`` says how often lam is drawn. The authors' code of mixup draws one lam per batch;
+MentorMix, MixMatch and IEG draw one per example. The logged loss is the cross-entropy of the
+example's own label on the blend.
 
 This implementation does not blend examples of different ranks.
 """
@@ -35,7 +35,8 @@ class Mixup(Method):
     Args:
         task: the learning task
         alpha: parameter of the Beta distribution; a larger value makes the two parts more equal
-        per: how often the proportion is drawn: once per batch or per example
+        per: This option says how often lam is drawn: once for each batch (batch) or for each
+            example (example).
     """
 
     cross_entropy_options = {"alpha": 0.0}  # noqa: RUF012, read only

@@ -1,9 +1,9 @@
-"""O2U-Net makes a network forget and relearn wrong labels, and so finds them.
+"""O2U-Net finds wrong labels by making a network forget and relearn them.
 
 Source: Huang, Qu, Jia and Zhao, ICCV 2019, "O2U-Net: a simple noisy label detection approach for
 deep neural networks".
 
-Training has three stages. i and j are examples, and l^_i ranks them:
+Training has three stages. i and j are examples, and l^_i is the number by which they are ranked:
 
 1. first    plain training
 2. cyclic   training continues in small batches; the learning rate repeatedly falls to a tenth in
@@ -17,19 +17,20 @@ examples again. In every cycle, it fits easy examples early and wrong labels las
 wrong labels are high most of the time. The sum over cycles tells them apart better than the losses
 of any single epoch.
 
-``again`` says how the last stage begins: from the weights before training as in the paper (init),
-or from those after the first stage as in the code (first). Stages are shares of all epochs, and the
-last is a little longer than the others. A run of one epoch, or with cyclic = 0, has a single stage
-and removes no example. A cycle is never longer than its stage. An example that an epoch leaves out
-gets the mean loss of the epoch. The losses of all ranks are gathered. In the last stage, removed
-examples have a logged weight of 0.
+The option ``again`` says with which weights the last stage begins: with those before training, as
+in the paper (init), or with those after the first stage, as in the code (first). By default, the
+first two stages take 30 % of the epochs each, and the last stage takes the rest. A run of one
+epoch, or with cyclic = 0, has a single stage and removes no example. A cycle is never longer than
+the cyclic stage. An example that is left out of an epoch gets the mean loss of this epoch. With
+several ranks, their losses are gathered. In the last stage, removed examples have a logged weight
+of 0.
 
 On `shapes` (blue 40, 16 pixels, 10 epochs), O2U-Net ends at an accuracy of 43 %, and `vanilla` at
-54 %. Three stages share the epochs, and the last one, which counts, restarts with only four of
-them.
+54 %. The three stages share the epochs, so the last stage, which starts anew and produces the
+result, has only four of them.
 
-This implementation does not use the learning rates of the code in the first stage; they are those
-of the preset.
+In the first stage, this implementation uses the learning rates of the preset, not those of the
+code.
 """
 
 from typing import cast
@@ -57,14 +58,16 @@ class O2U(Method):
 
     Args:
         task: the learning task
-        first: epochs of plain training; a value below 1 is a share of all epochs
-        cyclic: epochs with a cyclic learning rate, likewise; with 0, no example is removed
+        first: epochs of the first stage, which is plain training; a value below 1 is a share of all
+            epochs
+        cyclic: epochs with a cyclic learning rate; a value below 1 is a share of all epochs; with
+            0, no example is removed
         cycle: epochs in one cycle
-        lowest: lowest learning rate of a cycle, as a share of the highest
-        rate: highest learning rate of the cyclic stage, relative to the preset's
-        batch: batch size of the cyclic stage, relative to the preset's
-        again: weights with which the last stage begins: new ones (init) or those after the first
-            stage (first)
+        lowest: lowest learning rate of a cycle, as a share of the highest one
+        rate: highest learning rate of the cyclic stage, as a multiple of the preset's learning rate
+        batch: batch size of the cyclic stage, as a multiple of the preset's batch size
+        again: This option says with which weights the last stage begins: those before training
+            (init) or those after the first stage (first).
     """
 
     cross_entropy_options = {"cyclic": 0.0}  # noqa: RUF012, read only

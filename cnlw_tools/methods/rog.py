@@ -4,7 +4,7 @@ Source: Lee, Yun, Lee, Lee, Li and Shin, ICML 2019, "Robust inference via genera
 handling noisy labels", and their code.
 
 A network is trained with cross-entropy. Its last stage has several units. For each unit l, f is the
-pooled output, a vector of D_l numbers:
+pooled output of an image, a vector of D_l numbers, and y is the given label:
 
 mu_c, S   = class means, and the covariance around them that all classes share, of a random 70 % of
             each class
@@ -15,33 +15,36 @@ p(c|x)    = sum_l softmax(a)_l p_l(c|f_l)   a: ones at first, then fitted by Ada
                                             with the loss -log p(y|x)
 
 A softmax head adapts to every wrong label. Means and a covariance hardly adapt, especially if they
-are computed from examples that are close together (as for the minimum covariance determinant).
-Features are good even if the head is not. The labels of the holdout are as noisy as the others, so
-only its more typical half counts. An image is typical if its features in the last unit are close to
-the mean of its label. The training itself does not change, and before its end the network predicts
-as usual.
+are computed only from examples that are close together (as in the minimum covariance determinant).
+The features are good even if the head is not. The labels of the holdout are as noisy as the others,
+so only its more typical half counts. An image is typical if its features in the last unit are close
+to the mean of its label. The training itself does not change, and until its end the network
+predicts as usual.
 
 The units are those of the authors. In a ResNet, they are the residual units of the last stage
 (three in their ResNet-34, `resnet34_narrow`). In a DenseNet, they are layers 5 and 10 of the last
 block, counted from 0, and its end after normalisation and ReLU. The last unit of a pre-activation
-network also ends there. A perceptron or a plain ConvNet (`conv_small`, `vgg13_cifar` ...) has no
-units. The ends of all blocks take their place; the paper has no such network. Your own network must
-provide ``unit_features``, which returns a list of (B, C, H, W) or (B, D) for a batch.
+network also ends there. A perceptron or a plain ConvNet (such as `conv_small` or `vgg13_cifar`) has
+no units, so the ends of all its blocks are used instead. The paper has no such network. A network
+of your own must provide ``unit_features``, which returns a list of tensors of shape (B, C, H, W) or
+(B, D) for a batch.
 
 The code differs from the paper in the first covariance: it divides the sum over classes within the
-loop, once for each class, so that the last classes dominate. Here it is divided once, as in the
-paper. In a test with 1,200 rows of four classes, this selects 110 rows differently.
+loop, once for each class, so the last classes dominate. Here the sum is divided once, as in the
+paper. In a test with 1,200 examples of four classes, this changes for 110 examples whether they are
+selected.
 
 A class without examples is never predicted. S^-1 is a pseudoinverse, so features that never vary
 have no effect. With several ranks, all use the heads of rank 0.
 
 On `shapes` (blue 40, 16 pixels, 10 epochs), RoG ends at an accuracy of 51 %, and `vanilla` at 54 %.
 The holdout takes a tenth of the data, and after such a short training the features give the
-Gaussians little information. In 25 epochs, the heads gain 2 points over their own network.
+Gaussians little information. After 25 epochs, the Gaussian classifiers are 2 percentage points
+better than the network whose features they use.
 
-This implementation does not compute features in parts; those of the whole training set are in
-memory at once, n numbers per channel. It does not take the holdout from the test set and corrupt
-its labels, as the authors do.
+This implementation keeps the features of the whole training set in memory at once: one number for
+each image and channel. The authors take the holdout from the test set and corrupt its labels. Here
+it is a part of the noisy training set.
 """
 
 import math
@@ -156,8 +159,9 @@ class RoG(Method):
 
     Args:
         task: the learning task
-        share: share of the images of each class to which mean and covariance are fitted
-        typical: share of the holdout, its most typical images, that determines the weights of units
+        share: share of the images of each class from which mean and covariance are computed
+        typical: share of the holdout that determines the weights of the units; its most typical
+            images are used
     """
 
     cross_entropy_options = {}  # noqa: RUF012, read only

@@ -14,18 +14,18 @@ If the layer explains the wrong labels, the network below need not do so. The ne
 the true class, and predictions leave the layer out. Whether this works depends on the
 initialisation. The network is therefore first trained without the layer. Then
 b_ij = log(c_ij + 1e-8) and u = 0, where c_ij is the share of label j among the images that this
-network takes for class i. The authors' code counts the most likely class (hard), and the paper
+network predicts as class i. The authors' code counts the most likely class (hard), and the paper
 counts all classes by their probabilities (soft).
 
-The code stops each stage early, by a held-out tenth of the data; the number of epochs is not known.
-The default of a tenth of the epochs is our choice, because a network that has memorised the labels
-takes none of them for wrong. The value beta = 0 comes from the code's demonstration. On `shapes`
-(blue 40, 16 pixels, 12 epochs, one seed), whose preset uses half of the epochs for the warm-up, the
-method ends at an accuracy of 59 %, and `vanilla` at 56 %. With a tenth of the epochs, it ends at
-57 %.
+The code stops each stage early, by the accuracy on a held-out tenth of the data, so the number of
+epochs is not known. The default of a tenth of the epochs is our choice, because a network that has
+memorised the labels considers none of them wrong. The value beta = 0 comes from the code's
+demonstration. On `shapes` (blue 40, 16 pixels, 12 epochs, one seed), the preset uses half of the
+epochs for the warm-up. The method then ends at an accuracy of 59 %, and `vanilla` at 56 %. With a
+warm-up of a tenth of the epochs, the method ends at 57 %.
 
-This implementation does not start without a warm-up (from a guessed rate) or from a random u. The
-code can do both.
+The code can also start from a guessed noise rate without a warm-up, and from a random u. This
+implementation cannot.
 """
 
 from typing import Any
@@ -49,11 +49,12 @@ class SModel(Method):
 
     Args:
         task: the learning task
-        warmup: epochs without the layer; a value below 1 is a share of all epochs
+        warmup: epochs before the layer is added; a value below 1 is a share of all epochs
         beta: share of plain cross-entropy in the loss
-        fit: what the layer begins with: counts of the most likely class (hard) or of
-            probabilities (soft)
-        complex: let the layer depend on the features of the image (C-Model)
+        fit: This option says how the initial weights of the layer are computed: by counting the
+            most likely class of each image (hard) or by adding up the probabilities of all classes
+            (soft).
+        complex: whether the layer also depends on the features of the image (C-Model)
     """
 
     cross_entropy_options = {"beta": 1.0}  # noqa: RUF012, read only

@@ -1,8 +1,9 @@
-"""Self-Learning gives every image a second label by prototypes of each class.
+"""Self-Learning gives each image a second label: the class whose prototypes are most similar.
 
 Source: Han, Luo and Wang 2019, "Deep self-learning from noisy labels".
 
-For each class c, f are the features of m images that have this label, and i and j are two of them:
+For each class c, m images with this label are drawn. i and j are two of these images, and f are
+their features:
 
 S_ij  = cos(f_i, f_j)                                  s = 60th percentile of all S_ij
 rho_i = sum_j sign(S_ij - s)                           density around i
@@ -12,17 +13,18 @@ prototypes of c = the p densest of those with eta_i < 0.95
 y^    = argmax_c mean_l cos(f(x), f(prototype_cl))     anew before every epoch, for all images
 L     = mean_b (1 - alpha) CE(y_b, z_b) + alpha CE(y^_b, z_b)     alpha = 0 for the first epochs
 
-In the densest regions of a label, most labels are correct. A few images from there, dissimilar to
-each other, represent the class and correct the labels of the others, without any trusted image. The
-densest image is always a prototype, so that every class has one. A class without examples is never
-assigned.
+In the densest regions of a class, most labels are correct. A few images from these regions, which
+differ from each other, represent the class and correct the labels of the others, without any
+trusted image. The densest image is always a prototype, so that every class has one. A class without
+examples is never assigned.
 
-The paper has m = 1280, p = 8 and alpha = 0.5. It is not known how long alpha stays 0; half of the
-epochs is our choice. The logged weight is the share of the given label in the target: 1 - alpha if
-y^ differs. With several ranks, each rank processes the whole set, and the result of rank 0 counts.
+The paper has m = 1280, p = 8 and alpha = 0.5. We do not know for how many epochs its alpha stays 0;
+half of the epochs is our choice. The logged weight is the share of the given label in the target: 1
+- alpha if y^ differs from the given label, otherwise 1. With several ranks, each rank processes the
+whole set, and the result of rank 0 counts.
 
-This implementation does not compute y^ from the features of the step itself, which would cost
-another forward pass per step.
+This implementation does not compute y^ anew in each step, which would cost another forward pass per
+step.
 """
 
 import torch

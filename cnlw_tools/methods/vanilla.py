@@ -1,4 +1,4 @@
-"""Vanilla is cross-entropy on the given labels, the baseline for all other methods.
+"""`vanilla` is ordinary training by cross-entropy on the given labels, the baseline of all methods.
 
 L = mean_b CE(y_b, z_b) = -mean_b log p_b[y_b]
 """

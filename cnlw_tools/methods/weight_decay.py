@@ -1,18 +1,19 @@
 """Weight decay of a chosen strength is a baseline of Jiang et al. 2020 (Krogh and Hertz 1991).
 
-L = mean_b CE(y_b, z_b) + decay / 2 sum_w |w|^2        w: kernels; every = true: every parameter
+L = mean_b CE(y_b, z_b) + decay / 2 sum_w |w|^2        w: the kernels, or all if every = true
 
 Wrong labels follow no pattern, so a network can only memorise them. Memorising requires large
-weights, so a penalty on large weights makes it harder. The gradient of the penalty is decay w,
-which the optimiser adds; the loss is cross-entropy. The slim code, on which the paper builds,
-penalises only the kernels of convolutions and of the classifier. IEG's code also penalises biases
-and batch normalisation. Vanilla has the weight decay of the preset, and this method replaces it.
+weights, so a penalty on large weights makes memorising harder. The gradient of the penalty is decay
+w, which the optimiser adds; the loss is cross-entropy. The code of TF-Slim, on which the paper
+builds, penalises only the kernels of convolutions and of the classifier. IEG's code also penalises
+biases and batch normalisation. `vanilla` uses the weight decay of the preset; this method replaces
+it by its own.
 
-The paper gives neither its grid nor the best value. The default, 1e-3, is our choice; it is larger
-than in most presets.
+The paper gives neither the values that it tried nor the best one. The default, 1e-3, is our choice;
+it is larger than the weight decay of most presets.
 
-This implementation does not include decay that is independent of the gradient, as in MixMatch and
-AdamW; such decay depends on the optimiser of the preset.
+This method does not offer weight decay that is independent of the gradient, as in MixMatch and
+AdamW; the optimiser of the preset decides on such decay.
 """
 
 from typing import Any
@@ -30,7 +31,8 @@ class WeightDecay(Method):
     Args:
         task: the learning task
         decay: strength of the penalty on large weights
-        every: penalise also biases and normalisation, not only kernels
+        every: If this is true, the penalty applies to every parameter, also to biases and
+            normalisation; otherwise it applies only to kernels.
     """
 
     cross_entropy_options = {"decay": 0.0}  # noqa: RUF012, read only

@@ -1,12 +1,12 @@
-"""In asymmetric noise, each class is mistaken for one other class.
+"""In asymmetric noise, wrong labels of a class are all of one other class.
 
     y' = map[y]     for level % of the images of every class with map[y] != y
     y' = y          for the others
 
-The map names, for each class y, the class that it is mistaken for. It is applied once, to the true
-label, so a cat that became a dog is not flipped back. The level is the rate in every affected
-class. CIFAR-10 has five affected classes, so a level of 40 % changes 20 % of all labels. These are
-the maps:
+The map names, for each class y, the class that its wrong labels belong to. It is applied once, to
+the true label, so a cat that became a dog is not flipped back. The level is the share of wrong
+labels in each class that the map changes. On CIFAR-10, the map changes five of the ten classes, so
+a level of 40 % changes 20 % of all labels. These are the maps:
 
     cifar10      truck -> automobile, bird -> airplane,         Patrini et al., 2017;
                  cat <-> dog, deer -> horse                     Zhang et al., 2020
@@ -16,7 +16,8 @@ the maps:
     blocks       a ring through each five consecutive classes   Patrini's code, for CIFAR-100
     pairflip     y -> (y + 1) mod C                             Han et al. (Co-teaching), 2018
 
-On CIFAR-100, ``blocks`` is not the ring of superclasses, because its labels are sorted by name.
+On CIFAR-100, ``blocks`` differs from ``cifar100``, because the classes are numbered by name and not
+by superclass.
 """
 
 import numpy as np

@@ -3,7 +3,7 @@
     examples of class c     n_c clean ones and N_c = floor(alpha n_c + 1/2) copies of their images
     labels of the copies    label j for a share q_j = 1 / C of them, the true label among the C
 
-alpha is an option. A share (1 + alpha / C) / (1 + alpha) of the labels is right. With 10 classes,
+alpha is an option. A share (1 + alpha / C) / (1 + alpha) of all labels is correct. With 10 classes,
 this is 0.55, 0.25, 0.1818, 0.1429, 0.1176 and 0.1089 at alpha = 1, 5, 10, 20, 50 and 100. Each
 image is copied floor(alpha) times; the first images of each class, by key, are copied once more.
 
@@ -12,8 +12,8 @@ beginning with the true one. The first j labels together get
 
     D_cj = ceil(N_c (q_1 + ... + q_j) - v_c)        v_c = (c + 1/2) g mod 1,  g the golden ratio
 
-copies. Each label gets N_c q_j copies, rounded up or down. The offset v differs between classes, so
-that some round up where others round down.
+copies. Each label gets N_c q_j copies, rounded up or down. The offset v_c differs between classes,
+so that counts are rounded up in some classes and down in others.
 
 Source: Rolnick et al., 2017, experiment 1.
 """

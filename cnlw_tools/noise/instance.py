@@ -20,13 +20,13 @@ if its own level is at most the level asked for. The number of noisy images is t
 the paper.
 
 x_i are the d features of image i in the side table, unchanged. The side table is a file with a row
-for each image (option `--side-table`). `cnlw features` writes one whose features are the pixels of
-a thumbnail of the image. W_y is a d x C matrix of independent standard normal numbers, one matrix
-for each true class y. It does not depend on the images. As in the authors' code, another seed draws
-another W, so the transition matrix differs between seeds. Its off-diagonal entries at 40 % have a
-standard deviation of 0.030 over five seeds (5,000 images of CIFAR-10). Confidence intervals over
-noise seeds therefore include this variation. With ``fixed_weights``, all seeds share the W of
-earlier versions of this package, and the standard deviation is 0.007.
+for each image (option `--side-table`). `cnlw features` writes such a file, in which the features
+are the pixels of a thumbnail of each image. W_y is a d x C matrix of independent standard normal
+numbers, one matrix for each true class y. It does not depend on the images. As in the authors'
+code, another seed draws another W, so the transition matrix differs between seeds. Its off-diagonal
+entries at 40 % have a standard deviation of 0.030 over five seeds (5,000 images of CIFAR-10).
+Confidence intervals over noise seeds therefore include this variation. With ``fixed_weights``, all
+seeds share one W, and the standard deviation is 0.007.
 
 With more features, x_i W_y is larger, and the new label depends more strongly on the image. On
 CIFAR-10, the most likely label has a mean probability of 0.82 with thumbnails of 8 x 8 pixels, 0.92
@@ -80,7 +80,7 @@ def instance(
     Args:
         features: column of the side table that holds the features
         exact: if false, each image is flipped independently, so the number of flips is random
-        fixed_weights: use the same matrices W_y with every seed
+        fixed_weights: if true, every seed uses the same matrices W_y
 
     Raises:
         ValueError: there is no other class, or the column holds labels instead of features

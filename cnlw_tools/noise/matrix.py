@@ -3,13 +3,14 @@
     P(y' = j | y = i) = Q[i, j]        rows: the true class; columns: the given label; rows sum to 1
 
 The option q gives the matrix Q. In the paper, columns stand for the true class. Give such a matrix
-with ``transpose = true``; the orientation of a matrix is never guessed. Counts are exact: of the
-n_i images of class i,
+with ``transpose = true``; the orientation of a matrix is never guessed. Counts are exact. Class i
+has n_i images, and n_ij of them get the label j:
 
     n_ij = floor(n_i Q[i, j]), and one more for the largest remainders until sum_j n_ij = n_i
 
-get label j, in key order (the method of Hamilton). With ``exact = false``, every image draws its
-label independently. There is no level, because the matrix says how much noise there is.
+This is the method of Hamilton. Images get their labels in key order. With ``exact = false``, every
+image draws its label independently. There is no level, because the matrix says how much noise there
+is.
 
 Source: Sukhbaatar et al., ICLR 2015 workshop, "Training convolutional networks with noisy
 labels".

@@ -3,9 +3,10 @@
     floor(n_c proportion_first + 1/2)  images of class c, chosen at random:    the model `first`
     the others of the n_c images:                                              the model `second`
 
-For example, half red and half blue noise at 40 % has 20 % of each. The division of the images does
-not depend on the models or the level. Each model decides the number of noisy images in its part, so
-even with two exact models, the total may differ from the level by one image.
+For example, a mixture of half red and half blue noise at 40 % has 20 % of red and 20 % of blue
+noise. The division of the images does not depend on the models or the level. Each model decides the
+number of noisy images in its part, so even with two exact models, the total may differ from the
+level by one image.
 """
 
 import numpy as np

@@ -4,10 +4,10 @@
                                 examples
     N / C                       added images with each label, rounded up or down
 
-alpha is an option. The other dataset is called a donor (option `--donor`). The images of a donor
-are used equally often, give or take one, however few there are. The donor `white` stands for
-pictures of random pixels. With ``copy_own``, copies of the dataset's own images are added instead,
-as in dilution.py.
+alpha is an option. The other dataset is called a donor (option `--donor`). All images of a donor
+are used equally often, give or take one time, even if there are few of them. The donor `white`
+stands for pictures of random pixels. With ``copy_own``, copies of the dataset's own images are
+added instead, as in dilution.py.
 
 Source: Rolnick et al., 2017, experiment 3, figure 5.
 """
@@ -34,7 +34,7 @@ def source(
     Args:
         alpha: added images for each clean example
         shares: shares of several donors, such as 1:3; equal shares by default
-        copy_own: if true, add copies of the dataset's own images instead
+        copy_own: if true, copies of the dataset's own images are added instead
 
     Raises:
         ValueError: alpha is not from 0 to 100, or impossible shares

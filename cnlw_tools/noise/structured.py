@@ -8,9 +8,9 @@ depends on the label of the copy:
                                                                             (profile = linear)
 
 alpha and delta are options. If delta is 0, the labels are uniform. If delta is 1, the first false
-label is as frequent as the true one, including the clean example. The paper defines these two ends
-and the first rank, but not the ranks in between. There are therefore two more profiles with the
-same first rank and sum:
+label is as frequent as the true one, including the clean example. The paper defines the cases delta
+= 0 and delta = 1 and the frequency of the first rank, but not those of the other ranks. There are
+therefore two more profiles with the same first rank and sum:
 
     geometric                (alpha / C + delta) q^(r - 1), with q such that the sum is
                              alpha (C - 1) / C
@@ -21,8 +21,8 @@ often a network predicted them for images of the class, and equally frequent lab
 number. The predictions are a column of the side table, a file with a row for each image (option
 `--side-table`). ``reverse`` is the opposite order. ``random`` is a random permutation for each
 class. Another seed draws other permutations, so confidence intervals over noise seeds include this
-variation. Only images that the noise applies to are counted, so the split `verified` has its own
-ranks.
+variation. Only predictions for images that the noise applies to are counted, so the split
+`verified` has its own ranks.
 
 Source: Rolnick et al., 2017, experiment 2.
 """

@@ -108,7 +108,7 @@ class Preset:
     )
     resize: str = key(
         "squash",
-        help="Distort images (squash), crop them, or pad them, to make them square.",
+        help="Make images square: distort (squash), crop or pad them.",
         check=one_of("squash", "crop", "pad"),
     )
     pixel_scale: str = key(

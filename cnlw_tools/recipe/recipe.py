@@ -225,7 +225,7 @@ class Recipe:
     resize: str = key(
         "squash",
         kind=STORAGE,
-        help="Distort images (squash), crop, pad, or scale only the short side (short).",
+        help="Resize: distort (squash), crop, pad, or scale only the short side (short).",
         check=one_of(*RESIZE),
         option="--resize",
     )
@@ -246,7 +246,7 @@ class Recipe:
     layout: str = key(
         "shared",
         kind=STORAGE,
-        help="Store rows that several configs have in common only once, or (flat) in each.",
+        help="Store rows that configs have in common only once (shared), or in each (flat).",
         check=one_of("shared", "flat"),
         option="--layout",
         old_values={"bands": "shared"},

@@ -4,7 +4,7 @@
 training split. The digest of the data (builds/ground_truth.py) proves that the build still holds
 what the run learned from.
 
-    marked:   what the method takes for noisy, as it declares (`Method.marks_noise`):
+    marked:   what the method classifies as noisy, as it declares (`Method.marks_noise`):
               removed        w = 0
               down_weighted  w < half the mean of all weights
               relabelled     the given label is not the one that is learned
@@ -193,7 +193,7 @@ def measure_detection(records: ExampleRecords, mark: str) -> Detection:
 
 
 def find_marked(records: ExampleRecords, mark: str) -> Bools:
-    """Return (n,) whether the method takes an example for noisy.
+    """Return (n,) whether the method classifies an example as noisy.
 
     Raises:
         ValueError: there is no such mark

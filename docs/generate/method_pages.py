@@ -53,6 +53,20 @@ PAPERS: Mapping[str, str] = {  # by the source that a table of published.json na
     "rolnick_2017": "Rolnick et al. (2017), arXiv:1705.10694",
     "sukhbaatar_2014": "Sukhbaatar et al. (2015), arXiv:1406.2080",
     "zhang_2020": "Zhang et al. (2020), arXiv:1910.00701",
+    "SAM paper text, Table 4 lower block (typed)": "the lower part of Table 4 of Foret et al. "
+    '(2021), "Sharpness-aware minimization" (SAM), arXiv:2010.01412',
+}
+METRICS: Mapping[str, str] = {  # by the metric or the caption of a table of published.json
+    "top-1 accuracy %": "They are top-1 accuracies in percent.",
+    "peak top-1 accuracy %, averaged over 10 noise levels": "They are the highest top-1 "
+    "accuracies of the training, in percent, averaged over ten noise levels.",
+    "validation error %": "They are validation errors in percent.",
+    "top1/top5 on ImageNet val": "They are top-1 and top-5 accuracies on the validation set of "
+    "ImageNet, in percent.",
+    "WebVision 1.0, top1(top5)": "They are top-1 accuracies in percent, with top-5 accuracies in "
+    "parentheses.",
+    "MentorNet re-implementation accuracies (fractions)": "They are accuracies from 0 to 1.",
+    "ERROR rates %": "They are error rates in percent.",
 }
 NEEDS: Mapping[str, str] = {
     "probe": "The method needs a **probe**, which is a trusted set of a few images of each class "
@@ -83,8 +97,7 @@ WORDS = (
     "Symbols and words that this page does not explain are under [Notation](index.md#notation) and "
     "in the [glossary](../../glossary.md).\n\n"
 )
-NOTATION = """
-| symbol | meaning |
+NOTATION = """| symbol | meaning |
 | --- | --- |
 | `b`, `B` | an example of the batch, and the number of examples in the batch |
 | `i`, `j`, `k`, `c`; `K` | classes, and the number of classes; on some pages, `i` and `j` are examples |
@@ -109,7 +122,7 @@ These words occur on many pages:
 | word | meaning |
 | --- | --- |
 | `shapes` | a dataset of drawn images that comes with the package |
-| blue 40 | blue noise at a level of 40 %: labels flip to another class, uniformly |
+| blue 40 | blue noise at a level of 40 %: this share of the labels changes to another class, drawn uniformly |
 | rank | one of the processes that train together, each on its own GPU |
 | running averages | the means and variances that batch normalisation uses for predictions |
 | logged weight, logged loss | what the run folder records of each example in each epoch |
@@ -153,7 +166,7 @@ def _index_page() -> str:
         rows.append(
             [
                 link(code(name), f"{name}.md"),
-                escape(info.summary),
+                escape(_lower_first(info.summary).removesuffix(".")),
                 escape(info.paper),
                 needs,
                 f"{info.relative_cost:g}",
@@ -287,10 +300,16 @@ def _own_numbers(name: str) -> str:
         "Each table below belongs to one of our [studies]"
         f"({STUDIES}). It gives the accuracy on the validation set in percent: the mean over seeds, "
         "the half-width of its 95 % t-interval, and the number of seeds. The column *our data* "
-        "names the dataset and the [config](../../glossary.md), that is, the noise and its level. "
-        "The last column is the accuracy of [`vanilla`](vanilla.md), ordinary training on the given "
-        "labels, on the same data.\n\n"
+        "names the dataset and the [config](../../glossary.md), that is, the noise and its level."
     )
+    if any(trial.variant for trial in trials):
+        text += " The column *variant* names the network or the options, where they differ."
+    if any(find_baseline(trial) for trial in trials if name != BASELINE):
+        text += (
+            " The last column is the accuracy of [`vanilla`](vanilla.md), ordinary training on the "
+            "given labels, on the same data, after the last epoch."
+        )
+    text += "\n\n"
     for study in dict.fromkeys(trial.study for trial in trials):
         rows = [_trial_cells(trial) for trial in trials if trial.study == study]
         text += heading(study, 3) + f"{describe_scale(study)} "
@@ -342,13 +361,17 @@ def _published(name: str) -> str:
 
 
 def _source_of_table(name: str) -> str:
-    """Return a sentence that says where a table of published numbers comes from."""
-    source = read_paper_tables(default_root())[name]["source"]
+    """Return what a table of published numbers measures, and where it comes from."""
+    paper_table = read_paper_tables(default_root())[name]
+    source = paper_table["source"]
     repository = REPOSITORY.match(source)
     words = PAPERS.get(source, escape(source))
     if repository:
         words = f"the README of [{repository[0]}](https://github.com/{repository[0]})"
-    return f"The numbers of *{escape(name.replace('_', ' '))}* come from {words}. "
+    text = f"The numbers of *{escape(name.replace('_', ' '))}* come from {words}. "
+    metric = METRICS.get(paper_table.get("metric", ""), "")
+    metric = METRICS.get(paper_table.get("caption", ""), metric)
+    return f"{text}{metric} " if metric else text
 
 
 def _published_row(cell: PublishedCell) -> list[str]:

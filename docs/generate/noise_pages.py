@@ -87,14 +87,15 @@ def _index_page() -> str:
     text = heading("Noise models")
     text += (
         "`--noise NAME` chooses a noise model, and `-o option=value` sets its options. A level is "
-        "a percentage of the training images, unless the page says otherwise. A side table is a file "
-        "with data about each image, such as labels or features. [Noise and its kinds]"
+        "a percentage of the training images, unless the page of the model says otherwise. A side "
+        "table is a file with data about each image, such as labels or features. [Noise and its kinds]"
         "(../../concepts/noise.md) explains how the models differ, and the [glossary]"
         "(../../glossary.md) explains the words.\n\n"
     )
     rows = []
     for name, model in NOISE.items():
-        rows.append([link(code(name), f"{name}.md"), escape(summarise(model)), escape(model.paper)])
+        summary = _say_of_a_model(summarise(model)).removesuffix(".")
+        rows.append([link(code(name), f"{name}.md"), escape(summary), escape(model.paper)])
     return text + table(["name", "what it does", "paper"], rows)
 
 
@@ -157,7 +158,7 @@ def _options(model: NoiseModel) -> str:
     if not model.has_level:
         level = f"There is no level, because {_what_decides(model)} how much noise there is.\n\n"
     if not model.options:
-        return f"{level}There are no options.\n\n"
+        return f"{level}This noise model has no options.\n\n"
     meanings = option_meanings(model)
     rows = []
     for name, default in model.options.items():
@@ -214,10 +215,19 @@ def _example(name: str, example: Example) -> str:
     """Return how to make an example, its numbers and its picture."""
     expected, realised = example.plan.expected, example.plan.realised
     rows = [
-        ["wrong labels or images", _percent(expected.rate), _percent(realised.rate)],
-        ["images from elsewhere", _percent(expected.foreign_rate), _percent(realised.foreign_rate)],
+        ["examples with a wrong label or image", _percent(expected.rate), _percent(realised.rate)],
+        [
+            "examples with an image from elsewhere",
+            _percent(expected.foreign_rate),
+            _percent(realised.foreign_rate),
+        ],
     ]
     text = example.steps + (f"\n{example.note}\n" if example.note else "")
+    if (default_root() / "pipelines" / f"{DATASET}_{name}.toml").exists():
+        text += (
+            f"\nThe dataset is `{DATASET}`, the default. The recipe `{DATASET}_{name}` gives the "
+            "options that the command does not name.\n"
+        )
     text += "\n" + table(["share of the training rows", "expected", "realised"], rows)
     text += f"![Transition matrix of {example.plan.config}]({name}.png)\n\n"
     is_identity = bool((realised.matrix == np.eye(len(realised.matrix))).all())

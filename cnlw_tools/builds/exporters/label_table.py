@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from cnlw_tools.builds.exporters.base import Row
 
+NO_LABEL = -1  # in an array of labels: the image has no label, or nobody knows its true one
 LABEL_COLUMNS = ("image_id", "label", "label_name")
 TRUTH_COLUMNS = ("clean_label", "is_noisy", "origin", "replaces")
 WORDS = {True: "true", False: "false"}

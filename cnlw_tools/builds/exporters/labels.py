@@ -6,9 +6,10 @@
 
 An array is as long as the part of the source that the split was taken from (`source_order.py`), so
 no label is shifted. It has -1 where the split does not use the image: another image replaces it, it
-is in another split, or it was left out. Images from elsewhere have no index; they are at the end of
-the table. `row` is the number of the row in the order in which `datasets` reads the config, which
-the files of a run use.
+is in another split, or it was left out. In noise that replaces images, -1 therefore reveals which
+images were replaced. Images from elsewhere have no index; they are at the end of the table. `row`
+is the number of the row in the order in which `datasets` reads the config, which the files of a run
+use.
 
 With ``truth``, there are also `train_clean_labels.npy` (-1: nobody knows) and `train_is_noisy.npy`,
 and the table also has clean_label, is_noisy, origin and replaces.
@@ -26,10 +27,9 @@ from numpy.typing import NDArray
 
 from cnlw_tools.builds.exporters.base import ExportedConfig
 from cnlw_tools.builds.exporters.file_names import safe_name
-from cnlw_tools.builds.exporters.label_table import label_cells, label_columns, open_csv
+from cnlw_tools.builds.exporters.label_table import NO_LABEL, label_cells, label_columns, open_csv
 from cnlw_tools.builds.exporters.source_order import SourceOrder, source_order
 
-NO_LABEL = -1
 ROWS_PER_BATCH = 10_000  # in memory at a time, as Python objects
 
 

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 
 from cnlw_tools.builds.exporters.base import ExportedConfig
 from cnlw_tools.builds.exporters.file_names import safe_name
+from cnlw_tools.builds.exporters.label_table import NO_LABEL
 from cnlw_tools.images.pixels import decode
 
-UNKNOWN_LABEL = -1
 UNIX = 3  # the system that a zip archive names, the same on every machine
 
 
@@ -91,7 +91,7 @@ def _columns(rows: pa.Table, classes: tuple[str, ...], truth: bool) -> dict[str,
         "classes": np.array(classes, np.str_),
     }
     if truth:
-        clean_labels = pc.fill_null(rows["clean_label"], UNKNOWN_LABEL)
+        clean_labels = pc.fill_null(rows["clean_label"], NO_LABEL)
         columns["clean_labels"] = clean_labels.to_numpy().astype(np.int64)
         columns["is_noisy"] = rows["is_noisy"].to_numpy()
         columns["origins"] = _strings(rows["origin"])

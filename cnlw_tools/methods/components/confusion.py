@@ -1,7 +1,8 @@
-"""The initial estimate of T is a matrix of shares c_ij.
+"""The shares c_ij estimate the transition matrix T; the S-Model begins with them.
 
-c_ij is the share of the images predicted as class i that have the given label j. The options hard
-and soft differ in what counts as a prediction:
+c_ij is the share of the images predicted as class i that have the given label j. With the option
+hard, the most likely class is the prediction; with soft, each class counts by its probability
+p_t(i):
 
 hard    c_ij = #{t: argmax p_t = i, y_t = j} / #{t: argmax p_t = i}
 soft    c_ij = sum_t p_t(i) 1[y_t = j] / sum_t p_t(i)      t: an example of the training set

@@ -26,7 +26,9 @@ class Correction(Method):
 
     Args:
         task: the learning task
-        q: estimated, or a matrix: symmetric:0.4, pairflip:0.4, or rows q[j][i]
+        q: the matrix Q, the transpose of T: estimated, a name such as symmetric:0.4 or
+            pairflip:0.4, or a list of rows, in which q[j][i] is the probability of the given label
+            j if the true class is i
         percentile: rank of the image that represents a class in the estimate; with 1, it is the
             most likely image
         first: epochs of the network that estimates; a value below 1 is a share of all epochs

@@ -1,14 +1,14 @@
-"""k-means divides points into groups with the least sum of |x - mean|^2 over all points x.
+"""k-means divides points x into groups, so that the sum of |x - mean of its group|^2 is small.
 
 kmeans     assigns points to the nearest centre and moves centres to the mean of their points, in
-           turn (Lloyd 1982): a local optimum
-kmeans_1d  numbers: the groups of an optimum are intervals, so dynamic programming finds it exactly,
-           as the best last cut before each position, given the best cuts before that one (Fisher
-           1958). The cost of a group of the positions i to j - 1 is sum x^2 - (sum x)^2 / count,
-           from running sums
+           turn (Lloyd 1982); the result is a local optimum
+kmeans_1d  divides numbers. The groups of an optimum are intervals, so dynamic programming finds an
+           optimum exactly: for each position, it finds where the last interval before the position
+           should begin (Fisher 1958). The cost of the group of positions i to j - 1 is
+           sum x^2 - (sum x)^2 / count, and is computed from running sums
 
-This implementation does not use scikit-learn's k-means, which would be a dependency for this
-function alone.
+This implementation does not use scikit-learn's k-means, because scikit-learn would be a dependency
+for this function alone.
 """
 
 import torch

@@ -1,10 +1,10 @@
-"""L2R and IEG ask how much a step on each noisy example would reduce the loss on trusted ones.
+"""L2R and IEG compute how much a step on each noisy example would reduce the trusted loss.
 
 Theta' are the weights after a virtual step, and l_b is the loss of noisy example b:
 
 g_p   = grad L^p(Theta')                            L^p: cross-entropy on trusted examples
 z'_b  = d/dt f(x_b; Theta + t g_p) at t = 0         one forward-mode pass
-<g_p, grad l_b> = <dl_b / dz, z'>                   the rest is arithmetic on (B, K) numbers
+<g_p, grad l_b> = <dl_b / dz, z'>                   the rest is arithmetic on B x K numbers
 
 The derivative of L^p(Theta') with respect to the weight of an example is this inner product, up to
 a factor, because Theta' is linear in these weights. Forward mode costs 3 forward passes per view;

@@ -14,15 +14,16 @@ data-driven   v* = 1[the given label is correct]  with delta = l - percentile_p 
 
 There are 100,000 random samples; four fifths are for fitting and one fifth is held out. The
 optimiser is Adam with a learning rate of 0.1, which is multiplied by 0.9 thirty times; gradients
-are clipped to norm 5. This is the share of the held-out samples for which v and v* are on the same
-side of 1/2, for the rule `pd`:
+are clipped to norm 5. For the rule `pd`, the following table gives the share of the held-out
+samples for which v and v* are on the same side of 1/2. It depends on the number of steps, on the
+samples in each step, and on whether the embedding of the epoch is learned:
 
     steps x samples               epoch embedding learned          as initialised (`freeze_epoch`)
     3,000 x 512, the default      0.9998 - 0.9999, seeds 0 to 2    0.9904 - 0.9923
     30,000 x 32, the code         0.9953 - 0.9956, seeds 0 and 1   0.9904 - 0.9930
 
-The MentorNet code never trains the embedding. The copy of that code in the MentorMix repository can
-train it.
+The MentorNet code never trains the embedding. The copy of that code in the MentorMix repository has
+an option to train it.
 
 The package includes a mentor that was fitted to the rule `pd`, in mentor_pd.json. It was made by
 `to_json(fit_mentor(predefined_samples(pd), seed=0), rule="pd", seed=0)`.

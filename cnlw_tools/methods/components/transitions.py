@@ -1,8 +1,8 @@
-"""A user can give a transition matrix by name, and a loss is computed under it.
+"""A transition matrix can be given by a name such as `symmetric:0.4`.
 
 The entry Q[j, i] is the probability of the given label j if the true class is i, so columns sum to
-1. T is the transpose of Q. I is the identity, r is the share of wrong labels, and these are the
-names:
+1. T is the transpose of Q. I is the identity, and r is the share of wrong labels. Each name stands
+for the matrix Q beside it:
 
 symmetric:r    (1 - r) I + r / (K - 1) (1 - I)
 pairflip:r     (1 - r) I + r (i -> i + 1 mod K)
@@ -10,7 +10,7 @@ outlier:a      [[I, (1 - a) / (K - 1)], [0, a]]: the last class means "none of t
                a of its images is labelled so, and the rest has any of the other labels (Sukhbaatar
                et al. 2015, equation 8)
 
-The loss under Q is -log p~[y], where p~ = Q p.
+The loss with Q is -log p~[y], where p~ = Q p.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""These rules weight examples by their losses; nothing is learned.
+"""A weighting rule computes the weight of an example from its loss, without learning.
 
 Source: Jiang, Zhou, Leung, Li and Fei-Fei 2018 (MentorNet, arXiv:1712.05055) and their code.
 

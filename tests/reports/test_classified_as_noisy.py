@@ -1,4 +1,4 @@
-"""The list of what methods take for noisy."""
+"""The list of what methods classify as noisy."""
 
 import numpy as np
 import pandas as pd
@@ -61,7 +61,7 @@ def test_rows_are_named_by_their_images(built, make_run):
         if words:
             name = rows.features["label"].names[rows[i]["label"]]
             expected.append((i, rows[i]["image_id"], name, " and ".join(words), weight[i]))
-    found = cnlw.Run(folder).taken_for_noisy
+    found = cnlw.Run(folder).classified_as_noisy
 
     columns = ["row", "image_id", "given_label", "verdict", "weight"]
     assert list(found[columns].itertuples(index=False, name=None)) == expected
@@ -82,8 +82,8 @@ def test_the_command_lists_all_runs(make_run, tmp_path, built, ending):
     found = pd.read_csv(path) if ending == "csv" else pd.read_parquet(path)
 
     assert done.exit_code == 0, done.output
-    assert f"{path}: 4 examples taken for noisy" in done.stdout
-    assert "note: other: no list of what its method takes for noisy" in done.stderr
+    assert f"{path}: 4 examples classified as noisy" in done.stdout
+    assert "note: other: no list of what its method classifies as noisy" in done.stderr
     assert list(found["run"]) == ["low"] * 4
     assert list(found["row"]) == [0, 1, 2, 3]
     assert list(found["verdict"]) == ["down_weighted"] * 4

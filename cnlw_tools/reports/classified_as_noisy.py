@@ -1,4 +1,4 @@
-"""The training examples that methods take for noisy in their last epoch, with their image ids.
+"""The training examples that methods classify as noisy in their last epoch, with their image ids.
 
 A run knows its examples by their rows; the build says which images these are. The verdict is what
 reports/detection.py counts: removed, down_weighted or relabelled, as the method declares.
@@ -35,7 +35,7 @@ SCHEMA = pa.schema(
 )
 
 
-def write_taken_for_noisy(
+def write_classified_as_noisy(
     folder: Path, path: Path, on_problem: Callable[[str], object] = lambda problem: None
 ) -> int:
     """Write the list of all runs below a folder, and return its length.
@@ -54,9 +54,9 @@ def write_taken_for_noisy(
     for run in read_run_folders(folder, on_problem):
         try:
             truth = ground_truth.load(run.copy_build(), run.config.config)
-            tables.append(list_taken_for_noisy(run, truth))
+            tables.append(list_classified_as_noisy(run, truth))
         except (ValueError, LookupError, OSError) as error:
-            on_problem(f"{run.name}: no list of what its method takes for noisy: {error}")
+            on_problem(f"{run.name}: no list of what its method classifies as noisy: {error}")
     table = pa.concat_tables([SCHEMA.empty_table(), *tables])
     write = write_csv if path.suffix == ".csv" else write_parquet
     write(table, path)
@@ -76,8 +76,8 @@ def check_list_path(path: Path) -> None:
         )
 
 
-def list_taken_for_noisy(run: RunFolder, truth: Truth) -> pa.Table:
-    """Return the examples that the method of a run takes for noisy, by row.
+def list_classified_as_noisy(run: RunFolder, truth: Truth) -> pa.Table:
+    """Return the examples that the method of a run classifies as noisy, by row.
 
     Raises:
         ValueError: the run recorded nothing of its examples, or the build is not the one that it
@@ -106,7 +106,7 @@ def list_taken_for_noisy(run: RunFolder, truth: Truth) -> pa.Table:
 
 
 def _find_verdicts(records: pa.Table, truth: Truth, marks: Sequence[str]) -> list[str]:
-    """Return the verdict of a method on each example; empty: it is not taken for noisy."""
+    """Return the verdict of a method on each example; empty: it is not classified as noisy."""
     joined = join_truth(records, truth.noisy)
     verdicts: list[list[str]] = [[] for _ in range(len(records))]
     for mark in marks:
