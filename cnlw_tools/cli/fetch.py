@@ -5,23 +5,28 @@ import json
 import shutil
 import sys
 import time
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from cnlw_tools.cli.options import ROOT, SHARD, LocalPath, find_root, key_option
+from cnlw_tools.cli.options import ENGINE, ROOT, SHARD, LocalPath, find_root, key_option
 from cnlw_tools.recipe.keys import declared_keys
 from cnlw_tools.recipe.recipe import Recipe
 from cnlw_tools.registry.counts import count_things
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+    from cnlw_tools.executor import ClusterExecutor
     from cnlw_tools.fetch import FetchOptions
     from cnlw_tools.images.pixels import Storage
     from cnlw_tools.store.outcomes import Tally
+
+    Fetcher = Callable[..., Tally]
 
 URLS_PER_PROCESS = 1_000  # for fewer URLs another process is not worth its start
 REQUESTS_PER_PROCESS = 8  # likewise
@@ -92,6 +97,7 @@ SECONDS = click.FloatRange(0.1)
     help="Fetch nothing; add this store, or all stores in this folder; may be repeated.  "
     "[default: none]",
 )
+@ENGINE
 @click.option("--report", is_flag=True, help="Fetch nothing; print the contents of the store.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one line of JSON.")
 @click.option(
@@ -213,7 +219,7 @@ def fetch(**flags: Any) -> None:
 
     With --shard 2/5, the command requests the second of five parts of the sites, with a --store of
     its own. --join makes one store of the five; a last command without --shard requests what is
-    left.
+    left. With --engine, the workers of a cluster divide the sites.
     """
     from cnlw_tools.store.outcomes import parse_outcome
 
@@ -244,6 +250,11 @@ def _check_choices(flags: dict[str, Any]) -> None:
         raise ValueError(
             f"--shard {flags['shard']} with --join: join with a command without --shard"
         )
+    if flags["shard"] is not None and flags["engine"] != "local":
+        raise ValueError(
+            f"--shard {flags['shard']} with --engine {flags['engine']}: the workers of an engine "
+            "divide the sites themselves: drop one of the two"
+        )
     acts = {
         "--report": flags["report"],
         "--export-img2dataset": flags["export_to"],
@@ -252,6 +263,7 @@ def _check_choices(flags: dict[str, Any]) -> None:
     }
     given = [option for option, value in acts.items() if value]
     given += [f"--{name}" for name in ("shard", "retry") if flags[name] is not None]
+    given += ["--engine"] if flags["engine"] != "local" else []
     if len(given) > 1 and given[0] in acts:
         raise ValueError(
             f"{given[0]} cannot be given with {given[1]}, since it fetches nothing and does one "
@@ -330,7 +342,6 @@ def _check_dataset(name: str, root: Path) -> None:
 
 def _fetch(manifest_path: Path, store: Path, retry: str | None, flags: dict[str, Any]) -> None:
     """Fetch the URLs of a manifest, and print the outcomes."""
-    from cnlw_tools.fetch import fetch as run
     from cnlw_tools.fetch.resources import return_freed_memory
     from cnlw_tools.store.exclusions import MIN_IDS
     from cnlw_tools.store.join import mark_shard
@@ -340,18 +351,16 @@ def _fetch(manifest_path: Path, store: Path, retry: str | None, flags: dict[str,
 
     options = _read_options(flags)
     manifest = Manifest(manifest_path)
-    n_requests = flags["requests"]
-    n_processes = flags["workers"] or _choose_n_processes(len(manifest), n_requests)
     # The garbage collector need not look at what was imported: this saves a twentieth of the time.
     gc.freeze()
     return_freed_memory()
-    with open_ledger(store) as ledger:
+    with _open_fetcher(flags, store, len(manifest)) as run, open_ledger(store) as ledger:
         if flags["shard"] is not None:
             mark_shard(store, options.work_shard)
         if flags["placeholders"]:
             add_placeholders(flags["placeholders"], store)
         tally = run(
-            manifest, ledger, options, n_requests, retry, ProgressBar(), n_processes, _show_notice
+            manifest, ledger, options, retry=retry, progress=ProgressBar(), notify=_show_notice
         )
         n_placeholders = count_placeholders(ledger, MIN_IDS)
         reasons = ledger.common_reasons(SHOWN_REASONS)
@@ -371,6 +380,26 @@ def _fetch(manifest_path: Path, store: Path, retry: str | None, flags: dict[str,
     if tally.stop_signal:
         click.echo("stopped: run the same command again to continue", err=True)
         raise SystemExit(128 + tally.stop_signal)
+
+
+@contextmanager
+def _open_fetcher(flags: dict[str, Any], store: Path, n_urls: int) -> "Iterator[Fetcher]":
+    """Yield what fetches: processes of this machine, or workers who see the folder of the store."""
+    from cnlw_tools.executor import LOCAL, open_executor
+    from cnlw_tools.fetch import fetch as fetch_here
+
+    engine, workers, n_requests = flags["engine"], flags["workers"], flags["requests"]
+    opener = open_executor(engine, workers)
+    if engine == LOCAL:
+        n_processes = workers or _choose_n_processes(n_urls, n_requests)
+        yield partial(fetch_here, n_requests=n_requests, n_processes=n_processes)
+        return
+    from cnlw_tools.fetch.cluster import check_workers, fetch_on_cluster
+
+    with opener as executor:
+        cluster = cast("ClusterExecutor", executor)
+        check_workers(cluster, store)
+        yield partial(fetch_on_cluster, cluster=cluster, n_requests=n_requests)
 
 
 def _choose_n_processes(n_urls: int, n_requests: int) -> int:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -125,9 +126,18 @@ def _count_workers(engine: str, client: Any) -> int:
             f"{engine}: worker {crowded[0]} runs {threads[crowded[0]]} tasks at once in one "
             f"process, but readers of archives allow only one: {START_WORKERS}"
         )
-    with marked_folder() as mark:
-        check_workers(engine, client.run(describe_worker, mark, on_error="return"))
+    _check_folder(engine, client, Path.cwd())
     return len(threads)
+
+
+def _check_folder(engine: str, client: Any, folder: Path) -> None:
+    """Raise if a worker does not see a folder of this process, or has other versions.
+
+    Raises:
+        OSError: with the name of the worker
+    """
+    with marked_folder(folder) as mark:
+        check_workers(engine, client.run(describe_worker, mark, on_error="return"), folder)
 
 
 class Cluster:
@@ -163,6 +173,14 @@ class Cluster:
     def with_gpus(self) -> Executor:
         """Return an executor of the workers that own a GPU."""
         return Cluster(self.engine, self.client, self.gpus, self.is_local, {GPU: 1})
+
+    def check_folder(self, folder: Path) -> None:
+        """Compare a folder, which may be written, with what the workers see under its path.
+
+        Raises:
+            OSError: a worker does not see it, or cannot do the work of this process
+        """
+        _check_folder(self.engine, self.client, folder.resolve())
 
     def map(self, task: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
         """Yield the result of the task for each item as it comes, in any order.

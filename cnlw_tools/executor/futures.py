@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from itertools import islice
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 Item = TypeVar("Item")
@@ -42,6 +43,14 @@ class ClusterExecutor(Executor, Protocol):
 
     def with_gpus(self) -> Executor:
         """Return an executor of the same workers, each of whose tasks has a GPU of its own."""
+        ...
+
+    def check_folder(self, folder: Path) -> None:
+        """Compare a folder, which may be written, with what the workers see under its path.
+
+        Raises:
+            OSError: a worker does not see it, or cannot do the work of this process
+        """
         ...
 
 

@@ -17,6 +17,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 from cnlw_tools.executor import limits
@@ -147,13 +148,22 @@ def _check_nodes(engine: str) -> int:
     nodes = _living_nodes()
     if not nodes:
         raise OSError(f"{engine}: the cluster has no processors: {START_WORKERS}")
-    with marked_folder() as mark:
+    _check_folder(engine, nodes, Path.cwd())
+    return _count("CPU", nodes)
+
+
+def _check_folder(engine: str, nodes: Sequence[dict[str, Any]], folder: Path) -> None:
+    """Raise if a machine does not see a folder of this process, or has other versions.
+
+    Raises:
+        OSError: with the name of the machine
+    """
+    with marked_folder(folder) as mark:
         payload = pickle.dumps((describe_worker, mark))
         states = {}
         for node in nodes:
             states[f"on {node['NodeManagerHostname']}"] = _ask_node(node["NodeID"], payload)
-    check_workers(engine, states)
-    return _count("CPU", nodes)
+    check_workers(engine, states, folder)
 
 
 def _living_nodes() -> list[dict[str, Any]]:
@@ -208,6 +218,14 @@ class Cluster:
     def with_gpus(self) -> Executor:
         """Return an executor each of whose tasks sees one GPU."""
         return Cluster(self.engine, self.gpus, self.is_local, has_gpus=True)
+
+    def check_folder(self, folder: Path) -> None:
+        """Compare a folder, which may be written, with what the workers see under its path.
+
+        Raises:
+            OSError: a worker does not see it, or cannot do the work of this process
+        """
+        _check_folder(self.engine, _living_nodes(), folder.resolve())
 
     def map(self, task: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
         """Yield the result of the task for each item as it comes, in any order.

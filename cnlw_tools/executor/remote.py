@@ -73,26 +73,25 @@ def describe_worker(mark: Path) -> WorkerState:
     """Return the state of the worker that this runs in.
 
     Args:
-        mark: a file in the working folder of the process that asks
+        mark: a file in a folder of the process that asks
     """
     return WorkerState(program_versions(), mark.exists())
 
 
 @contextmanager
-def marked_folder() -> Iterator[Path]:
-    """Yield a file in the working folder by which workers recognise it; it is deleted at the end.
+def marked_folder(folder: Path) -> Iterator[Path]:
+    """Yield a file in a folder by which workers recognise it; it is deleted at the end.
 
     Raises:
         OSError: the folder may not be written
     """
-    mark = Path.cwd() / f".cnlw-mark-{uuid4().hex}"
+    mark = folder / f".cnlw-mark-{uuid4().hex}"
     try:
         mark.touch(exist_ok=False)
     except OSError as error:
         raise OSError(
-            f"{mark.parent} cannot be written ({error.strerror}), so the command cannot check "
-            "which "
-            "workers see it: start the command in a folder that you may write"
+            f"{folder} cannot be written ({error.strerror}), so the command cannot check which "
+            f"workers see it: {_remedy(folder, 'that you may write')}"
         ) from error
     try:
         yield mark
@@ -100,26 +99,36 @@ def marked_folder() -> Iterator[Path]:
         mark.unlink()
 
 
-def check_workers(engine: str, workers: Mapping[str, WorkerState | BaseException]) -> None:
+def _remedy(folder: Path, kind: str) -> str:
+    """Return what to do if a folder is not of a kind."""
+    if folder == Path.cwd():
+        return f"start the command in a folder {kind}"
+    return f"use a folder {kind}"
+
+
+def check_workers(
+    engine: str, workers: Mapping[str, WorkerState | BaseException], folder: Path
+) -> None:
     """Compare the workers of an engine with this process.
 
     Args:
         engine: as the user gave it
         workers: what each said of itself, or why it could say nothing, by its name
+        folder: that was marked
 
     Raises:
         OSError: a worker cannot do the work of this process
     """
     by_reason: dict[str, list[str]] = {}
     for name, state in workers.items():
-        reason = _find_obstacle(state)
+        reason = _find_obstacle(state, folder)
         if reason:
             by_reason.setdefault(reason, []).append(name)
     for reason, names in by_reason.items():
         raise OSError(f"{engine}: worker {list_first(names)} {reason}")
 
 
-def _find_obstacle(state: WorkerState | BaseException) -> str:
+def _find_obstacle(state: WorkerState | BaseException, folder: Path) -> str:
     """Return why a worker cannot do the work, with a remedy; nothing if it can."""
     if isinstance(state, BaseException):
         return f"cannot run cnlw_tools ({state}): {SAME_VERSIONS}"
@@ -127,10 +136,8 @@ def _find_obstacle(state: WorkerState | BaseException) -> str:
     if difference:
         return f"has {difference}: {SAME_VERSIONS}"
     if not state.sees_folder:
-        return (
-            f"does not see the files in {Path.cwd()}: start the command in a folder that all "
-            "machines share under the same path"
-        )
+        remedy = _remedy(folder, "that all machines share under the same path")
+        return f"does not see the files in {folder}: {remedy}"
     return ""
 
 

@@ -7,6 +7,7 @@ schedule.py       which host is next          transfer.py   one request, within 
 client.py         what a response means       wayback.py    dead links, from an archive
 options.py        the user's choices          network.py    is it the host, or our network?
 patience.py       waits for this machine      resources.py  open files and threads
+cluster.py        the workers of a cluster
 
 The images and the ledger are in `cnlw_tools.store`. Worker processes import neither Arrow nor
 numpy, so that they start faster.

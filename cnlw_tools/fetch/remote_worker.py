@@ -15,7 +15,7 @@ from contextlib import suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from cnlw_tools.executor import local
 from cnlw_tools.executor.signals import ignore_interrupts
@@ -25,6 +25,8 @@ from cnlw_tools.fetch.schedule import FetchJob
 from cnlw_tools.fetch.worker import Report, Worker, WorkerMessage, WorkerNumber
 from cnlw_tools.files.machine_faults import MachineFault, start_thread
 from cnlw_tools.store.store import Ledger
+
+Message = TypeVar("Message", bound=WorkerMessage)
 
 PROCESSES = get_context("spawn")  # starts them
 EXIT_TIMEOUT = 2.0  # seconds that a process or thread has to end, in addition to a connect timeout
@@ -163,7 +165,7 @@ def _run_worker(
         _serve(pipe, folder, options, n_threads, number, memory)
     except OSError as error:  # before there was a worker that could report it
         with suppress(OSError):
-            pipe.send([_make_picklable(error)])
+            pipe.send([make_picklable(error)])
 
 
 def _serve(
@@ -181,7 +183,7 @@ def _serve(
     outbox = Outbox(pipe)
 
     def report(message: WorkerMessage) -> None:
-        outbox.put(_make_picklable(message))
+        outbox.put(make_picklable(message))
 
     with Ledger(folder) as ledger:
         worker = Worker(ledger, options, n_threads, report, number, memory)
@@ -193,7 +195,7 @@ def _serve(
     outbox.close(EXIT_TIMEOUT)
 
 
-def _make_picklable(message: WorkerMessage) -> WorkerMessage:
+def make_picklable(message: Message) -> Message | OSError:
     """Return a message that can be pickled: for some errors, an OSError with their text."""
     if isinstance(message, BaseException):
         try:

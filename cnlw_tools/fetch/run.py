@@ -31,6 +31,7 @@ from cnlw_tools.fetch.worker import (
     WorkerMessage,
     WorkerNumber,
     is_own_site,
+    site_key,
     worker_index,
 )
 from cnlw_tools.files.machine_faults import MachineFault, start_thread
@@ -38,7 +39,7 @@ from cnlw_tools.store.outcomes import FAILED, FetchError, Tally
 from cnlw_tools.store.store import Ledger, Row, State
 
 if TYPE_CHECKING:
-    from cnlw_tools.store.manifest import Manifest, ManifestRow
+    from cnlw_tools.store.manifest import ManifestRow, Urls
 
 PROGRESS_INTERVAL = 0.2  # seconds between two reports
 NOTICE_INTERVAL = 60.0  # seconds of silence after which a notice is shown again
@@ -46,7 +47,7 @@ MAX_QUEUED = 4096  # URLs that are handed to the workers and not done
 
 
 def fetch(
-    manifest: "Manifest",
+    manifest: "Urls",
     ledger: Ledger,
     options: FetchOptions,
     n_requests: int = 64,
@@ -54,6 +55,7 @@ def fetch(
     progress: Callable[[Tally], None] = lambda tally: None,
     n_processes: int = 1,
     notify: Callable[[str], None] = lambda text: None,
+    is_unwanted: Callable[[], bool] = lambda: False,
 ) -> Tally:
     """Bring every URL of a manifest to an outcome.
 
@@ -69,6 +71,7 @@ def fetch(
         progress: is called with the counts, several times per second
         n_processes: among which the hosts are divided; if 1, it is this process
         notify: is called with what a user should read at once: why the run waits, for example
+        is_unwanted: is asked several times per second whether to stop, as after a signal
 
     Raises:
         OSError: the store cannot be written, this machine was at fault for too long, or a worker
@@ -83,7 +86,7 @@ def fetch(
         warnings.simplefilter("ignore")  # Pillow warns of odd images; what matters is an outcome
         run = _Run(manifest, ledger, options, retry, notify)
         run.start(n_requests, n_processes)
-        while run.wait(PROGRESS_INTERVAL) and not stop.signal:
+        while run.wait(PROGRESS_INTERVAL) and not (stop.signal or is_unwanted()):
             progress(run.copy_tally())
         run.stop()
     killed_by_same_signal = bool(stop.signal) and isinstance(run.error, WorkerDied)
@@ -95,12 +98,43 @@ def fetch(
     return run.tally
 
 
+def final_outcome(state: State | None, retry: str | None) -> str | None:
+    """Return the outcome of an image that a fetch does not request again; None: it does.
+
+    Args:
+        state: of the image in the store
+        retry: see `fetch`
+    """
+    if state is None or not state.file_intact or is_retried(state.outcome, retry):
+        return None
+    return state.outcome
+
+
+def is_retried(outcome: str, retry: str | None) -> bool:
+    """Return whether images with an outcome are requested again."""
+    if retry == FAILED:
+        return outcome != "ok"
+    return outcome == retry
+
+
+def shard_key(row: "ManifestRow", options: FetchOptions) -> int:
+    """Return the number by which rows are divided among shards: that of their site.
+
+    A row without a site belongs to one shard, too, which says why it was refused.
+    """
+    try:
+        address = parse_uri(row.uri or "")
+    except FetchError:
+        return crc32(row.image_id.encode())
+    return site_key(address, row.image_id, options)
+
+
 class _Run:
     """The state of one fetch."""
 
     def __init__(
         self,
-        manifest: "Manifest",
+        manifest: "Urls",
         ledger: Ledger,
         options: FetchOptions,
         retry: str | None,
@@ -253,13 +287,8 @@ class _Run:
 
     def _is_own(self, row: "ManifestRow") -> bool:
         """Return whether this fetch requests a row, or that of another shard."""
-        if self.options.work_shard.count == 1:
-            return True
-        try:
-            address = parse_uri(row.uri or "")
-        except FetchError:
-            return self.options.work_shard.owns(crc32(row.image_id.encode()))
-        return is_own_site(address, row.image_id, self.options)
+        work_shard = self.options.work_shard
+        return work_shard.count == 1 or work_shard.owns(shard_key(row, self.options))
 
     def _read_states(self, image_ids: list[str]) -> Mapping[str, State]:
         return self.patience.run(lambda: self.ledger.read_states(image_ids))
@@ -294,16 +323,8 @@ class _Run:
 
     def _final_outcome(self, image_id: str, state: State | None) -> str | None:
         """Return the outcome of a row that this run does not fetch again; None: it does."""
-        if state is None or not state.file_intact:
-            return None
-        if self._is_retried(state.outcome) and image_id not in self.failed_again:
-            return None
-        return state.outcome
-
-    def _is_retried(self, outcome: str) -> bool:
-        if self.retry == FAILED:
-            return outcome != "ok"
-        return outcome == self.retry
+        retry = None if image_id in self.failed_again else self.retry
+        return final_outcome(state, retry)
 
     def _feed_row(self, row: "ManifestRow", attempts: int) -> None:
         """Hand a row to a worker, or write its failure if its id or URI is invalid."""
@@ -389,6 +410,6 @@ class _Run:
     def _count(self, image_id: str, outcome: str) -> None:
         self.tally.counts[outcome] += self.in_flight.pop(image_id)
         self.tally.fetched += 1
-        if self._is_retried(outcome):
+        if is_retried(outcome, self.retry):
             self.failed_again.add(image_id)
         self.recent.add(image_id)

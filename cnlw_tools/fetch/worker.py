@@ -83,17 +83,22 @@ def worker_index(job: FetchJob, options: FetchOptions, n_workers: int) -> int:
     return crc32(key.encode()) % n_workers
 
 
-def is_own_site(address: Address, image_id: str, options: FetchOptions) -> bool:
-    """Return whether a request belongs to this fetch, or to that of another shard.
+def site_key(address: Address, image_id: str, options: FetchOptions) -> int:
+    """Return the number by which sites are divided among shards.
 
     All hosts of a site belong together: http and https, with www and without, and every port. If
     hosts have no limit, the image decides instead.
     """
-    if options.work_shard.count == 1:
-        return True
     key = address.host.removeprefix("www.") if options.per_host else image_id
     digest = sha256(key.encode()).digest()  # other than the hash of `worker_index`
-    return options.work_shard.owns(int.from_bytes(digest[:8]))
+    return int.from_bytes(digest[:8])
+
+
+def is_own_site(address: Address, image_id: str, options: FetchOptions) -> bool:
+    """Return whether a request belongs to this fetch, or to that of another shard."""
+    if options.work_shard.count == 1:
+        return True
+    return options.work_shard.owns(site_key(address, image_id, options))
 
 
 @dataclass(slots=True)

@@ -106,6 +106,17 @@ def join_stores(
         ValueError: the sites were divided in different ways, or images are of different kinds
         OSError: a fetch is running in one of the stores, or a disk cannot be read or written
     """
+    tally = take_stores(folders, ledger, progress)
+    write_snapshot(ledger, tally.fetched > 0)
+    return tally
+
+
+def take_stores(
+    folders: Sequence[Path],
+    ledger: Ledger,
+    progress: Callable[[Tally], None] = lambda tally: None,
+) -> Tally:
+    """Do what `join_stores` does, but leave the snapshot of the ledger as it is."""
     with ExitStack() as stack:
         stores = [stack.enter_context(_locked_store(folder)) for folder in folders]
         _check_stores(stores, ledger)
@@ -117,7 +128,6 @@ def join_stores(
                 progress(tally)
             if (store.folder / FILE_NAME).is_file():
                 add_placeholders(store.folder / FILE_NAME, ledger.folder)
-    write_snapshot(ledger, tally.fetched > 0)
     return tally
 
 

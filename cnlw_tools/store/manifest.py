@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import pyarrow as pa
 
@@ -29,6 +30,18 @@ class ManifestRow:
     uri: str | None
     licence: str | None  # JSON: the columns on licences and authors
     problem: str | None  # why the image cannot be fetched: an invalid id, or no URI
+
+
+class Urls(Protocol):
+    """The images to fetch, in an order that stays."""
+
+    def __len__(self) -> int:
+        """Return how many rows there are."""
+        ...
+
+    def read_blocks(self) -> Iterator[list[ManifestRow]]:
+        """Yield the rows in order, a block at a time."""
+        ...
 
 
 class Manifest:

@@ -390,8 +390,13 @@ class Ledger(Store):
     Only `open_ledger` and the processes that it covers may make one, as nothing is locked here.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, exclusive: bool = False) -> None:
         """Open the ledger of a folder.
+
+        Args:
+            folder: of the store
+            exclusive: no other process opens it meanwhile. SQLite then needs no memory that
+                processes share, which network disks do not have.
 
         Raises:
             OSError: it cannot be opened or written
@@ -402,6 +407,8 @@ class Ledger(Store):
             check_regular(folder / LEDGER)
         self.connection, self.columns = _open_database(folder, str(folder / LEDGER))
         with _report_database_errors(folder):
+            if exclusive:
+                self.connection.execute("PRAGMA locking_mode = EXCLUSIVE")
             self.connection.execute("PRAGMA journal_mode = WAL")
             self.connection.execute("PRAGMA synchronous = NORMAL")
 
@@ -458,8 +465,12 @@ class Ledger(Store):
 
 
 @contextmanager
-def open_ledger(folder: Path) -> Iterator[Ledger]:
+def open_ledger(folder: Path, exclusive: bool = False) -> Iterator[Ledger]:
     """Open the store of a folder for writing, and lock it; make the store if there is none.
+
+    Args:
+        folder: of the store
+        exclusive: see `Ledger`
 
     Raises:
         OSError: the folder holds something else, or another fetch is running there
@@ -474,7 +485,7 @@ def open_ledger(folder: Path) -> Iterator[Ledger]:
             raise FileExistsError(
                 f"{folder} contains something that is not an image store: choose another --store"
             )
-        with Ledger(folder) as ledger:
+        with Ledger(folder, exclusive) as ledger:
             _create_table(ledger)
             _remove_leftovers(folder)
             yield ledger

@@ -1,11 +1,10 @@
 """Training runs on a cluster, each in a process of its own on the machine of a worker.
 
-    sweep      renews a lease: a file in the folder of the runs, which all machines see
+    sweep      renews a lease in the folder of the runs (executor/lease.py)
     worker     starts a process for a run, and asks it to stop when the lease has ended
     process    trains (workers.train_run), and says what became of the run
 
-The lease ends when the sweep is asked to stop, and when the sweep was killed and renews it no more.
-Runs that train then save their state, and the same command resumes them.
+When the lease ends, runs that train save their state, and the same command resumes them.
 """
 
 import os
@@ -14,16 +13,15 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import IO, Self, cast
-from uuid import uuid4
+from typing import IO, cast
 
 from cnlw_tools.executor import ClusterExecutor
+from cnlw_tools.executor.lease import Lease, LeaseWatch
 from cnlw_tools.executor.signals import Interrupted, StopRequest
 from cnlw_tools.study.expand import RunSpec
 from cnlw_tools.study.workers import (
@@ -35,11 +33,7 @@ from cnlw_tools.study.workers import (
     watch_nothing,
 )
 
-RENEW_SECONDS = 1.0
 POLL_SECONDS = 1.0  # how often a worker looks at the lease
-LEASE_SECONDS = 60.0  # without a renewal, after which a sweep counts as killed
-LEASE_NAME = ".sweep-{}"
-OLD_SECONDS = 24 * 3600  # after which the file of a killed sweep is deleted, whatever clocks say
 CUDA_THREADS, CPU_THREADS = 0, 1  # of torch in a run; 0: torch's own choice
 PROGRAM = "from cnlw_tools.study.remote_runs import serve_run; serve_run()"
 DIED = (
@@ -114,76 +108,6 @@ def train_on_cluster(
             watch({})
     if stop.signal:
         raise Interrupted(stop.signal)
-
-
-class Lease:
-    """A file by which workers know that the sweep still wants its runs: its text changes.
-
-    Args:
-        folder: of the runs
-        stop: a request to end the lease
-    """
-
-    def __init__(self, folder: Path, stop: StopRequest) -> None:
-        self.path = folder / LEASE_NAME.format(uuid4().hex)
-        self.stop = stop
-        self.ended = threading.Event()
-        self.thread = threading.Thread(target=self._renew, daemon=True)
-
-    def __enter__(self) -> Self:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.path.touch()
-        self._delete_old()
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.ended.set()
-        self.thread.join()
-
-    def _delete_old(self) -> None:
-        """Delete the files of sweeps that were killed."""
-        newest = self.path.stat().st_mtime
-        for path in self.path.parent.glob(LEASE_NAME.format("*")):
-            with suppress(FileNotFoundError):  # its sweep has just ended
-                if newest - path.stat().st_mtime > OLD_SECONDS:
-                    path.unlink()
-
-    def _renew(self) -> None:
-        """Write until the end comes, and then delete the file."""
-        n_renewals = 0
-        while not self.stop.signal and not self.ended.wait(RENEW_SECONDS):
-            n_renewals += 1
-            with suppress(OSError):  # a fault that lasts ends the lease
-                self.path.write_text(str(n_renewals), encoding="ascii")
-        self.path.unlink(missing_ok=True)
-
-
-class LeaseWatch:
-    """Sees from another machine whether a lease has ended.
-
-    Args:
-        path: of the lease
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.text = ""
-        self.renewed = time.monotonic()
-
-    def has_ended(self) -> bool:
-        """Return whether the file is gone, or has not changed for too long."""
-        text = self.text
-        try:
-            text = self.path.read_text(encoding="ascii")
-        except FileNotFoundError:
-            return True
-        except OSError:  # a fault that lasts ends the lease
-            pass
-        now = time.monotonic()
-        if text != self.text:
-            self.text, self.renewed = text, now
-        return now - self.renewed > LEASE_SECONDS
 
 
 def train_remotely(lease: Path, job: RunJob) -> Outcome:

@@ -357,6 +357,12 @@ def test_processes_fetch_side_by_side_and_are_joined(server, folder):
         (["--report", "--join", "x"], "--report cannot be given with --join, since it"),
         (["--report", "--shard", "1/3"], "--report cannot be given with --shard, since it"),
         (["--join", "x", "--retry", "404"], "--join cannot be given with --retry, since it"),
+        (["--report", "--engine", "ray"], "--report cannot be given with --engine, since it"),
+        (
+            ["--shard", "1/3", "--engine", "dask", "--manifest", "m.parquet"],
+            "--shard 1/3 with --engine dask: the workers of an engine divide the sites themselves",
+        ),
+        (["--engine", "dusk", "--manifest", "m.parquet"], "unknown engine 'dusk'. Did you mean"),
     ],
 )
 def test_wrong_shards_are_one_line(folder, arguments, message):

@@ -3,21 +3,31 @@
 Engines are met at the address of a cluster, which a fixture of their name starts once a session.
 """
 
+import io
 import math
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from cnlw_tools.builds.build import build
 from cnlw_tools.executor import EXECUTORS, SERIAL, Executor, open_executor
+from cnlw_tools.fetch import FetchOptions, fetch
+from cnlw_tools.fetch.cluster import fetch_on_cluster
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.recipe import Recipe
+from cnlw_tools.store.manifest import Manifest
+from cnlw_tools.store.store import open_ledger
 
 Open = Callable[[], AbstractContextManager[Executor]]
 
@@ -141,3 +151,40 @@ def test_a_build_has_the_same_bytes(open_engine, tiny, tmp_path, contents):
         build(recipe, inputs, tmp_path / "actual", executor)
 
     assert contents(tmp_path / "actual") == contents(tmp_path / "expected")
+
+
+class ImageHandler(BaseHTTPRequestHandler):
+    """Answers each path with an image of its own."""
+
+    def log_message(self, *args: object) -> None:
+        """Print nothing."""
+
+    def do_GET(self) -> None:
+        file = io.BytesIO()
+        Image.new("RGB", (20, 20), (len(self.path), 0, 0)).save(file, "PNG")
+        self.send_response(404 if self.path == "/robots.txt" else 200)
+        self.send_header("Content-Length", str(file.tell()))
+        self.end_headers()
+        self.wfile.write(file.getvalue())
+
+
+@pytest.mark.parametrize(
+    ("name", "workers"), [parameters for parameters in ALL if parameters.values[0] != "local"]
+)
+def test_a_fetch_has_the_same_images(open_engine, tmp_path, contents):
+    """Those that this machine fetches, of two sites; workers must see the folder of the store."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), ImageHandler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        hosts = [f"http://{host}:{server.server_port}" for host in ("127.0.0.1", "localhost")]
+        uris = [host + "/" + "x" * n for host in hosts for n in range(1, 6)]
+        table = pa.table({"image_id": [str(n) for n in range(len(uris))], "uri": uris})
+        pq.write_table(table, tmp_path / "urls.parquet")
+        urls, options = Manifest(tmp_path / "urls.parquet"), FetchOptions(allow_private=True)
+        with open_ledger(tmp_path / "expected") as ledger:
+            expected = fetch(urls, ledger, options, 4)
+        with open_engine() as executor, open_ledger(tmp_path / "actual") as ledger:
+            tally = fetch_on_cluster(urls, ledger, options, executor, 4)
+        server.shutdown()
+
+    assert {"ok": len(uris)} == expected.counts == tally.counts
+    assert contents(tmp_path / "actual/images") == contents(tmp_path / "expected/images")

@@ -26,8 +26,8 @@ def working_folder(_: int) -> Path:
 def test_this_process_may_do_its_own_work(tmp_path, monkeypatch):
     """It has the versions and sees the folder; the mark in the folder goes again."""
     monkeypatch.chdir(tmp_path)
-    with marked_folder() as mark:
-        check_workers("dask", {"w1": describe_worker(mark)})
+    with marked_folder(tmp_path) as mark:
+        check_workers("dask", {"w1": describe_worker(mark)}, tmp_path)
 
     assert list(tmp_path.iterdir()) == []
 
@@ -40,7 +40,7 @@ def test_other_versions(program):
     same = WorkerState(ours, sees_folder=True)
 
     with pytest.raises(OSError, match="install the same versions") as caught:
-        check_workers("dask://h:1", {"w1": other, "w2": same, "w3": other})
+        check_workers("dask://h:1", {"w1": other, "w2": same, "w3": other}, Path.cwd())
 
     expected = f"dask://h:1: worker w1, w3 has {program} 0.1 instead of {ours[program]}: "
     assert str(caught.value).startswith(expected)
@@ -51,7 +51,7 @@ def test_no_package():
     error = ModuleNotFoundError("No module named 'cnlw_tools'")
 
     with pytest.raises(OSError, match=r"w1 cannot run cnlw_tools \(No module named .*: install"):
-        check_workers("dask://h:1", {"w1": error})
+        check_workers("dask://h:1", {"w1": error}, Path.cwd())
 
 
 def test_another_disk(tmp_path):
@@ -59,7 +59,9 @@ def test_another_disk(tmp_path):
     state = describe_worker(tmp_path / "missing")
 
     with pytest.raises(OSError, match=r"w1 does not see the files in /.*: start the command in"):
-        check_workers("dask://h:1", {"w1": state})
+        check_workers("dask://h:1", {"w1": state}, Path.cwd())
+    with pytest.raises(OSError, match=rf"files in {tmp_path}: use a folder that all machines"):
+        check_workers("dask://h:1", {"w1": state}, tmp_path)
 
 
 def test_a_folder_that_may_not_be_written(tmp_path, monkeypatch):
@@ -68,7 +70,7 @@ def test_a_folder_that_may_not_be_written(tmp_path, monkeypatch):
     monkeypatch.setattr(remote.Path, "cwd", lambda: gone)
 
     with pytest.raises(OSError, match=rf"{gone} cannot be written.*: start the command"):
-        marked_folder().__enter__()
+        marked_folder(gone).__enter__()
 
 
 def test_a_task_runs_in_the_folder_of_the_command(tmp_path, monkeypatch):

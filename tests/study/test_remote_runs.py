@@ -5,7 +5,6 @@ import pickle
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,13 +14,12 @@ import pytest
 
 from cnlw_tools import files
 from cnlw_tools.executor import SERIAL
-from cnlw_tools.executor.signals import Interrupted, StopRequest
+from cnlw_tools.executor import lease as lease_file
+from cnlw_tools.executor.signals import Interrupted
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.study import remote_runs
 from cnlw_tools.study.expand import RunSpec, expand_study
 from cnlw_tools.study.remote_runs import (
-    Lease,
-    LeaseWatch,
     choose_cluster_device,
     count_runs_at_once,
     train_on_cluster,
@@ -92,7 +90,7 @@ def paths(tmp_path) -> SweepPaths:
 def train(runs, paths, tmp_path, monkeypatch) -> Callable[[str], Outcome]:
     """Train a run by another program, under a lease that nobody renews."""
     monkeypatch.setattr(remote_runs, "POLL_SECONDS", 0.05)
-    lease = tmp_path / ".sweep-1"
+    lease = tmp_path / "lease"
     lease.write_text("1")
 
     def call(program: str) -> Outcome:
@@ -119,7 +117,7 @@ def test_a_process_that_dies_is_a_failed_run(train):
 
 def test_a_run_stops_when_nobody_renews_the_lease(train, monkeypatch):
     """The sweep was killed, so its run ends before it begins to train."""
-    monkeypatch.setattr(remote_runs, "LEASE_SECONDS", 0.2)
+    monkeypatch.setattr(lease_file, "LEASE_SECONDS", 0.2)
     outcome = train(SLEEP)
 
     assert (outcome.state, outcome.reason) == ("stopped", "stopped before it began to train")
@@ -146,41 +144,6 @@ def test_a_process_ends_with_its_worker(runs, paths):
         process.stdin.close()
 
         assert process.wait(10) == 1
-
-
-def test_a_lease_that_is_renewed_lasts(tmp_path, monkeypatch):
-    """It has not ended for longer than it would last by itself."""
-    monkeypatch.setattr(remote_runs, "RENEW_SECONDS", 0.02)
-    monkeypatch.setattr(remote_runs, "LEASE_SECONDS", 0.5)
-    with Lease(tmp_path, StopRequest()) as lease:
-        watch = LeaseWatch(lease.path)
-        until = time.monotonic() + 1
-        while time.monotonic() < until:
-            assert not watch.has_ended()
-            time.sleep(0.05)
-
-    assert watch.has_ended()
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_lease_ends_when_the_sweep_is_asked_to_stop(tmp_path, monkeypatch):
-    """Its file is deleted at once."""
-    monkeypatch.setattr(remote_runs, "RENEW_SECONDS", 0.02)
-    with StopRequest() as stop, Lease(tmp_path, stop) as lease:
-        signal.raise_signal(signal.SIGTERM)
-        lease.thread.join(10)
-
-        assert not lease.path.exists()
-
-
-def test_the_file_of_a_killed_sweep_is_deleted(tmp_path):
-    """After a day; until then it may be that of another sweep, on a machine with another clock."""
-    for name, age in (("killed", 25 * 3600), ("living", 23 * 3600)):
-        path = tmp_path / f".sweep-{name}"
-        path.touch()
-        os.utime(path, (time.time() - age,) * 2)
-    with Lease(tmp_path, StopRequest()) as lease:
-        assert {*tmp_path.iterdir()} == {lease.path, tmp_path / ".sweep-living"}
 
 
 @pytest.mark.parametrize(
