@@ -12,7 +12,7 @@ import pytest
 
 from cnlw_tools.fetch import FetchOptions, Limits, fetch
 from cnlw_tools.fetch.address import parse_uri
-from cnlw_tools.fetch.remote_worker import Outbox, RemoteWorker, _make_picklable
+from cnlw_tools.fetch.remote_worker import Outbox, RemoteWorker, make_picklable
 from cnlw_tools.fetch.run import _Run
 from cnlw_tools.fetch.schedule import FetchJob
 from cnlw_tools.fetch.worker import JobResult, Worker, WorkerNumber, worker_index
@@ -96,9 +96,9 @@ def test_errors_that_cannot_be_pickled():
     disk_full = OSError(28, "No space left on device")
     result = JobResult("a", "ok")
 
-    assert "TwoArgumentError: a b" == str(_make_picklable(TwoArgumentError("a", "b")))
-    assert disk_full is _make_picklable(disk_full)
-    assert result is _make_picklable(result)
+    assert "TwoArgumentError: a b" == str(make_picklable(TwoArgumentError("a", "b")))
+    assert disk_full is make_picklable(disk_full)
+    assert result is make_picklable(result)
 
 
 @pytest.mark.slow
