@@ -154,7 +154,7 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check(
         "nested",
-        "rows that are noisy at one level are noisy at the next",
+        "rows that are noisy at one level are noisy at the next higher one",
         noise.nested,
         _skip_with_one_config,
     ),

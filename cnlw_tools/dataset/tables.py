@@ -38,10 +38,10 @@ STRING = pa.string()
 MANIFEST = pa.schema(
     [
         pa.field("image_id", STRING, nullable=False),  # the id of the image
-        pa.field("label", pa.int32(), nullable=False),  # its class, counted from 0
+        pa.field("label", pa.int32(), nullable=False),  # the class of the image, counted from 0
         pa.field("split", STRING, nullable=False),  # train, validation ...; web in a web manifest
         pa.field("uri", STRING),  # the address of a web image
-        pa.field("sha256", STRING),  # of the file, or of the RGB pixels of an image in an array
+        pa.field("sha256", STRING),  # sha256 of the file, or of the RGB pixels
     ]
 )
 VOTES = pa.schema(
@@ -67,14 +67,14 @@ PLAN = pa.schema(
 RUNS = pa.schema(
     [
         pa.field("run", STRING, nullable=False),  # the folder of the run
-        pa.field("dataset", STRING, nullable=False),  # its dataset
-        pa.field("config", STRING, nullable=False),  # its config, such as red_40
+        pa.field("dataset", STRING, nullable=False),  # the dataset of the run
+        pa.field("config", STRING, nullable=False),  # the config of the run, such as red_40
         pa.field("noise", STRING, nullable=False),  # the noise of the config
         pa.field("level", pa.int32()),  # the level in percent; null if the noise has none
         pa.field("method", STRING, nullable=False),  # the method
         pa.field("options", STRING, nullable=False),  # options of the method, as JSON
         pa.field("seed", pa.int64(), nullable=False),  # the seed of the run
-        pa.field("epoch", pa.int32(), nullable=False),  # counted from 1
+        pa.field("epoch", pa.int32(), nullable=False),  # the epoch, counted from 1
         pa.field("metric", STRING, nullable=False),  # what was measured, such as val_top1
         pa.field("value", pa.float64()),  # the measured value
     ]

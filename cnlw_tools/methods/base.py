@@ -187,7 +187,7 @@ class Method(nn.Module):
         Args:
             batch: the examples
             losses: (B,) cross-entropy of the given labels
-            weights: (B,) from 0 (the method takes the label for wrong) to 1 (the example counts
+            weights: (B,) from 0 (the method treats the label as wrong) to 1 (the example counts
                 in full); None: 1 for all
             uses_given_label: (B,) 1 if the method learns from the given label, 0 if it learns
                 from a pseudo-label instead; None: the method makes no such choice

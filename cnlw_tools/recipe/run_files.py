@@ -59,7 +59,8 @@ class RunConfig:
     build: str  # the folder of the build
     config: str  # the name of the config in the build
     noise: str  # the noise of the config, according to the card
-    level: int | None = field(metadata={"check": between(0, HIGHEST_LEVEL)})  # its level in percent
+    # the level of the noise, in percent
+    level: int | None = field(metadata={"check": between(0, HIGHEST_LEVEL)})
     data: Mapping[str, str]  # split -> digest of its images and labels
     method: str  # the name of the method
     options: Mapping[str, Any]  # the options of the method
@@ -74,11 +75,11 @@ class RunConfig:
     # Older versions did not record the following fields; in their runs they are None.
     split: str | None = None  # the split that the run learned from
     architecture: str | None = None  # digest of the layers of a user's network
-    marks_noise: tuple[str, ...] | None = None  # `Method.marks_noise` of the method
+    marks_noise: tuple[str, ...] | None = None  # how the method marks noise: `Method.marks_noise`
     copied_from: str | None = None  # the identical run of the sweep that was trained instead
     keep_best: bool | None = None  # whether the run keeps the weights of its best epoch
     code: str | None = None  # digest of the code of a user's method or network
-    is_staged: bool | None = None  # `Method.is_staged` of the method
+    is_staged: bool | None = None  # whether the method trains in stages
 
 
 @dataclass(frozen=True, slots=True)

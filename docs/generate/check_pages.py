@@ -12,7 +12,7 @@ def make_pages() -> dict[str, str]:
     text += (
         "`cnlw validate BUILD` runs these checks in this order. A build is valid if none of them "
         "finds an error. [What `cnlw validate` proves](../validate.md) lists the changes to a "
-        "build that they find, and those that nobody can find.\n\n"
+        "build that they find, and those that no check can find.\n\n"
     )
     rows = []
     for check in CHECKS:
@@ -21,8 +21,8 @@ def make_pages() -> dict[str, str]:
     text += table(["check", "what it proves", "source file"], rows)
     text += heading("What to do about an error", 2)
     text += (
-        "Every error names the place and the remedy. Errors that follow from it are listed below "
-        "it. Fix the cause, and validate again.\n\n"
+        "Every error names the place and the remedy. Errors that follow from another error are listed "
+        "below it. Fix the cause, and validate again.\n\n"
         "- **A file is missing or damaged:** delete it and run the same `cnlw build` again. The "
         "command writes only what is missing.\n"
         "- **Rows or numbers differ from the plan:** somebody changed the build. Build it again "

@@ -96,16 +96,20 @@ def _run_page() -> str:
     text += "validation set in percent.\n\n"
     text += _field_table("cnlw_tools.recipe.run_files", "Summary")
     text += heading("examples.parquet", 2)
-    text += "Each example has a row for each epoch. Join it with the truth of the build.\n\n"
+    text += "Each example has a row for each epoch. To see which labels are wrong, join these rows with "
+    text += "the truth of the build.\n\n"
     return text + table(["column", "meaning"], EXAMPLE_ROWS)
 
 
 EXAMPLE_ROWS = [
-    ["`epoch`", "counted from 1"],
+    ["`epoch`", "the epoch, counted from 1"],
     ["`row`", "the row of the example in the split of the build, before any shuffle"],
     ["`loss`", "cross-entropy of the given label"],
-    ["`weight`", "from 0 (the method takes the label for wrong) to 1 (the example counts in full)"],
-    ["`uses_given_label`", "0 if the method learned from another label; only in such methods"],
+    ["`weight`", "from 0 (the method treats the label as wrong) to 1 (the example counts in full)"],
+    [
+        "`uses_given_label`",
+        "0 if the method learned from another label, otherwise 1; only for methods that do so",
+    ],
 ]
 
 

@@ -1,4 +1,4 @@
-"""`shapes` draws everyday objects, each from its image id. Nothing is downloaded."""
+"""The images of `shapes` are drawn, each from its id, and show everyday objects."""
 
 from pathlib import Path
 from typing import ClassVar

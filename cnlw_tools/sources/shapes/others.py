@@ -1,4 +1,4 @@
-"""Other objects, drawn in the same style as the ten classes: a donor for open-set noise."""
+"""`shapes_others` has other objects in the same style, as a donor for open-set noise."""
 
 import re
 from pathlib import Path

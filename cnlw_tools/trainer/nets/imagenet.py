@@ -1,4 +1,4 @@
-"""These networks are for photographs; torchvision builds them, and timm Inception-ResNet-v2.
+"""These networks are for photographs. timm builds Inception-ResNet-v2, and torchvision the others.
 
 `cnlw_tools` cuts each of them into blocks, whose outputs methods can read.
 
