@@ -170,7 +170,7 @@ class ValidationReport:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Which image and which label the learner gets in each slot, at one level of one noise."""
+    """A plan says which image and label the learner gets in each slot, at one level of noise."""
 
     table: "pa.Table"  # one row for each slot
     config: str  # the name of the config in a build
@@ -236,7 +236,7 @@ class Run:
 
     @property
     def classified_as_noisy(self) -> "pd.DataFrame":
-        """The training examples whose label the method takes for wrong, with their image ids.
+        """The training examples that the method classifies as noisy, with their image ids.
 
         Columns are run, row of the training split, image_id, given_label, verdict (removed,
         down_weighted or relabelled), loss and weight, all of the last epoch.

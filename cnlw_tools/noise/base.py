@@ -78,11 +78,14 @@ class NoiseModel:
     # Options that are in every name of a config, even with their default values.
     always_in_name: frozenset[str] = frozenset()
 
-    has_level: bool = True  # False: the options say how much noise there is
-    needs_web_pool: bool = False  # the pool is web images that people judged wrong
-    needs_donors: bool = False  # the pool is images of other datasets
-    needs_nearest_class: bool = False  # the class that each donor image looks most like
-    outlier_option: str = ""  # an option above 0 adds a class "outlier" of foreign images
+    # Whether the noise has a level; if not, its options say how much noise there is.
+    has_level: bool = True
+    needs_web_pool: bool = False  # whether the pool has web images that people judged wrong
+    needs_donors: bool = False  # whether the pool has images of other datasets
+    # Whether the model needs the class that each donor image looks most like.
+    needs_nearest_class: bool = False
+    # Name of an option; if its value is above 0, there is a class "outlier" of foreign images.
+    outlier_option: str = ""
 
     # (items, **options) -> (n,) the order in which items become noisy; None: `corruption_order`.
     custom_order: Callable[..., Ints] | None = None

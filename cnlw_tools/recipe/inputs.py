@@ -61,10 +61,10 @@ class SourceOptions:
 class Inputs:
     """The folders of tables and of images."""
 
-    root: Path  # holds manifests/, annotations/ and pipelines/; the package's own are the fallback
+    root: Path  # folder of manifests/, annotations/ and pipelines/; the package fills gaps
     data_dir: Path | None = None  # the user's copy of the images, if the package has none
-    # The folder of the user's copy of the images of each donor.
+    # The folders of the images of donors, by the name of the donor.
     donors: Mapping[str, Path | None] = field(default_factory=dict, hash=False)
-    store: Path | str | None = None  # web images: of `cnlw fetch`, or a pack of them
-    # The user's own source, for the dataset with its name; None: the source in `SOURCES`.
+    store: Path | str | None = None  # folder or address of web images: a store or a pack
+    # The user's own source, for the dataset of the same name; None: the source of the package.
     source: NamedSource | None = field(default=None, hash=False)

@@ -73,7 +73,7 @@ def _class(name: str, module: str, definition: ast.ClassDef) -> str:
             if called:
                 meaning = _keyword(definition, field.name, "help")
                 default = ""
-            rows.append([code(field.name), escape(meaning)])
+            rows.append([code(field.name), escape(_as_phrase(meaning))])
     if any(meaning for _, meaning in rows):
         text += table(["field", "meaning"], rows)
     for node in definition.body:
@@ -84,6 +84,14 @@ def _class(name: str, module: str, definition: ast.ClassDef) -> str:
             else:
                 text += _function(f"{name.lower()}.{node.name}", node)
     return text
+
+
+def _as_phrase(text: str) -> str:
+    """Return the meaning of a field as a phrase, without a capital letter and a full stop."""
+    word = text.partition(" ")[0]
+    if word[1:].islower():  # no abbreviation, such as JPEG
+        text = text[:1].lower() + text[1:]
+    return text if ". " in text else text.removesuffix(".")
 
 
 def _keyword(definition: ast.ClassDef, field: str, keyword: str) -> str:
