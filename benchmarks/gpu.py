@@ -23,10 +23,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.train import RECIPE, bare_network_steps, loop_steps, median_seconds, trainer_of
+from benchmarks.train import (
+    RECIPE,
+    TRAIN_SIZE,
+    bare_network_steps,
+    loop_steps,
+    median_seconds,
+    trainer_of,
+)
 from cnlw_tools import files
 from cnlw_tools.builds.build import build
 from cnlw_tools.executor import EXECUTORS, no_progress
+from cnlw_tools.files.roots import require_root
 from cnlw_tools.methods import METHODS
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.recipe import parse_recipe
@@ -36,7 +44,6 @@ from cnlw_tools.trainer import device as devices
 TRAINED = ("mentormix", "mixup", "vanilla")
 CIFAR = {"dataset": "cifar10", "noise": "blue", "levels": [40]}
 CIFAR_STEPS = 390  # of an epoch: 50,000 images in batches of 128
-ROUNDS = 5
 CHECK_SHARE = 0.4  # of the time left after building, which the checks of methods may take at most
 EPOCH_MARGIN = 1.25  # seconds of an epoch with validation and files, in seconds of its steps
 
@@ -48,12 +55,16 @@ class Request:
     """What was asked for."""
 
     out: Path
+    root: Path | None
     data_dir: Path | None
     device: str
     minutes: float
     epochs: int
     net: str
     steps: int
+    rounds: int
+    batch_size: int
+    train_size: int
     methods: Sequence[str]
     workers: int | None
 
@@ -79,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         folder = Path(name)
         if request.data_dir is not None:  # first, so that a wrong folder is an error at once
             make_build(CIFAR, request, folder / "cifar10")
-        make_build(RECIPE, request, folder / "shapes")
+        make_build(RECIPE | {"train_size": request.train_size}, request, folder / "shapes")
         now = time.monotonic()
         check_end = now + CHECK_SHARE * (deadline - now)
         results["methods"] = check_methods(request, folder, check_end, results["failures"])
@@ -96,12 +107,16 @@ def parse_arguments(arguments: Sequence[str] | None) -> Request:
     """Read the command line."""
     parser = argparse.ArgumentParser(description="Measures one GPU in nine minutes.")
     parser.add_argument("out", type=Path)
+    parser.add_argument("--root", type=Path, help="manifests and annotations other than ours")
     parser.add_argument("--data-dir", type=Path, help="parent of cifar-10-batches-py")
     parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"])
     parser.add_argument("--minutes", type=float, default=9.0)
     parser.add_argument("--epochs", type=int, default=200, help="of a training, at most")
     parser.add_argument("--net", default="preact_resnet18", help="for throughput and training")
     parser.add_argument("--steps", type=int, default=50, help="in a round of throughput")
+    parser.add_argument("--rounds", type=int, default=5, help="of throughput")
+    parser.add_argument("--batch-size", type=int, default=128, help="of checks and throughput")
+    parser.add_argument("--train-size", type=int, default=TRAIN_SIZE, help="images of shapes")
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
     parser.add_argument("--workers", type=int, help="that build")
     return Request(**vars(parser.parse_args(arguments)))
@@ -109,7 +124,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> Request:
 
 def make_build(fields: Results, request: Request, folder: Path) -> None:
     """Build what is trained on."""
-    inputs = Inputs(files.default_root(), request.data_dir)
+    inputs = Inputs(require_root(request.root), request.data_dir)
     with EXECUTORS["local"](request.workers) as executor:
         build(parse_recipe(fields, "the benchmark"), inputs, folder, executor)
 
@@ -143,7 +158,8 @@ def check_methods(
 
 def first_losses(request: Request, folder: Path, method: str, is_graph: bool) -> list[float]:
     """Return the losses of the first three steps, of which a graph repeats the last."""
-    trainer = trainer_of(folder, None, request.device, method)
+    trainer = trainer_of(folder, None, request.device, method, request.train_size)
+    trainer.changes = {"batch_size": request.batch_size}
     loop = make_loop(trainer, request, f"check_{is_graph}", is_graph)
     loop_steps(loop, 3)()
     losses: list[float] = loop.step_losses.tolist()
@@ -163,13 +179,13 @@ def measure_throughput(request: Request, folder: Path) -> dict[str, dict[str, fl
     runs: dict[tuple[str, str], Callable[[], None]] = {}
     for method in TRAINED:
         for mode, is_graph in request.modes.items():
-            trainer = trainer_of(folder, request.net, request.device, method)
-            trainer.changes = {"batch_size": 128, "epochs": 200}
+            trainer = trainer_of(folder, request.net, request.device, method, request.train_size)
+            trainer.changes = {"batch_size": request.batch_size, "epochs": 200}
             loop = make_loop(trainer, request, f"speed_{is_graph}", is_graph)
             runs[method, mode] = loop_steps(loop, request.steps)
             if ("network", "eager") not in runs:
                 runs["network", "eager"] = bare_network_steps(loop, request.steps)
-    return summarise(median_seconds(runs, ROUNDS, request.device), request.steps)
+    return summarise(median_seconds(runs, request.rounds, request.device), request.steps)
 
 
 def summarise(

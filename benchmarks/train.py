@@ -40,14 +40,14 @@ from cnlw_tools.trainer.optimiser import build_optimiser
 Name = TypeVar("Name")
 
 ROUNDS = 5
-CONFIG = "blue_40_clean1000_probe10_verified20"
+TRAIN_SIZE = 1000
 RECIPE = {
     "dataset": "shapes",
     "noise": "blue",
     "levels": [40],
     "probe": 10,
     "verified": 20,
-    "train_size": 1000,
+    "train_size": TRAIN_SIZE,
 }
 BASELINE = "vanilla, two images at a time"  # its peak is subtracted from those of all methods
 HELD = {  # batches; the other methods hold one
@@ -89,8 +89,10 @@ def main(device_name: str = "cpu", net: str = "", steps: str = "5", epochs: str 
     print_table(times, costs)
 
 
-def trainer_of(folder: Path, net: str | None, device: str, method: str) -> Trainer:
-    """Return the trainer of a method."""
+def trainer_of(
+    folder: Path, net: str | None, device: str, method: str, train_size: int = TRAIN_SIZE
+) -> Trainer:
+    """Return the trainer of a method on the build of RECIPE with that many training images."""
     options: dict[str, Any] = {}
     if method in ("noise_layer", "forward", "backward"):
         options["q"] = "symmetric:0.4"
@@ -98,7 +100,7 @@ def trainer_of(folder: Path, net: str | None, device: str, method: str) -> Train
         options["noise_rate"] = 0.4
     return Trainer(
         folder / "shapes",
-        CONFIG,
+        f"blue_40_clean{train_size}_probe10_verified20",
         method,
         net,
         options=options,

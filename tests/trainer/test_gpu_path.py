@@ -238,12 +238,14 @@ def test_the_phantom_refuses_what_a_gpu_refuses(train, method, message):
 
 
 @pytest.mark.slow
-def test_the_benchmark_runs(gpu_process, cifar, tmp_path):
-    """From the first part to the last, on small pictures; nothing fails."""
+def test_the_benchmark_runs(gpu_process, cifar, tiny, tmp_path):
+    """From the first part to the last, on few and small pictures; nothing fails."""
     out = tmp_path / "gpu.json"
+    root = tiny(tmp_path / "root", train=40)
     small = ["--net", "conv_small", "--steps", "1", "--minutes", "60", "--epochs", "1"]
-    small += ["--workers", "1"]
-    arguments = [str(out), "--data-dir", str(cifar), *small, "--methods", "vanilla", "mixmatch"]
+    small += ["--workers", "1", "--rounds", "1", "--batch-size", "8", "--train-size", "100"]
+    inputs = ["--root", str(root), "--data-dir", str(cifar)]
+    arguments = [str(out), *inputs, *small, "--methods", "vanilla", "mixmatch"]
 
     assert gpu_process(measure, arguments) == 0
     results = json.loads(out.read_text())
