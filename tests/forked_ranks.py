@@ -10,6 +10,8 @@ import sys
 import traceback
 from collections.abc import Callable
 
+import torch._dynamo  # noqa: F401, every optimiser imports it in its first step, for seconds
+
 LOOPBACK = "127.0.0.1"
 
 

@@ -270,8 +270,8 @@ def test_signals(server, write_manifest, tmp_path, command, number):
 
 @pytest.mark.slow
 def test_kill_storm(server, write_manifest, tmp_path, command):
-    """A fetch that is killed 20 times at random moments never requests a stored image again."""
-    n_kills, n_images, n_requests = 20, 700, 4
+    """A fetch that is killed ten times at random moments never requests a stored image again."""
+    n_kills, n_images, n_requests = 10, 350, 4
     rng = np.random.default_rng(1)
     path = write_manifest({str(i): f"{server.url}/ok/{i}" for i in range(n_images)})
     store_path = tmp_path / "s"

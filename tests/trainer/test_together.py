@@ -25,7 +25,7 @@ OTHERS += ["mdyrh", "mddyrsh", "o2u", "incv", "dropout", "mixmatch", "mixmatch_k
 
 @pytest.fixture
 def build_of_all(tiny, tmp_path):
-    """A build with two probe images and six verified ones of each class."""
+    """A build with two probe images and six verified ones of each class; 60 to train on."""
     recipe_fields = {
         "dataset": "shapes",
         "noise": "blue",
@@ -36,7 +36,7 @@ def build_of_all(tiny, tmp_path):
     }
     build(
         recipe.parse_recipe(recipe_fields, "test"),
-        Inputs(tiny(tmp_path / "root")),
+        Inputs(tiny(tmp_path / "root", train=14)),
         tmp_path / "shapes",
     )
     return tmp_path / "shapes"

@@ -16,7 +16,7 @@ from tests.trainer.conftest import PRESET, Small
 CONFIG = "blue_40_probe2_verified6"  # what any method may need
 OPTIONS = {  # of backward: the inverse of an early estimate makes much of the last bits
     "backward": {"q": "symmetric:0.4"},
-    "cleannet": {"references": 4},
+    "cleannet": {"references": 2},
 }
 
 
