@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+    from cnlw_tools.builds.hub import PushSummary
     from cnlw_tools.card.metadata import BuildCard, ConfigCard
     from cnlw_tools.checks import CheckResult, Finding
     from cnlw_tools.methods import Method
@@ -133,6 +134,85 @@ class Build:
         for note in notes:
             warnings.warn(note, stacklevel=2)
         return folder
+
+    def push(
+        self,
+        repository: str,
+        *,
+        private: bool = False,
+        gated: bool = False,
+        tag: str = "",
+        engine: str = "local",
+        workers: int | None = None,
+        progress: bool = True,
+    ) -> "PushSummary":
+        """Check the build, and put it into a dataset repository of the Hugging Face Hub.
+
+        A push that broke off continues with the next call. Warnings say what the Hub notes about
+        the card.
+
+        Args:
+            repository: OWNER/NAME; it is created if it does not exist
+            private: create the repository so that only its owner sees it
+            gated: ask people for their name and address before they get the files
+            tag: name of this version, such as v1. Default: none
+            engine: where the checks run: local, dask, ray, dask://HOST:PORT or ray://HOST:PORT
+            workers: number of worker processes. Default: one for each processor
+            progress: show progress bars
+
+        Returns:
+            the URL of the repository, and how many files were sent
+
+        Raises:
+            ValueError: a check found an error, or the tag marks another build
+            OSError: the Hub refused or broke off, or the repository holds something else
+        """
+        from cnlw_tools.builds.hub import push_build
+        from cnlw_tools.checks.require import require_sound
+
+        with open_executor(engine, workers) as executor, ProgressBars(progress) as bars:
+            require_sound(self.path, executor, bars)
+            summary = push_build(
+                self.path, repository, private=private, gated=gated, tag=tag, progress=bars
+            )
+        for note in summary.notes:
+            warnings.warn(note, stacklevel=2)
+        return summary
+
+    def archive(
+        self,
+        out: PathLike,
+        *,
+        engine: str = "local",
+        workers: int | None = None,
+        progress: bool = True,
+    ) -> Path:
+        """Check the build, and write it as one zip file, for example for Zenodo.
+
+        The same build gives the same bytes.
+
+        Args:
+            out: the file, which ends with .zip
+            engine: where the checks run: local, dask, ray, dask://HOST:PORT or ray://HOST:PORT
+            workers: number of worker processes. Default: one for each processor
+            progress: show progress bars
+
+        Raises:
+            ValueError: a check found an error, or the name does not end with .zip
+            OSError: the file cannot be written
+
+        Example:
+            >>> cnlw.Build("builds/shapes").archive("shapes.zip").name
+            'shapes.zip'
+        """
+        from cnlw_tools.builds.archive import write_archive
+        from cnlw_tools.checks.require import require_sound
+
+        path = local_path(out)
+        with open_executor(engine, workers) as executor, ProgressBars(progress) as bars:
+            require_sound(self.path, executor, bars)
+            write_archive(self.path, path, bars)
+        return path
 
 
 @dataclass(frozen=True, slots=True)

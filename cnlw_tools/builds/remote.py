@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cnlw_tools.builds.build import BuildSummary, build
 from cnlw_tools.builds.segments import SHARD_NAME
-from cnlw_tools.builds.staging import BUILD_FILES, BUILD_PREFIXES
+from cnlw_tools.builds.staging import is_of_build
 from cnlw_tools.card.metadata import CARD, DRAFT_SUFFIX, is_build
 from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
 from cnlw_tools.files.drafts import DAY
@@ -71,8 +71,7 @@ def build_at(
 def _require_build(mirror: Mirror, remote_files: RemoteFiles) -> None:
     """Raise FileExistsError if something else than a build is at the address."""
     for name in remote_files:
-        first = name.partition("/")[0]
-        if first not in BUILD_FILES and not first.startswith(BUILD_PREFIXES):
+        if not is_of_build(name):
             raise FileExistsError(
                 f"{mirror.remote.address} is not a build, because {name} is there: use another "
                 "--out"

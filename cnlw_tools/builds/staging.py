@@ -21,6 +21,12 @@ BUILD_FILES = {"data", "tables", CARD, LOCK_FILE}
 BUILD_PREFIXES = ("samples_", RECORD_PREFIX, TEMPORARY_PREFIX)
 
 
+def is_of_build(name: str) -> bool:
+    """Return whether a file, by its name below a folder, is one that a build writes."""
+    first = name.partition("/")[0]
+    return first in BUILD_FILES or first.startswith(BUILD_PREFIXES)
+
+
 @contextmanager
 def locked_folder(out: Path) -> Iterator[Path]:
     """Yield the folder to build in, locked for this process.
@@ -159,7 +165,7 @@ def _is_draft(folder: Path) -> bool:
     if not folder.is_dir():
         return False
     names = [path.name for path in folder.iterdir()]
-    return all(name in BUILD_FILES or name.startswith(BUILD_PREFIXES) for name in names)
+    return all(map(is_of_build, names))
 
 
 def _keep_or_delete(draft: Path, error: BaseException) -> None:

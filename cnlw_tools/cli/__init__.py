@@ -20,6 +20,7 @@ from cnlw_tools.cli.list import list_
 from cnlw_tools.cli.plan import plan
 from cnlw_tools.cli.predict import predict
 from cnlw_tools.cli.predict_labels import predict_labels
+from cnlw_tools.cli.push import push
 from cnlw_tools.cli.report import report
 from cnlw_tools.cli.show import show
 from cnlw_tools.cli.store import store
@@ -33,7 +34,7 @@ from cnlw_tools.files.machine_faults import REMEDIES, find_fault, hold_threads
 from cnlw_tools.registry.extras import EXTRAS, install_command
 
 COMMAND_GROUPS: Mapping[str, tuple[click.Command, ...]] = {  # as the help lists them
-    "Build": (build, plan, validate, export),
+    "Build": (build, plan, validate, export, push),
     "Look": (list_, show, diff),
     "Train": (train, train_mentor, predict, predict_labels),
     "Study": (sweep, report),

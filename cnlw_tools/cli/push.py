@@ -1,0 +1,102 @@
+"""``cnlw push``: publish a build."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cnlw_tools.cli.options import ENGINE, WORKERS, LocalPath, PathOrAddress
+from cnlw_tools.registry.counts import count_things
+
+if TYPE_CHECKING:
+    from cnlw_tools.builds.hub import PushSummary
+
+
+@click.command(short_help="Publish a build on the Hugging Face Hub.")
+@click.argument("build", type=PathOrAddress(path_type=Path))
+@click.argument("repository", required=False, metavar="[OWNER/NAME]")
+@click.option("--private", is_flag=True, help="Create the repository so that only you see it.")
+@click.option(
+    "--gated",
+    is_flag=True,
+    help="Ask people for their name and address before they get the files.",
+)
+@click.option(
+    "--tag",
+    default="",
+    metavar="NAME",
+    help="Name of this version, such as v1.  [default: none]",
+)
+@click.option(
+    "--archive",
+    type=LocalPath(path_type=Path),
+    metavar="FILE.zip",
+    help="Also write the build as one file, for example for Zenodo.  [default: none]",
+)
+@ENGINE
+@WORKERS
+def push(
+    build: Path | str,
+    repository: str | None,
+    private: bool,
+    gated: bool,
+    tag: str,
+    archive: Path | None,
+    engine: str,
+    workers: int | None,
+) -> None:
+    """Check a build, and put it into a dataset repository of the Hugging Face Hub.
+
+    BUILD is the folder of a build, or its address. The repository OWNER/NAME is created if it does
+    not exist. A push that broke off continues if you run the same command again. Log in first with
+    `hf auth login`, or set HF_TOKEN. Without OWNER/NAME, the command only writes --archive.
+    """
+    from cnlw_tools.builds.archive import write_archive
+    from cnlw_tools.builds.hub import push_build
+    from cnlw_tools.card.metadata import read_card
+    from cnlw_tools.card.remote import local_build
+    from cnlw_tools.checks.require import require_sound
+    from cnlw_tools.executor import open_executor
+    from cnlw_tools.executor.progress import ProgressBars
+
+    _check_choices(repository, archive, private=private, gated=gated, tag=bool(tag))
+    with open_executor(engine, workers) as executor, ProgressBars() as bars:
+        folder = local_build(build, progress=bars)
+        results = require_sound(folder, executor, bars)
+        click.echo(f"{build}: {count_things(len(results), 'check')} found no error")
+        if archive is not None:
+            size = write_archive(folder, archive, bars)
+            click.echo(f"{archive}: {size / 1e6:.1f} MB")
+        if repository is None:
+            return
+        summary = push_build(
+            folder, repository, private=private, gated=gated, tag=tag, progress=bars
+        )
+    config = next(reversed(read_card(folder).configs))
+    _print_summary(summary, repository, config, tag)
+
+
+def _check_choices(repository: str | None, archive: Path | None, **flags: bool) -> None:
+    """Raise if nothing is asked for, or an option needs a repository.
+
+    Raises:
+        ValueError: with the option
+    """
+    if repository is not None:
+        return
+    for name, is_given in flags.items():
+        if is_given:
+            raise ValueError(f"--{name} is for a repository, but none is named: give OWNER/NAME")
+    if archive is None:
+        raise ValueError("there is nothing to do: give OWNER/NAME, --archive FILE.zip, or both")
+
+
+def _print_summary(summary: "PushSummary", repository: str, config: str, tag: str) -> None:
+    """Print what the repository has now, and how to load it."""
+    for note in summary.notes:
+        click.echo(f"note: {note}", err=True)
+    sent = f"{summary.n_sent:,} of {count_things(summary.n_files, 'file')} sent"
+    deleted = f", {summary.n_deleted:,} old ones deleted" if summary.n_deleted else ""
+    click.echo(f"{summary.url}: {sent} ({summary.sent_bytes / 1e6:.1f} MB){deleted}")
+    revision = f', revision="{tag}"' if tag else ""
+    click.echo(f'load_dataset("{repository}", "{config}"{revision})')
