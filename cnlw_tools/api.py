@@ -20,7 +20,7 @@ from cnlw_tools.executor import Executor, open_executor
 from cnlw_tools.executor.progress import ProgressBars
 from cnlw_tools.files.mirror import local_copy
 from cnlw_tools.files.roots import require_root
-from cnlw_tools.files.storage import local_path
+from cnlw_tools.files.storage import below, local_path
 from cnlw_tools.recipe.inputs import Inputs, SourceOptions
 from cnlw_tools.recipe.strict import read_dataclass
 
@@ -357,7 +357,7 @@ class SeedRuns:
 class RunsReport:
     """The report of a folder of runs."""
 
-    page: Path  # index.html; tables and figures are in the same folder
+    page: Path | str  # index.html or its address; tables and figures are in the same folder
     notes: list[str]  # the results that are missing from the report, and why
 
 
@@ -652,7 +652,7 @@ def predict(
     `prediction`, `confidence` and `problem`, which says why an image could not be read.
 
     Args:
-        run: the run, or its folder
+        run: the run, its folder or its address
         images: a folder of image files, an image file, or a build
         top: number of most likely classes; 2 adds `prediction_2` and `confidence_2`
         best: use the weights of the best epoch, which `keep_best=True` kept
@@ -673,8 +673,9 @@ def predict(
     """
     from cnlw_tools.reports.own_images import predict_own_images
     from cnlw_tools.trainer.predict import Predictor
+    from cnlw_tools.trainer.run_upload import copy_run
 
-    folder = run.path if isinstance(run, Run) else local_path(run)
+    folder = run.path if isinstance(run, Run) else copy_run(run)
     predictor = Predictor(folder, device, best, method, net)
     with ProgressBars(progress) as bars:
         table = predict_own_images(folder, local_path(images), predictor, config, top, None, bars)
@@ -696,8 +697,8 @@ def report(
     """Write tables, figures and a web page about all runs below a folder.
 
     Args:
-        runs: a folder with runs of `cnlw sweep` or `cnlw train`
-        out: folder of the report. Default: RUNS/report
+        runs: folder or address with runs of `cnlw sweep` or `cnlw train`
+        out: folder or address of the report. Default: RUNS/report
         root: folder that holds pipelines/, with published numbers. Default: the package's
         select_by: result that selects the best trial of a method: last, best or mean10
         group_by: options of methods; trials with different values count as different methods
@@ -715,20 +716,22 @@ def report(
         'index.html'
     """
     from cnlw_tools.reports.figure_files import choose_figure_files
+    from cnlw_tools.reports.remote import copy_runs, report_folder
     from cnlw_tools.reports.write import write_report
 
-    run_folder = local_path(runs)
-    folder = _to_path(out) or run_folder / "report"
     figure_files = choose_figure_files(formats, width, font_size)
-    notes = write_report(
-        run_folder,
-        folder,
-        _root_or_default(root),
-        select_by,
-        group_by,
-        figure_files,
-    )
-    return RunsReport(folder / "index.html", notes)
+    run_folder = copy_runs(runs)
+    place = out or below(runs, "report")
+    with report_folder(place) as folder:
+        notes = write_report(
+            run_folder,
+            folder,
+            _root_or_default(root),
+            select_by,
+            group_by,
+            figure_files,
+        )
+    return RunsReport(below(place, "index.html"), notes)
 
 
 def import_source(

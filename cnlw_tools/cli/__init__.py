@@ -31,6 +31,7 @@ from cnlw_tools.cli.validate import validate
 from cnlw_tools.cli.votes import votes
 from cnlw_tools.executor.signals import Interrupted, raise_on_signal
 from cnlw_tools.files.machine_faults import REMEDIES, find_fault, hold_threads
+from cnlw_tools.files.mirror import name_addresses
 from cnlw_tools.registry.extras import EXTRAS, install_command
 
 COMMAND_GROUPS: Mapping[str, tuple[click.Command, ...]] = {  # as the help lists them
@@ -118,7 +119,7 @@ def format_error(error: Exception) -> str:
         place = f"{error.filename}: " if error.filename else ""
         remedy = REMEDIES.get(error.errno or 0, "check the path and its permissions")
         message = f"{place}{error.strerror}: {remedy}"
-    return ". ".join([message, *getattr(error, "__notes__", [])])
+    return name_addresses(". ".join([message, *getattr(error, "__notes__", [])]))
 
 
 for commands in COMMAND_GROUPS.values():

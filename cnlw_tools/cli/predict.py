@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cnlw_tools.cli.options import DECODE_THREADS, DEVICE, LocalPath
+from cnlw_tools.cli.options import DECODE_THREADS, DEVICE, LocalPath, PathOrAddress
 from cnlw_tools.registry.counts import count_things
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ MAX_LINES = 10  # about images that cannot be read
 
 
 @click.command(short_help="Predict the classes of your own images.")
-@click.argument("run", type=LocalPath(file_okay=False, path_type=Path))
+@click.argument("run", type=PathOrAddress(file_okay=False, path_type=Path))
 @click.argument("images", metavar="FOLDER", type=LocalPath(path_type=Path))
 @click.option(
     "--out",
@@ -44,7 +44,7 @@ MAX_LINES = 10  # about images that cannot be read
 @DEVICE
 @DECODE_THREADS
 def predict(
-    run: Path,
+    run: Path | str,
     images: Path,
     out: Path,
     top: int,
@@ -55,25 +55,27 @@ def predict(
 ) -> None:
     """Predict the classes of the images in FOLDER with the network of the run RUN.
 
-    FOLDER holds image files, at any depth. It may also be a build or a single image. Images are
-    resized and scaled like the validation images of the run, even if its build no longer exists.
-    The output has the path of each image (the id, if FOLDER is a build), the predicted class and
-    its probability. If an image cannot be read, the column `problem` says why, and the command
-    continues.
+    RUN is a folder, or an address. FOLDER holds image files, at any depth. It may also be a build
+    or a single image. Images are resized and scaled like the validation images of the run, even if
+    its build no longer exists. The output has the path of each image (the id, if FOLDER is a
+    build), the predicted class and its probability. If an image cannot be read, the column
+    `problem` says why, and the command continues.
     """
     from cnlw_tools.dataset import tables
     from cnlw_tools.executor.progress import ProgressBars
     from cnlw_tools.reports.own_images import predict_own_images
     from cnlw_tools.trainer.predict import Predictor
+    from cnlw_tools.trainer.run_upload import copy_run
 
     if out.suffix not in (".csv", ".parquet"):
         raise ValueError(
             f"{out}: predictions are written as .csv or .parquet: give a name with one of "
             "these endings"
         )
-    predictor = Predictor(run, device, best)
+    run_folder = copy_run(run)
+    predictor = Predictor(run_folder, device, best)
     with ProgressBars() as bars:
-        table = predict_own_images(run, images, predictor, config, top, decode_threads, bars)
+        table = predict_own_images(run_folder, images, predictor, config, top, decode_threads, bars)
     write = tables.write_csv if out.suffix == ".csv" else tables.write_parquet
     write(table, out)
     n_unread = _print_problems(table, out)

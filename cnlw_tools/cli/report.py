@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cnlw_tools.cli.options import ENGINE, ROOT, LocalPath, find_root
+from cnlw_tools.cli.options import ENGINE, ROOT, LocalPath, PathOrAddress, find_root
+from cnlw_tools.files.mirror import name_addresses
 from cnlw_tools.study.spec import METRICS
 
 if TYPE_CHECKING:
@@ -15,11 +16,11 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Write tables and figures about runs.")
-@click.argument("runs", type=LocalPath(exists=True, file_okay=False, path_type=Path))
+@click.argument("runs", type=PathOrAddress(exists=True, file_okay=False, path_type=Path))
 @click.option(
     "--out",
-    type=LocalPath(path_type=Path),
-    help="Folder of the report.  [default: RUNS/report]",
+    type=PathOrAddress(path_type=Path),
+    help="Folder or address of the report.  [default: RUNS/report]",
 )
 @click.option(
     "--select-by",
@@ -59,8 +60,8 @@ if TYPE_CHECKING:
 @ROOT
 @ENGINE
 def report(
-    runs: Path,
-    out: Path | None,
+    runs: Path | str,
+    out: Path | str | None,
     select_by: str | None,
     group_by: tuple[str, ...],
     formats: str | None,
@@ -70,19 +71,27 @@ def report(
     root: Path | None,
     engine: str,
 ) -> None:
-    """Write tables, figures and a web page, index.html, about all runs below the folder RUNS."""
+    """Write tables, figures and a web page, index.html, about all runs below RUNS.
+
+    RUNS is a folder, or an address.
+    """
+    from cnlw_tools.executor.progress import ProgressBars
+    from cnlw_tools.files.storage import below
     from cnlw_tools.reports.classified_as_noisy import check_list_path
     from cnlw_tools.reports.figure_files import choose_figure_files
+    from cnlw_tools.reports.remote import copy_runs, report_folder
     from cnlw_tools.reports.write import write_report
 
     if list_noisy is not None:
         check_list_path(list_noisy)
     names = [name.strip() for name in formats.split(",")] if formats is not None else []
     figure_files = choose_figure_files(names, width, font_size)
-    folder = out or runs / "report"
-    with _open_engine(engine) as executor:
+    place = out or below(runs, "report")
+    with ProgressBars() as bars:
+        run_folder = copy_runs(runs, bars)
+    with _open_engine(engine) as executor, report_folder(place) as folder:
         problems = write_report(
-            runs,
+            run_folder,
             folder,
             find_root(root),
             select_by or "",
@@ -91,12 +100,12 @@ def report(
             executor,
         )
     for problem in problems:
-        click.echo(f"note: {problem}", err=True)
+        click.echo(f"note: {name_addresses(problem)}", err=True)
     if list_noisy is not None:
-        _list_noisy(runs, list_noisy)
+        _list_noisy(run_folder, list_noisy)
     if formats is not None:
-        click.echo(folder / "figures")
-    click.echo(folder / "index.html")
+        click.echo(below(place, "figures"))
+    click.echo(below(place, "index.html"))
 
 
 def _open_engine(engine: str) -> "AbstractContextManager[Executor]":
@@ -114,5 +123,5 @@ def _list_noisy(runs: Path, path: Path) -> None:
     problems: list[str] = []
     n_examples = write_classified_as_noisy(runs, path, problems.append)
     for problem in problems:
-        click.echo(f"note: {problem}", err=True)
+        click.echo(f"note: {name_addresses(problem)}", err=True)
     click.echo(f"{path}: {count_things(n_examples, 'example')} classified as noisy")

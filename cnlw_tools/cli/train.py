@@ -81,8 +81,8 @@ MAX_CLASSES_WITHOUT_TOP5 = 5
 @PRESET
 @click.option(
     "--out",
-    type=LocalPath(path_type=Path),
-    help="Folder of the run; with --seeds, of the runs s0, s1 ...  "
+    type=PathOrAddress(path_type=Path),
+    help="Folder or address of the run; with --seeds, of the runs s0, s1 ...  "
     "[default: runs/DATASET/CONFIG/METHOD_sSEED]",
 )
 @click.option(
@@ -147,8 +147,8 @@ def train(
         else:
             _fit_seeds(trainer, seeds, bars, reason)
     if _is_first_rank():
-        place = Path("runs") if trainer.out is None else Path(trainer.out)
-        click.echo(f"next: cnlw report {shlex.quote(str(place))}", err=True)
+        place = "runs" if trainer.out is None else str(trainer.out)
+        click.echo(f"next: cnlw report {shlex.quote(place)}", err=True)
 
 
 def _read_seeds(text: str | None) -> list[int] | None:
@@ -208,10 +208,10 @@ class TrainingScreen:
         result = self.trainer.fit(self._move, self._print_epoch)
         self.bars.close()
         if _is_first_rank():
-            parts = [f"top-1 on validation: {format_result(result)}", str(self.trainer.folder)]
+            parts = [f"top-1 on validation: {format_result(result)}", str(self.trainer.place)]
             click.echo(fit_parts(parts))
             if self.trainer.keep_best:
-                click.echo(fit_parts([_describe_best(self.trainer.folder, result)]))
+                click.echo(fit_parts([_describe_best(self.trainer, result)]))
         return result
 
     def _move(self, stage: str, done: int, total: int) -> None:
@@ -270,13 +270,13 @@ class TrainingScreen:
         click.echo(fit_parts(parts))
 
 
-def _describe_best(folder: Path, result: "Metrics") -> str:
+def _describe_best(trainer: "Trainer", result: "Metrics") -> str:
     """Return where the weights of the best epoch are, and which epoch that is."""
     from cnlw_tools.recipe.run_files import BEST_WEIGHTS, find_best_epoch, read_metrics
 
-    history = read_metrics(folder)
+    history = read_metrics(trainer.folder)
     epoch = find_best_epoch(history, result["epochs"], result["reported_epochs"])
-    return f"{folder / BEST_WEIGHTS}: the weights of epoch {epoch}, the best on validation"
+    return f"{trainer.place}/{BEST_WEIGHTS}: the weights of epoch {epoch}, the best on validation"
 
 
 @contextmanager

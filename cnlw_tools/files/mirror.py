@@ -3,7 +3,8 @@
     CACHE/storage/HASH/NAME          the copy of the address with this hash
     CACHE/storage/HASH/state.json    what each file was when it was last the same on both sides
     CACHE/storage/HASH/incoming      a file that is on its way
-    CACHE/storage/HASH/writing       is locked by the command that writes to the address
+    CACHE/storage/HASH/writing       is locked by the command that writes to the address; it holds
+                                     the address
 
 A command that reads makes the mirror the same as the storage, and then reads the mirror. A command
 that writes does so in the mirror, and puts each file when it is complete. So all other code reads
@@ -12,12 +13,14 @@ and writes folders of this machine, and what is there already is not copied agai
 
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from uuid import uuid4
 
 from cnlw_tools.files.cache import default_cache
 from cnlw_tools.files.drafts import HOST, TEMPORARY_PREFIX, atomic_write
@@ -67,7 +70,7 @@ class Mirror:
             BlockingIOError: another one does
         """
         self.home.mkdir(parents=True, exist_ok=True)
-        (self.home / WRITING).touch()
+        (self.home / WRITING).write_text(self.remote.address, encoding="utf-8")
         handle = lock(
             self.home / WRITING,
             f"{self.remote.address}: another command of this machine is at work there: wait for it",
@@ -96,9 +99,29 @@ class Mirror:
                 raise FileNotFoundError(
                     f"{self.remote.address}: there is nothing at this address: check it"
                 )
-            self._delete_others(remote_files)
-            self.pull(remote_files, self.folder, is_needed, progress)
+            self.update(remote_files, is_needed, progress)
         return self.folder
+
+    def update(
+        self,
+        remote_files: Mapping[str, RemoteFile],
+        is_needed: Callable[[str], bool] = every_file,
+        progress: Progress = no_progress,
+    ) -> None:
+        """Make the mirror the same as the storage, within `writing`.
+
+        Args:
+            remote_files: the files of the storage
+            is_needed: says of a name whether the file is needed
+            progress: is told how many bytes came
+
+        Raises:
+            OSError: a file cannot be read
+        """
+        for name in list_names(self.folder):
+            if name not in remote_files:
+                (self.folder / name).unlink()
+        self.pull(remote_files, self.folder, is_needed, progress)
 
     def pull(
         self,
@@ -163,14 +186,19 @@ class Mirror:
                 progress("upload", done, len(names))
 
     def check_writable(self) -> None:
-        """Put an empty file and delete it, within `writing`.
+        """Put a small file and delete it, within `writing`.
 
         Raises:
             OSError: the storage takes no files from us
         """
-        name = f"{TEMPORARY_PREFIX}{HOST}-check"  # another machine may be doing the same
+        name = f"{TEMPORARY_PREFIX}{HOST}-{uuid4().hex}"  # others may be doing the same
         self.remote.put(self.home / WRITING, name)
         self.remote.delete(name)
+
+    def known_version(self, name: str) -> str | None:
+        """Return the version of a file when it was last the same on both sides, if it ever was."""
+        entry = self._read_state().get(name)
+        return None if entry is None else str(entry[0])
 
     def forget_others(self, remote_files: Mapping[str, RemoteFile]) -> None:
         """Forget files that the storage has no more, or has otherwise."""
@@ -180,12 +208,6 @@ class Mirror:
             if name in remote_files and remote_files[name].version == entry[0]:
                 unchanged[name] = entry
         self._write_state(unchanged)
-
-    def _delete_others(self, remote_files: Mapping[str, RemoteFile]) -> None:
-        """Delete the files of the mirror that the storage does not have."""
-        for name in list_names(self.folder):
-            if name not in remote_files:
-                (self.folder / name).unlink()
 
     @contextmanager
     def _saved(self, state: State) -> Iterator[Callable[[], None]]:
@@ -244,6 +266,22 @@ def local_copy(
         ValueError, OSError: the address cannot be read
     """
     return Mirror(path).read(is_needed, progress) if is_address(path) else Path(path)
+
+
+def name_addresses(text: str) -> str:
+    """Return a text with the address in place of each path below its mirror."""
+    storage = default_cache() / "storage"
+
+    def name_address(match: re.Match[str]) -> str:
+        record = storage / match[1] / WRITING
+        if not record.is_file():
+            return match[0]
+        address = record.read_text(encoding="utf-8")
+        name = PurePosixPath(address).name
+        is_below = match[2] == name or match[2].startswith(f"{name}/")
+        return address + match[2].removeprefix(name) if is_below else match[0]
+
+    return re.sub(rf"{re.escape(str(storage))}/([0-9a-f]{{16}})/([^\s:,;()']+)", name_address, text)
 
 
 def remove_folder(folder: Path) -> None:

@@ -45,6 +45,11 @@ def is_address(path: Path | str) -> bool:
     return ADDRESS.fullmatch(str(path)) is not None
 
 
+def below(place: Path | str, name: str) -> Path | str:
+    """Return the path, or the address, of what has this name in a folder."""
+    return f"{str(place).rstrip('/')}/{name}" if is_address(place) else Path(place) / name
+
+
 def local_path(path: Path | str) -> Path:
     """Return a path of this machine.
 

@@ -12,6 +12,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +168,16 @@ def find_run_files(folder: Path) -> list[Path]:
     for pattern in RUN_FILES:
         paths += sorted(folder.glob(pattern))
     return paths
+
+
+def is_run_file(name: str) -> bool:
+    """Return whether a path below the folder of a run, with `/`, is that of a file of the run."""
+    parts = name.split("/")
+    for pattern in RUN_FILES:
+        patterns = pattern.split("/")
+        if len(patterns) == len(parts) and all(map(fnmatchcase, parts, patterns)):
+            return True
+    return False
 
 
 def format_result(result: Mapping[str, Any]) -> str:

@@ -189,7 +189,7 @@ class TrainingLoop:
                     break
         if stop.signal and self.step < len(chunks):
             self._write_checkpoint()
-            message = f"{self.run.folder}: saved in epoch {self.epoch + 1}: --resume goes on"
+            message = f"{self.run.place}: saved in epoch {self.epoch + 1}: --resume goes on"
             raise TrainingStopped(message, stop.signal)
         self.step = 0
 
@@ -320,7 +320,7 @@ class TrainingLoop:
 
     def _kept_epochs(self) -> str:
         """Say, at the end of an error, where the epochs before this one are."""
-        return f"; {self.run.folder} holds the epochs before" if self.history else ""
+        return f"; {self.run.place} holds the epochs before" if self.history else ""
 
     def _finish_training(self) -> None:
         """Let the method fit what it fits after training, and write predictions."""
@@ -370,7 +370,7 @@ class TrainingLoop:
         is_asked = distributed.any_rank(bool(stop.signal), self.device)
         if is_asked and self.epoch < self.n_epochs:
             self._write_checkpoint()
-            message = f"{self.run.folder}: saved after epoch {self.epoch}: --resume goes on"
+            message = f"{self.run.place}: saved after epoch {self.epoch}: --resume goes on"
             # Another rank alone may have received the signal.
             raise TrainingStopped(message, stop.signal or signal.SIGTERM)
 

@@ -57,6 +57,7 @@ from cnlw_tools.recipe.run_files import (
     to_json_types,
 )
 from cnlw_tools.registry.counts import count_things, list_first
+from cnlw_tools.trainer.run_upload import RunUpload
 from cnlw_tools.trainer.torch_files import load_tensors
 
 # Keys of config.json that may differ in a resumed run.
@@ -75,6 +76,7 @@ class RunWriter:
         config: what was asked
         resume: go on with a run that is there
         overwrite: delete the files of a run that is there, and begin again
+        upload: of a run at an address, whose mirror is the folder
 
     Raises:
         ValueError: there is a run already, the run to resume was asked for something else or has
@@ -89,17 +91,22 @@ class RunWriter:
         config: RunConfig,
         resume: bool,
         overwrite: bool = False,
+        upload: RunUpload | None = None,
     ) -> None:
         if resume and overwrite:
             raise ValueError("--resume and --overwrite exclude each other: give one of the two")
         self.folder = folder
+        self.place: Path | str = upload.address if upload else folder  # for messages
         self.config = to_json_types(asdict(config))
         self.is_rank_zero = distributed.rank() == 0
         self.restored_state: dict[str, Any] | None = None  # None: the run is new
         self.close: Callable[[], object] = lambda: None
+        self.upload = upload if self.is_rank_zero else None
         if self.is_rank_zero:
-            self.close = weakref.finalize(self, os.close, _lock_folder(folder))
+            self.close = weakref.finalize(self, _unlock, _lock_folder(folder), upload)
         try:
+            if self.upload:
+                self.upload.begin()
             self._check_other_ranks()
             self._open_folder(resume, overwrite)
         except BaseException:
@@ -140,17 +147,18 @@ class RunWriter:
         """
         self.close()
         raise ValueError(
-            f"{self.checkpoint_path}: {reason}: another version of the package or the method "
-            f"wrote it: give another --out, or delete {self.folder} to begin again"
+            f"{self.place}/{CHECKPOINT}: {reason}: another version of the package or the method "
+            f"wrote it: give another --out, or delete {self.place} to begin again"
         )
 
     def write_checkpoint(self, state: Mapping[str, Any]) -> None:
-        """Replace the checkpoint atomically; only rank 0 writes it.
+        """Replace the checkpoint atomically; only rank 0 writes it, and puts it at an address.
 
         Raises:
-            OSError: the disk is full
+            OSError: the disk is full, or the address cannot be written
         """
         self._write_state(self.checkpoint_path, state)
+        self._publish()
 
     def write_best_weights(self, state: Mapping[str, Any]) -> None:
         """Replace the weights of the best epoch atomically; only rank 0 writes them.
@@ -171,8 +179,8 @@ class RunWriter:
         if distributed.send_from_rank_zero(is_lost):
             self.close()
             raise ValueError(
-                f"{path}: the weights of the best epoch, {best_epoch}, are missing and cannot "
-                "be made again: use --overwrite to train from the beginning"
+                f"{self.place}/{BEST_WEIGHTS}: the weights of the best epoch, {best_epoch}, are "
+                "missing and cannot be made again: use --overwrite to train from the beginning"
             )
 
     def write_network_input(self, text: str) -> None:
@@ -188,6 +196,7 @@ class RunWriter:
         """Write and return the summary of the last epochs, those that are reported."""
         result = result_to_json(summarise_history(history, reported_epochs))
         self._write_text(RESULT, json.dumps(result, indent=1) + "\n")
+        self._publish()
         return result
 
     def write_examples(
@@ -240,6 +249,10 @@ class RunWriter:
             tables.append(pa.table(table_columns))
         _write_table(self.folder / PREDICTIONS, pa.concat_tables(tables))
 
+    def _publish(self) -> None:
+        if self.upload:
+            self.upload.publish()
+
     def _write_state(self, path: Path, state: Mapping[str, Any]) -> None:
         if not self.is_rank_zero:
             return
@@ -273,6 +286,8 @@ class RunWriter:
         if self.is_rank_zero:
             try:
                 state = self._read_or_delete_run(resume, overwrite)
+                if self.upload:
+                    self.upload.delete_missing()
             except ValueError as reason:
                 error = reason
         self.restored_state, error = distributed.send_from_rank_zero((state, error))
@@ -288,7 +303,7 @@ class RunWriter:
             _check_files_of_run(self.folder)
         elif not resume:
             raise ValueError(
-                f"{self.folder}: there is already a run here: --resume continues it, --overwrite "
+                f"{self.place}: there is already a run here: --resume continues it, --overwrite "
                 f"deletes its files ({_describe_paths(paths, self.folder)}) and begins again, "
                 "or give another --out"
             )
@@ -296,7 +311,7 @@ class RunWriter:
             return self._load_checkpoint()
         elif not all(map(_is_of_first_epoch, paths)):
             raise ValueError(
-                f"{self.folder}: {CHECKPOINT} is missing, and a run cannot continue without it: "
+                f"{self.place}: {CHECKPOINT} is missing, and a run cannot continue without it: "
                 f"delete the rest ({_describe_paths(paths, self.folder)}), as "
                 "`cnlw train --overwrite` does, or give another --out"
             )
@@ -312,7 +327,7 @@ class RunWriter:
         except (OSError, ValueError) as error:
             reason = error_line(error)
             raise ValueError(
-                f"{self.folder}: the run cannot be read ({reason}): give another --out, or delete "
+                f"{self.place}: the run cannot be read ({reason}): give another --out, or delete "
                 "the run to begin again"
             ) from error
         for key, value in self.config.items():
@@ -321,7 +336,7 @@ class RunWriter:
                 continue
             if old_config.get(key) != value:
                 difference = _explain_difference(key, old_config.get(key, MISSING), value)
-                raise ValueError(f"{self.folder}: {difference}")
+                raise ValueError(f"{self.place}: {difference}")
         return state
 
 
@@ -384,6 +399,12 @@ def _lock_folder(folder: Path) -> int:
     )
     files.remove_drafts_below(folder)
     return handle
+
+
+def _unlock(handle: int, upload: RunUpload | None) -> None:
+    os.close(handle)
+    if upload:
+        upload.close()
 
 
 def _explain_difference(key: str, old: Any, new: Any) -> str:

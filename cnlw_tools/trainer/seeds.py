@@ -6,9 +6,9 @@ stopped.
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from cnlw_tools.executor.signals import StopRequest
+from cnlw_tools.files.storage import below
 from cnlw_tools.recipe.run_files import CHECKPOINT, read_config, read_result, result_to_json
 from cnlw_tools.trainer.errors import TrainingStopped
 from cnlw_tools.trainer.run import Metrics
@@ -25,7 +25,7 @@ def trainers_of_seeds(trainer: Trainer, seeds: Sequence[int]) -> list[Trainer]:
         raise ValueError(f"seeds {[*seeds]} are not allowed: give one or more, each once")
     trainers = []
     for seed in seeds:
-        out = None if trainer.out is None else Path(trainer.out) / f"s{seed}"
+        out = None if trainer.out is None else below(trainer.out, f"s{seed}")
         trainers.append(replace(trainer, seed=seed, out=out, resume=not trainer.overwrite))
     return trainers
 
@@ -67,10 +67,12 @@ def _finished_result(trainer: Trainer) -> Metrics | None:
     result = read_result(folder)
     if trainer.overwrite or result is None or (folder / CHECKPOINT).exists():
         return None
+    trainer.folder = folder
     difference = trainer.find_difference(read_config(folder))
     if difference:
-        raise ValueError(f"{folder}: the run there differs in {difference}: give another --out")
-    trainer.folder = folder
+        raise ValueError(
+            f"{trainer.place}: the run there differs in {difference}: give another --out"
+        )
     return result_to_json(result)
 
 

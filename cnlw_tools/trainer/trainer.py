@@ -23,7 +23,7 @@ from cnlw_tools.card import metadata
 from cnlw_tools.card.remote import local_build
 from cnlw_tools.executor import Progress, limits, no_progress
 from cnlw_tools.files.roots import require_root
-from cnlw_tools.files.storage import local_path
+from cnlw_tools.files.storage import is_address, local_path
 from cnlw_tools.methods import METHODS, Batch, Method, ProbeSet, Task, VerifiedSource
 from cnlw_tools.methods.components import distributed
 from cnlw_tools.methods.components.validation import check_number
@@ -56,6 +56,7 @@ from cnlw_tools.trainer.own_code import code_digest
 from cnlw_tools.trainer.pixel_cache import Resizing
 from cnlw_tools.trainer.predict import TRAINER_OPTIONS, without_trainer_options
 from cnlw_tools.trainer.run import Metrics, RunWriter
+from cnlw_tools.trainer.run_upload import RunUpload, copy_run
 from cnlw_tools.trainer.schedule import parse_schedule
 
 # Share of the training set that is kept for methods that select by a holdout.
@@ -79,7 +80,8 @@ class Trainer:
     split: str = "train"  # the split to learn from
     seed: int = 0  # the seed of the run
     device: str = "auto"  # auto, cpu or cuda
-    out: Path | str | None = None  # folder of the run; None: runs/BUILD/CONFIG/METHOD_sSEED
+    # Folder of the run, or its address; None: runs/BUILD/CONFIG/METHOD_sSEED.
+    out: Path | str | None = None
     resume: bool = False  # continue the run in that folder
     overwrite: bool = False  # delete the files of the run in that folder, and start again
     keep_best: bool = False  # keep the weights of the best epoch on validation, in best.pt
@@ -92,7 +94,7 @@ class Trainer:
     cache: Path | str | None = None  # folder of decoded pixels; None: `default_cache()`
     decode_threads: int | None = None  # threads that decode images; None: one for each processor
 
-    folder: Path = field(init=False)  # the folder of the run
+    folder: Path = field(init=False)  # the folder of the run; of one at an address, its mirror
     n_classes: int = field(init=False)  # the number of classes
     resizing: Resizing = field(init=False)  # the size of images, and how they are resized
     normaliser: Normaliser = field(init=False)  # scales pixels in [0, 1]
@@ -100,8 +102,10 @@ class Trainer:
     trained_method: Method = field(init=False)  # the method; it predicts from normalised images
 
     def __post_init__(self) -> None:
-        """Raise ValueError if a path is an address of a storage."""
-        for path in (self.out, self.weights, self.root, self.cache):
+        """Raise ValueError if a path is an address of a storage, or ``out`` one of no storage."""
+        if self.out is not None and is_address(self.out):
+            RunUpload(self.out)
+        for path in (self.weights, self.root, self.cache):
             if path is not None:
                 local_path(path)
 
@@ -151,7 +155,8 @@ class Trainer:
         distributed.broadcast_from_rank_zero([*method.parameters(), *method.buffers()])
         self.folder = self._run_folder(method_class)
         config = self._run_config(preset, method, options, splits)
-        run = RunWriter(self.folder, config, self.resume, self.overwrite)
+        upload = RunUpload(self.out) if self.out is not None and is_address(self.out) else None
+        run = RunWriter(self.folder, config, self.resume, self.overwrite, upload)
         loop = TrainingLoop(method, preset, loaders, run, self.seed, self.graph)
         network_input = describe_input(self.build_folder, self.resizing, loaders["train"])
         run.write_network_input(input_to_json(network_input))
@@ -197,13 +202,20 @@ class Trainer:
         return local_build(self.build, self.config)
 
     def find_folder(self) -> Path:
-        """Return the folder of the run.
+        """Return the folder of the run; of one at an address, the files are copied into it.
 
         Raises:
             ValueError, LookupError, OSError: the request is wrong; see `fit`
         """
         _, method_class, _ = self._resolve_choices()
+        if self.out is not None and is_address(self.out):
+            return copy_run(self.out)
         return self._run_folder(method_class)
+
+    @property
+    def place(self) -> Path | str:
+        """The folder of the run, or its address, once training has begun."""
+        return self.out if self.out is not None and is_address(self.out) else self.folder
 
     def find_difference(self, config: RunConfig) -> str:
         """Return the names of settings other than data in which a run differs, or an empty text.
@@ -251,7 +263,7 @@ class Trainer:
             "batch": str(preset.batch_size),
             "seed": str(self.seed),
             "device": f"{device}{threads if device.type == 'cpu' else ''}",
-            "folder": str(self.folder),
+            "folder": str(self.place),
         }
 
     @property
@@ -392,7 +404,7 @@ class Trainer:
     def _run_folder(self, method_class: type[Method]) -> Path:
         """Return the folder that the user asked for, or runs/BUILD/CONFIG/METHOD_OPTIONS_sSEED."""
         if self.out is not None:
-            return Path(self.out)
+            return RunUpload(self.out).folder if is_address(self.out) else Path(self.out)
         parts = [_method_name(method_class)]
         for option, value in sorted(self.options.items()):
             parts.append(f"{option}-{value}")

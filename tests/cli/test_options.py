@@ -41,7 +41,8 @@ def test_no_option_takes_an_address_for_a_folder(
     """The command says in one line what to do, and makes no folder called ``ftp:``."""
     monkeypatch.chdir(tmp_path)
     option = parameter.opts[:1] if isinstance(parameter, click.Option) else []
-    others = FIRST_ARGUMENTS.get(words, []) if not option else []
+    is_first = parameter.name == "run"
+    others = [] if option or is_first else FIRST_ARGUMENTS.get(words, [])
 
     result = CliRunner().invoke(main, [*words, *others, *option, ADDRESS])
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cnlw_tools.files.folders import list_names
-from cnlw_tools.files.mirror import Mirror, local_copy
+from cnlw_tools.files.mirror import Mirror, local_copy, name_addresses
 
 ADDRESS = "memory://bucket/folder"
 
@@ -169,3 +169,30 @@ def test_a_damaged_state_is_an_error(mirror, state):
         mirror.read()
     path.unlink()
     assert {"a": b"one", "deep/b": b"two"} == read(mirror.read())
+
+
+def test_paths_of_a_mirror_are_named_by_their_address(memory):
+    """In a text for users; other paths stay as they are."""
+    mirror = Mirror(ADDRESS)
+    with mirror.writing():
+        pass
+    unknown = mirror.home.with_name("0" * 16) / "x"
+    text = f"{mirror.folder}/data/a.parquet: damaged, and so are {mirror.folder} and {unknown}/y"
+
+    assert name_addresses(text) == (
+        f"{ADDRESS}/data/a.parquet: damaged, and so are {ADDRESS} and {unknown}/y"
+    )
+
+
+def test_caches_of_a_machine_may_try_an_address_at_once(memory, tmp_path, monkeypatch):
+    """Each puts and deletes a file of its own name."""
+    names = []
+    for cache in ("one", "two"):
+        monkeypatch.setenv("CNLW_CACHE", str(tmp_path / cache))
+        mirror = Mirror(ADDRESS)
+        monkeypatch.setattr(mirror.remote, "delete", names.append)
+        with mirror.writing():
+            mirror.check_writable()
+
+    assert 2 == len(set(names))
+    assert set(names) == {name.rpartition("/")[2] for name in memory.find("/bucket/folder")}
