@@ -21,7 +21,7 @@ from cnlw_tools.cli.options import (
     SHARD,
     STORE,
     WORKERS,
-    LocalPath,
+    PathOrAddress,
     find_root,
     read_inputs,
 )
@@ -44,8 +44,8 @@ SECONDS_BETWEEN_ESTIMATES = 5.0
 @click.argument("study_name", metavar="STUDY")
 @click.option(
     "--out",
-    type=LocalPath(path_type=Path),
-    help="Folder of the runs.  [default: runs/STUDY, or runs/STUDY_SCALE]",
+    type=PathOrAddress(path_type=Path),
+    help="Folder or address of the runs.  [default: runs/STUDY, or runs/STUDY_SCALE]",
 )
 @click.option(
     "--scale",
@@ -54,10 +54,10 @@ SECONDS_BETWEEN_ESTIMATES = 5.0
 )
 @click.option(
     "--builds",
-    type=LocalPath(path_type=Path),
+    type=PathOrAddress(path_type=Path),
     default=Path("builds"),
     show_default=True,
-    help="Folder of the builds.",
+    help="Folder or address of the builds.",
 )
 @DATA_DIR
 @DONOR
@@ -82,9 +82,9 @@ SECONDS_BETWEEN_ESTIMATES = 5.0
 @WORKERS
 def sweep(
     study_name: str,
-    out: Path | None,
+    out: Path | str | None,
     scale: str,
-    builds: Path,
+    builds: Path | str,
     data_dir: Path | None,
     donors: tuple[str, ...],
     store: Path | None,

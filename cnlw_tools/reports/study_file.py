@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from cnlw_tools.card.remote import build_folder
+from cnlw_tools.files.storage import RemoteFolder, below, is_address
 from cnlw_tools.files.untrusted import error_line
 from cnlw_tools.recipe.recipe import name_without_level, recorded_choices
 from cnlw_tools.recipe.run_files import RESULT
@@ -44,7 +46,7 @@ class StudyRecord:
     scale: str = ""
     study: Study = field(default_factory=lambda: Study("", (), ()))
     run_specs: Sequence[RunSpec] = ()
-    builds: Path = field(default_factory=Path)
+    builds: Path | str = field(default_factory=Path)  # the folder or the address of all builds
     failures: Mapping[str, str] = field(default_factory=dict)  # name of a run -> why it failed
     command: tuple[str, ...] = ()  # of the sweep
 
@@ -55,7 +57,9 @@ class StudyRecord:
 
     def build_configs(self) -> list[BuildConfig]:
         """Return every planned config, built or not, each once."""
-        configs = [(self.builds / spec.build, spec.config) for spec in self.run_specs]
+        configs = []
+        for spec in self.run_specs:
+            configs.append((build_folder(below(self.builds, spec.build)), spec.config))
         return list(dict.fromkeys(configs))
 
     def planned_runs(self) -> set[PlannedRun]:
@@ -249,6 +253,8 @@ def _read_record(folder: Path) -> StudyRecord:
     for name in (content.builds, *(spec.build for spec in content.cells)):
         if "\0" in name:
             raise ValueError(f"{folder / STUDY}: {name!r} is not a path: run the sweep again")
+    if is_address(content.builds):
+        RemoteFolder(content.builds)  # for its error
     try:
         json.dumps(asdict(content), ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError as error:
@@ -262,7 +268,7 @@ def _read_record(folder: Path) -> StudyRecord:
         scale=content.scale,
         study=content.study,
         run_specs=content.cells,
-        builds=Path(content.builds),
+        builds=content.builds,
         command=content.command,
         failures=_read_failures(folder, content.cells),
     )

@@ -88,7 +88,7 @@ def run_preset(run: RunSpec, paths: SweepPaths) -> Preset:
     if not (preset.adapt and is_built(run, paths.builds)):
         return preset
     named = read_preset(run.preset, paths.inputs.root)
-    adapted = adapt_to_build(named, run.changes, paths.builds / run.build, run.config)
+    adapted = adapt_to_build(named, run.changes, paths.build_folder(run), run.config)
     return replace(adapted, net=preset.net)
 
 

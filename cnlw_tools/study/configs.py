@@ -58,7 +58,7 @@ def describe_configs(
             missing.append(run)
             continue
         if run.build not in cards:
-            cards[run.build] = read_card(paths.builds / run.build)
+            cards[run.build] = read_card(paths.build_folder(run))
         try:
             contents[config_key(run)] = _built_content(run, cards[run.build], paths)
         except (ValueError, LookupError, OSError) as error:
@@ -74,7 +74,7 @@ def _built_content(run: RunSpec, card: BuildCard, paths: SweepPaths) -> ConfigCo
     Raises:
         ValueError: the build stores its images in another way than the study asks for
     """
-    build = paths.builds / run.build
+    build = paths.build_folder(run)
     check_same_storage(build, card, run.recipe)
     shards = config_shards(card, run.config)
     shard = build / "data" / shards["train"][0]
@@ -96,7 +96,7 @@ def _describe_planned(
     levels = tuple(run.level for run in runs if run.level is not None)
     recipe = replace(first.recipe, levels=levels) if levels else first.recipe
     try:
-        folder = paths.builds / first.build
+        folder = paths.build_folder(first)
         classes, configs = plan_build(recipe, paths.inputs, folder, executor)
     except (ValueError, LookupError, OSError) as error:
         if len(runs) == 1:

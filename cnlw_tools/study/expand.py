@@ -14,9 +14,11 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from cnlw_tools.builds.build import build
+from cnlw_tools.builds.remote import build_at
 from cnlw_tools.card.metadata import is_build, read_card
+from cnlw_tools.card.remote import build_folder
 from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
+from cnlw_tools.files.storage import below
 from cnlw_tools.plans.plan import config_name, recipe_levels
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.preset import preset_name_of
@@ -193,9 +195,9 @@ def _grid_points(grid: Table) -> list[dict[str, Any]]:
     return points
 
 
-def is_built(run: RunSpec, builds: Path) -> bool:
-    """Return whether the config of a run is built."""
-    folder = builds / run.build
+def is_built(run: RunSpec, builds: Path | str) -> bool:
+    """Return whether the config of a run is built; at an address, as `pull_builds` found it."""
+    folder = build_folder(below(builds, run.build))
     if not is_build(folder):
         return False
     return run.config in read_card(folder).configs
@@ -203,7 +205,7 @@ def is_built(run: RunSpec, builds: Path) -> bool:
 
 def build_missing(
     runs: Sequence[RunSpec],
-    builds: Path,
+    builds: Path | str,
     inputs: Inputs,
     executor: Executor = SERIAL,
     progress: Progress = no_progress,
@@ -226,14 +228,18 @@ def group_by_recipe(runs: Sequence[RunSpec]) -> list[list[RunSpec]]:
 
 
 def _build_levels(
-    runs: Sequence[RunSpec], builds: Path, inputs: Inputs, executor: Executor, progress: Progress
+    runs: Sequence[RunSpec],
+    builds: Path | str,
+    inputs: Inputs,
+    executor: Executor,
+    progress: Progress,
 ) -> BuildErrors:
     """Build configs that differ in the level alone; one by one if they cannot be built at once."""
     first = runs[0]
     run_levels = tuple(run.level for run in runs if run.level is not None)
     recipe = replace(first.recipe, levels=run_levels) if run_levels else first.recipe
     try:
-        build(recipe, inputs, builds / first.build, executor, progress)
+        build_at(recipe, inputs, below(builds, first.build), executor, progress)
     except (ValueError, LookupError, OSError) as error:
         if len(runs) == 1:
             return {(first.build, first.config): f"its build failed: {error}"}

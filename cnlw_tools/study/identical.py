@@ -15,6 +15,7 @@ from typing import Any
 from cnlw_tools import files
 from cnlw_tools.card.metadata import read_card
 from cnlw_tools.files.locks import lock
+from cnlw_tools.files.storage import below
 from cnlw_tools.recipe.preset import Preset, method_options, recorded_preset
 from cnlw_tools.recipe.run_files import (
     CHECKPOINT,
@@ -27,6 +28,8 @@ from cnlw_tools.study.check import KNOWN_ERRORS, requested_preset
 from cnlw_tools.study.configs import StudyConfigs, config_key
 from cnlw_tools.study.expand import RunSpec
 from cnlw_tools.study.workers import SweepPaths
+from cnlw_tools.trainer.run_upload import copy_run as copy_from
+from cnlw_tools.trainer.run_upload import open_run
 
 
 def group_identical(
@@ -45,11 +48,11 @@ def group_identical(
     return [*groups.values()]
 
 
-def choose_leader(group: Sequence[RunSpec], out: Path) -> RunSpec:
+def choose_leader(group: Sequence[RunSpec], paths: SweepPaths) -> RunSpec:
     """Return the run of a group to train: one that has ended, or has begun, or else the first."""
     for name in (RESULT, CHECKPOINT):
         for run in group:
-            if (out / run.name / name).is_file():
+            if (paths.run_folder(run) / name).is_file():
                 return run
     return group[0]
 
@@ -64,19 +67,19 @@ def copy_run(source: RunSpec, target: RunSpec, paths: SweepPaths) -> None:
         OSError: the folder cannot be written, or another run is at work there
         ValueError: the run that has ended cannot be read
     """
-    source_folder, folder = paths.out / source.name, paths.out / target.name
-    folder.mkdir(parents=True, exist_ok=True)
-    message = f"{folder}: another run is at work here: wait for it, or give another --out"
-    handle = lock(folder, message)
-    try:
-        _write_config(source_folder, folder, source, target, paths)
-        names = [path.relative_to(source_folder) for path in find_run_files(source_folder)]
-        names.sort(key=lambda name: name == Path(RESULT))
-        for name in names:
-            if name != Path(CONFIG):
-                files.link_or_copy(source_folder / name, folder / name)
-    finally:
-        os.close(handle)
+    source_folder = copy_from(below(paths.out, source.name))
+    with open_run(below(paths.out, target.name)) as folder:
+        message = f"{folder}: another run is at work here: wait for it, or give another --out"
+        handle = lock(folder, message)
+        try:
+            _write_config(source_folder, folder, source, target, paths)
+            names = [path.relative_to(source_folder) for path in find_run_files(source_folder)]
+            names.sort(key=lambda name: name == Path(RESULT))
+            for name in names:
+                if name != Path(CONFIG):
+                    files.link_or_copy(source_folder / name, folder / name)
+        finally:
+            os.close(handle)
 
 
 def _identity(run: RunSpec, paths: SweepPaths, configs: StudyConfigs) -> str:
@@ -108,11 +111,10 @@ def _write_config(
     source_folder: Path, folder: Path, source: RunSpec, target: RunSpec, paths: SweepPaths
 ) -> None:
     """Write what was asked of the run that is copied, under the config of the other."""
-    build = paths.builds / target.build
-    card = read_card(build).configs[target.config]
+    card = read_card(paths.build_folder(target)).configs[target.config]
     config = replace(
         read_config(source_folder),
-        build=str(build),
+        build=str(below(paths.builds, target.build)),
         config=target.config,
         noise=card.recipe.noise,
         level=card.level,

@@ -98,7 +98,7 @@ def train_on_cluster(
     executor = cluster.with_gpus() if on_gpus else cluster
     threads = CUDA_THREADS if on_gpus else CPU_THREADS
     jobs = [RunJob(run, paths, threads, gpu=None) for run in runs]
-    with StopRequest() as stop, Lease(paths.out, stop) as lease:
+    with StopRequest() as stop, Lease(paths.folder, stop) as lease:
         for outcome in executor.map(partial(train_remotely, lease.path), jobs):
             stop.signal = stop.signal or max(0, outcome.exit_code - 128)
             if outcome.state == "undone":

@@ -27,6 +27,7 @@ from cnlw_tools.executor import (
     no_progress,
 )
 from cnlw_tools.executor.work_shard import WHOLE, WorkShard
+from cnlw_tools.files.storage import RemoteFolder, below, is_address
 from cnlw_tools.recipe.run_files import (
     BEST_WEIGHTS,
     read_config,
@@ -39,9 +40,12 @@ from cnlw_tools.study.check import KNOWN_ERRORS, Problem, describe, find_problem
 from cnlw_tools.study.configs import config_key, describe_configs
 from cnlw_tools.study.expand import RunSpec, build_missing, is_built
 from cnlw_tools.study.identical import choose_leader, copy_run, group_identical, recorded_choices
+from cnlw_tools.study.pulls import pull_builds, pull_runs
 from cnlw_tools.study.remote_runs import train_on_cluster
 from cnlw_tools.study.spec import Study
 from cnlw_tools.study.study_file import (
+    FAILURE,
+    STUDY,
     StudyFile,
     clear_failure,
     write_failure,
@@ -85,8 +89,8 @@ def plan_sweep(
 ) -> SweepPlan:
     """Find out what is finished, what cannot work, and which runs are the same.
 
-    Nothing is written. Every machine shares the runs of a study out alike: those that are the same
-    go to one machine.
+    Nothing is written but copies of what is at addresses. Every machine shares the runs of a study
+    out alike: those that are the same go to one machine.
 
     Args:
         runs: all of the study
@@ -94,10 +98,12 @@ def plan_sweep(
         work_shard: the share of one of several machines
         executor: reads validation images, if there is a store of web images
     """
+    pull_builds(runs, paths.builds)
     configs = describe_configs(runs, paths, executor)
     groups = work_shard.select(group_identical(runs, paths, configs))
     names = {run.name for group in groups for run in group}
     shard_runs = [run for run in runs if run.name in names]
+    pull_runs(shard_runs, paths.out, paths.keep_best)
     results, problems = _find_results(shard_runs, paths)
     problem_names = {run.name for problem in problems for run in problem.runs}
     unfinished = []
@@ -149,7 +155,7 @@ def find_result(run: RunSpec, paths: SweepPaths) -> dict[str, Any] | None:
     """
     if not run.method:
         return {} if is_built(run, paths.builds) else None
-    folder = paths.out / run.name
+    folder = paths.run_folder(run)
     result = read_result(folder)
     if result is None:
         return None
@@ -190,7 +196,7 @@ def estimate_seconds(runs: Sequence[RunSpec], paths: SweepPaths) -> float | None
     for run in runs:
         if not run.method:
             continue
-        folder = paths.out / run.name
+        folder = paths.run_folder(run)
         seconds = [metrics["seconds"] for metrics in read_metrics(folder)]
         all_seconds += seconds
         seconds_by_kind.setdefault((run.method, run.net), []).extend(seconds)
@@ -271,7 +277,7 @@ def _train_groups(
     followers: dict[str, list[RunSpec]] = {}
     leaders = []
     for group in groups:
-        leader = choose_leader(group, plan.paths.out)
+        leader = choose_leader(group, plan.paths)
         followers[leader.name] = []
         for run in group:
             if run is not leader and run.name not in plan.results:
@@ -285,7 +291,7 @@ def _train_groups(
         if outcome.state == "failed":
             yield _fail(outcome.run, outcome.reason, plan.paths)
         else:
-            clear_failure(plan.paths.out / outcome.run.name)
+            _clear_failure(outcome.run, plan.paths)
             yield outcome
         yield from _follow(outcome, followers[outcome.run.name], plan.paths)
 
@@ -303,15 +309,28 @@ def _follow(leader: Outcome, runs: Sequence[RunSpec], paths: SweepPaths) -> Iter
             except KNOWN_ERRORS as error:
                 yield _fail(run, describe(error), paths)
                 continue
-            clear_failure(paths.out / run.name)
+            _clear_failure(run, paths)
             yield Outcome(run, "done", leader.result, f"the same run as {leader.run.name}")
 
 
 def _fail(run: RunSpec, reason: str, paths: SweepPaths) -> Outcome:
     """Return the outcome of a run that failed, and write why into its folder, for the report."""
     if run.method:
-        write_failure(paths.out / run.name, reason)
+        write_failure(paths.run_folder(run), reason)
+        place = below(paths.out, run.name)
+        if is_address(place):
+            RemoteFolder(place).put(paths.run_folder(run) / FAILURE, FAILURE)
     return Outcome(run, "failed", {}, reason)
+
+
+def _clear_failure(run: RunSpec, paths: SweepPaths) -> None:
+    """Forget that a run failed before."""
+    clear_failure(paths.run_folder(run))
+    place = below(paths.out, run.name)
+    if is_address(place):
+        remote = RemoteFolder(place)
+        if FAILURE in remote.list_files():
+            remote.delete(FAILURE)
 
 
 def record_study(
@@ -320,7 +339,9 @@ def record_study(
     """Write the study and all its runs into the folder, for the report."""
     command = tuple(sys.argv)
     study_file = StudyFile(name, scale, study, tuple(runs), str(paths.builds), command)
-    write_study_file(paths.out, study_file)
+    write_study_file(paths.folder, study_file)
+    if is_address(paths.out):
+        RemoteFolder(paths.out).put(paths.folder / STUDY, STUDY)
 
 
 def _expected_config(run: RunSpec, paths: SweepPaths) -> dict[str, Any]:

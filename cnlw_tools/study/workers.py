@@ -16,9 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cnlw_tools.card.remote import build_folder
 from cnlw_tools.executor import limits, local, no_progress
 from cnlw_tools.executor.signals import Interrupted, StopRequest
 from cnlw_tools.files import scratch_folder
+from cnlw_tools.files.mirror import Mirror
+from cnlw_tools.files.storage import below, is_address
 from cnlw_tools.files.untrusted import first_line
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.study.expand import RunSpec
@@ -33,12 +36,26 @@ POLL_SECONDS = 0.5  # how often a sweep checks whether a signal came
 class SweepPaths:
     """Where a sweep reads and writes, the device that it trains on, and what it keeps."""
 
-    out: Path
+    out: Path | str  # of the runs, in a folder or at an address
     inputs: Inputs  # of its builds, and of presets
-    builds: Path = Path("builds")
+    builds: Path | str = Path("builds")  # likewise
     device: str = "auto"
     cache: Path | None = None  # of decoded pixels
     keep_best: bool = False  # keep the weights of the best epoch of each run
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the runs; of those at an address, its mirror."""
+        return Mirror(self.out).folder if is_address(self.out) else Path(self.out)
+
+    def run_folder(self, run: RunSpec) -> Path:
+        """Return the folder of a run; of one at an address, its mirror."""
+        place = below(self.out, run.name)
+        return Mirror(place).folder if is_address(place) else Path(place)
+
+    def build_folder(self, run: RunSpec) -> Path:
+        """Return the folder of the build of a run; of one at an address, its mirror."""
+        return build_folder(below(self.builds, run.build))
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +268,7 @@ def _make_trainer(job: RunJob) -> "Trainer":
 
     run, paths = job.run, job.paths
     return Trainer(
-        paths.builds / run.build,
+        below(paths.builds, run.build),
         run.config,
         method=run.method,
         net=run.net,
@@ -260,7 +277,7 @@ def _make_trainer(job: RunJob) -> "Trainer":
         options=run.options,
         seed=run.seed,
         device=paths.device,
-        out=paths.out / run.name,
+        out=below(paths.out, run.name),
         resume=True,
         root=paths.inputs.root,
         cache=paths.cache,

@@ -5,7 +5,8 @@ has written a checkpoint: that of the checkpoint after those that it relies on, 
 So another machine goes on from the last checkpoint that is there, as if the folder were its own.
 """
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from cnlw_tools.files.mirror import Mirror
@@ -89,6 +90,28 @@ class RunUpload:
 
 def _order(name: str) -> int:
     return ORDER.index(name) if name in ORDER else -1
+
+
+@contextmanager
+def open_run(place: Path | str) -> Iterator[Path]:
+    """Yield the folder of a run for writing; of one at an address, its files are put at the end.
+
+    Raises:
+        OSError: the address cannot be written, or others are at work there
+    """
+    if not is_address(place):
+        folder = Path(place)
+        folder.mkdir(parents=True, exist_ok=True)
+        yield folder
+        return
+    upload = RunUpload(place)
+    upload.begin()
+    try:
+        upload.folder.mkdir(parents=True, exist_ok=True)
+        yield upload.folder
+        upload.publish()
+    finally:
+        upload.close()
 
 
 def copy_run(place: Path | str) -> Path:

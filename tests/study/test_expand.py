@@ -296,7 +296,7 @@ def test_what_a_config_says_wrongly_is_named():
 def test_a_build_is_told_where_donors_lie(monkeypatch, tmp_path):
     """Folders by name, as `cnlw build` takes them."""
     told = []
-    monkeypatch.setattr(module, "build", lambda *given: told.append(given))
+    monkeypatch.setattr(module, "build_at", lambda *given: told.append(given))
     some = listed(configs=[{"noise": "source", "donors": ["cifar100"]}])
     inputs = Inputs(files.default_root(), donors={"cifar100": tmp_path})
     module.build_missing(some, tmp_path, inputs)
