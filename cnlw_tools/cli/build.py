@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 SHOWN_DIGITS = 10  # of the digest of a plan, so that the line of a config fits 80 columns
 
 
-@click.command(cls=GuessingCommand, short_help="Build images with noisy labels.")
+@click.command(cls=GuessingCommand)
 @recipe_options
 @click.option(
     "--out",

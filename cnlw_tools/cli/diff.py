@@ -18,7 +18,7 @@ class NotComparable(click.ClickException):
     exit_code = 2
 
 
-@click.command(short_help="Compare two plans or two builds.")
+@click.command()
 @click.argument("a", type=PathOrAddress(exists=True, path_type=Path))
 @click.argument("b", type=PathOrAddress(exists=True, path_type=Path))
 @click.option(

@@ -7,7 +7,7 @@ import click
 from cnlw_tools.cli.options import LocalPath, PathOrAddress
 
 
-@click.command(short_help="Write a config in another format.")
+@click.command()
 @click.argument("exporter", metavar="FORMAT")
 @click.argument("build", type=PathOrAddress(path_type=Path))
 @click.argument("config")

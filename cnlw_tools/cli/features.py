@@ -16,7 +16,7 @@ from cnlw_tools.cli.options import (
 from cnlw_tools.registry.counts import count_things
 
 
-@click.command(short_help="Write thumbnails as image features.")
+@click.command()
 @click.option("--dataset", default="shapes", show_default=True, help="Name of a dataset.")
 @DATA_DIR
 @click.option(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 READING_FLAGS = ("validation", "skip_broken", "list_broken")
 
 
-@click.command("import", short_help="Write the tables of your own dataset.")
+@click.command("import")
 @click.argument("source")
 @click.argument("path", type=LocalPath(path_type=Path))
 @click.option(

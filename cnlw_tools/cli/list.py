@@ -109,7 +109,7 @@ KINDS: Mapping[str, Callable[[Path], Lines]] = {
 }
 
 
-@click.command("list", short_help="List datasets, noise, methods and more.")
+@click.command("list")
 @click.argument("kind", type=click.Choice([*KINDS]), metavar="KIND")
 @ROOT
 def list_(kind: str, root: Path | None) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from cnlw_tools.dataset.dataset import Dataset
 
 
-@click.command(cls=GuessingCommand, short_help="Write a plan: a table without images.")
+@click.command(cls=GuessingCommand)
 @recipe_options
 @click.option(
     "--out",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 MAX_LINES = 10  # about images that cannot be read
 
 
-@click.command(short_help="Predict the classes of your own images.")
+@click.command()
 @click.argument("run", type=PathOrAddress(file_okay=False, path_type=Path))
 @click.argument("images", metavar="FOLDER", type=LocalPath(path_type=Path))
 @click.option(

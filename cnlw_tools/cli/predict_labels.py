@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-@click.command("predict-labels", short_help="Write the labels that a network predicts.")
+@click.command("predict-labels")
 @click.option(
     "--data",
     "build",

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from cnlw_tools.builds.hub import PushSummary
 
 
-@click.command(short_help="Publish a build on the Hugging Face Hub.")
+@click.command()
 @click.argument("build", type=PathOrAddress(path_type=Path))
 @click.argument("repository", required=False, metavar="[OWNER/NAME]")
 @click.option("--private", is_flag=True, help="Create the repository so that only you see it.")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from cnlw_tools.executor import Executor
 
 
-@click.command(short_help="Write tables and figures about runs.")
+@click.command()
 @click.argument("runs", type=PathOrAddress(exists=True, file_okay=False, path_type=Path))
 @click.option(
     "--out",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 MAX_NAMES = 4  # in the title of a matrix that several configs share
 
 
-@click.command(short_help="Print what a plan or a build holds.")
+@click.command()
 @click.argument("path", type=PathOrAddress(exists=True, path_type=Path))
 @click.option("--config", help="Show only this config of the build.  [default: all configs]")
 @click.option(

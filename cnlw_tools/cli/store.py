@@ -8,7 +8,7 @@ from cnlw_tools.cli.options import LocalPath, PathOrAddress
 from cnlw_tools.registry.counts import count_things
 
 
-@click.group(short_help="Pack a store of web images.")
+@click.group()
 def store() -> None:
     """Pack a store of web images into few large files."""
 

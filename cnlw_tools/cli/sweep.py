@@ -40,7 +40,7 @@ MAX_NAMES = 10  # of undone and failed runs that are printed
 SECONDS_BETWEEN_ESTIMATES = 5.0
 
 
-@click.command(short_help="Train all runs of a study.")
+@click.command()
 @click.argument("study_name", metavar="STUDY")
 @click.option(
     "--out",

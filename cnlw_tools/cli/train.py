@@ -39,7 +39,7 @@ MAX_NAMES = 5  # of other configs that are printed
 MAX_CLASSES_WITHOUT_TOP5 = 5
 
 
-@click.command(cls=GuessingCommand, short_help="Train a method on a build.")
+@click.command(cls=GuessingCommand)
 @click.option(
     "--method",
     default="vanilla",

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from cnlw_tools.methods.components.mentor_fit import FittedMentor
 
 
-@click.command("train-mentor", short_help="Fit a mentor for mentornet or mentormix.")
+@click.command("train-mentor")
 @click.option(
     "--out",
     required=True,

@@ -47,7 +47,7 @@ class NoBuild(click.ClickException):
     exit_code = 2
 
 
-@click.command(short_help="Check that a build is what it claims to be.")
+@click.command()
 @click.argument("build", required=False, type=PathOrAddress(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 @click.option(

@@ -15,7 +15,7 @@ DATASET = click.option(
 )
 
 
-@click.group(short_help="Import, export and report votes.")
+@click.group()
 def votes() -> None:
     """Import, export and report the votes of people on web images."""
 

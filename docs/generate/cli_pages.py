@@ -59,12 +59,12 @@ def _index_page(commands: dict[tuple[str, ...], click.Command]) -> str:
     text += "In a terminal, `cnlw COMMAND --help` prints the text of its page. "
     text += f"{GLOSSARY}\n\n"
     for title, group in COMMAND_GROUPS.items():
-        names = {command.name for command in group}
         rows = []
         for words, command in commands.items():
-            if words[1] in names:
+            if words[1] in group:
                 name = link(code(" ".join(words)), _file_name(words))
-                rows.append([name, escape(command.get_short_help_str(limit=200))])
+                summary = command.get_short_help_str(limit=200) if words[2:] else group[words[1]]
+                rows.append([name, escape(summary)])
         text += heading(title, 2) + table(["command", "what it does"], rows)
     text += heading("Exit codes", 2)
     text += table(
