@@ -45,11 +45,12 @@ from cnlw_tools.dataset.validation_split import classes_without_validation
 from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
 from cnlw_tools.executor.remote import program_versions
 from cnlw_tools.executor.work_shard import WorkShard
+from cnlw_tools.files.mapped import release_pages
 from cnlw_tools.images.pixels import Storage
 from cnlw_tools.ingest.resolve import load_dataset, open_recipe_images
 from cnlw_tools.plans.info import read_plan_info
 from cnlw_tools.plans.plan import config_name, plan, recipe_levels
-from cnlw_tools.plans.shared_chunks import ChunkStock
+from cnlw_tools.dataset.shared_chunks import ChunkStock
 from cnlw_tools.plans.statistics import realised_stats
 from cnlw_tools.plans.subsets import base_manifest
 from cnlw_tools.recipe.inputs import Inputs
@@ -267,7 +268,8 @@ def _draw_plans(recipe: Recipe, data: Dataset, progress: Progress) -> dict[str, 
     stock = ChunkStock()
     levels = recipe_levels(recipe, data)
     for done, level in enumerate(levels, 1):
-        plans[config_name(recipe, level)] = stock.share(plan(recipe, data, level))
+        plans[config_name(recipe, level)] = plan(recipe, data, level, stock)
+        release_pages()
         progress("plans", done, len(levels))
     return plans
 
@@ -419,6 +421,7 @@ def _cut_plans(plans: Plans, storage: Storage, layout: str) -> Segments:
         for split, segment in cut_segments(table, storage, layout):
             if segment.name not in known:
                 known[segment.name] = replace(segment, rows=stock.share(segment.rows))
+                release_pages()
             segments[name].append((split, known[segment.name]))
     return segments
 

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from cnlw_tools import hashing, prng
 from cnlw_tools.dataset import tables
+from cnlw_tools.dataset.row_selection import filter_rows, take_rows
 from cnlw_tools.images.pixels import Storage
 from cnlw_tools.noise.base import n_noisy
 from cnlw_tools.plans.info import PlanInfo, read_plan_info
@@ -83,8 +84,7 @@ def cut_segments(
     info = read_plan_info(plan)
     splits = pc.unique(plan["split"])
     for split in splits.to_pylist():
-        is_in_split = pc.equal(plan["split"], split)
-        rows = plan.filter(is_in_split)
+        rows = filter_rows(plan, pc.equal(plan["split"], split).to_numpy())
         bounds = _bounds(split, len(rows), info, layout)
         for start, end in pairwise(bounds):
             if end > start:
@@ -107,7 +107,7 @@ def _bounds(split: str, n: int, info: PlanInfo, layout: str) -> list[int]:
 
 def _make_segment(rows: pa.Table, storage: Storage) -> Segment:
     order = _storage_order(rows)
-    rows = rows.take(order).combine_chunks()
+    rows = take_rows(rows, order)
     digest = hashing.digest(rows.replace_schema_metadata())
     contents = json.dumps([digest, asdict(storage)], sort_keys=True)
     content_hash = sha256(contents.encode()).hexdigest()

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from cnlw_tools import files, hashing
 from cnlw_tools.builds import parquet
 from cnlw_tools.builds.parquet import EncodedImages
+from cnlw_tools.dataset.row_numbers import first_places, number_values
 from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
 from cnlw_tools.executor.job import Job
 from cnlw_tools.files import arrow
@@ -265,16 +266,10 @@ class ImageOwners:
         return file, owner_rows - self.starts[file]
 
 
-def _first_rows(ids: list[pa.ChunkedArray]) -> NDArray[np.int64]:
+def _first_rows(ids: list[pa.ChunkedArray]) -> NDArray[np.integer]:
     """Return for every row, over all files, the first row that shows the same image."""
-    chunks = []
-    for column in ids:
-        chunks += column.chunks
-    all_ids = pa.chunked_array(chunks, pa.string()).combine_chunks()
-    encoded = all_ids.dictionary_encode()
-    code: NDArray[np.int32] = encoded.indices.to_numpy()
-    _, first_row = np.unique(code, return_index=True)
-    return first_row[code]
+    chunks = [chunk for column in ids for chunk in column.chunks]
+    return first_places(number_values(pa.chunked_array(chunks, pa.string())))
 
 
 def write_file(job: WriteJob, plan: FilePlan) -> WrittenFile:

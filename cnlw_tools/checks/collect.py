@@ -36,12 +36,13 @@ from cnlw_tools.checks.inspections import (
     read_records,
     write_inspections,
 )
-from cnlw_tools.checks.row_numbers import first_places, number_rows
+from cnlw_tools.dataset.row_numbers import first_places, number_rows
 from cnlw_tools.dataset import dataset
 from cnlw_tools.executor import SERIAL, Executor, Progress, limits, no_progress
 from cnlw_tools.executor.job import Job
 from cnlw_tools.executor.work_shard import WHOLE, WorkShard
 from cnlw_tools.files.machine_faults import raise_machine_fault
+from cnlw_tools.files.mapped import release_pages
 from cnlw_tools.files.parquet import PARQUET, check_decoded_size, open_parquet, read_table
 from cnlw_tools.files.untrusted import first_line, translate_errors
 from cnlw_tools.images.pixels import (
@@ -52,7 +53,7 @@ from cnlw_tools.images.pixels import (
     pixel_digest,
 )
 from cnlw_tools.plans.plan import plan
-from cnlw_tools.plans.shared_chunks import ChunkStock
+from cnlw_tools.dataset.shared_chunks import ChunkStock
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.sources import open_reader
 from cnlw_tools.sources.composite import CompositeReader
@@ -232,8 +233,9 @@ def _draw_plans(evidence: Evidence) -> None:
     stock = ChunkStock()
     for name, config in evidence.card.configs.items():
         try:
-            drawn = plan(evidence.recipe(name), evidence.dataset, config.level)
-            evidence.plans[name] = stock.share(drawn)
+            recipe = evidence.recipe(name)
+            evidence.plans[name] = plan(recipe, evidence.dataset, config.level, stock)
+            release_pages()
         except (LookupError, ValueError) as problem:
             evidence.plan_errors[name] = str(problem)
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cnlw_tools.checks.evidence import Evidence
 from cnlw_tools.checks.finding import Finding, abbreviate, error
-from cnlw_tools.checks.row_numbers import number_rows
+from cnlw_tools.dataset.row_numbers import number_rows
 from cnlw_tools.noise import NOISE, Expected
 
 FIX = "build it again; if the error stays, the noise model or the tables are wrong"

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from cnlw_tools.checks.digests import find_values, fixed_bytes, to_hex
 from cnlw_tools.checks.evidence import HAS_NO_SOURCE, Evidence
 from cnlw_tools.checks.finding import REBUILD_FILE, Finding, abbreviate, error, note
-from cnlw_tools.checks.row_numbers import (
+from cnlw_tools.dataset.row_numbers import (
     first_places,
     group_repeats,
     number_rows,

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from cnlw_tools import hashing
 from cnlw_tools.checks.evidence import Evidence
 from cnlw_tools.checks.finding import Finding, error
-from cnlw_tools.checks.row_numbers import number_rows, surplus_rows
+from cnlw_tools.dataset.row_numbers import number_rows, surplus_rows
 from cnlw_tools.executor import local
 from cnlw_tools.files import scratch_folder
 from cnlw_tools.files.machine_faults import raise_machine_fault

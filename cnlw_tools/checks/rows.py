@@ -11,7 +11,7 @@ from cnlw_tools import hashing
 from cnlw_tools.checks.digests import find_values
 from cnlw_tools.checks.evidence import COLUMNS, Evidence
 from cnlw_tools.checks.finding import REBUILD, Finding, abbreviate, error
-from cnlw_tools.checks.row_numbers import number_rows, surplus_rows
+from cnlw_tools.dataset.row_numbers import number_rows, surplus_rows
 from cnlw_tools.dataset.tables import NOISY_SPLITS
 
 PLAN_ROWS = COLUMNS.append(pa.field("split", pa.string()))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cnlw_tools.checks.evidence import Evidence
 from cnlw_tools.checks.finding import REBUILD, Finding, abbreviate, error
-from cnlw_tools.checks.row_numbers import first_places, number_values
+from cnlw_tools.dataset.row_numbers import first_places, number_values
 from cnlw_tools.dataset.validation_split import has_twin, validation_counts
 from cnlw_tools.noise.base import prefix_per_class
 from cnlw_tools.recipe.recipe import Recipe

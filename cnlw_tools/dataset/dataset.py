@@ -23,6 +23,7 @@ import pyarrow.compute as pc
 
 from cnlw_tools import hashing
 from cnlw_tools.dataset import tables
+from cnlw_tools.dataset.row_numbers import find_values
 from cnlw_tools.dataset.side_table import read_side_table
 from cnlw_tools.dataset.table_io import cast_column, reject_bad_rows
 from cnlw_tools.dataset.verdicts import wrong_candidates
@@ -473,7 +474,9 @@ def _check_disjoint(
     path: str,
 ) -> None:
     """Insist that no base image is a candidate: it could take a slot beside its own one."""
-    in_both = pc.is_in(web["image_id"], pc.unique(base["image_id"])).to_numpy()
+    if not len(web):
+        return
+    in_both = find_values(web["image_id"], base["image_id"]) >= 0
     remedy = "a candidate may not be an image of the base manifest: drop it"
     reject_bad_rows(
         path,

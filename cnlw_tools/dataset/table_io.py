@@ -15,8 +15,16 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 from numpy.typing import NDArray
 
-from cnlw_tools.files.parquet import MAKE_AGAIN, PARQUET
-from cnlw_tools.files.parquet import read_table as read_parquet
+from cnlw_tools.dataset.row_numbers import number_rows
+from cnlw_tools.dataset.row_selection import take_rows
+from cnlw_tools.dataset.shared_chunks import CHUNK_ROWS, ChunkStock
+from cnlw_tools.files.parquet import (
+    MAKE_AGAIN,
+    PARQUET,
+    check_decoded_size,
+    open_parquet,
+    read_batches,
+)
 from cnlw_tools.files.texts import split_header
 from cnlw_tools.files.untrusted import first_line, translate_errors
 from cnlw_tools.registry import suggest
@@ -66,22 +74,21 @@ def reject_duplicates(
     Raises:
         ValueError: a combination occurs twice
     """
-    if len(columns) == 1 and pc.count_distinct(table[columns[0]]).as_py() == len(table):
-        return
-    keys = table.select(columns).append_column("row", pa.array(np.arange(len(table))))
+    keys = table.select(columns)
     if rows is not None:
-        keys = keys.take(rows)
-    aggregates = [("row", "min"), ("row", "count")]
-    groups = keys.group_by(columns, use_threads=False).aggregate(aggregates)
-    duplicates = groups.filter(pc.greater(groups["row_count"], 1))
-    if not len(duplicates):
+        keys = take_rows(keys, rows)
+    ids_first = sorted(columns, key=lambda name: name != "image_id")  # they have most values
+    (numbers,) = number_rows([keys], ids_first)
+    if not len(numbers) or numbers.max() + 1 == len(numbers):
         return
-    first_index = int(np.argmin(duplicates["row_min"].to_numpy()))
-    duplicate = duplicates.slice(first_index, 1).to_pylist()[0]
+    counts = np.bincount(numbers)
+    place = int(np.argmax(counts[numbers] > 1))
+    row = place if rows is None else int(rows[place])
+    duplicate = keys.slice(place, 1).to_pylist()[0]
     value = ", ".join(_short.repr(duplicate[name]) for name in columns)
     raise ValueError(
-        f"{path}: column {'+'.join(columns)!r}, row {duplicate['row_min']}: {value} occurs "
-        f"{duplicate['row_count']} times; {remedy}"
+        f"{path}: column {'+'.join(columns)!r}, row {row}: {value} occurs "
+        f"{counts[numbers[place]]} times; {remedy}"
     )
 
 
@@ -206,15 +213,37 @@ def open_table(path: Path, schema: pa.Schema) -> pa.Table:
         )
     is_csv = path.suffix.lower() in (".csv", ".tsv")
     with translate_errors(path, "CSV" if is_csv else PARQUET, MAKE_AGAIN):
-        table = _open_csv(path, schema) if is_csv else read_parquet(path)
-        table.validate(full=True)  # Arrow assumes that a file's text is UTF-8 until it is checked
-        table.column_names  # noqa: B018, likewise
+        table = _open_csv(path, schema) if is_csv else _open_parquet(path)
+        _check_text(table)
     names = table.column_names
     if len(set(names)) < len(names):
         raise ValueError(
             f"{path}: several columns have the same name: {', '.join(names)}; drop or rename one"
         )
     return table
+
+
+def _open_parquet(path: Path) -> pa.Table:
+    """Return a table that lies on the disk; at no time is more than a chunk of it in memory."""
+    stock = ChunkStock()
+    with open_parquet(path) as file:
+        check_decoded_size(file, path)
+        parts = [file.schema_arrow.empty_table()]
+        for batch in read_batches(file, path, CHUNK_ROWS):
+            part = pa.Table.from_batches([batch])
+            _check_text(part)
+            parts.append(stock.share(part))
+    return pa.concat_tables(parts)
+
+
+def _check_text(table: pa.Table) -> None:
+    """Check that text is UTF-8, also in the names of columns, which Arrow assumes.
+
+    Raises:
+        pa.ArrowException, UnicodeDecodeError: it is not
+    """
+    table.validate(full=True)
+    table.column_names  # noqa: B018, likewise
 
 
 def _open_csv(path: Path, schema: pa.Schema) -> pa.Table:

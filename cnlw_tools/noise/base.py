@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
+Ints = NDArray[np.integer]
 Floats = NDArray[np.float64]
 
 
@@ -117,6 +117,12 @@ class TooFewImages(ValueError):
         return f"{shortage}: lower the level"
 
 
+def shorten(draw: Draw, n: int) -> Draw:
+    """Return a draw whose numbers take half the memory, if n images and their classes allow it."""
+    kind = row_type(n)
+    return Draw(draw.slot.astype(kind), draw.label.astype(np.int32), draw.pool.astype(kind))
+
+
 def class_counts(items: Items, n_classes: int) -> Ints:
     """Return (C,) the number of items of each class."""
     return np.bincount(items.label, minlength=n_classes)
@@ -127,9 +133,14 @@ def n_noisy(level: int, n: int) -> int:
     return (level * n + 50) // 100
 
 
+def row_type(n: int) -> type[np.integer]:
+    """Return the type of the numbers of n rows, which takes half the memory where it can."""
+    return np.int32 if n < 1 << 31 else np.int64
+
+
 def key_order(items: Items) -> Ints:
     """Return (n,) all items, sorted by key."""
-    return np.argsort(items.key, kind="stable")
+    return np.argsort(items.key, kind="stable").astype(row_type(len(items.key)))
 
 
 def group_by_class(items: Items, rows: Ints, n_classes: int) -> tuple[Ints, Ints]:
@@ -155,9 +166,10 @@ def split_by_class(items: Items, rows: Ints, n_classes: int) -> list[Ints]:
 def rank_in_class(items: Items, order: Ints) -> Ints:
     """Return (n,) the rank of each item in its class; order: (n,) all items, first to last."""
     grouped, counts = group_by_class(items, order, int(items.label.max(initial=-1)) + 1)
-    class_start = np.cumsum(counts) - counts
-    rank = np.empty(len(grouped), np.int64)
-    rank[grouped] = np.arange(len(grouped)) - np.repeat(class_start, counts)
+    kind = row_type(len(grouped))
+    class_start = (np.cumsum(counts) - counts).astype(kind)
+    rank = np.empty(len(grouped), kind)
+    rank[grouped] = np.arange(len(grouped), dtype=kind) - np.repeat(class_start, counts)
     return rank
 
 
@@ -172,9 +184,10 @@ def corruption_order(items: Items) -> Ints:
     `noisy_per_class` has the exact counts.
     """
     by_key = key_order(items)
-    class_size = np.bincount(items.label)[items.label]
-    place = (rank_in_class(items, by_key) + 0.5) / class_size
-    return by_key[np.argsort(place[by_key], kind="stable")]
+    place = rank_in_class(items, by_key) + 0.5
+    place /= np.bincount(items.label).astype(row_type(len(by_key)))[items.label]
+    place = place[by_key]
+    return by_key[np.argsort(place, kind="stable")]
 
 
 def noisy_per_class(counts: Ints, level: int) -> Floats:

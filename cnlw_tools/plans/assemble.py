@@ -1,6 +1,6 @@
 """The rows of a plan: ids joined back onto what noise drew, and rows that noise leaves alone."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from cnlw_tools import hashing
 from cnlw_tools.dataset.dataset import NEAREST_CLASS, WHITE_NOISE_DONORS, Dataset
+from cnlw_tools.dataset.row_selection import take_rows, take_values
+from cnlw_tools.dataset.shared_chunks import CHUNK_ROWS
 from cnlw_tools.dataset.tables import PLAN
 from cnlw_tools.noise import Draw
 from cnlw_tools.plans.subsets import base_manifest
@@ -22,8 +24,8 @@ def build_noisy_rows(
     order: NDArray[np.int64],
     split: str,
     outlier: int | None = None,
-) -> pa.Table:
-    """Return the m rows of a plan that a draw of m examples makes, in corruption order.
+) -> Iterator[pa.Table]:
+    """Yield the m rows of a plan that a draw of m examples makes, in corruption order, in parts.
 
     Args:
         slots: (n,) rows of the base manifest
@@ -34,37 +36,55 @@ def build_noisy_rows(
         outlier: label of the class of foreign images; None: their clean label is unknown
     """
     n = len(order)
-    position = np.empty(n + 1, np.int64)
-    position[order] = np.arange(n)
+    position = np.empty(n + 1, order.dtype)
+    position[order] = np.arange(n, dtype=order.dtype)
     position[-1] = n  # slot -1, an added example, comes last
-    rows = np.argsort(position[draw.slot], kind="stable")
-    slot = draw.slot[rows]
-    label = draw.label[rows].astype(np.int32)
-    pool_row = draw.pool[rows]
-    is_foreign = pool_row >= 0
+    rows = np.argsort(position[draw.slot], kind="stable").astype(order.dtype)
+    del position
+    for start in range(0, max(1, len(rows)), CHUNK_ROWS):
+        part = rows[start : start + CHUNK_ROWS]
+        examples = Draw(draw.slot[part], draw.label[part], draw.pool[part])
+        yield _build_part(slots, pool, examples, split, outlier)
 
-    base_label = slots["label"].to_numpy()[slot]
+
+def _build_part(
+    slots: pa.Table, pool: pa.Table, draw: Draw, split: str, outlier: int | None
+) -> pa.Table:
+    """Return the rows of a plan that some examples make, in their order."""
+    n, n_rows = len(slots), len(draw.slot)
+    is_foreign = draw.pool >= 0
+    base_label = np.zeros(n_rows, np.int32)
+    has_slot = draw.slot >= 0
+    base_label[has_slot] = take_values(slots["label"], draw.slot[has_slot]).to_numpy()
     foreign_label = -1 if outlier is None else outlier
     clean_label = np.where(is_foreign, foreign_label, base_label)
     is_unknown = clean_label < 0
 
     # images are numbered: those of the slots, then those of the pool
-    image = pa.array(np.where(is_foreign, n + pool_row, slot))
+    image = np.where(is_foreign, n + draw.pool.astype(np.int64), draw.slot)
     image_ids = _concat(slots["image_id"].chunks + pool["image_id"].chunks)
-    base_origins = repeat_value("base", n)
+    base_origins = repeat_value("base", n_rows)
     origins = _concat([base_origins, *pool["origin"].chunks])
-    loses_no_slot = ~is_foreign | (slot < 0)
-    lost_slot = pa.array(slot, mask=loses_no_slot)
+    origin = np.where(is_foreign, n_rows + draw.pool.astype(np.int64), 0)
+    lost_slot = np.where(is_foreign & has_slot, draw.slot, -1)
     columns = {
-        "image_id": image_ids.take(image),
-        "label": label,
+        "image_id": take_values(image_ids, image),
+        "label": draw.label.astype(np.int32),
         "clean_label": pa.array(clean_label, pa.int32(), mask=is_unknown),
-        "origin": origins.take(image),
-        "replaces": slots["image_id"].take(lost_slot),
-        "is_noisy": label != clean_label,
-        "split": repeat_value(split, len(rows)),
+        "origin": take_values(origins, origin),
+        "replaces": _take_or_null(slots["image_id"], lost_slot),
+        "is_noisy": draw.label != clean_label,
+        "split": repeat_value(split, n_rows),
     }
     return pa.table(columns, schema=PLAN)
+
+
+def _take_or_null(column: pa.ChunkedArray, rows: NDArray[np.integer]) -> pa.Array:
+    """Return (k,) values of a column by their numbers; null where a number is -1."""
+    is_taken = rows >= 0
+    taken = take_values(column, rows[is_taken])
+    place = np.cumsum(is_taken) - 1
+    return taken.take(pa.array(place, mask=~is_taken))
 
 
 def build_clean_rows(
@@ -81,8 +101,9 @@ def build_clean_rows(
     """
     n = len(rows)
     keys = hashing.random_keys(rows["image_id"], seed)
-    splits = rows["split"].to_numpy(zero_copy_only=False)
-    rows = rows.take(np.lexsort((keys, splits)))
+    names = pc.unique(rows["split"]).sort()
+    splits = pc.index_in(rows["split"], names).to_numpy()
+    rows = take_rows(rows, np.lexsort((keys, splits)))
     columns = {
         "image_id": rows["image_id"],
         "label": rows["label"],

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from cnlw_tools import __version__, hashing
 from cnlw_tools.dataset.dataset import Dataset
+from cnlw_tools.dataset.shared_chunks import ChunkStock
 from cnlw_tools.noise import NOISE, DonorTooSmall, Draw, Expected, Items, NoiseModel, TooFewImages
-from cnlw_tools.noise.base import corruption_order
+from cnlw_tools.noise.base import corruption_order, shorten
 from cnlw_tools.plans import assemble
 from cnlw_tools.plans.info import PlanInfo, with_plan_info
 from cnlw_tools.plans.noise_inputs import key_seed, noise_items, noise_options, outlier_label
@@ -65,6 +66,7 @@ def plan(
     recipe: Recipe,
     dataset: Dataset,
     level: int | None,
+    stock: ChunkStock | None = None,
 ) -> pa.Table:
     """Draw the noise of one level and write down what it did.
 
@@ -72,6 +74,7 @@ def plan(
         recipe: names the noise, its options and seed; its levels have no part
         dataset: with its base manifest; noise falls on the splits that `choose_subsets` makes of it
         level: percent; None for noise without levels
+        stock: keeps the rows, which may also be those of other plans; one of its own if not given
 
     Returns:
         a table of the PLAN schema, with its `PlanInfo` in the metadata
@@ -82,8 +85,9 @@ def plan(
     """
     noise = pick(NOISE, recipe.noise, "noise")
     percent = _check_level(noise, recipe, level)
+    stock = stock or ChunkStock()
     if recipe.published_splits:
-        return _plan_published_split(recipe, dataset, percent)
+        return stock.share(_plan_published_split(recipe, dataset, percent))
     drawing = _Drawing(recipe, dataset, level, noise, noise_options(recipe))
     subsets = choose_subsets(recipe, dataset)
     pools = drawing.split_pool(subsets)
@@ -91,7 +95,8 @@ def plan(
     outlier = outlier_label(recipe, dataset)
     parts: list[pa.Table] = []
     substituted: dict[str, str] = {}
-    for split, base in bases.items():
+    for split in subsets.noisy:
+        base = bases[split]
         seed = key_seed(recipe, level)
         pool = noise_items(pools[split], seed, noise)
         draw = drawing.draw(base, pool, split)
@@ -99,11 +104,14 @@ def plan(
             planned = drawing.draw(base, _all_available(pool), split)
             substituted |= assemble.substitutions(pools[split], planned, draw)
         order = drawing.corruption_order(base)
+        if split == "train":
+            expected = drawing.expected(base)
+        del base, bases[split]
         slots = subsets.noisy[split]
-        parts.append(assemble.build_noisy_rows(slots, pools[split], draw, order, split, outlier))
-    parts.append(assemble.build_clean_rows(subsets.clean, recipe.seed))
+        rows = assemble.build_noisy_rows(slots, pools[split], draw, order, split, outlier)
+        parts += [stock.share(part) for part in rows]
+    parts.append(stock.share(assemble.build_clean_rows(subsets.clean, recipe.seed)))
     parts.append(assemble.outlier_test_rows(recipe, dataset, outlier))
-    expected = drawing.expected(bases["train"])
     info = _plan_info(recipe, dataset, level, drawing.options, expected)
     info = replace(info, substituted=substituted)
     return with_plan_info(pa.concat_tables(parts), info)
@@ -191,7 +199,8 @@ class _Drawing:
         """
         n_classes = len(self.dataset.classes)
         try:
-            return self.noise.draw(base, pool, self.level or 0, n_classes, **self.options)
+            draw = self.noise.draw(base, pool, self.level or 0, n_classes, **self.options)
+            return shorten(draw, len(base.label) + len(pool.label))
         except TooFewImages as shortage:
             self._explain_shortage(shortage, split)
         except DonorTooSmall as shortage:

@@ -5,6 +5,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from cnlw_tools.dataset.row_selection import filter_rows
 from cnlw_tools.noise import Expected
 
 MAX_INVERTED = 2000  # classes: beyond, singular values take minutes
@@ -15,10 +16,11 @@ def realised_stats(plan: pa.Table, n_classes: int) -> Expected:
 
     The matrix is of the rows whose image stayed. A class that keeps no image has a row of zeros.
     """
-    train = plan.filter(pc.equal(plan["split"], "train"))
+    columns = plan.select(["label", "clean_label", "origin", "is_noisy"])
+    train = filter_rows(columns, pc.equal(plan["split"], "train").to_numpy())
     is_base = pc.equal(train["origin"], "base")
     has_clean_label = pc.is_valid(train["clean_label"])
-    base = train.filter(pc.and_(is_base, has_clean_label))
+    base = filter_rows(train, pc.and_(is_base, has_clean_label).to_numpy())
     clean = base["clean_label"].to_numpy().astype(np.int64)
     given_label = base["label"].to_numpy()
     cells, counts = np.unique(clean * n_classes + given_label, return_counts=True)

@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 
 from cnlw_tools import hashing, prng
 from cnlw_tools.dataset.dataset import Dataset, require_base_manifest
+from cnlw_tools.dataset.row_selection import filter_rows
 from cnlw_tools.dataset.validation_split import split_off_validation
 from cnlw_tools.noise import Items
 from cnlw_tools.noise.base import corruption_order, rank_in_class
@@ -98,9 +99,9 @@ def base_manifest(recipe: Recipe, dataset: Dataset) -> pa.Table:
 def _split_base(recipe: Recipe, dataset: Dataset) -> tuple[pa.Table, pa.Table]:
     """Return the training images of a base manifest, and the others."""
     base = base_manifest(recipe, dataset)
-    is_train = pc.equal(base["split"], "train")
-    train = base.filter(is_train)
-    rest = base.filter(pc.invert(is_train))
+    is_train = pc.equal(base["split"], "train").to_numpy()
+    train = filter_rows(base, is_train)
+    rest = filter_rows(base, ~is_train)
     if not len(train):
         raise ValueError(
             f"{dataset.name}: no row of the base manifest is in the split 'train', so there is "

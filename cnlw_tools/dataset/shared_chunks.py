@@ -2,13 +2,14 @@
 
 Ten nested levels of a recipe have the same slots in the same order. Where a level is clean, its
 rows are those of level 0, and where it is noisy, those of the next level. So ten plans of n rows
-take the memory of about two, and a column of one value that of one chunk.
+take the room of about two, and a column of one value that of one chunk. This room is on the disk
+(files/mapped.py): of a table of any length, memory holds what is being looked at.
 """
 
-import numpy as np
 import pyarrow as pa
 
 from cnlw_tools import hashing
+from cnlw_tools.files.mapped import MappedFile
 
 CHUNK_ROWS = 1 << 16
 
@@ -18,9 +19,14 @@ class ChunkStock:
 
     def __init__(self) -> None:
         self._chunks: dict[tuple[str, str], pa.Array] = {}  # by type and digest
+        self._file = MappedFile()
 
     def share(self, table: pa.Table) -> pa.Table:
-        """Return the same table, of chunks that may also be those of other tables."""
+        """Return the same table, of chunks that may also be those of other tables.
+
+        Raises:
+            OSError: the folder of temporary files is full
+        """
         columns = []
         for field, column in zip(table.schema, table.columns, strict=True):
             starts = range(0, len(column), CHUNK_ROWS)
@@ -32,6 +38,5 @@ class ChunkStock:
         """Return an array of some values, which holds nothing else in memory."""
         key = (str(values.type), hashing.digest(pa.table({"values": values})))
         if key not in self._chunks:
-            copied = values.take(pa.array(np.arange(len(values))))
-            self._chunks[key] = copied.combine_chunks()
+            self._chunks[key] = self._file.add(pa.concat_arrays(values.chunks))
         return self._chunks[key]
