@@ -1,4 +1,4 @@
-"""How plan, build and validate grow with rows: python benchmarks/scale.py [ROWS ...] [--folder DIR]
+"""How plan, build and validate grow: python benchmarks/scale.py [ROWS ...] [--folder DIR]
 
 Makes a dataset of ROWS training images and a fiftieth as many for validation: class folders of PNG
 files with 8 x 8 pixels of random colours, 100 classes, with the sha256 of each, as `cnlw import`
@@ -8,16 +8,22 @@ would write it. Then it runs, one after the other,
     cnlw build     the ten levels of the benchmark
     cnlw validate  the build beside its images
 
-and prints for each the seconds of the processor, the memory of the largest process, and that of all
-processes together (shared pages are counted once; looked at twice a second). The ratio compares
-seconds a row with those of the size above: 1.0 is linear. `--steps` leaves some out, and
-`--workers` says how many processes read and write images. Images and builds are deleted, except in
-DIR.
+and prints for each the seconds of the processor, the memory of the largest process, how much of it
+is its own, and the memory of all processes together (shared pages are counted once; looked at twice
+a second). What is not its own are pages of files that it looks at, which the system takes back
+whenever it needs memory. The ratio compares seconds a row with those of the size above: 1.0 is
+linear. `--steps` leaves some out, and `--workers` says how many processes read and write images.
+Images and builds are deleted, except in DIR.
 
 `--rows-only` leaves out what images take, which is the same for each and may be shared by any number
 of processes: no file is made, a source of our own gives the bytes of an image by its id, the build
 stores them as they are, and the check takes each for decoded and compared. All that remains is the
 work of the process that holds the rows, and the reading and writing of Parquet.
+
+`--engines NAME ...` builds the images of ROWS in each engine with one worker and with two, and
+prints the seconds of all processors, the seconds of the clock, and their ratio to `local` with as
+many workers. `--storage` builds the same into a folder, and into a bucket of the S3 server of the
+tests on loopback, and reads both back with `cnlw validate`; the server's own seconds are not counted.
 
 Floor: a build reads and writes each distinct image once, and a check decodes it once; a plan of n
 rows sorts n 64-bit keys.
@@ -40,6 +46,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import requests
 
 from cnlw_tools.builds import shards
 from cnlw_tools.builds.build import build
@@ -63,13 +70,23 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 NOISE = "symmetric"
 NAMES = tuple(f"{label:03d}" for label in range(CLASSES))
 STEPS = ("plan", "build", "validate")
+HEADER = ["rows", "command", "processor s", "largest process MB", "of these its own MB"]
+HEADER += ["all processes MB", "s a row x"]
+S3_VARIABLES = {
+    "AWS_ACCESS_KEY_ID": "key",
+    "AWS_SECRET_ACCESS_KEY": "secret",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_EC2_METADATA_DISABLED": "true",  # it is not on loopback
+}
 
 
 class Cost(NamedTuple):
     """What a command took."""
 
     seconds: float  # of processors, all processes
+    clock: float  # seconds from the command to its end
     largest: int  # bytes of the process that held most
+    own: int  # bytes of the process that held most, without pages of files
     together: int  # bytes of all processes at one moment
 
 
@@ -82,12 +99,23 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--rows-only", action="store_true")
     parser.add_argument("--run", choices=STEPS, help=argparse.SUPPRESS)  # in this process
+    parser.add_argument("--engines", nargs="+", default=[], metavar="NAME")
+    parser.add_argument("--storage", action="store_true")
     arguments = parser.parse_args()
     if arguments.run:
         run_rows_only(arguments.run, arguments.folder)
         return
-    print("| rows | command | processor s | largest process MB | all processes MB | s a row x |")
-    print("|---" * 6 + "|", flush=True)
+    if arguments.engines or arguments.storage:
+        for n in arguments.rows:
+            with tempfile.TemporaryDirectory() as temporary:
+                folder = arguments.folder / str(n) if arguments.folder else Path(temporary)
+                make_dataset(folder, n, rows_only=False)
+                compare_engines(folder, n, arguments.engines)
+                if arguments.storage:
+                    compare_storage(folder, n)
+        return
+    print_line(HEADER)
+    print_line(["---"] * len(HEADER))
     before: dict[str, float] = {}
     for n in arguments.rows:
         with tempfile.TemporaryDirectory() as temporary:
@@ -101,9 +129,9 @@ def main() -> None:
             measure(folder, n, {step: commands[step] for step in arguments.steps}, before)
 
 
-def cnlw_commands(folder: Path, workers: int) -> dict[str, list[str]]:
-    """Return the command of each step."""
-    images, build = str(folder / "images"), str(folder / "build")
+def cnlw_commands(folder: Path, workers: int, build: str = "") -> dict[str, list[str]]:
+    """Return the command of each step; the build is in the folder, unless another place is given."""
+    images, build = str(folder / "images"), build or str(folder / "build")
     made = ["--root", str(folder), "--dataset", NAME, "--noise", NOISE, "--data-dir", images]
     processes = ["--workers", str(workers)]
     plan_file = str(folder / "plan.parquet")
@@ -126,8 +154,47 @@ def measure(
         a_row = cost.seconds / n
         ratio = f"{a_row / before[step]:.2f}" if step in before else ""
         before[step] = a_row
-        sizes = f"{cost.largest / 1e6:.0f} | {cost.together / 1e6:.0f}"
-        print(f"| {n:,} | {step} | {cost.seconds:.1f} | {sizes} | {ratio} |", flush=True)
+        sizes = [f"{size / 1e6:,.0f}" for size in (cost.largest, cost.own, cost.together)]
+        print_line([f"{n:,}", step, f"{cost.seconds:.1f}", *sizes, ratio])
+
+
+def compare_engines(folder: Path, n: int, engines: Sequence[str]) -> None:
+    """Build in each engine with one worker and with two; print what it takes beside `local`."""
+    local: dict[int, Cost] = {}
+    for engine in dict.fromkeys(["local", *engines]) if engines else ():
+        for workers in (1, 2):
+            shutil.rmtree(folder / "build", ignore_errors=True)
+            command = cnlw_commands(folder, workers)["build"]
+            cost = run([*command, "--engine", engine])
+            base = local.setdefault(workers, cost)
+            ratios = [f"{cost.seconds / base.seconds:.2f}", f"{cost.clock / base.clock:.2f}"]
+            times = [f"{cost.seconds:.1f}", f"{cost.clock:.1f}"]
+            print_line([f"{n:,}", engine, str(workers), *times, *ratios])
+
+
+def compare_storage(folder: Path, n: int) -> None:
+    """Build into a folder and into a bucket, and validate both; print what each takes."""
+    server = Path(__file__).parents[1] / "tests" / "s3_server.py"
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen([sys.executable, server], text=True, **pipes) as process:
+        address = f"http://127.0.0.1:{process.stdout.readline().strip()}"
+        os.environ |= S3_VARIABLES | {"AWS_ENDPOINT_URL": address}
+        requests.put(f"{address}/bucket", timeout=10).raise_for_status()
+        for name, build in (("folder", str(folder / "build")), ("S3", "s3://bucket/build")):
+            with tempfile.TemporaryDirectory() as cache:
+                os.environ["CNLW_CACHE"] = cache
+                shutil.rmtree(folder / "build", ignore_errors=True)
+                for step, command in cnlw_commands(folder, 1, build).items():
+                    if step != "plan":
+                        cost = run(command)
+                        times = [f"{cost.seconds:.1f}", f"{cost.clock:.1f}"]
+                        print_line([f"{n:,}", step, name, *times])
+        process.stdin.close()
+
+
+def print_line(cells: Sequence[str]) -> None:
+    """Print a row of a table."""
+    print(f"| {' | '.join(cells)} |", flush=True)
 
 
 def make_dataset(folder: Path, n: int, rows_only: bool) -> None:
@@ -190,18 +257,23 @@ def encode_png(pixels: bytes) -> bytes:
 def run(command: Sequence[str]) -> Cost:
     """Run a command to its end; return what it took."""
     environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    start = time.monotonic()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment)
-    together = 0
+    together = own = 0
     while True:
         done, status, usage = os.wait4(process.pid, os.WNOHANG)
         if done:
             break
-        together = max(together, sum(map(held, family(process.pid))))
+        members = family(process.pid)
+        together = max(together, sum(map(held, members)))
+        own = max(own, *map(held_by_itself, members))
         time.sleep(SECONDS_BETWEEN_LOOKS)
     if status:
         raise SystemExit(f"{' '.join(command)}: ended with {os.waitstatus_to_exitcode(status)}")
     largest = usage.ru_maxrss * 1024  # of the command and its processes, the largest
-    return Cost(usage.ru_utime + usage.ru_stime, largest, max(together, largest))
+    seconds = usage.ru_utime + usage.ru_stime
+    clock = time.monotonic() - start
+    return Cost(seconds, clock, largest, own, max(together, largest))
 
 
 class Drawn:
@@ -279,6 +351,16 @@ def held(pid: int) -> int:
     except OSError:  # it has just ended
         return 0
     return int(text.partition("\nPss:")[2].split()[0]) * 1024
+
+
+def held_by_itself(pid: int) -> int:
+    """Return the bytes of a process that are no pages of files."""
+    try:
+        text = Path(f"/proc/{pid}/status").read_text()
+    except OSError:  # it has just ended
+        return 0
+    _, found, rest = text.partition("\nRssAnon:")
+    return int(rest.split()[0]) * 1024 if found else 0
 
 
 if __name__ == "__main__":

@@ -41,6 +41,7 @@ from cnlw_tools.card import render, sample_grid
 from cnlw_tools.card.metadata import CARD, BuildCard, ConfigCard, read_card
 from cnlw_tools.dataset import dataset, table_io, tables
 from cnlw_tools.dataset.dataset import Dataset
+from cnlw_tools.dataset.shared_chunks import ChunkStock
 from cnlw_tools.dataset.validation_split import classes_without_validation
 from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
 from cnlw_tools.executor.remote import program_versions
@@ -50,7 +51,6 @@ from cnlw_tools.images.pixels import Storage
 from cnlw_tools.ingest.resolve import load_dataset, open_recipe_images
 from cnlw_tools.plans.info import read_plan_info
 from cnlw_tools.plans.plan import config_name, plan, recipe_levels
-from cnlw_tools.dataset.shared_chunks import ChunkStock
 from cnlw_tools.plans.statistics import realised_stats
 from cnlw_tools.plans.subsets import base_manifest
 from cnlw_tools.recipe.inputs import Inputs

@@ -12,6 +12,7 @@ from cnlw_tools.checks.collect import collect_evidence
 from cnlw_tools.checks.evidence import Evidence
 from cnlw_tools.checks.finding import Check, CheckResult, Finding
 from cnlw_tools.executor import Executor, Progress, no_progress
+from cnlw_tools.files.mapped import release_pages
 
 __all__ = [
     "CHECKS",
@@ -215,6 +216,7 @@ def run_checks(evidence: Evidence, progress: Progress = no_progress) -> Iterator
     for done, check in enumerate(CHECKS, 1):
         reason = check.reason_to_skip(evidence)
         findings = [] if reason else list(check.run(evidence))
+        release_pages()
         yield CheckResult(check.name, check.claim, reason, findings)
         if done <= n_quick:
             progress("checks", done, n_quick)

@@ -5,7 +5,7 @@ Nothing here judges. What cannot be read is kept as the sentence that says why.
 
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache, partial
 from hashlib import sha256
@@ -22,22 +22,24 @@ from cnlw_tools import files
 from cnlw_tools.builds.parquet import IMAGE
 from cnlw_tools.builds.work_shards import assign_files
 from cnlw_tools.card import metadata
-from cnlw_tools.checks.digests import DIGEST, ImageRows, to_hex
+from cnlw_tools.checks.digests import DIGEST, ImageRows
 from cnlw_tools.checks.encoding import Comparison, compare, surplus
 from cnlw_tools.checks.encoding import decode_file as decode
 from cnlw_tools.checks.evidence import COLUMN_NAMES, COLUMNS, Evidence, ImageInfo, ShardContent
 from cnlw_tools.checks.inspections import (
+    SCHEMA,
     ImageKey,
     Inspection,
     add_inspection,
+    add_known,
     check_records,
     make_record,
     read_inspections,
     read_records,
     write_inspections,
 )
-from cnlw_tools.dataset.row_numbers import first_places, number_rows
 from cnlw_tools.dataset import dataset
+from cnlw_tools.dataset.shared_chunks import ChunkStock
 from cnlw_tools.executor import SERIAL, Executor, Progress, limits, no_progress
 from cnlw_tools.executor.job import Job
 from cnlw_tools.executor.work_shard import WHOLE, WorkShard
@@ -53,7 +55,6 @@ from cnlw_tools.images.pixels import (
     pixel_digest,
 )
 from cnlw_tools.plans.plan import plan
-from cnlw_tools.dataset.shared_chunks import ChunkStock
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.sources import open_reader
 from cnlw_tools.sources.composite import CompositeReader
@@ -98,7 +99,7 @@ class ShardRows:
     """Rows of one shard whose images are to be decoded."""
 
     file: str
-    rows: NDArray[np.int32]
+    rows: NDArray[np.integer]
 
 
 def collect_evidence(
@@ -129,7 +130,8 @@ def collect_evidence(
     _draw_plans(evidence)
     _read_shards(evidence, executor, progress)
     images = ImageRows()
-    for file, row, inspection in _inspect_rows(task, evidence, executor, progress, known):
+    parts = add_known(evidence, images, known)
+    for file, row, inspection in _inspect_rows(task, parts, executor, progress):
         add_inspection(evidence, images, file, row, inspection)
     evidence.images = images.distinct()
     return evidence
@@ -163,12 +165,19 @@ def inspect_shard(
     check_records(task.compared_with, {out / record.file_name: record, **read_records(out)})
     files.check_writable(out)  # before hours of work
     _read_shards(evidence, executor, progress, work_shard)
-    inspections = {}
-    for _, _, inspection in _inspect_rows(task, evidence, executor, progress, {}):
-        inspections[inspection.key] = inspection
-    path = write_inspections(out, record, list(inspections.values()))
-    n_bad = sum(bool(one.error or one.mismatch) for one in inspections.values())
-    return path, len(inspections), n_bad
+    parts = add_known(evidence, ImageRows(), SCHEMA.empty_table())
+    n_images = n_bad = 0
+
+    def count(inspections: Iterable[Inspection]) -> Iterator[Inspection]:
+        nonlocal n_images, n_bad
+        for inspection in inspections:
+            n_images += 1
+            n_bad += bool(inspection.error or inspection.mismatch)
+            yield inspection
+
+    looks = _inspect_rows(task, parts, executor, progress)
+    path = write_inspections(out, record, count(inspection for _, _, inspection in looks))
+    return path, n_images, n_bad
 
 
 def _open_build(
@@ -257,11 +266,13 @@ def _read_shards(
     if work_shard.count > 1:
         names = _select_shards(data, names, work_shard)
     stock = ChunkStock()
+    schemas: dict[bytes, pa.Schema] = {}  # nearly always the same one
     results = executor.map(partial(_read_shard, data), names)
     for done, (name, content) in enumerate(results, 1):
         progress("shards", done, len(names))
         if isinstance(content, ShardContent):
-            evidence.shards[name] = replace(content, rows=stock.share(content.rows))
+            schema = schemas.setdefault(content.schema.serialize().to_pybytes(), content.schema)
+            evidence.shards[name] = replace(content, schema=schema, rows=stock.share(content.rows))
         else:
             evidence.shard_errors[name] = content
 
@@ -355,56 +366,25 @@ def _comparison_task(evidence: Evidence) -> ComparisonTask:
 
 def _inspect_rows(
     task: ComparisonTask,
-    evidence: Evidence,
+    rows: Mapping[str, NDArray[np.integer]],
     executor: Executor,
     progress: Progress,
-    known: Mapping[ImageKey, Inspection],
 ) -> Iterator[tuple[str, int, Inspection]]:
-    """Yield what a look at every distinct image says, with the file and the row that show it.
+    """Yield what a look at every image says, with the file and the row that show it.
 
     Args:
         task: what the reading of any image needs to know
-        evidence: with the shards
+        rows: that show an image that is to be looked at, by file
         executor: where images are decoded
-        progress: is told how many parts of them are done
-        known: images that other processes looked at
+        progress: is told how many files are done
     """
-    parts = []
-    for part in _distinct_rows(evidence):
-        is_known = np.zeros(len(part.rows), bool)
-        if known:
-            for place, key in enumerate(_image_keys(evidence.shards[part.file].rows, part.rows)):
-                if key in known:
-                    is_known[place] = True
-                    yield part.file, int(part.rows[place]), known[key]
-        if not is_known.all():
-            parts.append(ShardRows(part.file, part.rows[~is_known]))
+    parts = [ShardRows(file, numbers) for file, numbers in rows.items()]
     for done, (part, inspections) in enumerate(
         executor.map(partial(_inspect_images, task), parts), 1
     ):
         for row, inspection in inspections:
             yield part.file, row, inspection
         progress("images", done, len(parts))
-
-
-def _image_keys(rows: pa.Table, numbers: NDArray[np.int32]) -> list[ImageKey]:
-    """Return what decides how the images of some rows of a shard look."""
-    shown = rows.select(ImageKey._fields).take(numbers)
-    ids, origins = shown["image_id"].to_pylist(), shown["origin"].to_pylist()
-    return list(map(ImageKey, ids, origins, to_hex(shown["sha256"])))
-
-
-def _distinct_rows(evidence: Evidence) -> Iterator[ShardRows]:
-    """Yield, shard by shard, the first row of every pair of image and id."""
-    (numbers,) = number_rows([evidence.all_rows()], ["sha256", "image_id"])
-    is_first = first_places(numbers) == np.arange(len(numbers))
-    start = 0
-    for file, shard in sorted(evidence.shards.items()):
-        end = start + len(shard.rows)
-        fresh = np.flatnonzero(is_first[start:end]).astype(np.int32)
-        if len(fresh):
-            yield ShardRows(file, fresh)
-        start = end
 
 
 def _inspect_images(

@@ -1,5 +1,6 @@
 """sha256 as columns of 32 bytes, half of what hex takes, and the images that they stand for."""
 
+from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -8,10 +9,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from cnlw_tools.dataset.row_numbers import first_places, number_values
+from cnlw_tools.dataset.row_selection import filter_rows, take_or_null
+from cnlw_tools.dataset.shared_chunks import ChunkStock
+
 DIGEST = pa.binary(32)
 N_DIGITS = 64  # of a sha256 in hex
 NO_DIGIT = 255
-BATCH_ROWS = 1000  # of images that are kept as Python objects
+BATCH_ROWS = 4000  # of images that are kept as Python objects
 DIGITS = np.full(256, NO_DIGIT, np.uint8)  # the value of each hex digit, by its ASCII code
 DIGITS[np.frombuffer(b"0123456789abcdef", np.uint8)] = np.arange(16)
 IMAGES = pa.schema(
@@ -26,10 +31,11 @@ IMAGES = pa.schema(
 
 
 class ImageRows:
-    """A table of images that grows by single rows."""
+    """A table of images that grows by single rows; it lies on the disk."""
 
     def __init__(self) -> None:
-        self._batches: list[pa.RecordBatch] = []
+        self._stock = ChunkStock()
+        self._parts: list[pa.Table] = [IMAGES.empty_table()]
         self._rows: list[tuple[Any, ...]] = []
 
     def add(self, *values: Any) -> None:
@@ -38,15 +44,21 @@ class ImageRows:
         if len(self._rows) == BATCH_ROWS:
             self._flush()
 
+    def add_table(self, rows: pa.Table) -> None:
+        """Add rows of the schema IMAGES."""
+        self._flush()
+        self._parts.append(self._stock.share(rows))
+
     def distinct(self) -> pa.Table:
         """Return the rows, one for each sha256: the first."""
         self._flush()
-        return distinct_images(pa.Table.from_batches(self._batches, IMAGES))
+        images = distinct_images(pa.concat_tables(self._parts))
+        return ChunkStock().share(images)  # in longer chunks
 
     def _flush(self) -> None:
         if self._rows:
             columns = [list(column) for column in zip(*self._rows, strict=True)]
-            self._batches.append(pa.record_batch(columns, schema=IMAGES))
+            self._parts.append(self._stock.share(pa.table(columns, schema=IMAGES)))
             self._rows = []
 
 
@@ -60,23 +72,40 @@ def to_digests(texts: pa.ChunkedArray) -> pa.Array:
     return pa.concat_arrays(parts) if parts else pa.array([], DIGEST)
 
 
+def store_digests(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return (n,) sha256 in hex as bytes that lie on the disk; see `to_digests`."""
+    stock = ChunkStock()
+    parts = [pa.schema({"sha256": DIGEST}).empty_table()]
+    for chunk in texts.chunks:
+        parts.append(stock.share(pa.table({"sha256": _chunk_to_digests(chunk)})))
+    return pa.concat_tables(parts)["sha256"]
+
+
+def join_digests(
+    sources: Sequence[tuple[NDArray[np.integer], pa.ChunkedArray]], block: slice
+) -> pa.Array:
+    """Return the sha256 of some of n images; null where no source has one.
+
+    Args:
+        sources: (n,) the place of each image among the sha256 of a source, or -1; and these. Of
+            several sources that have an image, the last one counts
+        block: which images
+    """
+    digests = pa.nulls(block.stop - block.start, DIGEST)
+    for places, known_digests in sources:
+        digests = pc.coalesce(take_or_null(known_digests, places[block]), digests)
+    return digests
+
+
 def to_hex(digests: pa.Array | pa.ChunkedArray) -> list[str | None]:
     """Return digests as text."""
     return [None if value is None else value.hex() for value in digests.to_pylist()]
 
 
-def find_values(values: pa.Array | pa.ChunkedArray, among: pa.Array) -> NDArray[np.int64]:
-    """Return (n,) the first place of each value in an array; -1 where it is not, and of null."""
-    place = pc.index_in(values, among, skip_nulls=True)
-    found: NDArray[np.int64] = pc.fill_null(place, -1).to_numpy().astype(np.int64)
-    return found
-
-
 def distinct_images(images: pa.Table) -> pa.Table:
     """Return the rows of a table of images without those whose sha256 came before."""
-    column = images["sha256"].combine_chunks()
-    is_first = find_values(column, column) == np.arange(len(images))
-    return images.filter(pa.array(is_first)).combine_chunks()
+    is_first = first_places(number_values(images["sha256"])) == np.arange(len(images))
+    return filter_rows(images, is_first)
 
 
 def _chunk_to_digests(texts: pa.Array) -> pa.Array:

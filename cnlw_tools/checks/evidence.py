@@ -1,8 +1,8 @@
 """What the checks look at: everything that a build holds. collect.py reads it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,10 +13,14 @@ from numpy.typing import NDArray
 
 from cnlw_tools.builds.segments import Segment, cut_segments
 from cnlw_tools.card.metadata import BuildCard, read_block
-from cnlw_tools.checks.digests import DIGEST, IMAGES, find_values, to_digests
+from cnlw_tools.checks.digests import DIGEST, IMAGES, join_digests, store_digests
 from cnlw_tools.dataset.dataset import Dataset
+from cnlw_tools.dataset.row_numbers import find_values, last_places, number_values
+from cnlw_tools.dataset.row_selection import filter_rows
+from cnlw_tools.dataset.shared_chunks import CHUNK_ROWS, ChunkStock
 from cnlw_tools.executor import Progress, no_progress
 from cnlw_tools.files.machine_faults import raise_machine_fault
+from cnlw_tools.files.mapped import MappedFile
 from cnlw_tools.noise import Expected
 from cnlw_tools.plans.assemble import repeat_value
 from cnlw_tools.plans.noise_inputs import outlier_label
@@ -109,7 +113,6 @@ class Evidence:
     image_errors: dict[str, str] = field(default_factory=dict)  # by row: why it does not decode
     source_mismatches: dict[str, Mismatch] = field(default_factory=dict)  # by row
     surplus: dict[str, Surplus] = field(default_factory=dict)  # by row
-    rows_by_config: dict[str, pa.Table] = field(default_factory=dict)  # filled by `rows`
 
     @cached_property
     def block(self) -> dict[str, Any]:
@@ -159,54 +162,53 @@ class Evidence:
 
     def rows(self, config: str) -> pa.Table:
         """Return all rows of a config that can be read, with the column `split`."""
-        if config not in self.rows_by_config:
-            parts = list(self._shard_rows(config))
-            empty = pa.schema(CONFIG_FIELDS).empty_table()
-            self.rows_by_config[config] = pa.concat_tables(parts) if parts else empty
-        return self.rows_by_config[config]
+        return self._join_segments(self._segments_of(config))
 
-    def _shard_rows(self, config: str) -> Iterator[pa.Table]:
-        for split, file in self._files_of(config):
-            rows = self.shards[file].rows
-            yield rows.append_column("split", _repeat_name(split, len(rows)))
-
-    def _files_of(self, config: str) -> Iterator[tuple[str, str]]:
-        """Yield the splits of a config and their files, as far as these can be read."""
+    def _segments_of(self, config: str) -> Iterator[tuple[str, str]]:
+        """Yield the splits of a config and their segments, as far as these can be read."""
         for split, segments in self.card.configs[config].segments.items():
             for segment in segments:
-                for file in self._files_by_segment.get(segment, ()):
-                    yield split, file
+                if segment in self.segment_rows:
+                    yield split, segment
 
     @cached_property
-    def _files_by_segment(self) -> dict[str, list[str]]:
-        """The files that can be read, in the order of their names."""
-        files: dict[str, list[str]] = {}
+    def segment_rows(self) -> dict[str, pa.Table]:
+        """The rows of all files of a segment that can be read, in the order of their names.
+
+        They lie on the disk once more, in chunks that are longer than a file.
+        """
+        files: dict[str, list[pa.Table]] = {}
         for file in sorted(self.shards):
-            files.setdefault(file.partition("-")[0], []).append(file)
-        return files
+            files.setdefault(file.partition("-")[0], []).append(self.shards[file].rows)
+        stock = ChunkStock()
+        return {segment: stock.share(pa.concat_tables(rows)) for segment, rows in files.items()}
 
     def shared_rows(self, configs: Sequence[str]) -> pa.Table:
         """Return all rows of some configs, with the column `split`; those that they share once.
 
-        A file stands where the last config has it.
+        A segment stands where the last config has it.
         """
-        files = [pair for config in configs for pair in self._files_of(config)]
-        last_first = dict.fromkeys(reversed(files))
+        segments = [pair for config in configs for pair in self._segments_of(config)]
+        last_first = dict.fromkeys(reversed(segments))
+        return self._join_segments(reversed(last_first))
+
+    def _join_segments(self, segments: Iterable[tuple[str, str]]) -> pa.Table:
+        """Return the rows of splits and their segments, with the column `split`."""
         parts = [pa.schema(CONFIG_FIELDS).empty_table()]
-        for split, file in reversed(last_first):
-            rows = self.shards[file].rows
+        for split, segment in segments:
+            rows = self.segment_rows[segment]
             parts.append(rows.append_column("split", _repeat_name(split, len(rows))))
         return pa.concat_tables(parts)
 
     def all_rows(self) -> pa.Table:
         """Return the rows of all files in the order of their names, without the column `split`."""
         empty = pa.schema(CONFIG_FIELDS[:-1]).empty_table()
-        return pa.concat_tables([empty, *(self.shards[file].rows for file in sorted(self.shards))])
+        return pa.concat_tables([empty, *self.segment_rows.values()])
 
     def split(self, config: str, split: str) -> pa.Table:
         """Return the rows of one split of a config."""
-        rows = self.rows(config)
-        return rows.filter(pc.equal(rows["split"], split))
+        pairs = self._segments_of(config)
+        return self._join_segments(pair for pair in pairs if pair[0] == split)
 
     def recipe(self, config: str) -> Recipe:
         """Return the recipe that a config was drawn by, as the card says."""
@@ -251,24 +253,34 @@ class Evidence:
         recipe = self.recipe(config)
         return outlier_label(recipe, self.dataset)
 
+    @cached_property
+    def pixel_numbers(self) -> NDArray[np.integer]:
+        """A number for each distinct image, and one more; images of the same pixels have one."""
+        return np.append(number_values(self.images["pixel_digest"]), -1)
+
     def source_digests(self, ids: pa.Array | pa.ChunkedArray) -> pa.Array:
         """Return (n,) the sha256 that the source tables give for image ids; null if none does."""
-        digests = pa.nulls(len(ids), DIGEST)
-        for known_ids, known_digests in self._recorded_digests:
-            place = find_values(ids, known_ids)
-            found = known_digests.take(pa.array(place, mask=place < 0))
-            digests = pc.coalesce(found, digests)
-        return digests
+        return join_digests(self.source_places(ids), slice(0, len(ids)))
+
+    def source_places(
+        self, ids: pa.Array | pa.ChunkedArray
+    ) -> list[tuple[NDArray[np.integer], pa.ChunkedArray]]:
+        """Return (n,) where each source table has the sha256 of image ids, or -1; and its sha256.
+
+        They are what `join_digests` reads.
+        """
+        return [(find_values(ids, known), digests) for known, digests in self._recorded_digests]
 
     @cached_property
-    def _recorded_digests(self) -> list[tuple[pa.Array, pa.Array]]:
-        """Ids and sha256 of each source table; of an id with several, the last one comes first."""
+    def _recorded_digests(self) -> list[tuple[pa.ChunkedArray, pa.ChunkedArray]]:
+        """Ids and sha256 of each source table, on the disk; of an id with several, the last."""
         columns = []
         for table in self._source_tables():
-            rows = table.filter(pc.is_valid(table["sha256"])).select(["image_id", "sha256"])
-            last_first = rows.take(pa.array(np.arange(len(rows))[::-1]))
-            digests = to_digests(last_first["sha256"])
-            columns.append((last_first["image_id"].combine_chunks(), digests))
+            rows = table.select(["image_id", "sha256"])
+            rows = filter_rows(rows, rows["sha256"].is_valid().to_numpy())
+            last = last_places(number_values(rows["image_id"]))
+            rows = filter_rows(rows, last == np.arange(len(rows)))
+            columns.append((rows["image_id"], store_digests(rows["sha256"])))
         return columns
 
     def _source_tables(self) -> list[pa.Table]:
@@ -317,7 +329,7 @@ class Evidence:
         base = self.dataset.base if self.dataset else None
         is_own = [False] * len(ids)
         if base is not None:
-            is_own = pc.is_in(wanted, base["image_id"].combine_chunks()).to_pylist()
+            is_own = (find_values(wanted, base["image_id"]) >= 0).tolist()
         recorded = self.source_digests(wanted).to_pylist()
         is_proven = self._proven_images(wanted, recorded)
         facts = map(ImageFacts, recorded, is_own, is_proven)
@@ -367,7 +379,26 @@ class Evidence:
         return pc.unique(pa.chunked_array([c for part in ids for c in part.chunks], pa.string()))
 
 
-@lru_cache(maxsize=4096)
-def _repeat_name(split: str, n: int) -> pa.Array:
-    """Return (n,) the name of a split; files of one size share one array."""
-    return repeat_value(split, n)
+def slot_ids(rows: pa.Table) -> pa.ChunkedArray:
+    """Return (n,) the image that stood in the slot of each row: the replaced one, or its own.
+
+    Args:
+        rows: image_id, replaces
+    """
+    file = MappedFile()
+    chunks = []
+    for start in range(0, len(rows), CHUNK_ROWS):
+        part = rows.slice(start, CHUNK_ROWS)
+        if part["replaces"].null_count == len(part):
+            chunks += part["image_id"].chunks
+        else:
+            slots = pc.coalesce(part["replaces"], part["image_id"])
+            chunks.append(file.add(slots.combine_chunks()))
+    return pa.chunked_array(chunks, pa.string())
+
+
+def _repeat_name(split: str, n: int) -> pa.ChunkedArray:
+    """Return (n,) the name of a split, in chunks that share their memory."""
+    chunk = repeat_value(split, min(n, CHUNK_ROWS))
+    sizes = [min(CHUNK_ROWS, n - start) for start in range(0, n, CHUNK_ROWS)]
+    return pa.chunked_array([chunk.slice(0, size) for size in sizes], pa.string())

@@ -8,9 +8,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from cnlw_tools.checks.evidence import Evidence
+from cnlw_tools.checks.evidence import Evidence, slot_ids
 from cnlw_tools.checks.finding import Finding, abbreviate, error
 from cnlw_tools.dataset.row_numbers import number_rows
+from cnlw_tools.dataset.row_selection import filter_rows
 from cnlw_tools.noise import NOISE, Expected
 
 FIX = "build it again; if the error stays, the noise model or the tables are wrong"
@@ -111,7 +112,7 @@ def clean_labels(evidence: Evidence) -> Iterator[Finding]:
 
 def _count_clean_rows_per_class(rows: pa.Table, n_classes: int) -> Counts:
     """Return (C,) the number of clean rows of each class."""
-    labels = rows.filter(pc.invert(rows["is_noisy"]))["label"].to_numpy()
+    labels = rows["label"].to_numpy()[~rows["is_noisy"].to_numpy()]
     valid = labels[(labels >= 0) & (labels < n_classes)]
     return np.bincount(valid, minlength=n_classes)
 
@@ -137,7 +138,7 @@ def _expected_by_split(evidence: Evidence) -> Iterator[tuple[str, str, Expected]
 def _confusion_counts(rows: pa.Table, n_classes: int) -> Counts:
     """Return (C, C) counts by true and given label of rows whose image was not replaced."""
     stayed = pc.and_(pc.equal(rows["origin"], "base"), pc.is_valid(rows["clean_label"]))
-    base = rows.filter(stayed)
+    base = filter_rows(rows.select(["clean_label", "label"]), stayed.to_numpy())
     true, label = base["clean_label"].to_numpy(), base["label"].to_numpy()
     valid = (true >= 0) & (true < n_classes) & (label >= 0) & (label < n_classes)
     cells = true[valid] * n_classes + label[valid]
@@ -187,7 +188,7 @@ def _nested_configs(evidence: Evidence) -> list[list[str]]:
 
 def _missing_slots(low: pa.Table, high: pa.Table) -> list[tuple[str, str, str, int]]:
     """Return the distinct rows of one table that another does not have, sorted."""
-    numbers, others = number_rows([low, high], low.column_names)
+    numbers, others = number_rows([low, high], ["slot", "image_id", "label", "split"])
     missing = low.filter(pa.array(~np.isin(numbers, others)))
     return sorted(set(zip(*missing.to_pydict().values(), strict=True)))
 
@@ -195,7 +196,7 @@ def _missing_slots(low: pa.Table, high: pa.Table) -> list[tuple[str, str, str, i
 def _noisy_slots(evidence: Evidence, config: str) -> pa.Table:
     """Return the noisy slots of a config: split, slot, image, label."""
     rows = evidence.rows(config)
-    noisy = rows.select(["split", "replaces", "image_id", "label"]).filter(rows["is_noisy"])
-    slots = pc.coalesce(noisy["replaces"], noisy["image_id"])
-    columns = (noisy["split"], slots, noisy["image_id"], noisy["label"])
+    noisy = rows.select(["split", "replaces", "image_id", "label"])
+    noisy = filter_rows(noisy, rows["is_noisy"].to_numpy())
+    columns = (noisy["split"], slot_ids(noisy), noisy["image_id"], noisy["label"])
     return pa.table(columns, names=["split", "slot", "image_id", "label"])

@@ -3,12 +3,15 @@
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from cnlw_tools.checks.evidence import Evidence
 from cnlw_tools.checks.finding import Finding, abbreviate, error, note
 from cnlw_tools.dataset import tables
+from cnlw_tools.dataset.row_numbers import find_values
+from cnlw_tools.dataset.row_selection import values_differ
 from cnlw_tools.dataset.validation_split import VALIDATION, split_off_validation
 from cnlw_tools.files import default_root
 from cnlw_tools.files.machine_faults import raise_machine_fault
@@ -85,14 +88,15 @@ def manifest(evidence: Evidence) -> Iterator[Finding]:
         raise_machine_fault(problem, f"the images of {evidence.source}")
         yield note(f"labels were not compared with {evidence.source}: {problem}", BASE)
         return
-    position = pc.index_in(base["image_id"], original["image_id"].combine_chunks())
+    place = find_values(base["image_id"], original["image_id"])
     ids = base["image_id"]
-    yield from _report(ids.filter(pc.is_null(position)), "images that the source does not have")
+    unknown = ids.filter(pa.array(place < 0))
+    yield from _report(unknown, "images that the source does not have")
     for column in ("label", "split"):
-        differs = pc.not_equal(base[column], original[column].take(position))
+        differs = values_differ(base[column], original[column], place)
         message = f"images whose {column} differs from the source"
-        yield from _report(ids.filter(pc.fill_null(differs, False)), message)
-    n_left_out = len(original) - pc.count(position).as_py()
+        yield from _report(ids.filter(pa.array(differs)), message)
+    n_left_out = len(original) - int(np.sum(place >= 0))
     if n_left_out:
         message = "images of the source that the base manifest leaves out"
         yield note(message, BASE, n_left_out)

@@ -9,16 +9,26 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from cnlw_tools.checks.digests import find_values, fixed_bytes, to_hex
+from cnlw_tools.checks.digests import fixed_bytes, join_digests, to_hex
 from cnlw_tools.checks.evidence import HAS_NO_SOURCE, Evidence
 from cnlw_tools.checks.finding import REBUILD_FILE, Finding, abbreviate, error, note
 from cnlw_tools.dataset.row_numbers import (
+    find_values,
     first_places,
     group_repeats,
     number_rows,
     number_values,
     repeats_before,
 )
+from cnlw_tools.dataset.row_selection import (
+    BLOCK_ROWS,
+    filter_rows,
+    take_or_null,
+    take_rows,
+    take_values,
+    values_differ,
+)
+from cnlw_tools.dataset.shared_chunks import store_values
 from cnlw_tools.images.near_duplicates import near_duplicate_pairs
 
 ALL_CONFIGS = "all configs"
@@ -74,26 +84,23 @@ def contents(evidence: Evidence) -> Iterator[Finding]:
 
 def _has_other_image(rows: pa.Table) -> NDArray[np.bool_]:
     """Return (n,) whether the first row with an image's id shows another image."""
-    ids, _ = number_values(rows["image_id"])
-    images, _ = number_values(rows["sha256"])
-    differs: NDArray[np.bool_] = images != images[first_places(ids)]
-    return differs
+    first = first_places(number_values(rows["image_id"]))
+    return values_differ(rows["sha256"], rows["sha256"], first)
 
 
 def _contradicts_tables(evidence: Evidence, rows: pa.Table) -> NDArray[np.bool_]:
     """Return (n,) whether an image decodes and the tables give its id another sha256."""
-    recorded = evidence.source_digests(rows["image_id"])
-    place = find_values(rows["sha256"], evidence.images["sha256"].combine_chunks())
-    pixels = _take(evidence.images["pixel_digest"], place)
-    is_known = pa.array(place >= 0)
-    is_other = pc.and_(pc.not_equal(recorded, rows["sha256"]), pc.not_equal(recorded, pixels))
-    contradicts: NDArray[np.bool_] = pc.and_(is_known, pc.fill_null(is_other, False)).to_numpy()
+    sources = evidence.source_places(rows["image_id"])
+    place = find_values(rows["sha256"], evidence.images["sha256"])
+    contradicts = place >= 0
+    for start in range(0, len(rows), BLOCK_ROWS):
+        block = slice(start, min(start + BLOCK_ROWS, len(rows)))
+        digests = rows["sha256"].slice(start, BLOCK_ROWS)
+        recorded = join_digests(sources, block)
+        pixels = take_or_null(evidence.images["pixel_digest"], place[block])
+        is_other = pc.and_(pc.not_equal(recorded, digests), pc.not_equal(recorded, pixels))
+        contradicts[block] &= pc.fill_null(is_other, False).to_numpy()
     return contradicts
-
-
-def _take(column: pa.ChunkedArray, place: NDArray[np.int64]) -> pa.ChunkedArray:
-    """Return the values at some places; null where a place is -1."""
-    return column.take(pa.array(place, mask=place < 0))
 
 
 def source(evidence: Evidence) -> Iterator[Finding]:
@@ -158,7 +165,8 @@ def duplicates(evidence: Evidence) -> Iterator[Finding]:
     """
     for name in evidence.card.configs:
         rows = evidence.rows(name)
-        equal = [rows.take(group) for group in _equal_images(evidence, name, rows)]
+        shown = rows.select(["image_id", "split"])
+        equal = [take_rows(shown, group) for group in _equal_images(evidence, name, rows)]
         groups = [group["image_id"].to_pylist() for group in equal]
         faults: list[str] = []
         allowed: list[str] = []
@@ -179,28 +187,38 @@ def duplicates(evidence: Evidence) -> Iterator[Finding]:
 
 def _equal_images(evidence: Evidence, config: str, rows: pa.Table) -> Iterator[NDArray[np.int64]]:
     """Yield the rows of each image that several have, without the repeats that the plan has."""
-    columns = ["image_id", "split"]
     plan = evidence.plans.get(config, rows.slice(0, 0))
-    numbers, planned = number_rows([rows.select(columns), plan.select(columns)], columns)
+    numbers, planned = number_rows([rows, plan], ["image_id", "split"])
     n_planned = np.bincount(planned, minlength=numbers.max(initial=-1) + 1)[numbers]
     # Of an image that the plan has p times, only the last of the first p rows counts.
     positions = np.flatnonzero(repeats_before(numbers) >= n_planned - 1)
-    digests = rows["sha256"].take(positions)
-    place = find_values(digests, evidence.images["sha256"].combine_chunks())
-    pixels = _take(evidence.images["pixel_digest"], place)
-    images, _ = number_values(pc.coalesce(pixels, digests))
-    for group in group_repeats(images):
+    for group in group_repeats(_number_images(evidence, rows["sha256"])[positions]):
         yield positions[group]
+
+
+def _number_images(evidence: Evidence, digests: pa.ChunkedArray) -> NDArray[np.integer]:
+    """Return (n,) a number for each image, by the sha256 of its bytes; equal ones have one number.
+
+    Images that decode are equal if their pixels are; others, if their bytes are.
+    """
+    place = find_values(digests, evidence.images["sha256"])
+    is_known = place >= 0
+    by_pixels = evidence.pixel_numbers[place]
+    if is_known.all():
+        return by_pixels
+    by_bytes = number_values(digests) + len(evidence.images)
+    return np.where(is_known, by_pixels, by_bytes)
 
 
 def near_duplicates(evidence: Evidence) -> Iterator[Finding]:
     """Images look alike though their bytes differ: perceptual hashes within 3 of 128 bits."""
     rows = evidence.shared_rows([*evidence.card.configs])
     images = _images_of(evidence, rows)
-    fingerprints = fixed_bytes(images["fingerprint"].combine_chunks())
+    chunks = [fixed_bytes(chunk) for chunk in images["fingerprint"].chunks]
+    fingerprints = np.concatenate([np.empty((0, 16), np.uint8), *chunks])
     alike = near_duplicate_pairs(fingerprints)
-    shown = _last_shown(rows, images["sha256"].take(np.unique(alike)))
-    digests = images["sha256"].take(alike.ravel()).to_pylist()
+    shown = _last_shown(rows, take_values(images["sha256"], np.unique(alike)))
+    digests = take_values(images["sha256"], alike.ravel()).to_pylist()
     between_splits, within_split = [], []
     for first, second in zip(digests[::2], digests[1::2], strict=True):
         pair = (shown[first][0], shown[second][0])
@@ -229,15 +247,20 @@ def _show_command(folder: Path, ids: tuple[str, ...]) -> str:
 
 def _images_of(evidence: Evidence, rows: pa.Table) -> pa.Table:
     """Return the images of some rows that decode, in the order of their sha256."""
-    place = find_values(rows["sha256"], evidence.images["sha256"].combine_chunks())
+    place = find_values(rows["sha256"], evidence.images["sha256"])
     is_shown = np.zeros(len(evidence.images), bool)
     is_shown[place[place >= 0]] = True
-    return evidence.images.filter(pa.array(is_shown)).sort_by("sha256")
+    images = filter_rows(evidence.images.select(["sha256", "fingerprint"]), is_shown)
+    digests = [fixed_bytes(chunk) for chunk in images["sha256"].chunks]
+    first_half = np.concatenate([np.empty((0, 32), np.uint8), *digests])[:, :16]
+    order = np.lexsort(np.ascontiguousarray(first_half).view(">u8").T[::-1])
+    columns = [store_values(column, order) for column in images.columns]
+    return pa.table(columns, schema=images.schema)
 
 
-def _last_shown(rows: pa.Table, digests: pa.ChunkedArray) -> dict[bytes, tuple[str, str]]:
+def _last_shown(rows: pa.Table, digests: pa.Array) -> dict[bytes, tuple[str, str]]:
     """Return the id and the split of the last row that shows an image, by its sha256."""
-    is_wanted = pc.is_in(rows["sha256"], digests.combine_chunks(), skip_nulls=True)
+    is_wanted = pc.is_in(rows["sha256"], digests, skip_nulls=True)
     columns = rows.filter(is_wanted).select(["sha256", "image_id", "split"]).to_pydict()
     digest, *names = columns.values()
     return dict(zip(digest, zip(*names, strict=True), strict=True))

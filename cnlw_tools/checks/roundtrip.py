@@ -17,6 +17,8 @@ from cnlw_tools import hashing
 from cnlw_tools.checks.evidence import Evidence
 from cnlw_tools.checks.finding import Finding, error
 from cnlw_tools.dataset.row_numbers import number_rows, surplus_rows
+from cnlw_tools.dataset.row_selection import filter_rows
+from cnlw_tools.dataset.shared_chunks import CHUNK_ROWS, ChunkStock
 from cnlw_tools.executor import local
 from cnlw_tools.files import scratch_folder
 from cnlw_tools.files.machine_faults import raise_machine_fault
@@ -68,8 +70,8 @@ def _split_digests(rows: pa.Table) -> dict[str, str]:
     """Return a digest of ids and labels in their order, by split."""
     digests = {}
     for split in pc.unique(rows["split"]).to_pylist():
-        part = rows.select(COLUMNS.names).filter(pc.equal(rows["split"], split))
-        digests[split] = hashing.digest(part)
+        is_in_split = pc.equal(rows["split"], split).to_numpy()
+        digests[split] = hashing.digest(filter_rows(rows.select(COLUMNS.names), is_in_split))
     return digests
 
 
@@ -94,7 +96,7 @@ def _load_config(folder: Path, cache: Path, classes: tuple[str, ...], name: str)
 
     datasets.disable_progress_bars()
     datasets.logging.set_verbosity(logging.CRITICAL)  # the finding says what is wrong
-    parts = [ROWS.empty_table()]
+    parts, stock = [ROWS.empty_table()], ChunkStock()
     try:
         splits = datasets.load_dataset(str(folder), name, cache_dir=str(cache / name))
         for split, loaded in splits.items():
@@ -102,8 +104,10 @@ def _load_config(folder: Path, cache: Path, classes: tuple[str, ...], name: str)
             if problem:
                 return LoadedConfig(name, {}, f"{split}: {problem}")
             loaded[0]["image"].load()
-            table = loaded.select_columns(COLUMNS.names).with_format("arrow")[:].cast(COLUMNS)
-            parts.append(table.append_column("split", repeat_value(split, len(table))))
+            columns = loaded.select_columns(COLUMNS.names).with_format("arrow")
+            for batch in columns.iter(CHUNK_ROWS):
+                split_column = repeat_value(split, len(batch))
+                parts.append(stock.share(batch.cast(COLUMNS).append_column("split", split_column)))
         rows = pa.concat_tables(parts)
         pq.write_table(rows, _rows_file(cache, name))
     except Exception as problem:  # noqa: BLE001, what a reader would meet

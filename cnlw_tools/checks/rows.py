@@ -8,13 +8,22 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from cnlw_tools import hashing
-from cnlw_tools.checks.digests import find_values
 from cnlw_tools.checks.evidence import COLUMNS, Evidence
 from cnlw_tools.checks.finding import REBUILD, Finding, abbreviate, error
-from cnlw_tools.dataset.row_numbers import number_rows, surplus_rows
+from cnlw_tools.dataset.row_numbers import (
+    distinct_values,
+    find_values,
+    last_places,
+    number_rows,
+    number_values,
+    surplus_rows,
+)
+from cnlw_tools.dataset.row_selection import filter_rows, take_or_null
+from cnlw_tools.dataset.shared_chunks import store_values
 from cnlw_tools.dataset.tables import NOISY_SPLITS
 
 PLAN_ROWS = COLUMNS.append(pa.field("split", pa.string()))
+IDS_FIRST = sorted(PLAN_ROWS.names, key=lambda name: name != "image_id")  # they choose parts
 DELETE_AND_BUILD = "delete the shards that hold them and build again"
 
 
@@ -53,8 +62,8 @@ def rows(evidence: Evidence) -> Iterator[Finding]:
     """Every row of every shard equals its row of the plan."""
     for name, plan in evidence.plans.items():
         actual = evidence.rows(name).select(PLAN_ROWS.names)
-        planned = plan.select(PLAN_ROWS.names).cast(PLAN_ROWS)
-        numbers, planned_numbers = number_rows([actual, planned], PLAN_ROWS.names)
+        planned = plan.select(PLAN_ROWS.names)
+        numbers, planned_numbers = number_rows([actual, planned], IDS_FIRST)
         n_unplanned, unplanned = surplus_rows(numbers, planned_numbers)
         n_missing, missing = surplus_rows(planned_numbers, numbers)
         if n_unplanned:
@@ -107,15 +116,15 @@ def true_labels(evidence: Evidence) -> Iterator[Finding]:
     if base is None:
         return
     for name in evidence.card.configs:
-        rows = evidence.rows(name)
-        is_base = pc.equal(rows["origin"], "base")
-        foreign = rows.filter(pc.invert(is_base))
+        rows = evidence.rows(name).select(["image_id", "clean_label", "origin"])
+        is_base = pc.equal(rows["origin"], "base").to_numpy()
+        foreign = filter_rows(rows, ~is_base)
         foreign_labels = foreign["clean_label"].unique().to_pylist()
         expected = evidence.outlier_label(name)
         if foreign_labels not in ([], [expected]):
             message = f"clean_label of foreign images is {foreign_labels}, not {expected}"
             yield error(message, name, len(foreign))
-        mismatches = _mislabelled(rows.filter(is_base), base)
+        mismatches = _mislabelled(filter_rows(rows, is_base), base)
         if len(mismatches):
             ids = abbreviate(mismatches["image_id"].to_pylist())
             yield error(f"clean_label differs from the base manifest: {ids}", name, len(mismatches))
@@ -123,9 +132,8 @@ def true_labels(evidence: Evidence) -> Iterator[Finding]:
 
 def _mislabelled(rows: pa.Table, base: pa.Table) -> pa.Table:
     """Return the rows whose clean label is not that of the base manifest."""
-    position = pc.index_in(rows["image_id"], base["image_id"].combine_chunks())
-    true_label = base["label"].take(position).cast(pa.int64())
-    differs = pc.fill_null(pc.not_equal(true_label, rows["clean_label"]), True)
+    true_label = take_or_null(base["label"], find_values(rows["image_id"], base["image_id"]))
+    differs = pc.fill_null(pc.not_equal(true_label.cast(pa.int64()), rows["clean_label"]), True)
     return rows.filter(differs)
 
 
@@ -135,8 +143,8 @@ def verdicts(evidence: Evidence) -> Iterator[Finding]:
     Published lists are not checked: they are what their authors made them.
     """
     for name, config in evidence.card.configs.items():
-        rows = evidence.rows(name)
-        web = rows.filter(pc.equal(rows["origin"], "web"))
+        rows = evidence.rows(name).select(["image_id", "label", "origin"])
+        web = filter_rows(rows, pc.equal(rows["origin"], "web").to_numpy())
         if config.recipe.published_splits or not len(web):
             continue
         try:
@@ -159,9 +167,7 @@ def _web_pool(evidence: Evidence, config: str) -> pa.Table:
 
 def _has_pairs(pool: pa.Table, rows: pa.Table) -> NDArray[np.bool_]:
     """Return (n,) whether a pool has the image of a row with its label."""
-    columns = pa.schema({"image_id": pa.string(), "label": pa.int64()})
-    tables = [table.select(columns.names).cast(columns) for table in (pool, rows)]
-    pool_numbers, numbers = number_rows(tables, columns.names)
+    numbers, pool_numbers = number_rows([rows, pool], ["image_id", "label"])
     return np.isin(numbers, pool_numbers)
 
 
@@ -170,20 +176,21 @@ def replacements(evidence: Evidence) -> Iterator[Finding]:
     shown = evidence.all_rows().select(["image_id", "sha256"])
     for name in evidence.card.configs:
         rows = evidence.rows(name)
-        replaced = pc.unique(rows["replaces"].drop_null()).sort()
-        is_present = pc.is_in(replaced, pc.unique(rows["image_id"]))
-        present = replaced.filter(is_present).to_pylist()
+        replaced = distinct_values(rows["replaces"])
+        is_present = find_values(replaced, rows["image_id"]) >= 0
+        present = sorted(replaced.filter(pa.array(is_present)).to_pylist())
         if present:
             message = f"replaced images are still there: {abbreviate(present)}"
             yield error(message, name, len(present))
-        hidden = _hidden_images(evidence, replaced.filter(pc.invert(is_present)), shown, rows)
+        absent = filter_rows(pa.table({"image_id": replaced}), ~is_present)["image_id"]
+        hidden = _hidden_images(evidence, absent, shown, rows)
         if hidden:
             message = f"replaced images are there under another id: {abbreviate(hidden)}"
             yield error(message, name, len(hidden))
 
 
 def _hidden_images(
-    evidence: Evidence, replaced: pa.Array, shown: pa.Table, rows: pa.Table
+    evidence: Evidence, replaced: pa.ChunkedArray, shown: pa.Table, rows: pa.Table
 ) -> list[str]:
     """Return the replaced images whose bytes a config has under another id.
 
@@ -196,11 +203,13 @@ def _hidden_images(
         shown: image_id, sha256 of the rows of all files; of an id, the last row counts
         rows: of the config
     """
-    last_first = shown.take(np.arange(len(shown))[::-1])
-    place = find_values(replaced, last_first["image_id"].combine_chunks())
-    digests = last_first["sha256"].take(place[place >= 0])
-    suspects = pa.table({"image_id": replaced.filter(pa.array(place >= 0)), "sha256": digests})
-    suspects = suspects.filter(pc.is_in(digests, pc.unique(rows["sha256"])))
+    place = find_values(replaced, shown["image_id"])
+    is_shown = place >= 0
+    place = last_places(number_values(shown["image_id"]))[place[is_shown]]
+    suspects = filter_rows(pa.table({"image_id": replaced}), is_shown)
+    suspects = suspects.append_column("sha256", store_values(shown["sha256"], place))
+    is_there = find_values(suspects["sha256"], rows["sha256"]) >= 0
+    suspects = filter_rows(suspects, is_there).sort_by("image_id")
     twins = rows.filter(pc.is_in(rows["sha256"], suspects["sha256"].combine_chunks()))
     ids_of_digest: dict[bytes, list[str]] = {}
     for image_id, digest in zip(*_ids_and_digests(twins), strict=True):

@@ -7,9 +7,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from cnlw_tools.checks.evidence import Evidence
+from cnlw_tools.checks.evidence import Evidence, slot_ids
 from cnlw_tools.checks.finding import REBUILD, Finding, abbreviate, error
-from cnlw_tools.dataset.row_numbers import first_places, number_values
+from cnlw_tools.dataset.row_numbers import find_values, first_places, number_values
+from cnlw_tools.dataset.row_selection import filter_rows, values_differ
 from cnlw_tools.dataset.validation_split import has_twin, validation_counts
 from cnlw_tools.noise.base import prefix_per_class
 from cnlw_tools.recipe.recipe import Recipe
@@ -23,7 +24,7 @@ def reserved_splits(evidence: Evidence) -> Iterator[Finding]:
     n_classes = len(evidence.require_dataset().classes)
     for name in evidence.plans:
         for split, expected in _reserved_counts(evidence.recipe(name), base, n_classes).items():
-            actual = _count_per_class(_base_rows(evidence.split(name, split), base), n_classes)
+            actual = _count_slots(evidence.split(name, split), base, n_classes)
             differs = actual != expected
             if differs.any():
                 c = int(np.argmax(differs))
@@ -33,11 +34,11 @@ def reserved_splits(evidence: Evidence) -> Iterator[Finding]:
 
 def _reserved_counts(
     recipe: Recipe, base: pa.Table, n_classes: int
-) -> dict[str, NDArray[np.int64]]:
+) -> dict[str, NDArray[np.integer]]:
     """Return (C,) the images of each class that a recipe takes from train, by split."""
     train = _train_rows(base)
     n_images = _count_per_class(train, n_classes)
-    counts = {}
+    counts: dict[str, NDArray[np.integer]] = {}
     for split, per_class in (("probe", recipe.probe), ("verified", recipe.verified)):
         counts[split] = per_class * (n_images > 0)
     if recipe.validation:
@@ -57,7 +58,7 @@ def train_size(evidence: Evidence) -> Iterator[Finding]:
         recipe = evidence.recipe(name)
         if not recipe.train_size:
             continue
-        actual = _count_per_class(_base_rows(evidence.split(name, "train"), base), n_classes)
+        actual = _count_slots(evidence.split(name, "train"), base, n_classes)
         reserved = sum(_reserved_counts(recipe, base, n_classes).values())
         share = prefix_per_class(available - reserved, recipe.train_size)
         differs = actual - share >= 1
@@ -75,8 +76,8 @@ def train_size(evidence: Evidence) -> Iterator[Finding]:
 def disjoint_splits(evidence: Evidence) -> Iterator[Finding]:
     """Every image, replaced or not, is in the same split at all levels of a recipe."""
     for names in _configs_by_recipe(evidence).values():
-        rows = evidence.shared_rows(names)
-        replaced = rows.filter(pc.is_valid(rows["replaces"]))
+        rows = evidence.shared_rows(names).select(["image_id", "replaces", "split"])
+        replaced = filter_rows(rows, rows["replaces"].is_valid().to_numpy())
         id_chunks = [*rows["image_id"].chunks, *replaced["replaces"].chunks]
         split_chunks = [*rows["split"].chunks, *replaced["split"].chunks]
         shared = _ids_of_several_splits(
@@ -90,9 +91,7 @@ def disjoint_splits(evidence: Evidence) -> Iterator[Finding]:
 
 def _ids_of_several_splits(ids: pa.ChunkedArray, splits: pa.ChunkedArray) -> list[str]:
     """Return the ids that stand in several splits, sorted."""
-    number, _ = number_values(ids)
-    split, _ = number_values(splits)
-    is_elsewhere = split != split[first_places(number)]
+    is_elsewhere = values_differ(splits, splits, first_places(number_values(ids)))
     return sorted(pc.unique(ids.filter(pa.array(is_elsewhere))).to_pylist())
 
 
@@ -104,15 +103,17 @@ def _configs_by_recipe(evidence: Evidence) -> dict[str, list[str]]:
     return groups
 
 
-def _base_rows(rows: pa.Table, base: pa.Table) -> pa.Table:
-    """Return the base manifest's train rows of the slots of these rows."""
-    slots = pc.unique(pc.coalesce(rows["replaces"], rows["image_id"]))
-    position = pc.index_in(slots, base["image_id"].combine_chunks()).drop_null()
-    return _train_rows(base.take(position))
+def _count_slots(rows: pa.Table, base: pa.Table, n_classes: int) -> NDArray[np.int64]:
+    """Return (C,) how many slots of rows are training images of the base manifest, by class."""
+    place = find_values(slot_ids(rows), base["image_id"])
+    is_slot = np.zeros(len(base), bool)
+    is_slot[place[place >= 0]] = True
+    is_slot &= pc.equal(base["split"], "train").to_numpy()
+    return np.bincount(base["label"].to_numpy()[is_slot], minlength=n_classes)
 
 
 def _train_rows(rows: pa.Table) -> pa.Table:
-    return rows.filter(pc.equal(rows["split"], "train"))
+    return filter_rows(rows, pc.equal(rows["split"], "train").to_numpy())
 
 
 def _count_per_class(rows: pa.Table, n_classes: int) -> NDArray[np.int64]:

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from cnlw_tools import hashing
-from cnlw_tools.dataset.row_selection import take_rows, take_values
+from cnlw_tools.dataset.row_selection import filter_rows, take_rows, take_values
 from cnlw_tools.files.mapped import release_pages
 
 Ints = NDArray[np.integer]
@@ -28,7 +28,7 @@ def number_rows(tables: Sequence[pa.Table], columns: Sequence[str]) -> list[Ints
     """Return (n,) a number from 0 for each row of each table; equal rows have one number.
 
     Args:
-        tables: with these columns, of the same types
+        tables: with these columns, of the types that the first one has, or that become these
         columns: names; the first should have many different values, since it chooses the parts.
             Null is a value like any other
     """
@@ -38,6 +38,7 @@ def number_rows(tables: Sequence[pa.Table], columns: Sequence[str]) -> list[Ints
     n_numbers = 0
     for places in _split_rows([table[columns[0]] for table in tables], sum(sizes)):
         parts = [take_rows(*pair) for pair in zip(tables, places, strict=True)]
+        parts = [part.cast(tables[0].schema) for part in parts]
         part_numbers, n_distinct = _number_part(parts, columns)
         for out, rows, values in zip(numbers, places, part_numbers, strict=True):
             out[rows] = values + n_numbers
@@ -54,13 +55,21 @@ def number_values(column: pa.ChunkedArray) -> Ints:
 def find_values(values: pa.Array | pa.ChunkedArray, among: pa.Array | pa.ChunkedArray) -> Ints:
     """Return (n,) the first place of each value in a column; -1 where it is not, and of null."""
     columns = [pa.chunked_array([c]) if isinstance(c, pa.Array) else c for c in (values, among)]
-    found = np.full(len(values), -1, np.int64)
-    for places in _split_rows(columns, len(among)):
-        wanted, known = map(take_values, columns, places)
+    found = np.full(len(values), -1, row_type(len(among)))
+    for wanted_rows, known_rows in _split_rows(columns, len(values) + len(among)):
+        wanted = take_values(columns[0], wanted_rows)
+        known = take_values(columns[1], known_rows)
         place = pc.fill_null(pc.index_in(wanted, known, skip_nulls=True), -1).to_numpy()
         is_found = place >= 0
-        found[places[0][is_found]] = places[1][place[is_found]]
+        found[wanted_rows[is_found]] = known_rows[place[is_found]]
     return found
+
+
+def distinct_values(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return the values of a column without nulls, each once, in the order of appearance."""
+    is_first = first_places(number_values(column)) == np.arange(len(column))
+    table = pa.table({"value": column})
+    return filter_rows(table, is_first & column.is_valid().to_numpy())["value"]
 
 
 def row_type(n: int) -> type[np.integer]:
@@ -106,11 +115,13 @@ def choose_parts(column: pa.ChunkedArray, n_parts: int) -> NDArray[np.uint16]:
 def _number_bytes(array: pa.Array) -> NDArray[np.uint64]:
     """Return (n,) numbers as they are, and the first eight bytes of values of bytes."""
     if not pa.types.is_fixed_size_binary(array.type):
-        return array.fill_null(0).to_numpy(zero_copy_only=False).astype(np.uint64)
+        numbers: NDArray[np.uint64] = array.fill_null(0).to_numpy().astype(np.uint64)
+        return numbers
     width = array.type.byte_width
     flat = np.frombuffer(array.buffers()[1] or b"", np.uint8)
     values = flat[array.offset * width :][: len(array) * width].reshape(-1, width)
-    return np.ascontiguousarray(values[:, :8]).view("<u8")[:, 0]
+    words: NDArray[np.uint64] = np.ascontiguousarray(values[:, :8]).view("<u8")[:, 0]
+    return words
 
 
 def _number_part(tables: Sequence[pa.Table], columns: Sequence[str]) -> tuple[list[Ints], int]:
@@ -165,6 +176,14 @@ def first_places(numbers: Ints) -> Ints:
     first = np.full(int(numbers.max(initial=-1)) + 1, -1, kind)
     first[numbers[::-1]] = np.arange(len(numbers), dtype=kind)[::-1]
     return first[numbers]
+
+
+def last_places(numbers: Ints) -> Ints:
+    """Return (n,) for each row the last row that has the same number."""
+    kind = row_type(len(numbers))
+    last = np.full(int(numbers.max(initial=-1)) + 1, -1, kind)
+    last[numbers] = np.arange(len(numbers), dtype=kind)
+    return last[numbers]
 
 
 def repeats_before(numbers: Ints) -> Ints:

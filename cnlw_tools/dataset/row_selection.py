@@ -9,11 +9,13 @@ from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from cnlw_tools.files.arrow import integer_array
 
 Rows = NDArray[np.integer]
+BLOCK_ROWS = 1 << 18  # whose values are in memory at a time
 
 
 def filter_rows(table: pa.Table, is_kept: NDArray[np.bool_]) -> pa.Table:
@@ -62,6 +64,35 @@ def take_values(column: pa.ChunkedArray, rows: Rows) -> pa.Array:
     inverse = np.empty(len(order), np.int64)
     inverse[order] = np.arange(len(order))
     return values.take(integer_array(inverse))
+
+
+def take_or_null(column: pa.ChunkedArray, rows: Rows) -> pa.Array:
+    """Return (k,) values of a column by their numbers, in this order; null where one is -1."""
+    is_taken = rows >= 0
+    taken = take_values(column, rows[is_taken])
+    place = np.cumsum(is_taken) - 1
+    return taken.take(pa.array(place, mask=~is_taken))
+
+
+def values_differ(
+    column: pa.ChunkedArray, others: pa.ChunkedArray, places: Rows
+) -> NDArray[np.bool_]:
+    """Return (n,) whether each value of a column differs from the one at its place in another.
+
+    Args:
+        column: (n,) values; null is a value like any other
+        others: of the same type
+        places: (n,) numbers of values of ``others``; a value whose place is -1 does not differ
+    """
+    differs = np.zeros(len(column), bool)
+    for start in range(0, len(column), BLOCK_ROWS):
+        block = slice(start, start + BLOCK_ROWS)
+        values = column.slice(start, BLOCK_ROWS)
+        other = take_or_null(others, places[block])
+        is_other = pc.fill_null(pc.not_equal(values, other), False).to_numpy()
+        is_other |= values.is_null().to_numpy() != other.is_null().to_numpy(zero_copy_only=False)
+        differs[block] = is_other & (places[block] >= 0)
+    return differs
 
 
 def _placed_chunks(column: pa.ChunkedArray) -> Iterator[tuple[int, pa.Array]]:

@@ -6,12 +6,28 @@ take the room of about two, and a column of one value that of one chunk. This ro
 (files/mapped.py): of a table of any length, memory holds what is being looked at.
 """
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from cnlw_tools import hashing
+from cnlw_tools.dataset.row_selection import take_values
 from cnlw_tools.files.mapped import MappedFile
 
 CHUNK_ROWS = 1 << 16
+
+
+def store_values(column: pa.ChunkedArray, rows: NDArray[np.integer]) -> pa.ChunkedArray:
+    """Return (k,) values of a column by their numbers, on the disk.
+
+    Raises:
+        OSError: the folder of temporary files is full
+    """
+    file = MappedFile()
+    chunks = []
+    for start in range(0, len(rows), CHUNK_ROWS):
+        chunks.append(file.add(take_values(column, rows[start : start + CHUNK_ROWS])))
+    return pa.chunked_array(chunks, column.type)
 
 
 class ChunkStock:

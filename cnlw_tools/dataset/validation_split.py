@@ -19,7 +19,7 @@ from cnlw_tools import hashing, prng
 from cnlw_tools.noise.base import Items, rank_in_class
 from cnlw_tools.prng import Stream
 
-Ints = NDArray[np.int64]
+Ints = NDArray[np.integer]
 
 VALIDATION = "validation"
 

@@ -62,7 +62,7 @@ class MappedFile:
     def _add_block(self, n_bytes: int) -> pa.Buffer:
         """Make the file longer, by at least so many bytes; return the view of the new part."""
         if self._file is None:
-            self._file = tempfile.TemporaryFile(prefix=TEMPORARY_PREFIX)
+            self._file = tempfile.TemporaryFile(prefix=TEMPORARY_PREFIX)  # noqa: SIM115, see below
             finalize(self, self._file.close)  # the views keep what they need
         size = max(FIRST_BLOCK, self._size, round_up(n_bytes, mmap.ALLOCATIONGRANULARITY))
         self._file.truncate(self._size + size)  # takes no room on the disk yet

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cnlw_tools import hashing
 from cnlw_tools.dataset.dataset import NEAREST_CLASS, WHITE_NOISE_DONORS, Dataset
-from cnlw_tools.dataset.row_selection import take_rows, take_values
+from cnlw_tools.dataset.row_selection import take_or_null, take_rows, take_values
 from cnlw_tools.dataset.shared_chunks import CHUNK_ROWS
 from cnlw_tools.dataset.tables import PLAN
 from cnlw_tools.noise import Draw
@@ -21,7 +21,7 @@ def build_noisy_rows(
     slots: pa.Table,
     pool: pa.Table,
     draw: Draw,
-    order: NDArray[np.int64],
+    order: NDArray[np.integer],
     split: str,
     outlier: int | None = None,
 ) -> Iterator[pa.Table]:
@@ -72,19 +72,11 @@ def _build_part(
         "label": draw.label.astype(np.int32),
         "clean_label": pa.array(clean_label, pa.int32(), mask=is_unknown),
         "origin": take_values(origins, origin),
-        "replaces": _take_or_null(slots["image_id"], lost_slot),
+        "replaces": take_or_null(slots["image_id"], lost_slot),
         "is_noisy": draw.label != clean_label,
         "split": repeat_value(split, n_rows),
     }
     return pa.table(columns, schema=PLAN)
-
-
-def _take_or_null(column: pa.ChunkedArray, rows: NDArray[np.integer]) -> pa.Array:
-    """Return (k,) values of a column by their numbers; null where a number is -1."""
-    is_taken = rows >= 0
-    taken = take_values(column, rows[is_taken])
-    place = np.cumsum(is_taken) - 1
-    return taken.take(pa.array(place, mask=~is_taken))
 
 
 def build_clean_rows(

@@ -19,7 +19,7 @@ from cnlw_tools.plans.noise_inputs import key_seed, noise_items
 from cnlw_tools.plans.subsets import choose_subsets, split_pool
 from cnlw_tools.recipe.recipe import HIGHEST_LEVEL, Recipe
 
-Ints = NDArray[np.int64]
+Ints = NDArray[np.integer]
 
 
 def count_available(pool: pa.Table, n_classes: int) -> Ints:

@@ -214,7 +214,7 @@ class _Drawing:
         """Return what the model expects of a split."""
         return self.noise.expected(base, self.level or 0, len(self.dataset.classes), **self.options)
 
-    def corruption_order(self, base: Items) -> NDArray[np.int64]:
+    def corruption_order(self, base: Items) -> NDArray[np.integer]:
         """Return (n,) the order in which the images of a split turn noisy."""
         if self.noise.custom_order:
             return self.noise.custom_order(base, **self.options)

@@ -39,7 +39,7 @@ from cnlw_tools.noise.base import corruption_order, rank_in_class
 from cnlw_tools.prng import Stream
 from cnlw_tools.recipe.recipe import Recipe
 
-Ints = NDArray[np.int64]
+Ints = NDArray[np.integer]
 
 
 class Subsets(NamedTuple):

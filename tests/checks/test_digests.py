@@ -5,10 +5,8 @@ from hashlib import sha256
 import pyarrow as pa
 
 from cnlw_tools.checks.digests import (
-    DIGEST,
     IMAGES,
     distinct_images,
-    find_values,
     to_digests,
     to_hex,
 )
@@ -34,15 +32,6 @@ def test_another_text_becomes_the_sha256_of_itself():
     digests = to_digests(pa.chunked_array([texts], pa.string()))
 
     assert [sha256(text.encode()).digest() for text in texts] == digests.to_pylist()
-
-
-def test_a_value_is_found_where_it_comes_first():
-    """Null and what is not there are at no place."""
-    among = pa.array([DOG.digest(), CAT.digest(), None, CAT.digest()], DIGEST)
-
-    assert [1, -1, -1, 0] == find_values(
-        pa.chunked_array([[CAT.digest(), None], [b"0" * 32, DOG.digest()]], DIGEST), among
-    ).tolist()
 
 
 def test_an_image_that_several_files_have_is_kept_once():

@@ -22,10 +22,26 @@ from PIL import Image
 from cnlw_tools import files, hashing
 from cnlw_tools.builds.build import build
 from cnlw_tools.card import metadata, render
-from cnlw_tools.checks import CHECKS, Finding, collect_evidence, roundtrip, validate
+from cnlw_tools.checks import (
+    CHECKS,
+    Finding,
+    collect_evidence,
+    evidence,
+    pixels,
+    roundtrip,
+    validate,
+)
 from cnlw_tools.checks import run_checks as run_all
 from cnlw_tools.cli import main
-from cnlw_tools.dataset import dataset, tables
+from cnlw_tools.dataset import (
+    dataset,
+    row_numbers,
+    row_selection,
+    shared_chunks,
+    table_io,
+    tables,
+)
+from cnlw_tools.plans import assemble
 from cnlw_tools.plans.plan import plan
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.recipe import Recipe, parse_recipe
@@ -289,6 +305,47 @@ def test_a_fault_is_found_by_what_the_data_say(copy: Path, fault: Callable[[Path
         recorded_anew(copy)
 
     assert errors(copy, FAULTS[fault]) == FAULTS[fault]
+
+
+MANY_FAULTS = (
+    flip_label,
+    wrong_truth,
+    row_twice,
+    validation_image_in_train,
+    other_image_under_an_id,
+    right_image_as_noise,
+)
+
+
+def test_parts_of_a_few_rows_find_the_same_faults(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the same counts and texts, but for the row that stands as an example."""
+    for fault in MANY_FAULTS:
+        fault(copy)
+    recorded_anew(copy)
+
+    def find() -> list[tuple[str, Finding]]:
+        findings = []
+        for name, finding in run_checks(collect_evidence(copy)):
+            message = finding.message.partition(", such as ")[0]
+            findings.append((name, replace(finding, message=message)))
+        return findings
+
+    expected = find()
+    for module, name in (
+        (row_numbers, "PART_ROWS"),
+        (row_selection, "BLOCK_ROWS"),
+        (pixels, "BLOCK_ROWS"),
+        (shared_chunks, "CHUNK_ROWS"),
+        (assemble, "CHUNK_ROWS"),
+        (evidence, "CHUNK_ROWS"),
+        (table_io, "CHUNK_ROWS"),
+    ):
+        monkeypatch.setattr(module, name, 7)
+
+    assert expected == find()
+    assert {"rows", "contents", "duplicates", "true_labels"} < {name for name, _ in expected}
 
 
 def test_an_image_that_was_encoded_again_is_a_near_duplicate(copy: Path) -> None:

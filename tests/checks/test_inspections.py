@@ -124,7 +124,8 @@ def test_a_file_keeps_what_was_seen(tmp_path: Path, inspection: Inspection) -> N
     record = inspections.make_record(WorkShard(), {})
     inspections.write_inspections(tmp_path, record, [inspection])
 
-    assert {inspection.key: inspection} == inspections.read_inspections([tmp_path], {})
+    (row,) = inspections.read_inspections([tmp_path], {}).to_pylist()
+    assert inspection == inspections.to_inspection(row)
 
 
 def test_evidence_of_what_was_seen(whole: Path) -> None:

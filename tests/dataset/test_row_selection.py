@@ -1,5 +1,7 @@
 """Rows that are taken or kept are those of Arrow, whatever the chunks."""
 
+from itertools import pairwise
+
 import numpy as np
 import pyarrow as pa
 from hypothesis import given
@@ -16,8 +18,7 @@ def as_table(ids, cuts):
     numbers = pa.array(range(len(ids)), pa.int64())
     bounds = sorted({0, len(ids), *(cut for cut in cuts if cut < len(ids))})
     column = pa.array(ids, pa.string())
-    pairs = zip(bounds, bounds[1:], strict=False)
-    chunks = [column.slice(start, end - start) for start, end in pairs]
+    chunks = [column.slice(start, end - start) for start, end in pairwise(bounds)]
     return pa.table({"id": pa.chunked_array(chunks, pa.string()), "number": numbers})
 
 

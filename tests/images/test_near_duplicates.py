@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cnlw_tools.images import near_duplicates
 from cnlw_tools.images.near_duplicates import near_duplicate_pairs
 
 
@@ -20,9 +21,13 @@ def naive_pairs(fingerprints, max_bits):
     return [(i, j) for (i, a), (j, b) in combinations(rows, 2) if differing_bits(a, b) <= max_bits]
 
 
+@pytest.mark.parametrize("max_group", [32, 1])
 @given(st.integers(0, 40), st.integers(0, 3), st.integers(0, 1000))
-def test_pairs_match_the_naive_comparison(n, max_bits, seed):
-    """The pairs are the naive ones, but copies are paired with the first copy alone."""
+def test_pairs_match_the_naive_comparison(max_group, n, max_bits, seed):
+    """The pairs are the naive ones, but copies are paired with the first copy alone.
+
+    However often groups are divided.
+    """
     rng = np.random.default_rng(seed)
     fingerprints = rng.integers(0, 256, (4, 16), np.uint8)[rng.integers(0, 4, n)]
     for row in fingerprints:
@@ -38,8 +43,30 @@ def test_pairs_match_the_naive_comparison(n, max_bits, seed):
         if first[i] == i and (first[j] == j or first[j] == i)
     }
 
-    pairs = near_duplicate_pairs(fingerprints, max_bits)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(near_duplicates, "MAX_GROUP", max_group)
+        pairs = near_duplicate_pairs(fingerprints, max_bits)
     assert set(map(tuple, pairs.tolist())) == expected
+
+
+def test_an_equal_part_costs_no_comparison_of_all_pairs(monkeypatch):
+    """Of 5,000 drawings on white, with one near duplicate, far fewer than 12 million are made."""
+    rng = np.random.default_rng(0)
+    fingerprints = rng.integers(0, 256, (5000, 16), np.uint8)
+    fingerprints[:, :6] = 255
+    fingerprints[77] = fingerprints[4000]
+    fingerprints[77, 15] ^= 3
+    compared = []
+    count_bits = near_duplicates._count_bits
+
+    def count(first, second):
+        compared.append(len(first))
+        return count_bits(first, second)
+
+    monkeypatch.setattr(near_duplicates, "_count_bits", count)
+
+    assert [[77, 4000]] == near_duplicate_pairs(fingerprints).tolist()
+    assert sum(compared) < 50_000
 
 
 def test_three_quarters():
