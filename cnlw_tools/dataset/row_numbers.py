@@ -1,10 +1,11 @@
 """Rows of tables as numbers: equal rows have one number, so that NumPy compares and counts them.
 
 Nothing is hashed to fewer bits: a number stands for the exact values. Rows are numbered in parts of
-about a quarter of a million: a hash of the first column says in which part a row is, so equal rows are in
-one part. Within a part, each column becomes the numbers of its distinct values; the number of a row
-is  first * k + second  for a column of k distinct values, and is counted anew where it would not
-fit into 62 bits. With n rows in all, this takes time n log n and 6 bytes a row, besides the part.
+about a quarter of a million: a hash of the first column says in which part a row is, so equal rows
+are in one part. Within a part, each column becomes the numbers of its distinct values; the number
+of a row is  first * k + second  for a column of k distinct values, and is counted anew where it
+would not fit into 62 bits. With n rows in all, this takes time n log n and 6 bytes a row, besides
+the part.
 """
 
 from collections.abc import Iterator, Sequence

@@ -90,15 +90,33 @@ def plan(
         return stock.share(_plan_published_split(recipe, dataset, percent))
     drawing = _Drawing(recipe, dataset, level, noise, noise_options(recipe))
     subsets = choose_subsets(recipe, dataset)
+    parts, substituted, expected = _draw_splits(drawing, subsets, stock)
+    parts.append(stock.share(assemble.build_clean_rows(subsets.clean, recipe.seed)))
+    outlier = outlier_label(recipe, dataset)
+    parts.append(assemble.outlier_test_rows(recipe, dataset, outlier))
+    info = _plan_info(recipe, dataset, level, drawing.options, expected)
+    info = replace(info, substituted=substituted)
+    return with_plan_info(pa.concat_tables(parts), info)
+
+
+def _draw_splits(
+    drawing: "_Drawing", subsets: Subsets, stock: ChunkStock
+) -> tuple[list[pa.Table], dict[str, str], Expected]:
+    """Draw the noise of each split that it falls on.
+
+    Returns:
+        the rows in parts, in order; which image replaces each unavailable one; what the model
+        expects of train
+    """
+    recipe, dataset = drawing.recipe, drawing.dataset
     pools = drawing.split_pool(subsets)
     bases = drawing.bases(subsets)
     outlier = outlier_label(recipe, dataset)
     parts: list[pa.Table] = []
     substituted: dict[str, str] = {}
-    for split in subsets.noisy:
-        base = bases[split]
-        seed = key_seed(recipe, level)
-        pool = noise_items(pools[split], seed, noise)
+    for split, slots in subsets.noisy.items():
+        base = bases.pop(split)
+        pool = noise_items(pools[split], key_seed(recipe, drawing.level), drawing.noise)
         draw = drawing.draw(base, pool, split)
         if np.any(pool.side.get("dead", False)):
             planned = drawing.draw(base, _all_available(pool), split)
@@ -106,15 +124,10 @@ def plan(
         order = drawing.corruption_order(base)
         if split == "train":
             expected = drawing.expected(base)
-        del base, bases[split]
-        slots = subsets.noisy[split]
+        del base  # labels and keys take as much memory as the draw
         rows = assemble.build_noisy_rows(slots, pools[split], draw, order, split, outlier)
         parts += [stock.share(part) for part in rows]
-    parts.append(stock.share(assemble.build_clean_rows(subsets.clean, recipe.seed)))
-    parts.append(assemble.outlier_test_rows(recipe, dataset, outlier))
-    info = _plan_info(recipe, dataset, level, drawing.options, expected)
-    info = replace(info, substituted=substituted)
-    return with_plan_info(pa.concat_tables(parts), info)
+    return parts, substituted, expected
 
 
 def expected_stats(
