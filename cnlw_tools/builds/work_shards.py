@@ -159,7 +159,7 @@ def check_records(contents: str, records: Records) -> None:
         if len(counts) > 1:
             numbers = join_words([str(count) for count in sorted(counts)])
             raise ValueError(
-                f"{path.parent} contains shards of {numbers} parts: give every process the "
+                f"{path.parent} contains shards for {numbers} parts: give every process the "
                 f"same number, or delete the records {RECORDS} of one number"
             )
 
@@ -223,7 +223,7 @@ def record_hashes(records: Records, planned_shards: Collection[str]) -> dict[str
         for name, digest in record.hashes.items():
             if name not in planned_shards:
                 raise ValueError(
-                    f"{path}: it names {name!r}, which is no file of this build: {REMEDY}"
+                    f"{path}: it names {name!r}, which is not a file of this build: {REMEDY}"
                 )
             if hashes.setdefault(name, digest) != digest:
                 raise ValueError(

@@ -266,8 +266,8 @@ def _check_choices(flags: dict[str, Any]) -> None:
     given += ["--engine"] if flags["engine"] != "local" else []
     if len(given) > 1 and given[0] in acts:
         raise ValueError(
-            f"{given[0]} cannot be given with {given[1]}, since it fetches nothing and does one "
-            f"thing: drop {given[1]}, or give it to another command"
+            f"{given[0]} cannot be given with {given[1]}, since {given[0]} fetches nothing: "
+            f"drop {given[1]}, or give it to another command"
         )
 
 

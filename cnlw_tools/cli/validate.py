@@ -145,7 +145,7 @@ def _check_choices(
             raise ValueError(
                 f"--shard {shard} cannot be given with {option}: only the last command, "
                 "without --shard, runs the "
-                f"checks: give {option} to it"
+                f"checks: give {option} to the last command"
             )
 
 

@@ -43,7 +43,7 @@ def fleiss_kappa(counts: Ints) -> float:
     m = votes.max()
     if votes.min() < max(2, m):
         raise ValueError(
-            f"items have {votes.min()} to {m} votes: Fleiss' kappa needs the same number "
+            f"the items have {votes.min()} to {m} votes: Fleiss' kappa needs the same number "
             "on all items, 2 or more"
         )
     agreeing_pairs = counts * (counts - 1)

@@ -50,7 +50,8 @@ def split_off_validation(base: pa.Table, percent: int, classes: Sequence[str]) -
     n_chosen = validation_counts(n_images, n_candidates, percent)
     if not n_chosen.any():
         raise ValueError(
-            f"validation = {percent}: no class has two different images, so none can leave train: "
+            f"validation = {percent}: no class has two different images, so none can be moved "
+            "out of train: "
             "add images, or leave out the option validation"
         )
     is_first = _random_ranks(candidates) < n_chosen[candidates["label"].to_numpy()]

@@ -176,6 +176,7 @@ class Absence:
             self.began = now
         elif now - self.began > NO_WORKER_SECONDS:
             raise OSError(
-                f"{self.engine}: no worker for {NO_WORKER_SECONDS} seconds: {self.remedy}, and run "
+                f"{self.engine}: the cluster had no worker for {NO_WORKER_SECONDS} seconds: "
+                f"{self.remedy}, and run "
                 "the same command again"
             )

@@ -147,7 +147,10 @@ def read_plain_group(
         leaves = _leaves(parquet, columns)
         for chunk in _chunks(parquet, row_group, leaves, None):
             if chunk.has_dictionary or chunk.n_stored > LEAST_LIMIT:
-                raise BadFile(f"{place}: its column {chunk.name} is not plain: {MAKE_AGAIN}")
+                raise BadFile(
+                    f"{place}: its column {chunk.name} has a dictionary or is too large: "
+                    f"{MAKE_AGAIN}"
+                )
         rows = _select(parquet.read_row_group(row_group, columns), columns)
         return rows, parquet.metadata
 

@@ -102,7 +102,7 @@ class RemoteFolder:
             name = path.removeprefix(self._path).lstrip("/")
             if not name or ".." in PurePosixPath(name).parts:
                 raise BadFile(
-                    f"{self.address} contains {path!r}, which is no valid name of a file here: "
+                    f"{self.address} contains {path!r}, which is not a valid name of a file here: "
                     "give the address of a folder, or move this file away"
                 )
             if not path.endswith("/"):

@@ -48,7 +48,8 @@ def published_levels(recipe: Recipe, dataset: Dataset) -> tuple[int, ...]:
     if missing:
         names = ", ".join(map(str, published))
         raise ValueError(
-            f"{dataset.name}: no published split of {recipe.noise} noise at level {missing[0]}: "
+            f"{dataset.name}: there is no published split of {recipe.noise} noise at level "
+            f"{missing[0]}: "
             f"there are {names}"
         )
     return recipe.levels

@@ -21,7 +21,7 @@ from cnlw_tools.recipe.recipe import HIGHEST_LEVEL
 from cnlw_tools.recipe.strict import Check, between, read_dataclass, read_value
 
 CONFIG, METRICS, RESULT = "config.json", "metrics.jsonl", "result.json"
-REMEDY = "move it elsewhere if it is not a run of `cnlw train`, or train it again"
+REMEDY = "move the folder elsewhere if it is not a run of `cnlw train`, or train the run again"
 # What `cnlw train` writes into the folder of a run (trainer/run.py), as patterns of paths below it.
 CHECKPOINT, PREDICTIONS = "checkpoint.pt", "predictions.parquet"
 BEST_WEIGHTS, NETWORK_INPUT = "best.pt", "network_input.json"

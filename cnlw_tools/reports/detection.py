@@ -76,7 +76,7 @@ def _read_records(path: Path, n_examples: int) -> pa.Table:
         raise ValueError(str(error)) from error
     missing = sorted({"row", "loss", "weight"} - set(table.column_names))
     if missing:
-        raise ValueError(f"{path}: no column {', '.join(missing)}: train the run again")
+        raise ValueError(f"{path}: there is no column {', '.join(missing)}: train the run again")
     rows = table["row"]
     if rows.null_count or not pa.types.is_integer(rows.type):
         raise ValueError(

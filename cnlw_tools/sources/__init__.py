@@ -112,7 +112,7 @@ def open_new_source(info: ManifestInfo, data_dir: Path | None) -> Source:
     for option, value in info.options.as_block().items():
         raise ValueError(
             f"{info.source}: this source has no option {option} (here {value!r}): leave it out; "
-            "hf and stanford_cars have it"
+            "only hf and stanford_cars have it"
         )
     return cls(data_dir)
 

@@ -130,7 +130,9 @@ class HuggingFace(LocalSource):
         split_name, _, number = image_id.rpartition("-")
         chunks, ends = self._chunks.get(split_name, ([], [0]))
         if not number.isdecimal() or int(number) >= ends[-1]:
-            raise LookupError(f"{self.data_dir}: no image {image_id!r}; ids start at train-00000")
+            raise LookupError(
+                f"{self.data_dir}: there is no image {image_id!r}; ids start at train-00000"
+            )
         row = int(number)
         position = int(np.searchsorted(ends, row, side="right"))
         chunk = chunks[position]

@@ -104,7 +104,7 @@ class Imagenet(LocalSource):
         members = self._train_tar.nested_members(f"{wnid}.tar")
         if image_id not in members:
             raise LookupError(
-                f"{self.train}: no image {image_id!r}; "
+                f"{self.train}: there is no image {image_id!r}; "
                 "ids are names of files, such as n01440764_10026.JPEG"
             )
         return self._train_tar.read(members[image_id])

@@ -157,7 +157,8 @@ class StanfordCarsCrop(StanfordCars):
         """
         if image_id not in self._boxes:
             raise LookupError(
-                f"{self.folder}: no annotation of {image_id!r}; ids are like cars_train/00001.jpg"
+                f"{self.folder}: there is no annotation of {image_id!r}; ids are like "
+                "cars_train/00001.jpg"
             )
         image = decode(read_image_file(self.folder, self._place(image_id)))
         first_column, first_row, right, bottom = self._boxes[image_id]

@@ -59,7 +59,8 @@ def _check_counts(folder: Path, counts: set[int]) -> None:
     if len(counts) > 1:
         numbers = join_words([str(count) for count in sorted(counts)])
         raise ValueError(
-            f"{folder}: shards of {numbers} fetches are mixed: give every fetch the same number "
+            f"{folder}: this store has shards for {numbers} fetches: give every fetch the same "
+            "number "
             "of shards, or another --store"
         )
 
@@ -76,7 +77,7 @@ def find_stores(folders: Sequence[Path], target: Path) -> list[Path]:
         stores_here = [place for place in places if is_store(place)]
         if not stores_here:
             raise FileNotFoundError(
-                f"{folder}: no image store here: give one, or a folder that holds stores"
+                f"{folder}: there is no image store here: give one, or a folder that holds stores"
             )
         for store in stores_here:
             stores.setdefault(store.resolve(), store)
@@ -154,7 +155,8 @@ def _check_stores(stores: Sequence[Store], ledger: Ledger) -> None:
     if len(kept) > 1:
         kinds = [f"{folder} ({option or 'originals'})" for option, folder in kept.items()]
         raise ValueError(
-            f"{join_words(kinds)}: hold images of different kinds: join stores that were fetched "
+            f"{join_words(kinds)}: these stores hold images of different kinds: join stores "
+            "that were fetched "
             "with the same --keep, --resize and --quality"
         )
 

@@ -204,7 +204,8 @@ class PackedStore(Store):
         folder = local_copy(place, SMALL_FILES.__contains__)
         if not (folder / INDEX).is_file():
             raise FileNotFoundError(
-                f"{place}: no pack here ({INDEX} is missing): make one with `cnlw store pack`"
+                f"{place}: there is no pack here ({INDEX} is missing): make one with `cnlw "
+                "store pack`"
             )
         if not (folder / LEDGER).is_file():
             raise FileNotFoundError(f"{place}: the pack lacks {LEDGER}: {self.remedy}")

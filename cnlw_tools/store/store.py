@@ -156,7 +156,8 @@ class Store:
         path = folder / ledger
         if not path.is_file():
             raise FileNotFoundError(
-                f"{folder}: no image store here ({ledger} is missing): make one with `cnlw fetch`"
+                f"{folder}: there is no image store here ({ledger} is missing): make one with "
+                "`cnlw fetch`"
             )
         self.folder = folder
         mode = "?mode=ro"

@@ -290,10 +290,12 @@ def _at_scale(raw: Table, source: str, scale: str) -> dict[str, Any]:
 
 def _reject_scale(source: str, scale: str, scales: list[str]) -> NoReturn:
     if not scales:
-        raise ValueError(f"{source}: no scale {scale!r}: the study has none, so leave it out")
+        raise ValueError(
+            f"{source}: there is no scale {scale!r}: the study has none, so leave it out"
+        )
     names = ", ".join(scales)
     if not scale:
         raise ValueError(f"{source}: no scale is named: give one with --scale: {names}")
     raise ValueError(
-        f"{source}: no scale {scale!r}.{suggest(scale, scales)} The choices are: {names}"
+        f"{source}: there is no scale {scale!r}.{suggest(scale, scales)} The choices are: {names}"
     )

@@ -186,12 +186,13 @@ def _parse_operation(entry: str) -> Operation:
         return operation
     allowed = ARGUMENT_RANGES.get(name)
     if allowed is None:
-        raise ValueError(f"augmentation {entry!r}: {name} takes no number; write {name!r}")
+        raise ValueError(f"augmentation {entry!r}: {name} takes no number: write {name!r}")
     is_number = number.isascii() and number.isdecimal()
     if not is_number or int(number) not in allowed:
         limits = f"{allowed.start} to {allowed.stop - 1}"
         raise ValueError(
-            f"augmentation {entry!r}: write {name} alone, or with a whole number from {limits}"
+            f"augmentation {entry!r} is not allowed: write {name} alone, or with a whole "
+            f"number from {limits}"
         )
     argument = int(number)
     return lambda x, draw: operation(x, draw, argument)

@@ -165,7 +165,8 @@ def read_verified_correctness(build: Path, config: str) -> NDArray[np.bool_]:
     segments = pick(card.configs, config, f"config of {build}").segments
     if "verified" not in segments:
         raise ValueError(
-            f"{build}: {config} has no verified labels: build it with --verified 20, say"
+            f"{build}: {config} has no verified labels: build it with --verified, for example "
+            "--verified 20"
         )
     is_noisy = []
     for path in _shard_paths(build, card, segments["verified"]):

@@ -23,7 +23,9 @@ from cnlw_tools.files.cache import default_cache as default_cache
 from cnlw_tools.files.parquet import read_table
 from cnlw_tools.images import pixels
 
-SIZE_REMEDY = "give --size 32, say, to bring all images to one size, or build with --size 32"
+SIZE_REMEDY = (
+    "give --size 32, for example, to bring all images to one size, or build with --size 32"
+)
 BUILD_REMEDY = "run the same `cnlw build` again to fix it"
 CACHE_REMEDY = "give --cache DIR, or set CNLW_CACHE, to keep decoded pixels elsewhere"
 
@@ -57,7 +59,9 @@ def open_shard(path: Path, cache: Path, resizing: Resizing) -> DecodedShard:
     try:
         digest = files.digest(path)
     except FileNotFoundError:
-        raise FileNotFoundError(f"{path}: missing from the build: {BUILD_REMEDY}") from None
+        raise FileNotFoundError(
+            f"{path}: the file is missing from the build: {BUILD_REMEDY}"
+        ) from None
     name = f"{digest[:32]}-{resizing}-{pixels.DECODER}"
     pixel_path = cache / f"{name}.images.npy"
     key_path = cache / f"{name}.content.npy"

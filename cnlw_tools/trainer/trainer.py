@@ -510,7 +510,8 @@ def require_split(split: str, splits: Mapping[str, Any], place: str) -> None:
     if split not in splits:
         names = ", ".join(splits)
         raise ValueError(
-            f"{place} has no split {split!r}, only {names}: build it with --{split} 20, say"
+            f"{place} has no split {split!r}, only {names}: build it with --{split}, for "
+            f"example --{split} 20"
         )
 
 

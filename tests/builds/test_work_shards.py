@@ -297,7 +297,7 @@ def test_a_damaged_file_of_a_shared_folder_is_written_again(cifar, built, tmp_pa
     assert contents(built) == contents(tmp_path / "x")
 
 
-MIXED = "contains shards of 2 and 3 parts: give every"
+MIXED = "contains shards for 2 and 3 parts: give every"
 
 
 def test_mixed_counts(cifar, tmp_path, contents):
@@ -334,7 +334,7 @@ def test_mixed_counts_at_the_same_time(tmp_path, monkeypatch):
     monkeypatch.setattr(work_shards, "write_record", write_later)
     own = work_shards.make_record(WorkShard(2, 1), "contents")
     with (
-        pytest.raises(ValueError, match="contains shards of 2 and 3 parts"),
+        pytest.raises(ValueError, match="contains shards for 2 and 3 parts"),
         work_shards.recorded_shard(folder, own, ()),
     ):
         pass
@@ -456,7 +456,7 @@ def test_a_record_of_a_file_that_is_not_of_the_build(cifar, tmp_path):
     path.write_text(work_shards.json.dumps(record | {"hashes": {"../evil": "00"}}))
 
     with pytest.raises(
-        ValueError, match=r"it names '../evil', which is no file of this build: delete"
+        ValueError, match=r"it names '../evil', which is not a file of this build: delete"
     ):
         run(cifar, tmp_path / "x")
 

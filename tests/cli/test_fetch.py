@@ -195,7 +195,7 @@ def test_dataset(server, folder, toy):
             "Did you mean 'timeout'?",
         ),
         (["--dataset", "shpes"], "Did you mean 'shapes'?"),
-        (["--report", "--store", "s"], "s: no image store here"),
+        (["--report", "--store", "s"], "s: there is no image store here"),
         (
             ["--manifest", "m.parquet", "--store", ".", "--json"],
             "contains something that is not an image store",
@@ -352,12 +352,15 @@ def test_processes_fetch_side_by_side_and_are_joined(server, folder):
             "shard '4/3' is not allowed: write it as 2/5",
         ),
         (["--shard", "1/3", "--join", "x"], "--shard 1/3 with --join: join with a command without"),
-        (["--join", "x"], "x: no image store here: give one, or a folder that holds stores"),
+        (
+            ["--join", "x"],
+            "x: there is no image store here: give one, or a folder that holds stores",
+        ),
         (["--shard", "", "--manifest", "m.parquet"], "shard '' is not allowed: write it as 2/5"),
-        (["--report", "--join", "x"], "--report cannot be given with --join, since it"),
-        (["--report", "--shard", "1/3"], "--report cannot be given with --shard, since it"),
-        (["--join", "x", "--retry", "404"], "--join cannot be given with --retry, since it"),
-        (["--report", "--engine", "ray"], "--report cannot be given with --engine, since it"),
+        (["--report", "--join", "x"], "--report cannot be given with --join, since --report"),
+        (["--report", "--shard", "1/3"], "--report cannot be given with --shard, since --report"),
+        (["--join", "x", "--retry", "404"], "--join cannot be given with --retry, since --join"),
+        (["--report", "--engine", "ray"], "--report cannot be given with --engine, since --report"),
         (
             ["--shard", "1/3", "--engine", "dask", "--manifest", "m.parquet"],
             "--shard 1/3 with --engine dask: the workers of an engine divide the sites themselves",
@@ -386,5 +389,7 @@ def test_mixed_counts_of_shards_in_a_store(server, folder):
     result = cnlw(*arguments, "--shard", "1/2")
 
     assert result.exit_code == 1
-    assert "s: shards of 2 and 3 fetches are mixed: give every" in " ".join(result.stderr.split())
+    assert "s: this store has shards for 2 and 3 fetches: give every" in " ".join(
+        result.stderr.split()
+    )
     assert not server.requests

@@ -448,7 +448,7 @@ def test_small_images_of_ones_own_are_trained_on_without_a_preset(here, tmp_path
     assert run(*build_flags, "--out", tmp_path / "without").exit_code == 0
     train_flags = ("--method", "vanilla", "--quick", "--device", "cpu", "--root", tmp_path)
     refused = run("train", "--data", tmp_path / "without", *train_flags)
-    assert "no split 'validation', only train: build it with --validation 20" in refused.output
+    assert "no split 'validation', only train: build it with --validation, for" in refused.output
 
     out = tmp_path / "own"
     assert run(*build_flags, "--validation", 20, "--out", out).exit_code == 0

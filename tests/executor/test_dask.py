@@ -100,7 +100,7 @@ def test_workers_that_go_and_do_not_return(monkeypatch):
         cluster.scale(0)
 
         with pytest.raises(
-            OSError, match=r"dask://.*: no worker for 0\.2 seconds: start them with"
+            OSError, match=r"dask://.*: the cluster had no worker for 0\.2 seconds: start them with"
         ):
             list(results)
 

@@ -125,7 +125,9 @@ def test_workers_that_go_and_do_not_return(executor, monkeypatch):
     monkeypatch.setattr(remote, "NO_WORKER_SECONDS", 0.2)
     monkeypatch.setattr(engine, "_living_nodes", list)
 
-    with pytest.raises(OSError, match=r"ray://.*: no worker for 0\.2 seconds: start some with"):
+    with pytest.raises(
+        OSError, match=r"ray://.*: the cluster had no worker for 0\.2 seconds: start some with"
+    ):
         list(executor.map(time.sleep, [1.0] * 1000))
 
 

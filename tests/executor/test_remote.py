@@ -101,5 +101,7 @@ def test_workers_that_come_back(monkeypatch):
     for _ in range(5):
         absence.check()
 
-    with pytest.raises(OSError, match="dask: no worker for 120 seconds: start some, and run the"):
+    with pytest.raises(
+        OSError, match="dask: the cluster had no worker for 120 seconds: start some, and run the"
+    ):
         absence.check()

@@ -163,9 +163,13 @@ def test_mixed_counts(make, tmp_path):
     mark_shard(parts[1], WorkShard(3, 2))
 
     assert {2} == read_counts(parts[0])
-    with pytest.raises(ValueError, match="b: shards of 2 and 3 fetches are mixed: give every"):
+    with pytest.raises(
+        ValueError, match="b: this store has shards for 2 and 3 fetches: give every"
+    ):
         join(tmp_path / "all", *parts)
-    with pytest.raises(ValueError, match="a: shards of 2 and 3 fetches are mixed: give every"):
+    with pytest.raises(
+        ValueError, match="a: this store has shards for 2 and 3 fetches: give every"
+    ):
         mark_shard(parts[0], WorkShard(3, 1))
     check_shard(parts[0], WorkShard(2, 1))
     assert {2} == read_counts(parts[0])
@@ -185,7 +189,9 @@ def test_a_folder_without_stores(tmp_path, name):
     """It is named."""
     (tmp_path / "empty").mkdir()
 
-    with pytest.raises(FileNotFoundError, match=f"{name}: no image store here: give one, or a"):
+    with pytest.raises(
+        FileNotFoundError, match=f"{name}: there is no image store here: give one, or a"
+    ):
         find_stores([tmp_path / name], tmp_path / "all")
 
 

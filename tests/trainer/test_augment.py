@@ -354,7 +354,7 @@ def test_bad_number(entry):
     """A number that the operation does not take is an error that says which it takes."""
     with pytest.raises(
         ValueError,
-        match=r"augmentation '.*': write c.* alone, or with a whole number from 1 to 1023",
+        match=r"augmentation '.*' is not allowed: write c.* alone, or with a whole number from 1 to 1023",
     ):
         compose(["flip", entry])
 
@@ -363,7 +363,7 @@ def test_level_out_of_range():
     """Levels of RandAugment end at 30."""
     with pytest.raises(
         ValueError,
-        match="'rand_augment:31': write rand_augment alone, or with a whole number from 0 to 30",
+        match="'rand_augment:31' is not allowed: write rand_augment alone, or with a whole number from 0 to 30",
     ):
         compose(["rand_augment:31"])
 
@@ -372,6 +372,6 @@ def test_level_out_of_range():
 def test_no_number(name):
     """An operation without a number refuses one."""
     with pytest.raises(
-        ValueError, match=f"augmentation '{name}:1': {name} takes no number; write '{name}'"
+        ValueError, match=f"augmentation '{name}:1': {name} takes no number: write '{name}'"
     ):
         compose([f"{name}:1"])

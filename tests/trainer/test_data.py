@@ -189,7 +189,8 @@ def test_a_missing_shard_is_an_error(builds, tmp_path):
         path.unlink()
 
     with pytest.raises(
-        FileNotFoundError, match=r"\.parquet: missing from the build: run the same `cnlw build`"
+        FileNotFoundError,
+        match=r"\.parquet: the file is missing from the build: run the same `cnlw build`",
     ):
         data.load_splits(copied_build, CONFIG, Resizing(), tmp_path)
 

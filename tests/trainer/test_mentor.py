@@ -60,7 +60,7 @@ def test_verdicts_are_those_of_the_split(verified, tmp_path):
 
 def test_a_build_without_verified_labels_is_an_error(builds):
     """It says how to get them."""
-    with pytest.raises(ValueError, match="has no verified labels: build it with --verified 20"):
+    with pytest.raises(ValueError, match="has no verified labels: build it with --verified, for"):
         data.read_verified_correctness(builds, "blue_40_probe2")
 
 

@@ -65,7 +65,9 @@ class ArraySource(LocalSource, ABC):
             if row < len(images.labels):
                 return Image.fromarray(_to_rgb(images.pixels[row]))
         first_ids = " and ".join(f"{part}-00000" for part in self.split_of_part)
-        raise LookupError(f"{self.data_dir}: no image {image_id!r}; ids start at {first_ids}")
+        raise LookupError(
+            f"{self.data_dir}: there is no image {image_id!r}; ids start at {first_ids}"
+        )
 
     def label_path(self, part: str) -> Path:
         """Return the path of the labels of a part, where its images are not here."""

@@ -382,7 +382,7 @@ def require_whole_sets(folder: Path, paths: Iterable[str], belongs: PathTest) ->
         numbers = {number for number, _ in parts}
         if len(numbers) < len(parts):
             raise ValueError(
-                f"{folder / parent}: a part of {stem}-...-of-{total} is here twice: "
+                f"{folder / parent}: a part of {stem}-...-of-{total} occurs twice: "
                 f"{enumerate_names([path for _, path in parts])}: "
                 "remove the ones that do not belong"
             )
@@ -427,7 +427,7 @@ def _require_one_copy(folder: Path, paths: Sequence[str]) -> None:
     copies = sets if len(sets) > 1 else repeats
     if copies:
         raise ValueError(
-            f"{folder}: a split is here several times: {enumerate_names(copies)}: "
+            f"{folder}: a split occurs several times: {enumerate_names(copies)}: "
             "choose a folder with `cnlw import --config FOLDER`, or remove what does not belong"
         )
 

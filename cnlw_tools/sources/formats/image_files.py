@@ -25,7 +25,7 @@ def read_image_file(folder: Path, path: str) -> bytes:
         OSError: the file is missing
     """
     if not stays_inside(path):
-        raise LookupError(f"{folder}: no image {path!r}; ids are paths below this folder")
+        raise LookupError(f"{folder}: there is no image {path!r}; ids are paths below this folder")
     try:
         return (folder / path).read_bytes()
     except FileNotFoundError:

@@ -106,7 +106,7 @@ def test_a_part_twice(tmp_path):
     for name in ("train-00000-of-00001-abc", "train-00000-of-00001-def"):
         put_table(tmp_path / "data" / f"{name}.parquet", DARK)
 
-    with pytest.raises(ValueError, match=r"is here twice: data/train-.*-abc.*, data/train-.*-def"):
+    with pytest.raises(ValueError, match=r"occurs twice: data/train-.*-abc.*, data/train-.*-def"):
         find_data_files(tmp_path)
 
 
@@ -133,7 +133,7 @@ def test_copies(tmp_path, names):
     for name in names:
         put_table(tmp_path / name, DARK)
 
-    with pytest.raises(ValueError, match=r"a split is here several times: .*: choose a folder"):
+    with pytest.raises(ValueError, match=r"a split occurs several times: .*: choose a folder"):
         find_data_files(tmp_path)
 
 
