@@ -15,7 +15,6 @@ from cnlw_tools.reports.tables import ResultGroup, group_results, result_cells
 from cnlw_tools.reports.trials import PlannedRun, Trial
 
 MAX_CONFIGS = 12  # that a sentence lists
-SPREAD = "beyond the spread over seeds"
 
 
 class Conclusion(NamedTuple):
@@ -45,12 +44,12 @@ class Standing(NamedTuple):
 
     @property
     def lead(self) -> float:
-        """By how many points the highest mean is above that of the runner-up."""
+        """By how many percentage points the highest mean is above that of the runner-up."""
         return self.leader.result.mean - self.scores[1].result.mean
 
     @property
     def rivals(self) -> list[Score]:
-        """The methods that the leader is not ahead of beyond the spread."""
+        """The methods whose intervals overlap with that of the leader."""
         others = self.scores[1:]
         return [score for score in others if not is_above(self.leader.result, score.result)]
 
@@ -141,7 +140,7 @@ def _describe_single(standings: Sequence[Standing], has_levels: bool) -> str:
 
 
 def _describe_clear(standings: Sequence[Standing], has_levels: bool) -> list[str]:
-    """Say who is ahead of all others beyond the spread."""
+    """Say who is ahead of all others."""
     sentences = []
     for leader, led in _group_by_leader(standings).items():
         widest = max(led, key=lambda standing: standing.lead)
@@ -173,14 +172,21 @@ def _describe_overlapping(standings: Sequence[Standing], has_levels: bool) -> li
     nobody = "neither method is ahead" if has_two else "no method is ahead of all others"
     if len(standings) > 1:
         leaders = _list_leaders(standings, has_levels)
-        return [f"{place}, {nobody} {SPREAD}; the highest means are those of {leaders}."]
+        return [
+            f"{place}, {nobody}, because intervals over seeds overlap. The highest means are "
+            f"those of {leaders}."
+        ]
     (standing,) = standings
     rivals = [score.method for score in standing.rivals]
-    that = "that" if len(rivals) == 1 else "those"
-    return [
-        f"{place}, {nobody} {SPREAD}: {_lead_in_numbers(standing)}. The interval of "
-        f"{standing.leader.method} overlaps with {that} of {join_words(rivals)}."
-    ]
+    leader = standing.leader.method
+    if len(rivals) == 1:
+        overlap = f"The intervals of {leader} and {rivals[0]} overlap, so neither is ahead"
+    else:
+        overlap = (
+            f"The interval of {leader} overlaps with those of {join_words(rivals)}, so {leader} is "
+            "not ahead of them"
+        )
+    return [f"{place}, {_lead_in_numbers(standing)}. {overlap}."]
 
 
 def _describe_unsure(standings: Sequence[Standing], has_levels: bool) -> list[str]:
@@ -199,13 +205,13 @@ def _describe_unsure(standings: Sequence[Standing], has_levels: bool) -> list[st
         numbers = _lead_in_numbers(standings[0])
     have = "has one seed" if len(methods) == 1 else "have one seed each"
     return [
-        f"{place}, {numbers}. {join_words(list(methods))} {have}, and so no spread: "
+        f"{place}, {numbers}. {join_words(list(methods))} {have}, so there is no interval, and "
         "the difference may be chance."
     ]
 
 
 def _compare_with_baseline(standing: Standing, has_levels: bool) -> list[str]:
-    """Say which methods are above and below vanilla on the last config."""
+    """Say which methods are above vanilla and below it on the last config."""
     results = {score.method: score.result for score in standing.scores}
     baseline = results.pop(BASELINE, None)
     if baseline is None or baseline.n < 2 or len(results) < 2:
@@ -216,13 +222,22 @@ def _compare_with_baseline(standing: Standing, has_levels: bool) -> list[str]:
         return []  # it is the leader, and that has been said
     place = _at([standing], has_levels)
     if not above and not below:
-        numbers = f"{BASELINE} ({_number(baseline)})"
-        return [f"{_capital(place)}, no other method differs from {numbers} {SPREAD}."]
-    are_above = _some_are(above, len(results), "above")
-    are_below = _some_are(below, len(results), "below")
+        return [
+            f"{_capital(place)}, the intervals of all other methods overlap with that of "
+            f"{BASELINE} ({_number(baseline)})."
+        ]
+    overlapping = [method for method in results if method not in (*above, *below)]
+    clauses = []
+    for methods, where in ((above, "higher"), (below, "lower")):
+        if methods:
+            clauses.append(f"{_intervals_of(methods, bool(clauses))} {where}")
+    if overlapping:
+        words = _intervals_of(overlapping, bool(clauses)).rpartition(" ")[0]
+        verb = "overlaps" if len(overlapping) == 1 else "overlap"
+        clauses.append(f"{words} {verb} with it")
     return [
-        f"Of the {len(results)} other methods, {are_above} {BASELINE} {place} "
-        f"({_number(baseline)}) {SPREAD}, and {are_below} it."
+        f"Compared with the interval of {BASELINE} {place} ({_number(baseline)}), "
+        f"{join_words(clauses)}."
     ]
 
 
@@ -277,7 +292,10 @@ def _describe_selection(group: ResultGroup, all_trials: Sequence[Trial]) -> list
     names = [f"{count} trials of {method}" for method, count in most.items() if count > 1]
     if not names:
         return []
-    return [f"The best of {join_words(names)} counts; it was chosen on the same validation images."]
+    return [
+        f"If a method has several trials, the best one is used ({join_words(names)}); it was chosen "
+        "on the same validation images."
+    ]
 
 
 def _group_by_leader(standings: Sequence[Standing]) -> Mapping[str, list[Standing]]:
@@ -288,11 +306,11 @@ def _group_by_leader(standings: Sequence[Standing]) -> Mapping[str, list[Standin
 
 
 def _list_leaders(standings: Sequence[Standing], has_levels: bool) -> str:
-    """Return ``mixup at 0 and 5 % and vanilla at 10 %, by 0.20 to 1.30 points``."""
+    """Return ``mixup at 0 and 5 % and vanilla at 10 %, which lead by ... points``."""
     parts = []
     for leader, led in _group_by_leader(standings).items():
         parts.append(f"{leader} {_at(led, has_levels)}")
-    return f"{join_words(parts)}, by {_range_of_leads(standings)}"
+    return f"{join_words(parts)}, which lead by {_range_of_leads(standings)}"
 
 
 def _lead_in_numbers(standing: Standing) -> str:
@@ -315,15 +333,11 @@ def _range_of_leads(standings: Sequence[Standing]) -> str:
     return f"{min(leads):.2f} to {_points(max(leads))}"
 
 
-def _some_are(methods: Sequence[str], n_methods: int, where: str) -> str:
-    """Return ``2 (mixup and gce) are above``, of so many methods."""
-    if len(methods) == n_methods:
-        return f"all are {where}"
-    if not methods:
-        return f"none is {where}"
+def _intervals_of(methods: Sequence[str], is_continued: bool) -> str:
+    """Return ``the intervals of mixup and gce are``, or ``those of ...`` after other methods."""
     if len(methods) == 1:
-        return f"one ({methods[0]}) is {where}"
-    return f"{len(methods)} ({join_words(methods)}) are {where}"
+        return f"{'that' if is_continued else 'the interval'} of {methods[0]} is"
+    return f"{'those' if is_continued else 'the intervals'} of {join_words(methods)} are"
 
 
 def _seeds(first: Score, second: Score) -> str:
@@ -348,7 +362,7 @@ def _number(result: MeanInterval) -> str:
 
 
 def _points(difference: float) -> str:
-    return f"{difference:.2f} points"
+    return f"{difference:.2f} percentage points"
 
 
 def _capital(text: str) -> str:

@@ -23,6 +23,11 @@ from cnlw_tools.study.spec import FOLDER, Published, Study
 FILE = "published.json"
 HEADER = ["Row", "Column", "Published", "Ours", "Difference"]
 NOT_BUILT = "not built"
+EPOCHS_OF: Mapping[str, str] = {  # by the result of a run
+    "last": "after the last epoch",
+    "best": "of the best epoch",
+    "mean10": "averaged over the last ten epochs",
+}
 
 PaperTable = Mapping[str, Any]  # source, caption, rows, notes
 BuildCounts = Mapping[str, int]  # of a config: images of each split, and classes
@@ -110,11 +115,11 @@ def _result_rows(
 
 
 def _results_caption(entry: Published, paper_table: PaperTable) -> str:
-    metric = f"100 less {entry.metric}" if entry.is_error else entry.metric
+    measure = "error" if entry.is_error else "accuracy"
     split = f", on {entry.split}" if entry.split else ""
     return (
         f'The column "Published" comes from {paper_table["source"]}. The column "Ours" has the '
-        f'result "{metric}" of the best trial{split}, in percent.'
+        f"{measure} of our best trial in percent, {EPOCHS_OF[entry.metric]}{split}."
     )
 
 

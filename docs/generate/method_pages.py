@@ -46,16 +46,8 @@ COMPONENTS = "cnlw_tools.methods.components"
 ROOT = Path(__file__).parents[2]
 NOT_RUN = "not run"
 STUDIES = "../../studies/index.md"  # from the page of a method
-REPOSITORY = re.compile(r"[\w-]+/[\w.-]+(?=:)")
+REPOSITORY = re.compile(r"([\w-]+/[\w.-]+) on GitHub")
 SIC = ("Aym.", "Aym. (sic)")  # as the README of INCV spells it
-PAPERS: Mapping[str, str] = {  # by the source that a table of published.json names
-    "jiang_2020": "Jiang et al. (2020), arXiv:1911.09781",
-    "rolnick_2017": "Rolnick et al. (2017), arXiv:1705.10694",
-    "sukhbaatar_2014": "Sukhbaatar et al. (2015), arXiv:1406.2080",
-    "zhang_2020": "Zhang et al. (2020), arXiv:1910.00701",
-    "SAM paper text, Table 4 lower block (typed)": "the lower part of Table 4 of Foret et al. "
-    '(2021), "Sharpness-aware minimization" (SAM), arXiv:2010.01412',
-}
 METRICS: Mapping[str, str] = {  # by the metric or the caption of a table of published.json
     "top-1 accuracy %": "They are top-1 accuracies in percent.",
     "peak top-1 accuracy %, averaged over 10 noise levels": "They are the highest top-1 "
@@ -63,10 +55,13 @@ METRICS: Mapping[str, str] = {  # by the metric or the caption of a table of pub
     "validation error %": "They are validation errors in percent.",
     "top1/top5 on ImageNet val": "They are top-1 and top-5 accuracies on the validation set of "
     "ImageNet, in percent.",
-    "WebVision 1.0, top1(top5)": "They are top-1 accuracies in percent, with top-5 accuracies in "
-    "parentheses.",
-    "MentorNet re-implementation accuracies (fractions)": "They are accuracies from 0 to 1.",
-    "ERROR rates %": "They are error rates in percent.",
+    "WebVision 1.0, top-1 accuracy in percent, with top-5 accuracy in parentheses": (
+        "They are top-1 accuracies in percent, with top-5 accuracies in parentheses."
+    ),
+    "accuracies of a re-implementation of MentorNet, from 0 to 1": (
+        "They are accuracies from 0 to 1."
+    ),
+    "error rates in percent": "They are error rates in percent.",
 }
 NEEDS: Mapping[str, str] = {
     "probe": "The method needs a **probe**, which is a trusted set of a few images of each class "
@@ -364,10 +359,7 @@ def _source_of_table(name: str) -> str:
     """Return what a table of published numbers measures, and where it comes from."""
     paper_table = read_paper_tables(default_root())[name]
     source = paper_table["source"]
-    repository = REPOSITORY.match(source)
-    words = PAPERS.get(source, escape(source))
-    if repository:
-        words = f"the README of [{repository[0]}](https://github.com/{repository[0]})"
+    words = REPOSITORY.sub(r"[\1](https://github.com/\1)", escape(source))
     text = f"The numbers of *{escape(name.replace('_', ' '))}* come from {words}. "
     metric = METRICS.get(paper_table.get("metric", ""), "")
     metric = METRICS.get(paper_table.get("caption", ""), metric)

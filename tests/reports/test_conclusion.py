@@ -32,39 +32,36 @@ def finder(tmp_path, run_maker):
     return write_and_find
 
 
-SPREAD = "beyond the spread over seeds"
-
-
 @pytest.mark.parametrize(
     ("accuracies", "sentences"),
     [
         (  # two seeds that are a point apart have an interval of ± 6.35
             {"vanilla": [46.0, 47.0], "mixup": [60.0, 61.0]},
-            "At 40 %, mixup is ahead of vanilla by 14.00 points: 60.50 ± 6.35 % against "
+            "At 40 %, mixup is ahead of vanilla by 14.00 percentage points: 60.50 ± 6.35 % against "
             "46.50 ± 6.35 % (2 seeds each).",
         ),
         (
             {"vanilla": [50.0, 51.0], "mixup": [60.0, 61.0]},
-            f"At 40 %, neither method is ahead {SPREAD}: mixup has the highest mean, "
-            "60.50 ± 6.35 %, 10.00 points above vanilla with 50.50 ± 6.35 % (2 seeds each). The "
-            "interval of mixup overlaps with that of vanilla.",
+            "At 40 %, mixup has the highest mean, 60.50 ± 6.35 %, 10.00 percentage points above "
+            "vanilla with 50.50 ± 6.35 % (2 seeds each). The intervals of mixup and vanilla overlap, "
+            "so neither is ahead.",
         ),
         (
             {"vanilla": [50.0], "mixup": [60.0]},
-            "At 40 %, mixup has the highest mean, 60.00 %, 10.00 points above vanilla with 50.00 % "
-            "(one seed each). mixup and vanilla have one seed each, and so no spread: the "
-            "difference may be chance.",
+            "At 40 %, mixup has the highest mean, 60.00 %, 10.00 percentage points above vanilla "
+            "with 50.00 % (one seed each). mixup and vanilla have one seed each, so there is no "
+            "interval, and the difference may be chance.",
         ),
         (
             {"vanilla": [50.0], "mixup": [60.0, 61.0]},
-            "At 40 %, mixup has the highest mean, 60.50 ± 6.35 %, 10.50 points above vanilla with "
-            "50.00 % (2 and 1 seeds). vanilla has one seed, and so no spread: the difference may "
-            "be chance.",
+            "At 40 %, mixup has the highest mean, 60.50 ± 6.35 %, 10.50 percentage points above "
+            "vanilla with 50.00 % (2 and 1 seeds). vanilla has one seed, so there is no interval, "
+            "and the difference may be chance.",
         ),
         (
             {"vanilla": [50.0, 50.0], "mixup": [50.0, 50.0]},
-            f"At 40 %, neither method is ahead {SPREAD}: vanilla and mixup share the highest mean, "
-            "50.00 ± 0.00 % (2 seeds each). The interval of vanilla overlaps with that of mixup.",
+            "At 40 %, vanilla and mixup share the highest mean, 50.00 ± 0.00 % (2 seeds each). The "
+            "intervals of vanilla and mixup overlap, so neither is ahead.",
         ),
         (
             {"vanilla": [50.0, 51.0]},
@@ -73,16 +70,16 @@ SPREAD = "beyond the spread over seeds"
         ({"vanilla": [50.0]}, "Only vanilla has results, 50.00 % at 40 % (one seed)."),
         (
             {"vanilla": [20.0, 21.0], "gce": [40.0, 41.0], "mixup": [60.0, 61.0]},
-            "At 40 %, mixup is ahead of the 2 other methods by 20.00 points: 60.50 ± 6.35 % "
-            "against 40.50 ± 6.35 % for the runner-up, gce (2 seeds each). Of the 2 other methods, all "
-            f"are above vanilla at 40 % (20.50 ± 6.35 %) {SPREAD}, and none is below it.",
+            "At 40 %, mixup is ahead of the 2 other methods by 20.00 percentage points: 60.50 ± 6.35 % "
+            "against 40.50 ± 6.35 % for the runner-up, gce (2 seeds each). Compared with the interval "
+            "of vanilla at 40 % (20.50 ± 6.35 %), the intervals of mixup and gce are higher.",
         ),
         (
             {"vanilla": [60.0, 61.0], "gce": [40.0, 41.0], "mixup": [55.0, 56.0]},
-            f"At 40 %, no method is ahead of all others {SPREAD}: vanilla has the highest mean, "
-            "60.50 ± 6.35 %, 5.00 points above mixup with 55.50 ± 6.35 % (2 seeds each). The "
-            "interval of vanilla overlaps with that of mixup. Of the 2 other methods, none is "
-            f"above vanilla at 40 % (60.50 ± 6.35 %) {SPREAD}, and one (gce) is below it.",
+            "At 40 %, vanilla has the highest mean, 60.50 ± 6.35 %, 5.00 percentage points above "
+            "mixup with 55.50 ± 6.35 % (2 seeds each). The intervals of vanilla and mixup overlap, "
+            "so neither is ahead. Compared with the interval of vanilla at 40 % (60.50 ± 6.35 %), "
+            "the interval of gce is lower and that of mixup overlaps with it.",
         ),
     ],
 )
@@ -105,10 +102,10 @@ def test_levels_with_one_leader_are_one_sentence(finder):
 
     assert texts == {
         "toy, blue": (
-            "At 20 and 40 %, mixup is ahead of vanilla by 10.00 to 14.00 points. The lead is largest at 40 %, "
+            "At 20 and 40 %, mixup is ahead of vanilla by 10.00 to 14.00 percentage points. The lead is largest at 40 %, "
             "with 64.05 ± 0.64 % against 50.05 ± 0.64 % (2 seeds each). At 60 and 80 %, neither method "
-            f"is ahead {SPREAD}; the highest means are those of vanilla at 60 % and mixup at 80 %, "
-            "by 0.50 to 9.50 points."
+            "is ahead, because intervals over seeds overlap. The highest means are those of vanilla "
+            "at 60 % and mixup at 80 %, which lead by 0.50 to 9.50 percentage points."
         ),
         "toy, red": "Only gce has results, 50.05 ± 0.64 % at 20 % (2 seeds).",
     }
@@ -136,7 +133,7 @@ def test_configs_without_levels_have_their_names(finder):
     """Their subject is the dataset."""
     texts = finder({"mix": {"gce": [60.0, 60.1], "vanilla": [50.0, 50.1]}}, noise="mix", level=None)
 
-    assert texts["toy"].startswith("On mix, gce is ahead of vanilla by 10.00 points: ")
+    assert texts["toy"].startswith("On mix, gce is ahead of vanilla by 10.00 percentage points: ")
 
 
 def test_what_is_missing_is_said(tmp_path, run_maker):
@@ -152,7 +149,9 @@ def test_what_is_missing_is_said(tmp_path, run_maker):
     red = PlannedRun(DatasetConfig("toy", "red_40", "red", 40), "mixup")
     (conclusion,) = find_conclusions(trials, "last", [*planned, red])
 
-    assert conclusion.sentences[0].startswith("At 40 %, mixup is ahead of vanilla by 20.00 points")
+    assert conclusion.sentences[0].startswith(
+        "At 40 %, mixup is ahead of vanilla by 20.00 percentage points"
+    )
     assert conclusion.sentences[1:] == [
         "There is no result for bootstrap at 40 % and gce at 40 %.",
     ]
@@ -172,7 +171,8 @@ def test_unlike_lengths_and_the_choice_of_a_trial_are_said(tmp_path, run_maker):
         "for 2."
     ) in text
     assert text.endswith(
-        "The best of 2 trials of mixup counts; it was chosen on the same validation images."
+        "If a method has several trials, the best one is used (2 trials of mixup); it was chosen on "
+        "the same validation images."
     )
 
 

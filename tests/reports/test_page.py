@@ -73,7 +73,10 @@ def test_the_conclusion_comes_first_then_a_figure_then_one_result(html):
     )
     title = re.search("<title>(.*?)</title>", html)[1]
     assert re.fullmatch(r"runs: vanilla and mixup on toy, \d{4}-\d\d-\d\d: cnlw report", title)
-    assert "<strong>toy, blue.</strong> At 40 %, mixup is ahead of vanilla by 18.00 points" in html
+    assert (
+        "<strong>toy, blue.</strong> At 40 %, mixup is ahead of vanilla by 18.00 percentage points"
+        in html
+    )
     reader = outline(html)
     # Two kinds of noise, all trials, and three tables of provenance; the rest is folded.
     assert reader.shown.count("table") == 6

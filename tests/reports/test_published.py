@@ -97,12 +97,17 @@ def test_ours_may_be_of_other_images_of_validation(study, run_maker):
     (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in new_lines))
     our_trials = best_trials(group_trials(runs.make_runs_table(runs.read_run_folders(study))))
 
+    words = {
+        "last": "after the last epoch",
+        "best": "of the best epoch",
+        "mean10": "last ten epochs",
+    }
     for metric, number in (("last", "30.00"), ("best", "40.00"), ("mean10", "35.00")):
         columns = {"low": "blue_80", "both": "blue_00"}
         entry = Published("table1", columns, {"Plain": "vanilla"}, metric=metric, split="ilsvrc12")
         table = compare_with_paper(entry, STUDY, TABLES, our_trials)
         assert [row[3] for row in table.rows] == [number, "not run"]
-        assert f'"{metric}" of the best trial, on ilsvrc12' in table.caption
+        assert f"{words[metric]}, on ilsvrc12." in table.caption
 
 
 def test_shares_become_percents(our_trials):

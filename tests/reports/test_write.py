@@ -86,7 +86,7 @@ def test_what_is_written(page):
     assert tables.read_runs(page.parent / "runs.parquet")["dataset"].unique().to_pylist() == ["toy"]
     assert "| bootstrap | not run | not run | – |" in text
     assert "| Standard | 40 | 55.9 | 50.50 | −5.40 |" in text
-    assert "1. secondary public check for CNLW runs" in text
+    assert "1. These numbers are a second public check" in text
     assert text.count("## ") == (page.parent / "tables.tex").read_text(encoding="utf-8").count(
         "\\begin{table}"
     )
