@@ -168,13 +168,17 @@ def test_older_version(tmp_path, key):
     del older[key]
     (tmp_path / CONFIG).write_text(json.dumps(older))
 
-    with pytest.raises(ValueError, match=rf"config\.json: '{key}' is missing: .* train the run again$"):
+    with pytest.raises(
+        ValueError, match=rf"config\.json: '{key}' is missing: .* train the run again$"
+    ):
         read_config(tmp_path)
 
 
 def test_no_config(tmp_path):
     """A folder without its config is an error."""
-    with pytest.raises(ValueError, match=r"config\.json: the file is missing: move the folder elsewhere"):
+    with pytest.raises(
+        ValueError, match=r"config\.json: the file is missing: move the folder elsewhere"
+    ):
         read_config(tmp_path)
 
 
@@ -185,7 +189,9 @@ def test_not_json(tmp_path, name, raw):
     (tmp_path / name).write_bytes(raw + b"\n")
     read = {CONFIG: read_config, RESULT: read_result, METRICS: read_metrics}[name]
 
-    with pytest.raises(ValueError, match=rf"{name}: .*: move the folder elsewhere .*, or train the run again$"):
+    with pytest.raises(
+        ValueError, match=rf"{name}: .*: move the folder elsewhere .*, or train the run again$"
+    ):
         read(tmp_path)
 
 

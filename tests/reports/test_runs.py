@@ -114,7 +114,8 @@ def test_what_is_no_run_is_named(tmp_path, text):
     (tmp_path / "a" / "config.json").write_text(text)
 
     with pytest.raises(
-        ValueError, match=r"a/config\.json: .*: move the folder elsewhere .*, or train the run again"
+        ValueError,
+        match=r"a/config\.json: .*: move the folder elsewhere .*, or train the run again",
     ):
         runs.read_run_folders(tmp_path)
 
