@@ -227,7 +227,7 @@ def _compare_with_baseline(standing: Standing, has_levels: bool) -> list[str]:
             f"{BASELINE} ({_number(baseline)})."
         ]
     overlapping = [method for method in results if method not in (*above, *below)]
-    clauses = []
+    clauses: list[str] = []
     for methods, where in ((above, "higher"), (below, "lower")):
         if methods:
             clauses.append(f"{_intervals_of(methods, bool(clauses))} {where}")
