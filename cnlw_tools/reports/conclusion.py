@@ -293,8 +293,8 @@ def _describe_selection(group: ResultGroup, all_trials: Sequence[Trial]) -> list
     if not names:
         return []
     return [
-        f"If a method has several trials, the best one is used ({join_words(names)}); it was chosen "
-        "on the same validation images."
+        f"If a method has several trials, the best one is used ({join_words(names)}); it was "
+        "chosen on the same validation images."
     ]
 
 
