@@ -2,6 +2,7 @@
 
 import gc
 import json
+import os
 import shutil
 import sys
 import time
@@ -342,6 +343,9 @@ def _check_dataset(name: str, root: Path) -> None:
 
 def _fetch(manifest_path: Path, store: Path, retry: str | None, flags: dict[str, Any]) -> None:
     """Fetch the URLs of a manifest, and print the outcomes."""
+    # numpy's threads for linear algebra have nothing to do here, but spin a moment in each process.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
     from cnlw_tools.fetch.resources import return_freed_memory
     from cnlw_tools.store.exclusions import MIN_IDS
     from cnlw_tools.store.join import mark_shard

@@ -27,6 +27,7 @@ MAX_HOST_CHARACTERS = 253
 HOST_NAME = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*")
 # what name resolvers accept as an IPv4 address, also in unusual spellings
 NUMERIC_HOST = re.compile(r"(.*\.)?(\d+|0x[0-9a-f]*)")
+CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f]")
 NAT64 = ipaddress.ip_network("64:ff9b::/96")  # an IPv6 address that wraps an IPv4 address
 NOT_PUBLIC = [  # networks that `is_global` does not know as private
     ipaddress.ip_network("::/96"),
@@ -74,7 +75,7 @@ def parse_uri(uri: str) -> Address:
         FetchError: the URI may not be fetched
     """
     uri = uri.strip()
-    if not uri or len(uri) > MAX_URI_CHARACTERS or _has_control_characters(uri):
+    if not uri or len(uri) > MAX_URI_CHARACTERS or CONTROL_CHARACTER.search(uri):
         raise _refusal("no URI, more than 8,192 characters, or control characters in it")
     try:
         url = parse_url(uri)
@@ -192,10 +193,6 @@ def _explain_failed_lookup(address: Address, error: OSError | UnicodeError) -> E
 def _refusal(reason: str) -> FetchError:
     """Return the error for a URI that is not requested."""
     return FetchError("refused", reason)
-
-
-def _has_control_characters(uri: str) -> bool:
-    return any(ord(character) < 32 or ord(character) == 127 for character in uri)
 
 
 def _check_scheme_and_user(uri: str, url: Url) -> None:

@@ -75,6 +75,7 @@ class HttpClient:
         self.transfers: dict[pycurl.Curl, Transfer] = {}
         self.idle_handles: list[pycurl.Curl] = []
         self.checked_at = 0.0
+        self.turned_at = time.monotonic()  # when the last turn ended
         self.multi = pycurl.CurlMulti()
         self.multi.setopt(pycurl.M_MAXCONNECTS, min(MAX_IDLE_CONNECTIONS, max_requests()))
 
@@ -131,15 +132,23 @@ class HttpClient:
         return True
 
     def turn(self) -> None:
-        """Do what is to be done for the requests now, and wait a little for more."""
+        """Do what is to be done for the requests now."""
         while not self.started.empty():
             self._add(self.started.get())
+        now = time.monotonic()
+        if now > self.turned_at + CHECK_INTERVAL:  # the thread did something else for long
+            for transfer in self.transfers.values():
+                transfer.excuse(now - self.turned_at)
         self.multi.perform()
         self._remove_ended()
         now = time.monotonic()
         if now > self.checked_at + CHECK_INTERVAL:
             self.checked_at = now
             self._check(now)
+        self.turned_at = now
+
+    def wait(self) -> None:
+        """Wait a little until there is something to do for the requests."""
         if any(not transfer.is_waiting for transfer in self.transfers.values()):
             self.multi.select(INTERVAL)
         else:

@@ -8,6 +8,7 @@ Both sides always read, so neither waits for a process that waits for it.
 
 import gc
 import pickle
+import sys
 import threading
 import time
 import warnings
@@ -28,7 +29,10 @@ from cnlw_tools.store.store import Ledger
 
 Message = TypeVar("Message", bound=WorkerMessage)
 
-PROCESSES = get_context("spawn")  # starts them
+# On Linux, processes are copies of one process that has imported what they need: this saves 0.3 s of
+# processor time for each but the first. On macOS, such copies are not safe.
+PROCESSES = get_context("forkserver" if sys.platform == "linux" else "spawn")
+COPIED_IMPORTS = ["cnlw_tools.fetch.remote_worker", "simplejpeg"]
 EXIT_TIMEOUT = 2.0  # seconds that a process or thread has to end, in addition to a connect timeout
 COLLECT_INTERVAL = 0.01  # seconds; messages of this time are sent together: each sending costs time
 
@@ -114,6 +118,7 @@ class RemoteWorker:
         self.stopped = False
         arguments = (remote_pipe, folder, options, n_threads, number, memory)
         self.process = context.Process(target=_run_worker, args=arguments, daemon=True)
+        context.set_forkserver_preload(COPIED_IMPORTS)
         with ignore_interrupts():
             self.process.start()
         remote_pipe.close()

@@ -96,6 +96,11 @@ class Transfer:
         self.is_waiting = False  # for this memory
         self.error: Exception | None = None
 
+    @property
+    def is_compressed(self) -> bool:
+        """Return whether the server compressed the body; then `response` may wait for memory."""
+        return bool(self.headers) and WBITS.get(_encoding(self.headers), 0) != 0
+
     def response(self) -> Response:
         """Return what the server answered, after the end.
 
@@ -147,11 +152,14 @@ class Transfer:
             return False
         self.loan.callback(self.memory.give_back, self.n_wanted)
         self.n_wanted = 0
-        waited = time.monotonic() - self.heard_at  # this is not the server's fault
-        self.deadline += waited
-        self.heard_at += waited
+        self.excuse(time.monotonic() - self.heard_at)
         self.is_waiting = False
         return True
+
+    def excuse(self, seconds: float) -> None:
+        """Do not count some time that is no fault of the server."""
+        self.deadline += seconds
+        self.heard_at += seconds
 
     def check_time(self, now: float) -> bool:
         """Return whether the request may go on; otherwise it has an error now."""
@@ -237,11 +245,13 @@ class Transfer:
             plain = decoder.decompress(body, self.limits.max_bytes + 1)
         except zlib.error as error:
             raise FetchError("decode", f"its Content-Encoding: {error}") from error
-        if len(plain) > self.limits.max_bytes:
+        is_too_big = len(plain) > self.limits.max_bytes
+        if decoder.eof and not is_too_big:
+            return plain
+        del plain  # the traceback of the error would keep it after its memory was given back
+        if is_too_big:
             raise FetchError("too_big", f"more than {self.limits.max_bytes:,} bytes")
-        if not decoder.eof:
-            raise FetchError("truncated", "its compressed data end early", retryable=True)
-        return plain
+        raise FetchError("truncated", "its compressed data end early", retryable=True)
 
     def _must_wait(self, n_bytes: int) -> bool:
         """Return whether a body of so many bytes needs memory that it has not borrowed yet."""
