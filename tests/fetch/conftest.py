@@ -270,6 +270,14 @@ def short_back_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patience, "MAX_WAIT", 0.1)
 
 
+@pytest.fixture(params=[1, 2])
+def n_cores(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Let a worker have one processor, or two: it divides its work among threads accordingly."""
+    n = int(request.param)
+    monkeypatch.setattr("cnlw_tools.fetch.worker.cores", lambda: n)
+    return n
+
+
 @pytest.fixture(scope="session")
 def encode() -> Callable[..., bytes]:
     """Encode a picture."""

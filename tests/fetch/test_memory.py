@@ -84,7 +84,7 @@ def test_hostile_bodies(server, write_manifest, tmp_path):
     assert {"ok": n["huge"] + n["glass"], "errors": errors} == counts
 
 
-def test_large_bodies_wait_for_each_other(server, fetch_rows, monkeypatch):
+def test_large_bodies_wait_for_each_other(server, fetch_rows, n_cores, monkeypatch):
     """Bodies that together are larger than the memory come all the same, one after another."""
     monkeypatch.setattr(transfer, "SMALL_BODY", 100)
     monkeypatch.setattr("cnlw_tools.fetch.resources.BODY_BYTES", 1000)

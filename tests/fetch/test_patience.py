@@ -72,7 +72,7 @@ def test_a_fault_of_a_connection_is_waited_for(server, run, break_call, number):
 
 @pytest.mark.parametrize("name", ["write_image", "write_rows", "read_states"])
 @pytest.mark.parametrize("number", STORE_FAULTS)
-def test_a_fault_of_the_store_is_waited_for(server, run, break_call, number, name):
+def test_a_fault_of_the_store_is_waited_for(server, run, break_call, n_cores, number, name):
     """Rows and images are written when the disk is well again; nothing is requested twice."""
     break_call(Ledger, name, number, 3)
 
@@ -102,7 +102,7 @@ def test_a_fault_that_stays_ends_the_run_and_the_next_one_asks_again(
     assert dict.fromkeys(uris, ("ok", 1)) == run(uris)[0]
 
 
-def test_no_memory_is_no_outcome(server, run, monkeypatch):
+def test_no_memory_is_no_outcome(server, run, n_cores, monkeypatch):
     """A body for which there is no memory is requested again."""
     read_headers = Transfer._read_headers
     failed = []
