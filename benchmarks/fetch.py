@@ -11,24 +11,29 @@ later. The floor is what decoding every image once and making its square takes. 
 interpreter that has img2dataset 1.47, which fetches and resizes the same URLs, in turns with us;
 the ratios are those of `fetch --keep 84` to it. Memory is measured with small
 images, because it must not depend on their number. "clock" is wall time in seconds; "processor" is
-the seconds of all processes except the server.
+the seconds of all processes except the server, whose seconds come last. As pip does for other
+packages, the modules of this one are compiled first.
 """
 
 import argparse
+import compileall
+import ctypes
 import io
 import os
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from resource import RUSAGE_CHILDREN, getrusage
 from socketserver import StreamRequestHandler, ThreadingTCPServer
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from PIL import Image
 
+import cnlw_tools
 from cnlw_tools.executor.local import processes
 from cnlw_tools.images.pixels import Storage, encode_picture
 from cnlw_tools.store.inspect import inspect_image
@@ -40,6 +45,7 @@ N_DISTINCT = 100
 SIDE = 84
 KEEP = f"--keep {SIDE}"
 BLOCK = 250  # images that a process resizes at a time
+PR_SET_CHILD_SUBREAPER = 36  # of prctl, on Linux
 IMG2DATASET_OPTIONS = {
     "input_format": "parquet",
     "url_col": "uri",
@@ -53,17 +59,25 @@ IMG2DATASET_OPTIONS = {
 }
 
 
+class ServerProcess(NamedTuple):
+    """The process of the server."""
+
+    port: int
+    pid: int
+
+    def processor_seconds(self) -> float:
+        """Return the processor time that it has taken."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        ticks = int(fields[11]) + int(fields[12])  # in its own code and in the system
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+
 class Cost(NamedTuple):
     """What a run took."""
 
     clock: float  # seconds
     processor: float  # seconds
     peak: float = 0.0  # MB
-
-    def __add__(self, other: "Cost") -> "Cost":
-        """Return the cost of two runs, one after the other."""
-        peak = max(self.peak, other.peak)
-        return Cost(self.clock + other.clock, self.processor + other.processor, peak)
 
 
 class Handler(StreamRequestHandler):
@@ -144,19 +158,34 @@ def processor_seconds() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
+def adopt_orphans() -> None:
+    """Let processes whose parent ends become children of this one, so that their time is known."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def read_children() -> set[int]:
+    """Return the processes that this one has started or adopted, and that it has not waited for."""
+    own = os.getpid()
+    return set(map(int, Path(f"/proc/{own}/task/{own}/children").read_text().split()))
+
+
 def run_timed(command: list[str]) -> tuple[Cost, bytes]:
     """Run a command; return its cost, that of its processes included, and its output."""
+    others = read_children()
     processor = processor_seconds()
     start = time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         output = process.stdout.read()
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = status
+        peak = usage.ru_maxrss
     if status:
         raise SystemExit(f"{' '.join(command)}: exit code {os.waitstatus_to_exitcode(status)}")
     clock = time.perf_counter() - start
-    cost = Cost(clock, processor_seconds() - processor, usage.ru_maxrss / 1024)
-    return cost, output
+    while orphans := read_children() - others:
+        _, _, usage = os.wait4(orphans.pop(), 0)
+        peak = max(peak, usage.ru_maxrss)
+    return Cost(clock, processor_seconds() - processor, peak / 1024), output
 
 
 def write_manifest(folder: Path, port: int, n: int, prefix: str = "") -> Path:
@@ -205,31 +234,47 @@ def run_img2dataset(python: str, manifest: Path, out: Path, n: int) -> Cost:
     return cost
 
 
-def race(folder: Path, port: int, n: int, rounds: int, python: str, with_originals: bool) -> None:
+def race(
+    folder: Path, server: ServerProcess, n: int, rounds: int, python: str, with_originals: bool
+) -> None:
     """Fetch and resize, in turns with img2dataset if there is one; print the costs and ratios."""
-    manifest = write_manifest(folder, port, n)
+    manifest = write_manifest(folder, server.port, n)
     for number in range(rounds):
-        load = os.getloadavg()[0]
+        print(f"round {number + 1}, load before {os.getloadavg()[0]:.1f}")
         with tempfile.TemporaryDirectory(dir=folder) as name:
-            costs = {KEEP: fetch(manifest, Path(name) / "kept", n, "--keep", str(SIDE))}
+            store = Path(name) / "store"
+            kept = Path(name) / "kept"
+            ours = measure(server, n, KEEP, fetch, manifest, kept, n, "--keep", str(SIDE))
             if with_originals:
-                store = Path(name) / "store"
-                costs["originals"] = fetch(manifest, store, n)
-                costs["resize"] = resize(store, n)
-                costs["both"] = costs["originals"] + costs["resize"]
+                measure(server, n, "originals", fetch, manifest, store, n)
+                measure(server, n, "resize", resize, store, n)
             if python:
                 out = Path(name) / "img2dataset"
-                costs["img2dataset"] = run_img2dataset(python, manifest, out, n)
-        print(f"round {number + 1}, load before {load:.1f}")
-        for name, cost in costs.items():
-            rate = n / cost.clock
-            print(
-                f"  {name:12} {cost.clock:6.1f} s {rate:6.0f}/s   processor {cost.processor:6.1f} s"
-            )
-        if python:
-            clock = costs[KEEP].clock / costs["img2dataset"].clock
-            processor = costs[KEEP].processor / costs["img2dataset"].processor
-            print(f"  ratio        {clock:6.2f}      processor {processor:.2f}")
+                theirs = measure(
+                    server, n, "img2dataset", run_img2dataset, python, manifest, out, n
+                )
+                print_ratio(ours, theirs)
+
+
+def measure(
+    server: ServerProcess, n: int, name: str, run: Callable[..., Cost], *arguments: Any
+) -> Cost:
+    """Return what a run of n images takes, and print it with what the server takes meanwhile."""
+    served = server.processor_seconds()
+    cost = run(*arguments)
+    served = server.processor_seconds() - served
+    print(
+        f"  {name:12} {cost.clock:6.1f} s {n / cost.clock:6.0f}/s   "
+        f"processor {cost.processor:6.1f} s   server {served:4.1f} s",
+        flush=True,
+    )
+    return cost
+
+
+def print_ratio(ours: Cost, theirs: Cost) -> None:
+    """Print what part of the time of another program a run took."""
+    clock = ours.clock / theirs.clock
+    print(f"  ratio        {clock:6.2f}      processor {ours.processor / theirs.processor:.2f}")
 
 
 def measure_floor(bodies: tuple[bytes, ...]) -> float:
@@ -242,21 +287,23 @@ def measure_floor(bodies: tuple[bytes, ...]) -> float:
 
 def main(args: argparse.Namespace) -> None:
     """Measure and print."""
+    compileall.compile_dir(Path(cnlw_tools.__file__).parent, quiet=1)
+    adopt_orphans()
     bodies = encode_jpegs(args.folder)
     floor = measure_floor(bodies)
     size = sum(map(len, bodies)) / len(bodies)
     command = [sys.executable, __file__, "--serve", "--folder", args.folder]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    port = int(process.stdout.readline())
+    server = ServerProcess(int(process.stdout.readline()), process.pid)
     print(
         f"{len(bodies)} JPEGs of {size / 1000:.0f} kB; floor {1000 * floor:.2f} ms each", flush=True
     )
     try:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            race(folder, port, args.images, args.rounds, args.img2dataset, args.originals)
+            race(folder, server, args.images, args.rounds, args.img2dataset, args.originals)
             for rows in args.memory:
-                manifest = write_manifest(folder, port, rows, "small")
+                manifest = write_manifest(folder, server.port, rows, "small")
                 cost = fetch(manifest, folder / f"m{rows}", rows)
                 print(f"memory  {rows:6,} URLs: {cost.peak:.0f} MB at most", flush=True)
     finally:
