@@ -29,7 +29,7 @@ from cnlw_tools.store.store import Ledger
 
 Message = TypeVar("Message", bound=WorkerMessage)
 
-# On Linux, processes are copies of one process that has imported what they need: this saves 0.3 s of
+# On Linux, processes are copies of one that has imported what they need: this saves 0.3 s of
 # processor time for each but the first. On macOS, such copies are not safe.
 PROCESSES = get_context("forkserver" if sys.platform == "linux" else "spawn")
 COPIED_IMPORTS = ["cnlw_tools.fetch.remote_worker", "simplejpeg"]
