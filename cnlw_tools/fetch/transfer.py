@@ -99,7 +99,7 @@ class Transfer:
     @property
     def is_compressed(self) -> bool:
         """Return whether the server compressed the body; then `response` may wait for memory."""
-        return bool(self.headers) and WBITS.get(_encoding(self.headers), 0) != 0
+        return self.headers is not None and WBITS.get(_encoding(self.headers), 0) != 0
 
     def response(self) -> Response:
         """Return what the server answered, after the end.

@@ -295,6 +295,8 @@ class Worker:
             task.loan.close()
             return False
         task.answer = answer
+        if isinstance(answer, Address):
+            return False
         self.schedule.record_success(task.host)
         try:
             task.row = self._store_image(task.job, answer)
