@@ -1,30 +1,16 @@
 """Where images come from: one file per source, and one line per dataset in the table below."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from cnlw_tools.dataset.dataset import DONOR_PREFIX, base_manifest_path, read_manifest_info
 from cnlw_tools.dataset.tables import ManifestInfo
 from cnlw_tools.recipe.inputs import ImageSource, Inputs, SourceOptions
-from cnlw_tools.registry import pick
+from cnlw_tools.registry import ImportOnUse, pick
 from cnlw_tools.sources.base import LocalSource, Source
 from cnlw_tools.sources.checked import CheckedSource
-from cnlw_tools.sources.cifar10 import Cifar10
-from cnlw_tools.sources.cifar100 import Cifar100, Cifar100Coarse
-from cnlw_tools.sources.clothing1m import Clothing1m
 from cnlw_tools.sources.composite import CompositeReader, Reader
-from cnlw_tools.sources.folder import Folder
-from cnlw_tools.sources.food101n import Food101n
-from cnlw_tools.sources.hf import HuggingFace
-from cnlw_tools.sources.imagenet import Imagenet
-from cnlw_tools.sources.mini_imagenet import MiniImagenet
-from cnlw_tools.sources.mnist import Mnist
-from cnlw_tools.sources.shapes import Shapes
-from cnlw_tools.sources.shapes.others import ShapesOthers
-from cnlw_tools.sources.stanford_cars import StanfordCars, StanfordCarsCrop
-from cnlw_tools.sources.svhn import Svhn, SvhnExtra
-from cnlw_tools.sources.webvision import WebVision, WebVisionMini
 from cnlw_tools.sources.white_noise import DISTRIBUTION_OF_DONOR, WhiteNoise
 from cnlw_tools.store.pack import open_store
 
@@ -44,26 +30,29 @@ __all__ = [
     "read_source_info",
 ]
 
-SOURCES: Mapping[str, type[Source]] = {
-    "shapes": Shapes,  # drawn from the image id alone
-    "shapes_others": ShapesOthers,  # things of none of its classes
-    "cifar10": Cifar10,  # the official folder of pickled batches
-    "cifar100": Cifar100,
-    "cifar100_coarse": Cifar100Coarse,  # its 20 superclasses
-    "mnist": Mnist,
-    "svhn": Svhn,
-    "svhn_extra": SvhnExtra,  # with the easier digits
-    "stanford_cars": StanfordCars,
-    "stanford_cars_crop": StanfordCarsCrop,  # cut out by the boxes
-    "imagenet": Imagenet,  # archives or class folders
-    "mini_imagenet": MiniImagenet,  # 100 of its classes, and the release of 2020
-    "webvision": WebVision,
-    "webvision_mini": WebVisionMini,  # 50 classes of what Google found
-    "clothing1m": Clothing1m,
-    "food101n": Food101n,
-    "folder": Folder,  # your own class folders, or a csv file
-    "hf": HuggingFace,  # a dataset of Hugging Face
-}
+SOURCES: Mapping[str, type[Source]] = ImportOnUse(
+    __name__,
+    {
+        "shapes": "shapes:Shapes",  # drawn from the image id alone
+        "shapes_others": "shapes.others:ShapesOthers",  # things of none of its classes
+        "cifar10": "cifar10:Cifar10",  # the official folder of pickled batches
+        "cifar100": "cifar100:Cifar100",
+        "cifar100_coarse": "cifar100:Cifar100Coarse",  # its 20 superclasses
+        "mnist": "mnist:Mnist",
+        "svhn": "svhn:Svhn",
+        "svhn_extra": "svhn:SvhnExtra",  # with the easier digits
+        "stanford_cars": "stanford_cars:StanfordCars",
+        "stanford_cars_crop": "stanford_cars:StanfordCarsCrop",  # cut out by the boxes
+        "imagenet": "imagenet:Imagenet",  # archives or class folders
+        "mini_imagenet": "mini_imagenet:MiniImagenet",  # 100 classes, and the release of 2020
+        "webvision": "webvision:WebVision",
+        "webvision_mini": "webvision:WebVisionMini",  # 50 classes of what Google found
+        "clothing1m": "clothing1m:Clothing1m",
+        "food101n": "food101n:Food101n",
+        "folder": "folder:Folder",  # your own class folders, or a csv file
+        "hf": "hf:HuggingFace",  # a dataset of Hugging Face
+    },
+)
 
 
 def has_source(name: str, inputs: Inputs, manifest: Path | None = None) -> bool:
@@ -107,8 +96,9 @@ def open_new_source(info: ManifestInfo, data_dir: Path | None) -> Source:
         ValueError, OSError: its images are not where they should be, or it has no such option
     """
     cls = pick(SOURCES, info.source, "source of images")
-    if issubclass(cls, HuggingFace | StanfordCars):
-        return cls(data_dir, info.options)
+    if issubclass(cls, LocalSource) and cls.takes_options:
+        open_part: Callable[[Path | None, SourceOptions], Source] = cls
+        return open_part(data_dir, info.options)
     for option, value in info.options.as_block().items():
         raise ValueError(
             f"{info.source}: this source has no option {option} (here {value!r}): leave it out; "
@@ -132,9 +122,7 @@ def download_inputs(name: str, inputs: Inputs) -> Inputs:
 
 def options_of(source: ImageSource) -> SourceOptions:
     """Return which part of the user's data a source reads, with the commit on the Hub."""
-    if isinstance(source, HuggingFace | StanfordCars):
-        return source.options
-    return SourceOptions()
+    return source.options if isinstance(source, LocalSource) else SourceOptions()
 
 
 def left_out(source: ImageSource) -> Mapping[str, int]:

@@ -12,6 +12,7 @@ from cnlw_tools import files
 from cnlw_tools.dataset import tables
 from cnlw_tools.dataset.tables import MANIFEST
 from cnlw_tools.images.pixels import Picture
+from cnlw_tools.recipe.inputs import SourceOptions
 from cnlw_tools.registry import pick
 from cnlw_tools.sources.formats.listing import FolderListing, list_folder
 from cnlw_tools.sources.formats.release import Release
@@ -52,6 +53,8 @@ class LocalSource:
     name: ClassVar[str]
     layout: ClassVar[str]
     or_labels: ClassVar[str] = ""  # the end of errors, where a plan needs only files of labels
+    takes_options: ClassVar[bool] = False  # whether it is opened with a second argument, `options`
+    options: SourceOptions = SourceOptions()  # which part of the folder is read: all of it
 
     def __init__(self, data_dir: Path | None) -> None:
         if data_dir is None:

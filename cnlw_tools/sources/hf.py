@@ -74,6 +74,7 @@ class HuggingFace(LocalSource):
         "Parquet files, train-*.parquet ..., or a folder that save_to_disk wrote; "
         "or owner/name, the name of a dataset on the Hub"
     )
+    takes_options = True
 
     def __init__(self, data_dir: Path | None, options: SourceOptions | None = None) -> None:
         self.options = options or SourceOptions()

@@ -57,6 +57,7 @@ class StanfordCars(ImageFiles):
         f"cars_train/, cars_test/ and the devkit with {TEST_ANNOTATIONS}, "
         f"or car_ims/ and {ALL_ANNOTATIONS}, or the Hub's Parquet files"
     )
+    takes_options = True
 
     def __init__(self, data_dir: Path | None, options: SourceOptions | None = None) -> None:
         super().__init__(data_dir)

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from cnlw_tools import files, hashing
+from cnlw_tools import files, hashing, sources
 from cnlw_tools.builds import shards
 from cnlw_tools.builds.build import build, last_build
 from cnlw_tools.card.metadata import read_card
@@ -29,7 +29,6 @@ from cnlw_tools.ingest.resolve import load_dataset
 from cnlw_tools.plans.plan import plan
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.recipe import Recipe, storage_choices
-from cnlw_tools.sources import SOURCES
 from cnlw_tools.sources.cifar10 import Cifar10
 
 BLUE = Recipe("cifar10", "blue", levels=(0, 40))
@@ -442,7 +441,7 @@ def test_red(cifar, tmp_path, monkeypatch, toy):
         def read(self, image_id):
             return Image.new("RGB", (8, 8), tuple(image_id.encode().rjust(3)[-3:]))
 
-    monkeypatch.setitem(SOURCES, "toy", Toy)
+    monkeypatch.setattr(sources, "SOURCES", {"toy": Toy})
     recipe = Recipe("toy", "red", levels=(0, 40, 80))
     build(recipe, Inputs(toy), tmp_path / "x")
     data = datasets.load_dataset(str(tmp_path / "x"), "red_40", cache_dir=str(tmp_path / "cache"))

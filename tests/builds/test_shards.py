@@ -12,14 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from cnlw_tools import files
+from cnlw_tools import files, sources
 from cnlw_tools.builds import parquet, shards
 from cnlw_tools.builds.shards import WriteJob, plan_waves, write_file
 from cnlw_tools.dataset.tables import PLAN
 from cnlw_tools.files import arrow
 from cnlw_tools.images.pixels import Storage
 from cnlw_tools.recipe.inputs import Inputs
-from cnlw_tools.sources import SOURCES
 from cnlw_tools.store.store import open_ledger
 
 FILES = st.lists(
@@ -129,7 +128,7 @@ class Colours:
 
 @pytest.fixture
 def job(tmp_path, monkeypatch):
-    monkeypatch.setitem(SOURCES, "colours", Colours)
+    monkeypatch.setattr(sources, "SOURCES", {"colours": Colours})
     return job_in(tmp_path / "data")
 
 
