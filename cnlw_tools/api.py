@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from cnlw_tools.builds.hub import PushSummary
+    from cnlw_tools.builds.rebuild import RebuildSummary
     from cnlw_tools.card.metadata import BuildCard, ConfigCard
     from cnlw_tools.checks import CheckResult, Finding
     from cnlw_tools.methods import Method
@@ -530,6 +532,57 @@ def validate(
         evidence = collect_evidence(folder, inputs, executor, bars)
         results = run_all(evidence, executor if end_to_end else None, bars, _to_path(cache))
     return ValidationReport(folder, results)
+
+
+def rebuild(
+    published: Build | PathLike,
+    out: PathLike,
+    *,
+    configs: Sequence[str] = (),
+    root: PathLike | None = None,
+    data_dir: PathLike | None = None,
+    donors: DonorDirs = (),
+    store: PathLike | None = None,
+    engine: str = "local",
+    workers: int | None = None,
+    progress: bool = True,
+) -> "RebuildSummary":
+    """Make a published build from your own images, and compare the bytes.
+
+    Args:
+        published: the build, its folder, or its address; only its card, its list of files and its
+            tables are needed
+        out: folder of the new build; nothing is written if an image is missing or differs
+        configs: names of the configs to make. Default: all
+        root: folder or address of your tables of donors. Default: those of the package
+        data_dir: folder or address of your copy of the images
+        donors: datasets whose images the build uses, with the folders of their images
+        store: web images: a folder of `cnlw fetch`, or what `cnlw store pack` wrote
+        engine: where the work runs: local, dask, ray, dask://HOST:PORT or ray://HOST:PORT
+        workers: number of worker processes. Default: one for each processor
+        progress: show progress bars
+
+    Returns:
+        whether the bytes are the same, and the files and images that differ
+
+    Raises:
+        LookupError: the published build has no such config
+        ValueError: the tables are not those of the card, or this version draws other plans
+        OSError: this machine cannot read or write
+
+    Example:
+        >>> cnlw.rebuild("builds/shapes", "again").is_same
+        True
+    """
+    from cnlw_tools.builds.rebuild import rebuild as make_again
+    from cnlw_tools.card.remote import published_file, published_folder
+
+    place = published.path if isinstance(published, Build) else published
+    inputs = _make_inputs(root, data_dir, donors, store)
+    with open_executor(engine, workers) as executor, ProgressBars(progress) as bars:
+        folder = published_folder(place, bars)
+        find_file = partial(published_file, place)
+        return make_again(folder, inputs, local_path(out), configs, executor, bars, find_file)
 
 
 @overload

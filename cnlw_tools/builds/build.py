@@ -97,6 +97,7 @@ def build(
     executor: Executor = SERIAL,
     progress: Progress = no_progress,
     joined_folders: Sequence[Path] = (),
+    tables: Path | None = None,
 ) -> BuildSummary:
     """Build every level of a recipe into one folder; shards that are there are not written again.
 
@@ -107,6 +108,7 @@ def build(
         executor: where images are read and shards are written
         progress: is told how many plans are drawn, and how many rows are written
         joined_folders: where `build_shard` wrote files of this build
+        tables: the tables of a published build, in place of those of the dataset
 
     Raises:
         ValueError, LookupError, OSError: with value, place, remedy; an older build is not changed
@@ -114,7 +116,10 @@ def build(
     start = time.monotonic()
     joined = find_records(joined_folders)
     inputs = download_inputs(recipe.dataset, inputs)
-    data = _load_checked(recipe, inputs, executor)
+    if tables is None:
+        data = _load_checked(recipe, inputs, executor)
+    else:
+        data = dataset.read_tables(recipe.dataset, tables, tables)
     plans = _draw_plans(recipe, data, progress)
     segments = _cut_plans(plans, _storage_of(recipe), recipe.layout)
     planned_shards = _planned_shards(segments)
@@ -123,7 +128,7 @@ def build(
         old_hashes = _recorded_hashes(folder, joined, planned_shards, data) | old_card.shards
         same_tables = _write_tables(folder / "tables", data, old_card, has_new_marks)
 
-        job = _make_job(folder, recipe, inputs, data)
+        job = replace(_make_job(folder, recipe, inputs, data), tables=tables)
         untrusted_files = _find_untrusted(job.folder, old_hashes, executor)
         _remove_useless(job.folder, old_hashes, planned_shards, same_tables, untrusted_files)
         joined_files = join_files(job.folder, joined, planned_shards)

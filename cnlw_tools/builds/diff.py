@@ -58,7 +58,7 @@ def read_plans(path: Path) -> Mapping[str, pa.Table]:
     data = path / "data"
     shards = {}
     for shard_path in sorted(data.glob("*.parquet")):
-        shards[shard_path.name] = _read_shard(shard_path)
+        shards[shard_path.name] = read_shard(shard_path)
     plans = {}
     for name, config in read_card(path).configs.items():
         plans[name] = _collect_config(shards, config)
@@ -218,7 +218,7 @@ def _differing_rows(a: pa.ChunkedArray, b: pa.ChunkedArray) -> NDArray[np.bool_]
     return mask
 
 
-def _read_shard(path: Path) -> pa.Table:
+def read_shard(path: Path) -> pa.Table:
     """Return the rows of a shard, with the sha256 of each image instead of the image.
 
     Raises:

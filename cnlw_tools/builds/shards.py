@@ -56,6 +56,8 @@ class WriteJob(Job):
     inputs: Inputs
     storage: Storage
     classes: tuple[str, ...]
+    # of a published build, with which each image is compared; none: those of the dataset
+    tables: Path | None = None
     folders: tuple[Path, ...] = ()  # that each machine at work must see
 
 
@@ -294,7 +296,8 @@ def write_file(job: WriteJob, plan: FilePlan) -> WrittenFile:
 def _find_folders(job: WriteJob) -> tuple[Path, ...]:
     """Return the folders of a job that this machine sees."""
     inputs = job.inputs
-    places = (job.folder, inputs.root, inputs.data_dir, inputs.store, *inputs.donors.values())
+    images = (inputs.data_dir, inputs.store, *inputs.donors.values())
+    places = (job.folder, job.tables, inputs.root, *images)
     return tuple(place.resolve() for place in places if isinstance(place, Path) and place.exists())
 
 
@@ -364,7 +367,7 @@ def _store_remedy(dataset: str) -> str:
 
 @lru_cache(maxsize=1)
 def _reader(job: WriteJob) -> CompositeReader:
-    return open_reader(job.dataset, job.donors, job.inputs)
+    return open_reader(job.dataset, job.donors, job.inputs, job.tables)
 
 
 def _copy_images(path: Path, rows: NDArray[np.int32]) -> pa.Array:

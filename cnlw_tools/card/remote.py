@@ -8,6 +8,8 @@ from cnlw_tools.files.mirror import Mirror
 from cnlw_tools.files.storage import is_address
 from cnlw_tools.registry import pick
 
+SHARDS = "data/"  # where they are in a build
+
 
 def local_build(
     build: Path | str, config: str | None = None, progress: Progress = no_progress
@@ -39,6 +41,39 @@ def local_build(
 def build_folder(build: Path | str) -> Path:
     """Return where `local_build` finds or makes the folder of a build; nothing is copied."""
     return Mirror(build).folder if is_address(build) else Path(build)
+
+
+def published_folder(build: Path | str, progress: Progress = no_progress) -> Path:
+    """Return the folder of a build; of one at an address, everything but shards is copied.
+
+    Args:
+        build: the folder, or the address
+        progress: is told how many bytes came
+
+    Raises:
+        ValueError, OSError: there is no build, or it cannot be read
+    """
+    if not is_address(build):
+        return Path(build)
+    card_folder(build)
+    return Mirror(build).read(lambda name: not name.startswith(SHARDS), progress)
+
+
+def published_file(build: Path | str, name: str) -> Path | None:
+    """Return a shard of a build, which is copied from an address; none if the build lacks it.
+
+    Args:
+        build: the folder, or the address
+        name: of the file in data/
+
+    Raises:
+        OSError: it cannot be read
+    """
+    folder = Path(build)
+    if is_address(build):
+        folder = Mirror(build).read(f"{SHARDS}{name}".__eq__)
+    path = folder / SHARDS / name
+    return path if path.exists() else None
 
 
 def card_folder(build: Path | str) -> Path:

@@ -15,6 +15,7 @@ COMMAND_GROUPS: Mapping[str, Mapping[str, str]] = {  # name and summary, as the 
         "validate": "Check that a build is what it claims to be.",
         "export": "Write a config in another format.",
         "push": "Publish a build on the Hugging Face Hub.",
+        "rebuild": "Make a published build from your images.",
     },
     "Look": {
         "list": "List datasets, noise, methods and more.",
@@ -50,6 +51,7 @@ COMMANDS = ImportOnUse[click.Command](
         "validate": "validate:validate",
         "export": "export:export",
         "push": "push:push",
+        "rebuild": "rebuild:rebuild",
         "list": "list:list_",
         "show": "show:show",
         "diff": "diff:diff",

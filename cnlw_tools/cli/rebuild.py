@@ -1,0 +1,118 @@
+"""``cnlw rebuild``: a published build once more, from one's own images."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cnlw_tools.cli.options import (
+    DONOR,
+    ENGINE,
+    ROOT,
+    STORE,
+    WORKERS,
+    LocalPath,
+    PathOrAddress,
+    read_inputs,
+)
+from cnlw_tools.registry.counts import count_things
+
+if TYPE_CHECKING:
+    from cnlw_tools.builds.rebuild import RebuildSummary
+
+N_EXAMPLES = 5
+
+
+@click.command()
+@click.argument("published", type=PathOrAddress(path_type=Path))
+@click.option(
+    "--out",
+    required=True,
+    type=LocalPath(path_type=Path),
+    help="Folder to write the new build to.",
+)
+@click.option(
+    "--config",
+    "configs",
+    multiple=True,
+    metavar="NAME",
+    help="Config to make; may be repeated.  [default: all configs]",
+)
+@click.option(
+    "--list",
+    "list_rows",
+    is_flag=True,
+    help="Print a line for each image that is missing or differs: id, reason.",
+)
+@click.option(
+    "--data-dir",
+    type=PathOrAddress(path_type=Path),
+    help="Folder or address of your copy of the images.  [default: none]",
+)
+@DONOR
+@STORE
+@ROOT
+@ENGINE
+@WORKERS
+def rebuild(
+    published: Path | str,
+    out: Path,
+    configs: tuple[str, ...],
+    list_rows: bool,
+    data_dir: Path | str | None,
+    donors: tuple[str, ...],
+    store: Path | str | None,
+    root: Path | str | None,
+    engine: str,
+    workers: int | None,
+) -> None:
+    """Make a published build from your own images, and compare the bytes.
+
+    PUBLISHED is the folder of a build, or its address, such as hf://datasets/OWNER/NAME. Only its
+    card, its list of files and its tables are needed; of an address, shards are copied only if they
+    differ. The exit code is 0 if all files have the same bytes, and 1 if an image is missing or
+    differs. If an image is missing or has another sha256 than in the tables, nothing is written.
+    """
+    from cnlw_tools.builds.rebuild import rebuild as make_again
+    from cnlw_tools.card.remote import published_file, published_folder
+    from cnlw_tools.executor import open_executor
+    from cnlw_tools.executor.progress import ProgressBars
+
+    inputs = read_inputs(root, data_dir, donors, store)
+    with open_executor(engine, workers) as executor, ProgressBars() as bars:
+        folder = published_folder(published, bars)
+        summary = make_again(
+            folder,
+            inputs,
+            out,
+            configs,
+            executor,
+            bars,
+            lambda name: published_file(published, name),
+        )
+    _print_summary(summary, published, list_rows)
+    raise SystemExit(0 if summary.is_same else 1)
+
+
+def _print_summary(summary: "RebuildSummary", published: Path | str, list_rows: bool) -> None:
+    """Print whether the bytes are the same, and else what differs and what may be the cause."""
+    files = count_things(summary.n_files, "file")
+    if summary.is_same:
+        click.echo(f"{summary.folder}: {files} with the same bytes as {published}")
+        return
+    if summary.folder is None:
+        click.echo(
+            f"nothing was written: {count_things(len(summary.rows), 'image')} of {published} "
+            "are missing here or differ"
+        )
+    else:
+        n_differing = len(summary.differing_files)
+        click.echo(f"{summary.folder}: {n_differing} of {files} differ from {published}")
+        for package, (there, here) in summary.other_versions.items():
+            click.echo(f"note: {published} was made with {package} {there}; here it is {here}")
+    rows = summary.rows if list_rows else summary.rows[:N_EXAMPLES]
+    for row in rows:
+        click.echo(f"{row.image_id}\t{row.reason}")
+    n_hidden = len(summary.rows) - len(rows)
+    if n_hidden:
+        click.echo(f"and {count_things(n_hidden, 'more image')}; --list shows all")
