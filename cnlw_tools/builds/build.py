@@ -116,10 +116,7 @@ def build(
     start = time.monotonic()
     joined = find_records(joined_folders)
     inputs = download_inputs(recipe.dataset, inputs)
-    if tables is None:
-        data = _load_checked(recipe, inputs, executor)
-    else:
-        data = dataset.read_tables(recipe.dataset, tables, tables)
+    data = _load_checked(recipe, inputs, executor, tables)
     plans = _draw_plans(recipe, data, progress)
     segments = _cut_plans(plans, _storage_of(recipe), recipe.layout)
     planned_shards = _planned_shards(segments)
@@ -128,7 +125,7 @@ def build(
         old_hashes = _recorded_hashes(folder, joined, planned_shards, data) | old_card.shards
         same_tables = _write_tables(folder / "tables", data, old_card, has_new_marks)
 
-        job = replace(_make_job(folder, recipe, inputs, data), tables=tables)
+        job = _make_job(folder, recipe, inputs, data, tables)
         untrusted_files = _find_untrusted(job.folder, old_hashes, executor)
         _remove_useless(job.folder, old_hashes, planned_shards, same_tables, untrusted_files)
         joined_files = join_files(job.folder, joined, planned_shards)
@@ -212,8 +209,15 @@ def plan_build(
     return data.classes, _describe_configs(plans, segments)
 
 
-def _load_checked(recipe: Recipe, inputs: Inputs, executor: Executor) -> Dataset:
-    """Return the dataset of a recipe; what is missing fails before anything is written."""
+def _load_checked(
+    recipe: Recipe, inputs: Inputs, executor: Executor, tables: Path | None = None
+) -> Dataset:
+    """Return the dataset of a recipe; what is missing fails before anything is written.
+
+    ``tables``: the tables of a published build, if they are to be used.
+    """
+    if tables is not None:
+        return dataset.read_tables(recipe.dataset, tables, tables)
     if inputs.store is not None:
         with open_store(inputs.store) as store:
             store.check_use(_storage_of(recipe))
@@ -229,10 +233,13 @@ def _storage_of(recipe: Recipe) -> Storage:
     return Storage(**{f.name: getattr(recipe, f.name) for f in fields(Storage)})
 
 
-def _make_job(folder: Path, recipe: Recipe, inputs: Inputs, data: Dataset) -> WriteJob:
+def _make_job(
+    folder: Path, recipe: Recipe, inputs: Inputs, data: Dataset, tables: Path | None = None
+) -> WriteJob:
     """Return what the writing of any file of a build needs to know."""
     storage = _storage_of(recipe)
-    return WriteJob(folder / "data", data.name, recipe.donors, inputs, storage, data.classes)
+    data_folder = folder / "data"
+    return WriteJob(data_folder, data.name, recipe.donors, inputs, storage, data.classes, tables)
 
 
 def last_build(builds: Path) -> Path:
