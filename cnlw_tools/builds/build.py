@@ -124,7 +124,6 @@ def build(
         old_card, data, has_new_marks = _open_build(folder, recipe, data, plans)
         old_hashes = _recorded_hashes(folder, joined, planned_shards, data) | old_card.shards
         same_tables = _write_tables(folder / "tables", data, old_card, has_new_marks)
-
         job = _make_job(folder, recipe, inputs, data, tables)
         untrusted_files = _find_untrusted(job.folder, old_hashes, executor)
         _remove_useless(job.folder, old_hashes, planned_shards, same_tables, untrusted_files)
@@ -140,8 +139,7 @@ def build(
         new_bytes, total_bytes, folder_bytes = _measure(folder, hashes, planned_shards)
     left_out = _classes_without_validation(recipe, data)
     sizes = (new_bytes, len(joined_files), total_bytes, folder_bytes)
-    seconds = time.monotonic() - start
-    return BuildSummary(out, configs, _matrices(plans), *sizes, seconds, left_out)
+    return BuildSummary(out, configs, _matrices(plans), *sizes, time.monotonic() - start, left_out)
 
 
 def build_shard(
