@@ -2,6 +2,7 @@
 
 builds/shapes/
     README.md        the card: configs for `datasets`, what was made, proofs
+    croissant.json   its files and columns, for other programs
     data/            shards, shared between configs (segments.py)
     tables/          the tables it was made from
     samples_red.png  what red noise looks like here
@@ -38,6 +39,7 @@ from cnlw_tools.builds.work_shards import (
     write_record,
 )
 from cnlw_tools.card import render, sample_grid
+from cnlw_tools.card.about import About, read_about
 from cnlw_tools.card.metadata import CARD, BuildCard, ConfigCard, read_card
 from cnlw_tools.dataset import dataset, table_io, tables
 from cnlw_tools.dataset.dataset import Dataset
@@ -114,6 +116,7 @@ def build(
         ValueError, LookupError, OSError: with value, place, remedy; an older build is not changed
     """
     start = time.monotonic()
+    about = read_about(recipe, inputs.root)
     joined = find_records(joined_folders)
     inputs = download_inputs(recipe.dataset, inputs)
     data = _load_checked(recipe, inputs, executor, tables)
@@ -132,9 +135,9 @@ def build(
         hashes = write_shards(job, planned_shards, executor, progress, untrusted_files)
         shards = _hash_shards(job.folder, planned_shards, {**old_hashes, **hashes})
         configs = _describe_configs(plans, segments)
-        card = _extend_card(old_card, configs, shards, data.digests)
+        card = _extend_card(old_card, configs, shards, data.digests, about)
         _write_samples(folder, recipe.noise, card, plans, segments, data.classes)
-        render.write_card(folder, card, recipe, data.classes, data.imported_validation)
+        render.write_card(folder, card, data.classes, data.imported_validation)
         delete_records(folder)
         new_bytes, total_bytes, folder_bytes = _measure(folder, hashes, planned_shards)
     left_out = _classes_without_validation(recipe, data)
@@ -572,10 +575,12 @@ def _extend_card(
     configs: Mapping[str, ConfigCard],
     shards: Mapping[str, str],
     tables: Mapping[str, str],
+    about: About,
 ) -> BuildCard:
     """Return the card with these configs, shards and tables, in alphabetical order."""
     return replace(
         card,
+        about=about,
         configs=dict(sorted({**card.configs, **configs}.items())),
         shards=dict(sorted({**card.shards, **shards}.items())),
         tables={**card.tables, **tables},

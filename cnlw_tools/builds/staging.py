@@ -12,12 +12,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from cnlw_tools.card.file_list import CROISSANT
 from cnlw_tools.card.metadata import CARD, DRAFT_SUFFIX, is_build
 from cnlw_tools.files import TEMPORARY_PREFIX, draft_path, remove_drafts, remove_drafts_below
 from cnlw_tools.files.locks import LOCK_FILE, lock, lock_folder
 
 RECORD_PREFIX = "shard-"  # of the files in which processes say what they wrote (work_shards.py)
-BUILD_FILES = {"data", "tables", CARD, LOCK_FILE}
+BUILD_FILES = {"data", "tables", CARD, CROISSANT, LOCK_FILE}
 BUILD_PREFIXES = ("samples_", RECORD_PREFIX, TEMPORARY_PREFIX)
 
 

@@ -1,14 +1,17 @@
 """What a build says about itself: the YAML block on top of its card, README.md.
 
-`configs` is what `datasets.load_dataset` reads; `cnlw` is what `cnlw validate` proves.
+`configs` is what `datasets.load_dataset` reads; `cnlw` is what `cnlw validate` proves. The sha256
+of the shards are in `croissant.json`: the Hub refuses cards with a long block.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from cnlw_tools.card.about import About, to_block
+from cnlw_tools.card.file_list import read_shard_hashes
 from cnlw_tools.files import texts
 from cnlw_tools.files.yaml_text import LARGEST_YAML, dump_yaml, parse_yaml
 from cnlw_tools.images.pixels import Storage
@@ -48,7 +51,9 @@ class BuildCard:
     layout: str = field(metadata={"old_values": {"bands": "shared"}})
     tables: dict[str, str] = field(default_factory=dict)  # name -> digest of the rows
     configs: dict[str, ConfigCard] = field(default_factory=dict)
-    shards: dict[str, str] = field(default_factory=dict)  # file -> sha256
+    about: About = field(default_factory=About)
+    # file -> sha256: in croissant.json; in the block of a card that an earlier version wrote
+    shards: dict[str, str] = field(default_factory=dict)
 
 
 def front_matter(card: BuildCard, hub: Mapping[str, Any]) -> str:
@@ -61,8 +66,10 @@ def front_matter(card: BuildCard, hub: Mapping[str, Any]) -> str:
 
 
 def _to_block(card: BuildCard) -> dict[str, Any]:
-    """Return a card as plain values, of each recipe what decides the plan."""
-    block = asdict(card)
+    """Return a card as plain values, of each recipe what decides the plan, without the shards."""
+    block = asdict(replace(card, shards={}))
+    del block["shards"]
+    block["about"] = to_block(card.about)
     for config in block["configs"].values():
         recipe = config["recipe"]
         config["recipe"] = {key: recipe[key] for key in RECORDED}
@@ -90,11 +97,21 @@ def config_shards(card: BuildCard, config: str) -> dict[str, list[str]]:
 
 
 def read_card(folder: Path) -> BuildCard:
-    """Read what a build says about itself.
+    """Read what a build says about itself, in its card and in the list of its files.
 
     Raises:
-        ValueError: the folder holds no card, or not one that `cnlw build` wrote
-        OSError: the card cannot be read
+        ValueError: the folder holds no card, or not one that `cnlw build` wrote; or no such list
+        OSError: one of the two cannot be read
+    """
+    card = _read_block_of_card(folder)
+    return card if card.shards else replace(card, shards=read_shard_hashes(folder))
+
+
+def _read_block_of_card(folder: Path) -> BuildCard:
+    """Return what the block of a card says.
+
+    Raises:
+        ValueError, OSError: as `read_card`
     """
     head, _ = _read_parts(folder)
     return _parse_card(head, _source_of(folder))
@@ -185,7 +202,7 @@ def is_build(folder: Path) -> bool:
         OSError: there is a card, and it cannot be read
     """
     try:
-        read_card(folder)
+        _read_block_of_card(folder)
     except ValueError:
         return False
     return True

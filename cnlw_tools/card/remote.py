@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from cnlw_tools.card.file_list import CROISSANT
 from cnlw_tools.card.metadata import CARD, REMEDY, config_shards, read_card
 from cnlw_tools.executor import Progress, no_progress
 from cnlw_tools.files.mirror import Mirror
@@ -32,7 +33,7 @@ def local_build(
     if config is None:
         return mirror.read(progress=progress)
     pick(card.configs, config, f"config of {mirror.remote.address}")
-    needed = {CARD, "tables/classes.csv"}
+    needed = {CARD, CROISSANT, "tables/classes.csv"}
     for names in config_shards(card, config).values():
         needed.update(f"data/{name}" for name in names)
     return mirror.read(needed.__contains__, progress)
@@ -77,7 +78,7 @@ def published_file(build: Path | str, name: str) -> Path | None:
 
 
 def card_folder(build: Path | str) -> Path:
-    """Return the folder of the card of a build; of one at an address, only the card is copied.
+    """Return the folder of the card of a build; of one at an address, only the card and the list of files are copied.
 
     Raises:
         ValueError, OSError: there is no build, or it cannot be read
@@ -85,7 +86,7 @@ def card_folder(build: Path | str) -> Path:
     if not is_address(build):
         return Path(build)
     mirror = Mirror(build)
-    folder = mirror.read({CARD}.__contains__)
+    folder = mirror.read({CARD, CROISSANT}.__contains__)
     if not (folder / CARD).exists():
         raise ValueError(f"{mirror.remote.address}: no build here (there is no {CARD}): {REMEDY}")
     try:

@@ -3,21 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
+from cnlw_tools.card.croissant import write_croissant
+from cnlw_tools.card.disclosure import citations, describe_images, describe_noises
 from cnlw_tools.card.metadata import CARD, BuildCard, ConfigCard, front_matter
+from cnlw_tools.card.table_files import describe_tables
 from cnlw_tools.files import atomic_write
-from cnlw_tools.images.pixels import Storage
-from cnlw_tools.noise import NOISE
-from cnlw_tools.recipe.recipe import Recipe, recorded_choices
+from cnlw_tools.recipe.recipe import recorded_choices
 from cnlw_tools.recipe.toml import to_toml
 from cnlw_tools.registry import pick
-
-PAPER = """@inproceedings{jiang2020beyond,
-  title = {Beyond Synthetic Noise: Deep Learning on Controlled Noisy Labels},
-  author = {Jiang, Lu and Huang, Di and Liu, Mason and Yang, Weilong},
-  booktitle = {International Conference on Machine Learning},
-  year = {2020}
-}"""
 
 TEXT = """
 # {dataset}: controlled label noise
@@ -87,7 +82,7 @@ This dataset was made with {made_with} from the tables in `tables/`. Images are 
 
 ## Digests
 
-The sha256 of every file is in the block at the top of this card.
+The sha256 of every file is in `croissant.json`.
 
 <details><summary>sha256 of the rows of each table</summary>
 
@@ -131,30 +126,33 @@ Configs differ in few rows, and a row that they share is stored once, so they sh
 def write_card(
     folder: Path,
     card: BuildCard,
-    recipe: Recipe,
     classes: tuple[str, ...],
     imported_validation: int = 0,
 ) -> None:
-    """Write the card of a build atomically.
+    """Write `croissant.json`, then the card, which readers look for, each atomically.
 
     Args:
-        folder: the folder of the build, which already holds the pictures
+        folder: the folder of the build, which already holds tables and pictures
         card: the metadata of the build
-        recipe: the recipe, which names licence and citation of the images
         classes: names in label order
         imported_validation: percent of each class that the import moved to validation
     """
-    hub = {
+    tables = describe_tables(folder / "tables")
+    write_croissant(folder, card, tables, len(classes))
+    block = front_matter(card, hub_keys(card))
+    text = card_text(card, classes, list_pictures(folder), imported_validation)
+    with atomic_write(folder / CARD) as draft:
+        draft.write_text(block + text, encoding="utf-8")
+
+
+def hub_keys(card: BuildCard) -> dict[str, Any]:
+    """Return what the Hub reads of a card, besides the files of its configs."""
+    return {
         "pretty_name": f"{card.dataset}, controlled label noise",
-        "license": recipe.licence,
+        "license": card.about.licence,
         "task_categories": ["image-classification"],
         "tags": ["label-noise", "noisy-labels", "cnlw"],
     }
-    block = front_matter(card, hub)
-    pictures = list_pictures(folder)
-    text = card_text(card, classes, pictures, recipe.licence, recipe.citation, imported_validation)
-    with atomic_write(folder / CARD) as draft:
-        draft.write_text(block + text, encoding="utf-8")
 
 
 def list_pictures(folder: Path) -> list[str]:
@@ -166,8 +164,6 @@ def card_text(
     card: BuildCard,
     classes: tuple[str, ...],
     pictures: Sequence[str],
-    licence: str,
-    citation: str = "",
     imported_validation: int = 0,
 ) -> str:
     """Return the card without its block: what people read.
@@ -176,8 +172,6 @@ def card_text(
         card: the metadata of the build
         classes: names in label order
         pictures: names of the sample pictures
-        licence: of the images
-        citation: BibTeX of the images; may be empty
         imported_validation: percent of each class that the import moved to validation
     """
     table = [_size_row(*item) for item in card.configs.items()]
@@ -186,9 +180,6 @@ def card_text(
     recipes = [f"```toml\n{text}\n```\n" for text in _recipes(card)]
     numbered_classes = [f"{label} {name}" for label, name in enumerate(classes)]
     tables = [f"- `{name}` {digest}" for name, digest in card.tables.items()]
-    citations = [PAPER]
-    if citation:
-        citations.append(citation)
     return TEXT.format(
         dataset=card.dataset,
         n_classes=len(classes),
@@ -202,25 +193,18 @@ def card_text(
         pictures="".join(map(_link, pictures)),
         validation=_validation(card, imported_validation),
         made_with=", ".join(made_with),
-        images=_images(card.images),
+        images=describe_images(card.images),
         recipes="\n".join(recipes),
         classes=", ".join(numbered_classes),
         tables="\n".join(tables),
-        licence=licence,
-        citation="\n\n".join(citations),
+        licence=card.about.licence,
+        citation="\n\n".join(citations(card.about)),
     )
 
 
 def _noises(card: BuildCard) -> list[str]:
-    """Say what each kind of noise does: the first line of its docstring."""
-    lines = []
-    kinds = [config.recipe.noise for config in card.configs.values()]
-    for kind in dict.fromkeys(kinds):
-        noise = pick(NOISE, kind, "noise")
-        docstring = noise.draw.__doc__ or ""
-        summary = docstring.splitlines()[0]
-        lines.append(f"- `{kind}`: {summary}")
-    return lines
+    """Say what each kind of noise does."""
+    return [f"- `{kind}`: {summary}" for kind, summary in describe_noises(card.configs)]
 
 
 def _validation(card: BuildCard, imported_percent: int) -> str:
@@ -309,11 +293,3 @@ def _recipes(card: BuildCard) -> list[str]:
         level_key = {"levels": sorted(levels[key])} if levels[key] else {}
         recipes.append(to_toml({**recipe, **level_key, **storage}))
     return recipes
-
-
-def _images(images: Storage) -> str:
-    """Say how images are stored."""
-    if images.size is None:
-        return "stored unchanged"
-    resize = f"resized to {images.size} pixels by `{images.resize}`"
-    return f"{resize} (quality {images.quality} for JPEG)"

@@ -6,7 +6,17 @@ Functions named `_skip_...` return the reason to skip a check, or None if the ch
 from collections.abc import Iterator
 from pathlib import Path
 
-from cnlw_tools.checks import card, files, noise, origin, pixels, roundtrip, rows, splits
+from cnlw_tools.checks import (
+    card,
+    croissant,
+    files,
+    noise,
+    origin,
+    pixels,
+    roundtrip,
+    rows,
+    splits,
+)
 from cnlw_tools.checks.causes import fold_consequences
 from cnlw_tools.checks.collect import collect_evidence
 from cnlw_tools.checks.evidence import Evidence
@@ -61,17 +71,27 @@ def _skip_without_sources(evidence: Evidence) -> str | None:
     return None if inputs.store or inputs.data_dir else evidence.why_no_source()
 
 
+def _skip_without_mlcroissant(evidence: Evidence) -> str | None:
+    return _skip_without_plans(evidence) or croissant.why_not_read(evidence)
+
+
 def _skip_with_one_config(evidence: Evidence) -> str | None:
     return None if len(evidence.card.configs) > 1 else "there is only one config"
 
 
 CHECKS: tuple[Check, ...] = (
-    Check("inventory", "the folder holds the files that the card lists", files.inventory),
+    Check("inventory", "the folder holds the files that the build lists", files.inventory),
     Check("card", "the YAML block of the card agrees with the tables and files", card.card),
     Check(
         "text",
         "the text of the card agrees with its YAML block",
         card.text,
+        _skip_without_plans,
+    ),
+    Check(
+        "croissant",
+        "croissant.json says what the card and the tables give",
+        croissant.croissant,
         _skip_without_plans,
     ),
     Check("hashes", "every shard exists and is unchanged", files.hashes),
@@ -180,6 +200,12 @@ CHECKS: tuple[Check, ...] = (
         pixels.duplicates,
     ),
     Check("near_duplicates", "images that look alike are listed", pixels.near_duplicates),
+    Check(
+        "records",
+        "mlcroissant reads the first row of every split from croissant.json",
+        croissant.records,
+        _skip_without_mlcroissant,
+    ),
     Check("roundtrip", "the rows are the same when load_dataset reads them", roundtrip.roundtrip),
 )
 

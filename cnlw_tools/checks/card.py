@@ -15,7 +15,7 @@ from PIL import Image
 from cnlw_tools import __version__
 from cnlw_tools.builds.build import describe_config, noisiest_config
 from cnlw_tools.card.metadata import CARD, ConfigCard, data_files, read_text
-from cnlw_tools.card.render import PAPER, card_text, list_pictures
+from cnlw_tools.card.render import card_text, hub_keys, list_pictures
 from cnlw_tools.card.sample_grid import draw_samples
 from cnlw_tools.checks.encoding import largest_difference, surplus
 from cnlw_tools.checks.evidence import Evidence
@@ -30,13 +30,13 @@ BUILD_AGAIN = "build it again"
 WRITE_ANEW = "run the same `cnlw build` again, which rewrites the card"
 REMOVE = "remove it from the block on top of the card"
 OWN_KEYS = {"config_name", "data_files"}  # of a config in the block
+OWN_WORDS = {"pretty_name", "tags"}  # of the block, that a user may change
 HARMLESS_KEYS = {"default", "description"}  # that a user may add to a config
 LOADER_KEYS = ("dataset_info", "features")  # of the block: they change what `datasets` reads
 CLAIMS = ("kept", "expected_kept", "changed", "segments")  # that no other check compares
 ROUNDING = 1.5e-6  # of the shares on the card
 PROGRAMS = {"cnlw_tools", "pillow", "pyarrow"}  # whose versions the card has
 VERSION = re.compile(r"\d+(\.\d+)+")
-CITATION = re.compile(r"```bibtex\n(.*?)\n```", re.DOTALL)
 LETTER_TOLERANCE = 4  # mean difference of a block of a picture, of 255
 MAX_SHOWN = 60  # letters of a paragraph
 
@@ -48,6 +48,8 @@ def card(evidence: Evidence) -> Iterator[Finding]:
     for name in evidence.card.configs:
         yield from _check_config(evidence, name)
     yield from _check_versions(evidence)
+    if not evidence.is_old_card:
+        yield from _check_hub_keys(evidence)
     if evidence.source == evidence.card.dataset:  # else they are the user's own images
         yield from _check_licence(evidence.source, block.get("license"))
 
@@ -141,6 +143,15 @@ def _check_versions(evidence: Evidence) -> Iterator[Finding]:
         yield error(message, CARD, fix=BUILD_AGAIN)
 
 
+def _check_hub_keys(evidence: Evidence) -> Iterator[Finding]:
+    """What the Hub reads of the card is what the metadata of the card give."""
+    for key, expected in hub_keys(evidence.card).items():
+        stated = evidence.block.get(key)
+        if key not in OWN_WORDS and stated != expected:
+            message = f"{key} is {_shorten(stated)}, but the build gives {_shorten(expected)}"
+            yield _report(evidence, message, CARD)
+
+
 def _check_licence(dataset: str, licence: object) -> Iterator[Finding]:
     """The licence is one that a recipe of the package gives the images, if it has such a recipe."""
     known = set()
@@ -159,14 +170,10 @@ def text(evidence: Evidence) -> Iterator[Finding]:
     Paragraphs of the user's own are a note, as nothing here proves them; so is any difference if
     another version of this package wrote the card.
     """
-    licence = str(evidence.block.get("license"))
     actual = read_text(evidence.folder)
     pictures = list_pictures(evidence.folder)
     data = evidence.require_dataset()
-    citation = _citation(actual)
-    expected = card_text(
-        evidence.card, data.classes, pictures, licence, citation, data.imported_validation
-    )
+    expected = card_text(evidence.card, data.classes, pictures, data.imported_validation)
     missing, added = _compare_paragraphs(_paragraphs(expected), _paragraphs(actual))
     if missing:
         parts = abbreviate([_shorten(part) for part in missing])
@@ -223,14 +230,13 @@ def _shows(encoded: bytes, expected: Image.Image) -> bool:
 
 def _report(evidence: Evidence, message: str, location: str, count: int = 1) -> Finding:
     """Return an error, or a note where another version of this package wrote the card."""
-    is_ours = evidence.card.made_with.get("cnlw_tools") == __version__
-    return (error if is_ours else note)(message, location, count, WRITE_ANEW)
+    return (error if is_ours(evidence) else note)(message, location, count, WRITE_ANEW)
 
 
-def _citation(text: str) -> str:
-    """Return the BibTeX of the images in the text of a card, which may be anything."""
-    block = CITATION.search(text)
-    return block.group(1).replace(PAPER, "", 1).strip() if block else ""
+def is_ours(evidence: Evidence) -> bool:
+    """Return whether this version of the package wrote the card."""
+    same_version = evidence.card.made_with.get("cnlw_tools") == __version__
+    return same_version and not evidence.is_old_card
 
 
 def _paragraphs(text: str) -> list[str]:

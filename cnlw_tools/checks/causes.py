@@ -26,6 +26,7 @@ ROWS = {
     "verdicts",
     "replacements",
     "duplicates",
+    "records",
     "roundtrip",
 }
 IMAGES = {"pictures", "decode", "contents", "source", "plain", "duplicates", "replacements"}
@@ -33,13 +34,13 @@ SHARD = {"rows", *ROWS, *IMAGES}
 PLANS = {"card", "text", "segments", *SHARD}
 # check -> checks whose errors its own may cause; the first one that explains an error is its cause
 CAUSES: Mapping[str, set[str]] = {
-    "tables": {"plans", "classes", "manifest", "schema", *PLANS},
+    "tables": {"croissant", "plans", "classes", "manifest", "schema", *PLANS},
     "hashes": {"schema", "segments", *SHARD},
     "plans": PLANS,
     "schema": {"segments", *SHARD},
     "segments": SHARD,
     "rows": ROWS,
-    "decode": IMAGES | {"roundtrip"},
+    "decode": IMAGES | {"records", "roundtrip"},
 }
 ANYWHERE = {"contents", "text"}  # checks whose errors stand elsewhere than what caused them
 

@@ -120,6 +120,11 @@ class Evidence:
         return read_block(self.folder)
 
     @property
+    def is_old_card(self) -> bool:
+        """Whether an earlier version wrote the card: its block lists the shards."""
+        return "shards" in self.block["cnlw"]
+
+    @property
     def tables_folder(self) -> Path | None:
         """The folder of the tables that the build was made from; none if they cannot be read."""
         return self.folder / "tables" if self.dataset else None
@@ -163,6 +168,14 @@ class Evidence:
     def rows(self, config: str) -> pa.Table:
         """Return all rows of a config that can be read, with the column `split`."""
         return self._join_segments(self._segments_of(config))
+
+    def first_rows(self, config: str, split: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yield the first row of each file of a split that can be read, with the file."""
+        segments = self.card.configs[config].segments.get(split, [])
+        for file in sorted(self.shards):
+            if file.partition("-")[0] in segments:
+                rows = self.shards[file].rows.select(COLUMN_NAMES).slice(0, 1)
+                yield file, rows.to_pylist()[0]
 
     def _segments_of(self, config: str) -> Iterator[tuple[str, str]]:
         """Yield the splits of a config and their segments, as far as these can be read."""

@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from cnlw_tools.builds import parquet
 from cnlw_tools.builds.work_shards import RECORDS
+from cnlw_tools.card.file_list import CROISSANT
 from cnlw_tools.card.metadata import CARD
 from cnlw_tools.checks.evidence import COLUMN_NAMES, COLUMNS, Evidence, ShardContent
 from cnlw_tools.checks.finding import Finding, abbreviate, error, note
@@ -30,7 +31,7 @@ RUN_AGAIN = "run the same `cnlw build` again"
 
 
 def inventory(evidence: Evidence) -> Iterator[Finding]:
-    """The folder holds the files that the card lists, and no others that are run or loaded.
+    """The folder holds the files that the build lists, and no others that are run or loaded.
 
     Links may lead out of the folder, and to other files tomorrow. A file of the user's own beside
     the card is a note.
@@ -38,7 +39,7 @@ def inventory(evidence: Evidence) -> Iterator[Finding]:
     digests = evidence.dataset.digests if evidence.dataset else evidence.card.tables
     tables = digests.keys() - {"classes"}
     expected = {CARD, CLASSES, *(f"tables/{name}.parquet" for name in tables)}
-    expected |= {f"data/{name}" for name in evidence.card.shards}
+    expected |= {CROISSANT, *(f"data/{name}" for name in evidence.card.shards)}
     pictures = {f"samples_{config.recipe.noise}.png" for config in evidence.card.configs.values()}
     unknown = evidence.entries.keys() - expected - pictures - FOLDERS
     drafts = {path for path in unknown if _is_litter(_name(path))}
@@ -49,7 +50,7 @@ def inventory(evidence: Evidence) -> Iterator[Finding]:
     for message, paths, fix in (
         ("links or devices instead of plain files", links, "put the file itself there"),
         ("files that a reader may run, or follow as instructions", programs, DELETE),
-        ("files that are not on the card", surplus, f"{DELETE}, or {FINISH}"),
+        ("files that the build does not list", surplus, f"{DELETE}, or {FINISH}"),
     ):
         if paths:
             listed = abbreviate(sorted(paths))
@@ -105,7 +106,7 @@ def _has_rows(shard: ShardContent, rows: pa.Table) -> bool:
 
 
 def hashes(evidence: Evidence) -> Iterator[Finding]:
-    """Every shard is there with the sha256 on the card."""
+    """Every shard is there with the sha256 that `croissant.json` lists."""
     for name, recorded in evidence.card.shards.items():
         location = f"data/{name}"
         if name in evidence.shard_errors:
@@ -113,7 +114,7 @@ def hashes(evidence: Evidence) -> Iterator[Finding]:
         elif name not in evidence.shards:
             yield error("the file is missing", location, fix=RUN_AGAIN)
         elif evidence.shards[name].sha256 != recorded:
-            yield error("its sha256 is not the one on the card", location)
+            yield error(f"its sha256 is not the one that {CROISSANT} lists", location)
 
 
 def tables(evidence: Evidence) -> Iterator[Finding]:

@@ -19,6 +19,7 @@ EXTRAS = {  # package -> the extra that brings it, as in pyproject.toml
     "ray": "ray",
     "s3fs": "s3",
     "gcsfs": "gs",
+    "mlcroissant": "croissant",
 }
 
 

@@ -201,6 +201,7 @@ def test_nothing_else(built):
 
     assert names == {
         "README.md",
+        "croissant.json",
         "data/x.parquet",
         "samples_blue.png",
         "tables/base.parquet",

@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cnlw_tools.card.about import ANNOTATORS, About
+from cnlw_tools.card.file_list import CROISSANT
 from cnlw_tools.card.metadata import (
     CARD,
     BuildCard,
@@ -39,6 +41,7 @@ NAMES = st.text(
 )
 DATASETS = st.from_regex("[a-z0-9]{1,5}", fullmatch=True)
 SHARES = st.floats(0, 1)
+SHARDS = st.from_regex(r"[0-9a-f]{16}-\d{5}-of-\d{5}\.parquet", fullmatch=True)
 OPTIONS = st.none() | st.booleans() | st.integers() | NAMES | st.lists(st.lists(SHARES))
 CONFIG = st.builds(
     ConfigCard,
@@ -68,7 +71,14 @@ BUILD = st.builds(
     layout=st.sampled_from(["shared", "flat"]),
     tables=st.dictionaries(NAMES, NAMES, max_size=3),
     configs=st.dictionaries(NAMES, CONFIG, max_size=2),
-    shards=st.dictionaries(NAMES, NAMES, max_size=3),
+    about=st.builds(
+        About,
+        licence=NAMES,
+        annotations_creators=st.lists(st.sampled_from(ANNOTATORS), max_size=2).map(tuple),
+        version=st.sampled_from(["", "1.20.3"]),
+        gate=NAMES,
+    ),
+    shards=st.dictionaries(SHARDS, st.from_regex("[0-9a-f]{64}", fullmatch=True), max_size=3),
 )
 RED = ConfigCard(
     recipe=Recipe("toy", "red", donors=("other",), options={"top": 80}),
@@ -82,7 +92,7 @@ RED = ConfigCard(
     segments={"train": ["aa", "bb"], "validation": ["cc"]},
 )
 SMALL = BuildCard({"cnlw_tools": "0"}, "toy", Storage(), "shared")
-WHOLE = replace(SMALL, tables={"base": "12"}, configs={"red_40": RED}, shards={"aa": "34"})
+WHOLE = replace(SMALL, tables={"base": "12"}, configs={"red_40": RED})
 
 
 OLD_WORDS = {
@@ -93,13 +103,22 @@ OLD_WORDS = {
 }
 
 
+def write(folder, card, text=""):
+    """Write the block of a card, a text below it, and the list of files."""
+    content = front_matter(card, {"license": "mit"}) + "\n# x\n---\n" + text
+    (folder / CARD).write_text(content, encoding="utf-8")
+    files = [
+        {"@type": "cr:FileObject", "contentUrl": f"data/{name}", "sha256": sha256}
+        for name, sha256 in card.shards.items()
+    ]
+    (folder / CROISSANT).write_text(json.dumps({"distribution": files}))
+
+
 @given(BUILD, st.text(max_size=20))
 def test_round_trip(tmp_path_factory, card, text):
-    """A card comes back from its file, whatever its names look like and whatever stands below."""
+    """A card comes back from its files, whatever its names look like and whatever stands below."""
     folder = tmp_path_factory.getbasetemp()
-    (folder / CARD).write_text(
-        front_matter(card, {"license": "mit"}) + "\n# x\n---\n" + text, encoding="utf-8"
-    )
+    write(folder, card, text)
 
     assert read_card(folder) == card
 
@@ -110,14 +129,34 @@ def test_words_of_earlier_versions(tmp_path):
     for word, old_word in OLD_WORDS.items():
         assert word in text
         text = text.replace(word, old_word)
+    write(tmp_path, WHOLE)
     (tmp_path / CARD).write_text(text)
 
     assert read_card(tmp_path) == WHOLE
 
 
+def test_a_card_with_the_hashes(tmp_path):
+    """A card of an earlier version has the sha256 in its block; no other file is read for them."""
+    text = front_matter(WHOLE, {}).replace("  about: {}\n", "  shards:\n    aa: '34'\n")
+    (tmp_path / CARD).write_text(text)
+
+    assert read_card(tmp_path) == replace(WHOLE, shards={"aa": "34"})
+
+
+def test_no_list_of_files(tmp_path):
+    """Without the list of its files a build is still one, but cannot be read."""
+    (tmp_path / CARD).write_text(front_matter(WHOLE, {}))
+
+    assert is_build(tmp_path)
+    with pytest.raises(ValueError, match=r"croissant.json, which lists .* is missing: copy it"):
+        read_card(tmp_path)
+
+
 def test_bytes():
     """The block has stayed what it was, so a card is the same file whichever version wrote it."""
-    assert front_matter(WHOLE, {"license": "mit"}) == (
+    card = replace(WHOLE, about=About(licence="mit"))
+
+    assert front_matter(card, {"license": "mit"}) == (
         "---\n"
         "license: mit\n"
         "configs:\n"
@@ -182,8 +221,8 @@ def test_bytes():
         "        validation:\n"
         "        - cc\n"
         "      changed: null\n"
-        "  shards:\n"
-        "    aa: '34'\n"
+        "  about:\n"
+        "    licence: mit\n"
         "---\n"
     )
 
@@ -239,7 +278,7 @@ def test_not_a_card(tmp_path, text):
 
 def test_any_node(tmp_path, fuzz):
     """Any value in place of any node is read or an error that names the file."""
-    (tmp_path / CARD).write_text(front_matter(WHOLE, {}))
+    write(tmp_path, WHOLE)
     whole = read_block(tmp_path)
 
     def read(block):

@@ -13,7 +13,7 @@ from cnlw_tools.recipe import recipe
 from cnlw_tools.recipe.inputs import Inputs
 from tests.conftest import tiny_root
 
-SLOW_CHECKS = ("roundtrip",)  # each has tests of its own
+SLOW_CHECKS = ("records", "roundtrip")  # each has tests of its own
 QUICK_CHECKS = tuple(check.name for check in CHECKS if check.name not in SLOW_CHECKS)
 
 

@@ -30,6 +30,7 @@ from cnlw_tools import files
 from cnlw_tools.builds.build import build, describe_config, noisiest_config
 from cnlw_tools.builds.segments import cut_segments
 from cnlw_tools.card import metadata, render
+from cnlw_tools.card.about import About
 from cnlw_tools.card.metadata import BuildCard
 from cnlw_tools.card.sample_grid import draw_samples
 from cnlw_tools.dataset import dataset, tables
@@ -38,7 +39,7 @@ from cnlw_tools.images.pixels import fingerprint
 from cnlw_tools.ingest.import_dataset import import_source
 from cnlw_tools.plans.plan import plan
 from cnlw_tools.recipe.inputs import Inputs
-from cnlw_tools.recipe.recipe import Recipe, parse_recipe
+from cnlw_tools.recipe.recipe import parse_recipe
 from cnlw_tools.store.store import Row, open_ledger
 from tests.shard_files import write_shard
 
@@ -175,7 +176,7 @@ def record_anew(folder: Path) -> None:
 def write_card(folder: Path, card: BuildCard) -> None:
     """Write block and text of a card."""
     classes = tables.read_classes(folder / "tables/classes.csv")
-    render.write_card(folder, card, Recipe(card.dataset, "any", licence=LICENCE), classes)
+    render.write_card(folder, card, classes)
 
 
 # Rows
@@ -904,7 +905,7 @@ TAMPERS: dict[str, Tamper] = {
         text(f"license: {LICENCE}", "license: mit"), is_recorded=False
     ),
     "a different licence everywhere, for your own dataset": Tamper(
-        text(LICENCE, "mit"), "nothing", "nothing", is_recorded=False
+        claim_of_build(about=About(licence="mit")), "nothing", "nothing", is_recorded=False
     ),
     "a different version of pyarrow": Tamper(versions(pyarrow="18.0.0"), is_recorded=False),
     "a different version of Pillow": Tamper(

@@ -1,0 +1,98 @@
+"""What people must know of a dataset and no table says: who may use it, and who is in it.
+
+A recipe gives licence and citation; `manifests/NAME/about.toml`, below a user's root or that of the
+package, gives the rest. What nobody has written down is unknown: the card says so, and keys for
+programs are left out.
+"""
+
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from cnlw_tools.files.roots import find_below
+from cnlw_tools.recipe.recipe import Recipe
+from cnlw_tools.recipe.strict import Check, choice, matching, read_dataclass
+from cnlw_tools.recipe.toml import read_toml
+
+FILE = "about.toml"
+UNKNOWN = "unknown"
+ANNOTATORS = (  # the words of the Hub
+    "crowdsourced",
+    "expert-generated",
+    "found",
+    "machine-generated",
+    "no-annotation",
+    "other",
+)
+KNOWN_ANNOTATORS = Check(
+    lambda words: set(words) <= set(ANNOTATORS), f"a list of words among {', '.join(ANNOTATORS)}"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What people must know of a dataset; an empty value is unknown."""
+
+    licence: str = choice(UNKNOWN, help="Licence of the images; from the recipe.")
+    citation: str = choice("", help="BibTeX to cite for the images; from the recipe.")
+    title: str = choice("", help="Name of the dataset in full.")
+    licence_name: str = choice("", help="Name of a licence that the Hub does not know.")
+    licence_link: str = choice("", help="Address of its text, or LICENSE, a file of the build.")
+    homepage: str = choice("", help="Page of the dataset that the images come from.")
+    source_datasets: tuple[str, ...] = choice(
+        (), help="Datasets that the images come from: identifiers of the Hub, or names."
+    )
+    annotations_creators: tuple[str, ...] = choice(
+        (),
+        check=KNOWN_ANNOTATORS,
+        help=f"Who made the true labels, in words of the Hub: {', '.join(ANNOTATORS)}.",
+    )
+    annotation: str = choice("", help="Who made the true labels, and how; whole sentences.")
+    personal_data: str = choice("", help="Whether people can be recognised; whole sentences.")
+    biases: str = choice("", help="What the images show too often or too rarely.")
+    creators: tuple[str, ...] = choice((), help="Who made this build, for its citation.")
+    contact: str = choice("", help="Where to write to about it.")
+    url: str = choice("", help="Page where this build is published.")
+    version: str = choice(
+        "", check=matching(r"|\d+\.\d+\.\d+", "a version such as 1.0.0"), help="Its version."
+    )
+    published: str = choice(
+        "", check=matching(r"|\d{4}-\d\d-\d\d", "a day such as 2026-12-31"), help="Day of release."
+    )
+    gate: str = choice(
+        "", help="What people must agree to on the Hub before they may download the build."
+    )
+
+
+KEYS = tuple(f.name for f in fields(About) if f.name not in ("licence", "citation"))
+
+
+def read_about(recipe: Recipe, root: Path) -> About:
+    """Return what recipe and `about.toml` say of a dataset.
+
+    Args:
+        recipe: gives name, licence and citation
+        root: the folder of manifests/
+
+    Raises:
+        ValueError: the file is not TOML, or has an unknown key or a wrong value
+    """
+    path = find_below(root, Path("manifests") / recipe.dataset / FILE)
+    about = About()
+    if path:
+        raw = read_toml(path, "description of a dataset")
+        for name in ("licence", "citation"):
+            if name in raw:
+                raise ValueError(f"{path}: {name} is a key of recipes. Fix: move it to the recipe")
+        about = read_dataclass(About, raw, str(path))
+    return replace(about, licence=recipe.licence, citation=recipe.citation)
+
+
+def to_block(about: About) -> dict[str, Any]:
+    """Return what is known, as plain values."""
+    block: dict[str, Any] = {}
+    for field in fields(About):
+        value = getattr(about, field.name)
+        if value != field.default:
+            block[field.name] = list(value) if isinstance(value, tuple) else value
+    return block
