@@ -15,6 +15,7 @@ from cnlw_tools.recipe.strict import Check, choice, matching, read_dataclass
 from cnlw_tools.recipe.toml import read_toml
 
 FILE = "about.toml"
+ORIGINAL = "original"  # of images that come from no other dataset
 UNKNOWN = "unknown"
 ANNOTATORS = (  # the words of the Hub
     "crowdsourced",
@@ -36,31 +37,36 @@ class About:
     licence: str = choice(UNKNOWN, help="Licence of the images; from the recipe.")
     citation: str = choice("", help="BibTeX to cite for the images; from the recipe.")
     title: str = choice("", help="Name of the dataset in full.")
-    licence_name: str = choice("", help="Name of a licence that the Hub does not know.")
-    licence_link: str = choice("", help="Address of its text, or LICENSE, a file of the build.")
-    homepage: str = choice("", help="Page of the dataset that the images come from.")
+    licence_name: str = choice("", help="Name of the licence, if the recipe says `other`.")
+    licence_link: str = choice("", help="Address of the text of that licence.")
     source_datasets: tuple[str, ...] = choice(
-        (), help="Datasets that the images come from: identifiers of the Hub, or names."
+        (), help="Datasets of the Hub that the images come from; `original` if from none."
     )
     annotations_creators: tuple[str, ...] = choice(
         (),
         check=KNOWN_ANNOTATORS,
-        help=f"Who made the true labels, in words of the Hub: {', '.join(ANNOTATORS)}.",
+        help=f"How the true labels were made, in words of the Hub: {', '.join(ANNOTATORS)}.",
     )
-    annotation: str = choice("", help="Who made the true labels, and how; whole sentences.")
-    personal_data: str = choice("", help="Whether people can be recognised; whole sentences.")
-    biases: str = choice("", help="What the images show too often or too rarely.")
-    creators: tuple[str, ...] = choice((), help="Who made this build, for its citation.")
-    contact: str = choice("", help="Where to write to about it.")
-    url: str = choice("", help="Page where this build is published.")
+    annotation: str = choice("", help="Who made the true labels, and how, in whole sentences.")
+    personal_data: str = choice("", help="Whether people can be recognised, in whole sentences.")
+    biases: str = choice(
+        "", help="What the images show too often or too rarely, in whole sentences."
+    )
+    creators: tuple[str, ...] = choice((), help="Names of the people who publish the build.")
+    contact: str = choice("", help="An address for questions about the build.")
+    url: str = choice("", help="Page on which the build is published.")
     version: str = choice(
-        "", check=matching(r"|\d+\.\d+\.\d+", "a version such as 1.0.0"), help="Its version."
+        "",
+        check=matching(r"|\d+\.\d+\.\d+", "a version such as 1.0.0"),
+        help="Version of the build, such as `1.0.0`.",
     )
     published: str = choice(
-        "", check=matching(r"|\d{4}-\d\d-\d\d", "a day such as 2026-12-31"), help="Day of release."
+        "",
+        check=matching(r"|\d{4}-\d\d-\d\d", "a day such as 2026-12-31"),
+        help="Day of its publication, such as `2026-12-31`.",
     )
     gate: str = choice(
-        "", help="What people must agree to on the Hub before they may download the build."
+        "", help="What people must agree to on the Hub before they can download the build."
     )
 
 

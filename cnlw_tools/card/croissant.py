@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 import pyarrow as pa
 
+from cnlw_tools.card.about import ORIGINAL
 from cnlw_tools.card.disclosure import citations, disclose, licence_of, summarise_dataset
 from cnlw_tools.card.file_list import CROISSANT, DATA
 from cnlw_tools.card.metadata import BuildCard, ConfigCard, data_files
@@ -136,7 +137,9 @@ def describe_build(card: BuildCard, tables: BuildTables, n_classes: int) -> Json
         "version": about.version,
         "datePublished": about.published,
         "creator": [{"@type": "Person", "name": name} for name in about.creators],
-        "prov:wasDerivedFrom": [{"@id": name} for name in about.source_datasets],
+        "prov:wasDerivedFrom": [
+            {"@id": name} for name in about.source_datasets if name != ORIGINAL
+        ],
     }
     return {
         "@context": CONTEXT,

@@ -1,4 +1,4 @@
-"""What a card and `croissant.json` tell people of a build: uses, limits, people, and what is missing.
+"""What a card and `croissant.json` say of a build: uses, limits, people, and what is missing.
 
 Nothing is said that the card, the tables or `about.toml` do not say.
 """
@@ -136,11 +136,6 @@ def has_web_images(card: BuildCard) -> bool:
     return False
 
 
-def list_limits(card: BuildCard) -> list[str]:
-    """Return what the dataset is not good for."""
-    return [*LIMITS, WEB_LIMIT] if has_web_images(card) else [*LIMITS]
-
-
 def disclose(card: BuildCard, candidates: Candidates) -> dict[str, Any]:
     """Return the properties of Croissant's extension for responsible AI that are known."""
     about = card.about
@@ -149,7 +144,7 @@ def disclose(card: BuildCard, candidates: Candidates) -> dict[str, Any]:
     annotation = [text for text in (about.annotation, votes) if text]
     known = {
         "rai:dataUseCases": [*USES],
-        "rai:dataLimitations": list_limits(card),
+        "rai:dataLimitations": [*LIMITS, WEB_LIMIT] if has_web_images(card) else [*LIMITS],
         "rai:dataBiases": about.biases,
         "rai:personalSensitiveInformation": about.personal_data,
         "rai:dataCollectionMissingData": describe_dead(candidates),

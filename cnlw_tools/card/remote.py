@@ -78,7 +78,9 @@ def published_file(build: Path | str, name: str) -> Path | None:
 
 
 def card_folder(build: Path | str) -> Path:
-    """Return the folder of the card of a build; of one at an address, only the card and the list of files are copied.
+    """Return the folder of the card of a build.
+
+    Of a build at an address, only the card and the list of its files are copied.
 
     Raises:
         ValueError, OSError: there is no build, or it cannot be read

@@ -1,21 +1,33 @@
 """The card of a build: README.md, for people, with a YAML block on top for machines."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
+from cnlw_tools.card.about import ORIGINAL, About
 from cnlw_tools.card.croissant import write_croissant
-from cnlw_tools.card.disclosure import citations, describe_images, describe_noises
+from cnlw_tools.card.disclosure import (
+    LIMITS,
+    USES,
+    WEB_LIMIT,
+    citations,
+    describe_dead,
+    describe_images,
+    describe_noises,
+    describe_votes,
+    has_web_images,
+)
+from cnlw_tools.card.hub import hub_keys
 from cnlw_tools.card.metadata import CARD, BuildCard, ConfigCard, front_matter
-from cnlw_tools.card.table_files import describe_tables
+from cnlw_tools.card.table_files import Candidates, describe_tables
 from cnlw_tools.files import atomic_write
 from cnlw_tools.recipe.recipe import recorded_choices
 from cnlw_tools.recipe.toml import to_toml
 from cnlw_tools.registry import pick
+from cnlw_tools.registry.counts import join_words
 
 TEXT = """
-# {dataset}: controlled label noise
+# {title}, controlled label noise
 
 An image classification dataset with {n_classes} classes whose training labels are wrong at known
 rates.
@@ -29,10 +41,21 @@ levels are paired. This does not apply if a recipe below says `nested = false` o
 from datasets import load_dataset
 
 data = load_dataset("path/to/this/folder", "{example}")
-train = data["train"].shuffle(seed=0)  # {shuffling}
+# {shuffling}
+train = data["train"].shuffle(seed=0)
 ```
 
 {streaming}
+
+## Uses
+
+{uses}
+
+### Out of scope, and limits
+
+{limits}
+
+## Configs
 
 | config | noise | wrong labels | train | other splits |
 |---|---|---|---|---|
@@ -40,12 +63,12 @@ train = data["train"].shuffle(seed=0)  # {shuffling}
 
 <details><summary>Expected and realised noise, and digests of the plans</summary>
 
-| config | noise expected | realised | labels kept, expected | realised | digest of the plan |
-|---|---|---|---|---|---|
+| config | noise: expected, realised | labels kept: expected, realised | digest |
+|---|---|---|---|
 {shares}
 
 "Labels kept" is the diagonal of the label transition matrix, P(given label = true label), over the
-classes. It counts only images that stayed.
+classes. It counts only images that stayed. The digest is that of the plan.
 
 </details>
 
@@ -76,13 +99,31 @@ This dataset was made with {made_with} from the tables in `tables/`. Images are 
 `cnlw build RECIPE.toml`:
 
 {recipes}
+### Source
+
+{sources}
+
+### Annotations
+
+True labels: {annotation}
+
+{votes}Labels in `train` were made wrong by a program, as the recipes say.
+
+### Personal data
+
+{personal_data}
+
+## Biases
+
+{biases}
+
 ## Classes
 
 {classes}
 
-## Digests
+## Files
 
-The sha256 of every file is in `croissant.json`.
+`croissant.json` has the sha256 of every file, and describes all columns and tables for programs.
 
 <details><summary>sha256 of the rows of each table</summary>
 
@@ -90,20 +131,29 @@ The sha256 of every file is in `croissant.json`.
 
 </details>
 
-## Licence and citation
+## Licence
 
-Licence of the images: {licence}. The construction follows Jiang et al. (2020):
+Licence of the images: {licence}.{web_licence}
+
+## Citation
+
+The construction follows Jiang et al. (2020):
 
 ```bibtex
 {citation}
 ```
+
+## Contact
+
+{contact}
 """
 
 NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
 
+NOT_SAID = "Unknown: nobody has written this down in `about.toml`."
 SHUFFLING = {  # by layout
-    "shared": "fully: noisy and clean rows are in different files",
-    "flat": "fully, as always",
+    "shared": "Shuffle fully: noisy and clean rows are in different files.",
+    "flat": "Shuffle fully, as always.",
 }
 STREAMING = {
     "shared": """\
@@ -140,19 +190,10 @@ def write_card(
     tables = describe_tables(folder / "tables")
     write_croissant(folder, card, tables, len(classes))
     block = front_matter(card, hub_keys(card))
-    text = card_text(card, classes, list_pictures(folder), imported_validation)
+    pictures = list_pictures(folder)
+    text = card_text(card, classes, pictures, tables.candidates, imported_validation)
     with atomic_write(folder / CARD) as draft:
         draft.write_text(block + text, encoding="utf-8")
-
-
-def hub_keys(card: BuildCard) -> dict[str, Any]:
-    """Return what the Hub reads of a card, besides the files of its configs."""
-    return {
-        "pretty_name": f"{card.dataset}, controlled label noise",
-        "license": card.about.licence,
-        "task_categories": ["image-classification"],
-        "tags": ["label-noise", "noisy-labels", "cnlw"],
-    }
 
 
 def list_pictures(folder: Path) -> list[str]:
@@ -164,6 +205,7 @@ def card_text(
     card: BuildCard,
     classes: tuple[str, ...],
     pictures: Sequence[str],
+    candidates: Candidates,
     imported_validation: int = 0,
 ) -> str:
     """Return the card without its block: what people read.
@@ -172,24 +214,24 @@ def card_text(
         card: the metadata of the build
         classes: names in label order
         pictures: names of the sample pictures
+        candidates: what a web search found, and what people said of it
         imported_validation: percent of each class that the import moved to validation
     """
-    table = [_size_row(*item) for item in card.configs.items()]
-    shares = [_share_row(*item) for item in card.configs.items()]
     made_with = [f"{name} {version}" for name, version in card.made_with.items()]
     recipes = [f"```toml\n{text}\n```\n" for text in _recipes(card)]
     numbered_classes = [f"{label} {name}" for label, name in enumerate(classes)]
     tables = [f"- `{name}` {digest}" for name, digest in card.tables.items()]
     return TEXT.format(
-        dataset=card.dataset,
         n_classes=len(classes),
         noises="\n".join(_noises(card)),
         example=_example_config(card),
         shuffling=pick(SHUFFLING, card.layout, "layout"),
         streaming=pick(STREAMING, card.layout, "layout"),
         layout=pick(LAYOUT, card.layout, "layout"),
-        table="\n".join(table),
-        shares="\n".join(shares),
+        uses=_list(USES),
+        limits=_list(LIMITS),
+        table="\n".join(_size_row(*item) for item in card.configs.items()),
+        shares="\n".join(_share_row(*item) for item in card.configs.items()),
         pictures="".join(map(_link, pictures)),
         validation=_validation(card, imported_validation),
         made_with=", ".join(made_with),
@@ -197,9 +239,50 @@ def card_text(
         recipes="\n".join(recipes),
         classes=", ".join(numbered_classes),
         tables="\n".join(tables),
-        licence=card.about.licence,
-        citation="\n\n".join(citations(card.about)),
+        **_texts_of_people(card, candidates),
     )
+
+
+def _texts_of_people(card: BuildCard, candidates: Candidates) -> dict[str, str]:
+    """Return what people wrote or said: who made the labels, licences, citations."""
+    about = card.about
+    votes = describe_votes(card, candidates)
+    return {
+        "title": about.title or card.dataset,
+        "sources": _sources(card, candidates),
+        "annotation": about.annotation or NOT_SAID,
+        "votes": f"{votes}\n\n" if votes else "",
+        "personal_data": about.personal_data or NOT_SAID,
+        "biases": about.biases or NOT_SAID,
+        "licence": _licence(about),
+        "web_licence": f" {WEB_LIMIT}" if has_web_images(card) else "",
+        "citation": "\n\n".join(citations(about)),
+        "contact": about.contact or NOT_SAID,
+    }
+
+
+def _list(sentences: Iterable[str]) -> str:
+    """Return sentences as the items of a list."""
+    return "\n".join(f"- {sentence}" for sentence in sentences)
+
+
+def _sources(card: BuildCard, candidates: Candidates) -> str:
+    """Say which datasets the images come from, and which web images are missing."""
+    names = [name for name in card.about.source_datasets if name != ORIGINAL]
+    if names:
+        source = f"The images come from {join_words([f'`{name}`' for name in names])}."
+    elif ORIGINAL in card.about.source_datasets:
+        source = "The images come from no other dataset."
+    else:
+        source = f"Source of the images: `{card.dataset}`."
+    dead = describe_dead(candidates)
+    return f"{source} {dead}" if dead else source
+
+
+def _licence(about: About) -> str:
+    """Return the licence of the images, with a link to its text if one is known."""
+    name = about.licence_name or about.licence
+    return f"[{name}]({about.licence_link})" if about.licence_link else name
 
 
 def _noises(card: BuildCard) -> list[str]:
@@ -257,12 +340,11 @@ def _share_row(name: str, config: ConfigCard) -> str:
     if config.changed is not None:
         changed = _percent(config.changed, 3)
         expected = f"{config.level} % by name, {changed} changed since level 0"
+    kept = f"{_percent_range(config.expected_kept)}, {_percent_range(config.kept)}"
     cells = [
         f"`{name}`",
-        expected,
-        _percent(config.rate, 3),
-        _percent_range(config.expected_kept),
-        _percent_range(config.kept),
+        f"{expected}, {_percent(config.rate, 3)}",
+        kept,
         f"`{config.digest[:16]}`",
     ]
     return f"| {' | '.join(cells)} |"

@@ -14,9 +14,11 @@ from PIL import Image
 
 from cnlw_tools import __version__
 from cnlw_tools.builds.build import describe_config, noisiest_config
+from cnlw_tools.card.hub import hub_keys
 from cnlw_tools.card.metadata import CARD, ConfigCard, data_files, read_text
-from cnlw_tools.card.render import card_text, hub_keys, list_pictures
+from cnlw_tools.card.render import card_text, list_pictures
 from cnlw_tools.card.sample_grid import draw_samples
+from cnlw_tools.card.table_files import describe_tables
 from cnlw_tools.checks.encoding import largest_difference, surplus
 from cnlw_tools.checks.evidence import Evidence
 from cnlw_tools.checks.finding import Finding, abbreviate, error, note
@@ -32,7 +34,7 @@ REMOVE = "remove it from the block on top of the card"
 OWN_KEYS = {"config_name", "data_files"}  # of a config in the block
 OWN_WORDS = {"pretty_name", "tags"}  # of the block, that a user may change
 HARMLESS_KEYS = {"default", "description"}  # that a user may add to a config
-LOADER_KEYS = ("dataset_info", "features")  # of the block: they change what `datasets` reads
+LOADER_KEYS = ("features",)  # of the block: they change what `datasets` reads
 CLAIMS = ("kept", "expected_kept", "changed", "segments")  # that no other check compares
 ROUNDING = 1.5e-6  # of the shares on the card
 PROGRAMS = {"cnlw_tools", "pillow", "pyarrow"}  # whose versions the card has
@@ -44,7 +46,7 @@ MAX_SHOWN = 60  # letters of a paragraph
 def card(evidence: Evidence) -> Iterator[Finding]:
     """The YAML block of the card says what the tables give, so `datasets` reads just that."""
     block = evidence.block
-    yield from _check_loading(block, evidence.card.configs)
+    yield from _check_loading(block, evidence.card.configs, evidence.is_old_card)
     for name in evidence.card.configs:
         yield from _check_config(evidence, name)
     yield from _check_versions(evidence)
@@ -55,13 +57,13 @@ def card(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _check_loading(
-    block: Mapping[str, Any], configs: Mapping[str, ConfigCard]
+    block: Mapping[str, Any], configs: Mapping[str, ConfigCard], is_old_card: bool
 ) -> Iterator[Finding]:
     """`datasets` reads each described config from its own files, and nothing else."""
     if not configs:
         message = "no config is described: there is nothing to load"
         yield error(message, CARD, fix=BUILD_AGAIN)
-    for key in LOADER_KEYS:
+    for key in (*LOADER_KEYS, "dataset_info") if is_old_card else LOADER_KEYS:
         if key in block:
             message = f"{key} changes what load_dataset reads"
             yield error(message, CARD, fix=REMOVE)
@@ -173,7 +175,10 @@ def text(evidence: Evidence) -> Iterator[Finding]:
     actual = read_text(evidence.folder)
     pictures = list_pictures(evidence.folder)
     data = evidence.require_dataset()
-    expected = card_text(evidence.card, data.classes, pictures, data.imported_validation)
+    candidates = describe_tables(evidence.folder / "tables").candidates
+    expected = card_text(
+        evidence.card, data.classes, pictures, candidates, data.imported_validation
+    )
     missing, added = _compare_paragraphs(_paragraphs(expected), _paragraphs(actual))
     if missing:
         parts = abbreviate([_shorten(part) for part in missing])

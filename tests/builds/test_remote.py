@@ -23,7 +23,11 @@ from cnlw_tools.recipe.recipe import Recipe
 
 MEMORY = "memory://bucket/shapes"
 S3 = "s3://bucket/deep/cifar10"
-NEW_EACH_TIME = {"/bucket/shapes/README.md", "/bucket/shapes/samples_blue.png"}
+NEW_EACH_TIME = {
+    "/bucket/shapes/README.md",
+    "/bucket/shapes/croissant.json",
+    "/bucket/shapes/samples_blue.png",
+}
 BLUE = Recipe("cifar10", "blue", levels=(0, 40), shard_rows=15)
 WRITER = """
 import sys

@@ -1,8 +1,10 @@
 """What people must know of a dataset."""
 
+from dataclasses import fields
+
 import pytest
 
-from cnlw_tools.card.about import About, read_about, to_block
+from cnlw_tools.card.about import KEYS, About, read_about, to_block
 from cnlw_tools.files import default_root
 from cnlw_tools.recipe.recipe import Recipe
 from cnlw_tools.recipe.strict import read_dataclass
@@ -54,6 +56,16 @@ def test_a_wrong_value(tmp_path, line, message):
 
     with pytest.raises(ValueError, match=f"about.toml: .*{message}"):
         read_about(RECIPE, tmp_path)
+
+
+def test_the_page_has_every_key():
+    """manifests/README.md has a row for each key, in the words of the declaration."""
+    rows = []
+    for field in fields(About):
+        if field.name in KEYS:
+            rows.append(f"| `{field.name}` | {field.metadata['help']} |\n")
+
+    assert "".join(rows) in (default_root() / "manifests/README.md").read_text("utf-8")
 
 
 def test_files_of_the_package():

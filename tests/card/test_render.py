@@ -6,9 +6,11 @@ import pytest
 
 from cnlw_tools.card.metadata import BuildCard, ConfigCard
 from cnlw_tools.card.render import card_text
+from cnlw_tools.card.table_files import Candidates
 from cnlw_tools.images.pixels import Storage
 from cnlw_tools.recipe.recipe import Recipe
 
+NO_CANDIDATES = Candidates(0, None, 0, 0, 0, (0, 0))
 CONFIG = ConfigCard(
     recipe=Recipe("toy", "blue"),
     level=40,
@@ -25,7 +27,7 @@ CONFIG = ConfigCard(
 def text(layout):
     """Return the card of a build of a layout."""
     card = BuildCard({}, "toy", Storage(), layout, configs={"blue_40": CONFIG})
-    return " ".join(card_text(card, ("cat", "dog"), []).split())
+    return " ".join(card_text(card, ("cat", "dog"), [], NO_CANDIDATES).split())
 
 
 def test_the_card_says_how_to_stream():
@@ -43,7 +45,7 @@ def test_the_first_table_has_sizes_and_digests_are_folded():
     card = BuildCard(
         {}, "toy", Storage(), "flat", {"base": "f" * 64}, {"blue_40": CONFIG, "blue_80": noisier}
     )
-    card_lines = card_text(card, ("cat", "dog"), []).splitlines()
+    card_lines = card_text(card, ("cat", "dog"), [], NO_CANDIDATES).splitlines()
     folded = []
     shown = []
     part = shown
@@ -72,8 +74,8 @@ def test_the_example_loads_a_config_with_noise():
     """Where there is one; numbers stand beside their unit on one line."""
     clean = replace(CONFIG, level=0, rate=0.0)
     card = BuildCard({}, "toy", Storage(), "flat", configs={"blue_00": clean, "blue_40": CONFIG})
-    both = card_text(card, ("cat", "dog"), [])
-    alone = card_text(replace(card, configs={"blue_00": clean}), ("cat", "dog"), [])
+    both = card_text(card, ("cat", "dog"), [], NO_CANDIDATES)
+    alone = card_text(replace(card, configs={"blue_00": clean}), ("cat", "dog"), [], NO_CANDIDATES)
 
     assert 'load_dataset("path/to/this/folder", "blue_40")' in both
     assert 'load_dataset("path/to/this/folder", "blue_00")' in alone
@@ -90,7 +92,7 @@ def test_the_card_says_who_split_validation_off():
     by_import = replace(by_recipe, configs={"blue_40": CONFIG})
 
     def words(card, **choices):
-        return " ".join(card_text(card, ("cat", "dog"), [], **choices).split())
+        return " ".join(card_text(card, ("cat", "dog"), [], NO_CANDIDATES, **choices).split())
 
     assert f"With `validation = 10` in the recipe, the split {said}" in words(by_recipe)
     assert f"After the import, the split {said}" in words(by_import, imported_validation=10)

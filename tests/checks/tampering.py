@@ -31,6 +31,7 @@ from cnlw_tools.builds.build import build, describe_config, noisiest_config
 from cnlw_tools.builds.segments import cut_segments
 from cnlw_tools.card import metadata, render
 from cnlw_tools.card.about import About
+from cnlw_tools.card.file_list import CROISSANT
 from cnlw_tools.card.metadata import BuildCard
 from cnlw_tools.card.sample_grid import draw_samples
 from cnlw_tools.dataset import dataset, tables
@@ -535,6 +536,17 @@ def text(old: str, new: str, times: int = -1) -> Any:
     return lambda folder, *_: replace_text(folder, old, new, times)
 
 
+def croissant(old: str, new: str, times: int = -1) -> Any:
+    """Return a tamper of a text of `croissant.json`."""
+
+    def edit(folder: Path, *_: Any) -> None:
+        content = (folder / CROISSANT).read_text()
+        assert old in content
+        (folder / CROISSANT).write_text(content.replace(old, new, times))
+
+    return edit
+
+
 def claim(config: str = BLUE, **claims: Any) -> Any:
     """Return a tamper of what the card says of a config, in block and text alike."""
 
@@ -549,6 +561,12 @@ def claim(config: str = BLUE, **claims: Any) -> Any:
 def claim_of_build(**claims: Any) -> Any:
     """Return a tamper of what the card says of the build, in block and text alike."""
     return lambda folder, *_: write_card(folder, replace(metadata.read_card(folder), **claims))
+
+
+def rename_everywhere(folder: Path, *_: Any) -> None:
+    """Give the dataset another name, on the card and in the list of files."""
+    replace_text(folder, NAME, "flowers")
+    write_card(folder, metadata.read_card(folder))
 
 
 def claim_of_recipe(**choices: Any) -> Any:
@@ -865,7 +883,7 @@ TAMPERS: dict[str, Tamper] = {
     "an unknown kind of noise": Tamper(text("noise: blue\n", "noise: purple\n"), is_recorded=False),
     "a different dataset": Tamper(claim_of_build(dataset="flowers"), is_recorded=False),
     "a different name of the dataset, everywhere": Tamper(
-        text(NAME, "flowers"), "nothing", "nothing", is_recorded=False
+        rename_everywhere, "nothing", "nothing", is_recorded=False
     ),
     "a different layout": Tamper(claim_of_build(layout="flat"), is_recorded=False),
     "a different size of images": Tamper(text("size: null", "size: 32"), is_recorded=False),
@@ -906,6 +924,24 @@ TAMPERS: dict[str, Tamper] = {
     ),
     "a different licence everywhere, for your own dataset": Tamper(
         claim_of_build(about=About(licence="mit")), "nothing", "nothing", is_recorded=False
+    ),
+    "a different number of rows at the top of the card": Tamper(
+        text("    num_examples: ", "    num_examples: 1", 1), is_recorded=False
+    ),
+    "a different size at the top of the card": Tamper(
+        text("- n<1K", "- 1K<n<10K"), is_recorded=False
+    ),
+    "a different licence in `croissant.json`": Tamper(
+        croissant("CC-BY-4.0", "MIT"), is_recorded=False
+    ),
+    "a different sha256 of a table in `croissant.json`": Tamper(
+        croissant('"sha256": "', '"sha256": "0', 1), is_recorded=False
+    ),
+    "a different meaning of a column in `croissant.json`": Tamper(
+        croissant("The label that a learner gets.", "The true label."), is_recorded=False
+    ),
+    "`croissant.json` is missing": Tamper(
+        lambda folder, *_: (folder / CROISSANT).unlink(), is_recorded=False
     ),
     "a different version of pyarrow": Tamper(versions(pyarrow="18.0.0"), is_recorded=False),
     "a different version of Pillow": Tamper(

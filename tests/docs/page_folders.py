@@ -147,6 +147,11 @@ def prepare_web_images(folder: Path, site: str) -> None:
     pq.write_table(pa.table({"image_id": ids, "uri": uris}), folder / "FILE.parquet")
 
 
+def prepare_cards(folder: Path, site: str) -> None:
+    """Photographs lie in class folders."""
+    lay_out_photos(folder)
+
+
 def prepare_your_own_data(folder: Path, site: str) -> None:
     """Photographs lie in class folders, CIFAR-10 in DIR."""
     lay_out_photos(folder)
@@ -188,6 +193,7 @@ def write_votes(folder: Path, site: str) -> None:
 
 Prepare = Callable[[Path, str], None]  # the folder of the reader, the address of a web site
 PREPARE: Mapping[str, Prepare] = {  # by the name of a page; the others need nothing
+    "cards": prepare_cards,
     "foreign_images": prepare_foreign_images,
     "look_and_export": prepare_look_and_export,
     "published_splits": prepare_published_splits,

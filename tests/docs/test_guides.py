@@ -34,6 +34,7 @@ NOT_RUN = {  # command -> why it cannot be run here
     "pip install '.[train,report]'": ENVIRONMENT,
     "pip install '.[dask]'": ENVIRONMENT,
     "pip install '.[ray]'": ENVIRONMENT,
+    "pip install '.[croissant]'": ENVIRONMENT,
     "pip install -c constraints.txt '.[train,report]'": ENVIRONMENT,
     "torchrun --nproc-per-node 4 -m cnlw_tools train --data builds/cifar10 --config blue_40 "
     "--method mixup": "it takes a machine with four GPUs",
@@ -42,9 +43,14 @@ NOT_RUN = {  # command -> why it cannot be run here
 }
 
 
+NEEDS = {"cards": "mlcroissant"}  # page -> the package of an extra that it imports
+
+
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
 def test_a_page_can_be_followed(path, reader, site, request) -> None:
     """Every command and every block of Python of a page succeeds after those before it."""
+    if path.stem in NEEDS:
+        pytest.importorskip(NEEDS[path.stem])
     if path.stem in TAKES_ALL_IMAGES:
         request.getfixturevalue("all_images")
     if path.stem in PREPARE:

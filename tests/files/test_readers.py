@@ -196,7 +196,7 @@ def as_json(value):
 
 
 def card():
-    text = "cnlw: {made_with: {x: '1'}, dataset: d, images: {size: 32}, layout: shared}\n"
+    text = "cnlw: {made_with: {x: '1'}, dataset: d, images: {size: 32}, layout: shared, shards: {a: b}}\n"
     return f"---\nlicense: mit\na: &a [1, 2]\nb: [*a, *a]\n{text}---\n".encode()
 
 

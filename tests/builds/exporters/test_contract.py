@@ -20,6 +20,7 @@ from webdataset import tariterators
 
 from cnlw_tools import files
 from cnlw_tools.builds.exporters import EXPORTERS, export
+from cnlw_tools.card.file_list import CROISSANT
 from cnlw_tools.card.metadata import config_shards, read_card
 from tests.builds.exporters.conftest import PLANNED
 
@@ -241,9 +242,10 @@ def test_a_damaged_build_is_an_error(exporter, damage, built, tmp_path):
         labels = pa.array(table["label"].to_pylist()[::-1], table.schema.field(number).type)
         pq.write_table(table.set_column(number, table.schema.field(number), labels), shard)
     else:
-        card = build / "README.md"
-        lines = card.read_text().splitlines(keepends=True)
-        card.write_text("".join(line for line in lines if name not in line))
+        content = json.loads((build / CROISSANT).read_text())
+        files = content["distribution"]
+        content["distribution"] = [file for file in files if not file["@id"].endswith(name)]
+        (build / CROISSANT).write_text(json.dumps(content))
 
     with pytest.raises((ValueError, OSError), match="see what `cnlw validate` says"):
         export(exporter, build, CONFIG, tmp_path / "out")
