@@ -952,7 +952,7 @@ TAMPERS: dict[str, Tamper] = {
     ),
     "the version is missing": Tamper(versions(pillow="new"), is_recorded=False),
     "a different number in the text": Tamper(
-        text("| 40.000\N{NO-BREAK SPACE}% |", "| 0.000 % |", 1), is_recorded=False
+        text("| 40.000\N{NO-BREAK SPACE}%, ", "| 0.000 %, ", 1), is_recorded=False
     ),
     "an additional row in the table of the text": Tamper(
         text('\n\n"Labels kept"', '\n| `blue_40` | 0 % |\n\n"Labels kept"'), is_recorded=False

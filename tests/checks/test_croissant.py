@@ -97,7 +97,7 @@ def test_a_build_of_an_earlier_version(copy):
     """Its card has the hashes: it has no errors, and a note says how to get the new file."""
     card = read_card(copy)
     block, text = read_block(copy), read_text(copy)
-    del block["cnlw"]["about"]
+    del block["cnlw"]["about"], block["dataset_info"]
     block["cnlw"]["shards"] = card.shards
     (copy / CARD).write_text(f"---\n{dump_yaml(block)}---\n{text}")
     (copy / CROISSANT).unlink()

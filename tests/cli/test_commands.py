@@ -382,7 +382,7 @@ def test_options_are_in_the_name_of_the_config(root: Path, here: Path) -> None:
 
     assert "symmetric_50_self" in built.output
     assert (
-        "| `symmetric_50_self` | 45.000\N{NO-BREAK SPACE}% |"
+        "| `symmetric_50_self` | 45.000\N{NO-BREAK SPACE}%, "
         in (here / "builds/shapes/README.md").read_text()
     )
 

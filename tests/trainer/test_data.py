@@ -8,7 +8,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import yaml
 from datasets import load_dataset
 from PIL import Image
 
@@ -21,15 +20,14 @@ CONFIG = "blue_40_probe2"
 
 
 def rewritten(build, change):
-    """Change every shard by a function of its table, and update the hashes in the card."""
-    card = build / "README.md"
-    head, block, rest = card.read_text().split("---\n", 2)
-    card_fields = yaml.safe_load(block)
+    """Change every shard by a function of its table, and update the listed hashes."""
+    content = json.loads((build / "croissant.json").read_text())
+    entries = {entry["@id"]: entry for entry in content["distribution"]}
     for path in sorted((build / "data").glob("*.parquet")):
         table = pq.read_table(path)
         pq.write_table(change(table), path)
-        card_fields["cnlw"]["shards"][path.name] = files.digest(path)
-    card.write_text("---\n".join([head, yaml.safe_dump(card_fields, sort_keys=False), rest]))
+        entries[f"data/{path.name}"]["sha256"] = files.digest(path)
+    (build / "croissant.json").write_text(json.dumps(content))
 
 
 def scrambled(table):
