@@ -116,8 +116,7 @@ def build(
         ValueError, LookupError, OSError: with value, place, remedy; an older build is not changed
     """
     start = time.monotonic()
-    about = read_about(recipe, inputs.root)
-    joined = find_records(joined_folders)
+    about, joined = read_about(recipe, inputs.root), find_records(joined_folders)
     inputs = download_inputs(recipe.dataset, inputs)
     data = _load_checked(recipe, inputs, executor, tables)
     plans = _draw_plans(recipe, data, progress)
