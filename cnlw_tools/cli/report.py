@@ -57,6 +57,11 @@ if TYPE_CHECKING:
     type=LocalPath(dir_okay=False, path_type=Path),
     help="File (.csv, .parquet) to list images that methods classify as noisy.  [default: none]",
 )
+@click.option(
+    "--hub",
+    metavar="OWNER/NAME",
+    help="Also write results for this dataset on the Hugging Face Hub, in hub/.  [default: none]",
+)
 @ROOT
 @ENGINE
 def report(
@@ -68,6 +73,7 @@ def report(
     width: str | None,
     font_size: float | None,
     list_noisy: Path | None,
+    hub: str | None,
     root: Path | None,
     engine: str,
 ) -> None:
@@ -79,11 +85,14 @@ def report(
     from cnlw_tools.files.storage import below
     from cnlw_tools.reports.classified_as_noisy import check_list_path
     from cnlw_tools.reports.figure_files import choose_figure_files
+    from cnlw_tools.reports.hub_results import check_repository
     from cnlw_tools.reports.remote import copy_runs, report_folder
     from cnlw_tools.reports.write import write_report
 
     if list_noisy is not None:
         check_list_path(list_noisy)
+    if hub is not None:
+        check_repository(hub)
     names = [name.strip() for name in formats.split(",")] if formats is not None else []
     figure_files = choose_figure_files(names, width, font_size)
     place = out or below(runs, "report")
@@ -98,13 +107,15 @@ def report(
             group_by,
             figure_files,
             executor,
+            hub or "",
         )
     for problem in problems:
         click.echo(f"note: {name_addresses(problem)}", err=True)
     if list_noisy is not None:
         _list_noisy(run_folder, list_noisy)
-    if formats is not None:
-        click.echo(below(place, "figures"))
+    for name, is_asked in {"figures": formats is not None, "hub": hub is not None}.items():
+        if is_asked:
+            click.echo(below(place, name))
     click.echo(below(place, "index.html"))
 
 

@@ -5,6 +5,7 @@ DIR/tables.md      what came of them, and the tables
 DIR/tables.tex     the tables for a paper
 DIR/figures/       the panels of the figures, a file of each format, and captions.txt, for a paper
 DIR/runs.parquet   every number (tables.RUNS)
+DIR/hub/           results for the Hugging Face Hub, if its repository is named
 """
 
 from collections.abc import Callable, Sequence
@@ -23,6 +24,7 @@ from cnlw_tools.reports.diagnostics import load_truths, make_diagnostics
 from cnlw_tools.reports.figure_files import PAGE_FILES, FigureFiles
 from cnlw_tools.reports.figure_folder import write_figures
 from cnlw_tools.reports.figures import draw_figure
+from cnlw_tools.reports.hub_results import write_hub_results
 from cnlw_tools.reports.latex import PREAMBLE, to_latex
 from cnlw_tools.reports.method_order import sort_trials
 from cnlw_tools.reports.misjudged import show_misjudged
@@ -68,6 +70,7 @@ def write_report(
     variant_options: Sequence[str] = (),
     figure_files: FigureFiles = PAGE_FILES,
     executor: Executor = SERIAL,
+    hub_repository: str = "",
 ) -> list[str]:
     """Write the report of all runs below a folder.
 
@@ -80,6 +83,7 @@ def write_report(
         variant_options: options that make a method of their own and no further trial
         figure_files: formats and sizes of the figures beside the page
         executor: where the files of runs are read
+        hub_repository: OWNER/NAME of the dataset on the Hub, to write results for; empty: none
 
     Returns:
         what could not be reported, and why
@@ -102,6 +106,9 @@ def write_report(
         truths=truths,
     )
     content = _make_content(folder, context, runs, root, problems.append)
+    if hub_repository:
+        date = newest_date(runs.folders)
+        write_hub_results(out / "hub", hub_repository, context.trials, select_by, date)
     write_parquet(runs.table, out / "runs.parquet")
     tables = _all_tables(content)
     _write_text(out / "tables.md", "\n".join([_markdown_top(content), *map(to_markdown, tables)]))
