@@ -58,7 +58,8 @@ def write_hub_results(
     if len(datasets) != 1:
         found = " and ".join(datasets) or "none that ended"
         raise ValueError(
-            f"{repository}: files for the Hub are about one dataset, but these are runs of {found}: "
+            f"{repository}: files for the Hub are about one dataset, but these are runs of "
+            f"{found}: "
             "report the runs of one dataset"
         )
     configs = list(dict.fromkeys(trial.config for trial in finished))
@@ -109,7 +110,7 @@ def _describe_spread(result: MeanInterval) -> str:
 
 
 def _file_name(method: str) -> str:
-    """Return the name of a method's file: words of letters, digits and signs that files may have."""
+    """Return the name of a method's file, with an underscore for other signs."""
     return re.sub(r"[^A-Za-z0-9_.=-]+", "_", method).strip("_")
 
 

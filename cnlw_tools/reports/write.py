@@ -107,15 +107,19 @@ def write_report(
     )
     content = _make_content(folder, context, runs, root, problems.append)
     if hub_repository:
-        date = newest_date(runs.folders)
-        write_hub_results(out / "hub", hub_repository, context.trials, select_by, date)
+        write_hub_results(out / "hub", hub_repository, context.trials, select_by, content.date)
     write_parquet(runs.table, out / "runs.parquet")
+    _write_content(out, content, figure_files)
+    return [*problems, *runs.problems, *truth_problems, *content.diagnostics.problems]
+
+
+def _write_content(out: Path, content: PageContent, figure_files: FigureFiles) -> None:
+    """Write the tables, the figures and the page."""
     tables = _all_tables(content)
     _write_text(out / "tables.md", "\n".join([_markdown_top(content), *map(to_markdown, tables)]))
     _write_text(out / "tables.tex", "\n".join([PREAMBLE, *map(to_latex, tables)]))
     write_figures(out / "figures", content.figures, figure_files)
     _write_text(out / "index.html", render_page(content))
-    return [*problems, *runs.problems, *truth_problems, *content.diagnostics.problems]
 
 
 def _read_runs(
