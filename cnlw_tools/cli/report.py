@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from cnlw_tools.executor import Executor
+    from cnlw_tools.reports.figure_files import FigureFiles
 
 
 @click.command()
@@ -83,18 +84,10 @@ def report(
     """
     from cnlw_tools.executor.progress import ProgressBars
     from cnlw_tools.files.storage import below
-    from cnlw_tools.reports.classified_as_noisy import check_list_path
-    from cnlw_tools.reports.figure_files import choose_figure_files
-    from cnlw_tools.reports.hub_results import check_repository
     from cnlw_tools.reports.remote import copy_runs, report_folder
     from cnlw_tools.reports.write import write_report
 
-    if list_noisy is not None:
-        check_list_path(list_noisy)
-    if hub is not None:
-        check_repository(hub)
-    names = [name.strip() for name in formats.split(",")] if formats is not None else []
-    figure_files = choose_figure_files(names, width, font_size)
+    figure_files = _check_options(formats, width, font_size, list_noisy, hub)
     place = out or below(runs, "report")
     with ProgressBars() as bars:
         run_folder = copy_runs(runs, bars)
@@ -117,6 +110,30 @@ def report(
         if is_asked:
             click.echo(below(place, name))
     click.echo(below(place, "index.html"))
+
+
+def _check_options(
+    formats: str | None,
+    width: str | None,
+    font_size: float | None,
+    list_noisy: Path | None,
+    hub: str | None,
+) -> "FigureFiles":
+    """Return formats and sizes of figures, after a check of the options that name files.
+
+    Raises:
+        ValueError: an option has a value that it cannot have
+    """
+    from cnlw_tools.reports.classified_as_noisy import check_list_path
+    from cnlw_tools.reports.figure_files import choose_figure_files
+    from cnlw_tools.reports.hub_results import check_repository
+
+    if list_noisy is not None:
+        check_list_path(list_noisy)
+    if hub is not None:
+        check_repository(hub)
+    names = [name.strip() for name in formats.split(",")] if formats is not None else []
+    return choose_figure_files(names, width, font_size)
 
 
 def _open_engine(engine: str) -> "AbstractContextManager[Executor]":
