@@ -67,6 +67,10 @@ class Address:
     def __str__(self) -> str:
         return self.origin + self.target
 
+    def __reduce__(self) -> tuple[type, tuple[str, str, int, str]]:
+        """Return what is pickled: this takes half the time of what dataclasses do."""
+        return Address, (self.scheme, self.host, self.port, self.target)
+
 
 def parse_uri(uri: str) -> Address:
     """Split a URI into its parts.

@@ -34,7 +34,7 @@ Message = TypeVar("Message", bound=WorkerMessage)
 PROCESSES = get_context("forkserver") if sys.platform == "linux" else get_context("spawn")
 COPIED_IMPORTS = ["cnlw_tools.fetch.remote_worker", "simplejpeg"]
 EXIT_TIMEOUT = 2.0  # seconds that a process or thread has to end, in addition to a connect timeout
-COLLECT_INTERVAL = 0.01  # seconds; messages of this time are sent together: each sending costs time
+COLLECT_INTERVAL = 0.05  # seconds; messages of this time are sent together: each sending costs time
 
 
 class WorkerDied(OSError):
