@@ -21,9 +21,10 @@ from PIL import Image
 from cnlw_tools import files, hashing, sources
 from cnlw_tools.builds import shards
 from cnlw_tools.builds.build import build, last_build
-from cnlw_tools.card.metadata import read_card
+from cnlw_tools.card.metadata import read_block, read_card, read_text
 from cnlw_tools.dataset import dataset
 from cnlw_tools.executor import EXECUTORS
+from cnlw_tools.files.yaml_text import dump_yaml
 from cnlw_tools.images.pixels import Storage
 from cnlw_tools.ingest.resolve import load_dataset
 from cnlw_tools.plans.plan import plan
@@ -216,6 +217,30 @@ def test_same_bytes(built, cifar, tmp_path, contents):
     run(BLUE, cifar, tmp_path / "again", workers=2)
 
     assert contents(tmp_path / "again") == contents(built)
+
+
+def test_a_build_of_an_earlier_version(copy, cifar, contents):
+    """Its card lists the shards; the next build moves the list, and encodes no image again."""
+    before = contents(copy)
+    block, text = read_block(copy), read_text(copy)
+    block["cnlw"]["shards"] = read_card(copy).shards
+    (copy / "README.md").write_text(f"---\n{dump_yaml(block)}---\n{text}")
+    (copy / "croissant.json").unlink()
+
+    summary = run(BLUE, cifar, copy)
+
+    assert contents(copy) == before
+    assert summary.new_bytes == 0
+
+
+def test_without_the_list_of_files(copy, cifar, contents):
+    """Nobody knows which shards are whole: the build stays as it is, and the error says why."""
+    (copy / "croissant.json").unlink()
+    before = contents(copy)
+
+    with pytest.raises(ValueError, match=r"croissant.json, which lists the files .* is missing"):
+        run(BLUE, cifar, copy)
+    assert contents(copy) == before
 
 
 def test_again(copy, cifar, contents):
