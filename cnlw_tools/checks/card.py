@@ -18,7 +18,6 @@ from cnlw_tools.card.hub import hub_keys
 from cnlw_tools.card.metadata import CARD, ConfigCard, data_files, read_text
 from cnlw_tools.card.render import card_text, list_pictures
 from cnlw_tools.card.sample_grid import draw_samples
-from cnlw_tools.card.table_files import describe_tables
 from cnlw_tools.checks.encoding import largest_difference, surplus
 from cnlw_tools.checks.evidence import Evidence
 from cnlw_tools.checks.finding import Finding, abbreviate, error, note
@@ -175,7 +174,7 @@ def text(evidence: Evidence) -> Iterator[Finding]:
     actual = read_text(evidence.folder)
     pictures = list_pictures(evidence.folder)
     data = evidence.require_dataset()
-    candidates = describe_tables(evidence.folder / "tables").candidates
+    candidates = evidence.described_tables.candidates
     expected = card_text(
         evidence.card, data.classes, pictures, candidates, data.imported_validation
     )

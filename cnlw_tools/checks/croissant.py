@@ -12,7 +12,6 @@ from PIL import Image
 
 from cnlw_tools.card.croissant import describe_build
 from cnlw_tools.card.file_list import CROISSANT
-from cnlw_tools.card.table_files import describe_tables
 from cnlw_tools.checks.card import WRITE_ANEW, is_ours
 from cnlw_tools.checks.evidence import COLUMN_NAMES, Evidence
 from cnlw_tools.checks.finding import Finding, abbreviate, error, note
@@ -73,8 +72,8 @@ def _read(evidence: Evidence) -> dict[str, Any]:
 
 def _expected(evidence: Evidence) -> dict[str, Any]:
     """Return what the file should say."""
-    tables = describe_tables(evidence.folder / "tables")
-    return describe_build(evidence.card, tables, len(evidence.require_dataset().classes))
+    n_classes = len(evidence.require_dataset().classes)
+    return describe_build(evidence.card, evidence.described_tables, n_classes)
 
 
 def records(evidence: Evidence) -> Iterator[Finding]:

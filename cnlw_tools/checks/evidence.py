@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from cnlw_tools.builds.segments import Segment, cut_segments
 from cnlw_tools.card.metadata import BuildCard, read_block
+from cnlw_tools.card.table_files import BuildTables, describe_tables
 from cnlw_tools.checks.digests import DIGEST, IMAGES, join_digests, store_digests
 from cnlw_tools.dataset.dataset import Dataset
 from cnlw_tools.dataset.row_numbers import find_values, last_places, number_values
@@ -118,6 +119,11 @@ class Evidence:
     def block(self) -> dict[str, Any]:
         """The whole YAML block of the card."""
         return read_block(self.folder)
+
+    @cached_property
+    def described_tables(self) -> BuildTables:
+        """What the card and `croissant.json` say of the tables, which can be read."""
+        return describe_tables(self.folder / "tables")
 
     @property
     def is_old_card(self) -> bool:
