@@ -10,11 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from cnlw_tools.builds.build import BuildSummary, build
+from cnlw_tools.builds.build import BuildSummary, ShardSummary, build, build_shard
 from cnlw_tools.builds.segments import SHARD_NAME
-from cnlw_tools.builds.staging import is_of_build
+from cnlw_tools.builds.staging import RECORD_PREFIX, is_of_build
+from cnlw_tools.builds.work_shards import read_records
 from cnlw_tools.card.metadata import CARD, DRAFT_SUFFIX, is_build
 from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
+from cnlw_tools.executor.work_shard import WorkShard
 from cnlw_tools.files.drafts import DAY
 from cnlw_tools.files.folders import list_names
 from cnlw_tools.files.mirror import Mirror, remove_folder
@@ -68,6 +70,61 @@ def build_at(
     return replace(summary, address=mirror.remote.address)
 
 
+def build_shard_at(
+    recipe: Recipe,
+    inputs: Inputs,
+    out: Path | str,
+    work_shard: WorkShard,
+    executor: Executor = SERIAL,
+    progress: Progress = no_progress,
+) -> ShardSummary:
+    """Write the files of one of several processes into a folder of this machine, or to an address.
+
+    Each process has a mirror of its own, so those of one machine do not wait for each other.
+
+    Args:
+        recipe, inputs, work_shard, executor, progress: as for `build_shard`
+        out: the folder, or the address
+
+    Raises:
+        ValueError, LookupError, OSError: as for `build_shard` and `build_at`
+    """
+    if not is_address(out):
+        return build_shard(recipe, inputs, Path(out), work_shard, executor, progress)
+    mirror = Mirror(out, f"shard {work_shard}")
+    with mirror.writing():
+        remote_files = mirror.remote.list_files()
+        _require_build(mirror, remote_files)
+        mirror.check_writable()
+        folder = _prepare_folder(mirror, remote_files)
+        mirror.pull(remote_files, folder, _is_record)
+        others = set() if CARD in remote_files else _files_of_others(folder, work_shard)
+        mirror.pull(remote_files, folder, lambda name: name not in others, progress)
+
+        def put_shards(stage: str, done: int, total: int) -> None:
+            progress(stage, done, total)
+            if stage == "images":
+                records = filter(_is_record, list_names(folder))
+                mirror.push([*records, *_complete_names(folder, remote_files)], folder)
+
+        summary = build_shard(recipe, inputs, mirror.folder, work_shard, executor, put_shards)
+        put_shards("images", 1, 1)
+    return summary
+
+
+def _is_record(name: str) -> bool:
+    return name.startswith(RECORD_PREFIX)
+
+
+def _files_of_others(folder: Path, work_shard: WorkShard) -> set[str]:
+    """Return what other processes have written, which this one does not need."""
+    names: set[str] = set()
+    for record in read_records(folder).values():
+        if (record.number, record.count) != (work_shard.number, work_shard.count):
+            names.update(f"data/{name}" for name in record.hashes)
+    return names
+
+
 def _require_build(mirror: Mirror, remote_files: RemoteFiles) -> None:
     """Raise FileExistsError if something else than a build is at the address."""
     for name in remote_files:
@@ -87,9 +144,14 @@ def _prepare_folder(mirror: Mirror, remote_files: RemoteFiles) -> Path:
     mirror.forget_others(remote_files)
     if CARD in remote_files:
         remove_folder(draft)
-        return mirror.folder
-    remove_folder(mirror.folder)
-    return draft
+        folder = mirror.folder
+    else:
+        remove_folder(mirror.folder)
+        folder = draft
+    for name in filter(_is_record, list_names(folder)):
+        if name not in remote_files:
+            (folder / name).unlink()
+    return folder
 
 
 def _complete_names(folder: Path, remote_files: RemoteFiles) -> list[str]:
@@ -116,9 +178,14 @@ def _push_build(mirror: Mirror, remote_files: RemoteFiles, progress: Progress) -
     others = [name for name in names if not name.startswith("data/")]
     mirror.push(shards, mirror.folder, progress)
     _list_unless_changed(mirror, remote_files)  # shards may take hours; the rest is small
-    mirror.push([*others, CARD], mirror.folder, progress)
+    mirror.push(others, mirror.folder, progress)
+    old_card = remote_files.get(CARD)
+    try:
+        mirror.push_instead(CARD, mirror.folder, old_card.version if old_card else None)
+    except FileExistsError as error:
+        raise _another_build(mirror) from error
     for name in now.keys() - {CARD, *names}:
-        if _is_abandoned(name, now[name]):
+        if _is_record(name) or _is_abandoned(name, now[name]):
             mirror.remote.delete(name)
 
 
@@ -130,11 +197,14 @@ def _list_unless_changed(mirror: Mirror, remote_files: RemoteFiles) -> RemoteFil
     """
     now = mirror.remote.list_files()
     if now.get(CARD) != remote_files.get(CARD):
-        raise BlockingIOError(
-            f"{mirror.remote.address}: another build has just finished here: "
-            "run the same command again"
-        )
+        raise _another_build(mirror)
     return now
+
+
+def _another_build(mirror: Mirror) -> BlockingIOError:
+    return BlockingIOError(
+        f"{mirror.remote.address}: another build has just finished here: run the same command again"
+    )
 
 
 def _is_abandoned(name: str, file: RemoteFile) -> bool:

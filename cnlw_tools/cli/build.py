@@ -64,8 +64,7 @@ def build(
     run at the same time, with the same --out, or each with its own. A last command without --shard
     writes the rest, and the card, which is the README.md that describes the build.
     """
-    from cnlw_tools.builds.build import build_shard
-    from cnlw_tools.builds.remote import build_at
+    from cnlw_tools.builds.remote import build_at, build_shard_at
     from cnlw_tools.executor import open_executor
     from cnlw_tools.executor.progress import ProgressBars
     from cnlw_tools.executor.work_shard import parse_work_shard
@@ -76,34 +75,30 @@ def build(
             "drop --shard"
         )
     work_shard = None if shard is None else parse_work_shard(shard)
-    if work_shard and isinstance(out, str):
-        raise ValueError(
-            f"--shard {shard} cannot be given with --out {out}, since a shard is written to a "
-            f"folder of this machine: give one, and --out {out} with --join to the last command"
-        )
     recipe = read_recipe_flags(recipe_name, find_root(root), flags)
     folder = out or Path("builds") / recipe.dataset
     inputs = read_inputs(root, flags["data_dir"], flags["donors"], flags["store"])
     with open_executor(engine, workers) as executor, ProgressBars() as bars:
         if work_shard:
-            shard_summary = build_shard(recipe, inputs, Path(folder), work_shard, executor, bars)
+            shard_summary = build_shard_at(recipe, inputs, folder, work_shard, executor, bars)
         else:
             summary = build_at(recipe, inputs, folder, executor, bars, joined_folders)
     if work_shard:
-        _print_shard(shard_summary, work_shard)
+        _print_shard(shard_summary, work_shard, out)
     else:
         _print_summary(summary)
 
 
-def _print_shard(summary: "ShardSummary", work_shard: "WorkShard") -> None:
+def _print_shard(summary: "ShardSummary", work_shard: "WorkShard", out: Path | str | None) -> None:
     """Print what one of several processes wrote."""
     from cnlw_tools.executor.progress import fit_parts
     from cnlw_tools.registry.counts import count_things
 
+    place = out if isinstance(out, str) else summary.folder
     total, new = summary.total_bytes / 1e6, summary.new_bytes / 1e6
     n_files = f"{summary.n_files} of {count_things(summary.n_planned, 'file')}"
     text = (
-        f"{summary.folder}: shard {work_shard} has {n_files}, {total:.1f} MB, {new:.1f} MB of them "
+        f"{place}: shard {work_shard} has {n_files}, {total:.1f} MB, {new:.1f} MB of them "
         f"written in {summary.seconds:.1f} s"
     )
     click.echo(fit_parts([text]))

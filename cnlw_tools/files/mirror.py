@@ -51,14 +51,18 @@ def every_file(name: str) -> bool:
 class Mirror:
     """The copy of a folder of a storage."""
 
-    def __init__(self, address: Path | str) -> None:
+    def __init__(self, address: Path | str, purpose: str = "") -> None:
         """Open the mirror of an address; nothing is requested yet.
+
+        Args:
+            address: of the folder
+            purpose: of a mirror of its own, beside those of the same address for other purposes
 
         Raises:
             ValueError, ModuleNotFoundError: no storage is served under this address
         """
         self.remote = RemoteFolder(address)
-        key = sha256(self.remote.address.encode()).hexdigest()[:16]
+        key = sha256(f"{self.remote.address}{purpose}".encode()).hexdigest()[:16]
         self.home = default_cache() / "storage" / key
         self.folder = self.home / self.remote.name
 
@@ -185,6 +189,23 @@ class Mirror:
                     save_at_times()
                 progress("upload", done, len(names))
 
+    def push_instead(self, name: str, folder: Path, version: str | None) -> None:
+        """Put a file, but only if what is in the storage is still of a version.
+
+        Args:
+            name: of the file
+            folder: the mirror
+            version: of what may be replaced; None: nothing may be there
+
+        Raises:
+            FileExistsError: something else is there
+            OSError: the file cannot be written
+        """
+        state = self._read_state()
+        with self._saved(state):
+            path = folder / name
+            state[name] = _state_of(self.remote.replace(path, name, version), path)
+
     def check_writable(self) -> None:
         """Put a small file and delete it, within `writing`.
 
@@ -278,8 +299,9 @@ def name_addresses(text: str) -> str:
             return match[0]
         address = record.read_text(encoding="utf-8")
         name = PurePosixPath(address).name
-        is_below = match[2] == name or match[2].startswith(f"{name}/")
-        return address + match[2].removeprefix(name) if is_below else match[0]
+        first, slash, rest = match[2].partition("/")
+        is_copy = first == name or first.startswith(f"{name}.")  # or a draft of one
+        return f"{address}{slash}{rest}" if is_copy else match[0]
 
     return re.sub(rf"{re.escape(str(storage))}/([0-9a-f]{{16}})/([^\s:,;()']+)", name_address, text)
 

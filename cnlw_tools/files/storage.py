@@ -87,6 +87,7 @@ class RemoteFolder:
         scheme, path = _split_address(str(address))
         self.address = f"{scheme}://{path}"
         self.name = PurePosixPath(path).name
+        self._scheme = scheme
         self._files = _open_storage(self.address, scheme)
         self._path: str = self._files._strip_protocol(self.address).rstrip("/")
 
@@ -158,6 +159,40 @@ class RemoteFolder:
             return file
 
         return self.attempt("written", copy)
+
+    def replace(self, path: Path, name: str, version: str | None) -> RemoteFile:
+        """Do what `put` does, but only if what is there is still of a version.
+
+        S3 itself makes sure of it. Another storage is asked just before.
+
+        Args:
+            path: of the file
+            name: below the folder
+            version: of what may be replaced; None: nothing may be there
+
+        Raises:
+            FileExistsError: something else is there
+            OSError: it cannot be written
+        """
+        conditions: dict[str, str] = {}
+        if self._scheme == "s3":
+            conditions = {"mode": "create"} if version is None else {"IfMatch": version}
+
+        def copy() -> bool:
+            try:
+                self._files.put_file(str(path), self._join(name), **conditions)
+            except Exception as error:
+                if not _is_refused(error):
+                    raise
+                # An attempt before this one may have come through, and its answer been lost.
+                written: bytes = self._files.cat_file(self._join(name))
+                return written == path.read_bytes()
+            return True
+
+        there = self.list_files().get(name)
+        if (there.version if there else None) != version or not self.attempt("written", copy):
+            raise FileExistsError(f"{self.address}/{name}: another command has just written it")
+        return self.list_files()[name]
 
     def write(self, name: str, write: Callable[[Path], None]) -> None:
         """Put the file that a function writes to the path it is given.
@@ -235,6 +270,16 @@ def _is_lasting(error: Exception) -> bool:
         return True
     causes = find_causes(error)
     return any(isinstance(cause, OSError) and cause.errno in FULL_DISK for cause in causes)
+
+
+def _is_refused(error: Exception) -> bool:
+    """Return whether S3 has not put a file because of what is there."""
+    for cause in find_causes(error):
+        response = getattr(cause, "response", None) or {}
+        is_refusal = response.get("Error", {}).get("Code") == "PreconditionFailed"
+        if is_refusal or isinstance(cause, FileExistsError):
+            return True
+    return False
 
 
 def _split_address(address: str) -> tuple[str, str]:

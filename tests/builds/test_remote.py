@@ -6,7 +6,9 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
+import fsspec
 import pytest
 from click.testing import CliRunner
 
@@ -14,10 +16,11 @@ import cnlw_tools as cnlw
 from cnlw_tools import files
 from cnlw_tools.builds import remote
 from cnlw_tools.builds.build import build
-from cnlw_tools.builds.remote import build_at
+from cnlw_tools.builds.remote import build_at, build_shard_at
 from cnlw_tools.card.metadata import CARD
 from cnlw_tools.cli import main
-from cnlw_tools.files.mirror import Mirror
+from cnlw_tools.executor.work_shard import WorkShard
+from cnlw_tools.files.mirror import Mirror, name_addresses
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.recipe import Recipe
 
@@ -33,7 +36,7 @@ WRITER = """
 import sys
 from pathlib import Path
 from cnlw_tools import files
-from cnlw_tools.builds.remote import build_at
+from cnlw_tools.builds.remote import build_at, build_shard_at
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.recipe import Recipe
 
@@ -156,6 +159,78 @@ def test_a_build_that_finishes_while_shards_are_put_is_kept(memory, inputs, monk
         build_at(BLUE, inputs, MEMORY)
 
     assert b"of another machine" == stored(memory)[CARD]
+
+
+def test_processes_build_at_an_address(memory, inputs, local, tmp_path, monkeypatch):
+    """Each on a machine of its own; a last build writes the card, and deletes their records."""
+    for number in (2, 1):
+        monkeypatch.setenv("CNLW_CACHE", str(tmp_path / f"cache{number}"))
+        summary = build_shard_at(BLUE, inputs, MEMORY, WorkShard(2, number))
+        assert summary.n_files < summary.n_planned
+    assert {"shard-1-of-2.json", "shard-2-of-2.json"} < set(stored(memory))
+    assert CARD not in stored(memory)
+    monkeypatch.setenv("CNLW_CACHE", str(tmp_path / "last"))
+    summary = build_at(BLUE, inputs, MEMORY)
+
+    assert 0 == summary.new_bytes
+    assert local == stored(memory)
+
+
+def test_a_process_takes_what_it_has_put_and_nothing_of_others(
+    memory, inputs, tmp_path, monkeypatch
+):
+    """Started again on another machine, it writes nothing."""
+    build_shard_at(BLUE, inputs, MEMORY, WorkShard(2, 1))
+    build_shard_at(BLUE, inputs, MEMORY, WorkShard(2, 2))
+    before = stored(memory)
+    monkeypatch.setenv("CNLW_CACHE", str(tmp_path / "another"))
+    summary = build_shard_at(BLUE, inputs, MEMORY, WorkShard(2, 2))
+
+    assert 0 == summary.new_bytes
+    assert before == stored(memory)
+    names = {path.name for path in (tmp_path / "another").rglob("data/*")}
+    assert summary.n_files == len(names & {Path(name).name for name in before})
+
+
+def test_mixed_counts_of_processes_at_an_address(memory, inputs):
+    """One line that names the address, and nothing is put."""
+    build_shard_at(BLUE, inputs, MEMORY, WorkShard(2, 1))
+    before = stored(memory)
+
+    with pytest.raises(ValueError, match="contains shards of 2 and 3 parts: give every") as caught:
+        build_shard_at(BLUE, inputs, MEMORY, WorkShard(3, 2))
+
+    assert name_addresses(str(caught.value)).startswith(f"{MEMORY} contains shards of")
+    assert before == stored(memory)
+
+
+def test_a_record_that_the_user_deleted_is_forgotten(memory, inputs, local):
+    """The mirror still has it."""
+    build_shard_at(BLUE, inputs, MEMORY, WorkShard(2, 1))
+    memory.rm("/bucket/shapes", recursive=True)
+    build_shard_at(BLUE, inputs, MEMORY, WorkShard(3, 1))
+    memory.rm("/bucket/shapes", recursive=True)
+    build_shard_at(BLUE, inputs, MEMORY, WorkShard(2, 1))
+    build_at(BLUE, inputs, MEMORY)
+
+    assert local == stored(memory)
+
+
+def test_a_card_that_is_put_at_the_same_moment_is_kept(s3, inputs, monkeypatch):
+    """S3 refuses the second one, which the comparison just before has not seen."""
+    storage = fsspec.filesystem("s3", use_listings_cache=False)
+    put_file = storage.put_file
+
+    def put_after_another(path, name, **choices):
+        if name == f"bucket/deep/cifar10/{CARD}":
+            storage.pipe_file(name, b"of another machine")
+        return put_file(path, name, **choices)
+
+    monkeypatch.setattr(storage, "put_file", put_after_another)
+    with pytest.raises(BlockingIOError, match="another build has just finished here: run the same"):
+        build_at(BLUE, inputs, S3)
+
+    assert b"of another machine" == s3.contents("bucket/deep/cifar10")[CARD]
 
 
 def test_shards_that_no_card_lists_are_deleted_after_a_day(memory, inputs, local, monkeypatch):

@@ -143,10 +143,6 @@ def test_shards_are_written_in_one_folder_or_joined(tmp_path, monkeypatch, tiny)
         ),
         (["--join", "x"], "x: there is no shard of a build here: give a folder that"),
         (["--shard", ""], "shard '' is not allowed: write it as 2/5"),
-        (
-            ["--shard", "1/2", "--out", "memory://b/shapes"],
-            "give one, and --out memory://b/shapes with --join to the last command",
-        ),
         (["--join", ""], "the path is empty: give a folder or a file, or drop the option"),
     ],
 )

@@ -171,3 +171,38 @@ def test_a_file_below_a_file_is_an_error(memory):
         memory.store[path] = MemoryFile(memory, path, b"x")
     with pytest.raises(ValueError, match=r"contains 'sub' and 'sub/deep/x', .*: move one of them"):
         RemoteFolder("memory://bucket/folder").list_files()
+
+
+def test_a_file_replaces_only_the_version_that_is_expected(s3, tmp_path, monkeypatch):
+    """S3 itself refuses what came meanwhile; the same bytes are those of an earlier attempt."""
+    folder = RemoteFolder("s3://bucket/folder")
+    path = tmp_path / "x"
+    path.write_bytes(b"one")
+    first = folder.replace(path, "x", None)
+    path.write_bytes(b"two")
+    with pytest.raises(FileExistsError, match=r"^s3://bucket/folder/x: another command has just"):
+        folder.replace(path, "x", None)
+    second = folder.replace(path, "x", first.version)
+    assert {"x": second} == folder.list_files()
+
+    for stale in ({}, {"x": first}):
+        version = stale["x"].version if stale else None
+        with monkeypatch.context() as patch:
+            patch.setattr(folder, "list_files", lambda stale=stale: stale)
+            path.write_bytes(b"three")
+            with pytest.raises(FileExistsError):
+                folder.replace(path, "x", version)
+        assert {"folder/x": b"two"}.items() == s3.contents("bucket").items()
+
+
+def test_an_attempt_whose_answer_was_lost_counts(s3, tmp_path, monkeypatch):
+    """The file is there, with the same bytes."""
+    folder = RemoteFolder("s3://bucket/folder")
+    path = tmp_path / "x"
+    path.write_bytes(b"one")
+    folder.put(path, "x")
+    there = folder.list_files()
+    answers = iter([{}, there])
+    monkeypatch.setattr(folder, "list_files", lambda: next(answers))
+
+    assert there["x"] == folder.replace(path, "x", None)
