@@ -150,7 +150,7 @@ class Build:
     ) -> "PushSummary":
         """Check the build, and put it into a dataset repository of the Hugging Face Hub.
 
-        A push that broke off continues with the next call. Warnings say what the Hub notes about
+        An interrupted push continues with the next call. Warnings say what the Hub notes about
         the card.
 
         Args:
@@ -167,7 +167,8 @@ class Build:
 
         Raises:
             ValueError: a check found an error, or the tag marks another build
-            OSError: the Hub refused or broke off, or the repository holds something else
+            OSError: the Hub refused the push, the connection broke, or the repository holds
+                something else
         """
         from cnlw_tools.builds.hub import push_build
         from cnlw_tools.checks.require import require_sound
@@ -391,7 +392,7 @@ def build(
         root: folder that holds manifests/, annotations/ and pipelines/. Default: the package's
         data_dir: folder or address of your copy of the images
         donors: datasets whose images some kinds of noise use, with the folders of their images
-        store: web images: a folder of `cnlw fetch`, or what `cnlw store pack` wrote
+        store: web images: what `cnlw fetch` or `cnlw store pack` wrote
         engine: where the work runs: local, dask, ray, dask://HOST:PORT or ray://HOST:PORT
         workers: number of processes. Default: one for each processor; 1 for a source in __main__
         progress: show progress bars
@@ -509,7 +510,7 @@ def validate(
         end_to_end: also train briefly on every config, and check how the noise affects accuracy
         data_dir: folder or address of your copy of the images, for comparison
         donors: datasets whose images the build uses, with the folders of their images
-        store: web images: a folder of `cnlw fetch`, or what `cnlw store pack` wrote
+        store: web images: what `cnlw fetch` or `cnlw store pack` wrote
         cache: folder of decoded pixels, for `end_to_end`. Default: that of `cnlw train`
         engine: where the work runs: local, dask, ray, dask://HOST:PORT or ray://HOST:PORT
         workers: number of worker processes. Default: one for each processor

@@ -48,7 +48,7 @@ def push(
     """Check a build, and put it into a dataset repository of the Hugging Face Hub.
 
     BUILD is the folder of a build, or its address. The repository OWNER/NAME is created if it does
-    not exist. A push that broke off continues if you run the same command again. Log in first with
+    not exist. An interrupted push continues if you run the same command again. Log in first with
     `hf auth login`, or set HF_TOKEN. Without OWNER/NAME, the command only writes --archive.
     """
     from cnlw_tools.builds.archive import write_archive

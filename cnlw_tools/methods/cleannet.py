@@ -28,7 +28,7 @@ fine-tunes this network. We do not know its number of rounds. We chose the value
 loss of the encoders (`cleannet_encoders`). The division by w^, the mean weight of the training set,
 is also our choice: without it, encoders that give low similarities would slow the training. On a
 few hundred images, the encoders learn too little in six passes: they need a thousand steps or more
-to tell correct labels from wrong ones.
+to distinguish correct labels from wrong ones.
 
 This implementation does not choose the threshold on a verified validation set. It does not use
 scikit-learn's k-means, because twenty lines of code (`kmeans`) replace that dependency.

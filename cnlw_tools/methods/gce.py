@@ -62,7 +62,7 @@ class GCE(Method):
 
     Args:
         task: the learning task
-        q: from 0 (cross-entropy) to 1 (mean absolute error)
+        q: exponent of the probability, from 0 (cross-entropy) to 1 (mean absolute error)
     """
 
     cross_entropy_options = {"q": 0.0}  # noqa: RUF012, read only
@@ -86,7 +86,7 @@ class GCETruncated(GCE):
 
     Args:
         task: the learning task
-        q: from 0 (cross-entropy) to 1 (mean absolute error)
+        q: exponent of the probability, from 0 (cross-entropy) to 1 (mean absolute error)
         k: smallest probability of a label that is used; less likely labels are left out
         start: epochs before labels are left out; a value below 1 is a share of all epochs
         every: After this number of epochs, the method decides again which labels are left out.

@@ -23,8 +23,8 @@ ranks, each rank adds its part of the drawn examples.
 On `shapes` (blue 40, 16 pixels, 16 epochs), two seeds end at accuracies of 45.4 and 46.1 %. With a
 single pass for both parts, they ended at 45.9 and 48.6 %. With ten trusted images per class, a
 batch has only two trusted images, which are too few for the statistics of batch normalisation.
-After so few epochs, `vanilla` is better. The second training, which counts, has only half of the
-epochs, and the estimate of a half-trained network is coarse.
+After so few epochs, `vanilla` is better. The second training, which produces the result, has only
+half of the epochs, and the estimate of a half-trained network is coarse.
 
 This implementation does not shuffle both parts into a single set in which every trusted example
 occurs once per epoch.

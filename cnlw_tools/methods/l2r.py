@@ -18,8 +18,8 @@ trusted examples. If it points in another direction, as for a wrong label, the w
 eps = 0, the virtual step does not change the weights of the network, so u is an inner product of
 gradients. It needs no second network, only one pass in forward mode.
 
-The authors divide by the sum, or by 1 if the sum is 0: ``delta`` = 0. IEG's version of L2R has
-``delta`` = 1e-5. Only the pass with the gradient changes the running averages of batch
+The authors divide by the sum, or by 1 if the sum is 0; this is ``delta`` = 0. IEG's version of L2R
+has ``delta`` = 1e-5. Only the pass with the gradient changes the running averages of batch
 normalisation. With several ranks, u is gathered and normalised over the whole batch. The logged
 weights are w_i / max w.
 

@@ -58,7 +58,7 @@ def interleave(x: Tensor, n_blocks: int) -> Tensor:
 
 
 class MixMatch(Method):
-    """Learns the trusted labels only, and pseudo-labels for all other images.
+    """Learns from trusted labels, and from pseudo-labels for all other images.
 
     Args:
         task: the learning task

@@ -14,8 +14,8 @@ Training has three stages. i and j are examples, and l^_i is the number by which
 
 A high learning rate moves the network out of a minimum. While the rate falls, the network fits the
 examples again. In every cycle, it fits easy examples early and wrong labels last, so the losses of
-wrong labels are high most of the time. The sum over cycles tells them apart better than the losses
-of any single epoch.
+wrong labels are high most of the time. The sum over cycles distinguishes correct from wrong labels
+better than the losses of any single epoch.
 
 The option ``again`` says with which weights the last stage begins: with those before training, as
 in the paper (init), or with those after the first stage, as in the code (first). By default, the

@@ -44,7 +44,7 @@ better than the network whose features they use.
 
 This implementation keeps the features of the whole training set in memory at once: one number for
 each image and channel. The authors take the holdout from the test set and corrupt its labels. Here
-it is a part of the noisy training set.
+the holdout is a part of the noisy training set.
 """
 
 import math

@@ -62,7 +62,7 @@ def find_prototypes(
 
 
 class SelfLearning(Method):
-    """Learns from the given label and from that of the most similar class prototypes.
+    """Learns from the given label and from the class with the most similar prototypes.
 
     Args:
         task: the learning task

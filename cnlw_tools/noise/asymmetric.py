@@ -61,8 +61,8 @@ def asymmetric(
     """Flip ``level`` percent of some classes to a similar class, such as trucks to automobiles.
 
     Args:
-        map: cifar10, mnist, cifar100, blocks or pairflip; the table above says which class each
-            class becomes
+        map: cifar10, mnist, cifar100, blocks or pairflip; the table above says which class the
+            wrong labels of each class belong to
 
     Raises:
         ValueError: no such map, or it is for another number of classes

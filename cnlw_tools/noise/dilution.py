@@ -8,12 +8,12 @@ this is 0.55, 0.25, 0.1818, 0.1429, 0.1176 and 0.1089 at alpha = 1, 5, 10, 20, 5
 image is copied floor(alpha) times; the first images of each class, by key, are copied once more.
 
 Counts are exact. The copies of a class are put into a random order and divided among the labels,
-beginning with the true one. The first j labels together get
+beginning with the true one. The first j labels together get D_cj copies:
 
     D_cj = ceil(N_c (q_1 + ... + q_j) - v_c)        v_c = (c + 1/2) g mod 1,  g the golden ratio
 
-copies. Each label gets N_c q_j copies, rounded up or down. The offset v_c differs between classes,
-so that counts are rounded up in some classes and down in others.
+Each label gets N_c q_j copies, rounded up or down. The offset v_c differs between classes, so that
+counts are rounded up in some classes and down in others.
 
 Source: Rolnick et al., 2017, experiment 1.
 """

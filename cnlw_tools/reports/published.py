@@ -25,8 +25,8 @@ HEADER = ["Row", "Column", "Published", "Ours", "Difference"]
 NOT_BUILT = "not built"
 EPOCHS_OF: Mapping[str, str] = {  # by the result of a run
     "last": "after the last epoch",
-    "best": "of the best epoch",
-    "mean10": "averaged over the last ten epochs",
+    "best": "at its best epoch",
+    "mean10": "averaged over its last ten epochs",
 }
 
 PaperTable = Mapping[str, Any]  # source, caption, rows, notes
@@ -119,7 +119,7 @@ def _results_caption(entry: Published, paper_table: PaperTable) -> str:
     split = f", on {entry.split}" if entry.split else ""
     return (
         f'The column "Published" comes from {paper_table["source"]}. The column "Ours" has the '
-        f"{measure} of our best trial in percent, {EPOCHS_OF[entry.metric]}{split}."
+        f"{measure} of our best trial {EPOCHS_OF[entry.metric]}{split}, in percent."
     )
 
 

@@ -8,7 +8,7 @@ is therefore refused in these cases:
 - it has fewer images than the highest number in the lists;
 - it has more images than ILSVRC12 has of the class (column `images` of the class list);
 - it has fewer images than ILSVRC12 has of the class (but not if it has fewer than the smallest
-  class of ILSVRC12, since then it comes from a small copy for trials);
+  class of ILSVRC12, because it then comes from a small copy for trials);
 - a list of all training images (Kaggle's `LOC_train_solution.csv`, or `train_cls.txt`) is beside
   the class and does not name the same images.
 

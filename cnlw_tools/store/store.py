@@ -49,7 +49,7 @@ class Row:
     """A row of the ledger: the outcome of one URL."""
 
     image_id: str  # the id of the image
-    uri: str | None  # its address in the manifest
+    uri: str | None  # the address of the image in the manifest
     outcome: str  # one of the names in the list of outcomes
     reason: str | None  # why there is no image
     attempts: int  # the number of requests, over all runs
@@ -62,7 +62,7 @@ class Row:
     format: str | None = None  # the format of the original: jpeg, png ...
     width: int | None = None  # the width of the original, in pixels
     height: int | None = None  # the height of the original, in pixels
-    fingerprint: bytes | None = None  # for finding images that look alike
+    fingerprint: bytes | None = None  # a code of what the image looks like
     mtime: int | None = None  # modification time of the file, in nanoseconds
     source: str | None = None  # where the bytes are from: uri, archive, or img2dataset (re-encoded)
     # options of the builds that the file was resized for; null: it is the original, for any build

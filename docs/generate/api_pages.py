@@ -91,7 +91,8 @@ def _as_phrase(text: str) -> str:
     word = text.partition(" ")[0]
     if word[1:].islower():  # no abbreviation, such as JPEG
         text = text[:1].lower() + text[1:]
-    return text if ". " in text else text.removesuffix(".")
+    has_more_sentences = re.search(r"\. [A-Z]", text)
+    return text if has_more_sentences or text.endswith("...") else text.removesuffix(".")
 
 
 def _keyword(definition: ast.ClassDef, field: str, keyword: str) -> str:

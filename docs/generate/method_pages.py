@@ -61,6 +61,7 @@ METRICS: Mapping[str, str] = {  # by the metric or the caption of a table of pub
     "accuracies of a re-implementation of MentorNet, from 0 to 1": (
         "They are accuracies from 0 to 1."
     ),
+    "a re-implementation of MentorMix with ResNet-32": "They are accuracies from 0 to 1.",
     "error rates in percent": "They are error rates in percent.",
 }
 NEEDS: Mapping[str, str] = {
@@ -359,11 +360,15 @@ def _source_of_table(name: str) -> str:
     """Return what a table of published numbers measures, and where it comes from."""
     paper_table = read_paper_tables(default_root())[name]
     source = paper_table["source"]
-    words = REPOSITORY.sub(r"[\1](https://github.com/\1)", escape(source))
+    words = escape(source)
+    match = REPOSITORY.search(source)
+    if match:
+        repository = link(escape(match[1]), f"https://github.com/{match[1]}")
+        words = escape(source[: match.start()]) + repository + escape(source[match.end() :])
     text = f"The numbers of *{escape(name.replace('_', ' '))}* come from {words}. "
-    metric = METRICS.get(paper_table.get("metric", ""), "")
+    metric = METRICS.get(paper_table.get("metric", ""), "They are accuracies in percent.")
     metric = METRICS.get(paper_table.get("caption", ""), metric)
-    return f"{text}{metric} " if metric else text
+    return f"{text}{metric} "
 
 
 def _published_row(cell: PublishedCell) -> list[str]:

@@ -760,7 +760,7 @@ TAMPERS: dict[str, Tamper] = {
     "a validation image is in train": Tamper(move_validation_row),
     # shards
     "a shard is missing": Tamper(on_shard(Path.unlink), is_recorded=False),
-    "a shard is missing, on the card too": Tamper(on_shard(Path.unlink)),
+    "a shard is missing in the folder and on the card": Tamper(on_shard(Path.unlink)),
     "a shard without rows": Tamper(edit_rows(lambda *_: [])),
     "a shard is cut off": Tamper(on_shard(_cut(100)), is_recorded=False),
     "a bit of a shard is flipped": Tamper(on_shard(_flip_bit), is_recorded=False),
@@ -780,10 +780,10 @@ TAMPERS: dict[str, Tamper] = {
     # images
     "a pixel of a base image is changed": Tamper(image(one_pixel, False)),
     "a pixel of a web image is changed": Tamper(image(one_pixel, True), alone="nothing"),
-    "a red patch, excused by another version of Pillow": Tamper(
+    "a red patch, and another version of Pillow on the card": Tamper(
         with_other_pillow(red_patch, True), alone="nothing"
     ),
-    "an image is brighter by 7, excused by another version of Pillow": Tamper(
+    "an image is brighter by 7, and another version of Pillow on the card": Tamper(
         with_other_pillow(brighter, True), alone="nothing"
     ),
     "base images of two classes are swapped": Tamper(exchange_pictures(False)),

@@ -99,7 +99,7 @@ def test_ours_may_be_of_other_images_of_validation(study, run_maker):
 
     words = {
         "last": "after the last epoch",
-        "best": "of the best epoch",
+        "best": "at its best epoch",
         "mean10": "last ten epochs",
     }
     for metric, number in (("last", "30.00"), ("best", "40.00"), ("mean10", "35.00")):
@@ -107,7 +107,7 @@ def test_ours_may_be_of_other_images_of_validation(study, run_maker):
         entry = Published("table1", columns, {"Plain": "vanilla"}, metric=metric, split="ilsvrc12")
         table = compare_with_paper(entry, STUDY, TABLES, our_trials)
         assert [row[3] for row in table.rows] == [number, "not run"]
-        assert f"{words[metric]}, on ilsvrc12." in table.caption
+        assert f"{words[metric]}, on ilsvrc12, in percent." in table.caption
 
 
 def test_shares_become_percents(our_trials):

@@ -31,7 +31,8 @@ class Correction(Method):
             j if the true class is i
         percentile: rank of the image that represents a class in the estimate; with 1, it is the
             most likely image
-        first: epochs of the network that estimates; a value below 1 is a share of all epochs
+        first: epochs of the first network, which estimates T; a value below 1 is a share of all
+            epochs
     """
 
     cross_entropy_options = {"q": "symmetric:0"}  # noqa: RUF012, read only
