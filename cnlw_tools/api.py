@@ -376,6 +376,7 @@ def build(
     data_dir: PathLike | None = None,
     donors: DonorDirs = (),
     store: PathLike | None = None,
+    previous: PathLike | None = None,
     engine: str = "local",
     workers: int | None = None,
     progress: bool = True,
@@ -393,6 +394,7 @@ def build(
         data_dir: folder or address of your copy of the images
         donors: datasets whose images some kinds of noise use, with the folders of their images
         store: web images: what `cnlw fetch` or `cnlw store pack` wrote
+        previous: an earlier build, or its address; the card then says what changed
         engine: where the work runs: local, dask, ray, dask://HOST:PORT or ray://HOST:PORT
         workers: number of processes. Default: one for each processor; 1 for a source in __main__
         progress: show progress bars
@@ -406,13 +408,26 @@ def build(
         >>> sorted(build.configs)
         ['red_00', 'red_40']
     """
-    from cnlw_tools.builds.remote import build_at
-
     inputs = _make_inputs(root, data_dir, donors, store, dataset)
     chosen = _resolve_recipe(dataset, noise, level, levels, recipe, inputs, choices)
     place = out if out is not None else Path("builds") / chosen.dataset
-    with _open_executor(engine, workers, inputs.source) as executor, ProgressBars(progress) as bars:
-        build_at(chosen, inputs, place, executor, bars)
+    with _open_executor(engine, workers, inputs.source) as executor:
+        return _build_at(place, chosen, inputs, previous, executor, progress)
+
+
+def _build_at(
+    place: PathLike,
+    recipe: "Recipe",
+    inputs: Inputs,
+    previous: PathLike | None,
+    executor: Executor,
+    progress: bool,
+) -> Build:
+    """Build a recipe in a folder, or at an address."""
+    from cnlw_tools.builds.remote import build_at
+
+    with ProgressBars(progress) as bars:
+        build_at(recipe, inputs, place, executor, bars, previous=previous)
     return Build(place)
 
 

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from cnlw_tools import files, hashing
 from cnlw_tools.builds.availability import match_availability
+from cnlw_tools.builds.changes import find_changes
 from cnlw_tools.builds.segments import SHARD_NAME, Segment, cut_segments
 from cnlw_tools.builds.shards import WriteJob, delete_pool, write_shards
 from cnlw_tools.builds.staging import locked_folder, shared_folder
@@ -40,7 +41,7 @@ from cnlw_tools.builds.work_shards import (
 )
 from cnlw_tools.card import render, sample_grid
 from cnlw_tools.card.about import About, read_about
-from cnlw_tools.card.metadata import CARD, BuildCard, ConfigCard, read_card
+from cnlw_tools.card.metadata import CARD, BuildCard, Changes, ConfigCard, read_card
 from cnlw_tools.dataset import dataset, table_io, tables
 from cnlw_tools.dataset.dataset import Dataset
 from cnlw_tools.dataset.shared_chunks import ChunkStock
@@ -92,6 +93,15 @@ class ShardSummary:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What a build takes from a published one, in place of the dataset's own."""
+
+    tables: Path | None  # the folder of its tables; none: those of the dataset
+    about: About  # what its card says of the dataset
+    changes: Changes | None = None  # what its card says of an earlier build
+
+
 def build(
     recipe: Recipe,
     inputs: Inputs,
@@ -99,7 +109,8 @@ def build(
     executor: Executor = SERIAL,
     progress: Progress = no_progress,
     joined_folders: Sequence[Path] = (),
-    tables: Path | None = None,
+    published: Published | None = None,
+    previous: Path | None = None,
 ) -> BuildSummary:
     """Build every level of a recipe into one folder; shards that are there are not written again.
 
@@ -110,37 +121,36 @@ def build(
         executor: where images are read and shards are written
         progress: is told how many plans are drawn, and how many rows are written
         joined_folders: where `build_shard` wrote files of this build
-        tables: the tables of a published build, in place of those of the dataset
+        published: the tables of a published build, in place of those of the dataset
+        previous: an earlier build; the card says what changed since then
 
     Raises:
         ValueError, LookupError, OSError: with value, place, remedy; an older build is not changed
     """
-    start = time.monotonic()
-    about, joined = read_about(recipe, inputs.root), find_records(joined_folders)
-    inputs = download_inputs(recipe.dataset, inputs)
-    data = _load_checked(recipe, inputs, executor, tables)
+    start, joined = time.monotonic(), find_records(joined_folders)
+    published = published or Published(None, read_about(recipe, inputs.root))
+    inputs, data = _load_checked(recipe, inputs, executor, published.tables)
     plans = _draw_plans(recipe, data, progress)
     segments = _cut_plans(plans, _storage_of(recipe), recipe.layout)
     planned_shards = _planned_shards(segments)
+    changes = find_changes(previous, plans) if previous else published.changes
     with locked_folder(out) as folder:
         old_card, data, has_new_marks = _open_build(folder, recipe, data, plans)
         old_hashes = _recorded_hashes(folder, joined, planned_shards, data) | old_card.shards
         same_tables = _write_tables(folder / "tables", data, old_card, has_new_marks)
-        job = _make_job(folder, recipe, inputs, data, tables)
-        untrusted_files = _find_untrusted(job.folder, old_hashes, executor)
-        _remove_useless(job.folder, old_hashes, planned_shards, same_tables, untrusted_files)
+        job = _make_job(folder, recipe, inputs, data, published.tables)
+        untrusted = _find_untrusted(job.folder, old_hashes, executor)
+        _remove_useless(job.folder, old_hashes, planned_shards, same_tables, untrusted)
         joined_files = join_files(job.folder, joined, planned_shards)
-        untrusted_files -= joined_files
-        hashes = write_shards(job, planned_shards, executor, progress, untrusted_files)
+        hashes = write_shards(job, planned_shards, executor, progress, untrusted - joined_files)
         shards = _hash_shards(job.folder, planned_shards, {**old_hashes, **hashes})
         configs = _describe_configs(plans, segments)
-        card = _extend_card(old_card, configs, shards, data.digests, about)
+        card = _extend_card(old_card, configs, shards, data.digests, published.about, changes)
         _write_samples(folder, recipe.noise, card, plans, segments, data.classes)
         render.write_card(folder, card, data.classes, data.imported_validation)
         delete_records(folder)
-        new_bytes, total_bytes, folder_bytes = _measure(folder, hashes, planned_shards)
+        sizes = _measure(folder, hashes, joined_files, planned_shards)
     left_out = _classes_without_validation(recipe, data)
-    sizes = (new_bytes, len(joined_files), total_bytes, folder_bytes)
     return BuildSummary(out, configs, _matrices(plans), *sizes, time.monotonic() - start, left_out)
 
 
@@ -163,8 +173,7 @@ def build_shard(
         ValueError, LookupError, OSError: with value, place, remedy; an older build is not changed
     """
     start = time.monotonic()
-    inputs = download_inputs(recipe.dataset, inputs)
-    data = _load_checked(recipe, inputs, executor)
+    inputs, data = _load_checked(recipe, inputs, executor)
     plans = _draw_plans(recipe, data, progress)
     planned_shards = _planned_shards(_cut_plans(plans, _storage_of(recipe), recipe.layout))
     numbers = assign_files(planned_shards, work_shard.count)
@@ -200,8 +209,7 @@ def plan_build(
         ValueError, LookupError, OSError: the recipe cannot be had from these inputs, or the build
             that is there stores its images in another way
     """
-    inputs = download_inputs(recipe.dataset, inputs)
-    data = _load_checked(recipe, inputs, executor)
+    inputs, data = _load_checked(recipe, inputs, executor)
     plans = _draw_plans(recipe, data, no_progress)
     storage = _storage_of(recipe)
     _open_card(out, recipe)
@@ -211,13 +219,15 @@ def plan_build(
 
 def _load_checked(
     recipe: Recipe, inputs: Inputs, executor: Executor, tables: Path | None = None
-) -> Dataset:
-    """Return the dataset of a recipe; what is missing fails before anything is written.
+) -> tuple[Inputs, Dataset]:
+    """Return the dataset of a recipe, and inputs whose images lie here.
 
-    ``tables``: the tables of a published build, if they are to be used.
+    What is missing fails before anything is written. ``tables``: those of a published build, if
+    they are to be used.
     """
+    inputs = download_inputs(recipe.dataset, inputs)
     if tables is not None:
-        return dataset.read_tables(recipe.dataset, tables, tables)
+        return inputs, dataset.read_tables(recipe.dataset, tables, tables)
     if inputs.store is not None:
         with open_store(inputs.store) as store:
             store.check_use(_storage_of(recipe))
@@ -225,7 +235,7 @@ def _load_checked(
     _reject_addresses(data)
     open_recipe_images(recipe, inputs)
     open_reader(None, recipe.donors, inputs)
-    return data
+    return inputs, data
 
 
 def _storage_of(recipe: Recipe) -> Storage:
@@ -575,11 +585,19 @@ def _extend_card(
     shards: Mapping[str, str],
     tables: Mapping[str, str],
     about: About,
+    changes: Changes | None,
 ) -> BuildCard:
-    """Return the card with these configs, shards and tables, in alphabetical order."""
+    """Return the card with these configs, shards and tables, in alphabetical order.
+
+    Changes that the card has of other configs remain.
+    """
+    if changes is not None and card.changes is not None:
+        joined = dict(sorted({**card.changes.configs, **changes.configs}.items()))
+        changes = replace(changes, configs=joined)
     return replace(
         card,
         about=about,
+        changes=changes or card.changes,
         configs=dict(sorted({**card.configs, **configs}.items())),
         shards=dict(sorted({**card.shards, **shards}.items())),
         tables={**card.tables, **tables},
@@ -613,12 +631,18 @@ def noisiest_config(card: BuildCard, noise: str) -> str:
 
 
 def _measure(
-    folder: Path, new_files: Iterable[str], planned_shards: Iterable[str]
-) -> tuple[int, int, int]:
-    """Return the bytes of new shards, of all planned ones, and of the whole build."""
+    folder: Path,
+    new_files: Iterable[str],
+    joined_files: Collection[str],
+    planned_shards: Iterable[str],
+) -> tuple[int, int, int, int]:
+    """Return the bytes of new shards, the number of joined ones, and the bytes of all planned ones
+    and of the whole build.
+    """
     data = folder / "data"
     folder_bytes = _total_size(folder, _list_files(folder))
-    return _total_size(data, new_files), _total_size(data, planned_shards), folder_bytes
+    total_bytes = _total_size(data, planned_shards)
+    return _total_size(data, new_files), len(joined_files), total_bytes, folder_bytes
 
 
 def _list_files(folder: Path) -> list[str]:

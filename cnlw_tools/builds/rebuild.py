@@ -19,15 +19,14 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cnlw_tools import hashing
-from cnlw_tools.builds.build import build
+from cnlw_tools.builds.build import Published, build
+from cnlw_tools.builds.changes import check_tables, draw_recorded_plan
 from cnlw_tools.builds.diff import read_shard
 from cnlw_tools.card.metadata import BuildCard, ConfigCard, config_shards, read_card
-from cnlw_tools.dataset.dataset import Dataset, read_tables
+from cnlw_tools.dataset.dataset import read_tables
 from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
 from cnlw_tools.executor.remote import program_versions
 from cnlw_tools.files.machine_faults import raise_machine_fault
-from cnlw_tools.plans.plan import plan
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.recipe import BENCHMARK_LEVELS, Recipe
 from cnlw_tools.registry import pick
@@ -91,15 +90,18 @@ def rebuild(
     tables = published / "tables"
     chosen = _choose_configs(card, configs)
     data = read_tables(card.dataset, tables, tables)
-    _check_tables(published, card, data)
-    plans = _draw_plans(published, card, chosen, data)
+    check_tables(published, card, data)
+    plans = [
+        draw_recorded_plan(published, card, name, config, data) for name, config in chosen.items()
+    ]
     names = sorted({name for config in chosen for name in _files_of(card, config)})
     versions = _other_versions(card)
     rows = _compare_images(card, plans, inputs, tables, executor, progress)
     if rows:
         return RebuildSummary(None, len(names), (), tuple(rows), versions)
+    known = Published(tables, card.about, card.changes)
     for recipe in _recipes(card, chosen):
-        build(recipe, inputs, out, executor, progress, tables=tables)
+        build(recipe, inputs, out, executor, progress, published=known)
     new_hashes = read_card(out).shards
     differing = [name for name in names if new_hashes.get(name) != card.shards[name]]
     if find_file is None:
@@ -114,37 +116,6 @@ def _choose_configs(card: BuildCard, configs: Collection[str]) -> dict[str, Conf
     """Return the chosen configs of a card by name; all if none is chosen."""
     names = configs or card.configs
     return {name: pick(card.configs, name, "config of the build") for name in names}
-
-
-def _check_tables(published: Path, card: BuildCard, data: Dataset) -> None:
-    """Raise if a table is not the one that the build was made from."""
-    for name, digest in card.tables.items():
-        if data.digests.get(name) != digest:
-            raise ValueError(
-                f"{published}: its table {name} is missing or was changed, because its digest is "
-                "not the one on the card: get the build again"
-            )
-
-
-def _draw_plans(
-    published: Path, card: BuildCard, configs: Mapping[str, ConfigCard], data: Dataset
-) -> list[pa.Table]:
-    """Return the plan of each config, drawn from the tables.
-
-    Raises:
-        ValueError: a plan is not the one of the card
-    """
-    plans = []
-    for name, config in configs.items():
-        drawn = plan(config.recipe, data, config.level)
-        if hashing.digest(drawn) != config.digest:
-            versions = ", ".join(f"{package} {v}" for package, v in card.made_with.items())
-            raise ValueError(
-                f"{published}: the plan of {name} comes out differently from its tables: install "
-                f"the versions that made the build ({versions})"
-            )
-        plans.append(drawn)
-    return plans
 
 
 def _files_of(card: BuildCard, config: str) -> list[str]:

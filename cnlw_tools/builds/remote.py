@@ -8,6 +8,7 @@ for the next one, which takes it into the mirror, as a build on this machine tak
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from cnlw_tools.builds.build import BuildSummary, ShardSummary, build, build_shard
@@ -15,6 +16,7 @@ from cnlw_tools.builds.segments import SHARD_NAME
 from cnlw_tools.builds.staging import RECORD_PREFIX, is_of_build
 from cnlw_tools.builds.work_shards import read_records
 from cnlw_tools.card.metadata import CARD, DRAFT_SUFFIX, is_build
+from cnlw_tools.card.remote import published_folder
 from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
 from cnlw_tools.executor.work_shard import WorkShard
 from cnlw_tools.files.drafts import DAY
@@ -34,19 +36,25 @@ def build_at(
     executor: Executor = SERIAL,
     progress: Progress = no_progress,
     joined_folders: Sequence[Path] = (),
+    previous: Path | str | None = None,
 ) -> BuildSummary:
     """Build every level of a recipe into a folder of this machine, or at an address.
 
     Args:
         recipe, inputs, executor, progress, joined_folders: as for `build`
         out: the folder, or the address
+        previous: the folder of an earlier build, or its address
 
     Raises:
         ValueError, LookupError, OSError: as for `build`; or nothing can be written at the address,
             or something else than a build is there
     """
+    folder = None if previous is None else published_folder(previous, progress)
+    build_in = partial(
+        build, recipe, inputs, executor=executor, joined_folders=joined_folders, previous=folder
+    )
     if not is_address(out):
-        return build(recipe, inputs, Path(out), executor, progress, joined_folders)
+        return build_in(Path(out), progress=progress)
     mirror = Mirror(out)
     with mirror.writing():
         remote_files = mirror.remote.list_files()
@@ -65,7 +73,7 @@ def build_at(
             if stage == "images":
                 mirror.push(_complete_names(folder, remote_files), folder)
 
-        summary = build(recipe, inputs, mirror.folder, executor, put_shards, joined_folders)
+        summary = build_in(mirror.folder, progress=put_shards)
         _push_build(mirror, remote_files, progress)
     return replace(summary, address=mirror.remote.address)
 

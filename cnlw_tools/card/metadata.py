@@ -42,6 +42,24 @@ class ConfigCard:
 
 
 @dataclass(frozen=True, slots=True)
+class ConfigChanges:
+    """In how many slots a config differs from the same one of an earlier build."""
+
+    slots: int  # in either build
+    differ: int  # slots in both with another image or label
+    gone: int  # slots of the earlier build alone
+    added: int  # slots of this build alone
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What changed since an earlier build."""
+
+    since: str  # its version; empty: nobody has written it down
+    configs: dict[str, ConfigChanges]  # those that both builds have
+
+
+@dataclass(frozen=True, slots=True)
 class BuildCard:
     """All that a build says about itself."""
 
@@ -54,6 +72,7 @@ class BuildCard:
     about: About = field(default_factory=About)
     # file -> sha256: in croissant.json; in the block of a card that an earlier version wrote
     shards: dict[str, str] = field(default_factory=dict)
+    changes: Changes | None = None  # since an earlier build, if one was named
 
 
 def front_matter(card: BuildCard, hub: Mapping[str, Any]) -> str:
@@ -69,6 +88,8 @@ def _to_block(card: BuildCard) -> dict[str, Any]:
     """Return a card as plain values, of each recipe what decides the plan, without the shards."""
     block = asdict(replace(card, shards={}))
     del block["shards"]
+    if card.changes is None:
+        del block["changes"]
     block["about"] = to_block(card.about)
     for config in block["configs"].values():
         recipe = config["recipe"]

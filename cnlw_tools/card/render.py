@@ -18,13 +18,19 @@ from cnlw_tools.card.disclosure import (
     has_web_images,
 )
 from cnlw_tools.card.hub import hub_keys
-from cnlw_tools.card.metadata import CARD, BuildCard, ConfigCard, front_matter
-from cnlw_tools.card.table_files import Candidates, describe_tables
+from cnlw_tools.card.metadata import (
+    CARD,
+    BuildCard,
+    ConfigCard,
+    ConfigChanges,
+    front_matter,
+)
+from cnlw_tools.card.table_files import BuildTables, Candidates, describe_tables
 from cnlw_tools.files import atomic_write
 from cnlw_tools.recipe.recipe import recorded_choices
 from cnlw_tools.recipe.toml import to_toml
 from cnlw_tools.registry import pick
-from cnlw_tools.registry.counts import join_words
+from cnlw_tools.registry.counts import count_things, join_words
 
 TEXT = """
 # {title}, controlled label noise
@@ -131,6 +137,10 @@ True labels: {annotation}
 
 </details>
 
+## Version
+
+{version}
+
 ## Licence
 
 Licence of the images: {licence}.{web_licence}
@@ -191,7 +201,7 @@ def write_card(
     write_croissant(folder, card, tables, len(classes))
     block = front_matter(card, hub_keys(card))
     pictures = list_pictures(folder)
-    text = card_text(card, classes, pictures, tables.candidates, imported_validation)
+    text = card_text(card, classes, pictures, tables, imported_validation)
     with atomic_write(folder / CARD) as draft:
         draft.write_text(block + text, encoding="utf-8")
 
@@ -205,7 +215,7 @@ def card_text(
     card: BuildCard,
     classes: tuple[str, ...],
     pictures: Sequence[str],
-    candidates: Candidates,
+    tables: BuildTables,
     imported_validation: int = 0,
 ) -> str:
     """Return the card without its block: what people read.
@@ -214,13 +224,13 @@ def card_text(
         card: the metadata of the build
         classes: names in label order
         pictures: names of the sample pictures
-        candidates: what a web search found, and what people said of it
+        tables: what they hold
         imported_validation: percent of each class that the import moved to validation
     """
     made_with = [f"{name} {version}" for name, version in card.made_with.items()]
     recipes = [f"```toml\n{text}\n```\n" for text in _recipes(card)]
     numbered_classes = [f"{label} {name}" for label, name in enumerate(classes)]
-    tables = [f"- `{name}` {digest}" for name, digest in card.tables.items()]
+    digests = [f"- `{name}` {digest}" for name, digest in card.tables.items()]
     return TEXT.format(
         n_classes=len(classes),
         noises="\n".join(_noises(card)),
@@ -238,8 +248,9 @@ def card_text(
         images=describe_images(card.images),
         recipes="\n".join(recipes),
         classes=", ".join(numbered_classes),
-        tables="\n".join(tables),
-        **_texts_of_people(card, candidates),
+        tables="\n".join(digests),
+        version="\n\n".join(_version(card, tables.n_withdrawn)),
+        **_texts_of_people(card, tables.candidates),
     )
 
 
@@ -259,6 +270,37 @@ def _texts_of_people(card: BuildCard, candidates: Candidates) -> dict[str, str]:
         "citation": "\n\n".join(citations(about)),
         "contact": about.contact or NOT_SAID,
     }
+
+
+def _version(card: BuildCard, n_withdrawn: int) -> list[str]:
+    """Say which version this is, what was left out, and what changed since an earlier build."""
+    about = card.about
+    day = f", published on {about.published}" if about.published else ""
+    paragraphs = [f"This is version {about.version}{day}." if about.version else NOT_SAID]
+    if n_withdrawn:
+        verb = "was" if n_withdrawn == 1 else "were"
+        paragraphs.append(
+            f"{count_things(n_withdrawn, 'image')} {verb} left out on request; "
+            "`tables/withdrawn.parquet` has the ids."
+        )
+    if card.changes is not None:
+        since = f"version {card.changes.since}" if card.changes.since else "an earlier build"
+        changes = [f"`{name}`: {_describe(c)}" for name, c in card.changes.configs.items()]
+        paragraphs.append(f"Changes since {since}:")
+        paragraphs.append(_list(changes) if changes else "The two have no config in common.")
+    return paragraphs
+
+
+def _describe(changes: ConfigChanges) -> str:
+    """Return in how many slots a config changed."""
+    if not (changes.differ or changes.gone or changes.added):
+        return f"the same in all {changes.slots:,} slots."
+    parts = [f"{changes.differ:,} of {count_things(changes.slots, 'slot')} differ"]
+    if changes.gone:
+        parts.append(f"{changes.gone:,} are gone")
+    if changes.added:
+        parts.append(f"{changes.added:,} are new")
+    return f"{join_words(parts)}."
 
 
 def _list(sentences: Iterable[str]) -> str:

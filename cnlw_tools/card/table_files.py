@@ -13,6 +13,7 @@ Columns = tuple[tuple[str, pa.DataType], ...]  # names and types
 
 CLASSES = "classes.csv"
 CLASS_COLUMNS: Columns = (("label", pa.int32()), ("name", pa.string()))
+WITHDRAWN = "withdrawn"  # the table of the images that were left out
 DEAD = "dead"  # the column of candidates that could not be fetched
 REMEDY = "copy it from another build of the same data, or build again"
 
@@ -44,6 +45,7 @@ class BuildTables:
 
     files: tuple[TableFile, ...]  # by name
     candidates: Candidates
+    n_withdrawn: int = 0  # images that were left out
 
 
 def describe_tables(folder: Path) -> BuildTables:
@@ -65,7 +67,9 @@ def describe_tables(folder: Path) -> BuildTables:
         else:
             continue
         table_files.append(TableFile(path.name, files.digest(path), columns))
-    return BuildTables(tuple(table_files), _count_candidates(folder))
+    withdrawn = folder / f"{WITHDRAWN}.parquet"
+    n_withdrawn = read_n_rows(withdrawn, REMEDY) if withdrawn.exists() else 0
+    return BuildTables(tuple(table_files), _count_candidates(folder), n_withdrawn)
 
 
 def _count_candidates(folder: Path) -> Candidates:

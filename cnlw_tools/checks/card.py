@@ -174,9 +174,8 @@ def text(evidence: Evidence) -> Iterator[Finding]:
     actual = read_text(evidence.folder)
     pictures = list_pictures(evidence.folder)
     data = evidence.require_dataset()
-    candidates = evidence.described_tables.candidates
     expected = card_text(
-        evidence.card, data.classes, pictures, candidates, data.imported_validation
+        evidence.card, data.classes, pictures, evidence.described_tables, data.imported_validation
     )
     missing, added = _compare_paragraphs(_paragraphs(expected), _paragraphs(actual))
     if missing:

@@ -1,5 +1,6 @@
 """``cnlw build``: from a recipe to a folder that `datasets` loads."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,12 @@ SHOWN_DIGITS = 10  # of the digest of a plan, so that the line of a config fits 
     multiple=True,
     help="Take the files that --shard wrote to this folder; may be repeated.  [default: none]",
 )
+@click.option(
+    "--previous",
+    type=PathOrAddress(path_type=Path),
+    metavar="BUILD",
+    help="Earlier build, or its address; the card then says what changed.  [default: none]",
+)
 @ENGINE
 @WORKERS
 def build(
@@ -51,6 +58,7 @@ def build(
     out: Path | str | None,
     shard: str | None,
     joined_folders: tuple[Path, ...],
+    previous: Path | str | None,
     engine: str,
     workers: int | None,
     **flags: Any,
@@ -69,12 +77,9 @@ def build(
     from cnlw_tools.executor.progress import ProgressBars
     from cnlw_tools.executor.work_shard import parse_work_shard
 
-    if shard is not None and joined_folders:
-        raise ValueError(
-            f"--shard {shard} cannot be given with --join, which belongs to the last command: "
-            "drop --shard"
-        )
     work_shard = None if shard is None else parse_work_shard(shard)
+    if shard is not None:
+        _check_shard_choices(shard, {"--join": joined_folders, "--previous": previous})
     recipe = read_recipe_flags(recipe_name, find_root(root), flags)
     folder = out or Path("builds") / recipe.dataset
     inputs = read_inputs(root, flags["data_dir"], flags["donors"], flags["store"])
@@ -82,11 +87,25 @@ def build(
         if work_shard:
             shard_summary = build_shard_at(recipe, inputs, folder, work_shard, executor, bars)
         else:
-            summary = build_at(recipe, inputs, folder, executor, bars, joined_folders)
+            summary = build_at(recipe, inputs, folder, executor, bars, joined_folders, previous)
     if work_shard:
         _print_shard(shard_summary, work_shard, out)
     else:
         _print_summary(summary)
+
+
+def _check_shard_choices(shard: str, choices_of_last: Mapping[str, Any]) -> None:
+    """Raise if --shard is given with an option of the last command.
+
+    Raises:
+        ValueError: with the option
+    """
+    for option, value in choices_of_last.items():
+        if value:
+            raise ValueError(
+                f"--shard {shard} cannot be given with {option}, which belongs to the last "
+                "command: drop --shard"
+            )
 
 
 def _print_shard(summary: "ShardSummary", work_shard: "WorkShard", out: Path | str | None) -> None:

@@ -4,13 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from cnlw_tools.card.metadata import BuildCard, ConfigCard
+from cnlw_tools.card.about import About
+from cnlw_tools.card.metadata import BuildCard, Changes, ConfigCard, ConfigChanges
 from cnlw_tools.card.render import card_text
-from cnlw_tools.card.table_files import Candidates
+from cnlw_tools.card.table_files import BuildTables, Candidates
 from cnlw_tools.images.pixels import Storage
 from cnlw_tools.recipe.recipe import Recipe
 
-NO_CANDIDATES = Candidates(0, None, 0, 0, 0, (0, 0))
+NO_TABLES = BuildTables((), Candidates(0, None, 0, 0, 0, (0, 0)), 0)
 CONFIG = ConfigCard(
     recipe=Recipe("toy", "blue"),
     level=40,
@@ -27,7 +28,7 @@ CONFIG = ConfigCard(
 def text(layout):
     """Return the card of a build of a layout."""
     card = BuildCard({}, "toy", Storage(), layout, configs={"blue_40": CONFIG})
-    return " ".join(card_text(card, ("cat", "dog"), [], NO_CANDIDATES).split())
+    return " ".join(card_text(card, ("cat", "dog"), [], NO_TABLES).split())
 
 
 def test_the_card_says_how_to_stream():
@@ -45,7 +46,7 @@ def test_the_first_table_has_sizes_and_digests_are_folded():
     card = BuildCard(
         {}, "toy", Storage(), "flat", {"base": "f" * 64}, {"blue_40": CONFIG, "blue_80": noisier}
     )
-    card_lines = card_text(card, ("cat", "dog"), [], NO_CANDIDATES).splitlines()
+    card_lines = card_text(card, ("cat", "dog"), [], NO_TABLES).splitlines()
     folded = []
     shown = []
     part = shown
@@ -74,8 +75,8 @@ def test_the_example_loads_a_config_with_noise():
     """Where there is one; numbers stand beside their unit on one line."""
     clean = replace(CONFIG, level=0, rate=0.0)
     card = BuildCard({}, "toy", Storage(), "flat", configs={"blue_00": clean, "blue_40": CONFIG})
-    both = card_text(card, ("cat", "dog"), [], NO_CANDIDATES)
-    alone = card_text(replace(card, configs={"blue_00": clean}), ("cat", "dog"), [], NO_CANDIDATES)
+    both = card_text(card, ("cat", "dog"), [], NO_TABLES)
+    alone = card_text(replace(card, configs={"blue_00": clean}), ("cat", "dog"), [], NO_TABLES)
 
     assert 'load_dataset("path/to/this/folder", "blue_40")' in both
     assert 'load_dataset("path/to/this/folder", "blue_00")' in alone
@@ -92,8 +93,27 @@ def test_the_card_says_who_split_validation_off():
     by_import = replace(by_recipe, configs={"blue_40": CONFIG})
 
     def words(card, **choices):
-        return " ".join(card_text(card, ("cat", "dog"), [], NO_CANDIDATES, **choices).split())
+        return " ".join(card_text(card, ("cat", "dog"), [], NO_TABLES, **choices).split())
 
     assert f"With `validation = 10` in the recipe, the split {said}" in words(by_recipe)
     assert f"After the import, the split {said}" in words(by_import, imported_validation=10)
     assert "`validation` has" not in words(by_import)
+
+
+def test_versions_and_changes() -> None:
+    """The card names its version, what was left out, and what changed since an earlier build."""
+    configs = {"blue_00": ConfigChanges(1_200, 0, 0, 0), "blue_40": ConfigChanges(1_201, 3, 1, 2)}
+    about = About(version="1.1.0", published="2026-12-31")
+    card = BuildCard({}, "toy", Storage(), "shared", configs={"blue_40": CONFIG}, about=about)
+    tables = replace(NO_TABLES, n_withdrawn=1)
+    changed = replace(card, changes=Changes("1.0.0", configs))
+
+    lines = card_text(changed, ("cat", "dog"), [], tables).splitlines()
+
+    assert "This is version 1.1.0, published on 2026-12-31." in lines
+    assert "1 image was left out on request; `tables/withdrawn.parquet` has the ids." in lines
+    assert "Changes since version 1.0.0:" in lines
+    assert "- `blue_00`: the same in all 1,200 slots." in lines
+    assert "- `blue_40`: 3 of 1,201 slots differ, 1 are gone and 2 are new." in lines
+    nothing = card_text(replace(card, changes=Changes("", {})), ("cat", "dog"), [], NO_TABLES)
+    assert "Changes since an earlier build:\n\nThe two have no config in common." in nothing

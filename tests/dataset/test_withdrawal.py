@@ -10,6 +10,7 @@ import pytest
 
 from cnlw_tools.builds.build import build
 from cnlw_tools.builds.diff import list_differences, read_plans, withdrawn_images
+from cnlw_tools.card.metadata import ConfigChanges, read_card
 from cnlw_tools.checks import run_checks
 from cnlw_tools.checks.collect import collect_evidence
 from cnlw_tools.dataset import withdrawal
@@ -193,3 +194,33 @@ def test_a_missing_file(root, tmp_path):
 
     with pytest.raises(FileNotFoundError, match=r"none.txt"):
         load_dataset(recipe, Inputs(root))
+
+
+def test_the_card_says_what_changed(root, first, tmp_path):
+    """It counts the images that were left out, and the slots that differ from an earlier build."""
+    before = read_plans(first)
+    web = [row["image_id"] for row in rows_of(before[NOISY], "web")][:3]
+    recipe = without(tmp_path / "ids.txt", *web)
+
+    build(recipe, Inputs(root), tmp_path / "second", previous=first)
+
+    n_slots = len(before[NOISY])
+    changes = read_card(tmp_path / "second").changes
+    assert changes.configs == {
+        CLEAN: ConfigChanges(n_slots, 0, 0, 0),
+        NOISY: ConfigChanges(n_slots, 3, 0, 0),
+    }
+    text = (tmp_path / "second" / "README.md").read_text("utf-8")
+    assert "3 images were left out on request" in text
+    assert f"- `{CLEAN}`: the same in all {n_slots:,} slots.\n" in text
+    assert f"- `{NOISY}`: 3 of {n_slots:,} slots differ.\n" in text
+    more = replace(recipe, levels=(10,))
+    build(more, Inputs(root), tmp_path / "second")
+    assert read_card(tmp_path / "second").changes == changes
+
+
+def test_an_earlier_build_that_is_none(root, tmp_path):
+    """It is an error before anything is written."""
+    with pytest.raises(ValueError, match="no build here"):
+        build(RED, Inputs(root), tmp_path / "out", previous=tmp_path)
+    assert not (tmp_path / "out").exists()
