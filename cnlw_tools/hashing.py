@@ -14,8 +14,10 @@ import pyarrow.types as arrow_types
 from numpy.typing import NDArray
 
 from cnlw_tools import prng
+from cnlw_tools.files.mapped import release_pages
 
 BLOCK_ROWS = 1 << 16  # rows hashed at a time; another number gives other digests
+RELEASE_ROWS = 8 * BLOCK_ROWS  # after which pages of a table on the disk are given back
 UNSIGNED = {8: pa.uint8(), 16: pa.uint16(), 32: pa.uint32(), 64: pa.uint64()}
 
 
@@ -55,6 +57,8 @@ def digest(table: pa.Table) -> str:
             array = column.combine_chunks()
             for part in _canonical_bytes(array):
                 sha.update(part)
+        if begin % RELEASE_ROWS == RELEASE_ROWS - BLOCK_ROWS:
+            release_pages()
     return sha.hexdigest()
 
 

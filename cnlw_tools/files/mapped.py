@@ -18,6 +18,7 @@ from cnlw_tools.files.machine_faults import raise_machine_fault
 
 FIRST_BLOCK = 1 << 20  # bytes; each further block is as large as all before it
 ALIGNMENT = 64  # bytes, as Arrow recommends
+RELEASE_BYTES = 1 << 26  # after so many new ones, pages are given back
 TEMPORARY = ", or set TMPDIR to another folder"
 
 _blocks: "WeakSet[mmap.mmap]" = WeakSet()  # of all files of this process
@@ -32,6 +33,7 @@ class MappedFile:
         self._next = 0  # where the next array begins
         self._block_start = 0
         self._block: pa.Buffer | None = None
+        self._n_new = 0  # bytes since pages were given back
 
     def add(self, array: pa.Array) -> pa.Array:
         """Write an array to the disk; return it as it lies there, for reading only.
@@ -57,6 +59,10 @@ class MappedFile:
             raise
         view = self._block.slice(self._next - self._block_start, data.size)
         self._next += round_up(data.size, ALIGNMENT)
+        self._n_new += data.size
+        if self._n_new >= RELEASE_BYTES:
+            self._n_new = 0
+            release_pages()
         return view
 
     def _add_block(self, n_bytes: int) -> pa.Buffer:

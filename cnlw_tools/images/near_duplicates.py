@@ -10,7 +10,7 @@ The result is exact. n fingerprints take four sorts, n log n, and m (m - 1) / 2 
 group of m <= 32. Of evenly spread fingerprints, n² / 2³¹ pairs share a part: 466 of a million, five
 million of a hundred million. Rows of large groups are sorted four times more for each division, and
 there are at most five. Only rows that agree in 13 bytes and more are compared with each other
-however many they are. Memory is about 60 bytes a row.
+however many they are. Memory is 60 bytes a row, besides the fingerprints.
 """
 
 from collections.abc import Iterator, Sequence
@@ -39,8 +39,9 @@ def near_duplicate_pairs(fingerprints: Bytes, max_bits: Literal[0, 1, 2, 3] = 3)
     """
     first, copies = _find_copies(np.ascontiguousarray(fingerprints))
     distinct = np.ascontiguousarray(fingerprints[first])
-    everyone = np.arange(len(first))
-    groups = np.zeros(len(first), np.int64)
+    kind: type[np.integer] = np.int32 if len(first) < 1 << 31 else np.int64
+    everyone = np.arange(len(first), dtype=kind)
+    groups = np.zeros(len(first), kind)
     pairs = [copies]
     for close in _close_pairs(distinct, everyone, groups, range(16), max_bits):
         pairs.append(first[close])
@@ -82,25 +83,39 @@ def _close_pairs(
         max_bits: how many bits may differ
     """
     for part in np.array_split(np.array(left), N_PARTS):
-        values = _read_words(fingerprints, rows, part)
-        order = np.lexsort((values, groups))
-        is_new = np.ones(len(order), bool)
-        is_new[1:] = np.diff(values[order]).astype(bool) | np.diff(groups[order]).astype(bool)
-        divided = np.cumsum(is_new)
+        order, divided = _divide(_read_words(fingerprints, rows, part), groups)
         sizes = np.bincount(divided)[divided]
         rest = [byte for byte in left if byte not in part]
-        is_small = sizes <= MAX_GROUP if len(rest) >= LEAST_BYTES else np.ones(len(sizes), bool)
-        is_small &= sizes > 1
+        is_small = sizes <= (MAX_GROUP if len(rest) >= LEAST_BYTES else len(sizes))
         yield _compare(fingerprints, rows[order[is_small]], divided[is_small], max_bits)
-        is_large = ~is_small & (sizes > 1)
-        if is_large.any():
-            large = rows[order[is_large]]
-            yield from _close_pairs(fingerprints, large, divided[is_large], rest, max_bits)
+        if not is_small.all():
+            large = rows[order[~is_small]]
+            yield from _close_pairs(fingerprints, large, divided[~is_small], rest, max_bits)
 
 
-def _read_words(fingerprints: Bytes, rows: Rows, part: Rows) -> NDArray[np.int64]:
+def _divide(values: NDArray[np.uint32], groups: Rows) -> tuple[Rows, Rows]:
+    """Divide groups by a value; leave out what is then alone.
+
+    Args:
+        values: (m,)
+        groups: (m,)
+
+    Returns:
+        (k,) which of the m share group and value with another one, side by side; (k,) the number
+        of the group that they are in now, in order
+    """
+    order = np.lexsort((values, groups))
+    values, groups = values[order], groups[order]
+    is_new = np.ones(len(order) + 1, bool)  # a group begins, or all end
+    is_new[1:-1] = (values[1:] != values[:-1]) | (groups[1:] != groups[:-1])
+    is_shared = ~(is_new[:-1] & is_new[1:])
+    divided = np.cumsum(is_new[:-1], dtype=groups.dtype)[is_shared]
+    return order[is_shared], divided
+
+
+def _read_words(fingerprints: Bytes, rows: Rows, part: Rows) -> NDArray[np.uint32]:
     """Return (m,) some bytes of some rows, at most four, as one number."""
-    values = np.zeros(len(rows), np.int64)
+    values = np.zeros(len(rows), np.uint32)
     for byte in part:
         values = values << 8 | fingerprints[rows, byte]
     return values

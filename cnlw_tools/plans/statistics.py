@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from cnlw_tools.dataset.row_selection import filter_rows
+from cnlw_tools.dataset.row_selection import BLOCK_ROWS, filter_rows
 from cnlw_tools.noise import Expected
 
 MAX_INVERTED = 2000  # classes: beyond, singular values take minutes
@@ -21,9 +21,8 @@ def realised_stats(plan: pa.Table, n_classes: int) -> Expected:
     is_base = pc.equal(train["origin"], "base")
     has_clean_label = pc.is_valid(train["clean_label"])
     base = filter_rows(train, pc.and_(is_base, has_clean_label).to_numpy())
-    clean = base["clean_label"].to_numpy().astype(np.int64)
-    given_label = base["label"].to_numpy()
-    cells, counts = np.unique(clean * n_classes + given_label, return_counts=True)
+    clean = base["clean_label"].to_numpy()
+    cells, counts = _count_cells(clean, base["label"].to_numpy(), n_classes)
     rows, columns = np.divmod(cells, n_classes)
     totals = np.bincount(clean, minlength=n_classes)
     # Most cells are empty where classes are many, and zeros that nobody touches take no memory.
@@ -40,6 +39,29 @@ def realised_stats(plan: pa.Table, n_classes: int) -> Expected:
         matrix=matrix,
         n_clean=n_clean,
     )
+
+
+def _count_cells(
+    clean: NDArray[np.integer], given: NDArray[np.integer], n_classes: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return which cells of a matrix have rows, as  clean * n_classes + given,  and how many.
+
+    Args:
+        clean: (n,) true labels
+        given: (n,) labels
+        n_classes: C
+    """
+    cells = np.empty(0, np.int64)
+    counts = np.empty(0, np.int64)
+    for start in range(0, len(clean), BLOCK_ROWS):
+        block = slice(start, start + BLOCK_ROWS)
+        numbers = clean[block].astype(np.int64) * n_classes + given[block]
+        new_cells, new_counts = np.unique(numbers, return_counts=True)
+        cells, place = np.unique(np.append(cells, new_cells), return_inverse=True)
+        sums = np.zeros(len(cells), np.int64)
+        np.add.at(sums, place, np.append(counts, new_counts))
+        counts = sums
+    return cells, counts
 
 
 def describe_invertibility(matrix: NDArray[np.float64]) -> str:

@@ -25,6 +25,7 @@ ARRAYS = [
 def test_an_array_is_the_same_on_the_disk(monkeypatch):
     """Of any type, in small blocks and large ones, also after pages were released."""
     monkeypatch.setattr(mapped, "FIRST_BLOCK", 1 << 12)
+    monkeypatch.setattr(mapped, "RELEASE_BYTES", 1 << 10)
     file = MappedFile()
     large = pa.array(np.arange(10_000))
     arrays = [*ARRAYS, large, *ARRAYS]

@@ -5,6 +5,7 @@ import pyarrow as pa
 import pytest
 
 from cnlw_tools.dataset.tables import PLAN
+from cnlw_tools.plans import statistics
 from cnlw_tools.plans.statistics import describe_invertibility, realised_stats
 
 
@@ -21,8 +22,10 @@ def row(label, clean_label, origin="base", split="train"):
     }
 
 
-def test_by_hand():
+@pytest.mark.parametrize("block_rows", [1 << 18, 2])
+def test_by_hand(monkeypatch, block_rows):
     """Rates are of train; the matrix leaves out foreign images, those of a known class too."""
+    monkeypatch.setattr(statistics, "BLOCK_ROWS", block_rows)
     rows = [
         row(0, 0),
         row(0, 0),
