@@ -18,6 +18,7 @@ from cnlw_tools.files.machine_faults import raise_machine_fault
 
 FIRST_BLOCK = 1 << 20  # bytes; each further block is as large as all before it
 ALIGNMENT = 64  # bytes, as Arrow recommends
+IN_MEMORY = 1 << 18  # bytes for which no file is made: small tables may be many
 RELEASE_BYTES = 1 << 26  # after so many new ones, pages are given back
 TEMPORARY = ", or set TMPDIR to another folder"
 
@@ -25,15 +26,18 @@ _blocks: "WeakSet[mmap.mmap]" = WeakSet()  # of all files of this process
 
 
 class MappedFile:
-    """A temporary file that grows, and is deleted with the last array in it."""
+    """A temporary file that grows, and is deleted with the last array in it.
+
+    It is made as soon as there is more than a little to keep.
+    """
 
     def __init__(self) -> None:
-        self._file: Any = None  # opened with the first array
+        self._file: Any = None
         self._size = 0  # of all blocks
         self._next = 0  # where the next array begins
         self._block_start = 0
         self._block: pa.Buffer | None = None
-        self._n_new = 0  # bytes since pages were given back
+        self._n_new = 0  # bytes since pages were given back; at first, bytes in memory
 
     def add(self, array: pa.Array) -> pa.Array:
         """Write an array to the disk; return it as it lies there, for reading only.
@@ -49,7 +53,10 @@ class MappedFile:
         return pa.ipc.open_stream(view).read_next_batch().column(0)
 
     def _write(self, data: pa.Buffer) -> pa.Buffer:
-        """Write data to the disk; return a view of them."""
+        """Write data to the disk, unless there is little so far; return a view of them."""
+        if self._file is None and self._n_new + data.size <= IN_MEMORY:
+            self._n_new += data.size
+            return data
         try:
             if self._block is None or self._next + data.size > self._size:
                 self._block = self._add_block(data.size)

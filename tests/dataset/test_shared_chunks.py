@@ -5,6 +5,7 @@ import pyarrow as pa
 
 from cnlw_tools.dataset import shared_chunks
 from cnlw_tools.dataset.shared_chunks import ChunkStock
+from cnlw_tools.files import mapped
 
 
 def test_a_shared_table_is_the_same_table(monkeypatch):
@@ -25,6 +26,7 @@ def test_what_two_tables_have_in_common_is_kept_once(monkeypatch):
     They are on the disk, not in memory.
     """
     monkeypatch.setattr(shared_chunks, "CHUNK_ROWS", 10)
+    monkeypatch.setattr(mapped, "IN_MEMORY", 0)
     stock = ChunkStock()
     before = pa.total_allocated_bytes()
     tables = []

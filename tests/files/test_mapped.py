@@ -2,6 +2,7 @@
 
 import errno
 import os
+import tempfile
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +21,20 @@ ARRAYS = [
     pa.array([b"1" * 32, None], pa.binary(32)),
     pa.nulls(3),
 ]
+
+
+@pytest.fixture(autouse=True)
+def everything_on_the_disk(monkeypatch):
+    monkeypatch.setattr(mapped, "IN_MEMORY", 0)
+
+
+def test_small_tables_open_no_file(monkeypatch):
+    """There may be thousands of them, and a process may open a thousand files."""
+    monkeypatch.setattr(mapped, "IN_MEMORY", 1 << 12)
+    monkeypatch.setattr(tempfile, "TemporaryFile", None)
+    arrays = [MappedFile().add(pa.array([number])) for number in range(3)]
+
+    assert [[0], [1], [2]] == [array.to_pylist() for array in arrays]
 
 
 def test_an_array_is_the_same_on_the_disk(monkeypatch):
@@ -76,7 +91,7 @@ def test_a_full_disk_is_named_with_a_remedy(tmp_path, monkeypatch, call):
     if call == "pwrite":
         monkeypatch.setattr(os, "pwrite", fail)
     else:
-        monkeypatch.setattr("tempfile.TemporaryFile", fail)
+        monkeypatch.setattr(tempfile, "TemporaryFile", fail)
 
     with pytest.raises(OSError, match=f"{tmp_path}: No space left on device: .*TMPDIR"):
         MappedFile().add(pa.array([1]))
