@@ -214,7 +214,6 @@ def open_table(path: Path, schema: pa.Schema) -> pa.Table:
     is_csv = path.suffix.lower() in (".csv", ".tsv")
     with translate_errors(path, "CSV" if is_csv else PARQUET, MAKE_AGAIN):
         table = _open_csv(path, schema) if is_csv else _open_parquet(path)
-        _check_text(table)
     names = table.column_names
     if len(set(names)) < len(names):
         raise ValueError(
@@ -226,9 +225,10 @@ def open_table(path: Path, schema: pa.Schema) -> pa.Table:
 def _open_parquet(path: Path) -> pa.Table:
     """Return a table that lies on the disk; at no time is more than a chunk of it in memory."""
     stock = ChunkStock()
-    with open_parquet(path) as file:
+    with open_parquet(path, pre_buffer=False) as file:
         check_decoded_size(file, path)
         parts = [file.schema_arrow.empty_table()]
+        _check_text(parts[0])
         for batch in read_batches(file, path, CHUNK_ROWS):
             part = pa.Table.from_batches([batch])
             _check_text(part)
@@ -264,6 +264,7 @@ def _open_csv(path: Path, schema: pa.Schema) -> pa.Table:
             types[header] = pa.string()
     options = pacsv.ConvertOptions(column_types=types, null_values=[""], strings_can_be_null=True)
     table = pacsv.read_csv(path, parse_options=parsing, convert_options=options)
+    _check_text(table)
     table = table.rename_columns(names)
     has_blanks = any(header != header.strip() for header in headers)
     return _strip_values(table) if has_blanks else table
