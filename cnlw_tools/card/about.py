@@ -1,8 +1,8 @@
 """What people must know of a dataset and no table says: who may use it, and who is in it.
 
-A recipe gives licence and citation; `manifests/NAME/about.toml`, below a user's root or that of the
-package, gives the rest. What nobody has written down is unknown: the card says so, and keys for
-programs are left out.
+`manifests/NAME/about.toml`, below a user's root or that of the package, says it; licence and
+citation of a recipe come first. What nobody has written down is unknown: the card says so, and keys
+for programs are left out.
 """
 
 from dataclasses import dataclass, fields, replace
@@ -34,10 +34,13 @@ KNOWN_ANNOTATORS = Check(
 class About:
     """What people must know of a dataset; an empty value is unknown."""
 
-    licence: str = choice(UNKNOWN, help="Licence of the images; from the recipe.")
-    citation: str = choice("", help="BibTeX to cite for the images; from the recipe.")
+    licence: str = choice(
+        UNKNOWN,
+        help="Licence of the images: an identifier of the Hub. That of a recipe counts more.",
+    )
+    citation: str = choice("", help="BibTeX to cite for the images. That of a recipe counts more.")
     title: str = choice("", help="Name of the dataset in full.")
-    licence_name: str = choice("", help="Name of the licence, if the recipe says `other`.")
+    licence_name: str = choice("", help="Name of the licence, if it is `other`.")
     licence_link: str = choice("", help="Address of the text of that licence.")
     source_datasets: tuple[str, ...] = choice(
         (), help="Datasets of the Hub that the images come from; `original` if from none."
@@ -70,14 +73,11 @@ class About:
     )
 
 
-KEYS = tuple(f.name for f in fields(About) if f.name not in ("licence", "citation"))
-
-
 def read_about(recipe: Recipe, root: Path) -> About:
     """Return what recipe and `about.toml` say of a dataset.
 
     Args:
-        recipe: gives name, licence and citation
+        recipe: names the dataset, and may give licence and citation
         root: the folder of manifests/
 
     Raises:
@@ -86,12 +86,9 @@ def read_about(recipe: Recipe, root: Path) -> About:
     path = find_below(root, Path("manifests") / recipe.dataset / FILE)
     about = About()
     if path:
-        raw = read_toml(path, "description of a dataset")
-        for name in ("licence", "citation"):
-            if name in raw:
-                raise ValueError(f"{path}: {name} is a key of recipes. Fix: move it to the recipe")
-        about = read_dataclass(About, raw, str(path))
-    return replace(about, licence=recipe.licence, citation=recipe.citation)
+        about = read_dataclass(About, read_toml(path, "description of a dataset"), str(path))
+    licence = about.licence if recipe.licence == UNKNOWN else recipe.licence
+    return replace(about, licence=licence, citation=recipe.citation or about.citation)
 
 
 def to_block(about: About) -> dict[str, Any]:

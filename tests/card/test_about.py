@@ -4,7 +4,7 @@ from dataclasses import fields
 
 import pytest
 
-from cnlw_tools.card.about import KEYS, About, read_about, to_block
+from cnlw_tools.card.about import About, read_about, to_block
 from cnlw_tools.files import default_root
 from cnlw_tools.recipe.recipe import Recipe
 from cnlw_tools.recipe.strict import read_dataclass
@@ -40,6 +40,15 @@ def test_the_file_says_more(tmp_path):
     assert read_dataclass(About, block, "x") == about
 
 
+def test_a_recipe_comes_first(tmp_path):
+    """Licence and citation of the file count where the recipe gives none."""
+    write(tmp_path, 'licence = "cc0-1.0"\ncitation = "@misc{y}"\n')
+    silent = Recipe("flowers", "blue")
+
+    assert read_about(RECIPE, tmp_path) == About(licence="mit", citation="@misc{x}")
+    assert read_about(silent, tmp_path) == About(licence="cc0-1.0", citation="@misc{y}")
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
@@ -47,7 +56,6 @@ def test_the_file_says_more(tmp_path):
         ("version = '1'", "version = '1': it must be a version such as 1.0.0"),
         ("published = '1.2.2026'", "it must be a day such as 2026-12-31"),
         ("annotations_creators = ['me']", "it must be a list of words among crowdsourced"),
-        ("licence = 'mit'", r"licence is a key of recipes. Fix: move it to the recipe"),
     ],
 )
 def test_a_wrong_value(tmp_path, line, message):
@@ -62,8 +70,7 @@ def test_the_page_has_every_key():
     """manifests/README.md has a row for each key, in the words of the declaration."""
     rows = []
     for field in fields(About):
-        if field.name in KEYS:
-            rows.append(f"| `{field.name}` | {field.metadata['help']} |\n")
+        rows.append(f"| `{field.name}` | {field.metadata['help']} |\n")
 
     assert "".join(rows) in (default_root() / "manifests/README.md").read_text("utf-8")
 

@@ -124,15 +124,12 @@ def test_without_mlcroissant(copy, monkeypatch):
 
 def test_the_records_of_a_sound_build(copy):
     """mlcroissant reads the first row of every split, with its picture."""
-    pytest.importorskip("mlcroissant")
-
     assert why_skipped(copy) is None
     assert findings(copy, "records") == []
 
 
 def test_a_picture_that_cannot_be_read(copy):
     """The error names config and split, whatever the recorded hashes say."""
-    pytest.importorskip("mlcroissant")
     path = shard(copy, "red_40", noisy=False, split="validation")
     change(path, lambda row: row.update(image={"bytes": b"x", "path": None}))
     recorded_anew(copy)

@@ -43,16 +43,11 @@ NOT_RUN = {  # command -> why it cannot be run here
 }
 
 
-NEEDS = {"cards": "mlcroissant"}  # page -> the package of an extra that it imports
-
-
 @pytest.mark.filterwarnings("ignore:ConjunctiveGraph is deprecated")  # mlcroissant calls these
 @pytest.mark.filterwarnings("ignore:The inplace keyword in DataFrame.reset_index")
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
 def test_a_page_can_be_followed(path, reader, site, request) -> None:
     """Every command and every block of Python of a page succeeds after those before it."""
-    if path.stem in NEEDS:
-        pytest.importorskip(NEEDS[path.stem])
     if path.stem in TAKES_ALL_IMAGES:
         request.getfixturevalue("all_images")
     if path.stem in PREPARE:
