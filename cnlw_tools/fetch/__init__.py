@@ -9,8 +9,8 @@ options.py        the user's choices          network.py    is it the host, or o
 patience.py       waits for this machine      resources.py  open files and threads
 cluster.py        the workers of a cluster
 
-The images and the ledger are in `cnlw_tools.store`. Worker processes import neither Arrow nor
-numpy, so that they start faster.
+The images and the ledger are in `cnlw_tools.store`. Worker processes do not import Arrow, so that
+they start faster.
 """
 
 from cnlw_tools.fetch.options import USER_AGENT, FetchOptions
