@@ -75,12 +75,13 @@ def summarise_dataset(card: BuildCard, n_classes: int) -> str:
 
 
 def describe_noises(configs: Mapping[str, ConfigCard]) -> Iterator[tuple[str, str]]:
-    """Yield each kind of noise with what it does: the first line of its docstring."""
+    """Yield each kind of noise with what it does, the first line of its docstring, and its paper."""
     kinds = [config.recipe.noise for config in configs.values()]
     for kind in dict.fromkeys(kinds):
         noise = pick(NOISE, kind, "noise")
         docstring = noise.draw.__doc__ or ""
-        yield kind, docstring.splitlines()[0]
+        summary = docstring.splitlines()[0]
+        yield kind, f"{summary.removesuffix('.')} ({noise.paper})." if noise.paper else summary
 
 
 def describe_images(images: Storage) -> str:

@@ -63,6 +63,14 @@ def test_the_first_table_has_sizes_and_digests_are_folded():
     assert f"- `base` {'f' * 64}" in folded
 
 
+def test_the_card_names_the_papers_of_its_noise():
+    """Each kind of noise is there with what it does and who described it."""
+    words = text("flat")
+
+    assert "- `blue`: Flip ``level`` percent of every class" in words
+    assert "uniformly (Jiang et al. 2020)." in words
+
+
 def test_an_unknown_layout_is_an_error():
     """The error names the layouts that there are."""
     with pytest.raises(
