@@ -75,7 +75,7 @@ def summarise_dataset(card: BuildCard, n_classes: int) -> str:
 
 
 def describe_noises(configs: Mapping[str, ConfigCard]) -> Iterator[tuple[str, str]]:
-    """Yield each kind of noise with what it does, the first line of its docstring, and its paper."""
+    """Yield each kind of noise with the first line of its docstring and its paper."""
     kinds = [config.recipe.noise for config in configs.values()]
     for kind in dict.fromkeys(kinds):
         noise = pick(NOISE, kind, "noise")
