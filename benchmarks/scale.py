@@ -22,7 +22,8 @@ work of the process that holds the rows, and the reading and writing of Parquet.
 
 `--engines NAME ...` builds the images of ROWS in each engine with one worker and with two, and
 prints the seconds of all processors, the seconds of the clock, and their ratio to `local` with as
-many workers. `--storage` builds the same into a folder, and into a bucket of the S3 server of the
+many workers. Of `ray`, whose workers are no children of the command, only the command is counted.
+`--storage` builds the same into a folder, and into a bucket of the S3 server of the
 tests on loopback, and reads both back with `cnlw validate`; the server's own seconds are not counted.
 
 Floor: a build reads and writes each distinct image once, and a check decodes it once; a plan of n
