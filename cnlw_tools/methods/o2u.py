@@ -54,7 +54,7 @@ def centre_losses(losses: Tensor) -> Tensor:
 
 
 class O2U(Method):
-    """Ranks examples by their losses under a cyclic learning rate and removes the highest ones.
+    """Removes the examples that have the highest losses under a cyclic learning rate.
 
     Args:
         task: the learning task

@@ -45,7 +45,7 @@ from cnlw_tools.methods.components.validation import (
 
 
 class SModel(Method):
-    """Trains a softmax layer from true classes to given labels on top of the network.
+    """Trains a layer on top of the network that maps true classes to given labels.
 
     Args:
         task: the learning task

@@ -19,9 +19,9 @@ trusted image. The densest image is always a prototype, so that every class has 
 examples is never assigned.
 
 The paper has m = 1280, p = 8 and alpha = 0.5. We do not know for how many epochs its alpha stays 0;
-half of the epochs is our choice. The logged weight is the share of the given label in the target: 1
-- alpha if y^ differs from the given label, otherwise 1. With several ranks, each rank processes the
-whole set, and the result of rank 0 counts.
+half of the epochs is our choice. The logged weight is the share of the given label in the target.
+If y^ differs from the given label, it is 1 - alpha; otherwise it is 1. With several ranks, each
+rank processes the whole set, and the result of rank 0 counts.
 
 This implementation does not compute y^ anew in each step, which would cost another forward pass per
 step.

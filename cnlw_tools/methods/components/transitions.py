@@ -1,8 +1,8 @@
 """A transition matrix can be given by a name such as `symmetric:0.4`.
 
-The entry Q[j, i] is the probability of the given label j if the true class is i, so columns sum to
-1. T is the transpose of Q. I is the identity, and r is the share of wrong labels. Each name stands
-for the matrix Q beside it:
+The entry Q[j, i] is the probability of the given label j if the true class is i, so each column
+sums to 1. T is the transpose of Q. I is the identity, and r is the share of wrong labels. Each name
+stands for the matrix Q beside it:
 
 symmetric:r    (1 - r) I + r / (K - 1) (1 - I)
 pairflip:r     (1 - r) I + r (i -> i + 1 mod K)
