@@ -8,6 +8,7 @@ import click
 from cnlw_tools import __version__
 from cnlw_tools.registry import ImportOnUse
 
+HELP_OPTIONS = ("-h", "--help")
 COMMAND_GROUPS: Mapping[str, Mapping[str, str]] = {  # name and summary, as the help lists them
     "Build": {
         "build": "Build images with noisy labels.",
@@ -78,6 +79,10 @@ class FriendlyGroup(click.Group):
         from cnlw_tools.cli.errors import report_errors  # here, since help needs none of it
 
         with report_errors():
+            if not {*HELP_OPTIONS} & {*ctx.args}:
+                from cnlw_tools.files.arrow import keep_pandas_out
+
+                keep_pandas_out()
             return super().invoke(ctx)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -92,7 +97,7 @@ class FriendlyGroup(click.Group):
 @click.group(
     cls=FriendlyGroup,
     commands=COMMANDS,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": [*HELP_OPTIONS]},
 )
 @click.version_option(__version__, prog_name="cnlw")
 def main() -> None:

@@ -4,7 +4,9 @@ Arrays of Python values are made here without `pa.array`, which would import pan
 longer than everything else that a worker process imports.
 """
 
+import sys
 from collections.abc import Sequence
+from importlib.abc import MetaPathFinder
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,32 @@ FEATHER_1 = b"FEA1"
 BYTES_COLUMN = "bytes"  # of the files that `write_bytes` writes
 
 Reader = Any  # a reader of the file format, or one of streams
+
+
+class _NoPandas(MetaPathFinder):
+    """Says that pandas is not installed."""
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
+        """Find nothing, and raise for pandas."""
+        if name == "pandas":
+            raise ModuleNotFoundError("pandas is hidden", name=name)
+
+
+def keep_pandas_out() -> None:
+    """Let Arrow look for pandas now and miss it, unless this process has imported it already.
+
+    Arrow imports pandas with the first value that it makes or compares, only to recognise columns
+    of pandas. That takes as long as all other imports of a command. Arrow looks once for this;
+    `to_pandas` looks again, and then finds it.
+    """
+    if "pandas" in sys.modules:
+        return
+    finder = _NoPandas()
+    sys.meta_path.insert(0, finder)
+    try:
+        pa.scalar(0)
+    finally:
+        sys.meta_path.remove(finder)
 
 
 def open_arrow(path: Path, column: int | None = None) -> Reader:

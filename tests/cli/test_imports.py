@@ -25,6 +25,20 @@ for name, statements in json.loads(sys.argv[1]).items():
         sys.exit(f"{name} cannot be imported")
 """
 
+RUN = """
+import sys
+import pyarrow as pa
+from click.testing import CliRunner
+from cnlw_tools.cli import main
+
+for line in sys.argv[1:]:
+    result = CliRunner().invoke(main, line.split())
+    assert result.exit_code == 0, result.output
+assert "pandas" not in sys.modules
+assert len(pa.table({"a": [1, 2]}).to_pandas()) == 2
+assert "pandas" in sys.modules
+"""
+
 
 def modules_after(statements: dict[str, str]) -> dict[str, set[str]]:
     """Return the names of the modules that are there after statements, for each name of some."""
@@ -59,3 +73,9 @@ def test_a_command_imports_what_it_needs_alone() -> None:
     assert not HEAVY & modules["others"]
     assert {"matplotlib"} == HEAVY & modules["report"]
     assert "matplotlib.pyplot" not in modules["report"]  # it looks for a screen
+
+
+def test_no_command_waits_for_pandas(tmp_path) -> None:
+    """Arrow would import it with the first value; where it is asked for, it is there."""
+    plan = f"plan --noise blue --level 40 --out {tmp_path / 'plan.parquet'}"
+    subprocess.run([sys.executable, "-c", RUN, plan, "list datasets"], check=True)
