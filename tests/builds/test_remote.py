@@ -134,8 +134,8 @@ def test_something_else_at_the_address_is_an_error(memory, inputs):
 def test_a_build_that_another_machine_finishes_meanwhile_is_kept(memory, inputs, monkeypatch):
     """The card of the other one is not replaced; the same command then adds to it."""
 
-    def build_with_another(*arguments):
-        summary = build(*arguments)
+    def build_with_another(*arguments, **choices):
+        summary = build(*arguments, **choices)
         memory.pipe_file(f"/bucket/shapes/{CARD}", b"of another machine")
         return summary
 
@@ -197,10 +197,10 @@ def test_mixed_counts_of_processes_at_an_address(memory, inputs):
     build_shard_at(BLUE, inputs, MEMORY, WorkShard(2, 1))
     before = stored(memory)
 
-    with pytest.raises(ValueError, match="contains shards of 2 and 3 parts: give every") as caught:
+    with pytest.raises(ValueError, match="contains shards for 2 and 3 parts: give every") as caught:
         build_shard_at(BLUE, inputs, MEMORY, WorkShard(3, 2))
 
-    assert name_addresses(str(caught.value)).startswith(f"{MEMORY} contains shards of")
+    assert name_addresses(str(caught.value)).startswith(f"{MEMORY} contains shards for")
     assert before == stored(memory)
 
 
