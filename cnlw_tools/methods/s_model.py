@@ -18,8 +18,9 @@ network predicts as class i. The authors' code counts the most likely class (har
 counts all classes by their probabilities (soft).
 
 The code stops each stage early, by the accuracy on a held-out tenth of the data, so the number of
-epochs is not known. The default of a tenth of the epochs is our choice, because a network that has
-memorised the labels considers none of them wrong. The value beta = 0 comes from the code's
+epochs is not known. By default, the training without the layer (the warm-up) takes a tenth of the
+epochs. This is our choice: the warm-up should end before the network memorises the labels, because
+after that it considers none of them wrong. The value beta = 0 comes from the code's
 demonstration. On `shapes` (blue 40, 16 pixels, 12 epochs, one seed), the preset uses half of the
 epochs for the warm-up. The method then ends at an accuracy of 59 %, and `vanilla` at 56 %. With a
 warm-up of a tenth of the epochs, the method ends at 57 %.

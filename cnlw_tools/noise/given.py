@@ -1,4 +1,4 @@
-"""The labels come from a file. People gave them, or a network that was trained on few examples.
+"""The labels come from a file. They were given by people, or by a network that saw few examples.
 
     y' = the label of the image in a column of the side table
 

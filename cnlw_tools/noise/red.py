@@ -7,7 +7,7 @@ image is wrong.
     slot of rank r in class c   <->   web image of rank r among the wrong ones of c  (ranked by key)
 
 A slot is a place in the training set, and belongs to one image of the clean dataset. Slots and web
-images are paired on the full lists, before a level is selected, so a pair is the same at all
+images are paired before a level is selected, so a pair is the same at all
 levels. The option ``top`` is the highest level that is wanted. Web images that this level does not
 need are reserves. If a web image is dead, that is, if its address no longer works, the same reserve
 replaces it at all levels. It is the first reserve that is free and available, counted from a

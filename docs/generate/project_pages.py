@@ -25,7 +25,7 @@ STUDIES = Path("benchmarks") / "studies"
 PICTURES = (".png", ".svg")
 EXPLANATION = (
     "A *config* names the data, that is, the noise, its level and further choices. A number after "
-    "`clean` is the number of clean training examples; `a10` means alpha = 10, and `d50` means "
+    "`clean` is the number of training images that were kept before any noise; `a10` means alpha = 10, and `d50` means "
     "delta = 0.5. A *trial* is a set "
     "of runs that differ only in their seed. `vanilla` is ordinary training on the given labels. "
     "The [glossary](../../../docs/glossary.md) explains these words and others.\n\n"

@@ -18,7 +18,7 @@ README = CHECKOUT / "README.md"
 PAGES = [README, *sorted((CHECKOUT / "docs/guides").glob("*.md"))]
 CHANGELOG = CHECKOUT / "CHANGELOG.md"
 MAX_LINES = 110  # of README
-MAX_VERSION_LINES = 100  # of a version in CHANGELOG
+MAX_VERSION_LINES = 110  # of a version in CHANGELOG
 WIDEST_LINE = 100  # columns, but for tables, which cannot be wrapped
 LINK = re.compile(r"\]\(([^)#]+)[^)]*\)")
 BLOCK = re.compile(r"^```\w*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -56,7 +56,7 @@ def test_the_readme_is_short() -> None:
 
 
 def test_the_changelog_is_short() -> None:
-    """A version has at most 100 lines, of at most 100 columns."""
+    """A version has at most 110 lines, of at most 100 columns."""
     for version in CHANGELOG.read_text(encoding="utf-8").split("\n## ")[1:]:
         lines = version.splitlines()
 
