@@ -507,10 +507,11 @@ def _import(folder: Path, store: Path, id_column: str, as_json: bool) -> None:
 
 def _join(folders: "Sequence[Path]", store: Path, as_json: bool) -> None:
     """Take what other stores hold into a store."""
-    from cnlw_tools.store.join import find_stores, join_stores
+    from cnlw_tools.store.join import check_stores, find_stores, join_stores
     from cnlw_tools.store.store import open_ledger
 
     others = find_stores(folders, store)
+    check_stores(others)  # before a new store is made
     with open_ledger(store) as ledger:
         tally = join_stores(others, ledger, ProgressBar())
         counts = ledger.count_outcomes()

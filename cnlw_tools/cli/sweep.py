@@ -256,7 +256,7 @@ def _run(
 
     if plan.runs and len(plan.failing) == len(plan.runs):
         raise SystemExit(1)
-    record_study(study, all_runs, name, scale, plan.paths)
+    record_study(study, all_runs, name, scale, plan.paths, plan.work_shard)
     exit_code = 0
     with ProgressBars() as bars, BarStack() as stack:
         n_at_once = count_runs_at_once(plan.paths.device, cluster) if cluster else jobs

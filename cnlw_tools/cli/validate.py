@@ -20,6 +20,7 @@ from cnlw_tools.cli.options import (
     PathOrAddress,
     read_inputs,
 )
+from cnlw_tools.files.mirror import name_addresses
 from cnlw_tools.registry.counts import count_things
 
 if TYPE_CHECKING:
@@ -106,6 +107,11 @@ def validate(
     from cnlw_tools.executor.progress import ProgressBars
 
     _check_choices(shard, out, joined_folders, as_json, end_to_end)
+    if cache is not None and not end_to_end:
+        raise ValueError(
+            f"--cache {cache} is for the decoded pixels of --end-to-end: give --end-to-end, too, or "
+            "drop --cache"
+        )
     inputs = read_inputs(None, data_dir, donors, store)
     with open_executor(engine, workers) as executor, ProgressBars() as bars:
         if shard is not None and out is not None:
@@ -231,7 +237,8 @@ def _to_json(
             }
         )
         for finding in result.findings:
-            findings.append({"check": result.name, **asdict(finding)})
+            location = name_addresses(finding.location)
+            findings.append({"check": result.name, **asdict(finding), "location": location})
     return {
         "build": str(place),
         "ok": n_errors == 0,
@@ -252,7 +259,8 @@ def _print_result(result: "CheckResult") -> None:
         remark += f" (by {abbreviate(result.causes)})"
     click.echo(f"{mark} {result.name:{WIDTH}} {result.claim}{remark}")
     for finding in result.findings[:MAX_SHOWN]:
-        click.echo(f"       {finding.location}: {finding.message} [{finding.count}]; {finding.fix}")
+        text = f"{finding.location}: {finding.message} [{finding.count}]; {finding.fix}"
+        click.echo(f"       {name_addresses(text)}")
         if finding.consequences:
             click.echo(f"         {_describe_consequences(finding)}")
     n_hidden = len(result.findings) - MAX_SHOWN

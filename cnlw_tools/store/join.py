@@ -120,7 +120,7 @@ def take_stores(
     """Do what `join_stores` does, but leave the snapshot of the ledger as it is."""
     with ExitStack() as stack:
         stores = [stack.enter_context(_locked_store(folder)) for folder in folders]
-        _check_stores(stores, ledger)
+        _check_stores(stores, dict.fromkeys(ledger.read_kept(), ledger.folder))
         tally = Tally(sum(store.count_outcomes().total() for store in stores))
         for store in stores:
             rows = store.rows()
@@ -130,6 +130,16 @@ def take_stores(
             if (store.folder / FILE_NAME).is_file():
                 add_placeholders(store.folder / FILE_NAME, ledger.folder)
     return tally
+
+
+def check_stores(folders: Sequence[Path]) -> None:
+    """Raise if stores cannot be joined with each other.
+
+    Raises:
+        ValueError, OSError: as for `join_stores`
+    """
+    with ExitStack() as stack:
+        _check_stores([stack.enter_context(_locked_store(folder)) for folder in folders], {})
 
 
 @contextmanager
@@ -143,10 +153,14 @@ def _locked_store(folder: Path) -> Iterator[Store]:
         os.close(handle)
 
 
-def _check_stores(stores: Sequence[Store], ledger: Ledger) -> None:
-    """Raise if stores do not fit together."""
+def _check_stores(stores: Sequence[Store], kept: dict[str | None, Path]) -> None:
+    """Raise if stores do not fit together.
+
+    Args:
+        stores: to join
+        kept: kinds of images of the store that they are joined to, and its folder
+    """
     counts: set[int] = set()
-    kept = dict.fromkeys(ledger.read_kept(), ledger.folder)
     for store in stores:
         counts |= read_counts(store.folder)
         _check_counts(store.folder, counts)

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from cnlw_tools.files import atomic_write
 from cnlw_tools.files.arrow import binary_buffers
 from cnlw_tools.files.untrusted import translate_errors
-from cnlw_tools.store.store import COLUMNS, LEDGER, Store
+from cnlw_tools.store.store import COLUMNS, Store
 
 SNAPSHOT = "ledger.parquet"
 BLOCK_ROWS = 2_000  # rows written at a time
@@ -53,7 +53,7 @@ def write_ledger_table(store: Store, path: Path) -> None:
     with pq.ParquetWriter(path, SCHEMA, compression="zstd") as writer:
         while block := list(islice(rows, BLOCK_ROWS)):
             # a table is written at once; a record batch would wait in memory for more
-            with translate_errors(store.folder / LEDGER, "a ledger", "restore the file"):
+            with translate_errors(store.ledger_path, "a ledger", "restore the file"):
                 table = _to_table(block)
             writer.write_table(table)
 

@@ -160,10 +160,11 @@ class Store:
                 "`cnlw fetch`"
             )
         self.folder = folder
+        self.ledger_path = path
         mode = "?mode=ro"
         if not os.access(folder, os.W_OK):
             mode += "&immutable=1"  # SQLite cannot write the small file that readers share
-        self.connection, self.columns = _open_database(folder, path.resolve().as_uri() + mode)
+        self.connection, self.columns = _open_database(path, path.resolve().as_uri() + mode)
 
     def __enter__(self) -> Self:
         return self
@@ -205,7 +206,7 @@ class Store:
 
     def copy_ledger(self, path: Path) -> None:
         """Write a copy of the ledger; the same rows give the same bytes."""
-        with _report_database_errors(self.folder):
+        with _report_database_errors(self.ledger_path):
             self.connection.execute("VACUUM INTO ?", [str(path)])
 
     def read_kept(self) -> list[str | None]:
@@ -346,7 +347,7 @@ class Store:
 
     def query(self, sql: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
         """Yield the results of a query; only a block of them is in memory at a time."""
-        with _report_database_errors(self.folder):
+        with _report_database_errors(self.ledger_path):
             cursor = self.connection.execute(sql, values)
             with closing(cursor):
                 while rows := cursor.fetchmany(BLOCK_ROWS):
@@ -366,7 +367,7 @@ class Store:
 
     def _bad_value(self, image_id: Any, name: str, value: Any) -> BadFile:
         return BadFile(
-            f"{self.folder / LEDGER}: image {image_id!r}: {name} is {SHORT.repr(value)}, "
+            f"{self.ledger_path}: image {image_id!r}: {name} is {SHORT.repr(value)}, "
             "which no run writes: restore the file, or delete this row and fetch again"
         )
 
@@ -403,11 +404,12 @@ class Ledger(Store):
             OSError: it cannot be opened or written
         """
         self.folder = folder
+        self.ledger_path = folder / LEDGER
         self.lock = threading.Lock()
-        if (folder / LEDGER).exists():
-            check_regular(folder / LEDGER)
-        self.connection, self.columns = _open_database(folder, str(folder / LEDGER))
-        with _report_database_errors(folder):
+        if self.ledger_path.exists():
+            check_regular(self.ledger_path)
+        self.connection, self.columns = _open_database(self.ledger_path, str(self.ledger_path))
+        with _report_database_errors(self.ledger_path):
             if exclusive:
                 self.connection.execute("PRAGMA locking_mode = EXCLUSIVE")
             self.connection.execute("PRAGMA journal_mode = WAL")
@@ -441,7 +443,7 @@ class Ledger(Store):
 
     def write_rows(self, rows: Sequence[Row]) -> None:
         """Write several rows, all of them or none; together they cost little more than one."""
-        with self.lock, _report_database_errors(self.folder):
+        with self.lock, _report_database_errors(self.ledger_path):
             self.connection.execute("BEGIN IMMEDIATE")
             try:
                 self.connection.executemany(INSERT, map(row_values, rows))
@@ -502,7 +504,7 @@ def _keep_options(options: str) -> str:
 def _create_table(ledger: Ledger) -> None:
     """Make the table of the ledger, or add the columns that stores of an earlier version lack."""
     columns = ", ".join(COLUMNS)
-    with _report_database_errors(ledger.folder):
+    with _report_database_errors(ledger.ledger_path):
         ledger.connection.execute(
             f"CREATE TABLE IF NOT EXISTS ledger ({columns}, PRIMARY KEY (image_id)) WITHOUT ROWID"
         )
@@ -538,31 +540,31 @@ def _write_file(path: str, data: bytes) -> int:
         os.close(descriptor)
 
 
-def _open_database(folder: Path, database: str) -> tuple[sqlite3.Connection, str]:
+def _open_database(path: Path, database: str) -> tuple[sqlite3.Connection, str]:
     """Return a connection, and what to select for the fields of a row."""
-    connection = _connect(folder, database)
+    connection = _connect(path, database)
     try:
-        return connection, _sql_columns(folder, connection)
+        return connection, _sql_columns(path, connection)
     except BaseException:
         connection.close()
         raise
 
 
-def _sql_columns(folder: Path, connection: sqlite3.Connection) -> str:
+def _sql_columns(path: Path, connection: sqlite3.Connection) -> str:
     """Return what to select for the fields of a row; stores of an earlier version lack some.
 
     Raises:
         BadFile: the ledger is not a table of this version
         OSError: it cannot be read
     """
-    with _report_database_errors(folder):
-        names = read_columns(connection, folder / LEDGER, "ledger", COLUMNS)
+    with _report_database_errors(path):
+        names = read_columns(connection, path, "ledger", COLUMNS)
     present = [name if name in names else f"NULL AS {name}" for name in COLUMNS]
     return ", ".join(present if names else COLUMNS)
 
 
-def _connect(folder: Path, database: str) -> sqlite3.Connection:
-    with _report_database_errors(folder):
+def _connect(path: Path, database: str) -> sqlite3.Connection:
+    with _report_database_errors(path):
         return sqlite3.connect(
             database,
             timeout=30.0,
@@ -582,7 +584,7 @@ def _report_file_errors(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _report_database_errors(folder: Path) -> Iterator[None]:
+def _report_database_errors(path: Path) -> Iterator[None]:
     """Raise an OSError that names the ledger's file where the block raises a database error.
 
     It is a `MachineFault` where the disk or this machine is at fault, not the file.
@@ -590,7 +592,6 @@ def _report_database_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, UnicodeDecodeError) as error:  # the second: a name that is not UTF-8
-        path = folder / LEDGER
         if fault := find_fault(error):
             raise MachineFault(f"{path}: {fault}") from error
         raise OSError(f"{path} cannot be read ({error}): restore the file from a copy") from error

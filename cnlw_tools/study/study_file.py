@@ -8,12 +8,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from cnlw_tools import files
+from cnlw_tools.executor.work_shard import WorkShard
 from cnlw_tools.files.texts import read_json
 from cnlw_tools.recipe.strict import read_dataclass
+from cnlw_tools.registry.counts import join_words
 from cnlw_tools.study.expand import RunSpec
 from cnlw_tools.study.spec import Study, parse_study
 
 STUDY, FAILURE = "study.json", "failure.json"
+SHARD_MARKS = ".cnlw-shard-*"  # empty files beside study.json
 REMEDY = "run the sweep again"
 
 
@@ -57,6 +60,30 @@ def read_study_file(folder: Path) -> StudyFile | None:
         raw["study"], f"{path}: study"
     )  # a study that was run is checked like one that will be
     return study_file
+
+
+def mark_shard(folder: Path, work_shard: WorkShard) -> str:
+    """Note in a folder of runs which shard of a study is run there; return the name of the note.
+
+    Raises:
+        ValueError: shards of another number were run there
+    """
+    counts = {work_shard.count}
+    for path in folder.glob(SHARD_MARKS):
+        count = path.name.rpartition("-")[2]
+        if count.isdecimal():
+            counts.add(int(count))
+    if len(counts) > 1:
+        numbers = join_words([str(count) for count in sorted(counts)])
+        raise ValueError(
+            f"{folder}: shards of {numbers} sweeps are mixed, so some runs would be trained twice "
+            "and others never: give every sweep the same number of shards, or another --out, or delete "
+            f"the files {SHARD_MARKS} there if all sweeps have ended"
+        )
+    name = f".cnlw-shard-{work_shard.number}-of-{work_shard.count}"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).touch()
+    return name
 
 
 def write_failure(folder: Path, reason: str) -> None:

@@ -13,7 +13,8 @@ A config that is built alone has no folder here: the study says where its build 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any
 
@@ -45,9 +46,11 @@ from cnlw_tools.study.remote_runs import train_on_cluster
 from cnlw_tools.study.spec import Study
 from cnlw_tools.study.study_file import (
     FAILURE,
+    SHARD_MARKS,
     STUDY,
     StudyFile,
     clear_failure,
+    mark_shard,
     write_failure,
     write_study_file,
 )
@@ -69,6 +72,7 @@ class SweepPlan:
     problems: Sequence[Problem]  # of the others
     groups: Sequence[Sequence[RunSpec]]  # unfinished runs without a problem; one of each is trained
     paths: SweepPaths
+    work_shard: WorkShard = WHOLE  # of several machines
 
     @property
     def failing(self) -> dict[str, str]:
@@ -111,7 +115,8 @@ def plan_sweep(
         if run.name not in results and run.name not in problem_names:
             unfinished.append(run)
     problems += find_problems(unfinished, paths, configs)
-    return _make_plan(shard_runs, results, problems, groups, paths)
+    plan = _make_plan(shard_runs, results, problems, groups, paths)
+    return replace(plan, work_shard=work_shard)
 
 
 def _make_plan(
@@ -334,14 +339,46 @@ def _clear_failure(run: RunSpec, paths: SweepPaths) -> None:
 
 
 def record_study(
-    study: Study, runs: Sequence[RunSpec], name: str, scale: str, paths: SweepPaths
+    study: Study,
+    runs: Sequence[RunSpec],
+    name: str,
+    scale: str,
+    paths: SweepPaths,
+    work_shard: WorkShard = WHOLE,
 ) -> None:
-    """Write the study and all its runs into the folder, for the report."""
+    """Write the study and all its runs into the folder, for the report.
+
+    Raises:
+        ValueError: sweeps of another number of shards have run there
+        OSError: the folder cannot be written
+    """
+    if work_shard != WHOLE:
+        _mark_shard(work_shard, paths)
     command = tuple(sys.argv)
     study_file = StudyFile(name, scale, study, tuple(runs), str(paths.builds), command)
     write_study_file(paths.folder, study_file)
     if is_address(paths.out):
         RemoteFolder(paths.out).put(paths.folder / STUDY, STUDY)
+
+
+def _mark_shard(work_shard: WorkShard, paths: SweepPaths) -> None:
+    """Note in the folder of the runs which shard of the study is run there.
+
+    Raises:
+        ValueError: sweeps of another number of shards have run there
+    """
+    if not is_address(paths.out):
+        mark_shard(paths.folder, work_shard)
+        return
+    remote = RemoteFolder(paths.out)
+    paths.folder.mkdir(parents=True, exist_ok=True)
+    for path in paths.folder.glob(SHARD_MARKS):
+        path.unlink()
+    for mark in remote.list_files():
+        if fnmatchcase(mark, SHARD_MARKS):
+            (paths.folder / mark).touch()
+    mark = mark_shard(paths.folder, work_shard)
+    remote.put(paths.folder / mark, mark)
 
 
 def _expected_config(run: RunSpec, paths: SweepPaths) -> dict[str, Any]:

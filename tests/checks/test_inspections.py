@@ -282,6 +282,11 @@ def test_the_command_looks_and_joins(whole: Path, tmp_path: Path, reads_back_her
     ("arguments", "code", "message"),
     [
         (["--shard", "1/2"], 1, "--shard 1/2 needs a folder for its findings: give --out DIR, too"),
+        (
+            ["--cache", "x"],
+            1,
+            "--cache x is for the decoded pixels of --end-to-end: give --end-to-end",
+        ),
         (["--shard", "3/2", "--out", "x"], 1, "shard '3/2' is not allowed: write it as 2/5"),
         (
             ["--shard", "1/2", "--out", "x", "--json"],

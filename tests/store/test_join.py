@@ -4,7 +4,9 @@ import os
 from dataclasses import replace
 
 import pytest
+from click.testing import CliRunner
 
+from cnlw_tools.cli import main
 from cnlw_tools.executor.work_shard import WorkShard
 from cnlw_tools.images.pixels import Storage
 from cnlw_tools.store.inspect import inspect_image
@@ -146,7 +148,7 @@ def test_images_of_different_kinds(make, tmp_path):
     originals, resized = make("a", ["1"]), make("b", ["2"], kept=Storage(84).options)
 
     with pytest.raises(
-        ValueError, match=r"a \(originals\) and .*b \(.*\): hold images of different"
+        ValueError, match=r"a \(originals\) and .*b \(.*\): these stores hold images of different"
     ):
         join(tmp_path / "all", originals, resized)
     with Store(tmp_path / "all") as store:
@@ -173,6 +175,21 @@ def test_mixed_counts(make, tmp_path):
         mark_shard(parts[0], WorkShard(3, 1))
     check_shard(parts[0], WorkShard(2, 1))
     assert {2} == read_counts(parts[0])
+
+
+def test_stores_that_do_not_fit_make_no_new_store(make, tmp_path):
+    """The command says why in one line."""
+    parts = [make("parts/a", ["1"]), make("parts/b", ["2"])]
+    for part, count in zip(parts, (2, 3), strict=True):
+        mark_shard(part, WorkShard(count, 1))
+    new = tmp_path / "new"
+    result = CliRunner().invoke(
+        main, ["fetch", "--store", str(new), "--join", str(tmp_path / "parts")]
+    )
+
+    assert 1 == result.exit_code
+    assert "b: this store has shards for 2 and 3 fetches: give every" in result.output
+    assert not new.exists()
 
 
 def test_stores_are_found(make, tmp_path):

@@ -269,6 +269,15 @@ def test_the_ledger_that_is_packed_is_a_database_of_its_own(store, tmp_path):
     database.close()
 
 
+def test_a_damaged_ledger_of_a_pack_is_called_by_its_name(store, tmp_path):
+    """Not by that of the ledger of a store, which no pack has."""
+    pack_to(store, str(tmp_path / "pack"))
+    (tmp_path / "pack" / "packed.sqlite").write_bytes(b"damaged" * 1000)
+
+    with pytest.raises(OSError, match=r"pack/packed\.sqlite"):
+        open_store(tmp_path / "pack")
+
+
 def test_the_command_says_what_it_packed(store, tmp_path):
     """Images, files, and how many of them are new; without a store it is an error."""
     packed = CliRunner().invoke(

@@ -8,6 +8,7 @@ import pytest
 
 import cnlw_tools as cnlw
 from cnlw_tools.executor import SERIAL
+from cnlw_tools.executor.work_shard import WorkShard
 from cnlw_tools.files.folders import list_names
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.study import sweep, workers
@@ -121,3 +122,16 @@ def test_a_failure_is_forgotten_when_the_run_works(study, memory, monkeypatch):
     run()
 
     assert 2 == sum(name.endswith("failure.json") for name in stored(memory, "runs"))
+
+
+def test_mixed_counts_of_shards_at_an_address(study, memory, tmp_path, monkeypatch):
+    """Another machine is told, too, before it trains."""
+    paths, runs, _ = study
+    parsed = parse_study({key: STUDY[key] for key in STUDY if key != "size"}, "test")
+    sweep.record_study(parsed, runs, "toy", "", paths, WorkShard(2, 1))
+    monkeypatch.setenv("CNLW_CACHE", str(tmp_path / "another"))
+
+    sweep.record_study(parsed, runs, "toy", "", paths, WorkShard(2, 2))
+    with pytest.raises(ValueError, match="shards of 2 and 3 sweeps are mixed"):
+        sweep.record_study(parsed, runs, "toy", "", paths, WorkShard(3, 2))
+    assert {".cnlw-shard-1-of-2", ".cnlw-shard-2-of-2", "study.json"} == stored(memory, "runs")

@@ -6,12 +6,14 @@ from dataclasses import asdict
 import pytest
 
 from cnlw_tools import files
+from cnlw_tools.executor.work_shard import WorkShard
 from cnlw_tools.study.expand import expand_study
 from cnlw_tools.study.spec import parse_study
 from cnlw_tools.study.study_file import (
     STUDY,
     StudyFile,
     clear_failure,
+    mark_shard,
     read_failure,
     read_study_file,
     write_failure,
@@ -80,3 +82,15 @@ def test_why_a_run_failed_is_read_back(tmp_path):
     assert read_failure(tmp_path / "run") == "L2R needs a trusted set"
     clear_failure(tmp_path / "run")
     assert read_failure(tmp_path / "run") == ""
+
+
+def test_mixed_counts_of_shards(tmp_path):
+    """One line with the remedy, and no note of the second count; the same count goes on."""
+    mark_shard(tmp_path / "runs", WorkShard(2, 1))
+    mark_shard(tmp_path / "runs", WorkShard(2, 2))
+    before = sorted((tmp_path / "runs").iterdir())
+
+    with pytest.raises(ValueError, match=r"runs: shards of 2 and 3 sweeps are mixed.* or delete"):
+        mark_shard(tmp_path / "runs", WorkShard(3, 1))
+
+    assert before == sorted((tmp_path / "runs").iterdir())
