@@ -109,8 +109,8 @@ def validate(
     _check_choices(shard, out, joined_folders, as_json, end_to_end)
     if cache is not None and not end_to_end:
         raise ValueError(
-            f"--cache {cache} is for the decoded pixels of --end-to-end: give --end-to-end, too, or "
-            "drop --cache"
+            f"--cache {cache} is for the decoded pixels of --end-to-end: give --end-to-end, too, "
+            "or drop --cache"
         )
     inputs = read_inputs(None, data_dir, donors, store)
     with open_executor(engine, workers) as executor, ProgressBars() as bars:

@@ -77,7 +77,8 @@ def mark_shard(folder: Path, work_shard: WorkShard) -> str:
         numbers = join_words([str(count) for count in sorted(counts)])
         raise ValueError(
             f"{folder}: shards of {numbers} sweeps are mixed, so some runs would be trained twice "
-            "and others never: give every sweep the same number of shards, or another --out, or delete "
+            "and others never: give every sweep the same number of shards, or another --out, or "
+            "delete "
             f"the files {SHARD_MARKS} there if all sweeps have ended"
         )
     name = f".cnlw-shard-{work_shard.number}-of-{work_shard.count}"
