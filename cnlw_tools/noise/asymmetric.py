@@ -1,4 +1,4 @@
-"""In asymmetric noise, wrong labels of a class are all of one other class.
+"""In asymmetric noise, all wrong labels of a class name the same other class.
 
     y' = map[y]     for level % of the images of every class with map[y] != y
     y' = y          for the others
@@ -13,7 +13,7 @@ a level of 40 % changes 20 % of all labels. These are the maps:
     mnist        7 -> 1, 2 -> 7, 5 <-> 6, 3 -> 8                Patrini et al., 2017
     cifar100     a ring through the five classes of each        Zhang et al., 2020
                  true superclass
-    blocks       a ring through each five consecutive classes   Patrini's code, for CIFAR-100
+    blocks       rings through groups of five classes           Patrini's code, for CIFAR-100
     pairflip     y -> (y + 1) mod C                             Han et al. (Co-teaching), 2018
 
 On CIFAR-100, ``blocks`` differs from ``cifar100``, because the classes are numbered by name and not

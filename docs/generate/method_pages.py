@@ -86,8 +86,9 @@ COST = (
 MEASURED = (
     "Times and memory were measured with a small network on a CPU. The additional memory is the "
     "peak memory of training minus that of a process that holds the same data and trains `vanilla` "
-    "on two images at a time. For `vanilla` it is only about 50 MiB, so differences between ratios "
-    "below 2 mean little. [Benchmarks](../../project/benchmarks.md) describes the measurement.\n\n"
+    "on two images at a time. For `vanilla` it is only about 50 MiB, so if two ratios are below 2, "
+    "their difference means little. [Benchmarks](../../project/benchmarks.md) describes the "
+    "measurement.\n\n"
 )
 WORDS = (
     "Symbols and words that this page does not explain are under [Notation](index.md#notation) and "

@@ -35,7 +35,7 @@ GUARANTEES: Mapping[str, str] = {
     "exact": "The number of noisy images follows from the level and is not left to chance.",
     "proportional": "Every class has its share of the noise, give or take one image.",
     "nested": "Examples that are noisy at one level are noisy in the same way at all higher levels.",
-    "keeps_images": "Images stay the same; only labels change.",
+    "keeps_images": "No image is replaced or changed.",
     "keeps_labels": "Labels stay the same; only images change.",
     "dilutes": "Clean examples stay, and noisy copies are added.",
     "adds": "Clean examples stay, and images of other datasets are added.",
@@ -154,7 +154,7 @@ def _explain_symbols(formula: str) -> str:
 
 def _options(model: NoiseModel) -> str:
     """Return the options with their defaults, and the level."""
-    level = "The level is a whole percentage. For example, `--level 40` asks for 40 % of noise.\n\n"
+    level = "The level is a whole percentage. For example, `--level 40` asks for 40 %.\n\n"
     if not model.has_level:
         level = f"There is no level, because {_what_decides(model)} how much noise there is.\n\n"
     if not model.options:
