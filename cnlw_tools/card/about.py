@@ -36,24 +36,28 @@ class About:
 
     licence: str = choice(
         UNKNOWN,
-        help="Licence of the images: an identifier of the Hub. That of a recipe counts more.",
+        help="Licence of the images, as the Hub names it. The licence in a recipe overrides it.",
     )
-    citation: str = choice("", help="BibTeX to cite for the images. That of a recipe counts more.")
+    citation: str = choice(
+        "", help="BibTeX to cite for the images. The citation in a recipe overrides it."
+    )
     title: str = choice("", help="Name of the dataset in full.")
     licence_name: str = choice("", help="Name of the licence, if it is `other`.")
     licence_link: str = choice("", help="Address of the text of that licence.")
     source_datasets: tuple[str, ...] = choice(
-        (), help="Datasets of the Hub that the images come from; `original` if from none."
+        (), help="Datasets on the Hub that the images come from, or `original` if there are none."
     )
     annotations_creators: tuple[str, ...] = choice(
         (),
         check=KNOWN_ANNOTATORS,
-        help=f"How the true labels were made, in words of the Hub: {', '.join(ANNOTATORS)}.",
+        help=f"How the true labels were made: {', '.join(ANNOTATORS)}.",
     )
-    annotation: str = choice("", help="Who made the true labels, and how, in whole sentences.")
-    personal_data: str = choice("", help="Whether people can be recognised, in whole sentences.")
+    annotation: str = choice("", help="Whole sentences that say who made the true labels, and how.")
+    personal_data: str = choice(
+        "", help="Whole sentences that say whether people can be recognised."
+    )
     biases: str = choice(
-        "", help="What the images show too often or too rarely, in whole sentences."
+        "", help="Whole sentences that say what the images show too often or too rarely."
     )
     creators: tuple[str, ...] = choice((), help="Names of the people who publish the build.")
     contact: str = choice("", help="An address for questions about the build.")

@@ -3,17 +3,17 @@
 L = mean_b CE(y_b, z_b) + decay / 2 sum_w |w|^2        w: the kernels, or all if every = true
 
 Wrong labels follow no pattern, so a network can only memorise them. Memorising requires large
-weights, so a penalty on large weights makes memorising harder. The gradient of the penalty is decay
-w, which the optimiser adds; the loss is cross-entropy. The code of TF-Slim, on which the paper
+weights, so a penalty on large weights makes memorising harder. The optimiser adds the gradient of
+the penalty, decay * w; the loss is cross-entropy. The code of TF-Slim, on which the paper
 builds, penalises only the kernels of convolutions and of the classifier. IEG's code also penalises
 biases and batch normalisation. `vanilla` uses the weight decay of the preset; this method replaces
-it by its own.
+it with its own.
 
 The paper gives neither the values that it tried nor the best one. The default, 1e-3, is our choice;
 it is larger than the weight decay of most presets.
 
 This method does not offer weight decay that is independent of the gradient, as in MixMatch and
-AdamW; the optimiser of the preset decides on such decay.
+AdamW; the preset's optimiser determines whether it is used.
 """
 
 from typing import Any

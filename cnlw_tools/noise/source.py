@@ -5,9 +5,9 @@
     N / C                       added images with each label, rounded up or down
 
 alpha is an option. The other dataset is called a donor (option `--donor`). If a donor has few
-images, they are used several times, and no image more than once more often than another. The donor
-`white` stands for pictures of random pixels. With ``copy_own``, copies of the dataset's own images are
-added instead, as in dilution.py.
+images, each of them is used several times, and the numbers of times differ by at most one. The
+donor `white` stands for pictures of random pixels. With ``copy_own``, copies of the dataset's own
+images are added instead, as in dilution.py.
 
 Source: Rolnick et al., 2017, experiment 3, figure 5.
 """
