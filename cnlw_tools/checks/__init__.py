@@ -90,7 +90,7 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check(
         "croissant",
-        "croissant.json says what the card and the tables give",
+        "croissant.json agrees with the card and the tables",
         croissant.croissant,
         _skip_without_plans,
     ),
@@ -180,7 +180,10 @@ CHECKS: tuple[Check, ...] = (
         _skip_with_one_config,
     ),
     Check(
-        "verdicts", "people judged every web image wrong", rows.verdicts, _skip_without_web_images
+        "verdicts",
+        "people judged that no web image shows its class",
+        rows.verdicts,
+        _skip_without_web_images,
     ),
     Check(
         "replacements",
