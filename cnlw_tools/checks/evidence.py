@@ -149,7 +149,7 @@ class Evidence:
                 return f"no source reads images of {self.source}"
             return open_source(self.card.dataset, self.inputs, base)
         except (ValueError, OSError) as problem:
-            raise_machine_fault(problem, str(self.inputs.data_dir))
+            raise_machine_fault(problem, str(self.inputs.data_dir or self.folder))
             return str(problem)
 
     def why_no_source(self) -> str | None:

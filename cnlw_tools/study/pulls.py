@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from cnlw_tools.card.file_list import CROISSANT
 from cnlw_tools.card.metadata import CARD, BuildCard, config_shards, is_build, read_card
 from cnlw_tools.files.mirror import Mirror
 from cnlw_tools.files.storage import RemoteFile, RemoteFolder, below, is_address
@@ -63,10 +64,10 @@ def pull_builds(runs: Sequence[RunSpec], builds: Path | str) -> None:
         files = mirror.remote.list_files()
         if CARD not in files:
             files = {}  # a part of a build, which the next build takes
-        _update(mirror, files, {CARD, CLASSES})
+        _update(mirror, files, {CARD, CROISSANT, CLASSES})
         if is_build(mirror.folder):
             card = read_card(mirror.folder)
-            _update(mirror, files, {CARD, CLASSES, *_first_shards(card, config_names)})
+            _update(mirror, files, {CARD, CROISSANT, CLASSES, *_first_shards(card, config_names)})
 
 
 def _first_shards(card: BuildCard, config_names: set[str]) -> list[str]:

@@ -119,7 +119,8 @@ def test_every_command_says_the_same():
     sentences = {text.partition("  [")[0] for texts in described.values() for text in texts}
 
     assert sentences == {"Number of worker processes."}
-    assert {name for name, texts in described.items() if texts} == {*COMMANDS, "fetch"}
+    others = {"fetch", "push", "rebuild"}
+    assert {name for name, texts in described.items() if texts} == {*COMMANDS, *others}
     assert threads == {"train", "predict", "predict-labels", "train-mentor"}
 
 

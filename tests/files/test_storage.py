@@ -160,7 +160,7 @@ def test_a_package_that_is_missing_is_named(monkeypatch):
 def test_a_name_that_leads_elsewhere_is_an_error(memory):
     """A file of a hostile storage lands nowhere but in its folder."""
     memory.store["/bucket/folder/../../x"] = MemoryFile(memory, "/bucket/folder/../../x", b"x")
-    with pytest.raises(ValueError, match="no valid name of a file here"):
+    with pytest.raises(ValueError, match="not a valid name of a file here"):
         RemoteFolder("memory://bucket/folder").list_files()
 
 

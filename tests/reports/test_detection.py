@@ -228,7 +228,7 @@ def test_a_missing_build_is_a_problem_that_is_reported(tmp_path, run_maker, cont
         ({"row": [-1, 3]}, "it names rows -1 to 3, but the build has 180 examples"),
         ({"row": [0.5, 1.0]}, "a number in the column row is not a whole number"),
         ({"row": [0, None]}, "a number in the column row is not a whole number"),
-        ({"x": [0, 1]}, "no column row"),
+        ({"x": [0, 1]}, "there is no column row"),
         (None, "this is a folder, not a file"),
     ],
 )

@@ -7,6 +7,7 @@ import sys
 import time
 
 import pytest
+import torch
 
 from cnlw_tools.recipe.run_files import METRICS, read_result
 from cnlw_tools.trainer import loop
@@ -18,8 +19,10 @@ S3 = "s3://bucket/deep/run"
 SAME = ("examples.parquet/", "predictions.parquet", "network_input.json", "result.json")
 TRAIN = """
 import sys
+import torch
 from cnlw_tools.trainer import Trainer, loop
 
+torch.set_num_threads(int(sys.argv[4]))
 loop.CHECKPOINT_SECONDS = 0
 Trainer(
     sys.argv[1], "blue_40_probe2", out=sys.argv[2], device="cpu", net="conv_small", resume=True,
@@ -203,7 +206,8 @@ def test_a_killed_training_goes_on_from_a_bucket(
     s3, builds, tmp_path, make_trainer, every_epoch, new_cache
 ):
     """On another machine, with a fresh cache, while the server fails now and then: same bytes."""
-    command = [sys.executable, "-c", TRAIN, str(builds), S3, str(tmp_path / "cache")]
+    n_threads = str(torch.get_num_threads())  # another number would give other bytes
+    command = [sys.executable, "-c", TRAIN, str(builds), S3, str(tmp_path / "cache"), n_threads]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert "epoch 1" == process.stdout.readline().strip()
         process.send_signal(signal.SIGKILL)
