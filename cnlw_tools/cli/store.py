@@ -13,7 +13,7 @@ def store() -> None:
     """Pack a store of web images into few large files."""
 
 
-@store.command(short_help="Write a store as few large files.")
+@store.command(short_help="Write a store as a few large files.")
 @click.argument("folder", metavar="STORE", type=LocalPath(file_okay=False, path_type=Path))
 @click.option(
     "--out",
@@ -25,7 +25,8 @@ def pack(folder: Path, out: Path | str) -> None:
     """Write the images of STORE as Parquet files of 1,000 images, and the ledger beside them.
 
     `cnlw build` and `cnlw validate` take a pack as --store, in place of the store. They read single
-    images from it, also from an address. Packing again writes only what is new.
+    images from the pack, even if it is in a remote storage such as s3://bucket/pack. If you pack a
+    store again, only new files are written.
     """
     from cnlw_tools.executor.progress import ProgressBars
     from cnlw_tools.store.pack import pack_store

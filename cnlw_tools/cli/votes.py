@@ -25,11 +25,11 @@ def votes() -> None:
 @DATA_DIR
 @ROOT
 def report_votes(dataset: str, data_dir: Path | None, root: Path | None) -> None:
-    """Print how often people agree, which annotators differ, and how much red noise is possible.
+    """Print how often people agree, who disagrees often, and how much red noise is possible.
 
     Each class has a line with its verdicts, the number of images that red noise may use, and the
-    highest level of red noise that they allow. If there is a recipe NAME_red, its rules for
-    verdicts apply.
+    highest level of red noise that is possible with these images. If there is a recipe NAME_red,
+    its rules for verdicts apply.
     """
     from cnlw_tools.cli.votes_report import describe_votes
 

@@ -1,18 +1,18 @@
-"""H_alpha is the loss of an infinite batch with alpha uniformly wrong labels per correct one.
+"""H_alpha is the loss of an infinite batch with alpha uniformly drawn labels per correct one.
 
 Source: Rolnick, Veit, Belongie and Shavit 2017, "Deep learning is robust to massive label noise".
 
-The option alpha is the number of wrong labels for each correct one:
+The option alpha is the number of uniformly drawn labels for each correct one:
 
 H_alpha = mean_b -1 / (1 + alpha) log p_b[y_b] - alpha / (K (1 + alpha)) sum_k log p_b[k]
         = mean_b CE((1 - eps) Y_b + eps / K, z_b),  eps = alpha / (1 + alpha): smoothed labels
 
-On average, uniform noise affects all classes equally. Its gradient pulls the prediction towards
-uniform probabilities and does not change which class is the most likely one. At the minimum, the
-true class has the probability (1 + alpha / K) / (1 + alpha). The noise does harm through the
-variance of a finite batch, in which only B / (1 + alpha) examples have correct labels. The remedies
-are larger batches, ``scale = "batch"`` (batch size times 1 + alpha), or smaller steps, ``scale =
-"lr"`` (learning rate over 1 + alpha).
+On average, uniform noise affects all classes equally. The gradient that it adds pulls the
+prediction towards uniform probabilities and does not change which class is the most likely one. At
+the minimum, the true class has the probability (1 + alpha / K) / (1 + alpha). The noise does harm
+through the variance of a finite batch, in which only B / (1 + alpha) examples have correct labels.
+The remedies are larger batches, ``scale = "batch"`` (batch size times 1 + alpha), or smaller steps,
+``scale = "lr"`` (learning rate over 1 + alpha).
 
 The paper trains with plain cross-entropy on labels diluted with wrong ones. On true labels, H_alpha
 is the limit of this loss for infinite batches; on labels that are already noisy, it is label
@@ -43,11 +43,11 @@ def h_alpha(
 
 
 class HAlpha(Method):
-    """Smooths the labels as much as an endless batch with uniform label noise would.
+    """Smooths labels so that the loss is that of an infinite batch with uniform label noise.
 
     Args:
         task: the learning task
-        alpha: number of wrong labels for each correct one
+        alpha: number of uniformly drawn labels for each correct one
         scale: remedy for the variance: no change (none), a larger batch (batch) or a lower
             learning rate (lr)
     """
