@@ -46,7 +46,8 @@ in evaluation mode, and examples outside S have a logged weight of 0, unless the
 
 The authors' code tests both networks separately, and the paper's table does not say which one it
 shows. By default, only the first network predicts here (``predict`` = one). With ``predict`` =
-mean, predictions use the mean of the logits of both networks, which is not a number of the paper.
+mean, predictions use the mean of the logits of both networks, and the paper does not report such a
+result.
 
 On `shapes` (blue 40, 16 pixels, 12 epochs), INCV ends at an accuracy of 29 %, while `vanilla` ends
 at 58 %. The halves and the last stage share the epochs, and networks that have learned for three
@@ -55,9 +56,9 @@ epochs predict too few labels to select by.
 This implementation does not enlarge batches by the examples drawn from C, does not draw anew in
 each epoch, and does not count agreement with one of several predictions. In the code, batch
 normalisation uses only the kept examples. Here the whole batch goes through the networks, so a step
-need not wait for the number of kept examples. On `shapes` (blue 40, 16 pixels, 30 epochs, mean of
-three seeds), the accuracy ends at 41.3 % with the whole batch and at 41.0 % with only the kept
-examples.
+need not wait until the number of kept examples is known. On `shapes` (blue 40, 16 pixels, 30
+epochs, mean of three seeds), the accuracy ends at 41.3 % with the whole batch and at 41.0 % with
+only the kept examples.
 """
 
 from collections.abc import Iterable, Iterator

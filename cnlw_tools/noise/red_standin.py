@@ -4,10 +4,11 @@
     rank_c(x)              its place in the list of the donor's images, sorted by |t(x) - m_c|
 
 t(x) are the colours of x, shrunk to 4 x 4 pixels, and m_c is the mean of t over images of class c.
-In level % of the slots of every class, an image of the donor that looks like the class replaces the
-image. (A slot is a place in the training set that belongs to one image of the dataset.) The label
-stays. Everything else is as in red.py: pairs are made before a level is selected, levels are
-nested, and each image is used once. The result resembles web noise, but it is not web noise.
+In every class, images of the donor that look like the class replace the images of `level` % of the
+slots. (A slot is a place in the training set that belongs to one image of the dataset.) The label
+stays. Everything else is as in red.py: slots and images are paired before a level is selected,
+levels are nested, and each image is used once. The result resembles web noise, but it is not web
+noise.
 """
 
 from cnlw_tools.noise import red
