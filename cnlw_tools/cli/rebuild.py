@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cnlw_tools.cli.options import (
+    DATA_DIR,
     DONOR,
     ENGINE,
     ROOT,
@@ -44,11 +45,7 @@ N_EXAMPLES = 5
     is_flag=True,
     help="Print a line for each image that is missing or differs: id, reason.",
 )
-@click.option(
-    "--data-dir",
-    type=PathOrAddress(path_type=Path),
-    help="Folder or address of your copy of the images.  [default: none]",
-)
+@DATA_DIR
 @DONOR
 @STORE
 @ROOT
