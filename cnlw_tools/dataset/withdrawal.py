@@ -37,6 +37,8 @@ def read_withdrawn(path: Path) -> pa.Table:
     if path.suffix in (".parquet", ".csv"):
         ids = read_table(path, SCHEMA).select(["image_id"])
     else:
+        if not path.exists():
+            raise FileNotFoundError(f"{path}: there is no such file: correct the path of --without")
         lines = [line.strip() for line in read_text(path).splitlines()]
         ids = pa.table({"image_id": [line for line in lines if line]}, schema=SCHEMA)
     if not len(ids):

@@ -192,7 +192,9 @@ def test_a_missing_file(root, tmp_path):
     """A file that is not there is an error of one line."""
     recipe = replace(RED, without=str(tmp_path / "none.txt"))
 
-    with pytest.raises(FileNotFoundError, match=r"none.txt"):
+    with pytest.raises(
+        FileNotFoundError, match=r"none.txt: there is no such file: correct the path"
+    ):
         load_dataset(recipe, Inputs(root))
 
 
