@@ -16,8 +16,8 @@ from hashlib import blake2b
 import numpy as np
 import pyarrow as pa
 
-from cnlw_tools import hashing, prng
-from cnlw_tools.dataset import tables
+from cnlw_tools import prng
+from cnlw_tools.dataset import hashing, tables
 from cnlw_tools.dataset.dataset import NEAREST_CLASS, Dataset
 from cnlw_tools.noise import NOISE
 from cnlw_tools.plans.plan import plan

@@ -263,7 +263,7 @@ class Plan:
     @property
     def digest(self) -> str:
         """The sha256 of the rows: two plans with the same digest are the same plan."""
-        from cnlw_tools import hashing
+        from cnlw_tools.dataset import hashing
 
         return hashing.digest(self.table)
 

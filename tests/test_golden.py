@@ -24,8 +24,9 @@ import pyarrow.parquet as pq
 import pytest
 import simplejpeg
 
-from cnlw_tools import files, hashing
+from cnlw_tools import files
 from cnlw_tools.builds.build import build
+from cnlw_tools.dataset import hashing
 from cnlw_tools.dataset.dataset import Dataset
 from cnlw_tools.ingest.resolve import load_dataset
 from cnlw_tools.plans.plan import plan

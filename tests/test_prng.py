@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnlw_tools import hashing, prng
+from cnlw_tools import prng
+from cnlw_tools.dataset import hashing
 
 MASK = 2**64 - 1
 G = 0x9E3779B97F4A7C15

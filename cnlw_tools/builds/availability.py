@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from cnlw_tools import hashing
 from cnlw_tools.card.metadata import BuildCard
-from cnlw_tools.dataset import tables
+from cnlw_tools.dataset import hashing, tables
 from cnlw_tools.dataset.dataset import Dataset
 from cnlw_tools.noise import NOISE
 from cnlw_tools.recipe.recipe import Recipe

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from cnlw_tools import files, hashing
+from cnlw_tools import files
 from cnlw_tools.builds.availability import match_availability
 from cnlw_tools.builds.changes import find_changes
 from cnlw_tools.builds.segments import SHARD_NAME, Segment, cut_segments
@@ -42,7 +42,7 @@ from cnlw_tools.builds.work_shards import (
 from cnlw_tools.card import render, sample_grid
 from cnlw_tools.card.about import About, read_about
 from cnlw_tools.card.metadata import CARD, BuildCard, Changes, ConfigCard, read_card
-from cnlw_tools.dataset import dataset, table_io, tables
+from cnlw_tools.dataset import dataset, hashing, table_io, tables
 from cnlw_tools.dataset.dataset import Dataset
 from cnlw_tools.dataset.shared_chunks import ChunkStock
 from cnlw_tools.dataset.validation_split import classes_without_validation

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from cnlw_tools import hashing
 from cnlw_tools.builds.diff import compare_plans
 from cnlw_tools.card.metadata import BuildCard, Changes, ConfigCard, ConfigChanges, read_card
+from cnlw_tools.dataset import hashing
 from cnlw_tools.dataset.dataset import Dataset, read_tables
 from cnlw_tools.plans.plan import plan
 

@@ -25,8 +25,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from cnlw_tools import hashing, prng
-from cnlw_tools.dataset import tables
+from cnlw_tools import prng
+from cnlw_tools.dataset import hashing, tables
 from cnlw_tools.dataset.row_selection import filter_rows, take_rows
 from cnlw_tools.images.pixels import Storage
 from cnlw_tools.noise.base import n_noisy

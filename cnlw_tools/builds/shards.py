@@ -25,9 +25,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from cnlw_tools import files, hashing
+from cnlw_tools import files
 from cnlw_tools.builds import parquet
 from cnlw_tools.builds.parquet import EncodedImages
+from cnlw_tools.dataset import hashing
 from cnlw_tools.dataset.row_numbers import first_places, number_values
 from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
 from cnlw_tools.executor.job import Job

@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from cnlw_tools import hashing
 from cnlw_tools.checks.evidence import Evidence
 from cnlw_tools.checks.finding import Finding, error
+from cnlw_tools.dataset import hashing
 from cnlw_tools.dataset.row_numbers import number_rows, surplus_rows
 from cnlw_tools.dataset.row_selection import filter_rows
 from cnlw_tools.dataset.shared_chunks import CHUNK_ROWS, ChunkStock

@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from cnlw_tools import hashing
 from cnlw_tools.checks.evidence import COLUMNS, Evidence
 from cnlw_tools.checks.finding import REBUILD, Finding, abbreviate, error
+from cnlw_tools.dataset import hashing
 from cnlw_tools.dataset.row_numbers import (
     distinct_values,
     find_values,

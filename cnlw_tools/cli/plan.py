@@ -111,7 +111,7 @@ def _write_labels(table: "pa.Table", dataset: "Dataset", folder: Path) -> None:
 
 
 def _print_plan(table: "pa.Table", path: Path) -> None:
-    from cnlw_tools import hashing
+    from cnlw_tools.dataset import hashing
     from cnlw_tools.plans.info import read_plan_info
     from cnlw_tools.plans.statistics import describe_invertibility
     from cnlw_tools.registry.counts import count_things

@@ -21,8 +21,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cnlw_tools import hashing
-from cnlw_tools.dataset import tables
+from cnlw_tools.dataset import hashing, tables
 from cnlw_tools.dataset.row_numbers import find_values
 from cnlw_tools.dataset.side_table import read_side_table
 from cnlw_tools.dataset.table_io import cast_column, reject_bad_rows

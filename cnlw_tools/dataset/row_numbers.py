@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from cnlw_tools import hashing
+from cnlw_tools.dataset import hashing
 from cnlw_tools.dataset.row_selection import filter_rows, take_rows, take_values
 from cnlw_tools.files.mapped import release_pages
 

@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from cnlw_tools import hashing, prng
+from cnlw_tools import prng
+from cnlw_tools.dataset import hashing
 from cnlw_tools.noise.base import Items, rank_in_class
 from cnlw_tools.prng import Stream
 

@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from cnlw_tools import hashing, prng
-from cnlw_tools.dataset import dawid_skene
+from cnlw_tools import prng
+from cnlw_tools.dataset import dawid_skene, hashing
 from cnlw_tools.registry import pick
 
 CANDIDATE = ["image_id", "label"]  # the columns that identify a candidate

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cnlw_tools import files, hashing
-from cnlw_tools.dataset import dataset, table_io, tables
+from cnlw_tools import files
+from cnlw_tools.dataset import dataset, hashing, table_io, tables
 from cnlw_tools.dataset.dataset import Dataset
 from cnlw_tools.dataset.tables import ManifestInfo
 from cnlw_tools.dataset.validation_split import split_off_validation

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from cnlw_tools import hashing
+from cnlw_tools.dataset import hashing
 from cnlw_tools.dataset.dataset import NEAREST_CLASS, WHITE_NOISE_DONORS, Dataset
 from cnlw_tools.dataset.row_selection import take_or_null, take_rows, take_values
 from cnlw_tools.dataset.shared_chunks import CHUNK_ROWS

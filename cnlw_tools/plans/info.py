@@ -7,8 +7,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from cnlw_tools import hashing
-from cnlw_tools.dataset import tables
+from cnlw_tools.dataset import hashing, tables
 from cnlw_tools.recipe.keys import INPUT, keys_of_kind
 from cnlw_tools.recipe.recipe import HIGHEST_LEVEL, Recipe
 from cnlw_tools.recipe.strict import between, choice

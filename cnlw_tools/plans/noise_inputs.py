@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from cnlw_tools import hashing, prng
-from cnlw_tools.dataset import side_table
+from cnlw_tools import prng
+from cnlw_tools.dataset import hashing, side_table
 from cnlw_tools.dataset.dataset import Dataset
 from cnlw_tools.noise import NOISE, Items, NoiseModel
 from cnlw_tools.recipe.recipe import Recipe

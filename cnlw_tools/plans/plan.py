@@ -14,7 +14,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from cnlw_tools import __version__, hashing
+from cnlw_tools import __version__
+from cnlw_tools.dataset import hashing
 from cnlw_tools.dataset.dataset import Dataset
 from cnlw_tools.dataset.shared_chunks import ChunkStock
 from cnlw_tools.noise import NOISE, DonorTooSmall, Draw, Expected, Items, NoiseModel, TooFewImages

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from cnlw_tools import hashing
+from cnlw_tools.dataset import hashing
 from cnlw_tools.dataset.dataset import Dataset
 from cnlw_tools.dataset.tables import MANIFEST, PLAN
 from cnlw_tools.plans.assemble import repeat_value

@@ -30,7 +30,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from cnlw_tools import hashing, prng
+from cnlw_tools import prng
+from cnlw_tools.dataset import hashing
 from cnlw_tools.dataset.dataset import Dataset, require_base_manifest
 from cnlw_tools.dataset.row_selection import filter_rows
 from cnlw_tools.dataset.validation_split import split_off_validation

@@ -18,11 +18,11 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from cnlw_tools import files, hashing, sources
+from cnlw_tools import files, sources
 from cnlw_tools.builds import shards
 from cnlw_tools.builds.build import build, last_build
 from cnlw_tools.card.metadata import read_block, read_card, read_text
-from cnlw_tools.dataset import dataset
+from cnlw_tools.dataset import dataset, hashing
 from cnlw_tools.executor import EXECUTORS
 from cnlw_tools.files.yaml_text import dump_yaml
 from cnlw_tools.images.pixels import Storage

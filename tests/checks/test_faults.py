@@ -19,7 +19,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from cnlw_tools import files, hashing
+from cnlw_tools import files
 from cnlw_tools.builds.build import build
 from cnlw_tools.card import metadata, render
 from cnlw_tools.card.about import About
@@ -36,6 +36,7 @@ from cnlw_tools.checks import run_checks as run_all
 from cnlw_tools.cli import main
 from cnlw_tools.dataset import (
     dataset,
+    hashing,
     row_numbers,
     row_selection,
     shared_chunks,

@@ -15,12 +15,12 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
 
-from cnlw_tools import files, hashing
+from cnlw_tools import files
 from cnlw_tools.builds.exporters import EXPORTERS
 from cnlw_tools.cli import main
 from cnlw_tools.cli.list import KINDS, _format_entry
 from cnlw_tools.cli.options import read_recipe_flags
-from cnlw_tools.dataset import tables
+from cnlw_tools.dataset import hashing, tables
 from cnlw_tools.noise import NOISE
 from cnlw_tools.plans.info import read_plan_info
 from cnlw_tools.recipe import recipe

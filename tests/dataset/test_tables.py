@@ -12,8 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnlw_tools import hashing
-from cnlw_tools.dataset import tables
+from cnlw_tools.dataset import hashing, tables
 from cnlw_tools.dataset.table_io import read_table
 from cnlw_tools.dataset.tables import MANIFEST, PLAN, RUNS, VOTES, ManifestInfo
 from cnlw_tools.recipe.inputs import SourceOptions

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from cnlw_tools import files, hashing
-from cnlw_tools.dataset import dataset, tables
+from cnlw_tools import files
+from cnlw_tools.dataset import dataset, hashing, tables
 from cnlw_tools.dataset.tables import MANIFEST
 from cnlw_tools.ingest import donors
 from cnlw_tools.ingest.resolve import load_dataset

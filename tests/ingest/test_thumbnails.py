@@ -8,9 +8,9 @@ import pyarrow.compute as pc
 import pytest
 from click.testing import CliRunner
 
-from cnlw_tools import files, hashing
+from cnlw_tools import files
 from cnlw_tools.cli import main
-from cnlw_tools.dataset import side_table, tables
+from cnlw_tools.dataset import hashing, side_table, tables
 from cnlw_tools.executor import Serial
 from cnlw_tools.ingest import thumbnails as features
 from cnlw_tools.ingest.thumbnails import make_thumbnails

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cnlw_tools import hashing
+from cnlw_tools.dataset import hashing
 from cnlw_tools.dataset.tables import PLAN
 from cnlw_tools.plans.info import PlanInfo, read_plan_info, with_plan_info
 from cnlw_tools.recipe.recipe import Recipe

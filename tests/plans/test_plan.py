@@ -7,8 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from cnlw_tools import hashing
-from cnlw_tools.dataset import dataset, tables
+from cnlw_tools.dataset import dataset, hashing, tables
 from cnlw_tools.dataset.tables import MANIFEST, PLAN, VOTES
 from cnlw_tools.noise.base import n_noisy
 from cnlw_tools.plans.info import read_plan_info

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cnlw_tools import hashing, prng
+from cnlw_tools import prng
+from cnlw_tools.dataset import hashing
 from cnlw_tools.dataset.dataset import NEAREST_CLASS, Dataset
 from cnlw_tools.dataset.tables import MANIFEST, VOTES
 from cnlw_tools.noise import NOISE

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from cnlw_tools import hashing
 from cnlw_tools.cli import main
-from cnlw_tools.dataset import dataset
+from cnlw_tools.dataset import dataset, hashing
 from cnlw_tools.dataset.tables import MANIFEST
 from cnlw_tools.images.pixels import decode, pixel_digest
 from cnlw_tools.sources import SOURCES

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cnlw_tools import hashing
+from cnlw_tools.dataset import hashing
 from cnlw_tools.ingest.resolve import load_dataset
 from cnlw_tools.plans.plan import plan
 from cnlw_tools.recipe.inputs import Inputs

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnlw_tools import hashing
+from cnlw_tools.dataset import hashing
 
 
 @pytest.mark.parametrize("classes", [1, 2, 7])
