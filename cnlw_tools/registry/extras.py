@@ -13,6 +13,8 @@ EXTRAS = {  # package -> the extra that brings it, as in pyproject.toml
     "tensorboard": "train",
     "jinja2": "report",
     "matplotlib": "report",
+    "flask": "browser",
+    "waitress": "browser",
     "scipy": "sources",
     "timm": "timm",
     "distributed": "dask",

@@ -1,0 +1,1 @@
+"""Pages in a browser: to vote on candidates, and to look through builds and verdicts."""

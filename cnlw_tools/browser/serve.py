@@ -1,0 +1,112 @@
+"""A server for the pages: on this computer alone, at a random port, until Ctrl-C or SIGTERM."""
+
+import logging
+import secrets
+import socket
+from types import TracebackType
+from typing import Self
+
+import flask
+import waitress
+
+from cnlw_tools.browser.app import EVERY_ADDRESS, MAX_BODY, make_app
+from cnlw_tools.executor.signals import raise_on_signal
+
+LOOPBACK = "127.0.0.1"
+OWN_NAMES = frozenset({LOOPBACK, "localhost", "::1"})
+N_THREADS = 8  # a browser opens six connections at once for pictures
+TOKEN_BYTES = 16
+MAX_PORT = (1 << 16) - 1
+
+
+class PageServer:
+    """A server of pages. It accepts connections from the start, and answers them in ``run``.
+
+    Use it as a context, which closes it.
+
+    Args:
+        pages: routes, relative to the address with the token
+        host: address or name of this computer at which to listen
+        port: 0: a free one
+
+    Raises:
+        OSError: there is no such host, or the port is in use
+    """
+
+    def __init__(self, pages: flask.Blueprint, host: str = LOOPBACK, port: int = 0) -> None:
+        logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a full queue is no fault
+        token = secrets.token_urlsafe(TOKEN_BYTES)
+        listener = _listen(host, port)
+        app = make_app(pages, token, host_names(host))
+        self.port: int = listener.getsockname()[1]
+        self.address = f"http://{_printed_host(host)}:{self.port}/{token}/"
+        self._server = waitress.create_server(
+            app, sockets=[listener], threads=N_THREADS, max_request_body_size=MAX_BODY
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for channel in list(self._server.active_channels.values()):
+            channel.handle_close()
+        self._server.close()
+
+    def run(self) -> None:
+        """Answer requests until Ctrl-C or SIGTERM, which is how it ends; a second one kills."""
+        with raise_on_signal():
+            self._server.run()  # it returns when a signal raises
+
+
+def host_names(host: str) -> frozenset[str]:
+    """Return the names by which requests may call a server that listens at a host."""
+    if host in EVERY_ADDRESS:
+        return OWN_NAMES | {host, socket.gethostname().lower()}
+    if host in OWN_NAMES:
+        return OWN_NAMES
+    return frozenset({host.lower()})
+
+
+def is_private(host: str) -> bool:
+    """Tell whether only programs on this computer can reach a server that listens at a host."""
+    return host in OWN_NAMES
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens.
+
+    Raises:
+        OSError: there is no such host, or the port is in use
+    """
+    try:
+        candidates = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        family, _, _, _, address = candidates[0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        raise _no_listener(host, port, error) from error
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        listener.close()
+        raise _no_listener(host, port, error) from error
+    return listener
+
+
+def _no_listener(host: str, port: int, error: OSError) -> OSError:
+    return OSError(
+        f"--host {host} --port {port}: the page cannot be served there ({error.strerror}): give "
+        "an address of this computer, and a port that is free, or 0 for any free one"
+    )
+
+
+def _printed_host(host: str) -> str:
+    """Return a host as an address has it."""
+    if host in EVERY_ADDRESS:
+        return socket.gethostname()
+    return f"[{host}]" if ":" in host else host
