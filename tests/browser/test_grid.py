@@ -130,7 +130,13 @@ def test_keys_move_the_focus(visit, folder):
     n_columns = int(grid.get_attribute("aria-colcount"))
     grid.focus()
     place = 0
-    for key, step in [("ArrowRight", 1), ("ArrowDown", n_columns), ("ArrowLeft", -1)]:
+    for key, step in [
+        ("ArrowRight", 1),
+        ("ArrowDown", n_columns),
+        ("ArrowDown", n_columns),
+        ("ArrowLeft", -1),
+        ("ArrowUp", -n_columns),
+    ]:
         page.keyboard.press(key)
         place += step
         expect(page.locator(".cell.focused")).to_have_attribute("data-index", str(place))
