@@ -59,6 +59,12 @@ class About:
     biases: str = choice(
         "", help="Whole sentences that say what the images show too often or too rarely."
     )
+    social_impact: str = choice(
+        "", help="Whole sentences that say whom the dataset may help or harm."
+    )
+    synthetic: bool | None = choice(
+        None, help="Whether a program drew or generated images of the dataset: true or false."
+    )
     creators: tuple[str, ...] = choice((), help="Names of the people who publish the build.")
     contact: str = choice("", help="An address for questions about the build.")
     url: str = choice("", help="Page on which the build is published.")

@@ -8,6 +8,7 @@ A column of labels refers to the classes in an annotation, not by itself: mlcroi
 in memory where a column refers to another, so it could not stream a dataset.
 """
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -17,14 +18,24 @@ from urllib.parse import quote
 import pyarrow as pa
 
 from cnlw_tools.card.about import ORIGINAL
-from cnlw_tools.card.disclosure import citations, disclose, licence_of, summarise_dataset
+from cnlw_tools.card.disclosure import (
+    citations,
+    disclose,
+    has_web_images,
+    licence_of,
+    summarise_dataset,
+)
 from cnlw_tools.card.file_list import CROISSANT, DATA
 from cnlw_tools.card.metadata import BuildCard, ConfigCard, data_files
 from cnlw_tools.card.table_files import CLASSES, BuildTables, TableFile
 from cnlw_tools.files import atomic_write
+from cnlw_tools.files.texts import read_json
 from cnlw_tools.noise import NOISE
 
 Json = dict[str, Any]
+
+HUB_DATASETS = "https://huggingface.co/datasets"
+CLONE = "repository"  # the id of the clone of a repository
 
 CONFORMS_TO = ["http://mlcommons.org/croissant/1.1", "http://mlcommons.org/croissant/RAI/1.0"]
 CONTEXT: Json = {
@@ -116,6 +127,23 @@ def write_croissant(folder: Path, card: BuildCard, tables: BuildTables, n_classe
         draft.write_text(to_text(content), encoding="utf-8")
 
 
+def write_located_croissant(folder: Path, path: Path, repository: str, tag: str) -> None:
+    """Write the description of a build in a repository of the Hub atomically.
+
+    Args:
+        folder: the folder of the build
+        path: the file to write
+        repository: OWNER/NAME
+        tag: of the version; empty: the newest
+
+    Raises:
+        OSError: the file cannot be written
+    """
+    content = read_json(folder / CROISSANT, "build again")
+    with atomic_write(path) as draft:
+        draft.write_text(to_text(locate_in_repository(content, repository, tag)), encoding="utf-8")
+
+
 def to_text(content: Mapping[str, Any]) -> str:
     """Return the text of a file with this content."""
     return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
@@ -137,9 +165,7 @@ def describe_build(card: BuildCard, tables: BuildTables, n_classes: int) -> Json
         "version": about.version,
         "datePublished": about.published,
         "creator": [{"@type": "Person", "name": name} for name in about.creators],
-        "prov:wasDerivedFrom": [
-            {"@id": name} for name in about.source_datasets if name != ORIGINAL
-        ],
+        "prov:wasDerivedFrom": _list_sources(card),
     }
     return {
         "@context": CONTEXT,
@@ -158,6 +184,54 @@ def describe_build(card: BuildCard, tables: BuildTables, n_classes: int) -> Json
         "distribution": [*_list_files(card, tables), *_file_sets(card)],
         "recordSet": [*map(_table_records, tables.files), *_config_records(card)],
     }
+
+
+def _list_sources(card: BuildCard) -> list[Json]:
+    """Return where the images come from, as far as anybody has said it."""
+    sources: list[Json] = []
+    for name in card.about.source_datasets:
+        if name == ORIGINAL:
+            sources.append({"@type": "prov:Entity", "prov:label": "Images from no other dataset."})
+        else:
+            sources.append({"@id": name})
+    if has_web_images(card):
+        label = "Images that web searches returned; `tables/web.parquet` has their addresses."
+        sources.append({"@type": "prov:Entity", "prov:label": label})
+    return sources
+
+
+def locate_in_repository(content: Json, repository: str, tag: str) -> Json:
+    """Return the description of a build whose files are read from a repository of the Hub.
+
+    Programs that get this file alone, such as the checkers of conferences, clone the repository.
+
+    Args:
+        content: what ``croissant.json`` in the folder of the build says
+        repository: OWNER/NAME
+        tag: of the version; empty: the newest
+    """
+    page = f"{HUB_DATASETS}/{repository}"
+    revision = f"/tree/{quote(f'refs/tags/{tag}', safe='')}" if tag else ""
+    clone = {
+        "@type": "cr:FileObject",
+        "@id": CLONE,
+        "name": CLONE,
+        "description": "The git repository with all files.",
+        "contentUrl": f"{page}{revision}",
+        "encodingFormat": "git+https",
+        "sha256": _digest_of_files(content["distribution"]),
+    }
+    files = [{**file, "containedIn": {"@id": CLONE}} for file in content["distribution"]]
+    return {**content, "url": content.get("url", page), "distribution": [clone, *files]}
+
+
+def _digest_of_files(distribution: Iterable[Json]) -> str:
+    """Return a sha256 of the sha256 of all files, as that of a whole repository is not defined."""
+    digest = hashlib.sha256()
+    for file in distribution:
+        if "sha256" in file:
+            digest.update(f"{file['@id']} {file['sha256']}\n".encode())
+    return digest.hexdigest()
 
 
 def _list_files(card: BuildCard, tables: BuildTables) -> Iterable[Json]:

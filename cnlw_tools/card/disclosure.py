@@ -11,6 +11,7 @@ from cnlw_tools.card.metadata import BuildCard, ConfigCard
 from cnlw_tools.card.table_files import Candidates
 from cnlw_tools.images.pixels import Storage
 from cnlw_tools.noise import NOISE
+from cnlw_tools.recipe.recipe import WHITE_NOISE_DONORS
 from cnlw_tools.registry import pick
 from cnlw_tools.registry.counts import count_things, join_words
 
@@ -42,6 +43,10 @@ LIMITS = (
     "Classifiers that were trained on this dataset should not decide about people.",
     "A label counts as right if it is that of the clean dataset; mistakes of its authors are not "
     "counted.",
+)
+IMPACT = (
+    "Studies of label noise can make classifiers more reliable where labels are wrong. A classifier "
+    "that was trained on this dataset may repeat its wrong labels."
 )
 WEB_LIMIT = "Images of origin `web` may have licences and authors of their own."
 VERDICTS = {  # by the key `verdict` of recipes
@@ -137,6 +142,19 @@ def has_web_images(card: BuildCard) -> bool:
     return False
 
 
+def describe_impact(about: About) -> str:
+    """Say whom a build may help or harm."""
+    return f"{IMPACT} {about.social_impact}".rstrip()
+
+
+def has_synthetic_images(card: BuildCard) -> bool | None:
+    """Return whether a program made images of a build; None if nobody has said so."""
+    for config in card.configs.values():
+        if config.rate and set(WHITE_NOISE_DONORS) & set(config.recipe.donors):
+            return True
+    return card.about.synthetic
+
+
 def disclose(card: BuildCard, candidates: Candidates) -> dict[str, Any]:
     """Return the properties of Croissant's extension for responsible AI that are known."""
     about = card.about
@@ -148,6 +166,8 @@ def disclose(card: BuildCard, candidates: Candidates) -> dict[str, Any]:
         "rai:dataLimitations": [*LIMITS, WEB_LIMIT] if has_web_images(card) else [*LIMITS],
         "rai:dataBiases": about.biases,
         "rai:personalSensitiveInformation": about.personal_data,
+        "rai:dataSocialImpact": describe_impact(about),
+        "rai:hasSyntheticData": has_synthetic_images(card),
         "rai:dataCollectionMissingData": describe_dead(candidates),
         "rai:dataPreprocessingProtocol": f"Images are {describe_images(card.images)}.",
         "rai:dataManipulationProtocol": (
@@ -157,4 +177,4 @@ def disclose(card: BuildCard, candidates: Candidates) -> dict[str, Any]:
         "rai:annotationsPerItem": describe_votes_of_one(candidates) if votes else "",
         "rai:machineAnnotationTools": f"cnlw_tools {card.made_with.get('cnlw_tools', UNKNOWN)}",
     }
-    return {key: value for key, value in known.items() if value}
+    return {key: value for key, value in known.items() if value not in ("", None)}

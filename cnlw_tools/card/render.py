@@ -13,6 +13,7 @@ from cnlw_tools.card.disclosure import (
     citations,
     describe_dead,
     describe_images,
+    describe_impact,
     describe_noises,
     describe_votes,
     has_web_images,
@@ -122,6 +123,10 @@ True labels: {annotation}
 ## Biases
 
 {biases}
+
+## Social impact
+
+{impact}
 
 ## Classes
 
@@ -265,6 +270,7 @@ def _texts_of_people(card: BuildCard, candidates: Candidates) -> dict[str, str]:
         "votes": f"{votes}\n\n" if votes else "",
         "personal_data": about.personal_data or NOT_SAID,
         "biases": about.biases or NOT_SAID,
+        "impact": describe_impact(about),
         "licence": _licence(about),
         "web_licence": f" {WEB_LIMIT}" if has_web_images(card) else "",
         "citation": "\n\n".join(citations(about)),

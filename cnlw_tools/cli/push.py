@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cnlw_tools.cli.options import ENGINE, WORKERS, LocalPath, PathOrAddress
+from cnlw_tools.cli.options import ENGINE, WORKERS, LocalPath, PathOrAddress, check_ending
 from cnlw_tools.registry.counts import count_things
 
 if TYPE_CHECKING:
@@ -33,6 +33,12 @@ if TYPE_CHECKING:
     metavar="FILE.zip",
     help="Also write the build as one file, for example for Zenodo.  [default: none]",
 )
+@click.option(
+    "--croissant",
+    type=LocalPath(dir_okay=False, path_type=Path),
+    metavar="FILE.json",
+    help="Also write croissant.json with the addresses of the pushed files.  [default: none]",
+)
 @ENGINE
 @WORKERS
 def push(
@@ -42,6 +48,7 @@ def push(
     gated: bool,
     tag: str,
     archive: Path | None,
+    croissant: Path | None,
     engine: str,
     workers: int | None,
 ) -> None:
@@ -53,13 +60,18 @@ def push(
     """
     from cnlw_tools.builds.archive import write_archive
     from cnlw_tools.builds.hub import push_build
+    from cnlw_tools.card.croissant import write_located_croissant
     from cnlw_tools.card.metadata import read_card
     from cnlw_tools.card.remote import local_build
     from cnlw_tools.checks.require import require_sound
     from cnlw_tools.executor import open_executor
     from cnlw_tools.executor.progress import ProgressBars
 
-    _check_choices(repository, archive, private=private, gated=gated, tag=bool(tag))
+    if croissant is not None:
+        check_ending(croissant, ".json", "descriptions of a build")
+    _check_choices(
+        repository, archive, private=private, gated=gated, tag=bool(tag), croissant=bool(croissant)
+    )
     with open_executor(engine, workers) as executor, ProgressBars() as bars:
         folder = local_build(build, progress=bars)
         results = require_sound(folder, executor, bars)
@@ -74,6 +86,9 @@ def push(
         )
     config = next(reversed(read_card(folder).configs))
     _print_summary(summary, repository, config, tag)
+    if croissant is not None:
+        write_located_croissant(folder, croissant, repository, tag)
+        click.echo(f"{croissant}: the description of these files, for the form of a conference")
 
 
 def _check_choices(repository: str | None, archive: Path | None, **flags: bool) -> None:

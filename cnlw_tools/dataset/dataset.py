@@ -39,7 +39,6 @@ from cnlw_tools.registry import pick, suggest
 
 DONOR_PREFIX = "donor_"  # of the file of a donor's table
 NEAREST_CLASS = "looks_like"  # column of a donor's table: the class that an image looks most like
-WHITE_NOISE_DONORS = ("white", "white_uniform")  # donors that are not datasets
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,6 @@ from PIL import Image
 
 from cnlw_tools.dataset.dataset import (
     NEAREST_CLASS,
-    WHITE_NOISE_DONORS,
     Dataset,
     has_dataset,
     list_datasets,
@@ -33,6 +32,7 @@ from cnlw_tools.dataset.dataset import (
 )
 from cnlw_tools.files.roots import suggest_root
 from cnlw_tools.recipe.inputs import ImageSource, Inputs
+from cnlw_tools.recipe.recipe import WHITE_NOISE_DONORS
 from cnlw_tools.registry import suggest
 from cnlw_tools.sources import (
     SOURCES,

@@ -8,13 +8,13 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from cnlw_tools.dataset import hashing
-from cnlw_tools.dataset.dataset import NEAREST_CLASS, WHITE_NOISE_DONORS, Dataset
+from cnlw_tools.dataset.dataset import NEAREST_CLASS, Dataset
 from cnlw_tools.dataset.row_selection import take_or_null, take_rows, take_values
 from cnlw_tools.dataset.shared_chunks import CHUNK_ROWS
 from cnlw_tools.dataset.tables import PLAN
 from cnlw_tools.noise import Draw
 from cnlw_tools.plans.subsets import base_manifest
-from cnlw_tools.recipe.recipe import Recipe
+from cnlw_tools.recipe.recipe import WHITE_NOISE_DONORS, Recipe
 
 
 def build_noisy_rows(

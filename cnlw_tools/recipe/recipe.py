@@ -30,6 +30,7 @@ HIGHEST_LEVEL = 95  # percent
 MAX_VALIDATION = 90  # percent of the training images that a validation split may take
 VERDICTS = ("majority", "dawid_skene")
 RESIZE = ("squash", "crop", "pad", "short")
+WHITE_NOISE_DONORS = ("white", "white_uniform")  # donors that are not datasets
 NAME = r"[a-z0-9][a-z0-9_-]*"
 
 

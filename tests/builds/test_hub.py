@@ -199,15 +199,19 @@ def test_a_name_that_is_none(hub, folder):
 
 
 @pytest.mark.usefixtures("reads_back_here")
-def test_notes_of_the_hub(hub, folder):
-    """What the Hub says about the card is printed as a note, and the call that loads the build."""
-    hub.warnings.append("empty or missing yaml metadata")
+def test_notes_of_the_hub(hub, folder, tmp_path):
+    """What the Hub says about the card is printed as a note, and the call that loads the build.
 
-    result = CliRunner().invoke(
-        main, ["push", str(folder), hub.name, "--tag", "v1", "--workers", "1"]
-    )
+    The description for a conference has the address of the repository.
+    """
+    hub.warnings.append("empty or missing yaml metadata")
+    located = tmp_path / "located.json"
+    options = ["--tag", "v1", "--workers", "1", "--croissant", str(located)]
+
+    result = CliRunner().invoke(main, ["push", str(folder), hub.name, *options])
 
     assert result.exit_code == 0, result.output
+    assert f"datasets/{hub.name}/tree/refs%2Ftags%2Fv1" in located.read_text()
     assert "empty or missing yaml metadata" in result.stderr
     assert f'load_dataset("{hub.name}", "blue_40", revision="v1")' in result.stdout
 

@@ -1,6 +1,9 @@
 """`croissant.json`, read by mlcroissant, which knows nothing of this package."""
 
 import json
+import shutil
+import subprocess
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -12,10 +15,11 @@ from PIL import Image
 from cnlw_tools import files
 from cnlw_tools.builds.build import build
 from cnlw_tools.card.about import About
-from cnlw_tools.card.croissant import describe_build, to_text
+from cnlw_tools.card.croissant import describe_build, to_text, write_located_croissant
+from cnlw_tools.card.disclosure import disclose
 from cnlw_tools.card.file_list import CROISSANT
 from cnlw_tools.card.hub import hub_keys
-from cnlw_tools.card.metadata import BuildCard, ConfigCard, front_matter, read_card
+from cnlw_tools.card.metadata import CARD, BuildCard, ConfigCard, front_matter, read_card
 from cnlw_tools.card.table_files import BuildTables, Candidates, TableFile
 from cnlw_tools.images.pixels import Storage
 from cnlw_tools.recipe.inputs import Inputs
@@ -24,6 +28,17 @@ from tests.conftest import tiny_root
 
 NO_CANDIDATES = Candidates(0, None, 0, 0, 0, (0, 0))
 IMAGENET_SHARDS = 2_356  # of ten levels of blue noise, of 1,000 images each
+
+REQUIRED_BY_NEURIPS = {  # "minimal RAI fields" of the track on evaluations and datasets, 2026
+    "rai:dataLimitations",
+    "rai:dataBiases",
+    "rai:personalSensitiveInformation",
+    "rai:dataUseCases",
+    "rai:dataSocialImpact",
+    "rai:hasSyntheticData",
+    "prov:wasDerivedFrom",
+    "prov:wasGeneratedBy",
+}
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +164,62 @@ def test_what_is_known_of_a_dataset():
         "prov:wasDerivedFrom",
         "rai:personalSensitiveInformation",
     }
+
+
+def test_synthetic_images():
+    """A dataset says whether a program made its images; white noise is made by one in any case."""
+    white = Recipe("toy", "source", donors=("white",))
+    config = ConfigCard(white, 50, "", {}, 0.5, 0.5, (1, 1), (1, 1), {})
+    flipped = replace(config, recipe=Recipe("toy", "blue"))
+
+    def said(synthetic: bool | None, *configs: ConfigCard) -> bool | None:
+        named = {str(number): config for number, config in enumerate(configs)}
+        about = About(synthetic=synthetic)
+        card = BuildCard({}, "toy", Storage(), "flat", configs=named, about=about)
+        return disclose(card, NO_CANDIDATES).get("rai:hasSyntheticData")
+
+    assert said(None, flipped) is None
+    assert said(True, flipped) is True
+    assert said(False, flipped) is False
+    assert said(False, flipped, config) is True
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_description_that_conferences_accept(built, tmp_path, monkeypatch):
+    """Read alone, as by the checker of NeurIPS, it leads to the first record of every set.
+
+    git clones the folder of the build where the description names a repository of the Hub.
+    """
+    folder = tmp_path / "repository"
+    shutil.copytree(built, folder)
+    git = ["git", "-C", str(folder), "-c", "user.name=n", "-c", "user.email=e@example.org"]
+    for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "build"], ["tag", "v1"]):
+        subprocess.run([*git, *command], check=True)
+    (folder / CARD).unlink()  # a later version, which the tag does not mean
+    subprocess.run([*git, "commit", "-qam", "later"], check=True)
+    settings = tmp_path / "gitconfig"
+    settings.write_text(
+        f'[url "file://{folder}"]\n insteadOf = https://huggingface.co/datasets/lab/noise\n'
+    )
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(settings))
+    import mlcroissant
+    from etils import epath
+
+    cache = epath.Path(tmp_path)
+    monkeypatch.setattr("mlcroissant._src.core.constants.DOWNLOAD_PATH", cache)
+
+    write_located_croissant(built, tmp_path / "located.json", "lab/noise", "v1")
+    content = json.loads((tmp_path / "located.json").read_text())
+    dataset = mlcroissant.Dataset(jsonld=content)
+    sets = [records.uuid for records in dataset.metadata.record_sets]
+    firsts = {name: next(iter(dataset.records(name))) for name in sets}
+
+    assert content.keys() >= REQUIRED_BY_NEURIPS
+    assert content["url"] == "https://huggingface.co/datasets/lab/noise"
+    assert {"red_40/train", "tables/votes"} <= firsts.keys()
+    assert firsts["red_40/train"]["red_40/train/image"].size > (0, 0)
+    (clone,) = [path for path in tmp_path.iterdir() if path.name.startswith("croissant-")]
+    assert (clone / CARD).exists()
 
 
 def test_columns_of_every_type():

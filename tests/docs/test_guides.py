@@ -39,6 +39,7 @@ NOT_RUN = {  # command -> why it cannot be run here
     "torchrun --nproc-per-node 4 -m cnlw_tools train --data builds/cifar10 --config blue_40 "
     "--method mixup": "it takes a machine with four GPUs",
     "cnlw push builds/shapes OWNER/NAME --tag v1": "it needs an account on the Hub",
+    "cnlw push builds/shapes OWNER/NAME --tag v1 --croissant shapes.json": "it needs an account too",
     "cnlw validate builds/shapes --end-to-end": "a network has to learn, from all images",
 }
 
