@@ -45,8 +45,8 @@ LIMITS = (
     "counted.",
 )
 IMPACT = (
-    "Studies of label noise can make classifiers more reliable where labels are wrong. A classifier "
-    "that was trained on this dataset may repeat its wrong labels."
+    "Studies of label noise can make classifiers more reliable where labels are wrong. A "
+    "classifier that was trained on this dataset may repeat its wrong labels."
 )
 WEB_LIMIT = "Images of origin `web` may have licences and authors of their own."
 VERDICTS = {  # by the key `verdict` of recipes
