@@ -855,6 +855,56 @@ def import_source(
     return root / "manifests" / name
 
 
+def new(
+    name: str,
+    photographs: PathLike,
+    candidates: PathLike,
+    *,
+    root: PathLike = ".",
+    validation: int = 0,
+    engine: str = "local",
+    workers: int | None = None,
+    progress: bool = True,
+) -> Path:
+    """Write the tables of photographs and of candidates from the web, and return their folder.
+
+    A longer list adds its new candidates to those that the dataset has.
+
+    Args:
+        name: of the dataset
+        photographs: class folders, or a csv file of paths and labels
+        candidates: a csv file with the columns class and url; others are kept
+        root: folder in which to write manifests/
+        validation: percent of each class that moves from train to validation
+        engine, workers, progress: as for `build`
+
+    Raises:
+        ValueError, LookupError, OSError: the message says what is wrong, where, and how to fix it
+
+    Example:
+        >>> images = cnlw.Build("builds/shapes").export("imagefolder", "red_40", "photographs")
+        >>> with open("candidates.csv", "w") as file:
+        ...     print("class,url", "0,https://example.org/1.jpg", sep="\\n", file=file)
+        >>> folder = cnlw.new("flowers2", images, "candidates.csv", root="my")
+        >>> sorted(path.name for path in folder.iterdir())
+        ['base.parquet', 'classes.csv', 'web.parquet']
+    """
+    from cnlw_tools.ingest.candidates import create_dataset
+
+    root = local_path(root)
+    with open_executor(engine, workers) as executor, ProgressBars(progress) as bars:
+        create_dataset(
+            name,
+            local_path(photographs),
+            local_path(candidates),
+            root,
+            validation=validation,
+            executor=executor,
+            progress=bars,
+        )
+    return root / "manifests" / name
+
+
 def _open_executor(
     engine: str, workers: int | None, source: "NamedSource | None"
 ) -> AbstractContextManager[Executor]:

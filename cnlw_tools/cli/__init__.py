@@ -39,6 +39,7 @@ COMMAND_GROUPS: Mapping[str, Mapping[str, str]] = {  # name and summary, as the 
         "votes": "Import, export and report votes.",
     },
     "Tables": {
+        "new": "Start a dataset with candidates.",
         "import": "Write the tables of your own dataset.",
         "features": "Write thumbnails as image features.",
     },
@@ -65,6 +66,7 @@ COMMANDS = ImportOnUse[click.Command](
         "fetch": "fetch:fetch",
         "store": "store:store",
         "votes": "votes:votes",
+        "new": "new:new",
         "import": "import_:import_",
         "features": "features:features",
     },

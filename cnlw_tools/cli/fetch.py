@@ -328,7 +328,8 @@ def _find_manifest(flags: dict[str, Any]) -> Path:
         if not path.is_file():
             raise FileNotFoundError(
                 f"{path}: there is no such file, so {flags['dataset']} has no candidates to fetch: "
-                "write this table (see manifests/README.md), or give --manifest FILE.parquet"
+                f"add some with `cnlw import candidates FILE --as {name}`, or give --manifest "
+                "FILE.parquet"
             )
         return path
     raise ValueError(NOTHING_TO_FETCH)

@@ -1,6 +1,5 @@
 """``cnlw import``: from a copy of some images to the tables of a dataset."""
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +11,11 @@ from cnlw_tools.registry.counts import count_things
 
 if TYPE_CHECKING:
     from cnlw_tools.dataset.dataset import Dataset
+    from cnlw_tools.ingest.import_dataset import Import
     from cnlw_tools.recipe.inputs import SourceOptions
 
 # What only an import that reads the images can do.
+TABLE_SOURCES = ("candidates", "cnlw_release")  # of tables alone
 READING_FLAGS = ("validation", "skip_broken", "list_broken")
 
 
@@ -99,22 +100,39 @@ def import_(source: str, path: Path, name: str | None, root: Path, **flags: Any)
     occur twice stay in train.
 
     The source `cnlw_release` writes the candidates, votes and published splits that Jiang et al.
-    released in 2020; PATH is the folder or zip of this release. For red noise, put web.parquet
-    beside the tables, and add votes with `cnlw votes import`.
+    released in 2020; PATH is the folder or zip of this release.
+
+    For red noise, the source `candidates` adds web images to the dataset --as NAME. PATH is a csv
+    file with the columns class and url. `cnlw new` imports images and candidates at once.
     """
     from cnlw_tools.recipe.inputs import SourceOptions
 
     choices = ("config", "image_column", "label_column", "splits")
     options = SourceOptions(**{choice: flags.pop(choice) for choice in choices})
-    if source != "cnlw_release":
+    if source not in TABLE_SOURCES:
         _import_source(source, path, name or source, root, options, **flags)
     elif options.as_block() or any(flags[name] for name in READING_FLAGS):
         raise ValueError(
-            "cnlw_release: it has no configs, splits or columns to choose, and its images are not "
-            "read: drop these options"
+            f"{source}: it has no configs, splits or columns to choose, and no images are read: "
+            "drop these options"
         )
+    elif source == "candidates":
+        _import_candidates(path, name, root)
     else:
         _import_release(path, root)
+
+
+def _import_candidates(path: Path, name: str | None, root: Path) -> None:
+    from cnlw_tools.cli.new import print_candidates
+    from cnlw_tools.cli.next_step import find_project, print_next
+    from cnlw_tools.ingest.candidates import add_candidates
+
+    if name is None:
+        raise ValueError(
+            f"{path}: the candidates of which dataset are these? Give its name with --as NAME"
+        )
+    print_candidates(add_candidates(path, name, root))
+    print_next(find_project(name, root).fetch_command())
 
 
 def _import_release(path: Path, root: Path) -> None:
@@ -146,10 +164,10 @@ def _import_source(
     engine: str,
     workers: int | None,
 ) -> None:
+    from cnlw_tools.cli.next_step import find_project, print_next
     from cnlw_tools.executor import open_executor
     from cnlw_tools.executor.progress import ProgressBars
     from cnlw_tools.ingest.import_dataset import import_source
-    from cnlw_tools.sources.formats.listing import describe_left_out, enumerate_names
 
     with open_executor(engine, workers) as executor, ProgressBars() as bars:
         imported = import_source(
@@ -164,6 +182,15 @@ def _import_source(
             executor=executor,
             progress=bars,
         )
+    print_import(imported, root, skip_broken)
+    project = find_project(name, root, path)
+    print_next(f"{project.command('build')} --noise blue --level 40")
+
+
+def print_import(imported: "Import", root: Path, skip_broken: Path | None) -> None:
+    """Print what was imported, and what a user should know of it."""
+    from cnlw_tools.sources.formats.listing import describe_left_out, enumerate_names
+
     dataset = imported.dataset
     folder = root / "manifests" / dataset.name
     click.echo(
@@ -172,8 +199,6 @@ def _import_source(
     if imported.broken:
         n_broken = count_things(len(imported.broken), "image")
         click.echo(f"left out, because they cannot be used: {n_broken}, listed in {skip_broken}")
-    folders = shlex.join(["--root", str(root), "--data-dir", str(path)])
-    click.echo(f"cnlw build --dataset {dataset.name} {folders} --noise blue --level 40")
     if imported.left_out:
         click.echo(f"left out: {describe_left_out(imported.left_out)}")
     click.echo(f"classes: {enumerate_names(dataset.classes)}")

@@ -82,8 +82,8 @@ def export_votes(
     data = read_dataset(dataset, find_root(root))
     if not len(data.web):
         raise LookupError(
-            f"{dataset} has no candidates, so there is nothing to vote on: write "
-            f"manifests/{dataset}/web.parquet (see manifests/README.md)"
+            f"{dataset} has no candidates, so there is nothing to vote on: add some with "
+            f"`cnlw import candidates FILE --as {dataset}`"
         )
     tasks = label_studio.make_tasks(data.web, data.votes, data.classes, n_votes, url)
     n_candidates = count_things(len(data.web), "candidate")

@@ -10,15 +10,25 @@ import math
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from io import StringIO
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, NamedTuple
 
-from cnlw_tools.files.untrusted import BadFile, check_size, read_bytes, translate_errors
+from cnlw_tools.files.untrusted import (
+    BadFile,
+    check_regular,
+    check_size,
+    describe_error,
+    read_bytes,
+    translate_errors,
+)
 
 LARGEST_JSON = 256 << 20  # bytes; the largest published table of verdicts has 60 MB
 LARGEST_TOML = 4 << 20  # bytes; a matrix of 100 classes takes 100 kB
 LARGEST_TEXT = 256 << 20  # bytes; the lists of a million images have 60 MB
+LONGEST_LINE = 1 << 20  # bytes, of a CSV file that is read line by line
 MAX_VALUES = 10_000_000  # of a text: some 64 bytes of memory each
 DELIMITERS = ",;\t|"  # of the columns of a CSV file
 DEEPEST = 64  # levels of nesting; no file of ours has more than ten
@@ -55,12 +65,70 @@ def read_csv(path: Path) -> tuple[list[str], list[list[str]]]:
             ((number, line) for number, line in enumerate(file, 1) if line.strip()), (0, "")
         )
         delimiter, names = split_header(first_line)
-        rows = list(_read_values(file, delimiter, n_lines))
+        rows = [row.values for row in _read_rows(file, delimiter, n_lines)]
     return names, rows
 
 
-def _read_values(lines: Iterable[str], delimiter: str, n_lines: int) -> Iterator[list[str]]:
-    """Yield the values of each row that is not empty, without the blanks around them.
+class NumberedRow(NamedTuple):
+    """The values of a row, and the line on which it begins."""
+
+    line: int  # counted from 1
+    values: list[str]
+
+
+@contextmanager
+def stream_csv(path: Path) -> Iterator[tuple[list[str], Iterator[NumberedRow]]]:
+    """Yield the column names of a CSV file and its rows, of which one at a time is in memory.
+
+    Blanks around names and values are dropped, and so are empty lines.
+
+    Raises:
+        BadFile, OSError: as `read_csv`, when the row is asked for
+    """
+    check_regular(path)
+    with path.open("rb") as file:
+        lines = _decode_lines(file, path)
+        n_lines, first_line = next(
+            ((number, line) for number, line in enumerate(lines, 1) if line.strip()), (0, "")
+        )
+        with translate_errors(path, "CSV", "store it as CSV in UTF-8"):
+            delimiter, names = split_header(first_line)
+        yield names, _translate_rows(_read_rows(lines, delimiter, n_lines), path)
+
+
+def _decode_lines(file: BinaryIO, path: Path) -> Iterator[str]:
+    """Yield the lines of a file in UTF-8, without a byte order mark.
+
+    Raises:
+        BadFile: a line is not UTF-8, or too long
+    """
+    encoding = "utf-8-sig"
+    for number in count(1):
+        data = file.readline(LONGEST_LINE + 1)
+        if not data:
+            return
+        if len(data) > LONGEST_LINE:
+            remedy = "save the file as CSV, with a line for each row"
+            check_size(f"{path}: line {number}", len(data), LONGEST_LINE, remedy)
+        try:
+            line = data.decode(encoding)
+        except UnicodeDecodeError as error:
+            raise BadFile(
+                f"{path}: line {number}: this is not text in UTF-8 ({describe_error(error)}): "
+                "save the file as CSV in UTF-8"
+            ) from error
+        yield line
+        encoding = "utf-8"
+
+
+def _translate_rows(rows: Iterator[NumberedRow], path: Path) -> Iterator[NumberedRow]:
+    """Yield rows; what the parser raises becomes a BadFile."""
+    with translate_errors(path, "CSV", "correct the line, or store the file as CSV in UTF-8"):
+        yield from rows
+
+
+def _read_rows(lines: Iterable[str], delimiter: str, n_lines: int) -> Iterator[NumberedRow]:
+    """Yield each row that is not empty, without the blanks around its values.
 
     Args:
         lines: of the file
@@ -81,7 +149,7 @@ def _read_values(lines: Iterable[str], delimiter: str, n_lines: int) -> Iterator
         if row is None:
             return
         if row:
-            yield [value.strip() for value in row]
+            yield NumberedRow(line_number, [value.strip() for value in row])
 
 
 def split_header(line: str) -> tuple[str, list[str]]:

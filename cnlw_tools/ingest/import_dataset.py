@@ -18,6 +18,7 @@ from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
 from cnlw_tools.files.locks import wait_for_lock
 from cnlw_tools.ingest.hash_images import HashJob, hash_images
 from cnlw_tools.ingest.import_notes import describe_oddities
+from cnlw_tools.ingest.places import write_places
 from cnlw_tools.recipe.inputs import SourceOptions
 from cnlw_tools.recipe.recipe import MAX_VALIDATION
 from cnlw_tools.registry import pick
@@ -97,7 +98,7 @@ def import_source(
     manifest = _without_broken(manifest, report.broken, empty.classes, data_dir)
     base = _split_off_validation(_with_digests(manifest, report.digests), validation, empty)
     imported = empty.with_base(tables.with_info(base, info.as_block()), str(data_dir))
-    _write_tables(root / "manifests" / name, imported)
+    _write_tables(root, imported, data_dir)
     return Import(imported, report.broken, left_out(source), validation > 0)
 
 
@@ -109,10 +110,19 @@ def _check_arguments(name: str, skip_broken: Path | None, list_broken: Path | No
             "used: "
             "give one of --skip-broken and --list-broken"
         )
+    check_dataset_name(name)
+
+
+def check_dataset_name(name: str) -> None:
+    """Raise if a dataset may not have this name.
+
+    Raises:
+        ValueError: it has other characters than those that are allowed
+    """
     if not DATASET_NAME.fullmatch(name):
         raise ValueError(
             f"the name {name!r} of the dataset is not allowed: give a name of lower-case "
-            "letters, digits, - and _ with --as"
+            "letters, digits, - and _"
         )
 
 
@@ -185,12 +195,14 @@ def _with_digests(manifest: pa.Table, digests: Mapping[str, str]) -> pa.Table:
     return manifest.set_column(position, field, pa.array(filled, pa.string()))
 
 
-def _write_tables(folder: Path, imported: Dataset) -> None:
+def _write_tables(root: Path, imported: Dataset, data_dir: Path) -> None:
     """Write the tables, unless the folder holds others; imports at the same time wait."""
+    folder = root / "manifests" / imported.name
     folder.mkdir(parents=True, exist_ok=True)
     with wait_for_lock(folder):
         _check_existing(folder, imported)
         dataset.write_tables(imported, folder)
+        write_places(imported.name, root, data_dir)
 
 
 def _check_existing(folder: Path, imported: Dataset) -> None:

@@ -77,8 +77,8 @@ def _join_votes(new: VoteFile, file: Path, name: str, root: Path) -> ImportedVot
     if not len(web_dataset.web):
         path = root / "manifests" / name / "web.parquet"
         raise ValueError(
-            f"{path}: there is no candidate to vote on: write this table first; see "
-            "manifests/README.md"
+            f"{path}: there is no candidate to vote on: add some with `cnlw import "
+            f"candidates FILE --as {name}`"
         )
     tables.check_candidates(new.votes, file, web_dataset.web)
     key = AnnotatorKey(key_path(name, root))

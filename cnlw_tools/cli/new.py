@@ -1,0 +1,103 @@
+"""``cnlw new``: from photographs and a list of addresses to the tables of a dataset."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cnlw_tools.cli.options import ENGINE, WORKERS, LocalPath
+from cnlw_tools.recipe.recipe import MAX_VALIDATION
+from cnlw_tools.registry.counts import count_things
+
+if TYPE_CHECKING:
+    from cnlw_tools.ingest.candidates import ImportedCandidates
+
+
+@click.command()
+@click.argument("name")
+@click.argument("photographs", metavar="PHOTOS", type=LocalPath(path_type=Path))
+@click.option(
+    "--candidates",
+    required=True,
+    metavar="FILE",
+    type=LocalPath(path_type=Path),
+    help="Csv file with the columns class and url: the candidates from the web.",
+)
+@click.option(
+    "--root",
+    type=LocalPath(file_okay=False, path_type=Path),
+    default=".",
+    help="Folder in which to write manifests/.  [default: .]",
+)
+@click.option(
+    "--validation",
+    type=click.IntRange(1, MAX_VALIDATION),
+    default=None,
+    metavar="PERCENT",
+    help="Move PERCENT of the photographs of each class to a split validation.  [default: none]",
+)
+@click.option(
+    "--skip-broken",
+    type=LocalPath(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Leave out photographs that cannot be decoded, and list them in this csv file.  "
+    "[default: none]",
+)
+@ENGINE
+@WORKERS
+def new(
+    name: str,
+    photographs: Path,
+    candidates: Path,
+    root: Path,
+    validation: int | None,
+    skip_broken: Path | None,
+    engine: str,
+    workers: int | None,
+) -> None:
+    """Make a dataset NAME of photographs with right labels and candidates from the web.
+
+    PHOTOS is a folder with a folder of images for each class, or a csv file of paths and labels, as
+    for `cnlw import folder`. No photograph is copied.
+
+    A candidate is an image that a web search returned for a class. The csv file has a line for
+    each: the name or the number of the class, and the url. Other columns, such as the query or the
+    licence, are kept.
+
+    The same command with a longer list adds the new candidates; so does `cnlw import candidates`,
+    which does not read the photographs again. Votes on earlier candidates are kept. If a line of
+    the list is wrong, nothing is written.
+    """
+    from cnlw_tools.cli.next_step import find_project, print_next
+    from cnlw_tools.executor import open_executor
+    from cnlw_tools.executor.progress import ProgressBars
+    from cnlw_tools.ingest.candidates import create_dataset
+
+    with open_executor(engine, workers) as executor, ProgressBars() as bars:
+        result = create_dataset(
+            name,
+            photographs,
+            candidates,
+            root,
+            validation=validation or 0,
+            skip_broken=skip_broken,
+            executor=executor,
+            progress=bars,
+        )
+    from cnlw_tools.cli.import_ import print_import
+
+    print_import(result.photographs, root, skip_broken)
+    print_candidates(result.candidates)
+    print_next(find_project(name, root).fetch_command())
+
+
+def print_candidates(result: "ImportedCandidates") -> None:
+    """Print how many candidates a dataset has, and how many of them are new."""
+    from cnlw_tools.sources.formats.listing import enumerate_names
+
+    n_candidates = count_things(result.n_candidates, "candidate")
+    repeated = f"; {count_things(result.n_repeated, 'repeated line')}" if result.n_repeated else ""
+    click.echo(f"{result.path}: {n_candidates}, {result.n_new:,} of them new{repeated}")
+    if result.classes_without:
+        names = enumerate_names([repr(name) for name in result.classes_without])
+        click.echo(f"note: classes without a candidate, so without red noise: {names}")
