@@ -56,6 +56,7 @@ class Stream(IntEnum):
     TRAIN_SIZE = 14  # subsets: which images stay in a thinned training set
     PER_CLASS = 20  # subsets: which images of a class are used at all
     VALIDATION = 21  # validation_split: which training images become validation
+    VOTING = 22  # browser: in which order candidates are voted on, and which photographs are shown
 
 
 def mix(x: UInts) -> UInts:

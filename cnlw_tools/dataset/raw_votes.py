@@ -5,6 +5,7 @@
     annotator  a name or a number: 7, 7.0 and "7" are one, and so are the two Unicode forms of a
                name and an e-mail address in capital and small letters; empty: none
     correct    true, yes, 1, false, no, 0 ..., in capital or small letters; empty: unsure
+    seconds    a number from 0: how long the picture was in view; empty: not measured
     at         ISO 8601 with or without an offset (none: UTC), or a number of seconds, milliseconds,
                microseconds or nanoseconds since 1970; from 2000 to 2099, so the units cannot be
                mistaken for each other; empty: none
@@ -25,7 +26,7 @@ import numpy as np
 import pyarrow as pa
 
 from cnlw_tools.dataset.table_io import reject_bad_rows
-from cnlw_tools.dataset.tables import VOTES
+from cnlw_tools.dataset.tables import SECONDS, VOTES
 
 YES = frozenset({"true", "t", "yes", "y", "1", "1.0"})
 NO = frozenset({"false", "f", "no", "n", "0", "0.0"})
@@ -39,6 +40,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FIRST_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 END_OF_TIME = datetime(2100, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+MAX_SECONDS = 10**9  # 32 years
 UNITS_PER_SECOND = (1, 10**3, 10**6, 10**9)
 
 
@@ -54,7 +56,7 @@ def read_columns(
     path: str,
     places: Sequence[str] | None = None,
 ) -> pa.Table:
-    """Return votes, of the VOTES schema.
+    """Return votes, of the VOTES schema; with a column ``seconds`` if a vote has them.
 
     Args:
         columns: by name, (n,) values each; a column that may be empty may be missing
@@ -69,7 +71,19 @@ def read_columns(
     for field in VOTES:
         values = columns.get(field.name, [None] * n_votes)
         arrays.append(_read_column(values, field, path, places))
-    return pa.table(arrays, VOTES)
+    votes = pa.table(arrays, VOTES)
+    if SECONDS.name in columns:
+        seconds = _read_column(columns[SECONDS.name], SECONDS, path, places)
+        votes = votes.append_column(SECONDS, seconds)
+    return drop_empty_seconds(votes)
+
+
+def drop_empty_seconds(votes: pa.Table) -> pa.Table:
+    """Return votes without their column ``seconds`` if none of them has a value there."""
+    name = SECONDS.name
+    if name in votes.column_names and votes[name].null_count == len(votes):
+        return votes.drop_columns([name])
+    return votes
 
 
 def _read_column(
@@ -148,6 +162,18 @@ def read_time(value: Any) -> datetime | None:
     return instant.astimezone(UTC)
 
 
+def read_seconds(value: Any) -> float | None:
+    """Return a duration in seconds; none if it is missing."""
+    if isinstance(value, str):
+        text = value.strip()
+        value = None if text.casefold() in MISSING else float(text)
+    if _is_missing(value):
+        return None
+    if not _is_finite_number(value) or not 0 <= value <= MAX_SECONDS:
+        raise ValueError(value)
+    return float(value)
+
+
 def _read_whole_number(value: Any) -> int:
     """Return a whole number that is written as such or with zeros behind the point."""
     if isinstance(value, str):
@@ -207,4 +233,5 @@ RULES: Mapping[str, Rule] = {
         "a time is ISO 8601, such as 2026-01-31T12:00:00+01:00, or seconds since 1970, and in the "
         "years 2000 to 2099; or leave it empty",
     ),
+    "seconds": Rule(read_seconds, "give seconds as a number from 0, or leave it empty"),
 }

@@ -31,7 +31,8 @@ from cnlw_tools.sources.formats import release
 
 Ints = NDArray[np.int64]
 NO_TIME = np.iinfo(np.int64).min  # the time of a vote without one
-VOTES_AS_TEXT = pa.schema([(name, pa.string()) for name in tables.VOTES.names])
+COLUMNS = (*tables.VOTES.names, tables.SECONDS.name)
+VOTES_AS_TEXT = pa.schema([(name, pa.string()) for name in COLUMNS])
 OPTIONAL_COLUMNS = ("annotator", "at")
 
 
@@ -88,7 +89,7 @@ def _join_votes(new: VoteFile, file: Path, name: str, root: Path) -> ImportedVot
         key.replace_numbers(old_votes), key.replace_names(new.votes), file, key.name_of
     )
     key.write()
-    path = root / "annotations" / name / "votes.parquet"
+    path = votes_path(name, root)
     tables.write_parquet(votes, path)
     return ImportedVotes(
         path,
@@ -99,6 +100,11 @@ def _join_votes(new: VoteFile, file: Path, name: str, root: Path) -> ImportedVot
         other_columns=new.other_columns,
         key=key.path if key.path.exists() else None,
     )
+
+
+def votes_path(name: str, root: Path) -> Path:
+    """Return where the votes of a dataset lie."""
+    return root / "annotations" / name / "votes.parquet"
 
 
 def read_vote_file(file: Path) -> VoteFile:
@@ -139,6 +145,7 @@ def merge_votes(
     Raises:
         ValueError: an annotator has two verdicts on one candidate, and neither is later
     """
+    old = with_seconds(old, "the votes of the dataset")
     votes = pa.concat_tables([old, new], promote_options="default").combine_chunks()
     has_annotator = votes["annotator"].is_valid().to_numpy()
     named_rows = np.flatnonzero(has_annotator)
@@ -153,6 +160,19 @@ def merge_votes(
     return votes.filter(pa.array(is_used)), len(old) - int(n_old_used)
 
 
+def with_seconds(votes: pa.Table, path: Path | str) -> pa.Table:
+    """Return votes whose column ``seconds``, if they have one, has the type of SECONDS.
+
+    Raises:
+        ValueError: it holds something else
+    """
+    name = tables.SECONDS.name
+    if name not in votes.column_names:
+        return votes
+    seconds = table_io.cast_column(path, tables.SECONDS, votes[name])
+    return votes.set_column(votes.column_names.index(name), tables.SECONDS, seconds)
+
+
 def _read_vote_table(file: Path) -> VoteFile:
     """Return the votes of a table, which need not say who voted, and when."""
     table = table_io.open_table(file, VOTES_AS_TEXT)
@@ -161,10 +181,10 @@ def _read_vote_table(file: Path) -> VoteFile:
         is_optional = name in OPTIONAL_COLUMNS and not suggest(name, names)
         if name not in names and not is_optional:
             table_io.column(file, table, name)
-    present = [name for name in tables.VOTES.names if name in names]
+    present = [name for name in COLUMNS if name in names]
     columns = {name: _values(table[name]) for name in present}
     votes = raw_votes.read_columns(columns, str(file))
-    other_columns = tuple(name for name in names if name not in tables.VOTES.names)
+    other_columns = tuple(name for name in names if name not in COLUMNS)
     return VoteFile(votes, other_columns=other_columns)
 
 
