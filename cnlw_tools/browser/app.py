@@ -18,7 +18,7 @@ import flask
 from werkzeug.exceptions import HTTPException
 
 STATIC = Path(__file__).parent / "static"
-STATIC_SUFFIXES = (".css", ".js")
+STATIC_SUFFIXES = (".css", ".js", ".svg")
 EVERY_ADDRESS = frozenset({"0.0.0.0", "::"})  # noqa: S104, a server that listens on all
 MAX_BODY = 1 << 20  # bytes of a request
 HEADERS = {

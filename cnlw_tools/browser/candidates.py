@@ -54,13 +54,14 @@ class Candidates:
         web: the web manifest, n rows
         is_asked: (n,) those that people are asked about
         n_votes: votes of yes and no that each should have
+        n_classes: of the dataset
     """
 
-    def __init__(self, web: pa.Table, is_asked: Flags, n_votes: int) -> None:
+    def __init__(self, web: pa.Table, is_asked: Flags, n_votes: int, n_classes: int) -> None:
         self.label = web["label"].to_numpy().astype(np.int64)
         self.is_asked = is_asked.copy()
         self.n_votes = n_votes
-        self.n_classes = int(self.label.max(initial=-1)) + 1
+        self.n_classes = n_classes
         self.lot = lots(web)
         self._handed: dict[int, tuple[str, float]] = {}  # by row: to which page, and when
         self._lock = Lock()
@@ -139,7 +140,8 @@ class Candidates:
     def _missing(self, standing: Standing) -> Ints:
         """Return how many votes of yes and no each candidate lacks, (n,)."""
         n_decisive = standing.counts[:, YES] + standing.counts[:, NO]
-        return np.clip(self.n_votes - n_decisive, 0, MAX_MISSING)
+        missing: Ints = np.clip(self.n_votes - n_decisive, 0, MAX_MISSING)
+        return missing
 
     def _order(self, standing: Standing, rows: Ints, others: Ints) -> prng.UInts:
         """Return the keys by which rows are sorted, (k,)."""

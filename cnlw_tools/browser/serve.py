@@ -5,6 +5,7 @@ import secrets
 import socket
 from types import TracebackType
 from typing import Self
+from zlib import crc32
 
 import flask
 import waitress
@@ -14,9 +15,9 @@ from cnlw_tools.executor.signals import raise_on_signal
 
 LOOPBACK = "127.0.0.1"
 OWN_NAMES = frozenset({LOOPBACK, "localhost", "::1"})
-N_THREADS = 8  # a browser opens six connections at once for pictures
+N_THREADS = 16  # a browser opens six connections at once, and votes wait for the disk
 TOKEN_BYTES = 16
-MAX_PORT = (1 << 16) - 1
+FIRST_USUAL_PORT, N_USUAL_PORTS = 20_000, 12_000  # below those that systems give away
 
 
 class PageServer:
@@ -70,6 +71,34 @@ def host_names(host: str) -> frozenset[str]:
     if host in OWN_NAMES:
         return OWN_NAMES
     return frozenset({host.lower()})
+
+
+def usual_port(purpose: str) -> int:
+    """Return a port for a purpose, the same one each time.
+
+    A browser keeps what a page stores, such as votes that could not be sent, by port.
+    """
+    return FIRST_USUAL_PORT + crc32(purpose.encode()) % N_USUAL_PORTS
+
+
+def open_server(pages: flask.Blueprint, host: str, port: int | None, purpose: str) -> PageServer:
+    """Open a server of pages.
+
+    Args:
+        pages: routes, relative to the address with the token
+        host: address or name of this computer at which to listen
+        port: 0: a free one; none: the usual one of the purpose, or a free one if that is in use
+        purpose: what the pages are for
+
+    Raises:
+        OSError: there is no such host, or the port is in use
+    """
+    if port is not None:
+        return PageServer(pages, host, port)
+    try:
+        return PageServer(pages, host, usual_port(purpose))
+    except OSError:
+        return PageServer(pages, host, 0)
 
 
 def is_private(host: str) -> bool:

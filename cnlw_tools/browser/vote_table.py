@@ -29,10 +29,12 @@ from cnlw_tools.ingest.import_votes import votes_path, with_seconds
 
 Ints = NDArray[np.int64]
 Place = tuple[int, str]  # a candidate and the number of an annotator
+Replaced = dict[tuple[Place, int | None], "Given | None"]  # by place and time of the later vote
 Signature = tuple[int, int, int] | None  # of a file; none: there is no such file
 YES, NO, UNSURE = range(3)  # columns of the counts
 NOBODY = -1  # the code of a vote without an annotator
 REPETITIVE = ["label", "annotator"]  # columns of which each value occurs often
+MAX_REPLACED = 20_000  # votes that are known when they come once more
 MAX_CHUNKS = 64  # of the table in memory
 
 
@@ -112,17 +114,19 @@ class VoteTable:
     def __init__(self, name: str, root: Path) -> None:
         dataset.check_writable(name, root)
         self.folder = root / "manifests" / name
+        self.web_path = self.folder / "web.parquet"
         self.path = votes_path(name, root)
         self.key_path = key_path(name, root)
         self.n_written = 0  # votes that were given through this table, without those undone
+        self._replaced: Replaced = {}
         self._mutex = Lock()
         self._waiting: list[_Waiting] = []
         self._writer = ThreadPoolExecutor(1, "votes")
         self._signatures: tuple[Signature, Signature] = (None, None)
         with wait_for_lock(self.folder):
-            self._web_signature = _sign(self.folder / "web.parquet")
+            self._web_signature = _sign(self.web_path)
             self.dataset = dataset.read_dataset(name, root)
-            _require_candidates(self.dataset, self.folder)
+            _require_candidates(self.dataset, self.web_path)
             self._load(self.dataset.votes)
 
     def close(self) -> None:
@@ -163,9 +167,9 @@ class VoteTable:
 
     def _reload_if_changed(self) -> None:
         """Read the votes again if somebody else wrote them."""
-        if _sign(self.folder / "web.parquet") != self._web_signature:
+        if _sign(self.web_path) != self._web_signature:
             raise ValueError(
-                f"{self.folder / 'web.parquet'}: the candidates were changed after this page was "
+                f"{self.web_path}: the candidates were changed after this page was "
                 "started: stop `cnlw votes annotate`, and start it again"
             )
         if self._sign_files() != self._signatures:
@@ -192,7 +196,7 @@ class VoteTable:
 
     def _commit(self, entries: Sequence[_Waiting]) -> None:
         """Write the table with the changes of some entries, under the lock."""
-        draft = _Draft(self.standing, self.dataset.web)
+        draft = _Draft(self.standing, self.dataset.web, self._replaced)
         outcomes = []
         for entry in entries:
             people = dict.fromkeys(change.person for change in entry.changes)
@@ -207,8 +211,15 @@ class VoteTable:
             self._signatures = self._sign_files()
             self.standing = standing
             self.n_written += draft.n_given
+            self._remember(draft.newly_replaced)
         for entry, results in zip(entries, outcomes, strict=True):
             entry.outcomes.set_result(results)
+
+    def _remember(self, newly_replaced: Replaced) -> None:
+        """Keep what the last votes replaced, for votes that come once more."""
+        self._replaced.update(newly_replaced)
+        while len(self._replaced) > MAX_REPLACED:
+            del self._replaced[next(iter(self._replaced))]
 
     def _sign_files(self) -> tuple[Signature, Signature]:
         return _sign(self.path), _sign(self.key_path)
@@ -217,9 +228,11 @@ class VoteTable:
 class _Draft:
     """Votes that are about to be written: those of a standing, with changes."""
 
-    def __init__(self, standing: Standing, web: pa.Table) -> None:
+    def __init__(self, standing: Standing, web: pa.Table, replaced: Replaced) -> None:
         self.standing = standing
         self.web = web
+        self.replaced = replaced  # by earlier changes
+        self.newly_replaced: Replaced = {}
         self.latest: dict[Place, Given | None] = {}
         self.row: dict[Place, int | None] = {}  # in the standing
         self.n_given = 0  # less those undone
@@ -228,11 +241,20 @@ class _Draft:
         """Make a change, unless a later vote is there."""
         place = (change.candidate, number)
         former = self._look_up(place)
+        if _is_repeated(change, former):
+            return Outcome(self._look_up_replaced(place, change), True)
         if _is_outdated(change, former):
             return Outcome(former, False)
         self.latest[place] = change.given
+        if change.given is not None:
+            self.newly_replaced[place, change.given.at] = former
         self.n_given += 1 if change.undone_at is None else -1
         return Outcome(former, True)
+
+    def _look_up_replaced(self, place: Place, change: Change) -> Given | None:
+        """Return what was there before a vote that came once more."""
+        key = (place, change.given.at if change.given else None)
+        return self.newly_replaced.get(key, self.replaced.get(key))
 
     def _look_up(self, place: Place) -> Given | None:
         """Return what an annotator has said of a candidate so far."""
@@ -299,6 +321,13 @@ def now() -> int:
     return time.time_ns() // 1000
 
 
+def _is_repeated(change: Change, former: Given | None) -> bool:
+    """Tell whether a vote is there already, since an answer to it was lost."""
+    if change.given is None or former is None or change.undone_at is not None:
+        return False
+    return (change.given.at, change.given.correct) == (former.at, former.correct)
+
+
 def _is_outdated(change: Change, former: Given | None) -> bool:
     """Tell whether what is there is later than a change, or no longer what it undoes."""
     if change.undone_at is not None:
@@ -333,10 +362,10 @@ def _add_answers(counts: Ints, candidate: Ints, votes: pa.Table, sign: int) -> N
     np.add.at(counts, (candidate, answer), sign)
 
 
-def _require_candidates(web_dataset: dataset.Dataset, folder: Path) -> None:
+def _require_candidates(web_dataset: dataset.Dataset, path: Path) -> None:
     if not len(web_dataset.web):
         raise ValueError(
-            f"{folder / 'web.parquet'}: there is no candidate to vote on: write this table first; "
+            f"{path}: there is no candidate to vote on: write this table first; "
             "see manifests/README.md"
         )
 

@@ -36,7 +36,7 @@ COMMAND_GROUPS: Mapping[str, Mapping[str, str]] = {  # name and summary, as the 
     "Web images": {
         "fetch": "Fetch images by URI.",
         "store": "Pack a store of web images.",
-        "votes": "Import, export and report votes.",
+        "votes": "Collect, import and report votes.",
     },
     "Tables": {
         "new": "Start a dataset with candidates.",

@@ -159,6 +159,18 @@ STORE = click.option(
     type=PathOrAddress(path_type=Path),
     help="Web images: what `cnlw fetch` or `cnlw store pack` wrote.  [default: none]",
 )
+HOST = click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address of this computer at which to serve the page.",
+)
+PORT = click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    metavar="N",
+    help="Port at which to serve the page.  [default: one that is free]",
+)
 DONOR = key_option(Recipe, "donors")
 RECIPE = click.argument("recipe_name", metavar="[RECIPE]", required=False)
 PRESET = click.option(

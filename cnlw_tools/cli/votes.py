@@ -4,7 +4,16 @@ from pathlib import Path
 
 import click
 
-from cnlw_tools.cli.options import DATA_DIR, ROOT, LocalPath, check_ending, find_root
+from cnlw_tools.cli.options import (
+    DATA_DIR,
+    HOST,
+    PORT,
+    ROOT,
+    LocalPath,
+    PathOrAddress,
+    check_ending,
+    find_root,
+)
 from cnlw_tools.registry.counts import count_things
 
 DATASET = click.option(
@@ -17,7 +26,7 @@ DATASET = click.option(
 
 @click.group()
 def votes() -> None:
-    """Import, export and report the votes of people on web images."""
+    """Collect, import, export and report the votes of people on web images."""
 
 
 @votes.command("report", short_help="Print agreement, annotators and verdicts.")
@@ -35,6 +44,57 @@ def report_votes(dataset: str, data_dir: Path | None, root: Path | None) -> None
 
     for line in describe_votes(dataset, find_root(root), data_dir):
         click.echo(line)
+
+
+@votes.command("annotate", short_help="Open a page on which people vote.")
+@DATASET
+@click.option(
+    "--root",
+    type=LocalPath(file_okay=False, path_type=Path),
+    default=".",
+    help="Folder with manifests/ and annotations/ of the dataset.  [default: .]",
+)
+@click.option(
+    "--store",
+    type=PathOrAddress(path_type=Path),
+    help="Web images that `cnlw fetch` or `cnlw store pack` wrote.  [default: stores/NAME]",
+)
+@DATA_DIR
+@click.option(
+    "--votes",
+    "n_votes",
+    type=click.IntRange(1, 100),
+    metavar="N",
+    default=3,
+    show_default=True,
+    help="Number of yes and no votes that each candidate should have.",
+)
+@click.option(
+    "--annotator",
+    metavar="NAME",
+    help="Name of the person who votes.  [default: the page asks for it]",
+)
+@HOST
+@PORT
+def annotate_votes(
+    dataset: str,
+    root: Path,
+    store: Path | str | None,
+    data_dir: Path | str | None,
+    n_votes: int,
+    annotator: str | None,
+    host: str,
+    port: int | None,
+) -> None:
+    """Serve a page on this computer on which people vote whether an image shows its class.
+
+    The page shows one candidate at a time, or all candidates of a class. Each vote is written to
+    annotations/NAME/ at once. Give --data-dir to see your own photographs of the class beside the
+    candidate. Several people and several pages may vote at the same time. Ctrl-C stops the server.
+    """
+    from cnlw_tools.cli.serve_votes import serve_votes
+
+    serve_votes(dataset, root, store, data_dir, n_votes, annotator, host, port)
 
 
 @votes.command("export", short_help="Write tasks for Label Studio.")

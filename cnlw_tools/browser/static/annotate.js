@@ -1,0 +1,680 @@
+// The page for votes: one candidate at a time, or a grid of a class. Votes leave through outbox.js.
+"use strict";
+
+const LEAST_AHEAD = 4; // candidates that the page has in advance
+const N_ASKED = 8; // candidates in one answer
+const MAX_HISTORY = 200; // votes that can be undone
+const PROGRESS_EVERY = 1500; // milliseconds between two requests
+const WORDS = { yes: "Yes", no: "No", unsure: "Unsure", "": "" };
+const VERDICT_OF_KEY = { y: "yes", n: "no", u: "unsure" };
+
+const find = (id) => document.getElementById(id);
+
+// Return the answer to a request as JSON. Raises the sentence of the server if there is none.
+async function ask(address, request) {
+  const options = request ? { method: "POST", body: JSON.stringify(request) } : {};
+  let response;
+  try {
+    response = await fetch(address, options);
+  } catch {
+    throw new Error("The server cannot be reached.");
+  }
+  if (!response.ok) {
+    throw new Error((await response.text()).trim());
+  }
+  return response.json();
+}
+
+// How long the picture has been in view, while the page is not hidden.
+class Stopwatch {
+  start() {
+    this.total = 0;
+    this.begin = document.hidden ? null : performance.now();
+  }
+
+  stop() {
+    this.total = null;
+    this.begin = null;
+  }
+
+  pause() {
+    if (this.begin !== null && this.begin !== undefined) {
+      this.total += performance.now() - this.begin;
+      this.begin = null;
+    }
+  }
+
+  resume() {
+    if (typeof this.total === "number" && this.begin === null) {
+      this.begin = performance.now();
+    }
+  }
+
+  // Seconds; null while the picture is not there.
+  read() {
+    if (typeof this.total !== "number") {
+      return null;
+    }
+    const running = this.begin === null ? 0 : performance.now() - this.begin;
+    return Math.round(this.total + running) / 1000;
+  }
+}
+
+// The votes of this tab that can be undone, also after a reload.
+class VoteHistory {
+  constructor(key, edition) {
+    this.key = key;
+    const kept = JSON.parse(sessionStorage.getItem(key) ?? "{}");
+    this.edition = edition;
+    this.votes = kept.edition === edition ? kept.votes : [];
+  }
+
+  add(vote) {
+    this.votes.push(vote);
+    this.votes.splice(0, this.votes.length - MAX_HISTORY);
+    this.keep();
+  }
+
+  take() {
+    const vote = this.votes.pop();
+    this.keep();
+    return vote;
+  }
+
+  // Remember what the server answered to a vote.
+  answer(id, result) {
+    const vote = this.votes.find((other) => other.id === id);
+    if (vote) {
+      vote.undo = { at: result.at, former: result.former };
+      this.keep();
+    }
+  }
+
+  keep() {
+    const text = JSON.stringify({ edition: this.edition, votes: this.votes });
+    sessionStorage.setItem(this.key, text);
+  }
+}
+
+class VotingPage {
+  constructor() {
+    const { dataset, votes, annotator, edition, now } = document.body.dataset;
+    this.dataset = dataset;
+    this.nVotes = Number(votes);
+    this.clockDifference = Number(now) / 1000 - Date.now(); // of the server, in milliseconds
+    this.lastTime = 0;
+    this.nameKey = "cnlw-votes/name";
+    this.name = annotator || localStorage.getItem(this.nameKey) || "";
+    this.classes = [];
+    this.label = null; // of the chosen class; null: all
+    this.trail = []; // candidates that were shown or will be, in order
+    this.place = 0; // of the one that is shown
+    this.examples = new Map(); // by label: promises of addresses
+    this.stopwatch = new Stopwatch();
+    this.history = new VoteHistory(`cnlw-votes/${dataset}/history`, edition);
+    this.generation = 0; // counts choices of a class or a person
+    this.isGrid = false;
+    this.gridRows = { rows: [], image_ids: [], verdicts: [] };
+    this.outbox = new Outbox({
+      dataset,
+      saved: (op, result) => this.#noteSaved(op, result),
+      refused: (op, sentence) => this.#showProblem(`A vote was refused: ${sentence}`),
+      report: (state) => this.#reportSaving(state),
+    });
+    this.#listen();
+    this.#showName();
+  }
+
+  start() {
+    if (!this.name) {
+      this.#askName();
+      return;
+    }
+    this.#updateProgress();
+    this.#fill();
+    this.show();
+  }
+
+  get current() {
+    return this.trail[this.place];
+  }
+
+  // ---- one candidate ----
+
+  show() {
+    const candidate = this.current;
+    this.stopwatch.stop();
+    for (const button of document.querySelectorAll("[data-verdict]")) {
+      button.disabled = !candidate;
+      button.setAttribute("aria-pressed", String(candidate?.verdict === button.dataset.verdict));
+    }
+    find("previous").disabled = this.place === 0;
+    find("next").disabled = !candidate;
+    find("undo").disabled = !this.history.votes.length;
+    find("grid-undo").disabled = !this.history.votes.length;
+    this.#showPicture(candidate);
+    this.#showQuestion(candidate);
+    this.#preload();
+  }
+
+  #showPicture(candidate) {
+    const picture = find("picture");
+    if (!candidate) {
+      picture.hidden = true;
+      picture.removeAttribute("src");
+      find("message").textContent = this.#describeEnd();
+      return;
+    }
+    find("message").textContent = "";
+    picture.hidden = false;
+    const address = `pictures/${candidate.row}.jpg`;
+    picture.alt = `Candidate for the class ${this.#className(candidate.label)}`;
+    if (picture.getAttribute("src") === address && picture.complete && picture.naturalWidth) {
+      this.stopwatch.start();
+    } else {
+      picture.removeAttribute("src"); // so that the one before disappears at once
+      picture.src = address;
+    }
+  }
+
+  #describeEnd() {
+    if (!this.isExhausted) {
+      return this.problem || "Loading ...";
+    }
+    const nSkipped = this.trail.filter((candidate) => !candidate.verdict).length;
+    if (nSkipped) {
+      const noun = nSkipped === 1 ? "one candidate" : `${nSkipped} candidates`;
+      return `You passed ${noun} without a vote: press ← to go back.`;
+    }
+    const place = this.label === null ? "" : ` in the class ${this.#className(this.label)}`;
+    return (
+      `Nothing is left for you to vote on${place}. Each candidate has ${this.nVotes} votes of yes ` +
+      "or no, or a vote of yours. Thank you."
+    );
+  }
+
+  #showQuestion(candidate) {
+    find("ask").textContent = candidate
+      ? `Does this picture show: ${this.#className(candidate.label)}?`
+      : "";
+    const box = find("examples");
+    if (!candidate) {
+      box.replaceChildren();
+      box.removeAttribute("data-label");
+      return;
+    }
+    if (box.dataset.label !== String(candidate.label)) {
+      box.dataset.label = candidate.label;
+      box.replaceChildren();
+      this.#showExamples(candidate.label);
+    }
+  }
+
+  async #showExamples(label) {
+    let addresses = [];
+    try {
+      ({ pictures: addresses } = await this.#loadExamples(label));
+    } catch {
+      this.examples.delete(label); // the next candidate of the class asks again
+    }
+    const box = find("examples");
+    if (box.dataset.label !== String(label)) {
+      return;
+    }
+    const name = this.#className(label);
+    box.setAttribute("aria-label", `Pictures that show ${name}`);
+    const children = addresses.map((address, i) => {
+      const picture = document.createElement("img");
+      picture.src = address;
+      picture.alt = `Example ${i + 1} of ${name}`;
+      return picture;
+    });
+    if (children.length) {
+      const note = document.createElement("p");
+      note.className = "faint";
+      note.textContent = "Examples of this class";
+      children.push(note);
+    }
+    box.replaceChildren(...children);
+  }
+
+  #loadExamples(label) {
+    if (!this.examples.has(label)) {
+      this.examples.set(label, ask(`examples/${label}`));
+    }
+    return this.examples.get(label);
+  }
+
+  #preload() {
+    for (const candidate of this.trail.slice(this.place + 1, this.place + 3)) {
+      new Image().src = `pictures/${candidate.row}.jpg`;
+    }
+  }
+
+  // Ask for more candidates if few are left.
+  async #fill() {
+    if (this.isFilling || this.isExhausted || this.trail.length - this.place > LEAST_AHEAD) {
+      return;
+    }
+    this.isFilling = true;
+    const { generation } = this;
+    const held = this.trail.filter((other) => !other.verdict).map((other) => other.row);
+    const request = { name: this.name, page: this.outbox.page, label: this.label };
+    let candidates = null;
+    try {
+      ({ candidates } = await ask("next", { ...request, n: N_ASKED, held }));
+      this.problem = "";
+    } catch (error) {
+      this.problem = error.message;
+      setTimeout(() => this.#fill(), 2000);
+    }
+    this.isFilling = false;
+    if (generation !== this.generation) {
+      this.#fill();
+    } else if (candidates) {
+      this.#extend(candidates);
+    }
+    if (!this.current) {
+      this.show();
+    }
+  }
+
+  #extend(candidates) {
+    const wasEmpty = !this.current;
+    const rows = new Set(this.trail.map((other) => other.row));
+    const unseen = candidates.filter((candidate) => !rows.has(candidate.row));
+    this.trail.push(...unseen.map((candidate) => ({ ...candidate, verdict: "" })));
+    this.isExhausted = !unseen.length;
+    if (wasEmpty || this.isExhausted) {
+      this.show();
+    } else {
+      this.#preload();
+    }
+  }
+
+  move(step) {
+    const place = this.place + step;
+    if (place < 0 || place > this.trail.length || (step > 0 && !this.current)) {
+      return;
+    }
+    this.place = place;
+    this.show();
+    this.#fill();
+  }
+
+  vote(verdict) {
+    const candidate = this.current;
+    if (!candidate) {
+      return;
+    }
+    this.#give(candidate, verdict, this.stopwatch.read());
+    this.move(1);
+  }
+
+  #give(candidate, verdict, seconds) {
+    const { row, image_id, label } = candidate;
+    const id = `${this.outbox.page}/${this.#time()}`;
+    const at = this.lastTime;
+    this.history.add({ id, name: this.name, row, image_id, label, before: candidate.verdict });
+    this.outbox.add({ id, name: this.name, image_id, label, verdict, seconds, at });
+    candidate.verdict = verdict;
+  }
+
+  // The time by the clock of the server in microseconds; no two votes have the same.
+  #time() {
+    const time = Math.round((Date.now() + this.clockDifference) * 1000);
+    this.lastTime = Math.max(this.lastTime + 1, time);
+    return this.lastTime;
+  }
+
+  undo() {
+    const vote = this.history.take();
+    if (!vote) {
+      return;
+    }
+    const { id, name, row, image_id, label, undo } = vote;
+    if (!this.outbox.cancel(id)) {
+      this.outbox.add({ id: `undo ${id}`, name, image_id, label, undoes: id, undo });
+    }
+    const verdict = vote.before || undo?.former?.verdict || "";
+    this.#goTo({ row, image_id, label, verdict });
+    this.#markInGrid(row, verdict);
+    this.show();
+  }
+
+  // Show a candidate that was shown before, or that comes from the grid.
+  #goTo(candidate) {
+    const place = this.trail.findIndex((other) => other.row === candidate.row);
+    if (place >= 0) {
+      this.trail[place].verdict = candidate.verdict;
+      this.place = place;
+    } else {
+      this.trail.splice(this.place, 0, candidate);
+    }
+  }
+
+  // ---- saving and progress ----
+
+  #noteSaved(op, result) {
+    this.history.answer(op.id, result);
+    this.#requestProgress();
+  }
+
+  #reportSaving({ nWaiting, problem }) {
+    const box = find("saving");
+    box.hidden = !problem;
+    const noun = nWaiting === 1 ? "One vote is" : `${nWaiting} votes are`;
+    const text = `${noun} not saved yet. ${problem} They stay in this browser and are sent again.`;
+    if (problem && box.textContent !== text) {
+      box.textContent = text;
+    }
+    document.body.dataset.waiting = nWaiting;
+  }
+
+  #showProblem(sentence) {
+    find("saving").hidden = false;
+    find("saving").textContent = sentence;
+  }
+
+  #requestProgress() {
+    if (!this.progressTimer) {
+      this.progressTimer = setTimeout(() => {
+        this.progressTimer = null;
+        this.#updateProgress();
+      }, PROGRESS_EVERY);
+    }
+  }
+
+  async #updateProgress() {
+    try {
+      const address = `progress?name=${encodeURIComponent(this.name)}`;
+      ({ classes: this.classes } = await ask(address));
+    } catch {
+      return; // the outbox says that the server is lost
+    }
+    this.#fillMenu();
+    this.#showProgress();
+    if (this.current && find("ask").textContent === "") {
+      this.show();
+    }
+  }
+
+  #fillMenu() {
+    const menu = find("class-menu");
+    this.classes.forEach(({ name, n_complete, n_candidates }, label) => {
+      let option = menu.options[label + 1];
+      if (!option) {
+        option = new Option("", label);
+        menu.add(option);
+      }
+      option.text = `${name} (${n_complete} of ${n_candidates})`;
+    });
+    this.#showQuestion(this.current);
+  }
+
+  #showProgress() {
+    const chosen = this.label === null ? this.classes : [this.classes[this.label]];
+    const sum = (key) => chosen.reduce((total, entry) => total + entry[key], 0);
+    const [n, nComplete, nOpen] = ["n_candidates", "n_complete", "n_open"].map(sum);
+    const place = this.label === null ? "" : `${this.#className(this.label)}: `;
+    find("progress").textContent =
+      `${place}${nComplete.toLocaleString("en")} of ${n.toLocaleString("en")} candidates have ` +
+      `${this.nVotes} votes; ${nOpen.toLocaleString("en")} are open for you`;
+    find("bar-filled").style.width = `${n ? (100 * nComplete) / n : 0}%`;
+  }
+
+  #className(label) {
+    return this.classes[label]?.name ?? "";
+  }
+
+  // ---- person and class ----
+
+  #showName() {
+    find("name").textContent = this.name || "Your name";
+  }
+
+  #askName() {
+    find("name-field").value = this.name;
+    find("name-error").textContent = "";
+    find("name-dialog").showModal();
+  }
+
+  // Take the name of the dialog if the server accepts it.
+  async #takeName() {
+    const name = find("name-field").value.trim();
+    try {
+      await ask(`progress?name=${encodeURIComponent(name)}`);
+    } catch (error) {
+      find("name-error").textContent = error.message;
+      return;
+    }
+    find("name-dialog").close();
+    localStorage.setItem(this.nameKey, name);
+    if (name !== this.name) {
+      this.name = name;
+      this.#showName();
+      this.#restart();
+    }
+  }
+
+  // Drop the candidates that are still to come, since they were chosen for another person or class.
+  #restart() {
+    this.generation += 1;
+    this.trail = this.trail.slice(0, this.place);
+    this.isExhausted = false;
+    this.show();
+    this.#updateProgress();
+    this.#fill();
+    if (this.isGrid) {
+      this.#loadGrid();
+    }
+  }
+
+  #chooseClass() {
+    const { value } = find("class-menu");
+    this.label = value === "" ? null : Number(value);
+    find("class-menu").blur(); // so that letters are votes again
+    if (this.isGrid && this.label === null) {
+      this.#toggleGrid();
+    }
+    this.#restart();
+  }
+
+  // ---- the grid of a class ----
+
+  #toggleGrid() {
+    if (!this.isGrid && this.label === null) {
+      const candidate = this.current ?? this.trail[this.place - 1];
+      if (!candidate) {
+        return;
+      }
+      this.label = candidate.label;
+      find("class-menu").value = candidate.label;
+      this.#showProgress();
+    }
+    this.isGrid = !this.isGrid;
+    find("grid-toggle").setAttribute("aria-pressed", String(this.isGrid));
+    find("single").hidden = this.isGrid;
+    find("grid-view").hidden = !this.isGrid;
+    if (this.isGrid) {
+      this.#loadGrid();
+    } else {
+      this.#restart();
+    }
+  }
+
+  async #loadGrid() {
+    const { label } = this;
+    let answer;
+    try {
+      answer = await ask("class", { name: this.name, label });
+    } catch (error) {
+      this.#showProblem(error.message);
+      return;
+    }
+    if (label !== this.label) {
+      return;
+    }
+    this.gridRows = answer;
+    find("grid-ask").textContent = `Which pictures show: ${this.#className(label)}?`;
+    this.grid ??= this.#makeGrid();
+    this.grid.setCount(answer.rows.length);
+    find("grid").focus();
+  }
+
+  #makeGrid() {
+    const element = find("grid");
+    element.addEventListener("keydown", () => (this.isTapped = false), { capture: true });
+    element.addEventListener("pointerdown", () => (this.isTapped = true), { capture: true });
+    return new PictureGrid(element, {
+      cellSize: 150,
+      captionHeight: 24,
+      count: 0,
+      drawCell: (cell, index) => this.#drawCell(cell, index),
+      focusCell: (index) => {
+        this.isNewlyFocused = index !== this.focusedIndex;
+        this.focusedIndex = index;
+      },
+      openCell: (index) => this.#openCell(index),
+    });
+  }
+
+  #drawCell(cell, index) {
+    const verdict = this.gridRows.verdicts[index];
+    cell.showPicture(`thumbnails/${this.gridRows.rows[index]}.jpg`);
+    cell.dataset.voted = verdict;
+    cell.caption.textContent = WORDS[verdict];
+    const said = verdict ? `, your vote: ${WORDS[verdict]}` : "";
+    cell.setAttribute("aria-label", `Candidate ${index + 1}${said}`);
+  }
+
+  // The first tap chooses a picture; a second one, or Enter, shows it large.
+  #openCell(index) {
+    if (this.isTapped && this.isNewlyFocused) {
+      return;
+    }
+    const { rows, image_ids, verdicts } = this.gridRows;
+    const candidate = { row: rows[index], image_id: image_ids[index], label: this.label };
+    this.#toggleGrid();
+    this.#goTo({ ...candidate, verdict: verdicts[index] });
+    this.show();
+  }
+
+  #voteInGrid(verdict) {
+    const index = this.grid?.focused ?? -1;
+    if (index < 0) {
+      return;
+    }
+    const { rows, image_ids, verdicts } = this.gridRows;
+    const shown = this.trail.find((other) => other.row === rows[index]);
+    const candidate = shown ?? { row: rows[index], image_id: image_ids[index], label: this.label };
+    candidate.verdict = verdicts[index];
+    this.#give(candidate, verdict, null);
+    this.#markInGrid(rows[index], verdict);
+    this.grid.focus(index + 1);
+    find("grid-undo").disabled = false;
+  }
+
+  #markInGrid(row, verdict) {
+    const index = this.gridRows.rows.indexOf(row);
+    if (index >= 0) {
+      this.gridRows.verdicts[index] = verdict;
+      if (this.isGrid) {
+        this.grid.focus(index);
+        this.grid.redrawCell(index);
+      }
+    }
+  }
+
+  // ---- events ----
+
+  #listen() {
+    const picture = find("picture");
+    picture.addEventListener("load", () => {
+      this.stopwatch.start();
+      picture.classList.toggle("enlarged", picture.naturalWidth * 2 <= picture.clientWidth);
+    });
+    picture.addEventListener("error", () => this.#passBroken(picture.getAttribute("src")));
+    for (const button of document.querySelectorAll("[data-verdict]")) {
+      button.addEventListener("click", () => this.vote(button.dataset.verdict));
+    }
+    for (const button of document.querySelectorAll("[data-grid-verdict]")) {
+      button.addEventListener("click", () => this.#voteInGrid(button.dataset.gridVerdict));
+    }
+    find("undo").addEventListener("click", () => this.undo());
+    find("grid-undo").addEventListener("click", () => this.undo());
+    find("previous").addEventListener("click", () => this.move(-1));
+    find("next").addEventListener("click", () => this.move(1));
+    find("grid-toggle").addEventListener("click", () => this.#toggleGrid());
+    find("name").addEventListener("click", () => this.#askName());
+    find("class-menu").addEventListener("change", () => this.#chooseClass());
+    find("name-form").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#takeName();
+    });
+    find("name-dialog").addEventListener("cancel", (event) => {
+      if (!this.name) {
+        event.preventDefault();
+      }
+    });
+    document.addEventListener("keydown", (event) => this.#handleKey(event));
+    document.addEventListener("visibilitychange", () =>
+      document.hidden ? this.stopwatch.pause() : this.stopwatch.resume(),
+    );
+  }
+
+  // A picture that the server does not have is left out; if the server is lost, the page waits.
+  async #passBroken(address) {
+    if (!address) {
+      return;
+    }
+    const response = await fetch(address).catch(() => null);
+    const { current } = this;
+    if (!current || address !== `pictures/${current.row}.jpg`) {
+      return;
+    }
+    if (response?.status === 404) {
+      this.trail.splice(this.place, 1);
+      this.show();
+      this.#fill();
+      return;
+    }
+    find("picture").hidden = true;
+    find("message").textContent = "The picture cannot be loaded now. The page tries again.";
+    setTimeout(() => current === this.current && this.show(), 2000);
+  }
+
+  #handleKey(event) {
+    const isTyping = event.target.closest("input, select, dialog");
+    if (event.ctrlKey || event.metaKey || event.altKey || isTyping || !this.name) {
+      return;
+    }
+    const key = event.key.toLowerCase();
+    const act = this.#actionOfKey(key);
+    if (act) {
+      event.preventDefault();
+    }
+    if (act && !event.repeat) {
+      act(); // a key that is held down is one vote
+    }
+  }
+
+  #actionOfKey(key) {
+    const verdict = VERDICT_OF_KEY[key];
+    if (verdict) {
+      return () => (this.isGrid ? this.#voteInGrid(verdict) : this.vote(verdict));
+    }
+    if (key === "z" || key === "backspace") {
+      return () => this.undo();
+    }
+    if (key === "g" || (key === "escape" && this.isGrid)) {
+      return () => this.#toggleGrid();
+    }
+    if (this.isGrid) {
+      return null; // the grid moves by itself
+    }
+    return { arrowleft: () => this.move(-1), arrowright: () => this.move(1) }[key];
+  }
+}
+
+new VotingPage().start();

@@ -1,0 +1,181 @@
+// Votes on their way to the server. They lie in localStorage until the server has answered that
+// they are on the disk, so that neither a reload nor a lost server loses one.
+//
+//     const outbox = new Outbox({
+//       dataset: "flowers",
+//       saved(op, result) { ... },     // the server has saved it
+//       refused(op, sentence) { ... }, // it is not valid, and was dropped
+//       report(state) { ... },         // { nWaiting, problem }: a sentence, or "" if all is well
+//     });
+//     outbox.add({ id, name, image_id, label, verdict, seconds, at });
+//     outbox.add({ id, name, image_id, label, undoes: id of a vote, undo: { at, former } });
+//
+// Each page has an outbox of its own. A page that is opened takes over those of pages that are gone.
+"use strict";
+
+class Outbox {
+  static MAX_SENT = 100; // at once
+  static RETRY = [1000, 2000, 5000, 10000]; // milliseconds between two attempts
+  static HEARTBEAT = 4000; // milliseconds; a page whose outbox is three times older is gone
+
+  constructor(options) {
+    this.options = options;
+    this.prefix = `cnlw-votes/${options.dataset}/outbox/`;
+    this.page = crypto.getRandomValues(new Uint32Array(2)).join("-");
+    this.ops = [];
+    this.nInFlight = 0;
+    this.nFailures = 0;
+    this.batchSize = Outbox.MAX_SENT;
+    this.problem = "";
+    this.#takeOver();
+    setInterval(() => this.#keep(), Outbox.HEARTBEAT);
+    window.addEventListener("online", () => this.#send());
+    this.#send();
+  }
+
+  // Take a vote or an undoing, and send it.
+  add(op) {
+    this.ops.push(op);
+    this.#keep();
+    this.#send();
+  }
+
+  // Take back a vote that has not been sent yet; return whether it was still here.
+  cancel(id) {
+    const place = this.ops.findIndex((op) => op.id === id);
+    if (place < this.nInFlight || place < 0 || this.ops[place].wasSent) {
+      return false;
+    }
+    this.ops.splice(place, 1);
+    this.#keep();
+    this.#report();
+    return true;
+  }
+
+  // Take over what this tab left when it was reloaded, and what pages left that are gone.
+  #takeOver() {
+    const own = sessionStorage.getItem("cnlw-votes/page");
+    sessionStorage.setItem("cnlw-votes/page", this.page);
+    const oldest = Date.now() - 3 * Outbox.HEARTBEAT;
+    for (const key of Object.keys(localStorage)) {
+      if (!key.startsWith(this.prefix)) {
+        continue;
+      }
+      const { touched, ops } = JSON.parse(localStorage.getItem(key));
+      if (key === this.prefix + own || touched < oldest) {
+        this.ops.push(...ops);
+        localStorage.removeItem(key);
+      }
+    }
+    this.#keep();
+  }
+
+  #keep() {
+    const key = this.prefix + this.page;
+    if (this.ops.length) {
+      localStorage.setItem(key, JSON.stringify({ touched: Date.now(), ops: this.ops }));
+    } else {
+      localStorage.removeItem(key);
+    }
+  }
+
+  #report() {
+    this.options.report({ nWaiting: this.ops.length, problem: this.problem });
+  }
+
+  // The first votes of one person that can be sent: no undoing before the vote has been answered.
+  #nextBatch() {
+    const batch = [];
+    for (const op of this.ops.slice(0, this.batchSize)) {
+      if (op.name !== this.ops[0].name || ("undoes" in op && !op.undo)) {
+        break;
+      }
+      batch.push(op);
+    }
+    return batch;
+  }
+
+  async #send() {
+    if (this.nInFlight || !this.ops.length) {
+      return;
+    }
+    clearTimeout(this.timer);
+    const batch = this.#nextBatch();
+    if (!batch.length) {
+      this.ops.shift(); // the vote that it undoes was refused
+      this.#keep();
+      this.#send();
+      return;
+    }
+    this.nInFlight = batch.length;
+    for (const op of batch) {
+      op.wasSent = true;
+    }
+    const answer = await this.#post(batch);
+    this.nInFlight = 0;
+    if (answer.results) {
+      this.#finish(batch, answer.results);
+    } else if (answer.status === 400) {
+      this.#refuse(batch, answer.sentence);
+    } else {
+      this.#wait(answer.sentence);
+    }
+    this.#report();
+  }
+
+  // Return { results }, or { status, sentence } if the votes were not saved.
+  async #post(batch) {
+    const votes = batch.map(({ image_id, label, verdict, seconds, at, undo }) =>
+      undo ? { image_id, label, undo } : { image_id, label, verdict, seconds, at },
+    );
+    try {
+      const response = await fetch("votes", {
+        method: "POST",
+        body: JSON.stringify({ name: batch[0].name, votes }),
+      });
+      if (response.ok) {
+        return await response.json();
+      }
+      return { status: response.status, sentence: (await response.text()).trim() };
+    } catch {
+      return { status: 0, sentence: "The server cannot be reached." };
+    }
+  }
+
+  #finish(batch, results) {
+    this.ops.splice(0, batch.length);
+    this.nFailures = 0;
+    this.problem = "";
+    this.batchSize = Outbox.MAX_SENT;
+    batch.forEach((op, i) => {
+      const { at, former } = results[i];
+      for (const other of this.ops) {
+        if (other.undoes === op.id) {
+          other.undo = { at, former };
+        }
+      }
+      this.options.saved(op, results[i]);
+    });
+    this.#keep();
+    this.#send();
+  }
+
+  // Find the vote that is not valid by sending one at a time, and drop it.
+  #refuse(batch, sentence) {
+    if (batch.length > 1) {
+      this.batchSize = 1;
+    } else {
+      this.ops.shift();
+      this.#keep();
+      this.options.refused(batch[0], sentence);
+    }
+    this.#send();
+  }
+
+  #wait(sentence) {
+    const delay = Outbox.RETRY[Math.min(this.nFailures, Outbox.RETRY.length - 1)];
+    this.nFailures += 1;
+    this.problem = sentence;
+    this.timer = setTimeout(() => this.#send(), delay);
+  }
+}

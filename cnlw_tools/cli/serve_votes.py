@@ -1,0 +1,56 @@
+"""What `cnlw votes annotate` does: it serves the page, and says where votes go."""
+
+from pathlib import Path
+
+import click
+
+from cnlw_tools.cli.options import read_inputs
+from cnlw_tools.registry.counts import count_things
+
+
+def serve_votes(
+    dataset: str,
+    root: Path,
+    store: Path | str | None,
+    data_dir: Path | str | None,
+    n_votes: int,
+    annotator: str | None,
+    host: str,
+    port: int | None,
+) -> None:
+    """Serve the page for votes until Ctrl-C or SIGTERM.
+
+    Raises:
+        LookupError, ValueError, OSError: the dataset, its pictures or the address are not there
+    """
+    from cnlw_tools.browser.annotate import make_pages, read_name
+    from cnlw_tools.browser.annotation import open_annotation
+    from cnlw_tools.browser.serve import open_server
+    from cnlw_tools.store.store import usual_store
+
+    name = None if annotator is None else read_name(annotator)
+    images = read_inputs(None, data_dir).data_dir
+    place = store if store is not None else usual_store(dataset)
+    with open_annotation(dataset, root, place, images, n_votes) as annotation:
+        pages = make_pages(annotation, name)
+        with open_server(pages, host, port, f"votes of {root.resolve()}/{dataset}") as server:
+            warn_of_others(host)
+            click.echo(f"page: {server.address}")
+            click.echo(f"votes go to {annotation.table.path} at once")
+            click.echo("Open the page in a browser. Ctrl-C stops the server.")
+            server.run()
+        n_given = count_things(annotation.table.n_written, "vote")
+    click.echo(f"stopped: {n_given} given on this page")
+    click.echo(f"next: cnlw votes report --dataset {dataset} --root {root}")
+
+
+def warn_of_others(host: str) -> None:
+    """Print a warning if other computers can reach the page."""
+    from cnlw_tools.browser.serve import is_private
+
+    if not is_private(host):
+        click.echo(
+            f"warning: --host {host} lets other computers in. Everybody who has the address can "
+            "vote, and the votes travel unencrypted.",
+            err=True,
+        )
