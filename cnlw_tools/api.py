@@ -21,7 +21,7 @@ from cnlw_tools.executor import Executor, open_executor
 from cnlw_tools.executor.progress import ProgressBars
 from cnlw_tools.files.mirror import local_copy
 from cnlw_tools.files.roots import require_root
-from cnlw_tools.files.storage import below, local_path
+from cnlw_tools.files.storage import below, is_address, local_path
 from cnlw_tools.recipe.inputs import Inputs, SourceOptions
 from cnlw_tools.recipe.strict import read_dataclass
 
@@ -105,7 +105,7 @@ class Build:
         *,
         progress: bool = True,
         **options: Any,
-    ) -> Path:
+    ) -> PathLike:
         """Write a config in the format of another program, and return the new folder.
 
         A warning says what to know about the files, for example that labels are missing.
@@ -113,7 +113,7 @@ class Build:
         Args:
             exporter: imagefolder, labels, npz or webdataset; see `cnlw list exporters`
             config: name of the config, such as red_40
-            out: the new folder
+            out: the new folder, or the address of one
             progress: show a progress bar
             **options: options of the exporter, such as truth
 
@@ -130,7 +130,7 @@ class Build:
         """
         from cnlw_tools.builds.exporters import export
 
-        folder = local_path(out)
+        folder: PathLike = str(out) if is_address(out) else Path(out)
         with ProgressBars(progress) as bars:
             notes = export(exporter, self.path, config, folder, options, bars)
         for note in notes:

@@ -14,8 +14,12 @@ from pathlib import Path
 
 from cnlw_tools.card.file_list import CROISSANT
 from cnlw_tools.card.metadata import CARD, DRAFT_SUFFIX, is_build
+from cnlw_tools.executor import Progress, no_progress
 from cnlw_tools.files import TEMPORARY_PREFIX, draft_path, remove_drafts, remove_drafts_below
+from cnlw_tools.files.drafts import scratch_folder
+from cnlw_tools.files.folders import list_names
 from cnlw_tools.files.locks import LOCK_FILE, lock, lock_folder
+from cnlw_tools.files.storage import RemoteFolder, is_address
 
 RECORD_PREFIX = "shard-"  # of the files in which processes say what they wrote (work_shards.py)
 BUILD_FILES = {"data", "tables", CARD, CROISSANT, LOCK_FILE}
@@ -81,15 +85,25 @@ def shared_folder(out: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def new_folder(out: Path) -> Iterator[Path]:
+def new_folder(out: Path | str, progress: Progress = no_progress) -> Iterator[Path]:
     """Yield an empty folder that is renamed to ``out`` when the block ends without an error.
 
     After an error the folder is deleted. If the process is killed, it remains beside ``out`` as a
-    draft, which the next command that writes there deletes.
+    draft, which the next command that writes there deletes. At an address, the files are put after
+    the block.
+
+    Args:
+        out: the folder, or the address
+        progress: is told how many files were put at the address
 
     Raises:
         OSError: ``out`` is there already, cannot be made, or another process is writing it
     """
+    if is_address(out):
+        with _new_remote_folder(out, progress) as folder:
+            yield folder
+        return
+    out = Path(out)
     reject_existing(out)
     out = out.resolve()
     draft = draft_path(out, "export")
@@ -106,6 +120,37 @@ def new_folder(out: Path) -> Iterator[Path]:
         raise
     finally:
         os.close(handle)
+
+
+@contextmanager
+def _new_remote_folder(out: Path | str, progress: Progress) -> Iterator[Path]:
+    """Yield an empty folder whose files are put at an address when the block ends.
+
+    After an error nothing remains at the address. If the process is killed while it puts files,
+    these remain there.
+
+    Raises:
+        OSError: something is there already, or the address cannot be written
+    """
+    remote = RemoteFolder(out)
+    if remote.list_files():
+        raise FileExistsError(
+            f"{remote.address}: something is at this address: use another --out; if a command "
+            "that was killed left it there, delete it"
+        )
+    with scratch_folder() as folder:
+        yield folder
+        names = list_names(folder)
+        n_put = 0
+        try:
+            for name in names:
+                remote.put(folder / name, name)
+                n_put += 1
+                progress("upload", n_put, len(names))
+        except BaseException:
+            for name in names[:n_put]:
+                remote.delete(name)
+            raise
 
 
 def reject_existing(out: Path, option: str = "--out") -> None:

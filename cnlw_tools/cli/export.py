@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from cnlw_tools.cli.options import LocalPath, PathOrAddress
+from cnlw_tools.cli.options import PathOrAddress
 
 
 @click.command()
@@ -14,8 +14,8 @@ from cnlw_tools.cli.options import LocalPath, PathOrAddress
 @click.option(
     "--out",
     required=True,
-    type=LocalPath(path_type=Path),
-    help="New folder to write.",
+    type=PathOrAddress(path_type=Path),
+    help="New folder to write, or the address of one.",
 )
 @click.option(
     "-o",
@@ -25,11 +25,12 @@ from cnlw_tools.cli.options import LocalPath, PathOrAddress
     help="Option of the exporter (see `cnlw list exporters`); may be repeated.",
 )
 def export(
-    exporter: str, build: Path | str, config: str, out: Path, option_texts: tuple[str, ...]
+    exporter: str, build: Path | str, config: str, out: Path | str, option_texts: tuple[str, ...]
 ) -> None:
     """Write one config of a build, such as red_40, in the format of another program.
 
-    FORMAT is a name from `cnlw list exporters`. The folder is created only when it is complete.
+    FORMAT is a name from `cnlw list exporters`. A folder of this machine is created only when it
+    is complete.
     """
     from cnlw_tools.builds.exporters import export as write_export
     from cnlw_tools.card.remote import local_build

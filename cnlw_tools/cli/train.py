@@ -19,7 +19,6 @@ from cnlw_tools.cli.options import (
     ROOT,
     SEED,
     GuessingCommand,
-    LocalPath,
     PathOrAddress,
     find_root,
     pop_preset_changes,
@@ -104,8 +103,9 @@ MAX_CLASSES_WITHOUT_TOP5 = 5
 @click.option("--pretrained", is_flag=True, help="Begin with weights learned on ImageNet.")
 @click.option(
     "--weights",
-    type=LocalPath(path_type=Path),
-    help="Begin with the weights of this file, or of the run in this folder.  [default: none]",
+    type=PathOrAddress(path_type=Path),
+    help="Begin with the weights of this file, or of the run at this path or address.  "
+    "[default: none]",
 )
 @click.option(
     "--compile", is_flag=True, help="Compile the network, which pays off in long runs on a GPU."

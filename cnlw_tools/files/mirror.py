@@ -2,7 +2,7 @@
 
     CACHE/storage/HASH/NAME          the copy of the address with this hash
     CACHE/storage/HASH/state.json    what each file was when it was last the same on both sides
-    CACHE/storage/HASH/incoming      a file that is on its way
+    CACHE/storage/HASH/arriving/     files that are on their way
     CACHE/storage/HASH/writing       is locked by the command that writes to the address; it holds
                                      the address
 
@@ -17,9 +17,11 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
+from threading import Event
 from uuid import uuid4
 
 from cnlw_tools.files.cache import default_cache
@@ -31,7 +33,8 @@ from cnlw_tools.files.texts import read_json
 
 STATE = "state.json"
 WRITING = "writing"
-INCOMING = "incoming"
+ARRIVING = "arriving"
+N_DOWNLOADS = 8  # at once: most of the time of one passes with waiting
 REMEDY = "delete it, and the files are copied again"
 SECONDS_BETWEEN_SAVES = 5.0  # of the state: what a kill makes the next command copy again
 
@@ -153,19 +156,50 @@ class Mirror:
         total = sum(file.size for file in missing.values())
         done = 0
         with self._saved(state) as save_at_times:
-            for name, file in missing.items():
-                self._fetch(name, file, folder / name)
-                state[name] = _state_of(file, folder / name)
+            for name in self._fetch_files(missing, folder):
+                state[name] = _state_of(missing[name], folder / name)
                 save_at_times()
-                done += file.size
+                done += missing[name].size
                 progress("download", done, total)
 
-    def _fetch(self, name: str, file: RemoteFile, path: Path) -> None:
-        """Copy a file of the storage, which appears when it is complete."""
-        draft = self.home / INCOMING
-        self.remote.get(name, draft, file.size)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft.replace(path)
+    def _fetch_files(self, remote_files: Mapping[str, RemoteFile], folder: Path) -> Iterator[str]:
+        """Copy files of the storage, several at once, and yield the name of each that is there.
+
+        Raises:
+            OSError: a file cannot be read; those that came before it have been yielded
+        """
+        drafts = self.home / ARRIVING
+        remove_folder(drafts)  # a killed command may have left some
+        drafts.mkdir()
+        must_stop = Event()
+
+        def fetch(number: int, name: str) -> str | None:
+            """Copy a file, which appears when it is complete, unless the copying must stop."""
+            if must_stop.is_set():
+                return None
+            draft, path = drafts / str(number), folder / name
+            try:
+                self.remote.get(name, draft, remote_files[name].size)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                draft.replace(path)
+            except BaseException:
+                must_stop.set()
+                raise
+            return name
+
+        errors = []
+        with ThreadPoolExecutor(N_DOWNLOADS) as threads:
+            futures = [threads.submit(fetch, *item) for item in enumerate(remote_files)]
+            try:
+                for future in as_completed(futures):
+                    if error := future.exception():
+                        errors.append(error)
+                    elif name := future.result():
+                        yield name
+            finally:
+                must_stop.set()
+        if errors:
+            raise errors[0]
 
     def push(self, names: Iterable[str], folder: Path, progress: Progress = no_progress) -> None:
         """Put the files of a folder, in this order, that are not in the storage as they are.

@@ -22,6 +22,7 @@ from cnlw_tools import __version__, files
 from cnlw_tools.card import metadata
 from cnlw_tools.card.remote import local_build
 from cnlw_tools.executor import Progress, limits, no_progress
+from cnlw_tools.files.mirror import local_copy
 from cnlw_tools.files.roots import require_root
 from cnlw_tools.files.storage import is_address, local_path
 from cnlw_tools.methods import METHODS, Batch, Method, ProbeSet, Task, VerifiedSource
@@ -30,7 +31,7 @@ from cnlw_tools.methods.components.validation import check_number
 from cnlw_tools.recipe import preset as presets
 from cnlw_tools.recipe.adapt import describe_adapted
 from cnlw_tools.recipe.preset import Preset
-from cnlw_tools.recipe.run_files import RunConfig, to_json_types
+from cnlw_tools.recipe.run_files import CHECKPOINT, RunConfig, to_json_types
 from cnlw_tools.registry import pick, suggest
 from cnlw_tools.registry.counts import count_things
 from cnlw_tools.trainer import data, nets
@@ -86,7 +87,7 @@ class Trainer:
     overwrite: bool = False  # delete the files of the run in that folder, and start again
     keep_best: bool = False  # keep the weights of the best epoch on validation, in best.pt
     pretrained: bool = False  # begin with the weights that torchvision or timm publish
-    # Begin with the weights in this file, or of the run in this folder.
+    # Begin with the weights in this file, or of the run in this folder or at this address.
     weights: Path | str | None = None
     compile: bool = False  # compile the network with torch.compile
     graph: bool = False  # repeat steps as a CUDA graph, which takes less of the processor
@@ -105,7 +106,7 @@ class Trainer:
         """Raise ValueError if a path is an address of a storage, or ``out`` one of no storage."""
         if self.out is not None and is_address(self.out):
             RunUpload(self.out)
-        for path in (self.weights, self.root, self.cache):
+        for path in (self.root, self.cache):
             if path is not None:
                 local_path(path)
 
@@ -292,10 +293,12 @@ class Trainer:
         """The folder that holds pipelines/."""
         return require_root(Path(self.root) if self.root is not None else None)
 
-    @property
+    @cached_property
     def _weights_path(self) -> Path | None:
-        """The file of weights to begin with; None: new ones."""
-        return weights_file(Path(self.weights)) if self.weights is not None else None
+        """The file of weights to begin with, which is copied from an address; None: new ones."""
+        if self.weights is None:
+            return None
+        return weights_file(local_copy(self.weights, CHECKPOINT.__eq__))
 
     @cached_property
     def _resolved_preset(self) -> Preset:

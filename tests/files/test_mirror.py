@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -51,13 +52,14 @@ def test_the_mirror_becomes_the_same_as_the_storage(mirror, memory, gets):
     folder = mirror.read(progress=lambda *news: told.append(news))
     assert {"a": b"one", "deep/b": b"two"} == read(folder)
     assert [("download", 3, 6), ("download", 6, 6)] == told
+    assert [] == list((mirror.home / "arriving").iterdir())
     memory.rm_file("/bucket/folder/deep/b")
     memory.pipe_file("/bucket/folder/a", b"six")
     memory.pipe_file("/bucket/folder/c", b"ten")
     gets.clear()
 
     assert {"a": b"six", "c": b"ten"} == read(local_copy(ADDRESS))
-    assert ["a", "c"] == gets
+    assert ["a", "c"] == sorted(gets)
     assert {"a": b"six", "c": b"ten"} == read(local_copy(ADDRESS))
     assert ["a", "c"] == gets
 
@@ -77,6 +79,36 @@ def test_only_what_is_wanted_is_copied(mirror):
     """The other files come when they are wanted."""
     assert {"a": b"one"} == read(mirror.read({"a"}.__contains__))
     assert {"a": b"one", "deep/b": b"two"} == read(mirror.read())
+
+
+def test_several_files_come_at_once(memory, monkeypatch):
+    """Each waits until another is on its way too, so one after the other would never end."""
+    for number in range(8):
+        memory.pipe_file(f"/bucket/folder/{number}", b"x" * number)
+    pair = threading.Barrier(2)
+    copy = type(memory).get_file
+
+    def get_file(files, remote, local):
+        pair.wait(timeout=60)
+        copy(files, remote, local)
+
+    monkeypatch.setattr(type(memory), "get_file", get_file)
+
+    assert {str(number): b"x" * number for number in range(8)} == read(local_copy(ADDRESS))
+
+
+def test_no_file_is_begun_after_an_error(mirror, memory, gets, monkeypatch):
+    """What follows in the queue is left alone."""
+    monkeypatch.setattr("cnlw_tools.files.mirror.N_DOWNLOADS", 1)
+    for number in range(20):
+        memory.pipe_file(f"/bucket/folder/z{number:02}", b"x")
+    there = mirror.remote.list_files()
+    memory.rm_file("/bucket/folder/deep/b")
+
+    with mirror.writing(), pytest.raises(OSError, match="cannot be read"):
+        mirror.pull(there, mirror.folder)
+
+    assert gets == ["a", "deep/b"]
 
 
 def test_nothing_at_an_address_is_an_error(memory):
@@ -155,7 +187,7 @@ def test_a_copy_that_breaks_off_goes_on(mirror, memory, gets, monkeypatch, secon
     memory.pipe_file("/bucket/folder/deep/b", b"two")
 
     assert {"a": b"one", "deep/b": b"two"} == read(mirror.read())
-    assert ["a", "deep/b", "deep/b"] == gets
+    assert ["a", "deep/b", "deep/b"] == sorted(gets)
 
 
 @pytest.mark.parametrize("state", ["[1", "", "[]", "null", '{"a": 3}', '{"a": [1, 2, 3]}'])

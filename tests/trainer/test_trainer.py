@@ -454,17 +454,19 @@ def test_red_is_trained_on_as_blue_is(make_trainer):
     assert make_trainer(config="red_20_t20_probe2").fit()["epochs"] == 3
 
 
-def test_a_network_goes_on_from_the_checkpoint_of_another_run(make_trainer, tmp_path):
-    """--weights accepts the checkpoint of a run; paths may be strings."""
+def test_a_network_goes_on_from_the_checkpoint_of_another_run(make_trainer, memory, tmp_path):
+    """--weights accepts the checkpoint of a run, or a run at an address; paths may be strings."""
     small = {"net": "mlp1", "changes": {"epochs": 1}, "root": str(default_root())}
     make_trainer(**small, out=tmp_path / "first").fit()
-    loop = make_trainer(
-        **small, weights=str(tmp_path / "first" / "checkpoint.pt"), out=tmp_path / "second"
-    )._build_loop(torch.device("cpu"), lambda *_: None)
+    checkpoint = tmp_path / "first" / "checkpoint.pt"
+    memory.put_file(str(checkpoint), "/bucket/first/checkpoint.pt")
 
-    for name, value in weights(tmp_path / "first").items():
-        if name.startswith("net."):
-            assert torch.equal(loop.method.state_dict()[name], value)
+    for name, place in {"file": str(checkpoint), "address": "memory://bucket/first"}.items():
+        trainer = make_trainer(**small, weights=place, out=tmp_path / name)
+        loop = trainer._build_loop(torch.device("cpu"), lambda *_: None)
+        for name, value in weights(tmp_path / "first").items():
+            if name.startswith("net."):
+                assert torch.equal(loop.method.state_dict()[name], value)
 
 
 def test_pretrained_networks_see_what_they_learned_with(make_trainer, monkeypatch):

@@ -41,7 +41,7 @@ def export(
     exporter: str,
     build: Path,
     config: str,
-    out: Path,
+    out: Path | str,
     options: Mapping[str, Any] | None = None,
     progress: Progress = no_progress,
 ) -> list[str]:
@@ -51,9 +51,9 @@ def export(
         exporter: name of the format
         build: folder of the build
         config: name of the config, such as red_40
-        out: the folder; it appears when it is complete
+        out: the folder, which appears when it is complete, or an address
         options: of the exporter
-        progress: is told how many images are written
+        progress: is told how many images are read, and how many files are put at an address
 
     Returns:
         notes: what a user must know about the files
@@ -67,5 +67,5 @@ def export(
     options = dict(options or {})
     check_options(exporter, write, options)
     exported_config = read_config(build, config, progress)
-    with new_folder(out) as folder:
+    with new_folder(out, progress) as folder:
         return write(exported_config, folder, **options)

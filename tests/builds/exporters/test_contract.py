@@ -22,6 +22,7 @@ from cnlw_tools import files
 from cnlw_tools.builds.exporters import EXPORTERS, export
 from cnlw_tools.card.file_list import CROISSANT
 from cnlw_tools.card.metadata import config_shards, read_card
+from cnlw_tools.files.storage import RemoteFolder
 from tests.builds.exporters.conftest import PLANNED
 
 CONFIG = "red_40_t40_probe2"
@@ -130,6 +131,46 @@ TRUTH_READERS = {  # exporter -> what reads the truth in its folder
 def test_every_exporter_is_read_back():
     """There is a reader for each."""
     assert [*READERS] == [*EXPORTERS]
+
+
+@pytest.mark.parametrize("exporter", EXPORTERS)
+def test_an_address_gets_the_files_of_a_folder(exporter, built, tmp_path, contents, memory):
+    """They are the same; what is there already is refused, and after an error nothing is there."""
+    export(exporter, built, CONFIG, tmp_path / "folder")
+    address = "memory://bucket/export"
+
+    export(exporter, built, CONFIG, address)
+
+    remote = RemoteFolder(address)
+    put = {name: remote.read(name, lambda file: file.read()) for name in remote.list_files()}
+    expected = {}
+    for path in (tmp_path / "folder").rglob("*"):
+        if path.is_file():
+            expected[str(path.relative_to(tmp_path / "folder"))] = path.read_bytes()
+    assert put == expected
+    with pytest.raises(FileExistsError, match=f"{address}: something is at this address: use"):
+        export(exporter, built, CONFIG, address)
+
+
+def test_an_error_leaves_nothing_at_an_address(built, memory, monkeypatch):
+    """What was put before it is deleted again."""
+    put_file = type(memory).put_file
+    n_calls = 0
+
+    def put_first(*arguments: Any) -> None:
+        nonlocal n_calls
+        n_calls += 1
+        if n_calls > 2:
+            raise PermissionError("no more")
+        put_file(*arguments)
+
+    monkeypatch.setattr(type(memory), "put_file", put_first)
+
+    with pytest.raises(OSError, match="memory://bucket/export: cannot be written"):
+        export("labels", built, CONFIG, "memory://bucket/export")
+
+    assert n_calls == 3
+    assert memory.find("/bucket") == []
 
 
 @pytest.mark.parametrize("config", PLANNED)
