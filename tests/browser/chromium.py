@@ -137,7 +137,7 @@ class Visit:
             for page in context.pages:
                 page.evaluate("0")  # what happened before it is known after it
             context.close()
-        assert self.faults == []
+        assert not self.faults, "\n".join(self.faults)
 
     def _block(self, route: Route) -> None:
         self.faults.append(f"request to {route.request.url}")

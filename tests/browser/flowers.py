@@ -19,6 +19,11 @@ from cnlw_tools.store.store import Row, open_ledger
 NAME = "flowers"
 CLASSES = ("daisy", "rose", "tulip")
 SIDES = (160, 120)  # pixels of a photograph and of a candidate
+EVIL_NAMES = (
+    '<script>alert("rose")</script><img src=x onerror=alert(1)>',
+    "\"quoted\" & 'so', \u202eesor\u202c, a\\b, &lt;i&gt; ${1} {{ 7*7 }}",
+    " ".join(["long"] * 60),  # 299 letters
+)
 HUES = {0: (235, 225, 120), 1: (200, 40, 60), 2: (150, 60, 170)}
 
 

@@ -114,11 +114,12 @@ class VotingPage {
     this.history = new VoteHistory(`cnlw-votes/${dataset}/history`, edition);
     this.generation = 0; // counts choices of a class or a person
     this.isGrid = false;
+    this.refusal = ""; // what was said of a vote that was refused; it stays in view
     this.gridRows = { rows: [], image_ids: [], verdicts: [] };
     this.outbox = new Outbox({
       dataset,
       saved: (op, result) => this.#noteSaved(op, result),
-      refused: (op, sentence) => this.#showProblem(`A vote was refused: ${sentence}`),
+      refused: (op, sentence) => this.#noteRefused(sentence),
       report: (state) => this.#reportSaving(state),
     });
     this.#listen();
@@ -258,7 +259,8 @@ class VotingPage {
     }
     this.isFilling = true;
     const { generation } = this;
-    const held = this.trail.filter((other) => !other.verdict).map((other) => other.row);
+    const unanswered = this.trail.filter((other) => !other.verdict).map((other) => other.row);
+    const held = [...unanswered, ...this.outbox.waitingRows()];
     const request = { name: this.name, page: this.outbox.page, label: this.label };
     let candidates = null;
     try {
@@ -316,7 +318,7 @@ class VotingPage {
     const id = `${this.outbox.page}/${this.#time()}`;
     const at = this.lastTime;
     this.history.add({ id, name: this.name, row, image_id, label, before: candidate.verdict });
-    this.outbox.add({ id, name: this.name, image_id, label, verdict, seconds, at });
+    this.outbox.add({ id, name: this.name, row, image_id, label, verdict, seconds, at });
     candidate.verdict = verdict;
   }
 
@@ -360,13 +362,18 @@ class VotingPage {
     this.#requestProgress();
   }
 
+  #noteRefused(sentence) {
+    this.refusal = `A vote was refused: ${sentence}`;
+  }
+
   #reportSaving({ nWaiting, problem }) {
     const box = find("saving");
-    box.hidden = !problem;
     const noun = nWaiting === 1 ? "One vote is" : `${nWaiting} votes are`;
-    const text = `${noun} not saved yet. ${problem} They stay in this browser and are sent again.`;
-    if (problem && box.textContent !== text) {
-      box.textContent = text;
+    const waiting = `${noun} not saved yet. ${problem} They stay in this browser and are sent again.`;
+    const text = problem ? waiting : this.refusal;
+    box.hidden = !text;
+    if (text && box.textContent !== text) {
+      box.textContent = text; // read aloud once
     }
     document.body.dataset.waiting = nWaiting;
   }

@@ -7,7 +7,7 @@
 //       refused(op, sentence) { ... }, // it is not valid, and was dropped
 //       report(state) { ... },         // { nWaiting, problem }: a sentence, or "" if all is well
 //     });
-//     outbox.add({ id, name, image_id, label, verdict, seconds, at });
+//     outbox.add({ id, name, row, image_id, label, verdict, seconds, at });
 //     outbox.add({ id, name, image_id, label, undoes: id of a vote, undo: { at, former } });
 //
 // Each page has an outbox of its own. A page that is opened takes over those of pages that are gone.
@@ -37,6 +37,7 @@ class Outbox {
   add(op) {
     this.ops.push(op);
     this.#keep();
+    this.#report();
     this.#send();
   }
 
@@ -50,6 +51,11 @@ class Outbox {
     this.#keep();
     this.#report();
     return true;
+  }
+
+  // Return the rows of candidates whose votes the server may not have yet.
+  waitingRows() {
+    return this.ops.filter((op) => "verdict" in op).map((op) => op.row);
   }
 
   // Take over what this tab left when it was reloaded, and what pages left that are gone.
