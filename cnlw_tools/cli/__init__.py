@@ -40,6 +40,7 @@ COMMAND_GROUPS: Mapping[str, Mapping[str, str]] = {  # name and summary, as the 
     },
     "Tables": {
         "new": "Start a dataset with candidates.",
+        "status": "Print how far a dataset is.",
         "import": "Write the tables of your own dataset.",
         "features": "Write thumbnails as image features.",
     },
@@ -67,6 +68,7 @@ COMMANDS = ImportOnUse[click.Command](
         "store": "store:store",
         "votes": "votes:votes",
         "new": "new:new",
+        "status": "status:status",
         "import": "import_:import_",
         "features": "features:features",
     },

@@ -73,6 +73,7 @@ def build(
     writes the rest, and the card, which is the README.md that describes the build.
     """
     from cnlw_tools.builds.remote import build_at, build_shard_at
+    from cnlw_tools.cli.next_step import print_next, validate_command
     from cnlw_tools.executor import open_executor
     from cnlw_tools.executor.progress import ProgressBars
     from cnlw_tools.executor.work_shard import parse_work_shard
@@ -92,6 +93,8 @@ def build(
         _print_shard(shard_summary, work_shard, out)
     else:
         _print_summary(summary)
+        place = summary.address or summary.folder
+        print_next(validate_command(place, flags["data_dir"], flags["store"], flags["donors"]))
 
 
 def _check_shard_choices(shard: str, choices_of_last: Mapping[str, Any]) -> None:
@@ -126,6 +129,7 @@ def _print_shard(summary: "ShardSummary", work_shard: "WorkShard", out: Path | s
 
 def _print_summary(summary: "BuildSummary") -> None:
     """Print what was built, in lines that fit a terminal."""
+    from cnlw_tools.cli.next_step import loading_call
     from cnlw_tools.executor.progress import fit_parts
     from cnlw_tools.plans.statistics import describe_invertibility
     from cnlw_tools.registry.counts import join_words
@@ -139,7 +143,8 @@ def _print_summary(summary: "BuildSummary") -> None:
         note = f"note: classes with too few images to have one in validation: {names}"
         click.echo(fit_parts([note]))
     click.echo(fit_parts([_describe_sizes(summary)]))
-    click.echo(_loading_call(summary, list(summary.configs)[-1]))
+    place = summary.address or summary.folder
+    click.echo(loading_call(place, list(summary.configs)[-1]))
 
 
 def _describe_config(name: str, config: "ConfigCard") -> list[str]:
@@ -163,15 +168,3 @@ def _describe_sizes(summary: "BuildSummary") -> str:
         f"{place}: {total:.1f} MB of images and rows of {configs}, {new:.1f} MB of them "
         f"written in {summary.seconds:.1f} s{joined}; {summary.folder_bytes / 1e6:.1f} MB in all"
     )
-
-
-def _loading_call(summary: "BuildSummary", config: str) -> str:
-    """Return the call that loads a config; a long one is written over several lines."""
-    from cnlw_tools.executor.progress import LINE_WIDTH
-
-    folder = summary.address or str(summary.folder)
-    function = "cnlw_tools.load_dataset" if summary.address else "load_dataset"
-    call = f'{function}("{folder}", "{config}")'
-    if len(call) <= LINE_WIDTH:
-        return call
-    return f'{function}(\n    "{folder}",\n    "{config}",\n)'

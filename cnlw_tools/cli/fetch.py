@@ -382,9 +382,24 @@ def _fetch(manifest_path: Path, store: Path, retry: str | None, flags: dict[str,
     _print_counts(tally.counts, flags["as_json"], store)
     if tally.counts.total() > tally.counts["ok"]:
         _print_reasons(reasons)
+    if not tally.stop_signal and flags["shard"] is None and not flags["as_json"]:
+        _print_next(tally.counts, store, flags)
     if tally.stop_signal:
         click.echo("stopped: run the same command again to continue", err=True)
         raise SystemExit(128 + tally.stop_signal)
+
+
+def _print_next(counts: "Counter[str]", store: Path, flags: dict[str, Any]) -> None:
+    """Print the command that comes next, if a dataset was fetched."""
+    from cnlw_tools.cli.next_step import find_project, print_next
+
+    if not flags["dataset"]:
+        return
+    project = find_project(flags["dataset"], flags["root"], store=store)
+    if counts["ok"]:
+        print_next(project.command("votes", "annotate"))
+    elif counts["refused"] and not flags["allow_private"]:
+        print_next(project.fetch_command("--allow-private", "--retry", "refused"))
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from cnlw_tools.cli.next_step import find_project, print_next
 from cnlw_tools.cli.options import read_inputs
 from cnlw_tools.registry.counts import count_things
 
@@ -41,7 +42,7 @@ def serve_votes(
             server.run()
         n_given = count_things(annotation.table.n_written, "vote")
     click.echo(f"stopped: {n_given} given on this page")
-    click.echo(f"next: cnlw votes report --dataset {dataset} --root {root}")
+    print_next(find_project(dataset, root, data_dir, store).command("votes", "report"))
 
 
 def warn_of_others(host: str) -> None:

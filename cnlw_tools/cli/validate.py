@@ -122,7 +122,7 @@ def validate(
     if shard is not None:
         click.echo(text)
     else:
-        _print_results(place, results, as_json)
+        _print_results(place, results, as_json, list(evidence.card.configs))
 
 
 def _check_choices(
@@ -205,9 +205,12 @@ def _no_build() -> Iterator[None]:
         raise NoBuild(str(error)) from error
 
 
-def _print_results(place: Path | str, results: Sequence["CheckResult"], as_json: bool) -> NoReturn:
+def _print_results(
+    place: Path | str, results: Sequence["CheckResult"], as_json: bool, configs: Sequence[str]
+) -> NoReturn:
     """Print the results of all checks and exit: with 1 if there are errors."""
     from cnlw_tools.checks.finding import count_findings
+    from cnlw_tools.cli.next_step import loading_call, print_next
 
     findings = [finding for result in results for finding in result.findings]
     n_errors = sum(finding.severity == "error" for finding in findings)
@@ -218,6 +221,8 @@ def _print_results(place: Path | str, results: Sequence["CheckResult"], as_json:
             _print_result(result)
         n_checks = count_things(len(results), "check")
         click.echo(f"{place}: {count_findings(findings)}, {n_checks}")
+        if configs and not n_errors:
+            print_next(loading_call(place, configs[-1]))
     raise SystemExit(1 if n_errors else 0)
 
 

@@ -9,11 +9,13 @@ from cnlw_tools.cli.options import (
     HOST,
     PORT,
     ROOT,
+    STORE,
     LocalPath,
     PathOrAddress,
     check_ending,
     find_root,
 )
+from cnlw_tools.recipe.recipe import HIGHEST_LEVEL
 from cnlw_tools.registry.counts import count_things
 
 DATASET = click.option(
@@ -21,6 +23,15 @@ DATASET = click.option(
     required=True,
     metavar="NAME",
     help="Name of a dataset with web candidates (manifests/NAME/web.parquet).",
+)
+N_VOTES = click.option(
+    "--votes",
+    "n_votes",
+    type=click.IntRange(1),
+    metavar="N",
+    default=3,
+    show_default=True,
+    help="Number of yes and no votes that each candidate should have.",
 )
 
 
@@ -31,19 +42,45 @@ def votes() -> None:
 
 @votes.command("report", short_help="Print agreement, annotators and verdicts.")
 @DATASET
+@click.option(
+    "--level",
+    type=click.IntRange(1, HIGHEST_LEVEL),
+    metavar="PERCENT",
+    help="Also print what each class still needs for red noise of PERCENT.  [default: none]",
+)
+@N_VOTES
+@STORE
 @DATA_DIR
 @ROOT
-def report_votes(dataset: str, data_dir: Path | None, root: Path | None) -> None:
+def report_votes(
+    dataset: str,
+    level: int | None,
+    n_votes: int,
+    store: Path | str | None,
+    data_dir: Path | None,
+    root: Path | None,
+) -> None:
     """Print how often people agree, who disagrees often, and how much red noise is possible.
 
-    Each class has a line with its verdicts, the number of images that red noise may use, and the
-    highest level of red noise that is possible with these images. If there is a recipe NAME_red,
-    its rules for verdicts apply.
-    """
-    from cnlw_tools.cli.votes_report import describe_votes
+    If votes have times, a line for each fifth of them, in order of time, has the share of votes
+    that agree with other votes on the same candidate, and the median of the seconds for a vote.
 
-    for line in describe_votes(dataset, find_root(root), data_dir):
+    Each class has a line with its verdicts, the number of images that red noise may use, and the
+    highest level of red noise that is possible with these images. With --store, images that are not
+    there do not count. If there is a recipe NAME_red, its rules for verdicts apply.
+
+    --level L adds, for each class, how many wrong images level L needs and how many are known, and
+    an estimate of how many more votes it takes to find the others.
+    """
+    from cnlw_tools.cli.next_step import choose_next, find_project, print_next
+    from cnlw_tools.cli.votes_report import describe_votes
+    from cnlw_tools.ingest.crawl_status import read_crawl_status
+
+    project = find_project(dataset, root, data_dir, store)
+    status = read_crawl_status(dataset, find_root(root), data_dir, project.store)
+    for line in describe_votes(status, level):
         click.echo(line)
+    print_next(choose_next(project, status, n_votes, level or 0))
 
 
 @votes.command("annotate", short_help="Open a page on which people vote.")
@@ -99,15 +136,7 @@ def annotate_votes(
 
 @votes.command("export", short_help="Write tasks for Label Studio.")
 @DATASET
-@click.option(
-    "--votes",
-    "n_votes",
-    type=click.IntRange(1),
-    metavar="N",
-    default=3,
-    show_default=True,
-    help="Number of yes and no votes that each candidate should have.",
-)
+@N_VOTES
 @click.option(
     "--url",
     help="Address of an image, with {image_id} in it.  [default: the uri of the manifest]",
@@ -187,6 +216,7 @@ def import_votes(paths: tuple[Path, ...], dataset: str, root: Path) -> None:
     (2020). Numbers replace the names of annotators; annotators/NAME.csv, beside annotations/, lists
     which number stands for whom.
     """
+    from cnlw_tools.cli.next_step import find_project, print_next
     from cnlw_tools.ingest.import_votes import add_votes
 
     key = None
@@ -205,3 +235,4 @@ def import_votes(paths: tuple[Path, ...], dataset: str, root: Path) -> None:
             click.echo(f"{path}: columns left out: {', '.join(result.other_columns)}")
     if key:
         click.echo(f"{key}: the names of the annotators; do not publish this file")
+    print_next(find_project(dataset, root).command("votes", "report"))

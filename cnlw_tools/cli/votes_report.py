@@ -1,17 +1,15 @@
 """What `cnlw votes report` prints: agreement, annotators, and the red noise that votes allow."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cnlw_tools.cli.options import read_recipe_flags
+from cnlw_tools.recipe.recipe import HIGHEST_LEVEL
 from cnlw_tools.registry.counts import count_things
 
 if TYPE_CHECKING:
-    import numpy as np
     import pyarrow as pa
 
-    from cnlw_tools.dataset.dataset import Dataset
+    from cnlw_tools.ingest.crawl_status import CrawlStatus
     from cnlw_tools.recipe.recipe import Recipe
 
 MAX_ANNOTATORS = 20  # in the list of those who err most
@@ -19,30 +17,34 @@ HEADING = (
     f"{'class':28}{'shows':>8}{'does not':>10}{'undecided':>11}{'no votes':>10}{'pool':>7}"
     "  red up to"
 )
+TIME_HEADING = (
+    f"{'votes in order of time':41}{'votes':>7}{'no':>8}{'unsure':>8}{'agree':>8}{'seconds':>8}"
+)
+NEEDS_HEADING = (
+    f"{'needs':>8}{'known':>8}{'missing':>9}{'more votes':>12}{'candidates':>11}{'left':>7}"
+)
 
 
-def describe_votes(name: str, root: Path, data_dir: Path | None) -> Iterator[str]:
-    """Yield lines on agreement, on annotators who stand out, and on each class."""
-    from cnlw_tools.dataset.dataset import read_dataset
-    from cnlw_tools.dataset.verdicts import compute_verdicts
-    from cnlw_tools.ingest.resolve import load_dataset
-    from cnlw_tools.recipe.inputs import Inputs
+def describe_votes(status: "CrawlStatus", level: int | None) -> Iterator[str]:
+    """Yield lines on agreement, on annotators who stand out, on time, and on each class.
 
-    recipe = read_recipe_flags(None, root, {"dataset": name, "noise": "red"})
-    if data_dir is None:
-        dataset = read_dataset(name, root)
-    else:
-        dataset = load_dataset(recipe, Inputs(root, data_dir))
-    verdicts = compute_verdicts(dataset.votes, recipe.min_votes, recipe.verdict)
+    Args:
+        status: the tables of a dataset
+        level: of red noise, in percent: what each class still needs for it; None: no such lines
+    """
+    recipe, dataset = status.recipe, status.dataset
     search = f", search {' '.join(recipe.search)}" if recipe.search else ""
     yield (
-        f"{name}: {count_things(len(dataset.web), 'candidate')}, "
+        f"{dataset.name}: {count_things(len(dataset.web), 'candidate')}, "
         f"{count_things(len(dataset.votes), 'vote')}; "
         f"verdict {recipe.verdict}, min_votes {recipe.min_votes}{search}"
     )
-    yield _describe_agreement(verdicts)
+    yield _describe_agreement(status.verdicts)
     yield from _describe_annotators(dataset.votes, recipe)
-    yield from _describe_classes(dataset, recipe, verdicts)
+    yield from _describe_time(dataset.votes)
+    yield from _describe_classes(status)
+    if level is not None:
+        yield from _describe_needs(status, level)
 
 
 def _describe_agreement(verdicts: "pa.Table") -> str:
@@ -116,32 +118,94 @@ def _compare_rules(votes: "pa.Table", min_votes: int) -> str:
     return f"verdicts: {' and '.join(RULES)} differ on {n_candidates}"
 
 
-def _describe_classes(dataset: "Dataset", recipe: "Recipe", verdicts: "pa.Table") -> Iterator[str]:
-    """Yield a line for each class: verdicts, images for red noise, and the level they allow."""
-    from cnlw_tools.dataset.verdicts import count_verdicts
-    from cnlw_tools.plans import capacity
+def _describe_time(votes: "pa.Table") -> Iterator[str]:
+    """Yield how long votes took, and a line for each block of votes in order of time."""
+    import numpy as np
 
-    n_classes = len(dataset.classes)
-    pool = dataset.web_pool(recipe.min_votes, recipe.verdict, recipe.search)
-    n_images = capacity.count_available(pool, n_classes)
-    counts = count_verdicts(dataset.web, verdicts, n_classes)
-    levels = None
-    if dataset.base is not None:
-        levels = capacity.highest_red_levels(recipe, dataset)
+    from cnlw_tools.dataset.votes_over_time import divide_votes, vote_seconds
+
+    seconds = vote_seconds(votes)
+    if len(seconds):
+        low, median, high = np.quantile(seconds, [0.1, 0.5, 0.9])
+        yield (
+            f"seconds for a vote: the median is {median:.1f}, 80 % are from {low:.1f} to "
+            f"{high:.1f}; {seconds.sum() / 3600:.1f} hours in all"
+        )
+    n_undated = votes["at"].null_count
+    if n_undated:
+        yield f"over time: {count_things(n_undated, 'vote')} without a time left out"
+    blocks = divide_votes(votes)
+    if blocks:
+        yield TIME_HEADING
+    for block in blocks:
+        time = f"{block.begin:%Y-%m-%d %H:%M} to {block.end:%Y-%m-%d %H:%M}"
+        yield (
+            f"     {time:36}{block.n_votes:7,}{_percent(block.no):>8}{_percent(block.unsure):>8}"
+            f"{_percent(block.agreement):>8}{_number(block.seconds):>8}"
+        )
+
+
+def _percent(share: float) -> str:
+    return "-" if share != share else f"{100 * share:.0f} %"
+
+
+def _number(value: float) -> str:
+    return "-" if value != value else f"{value:.1f}"
+
+
+def _describe_classes(status: "CrawlStatus") -> Iterator[str]:
+    """Yield a line for each class: verdicts, images for red noise, and the level they allow."""
+    levels = status.levels
     yield HEADING
-    for label, name in enumerate(dataset.classes):
-        shows, shows_not, undecided, no_votes = counts[label]
-        level = _format_level(levels, label)
+    for label, name in enumerate(status.dataset.classes):
+        shows, shows_not, undecided, no_votes = status.verdict_counts[label]
+        level = "?" if levels is None else f"{levels[label]} %"
         yield (
             f"{label:4} {name:23}{shows:8,}{shows_not:10,}{undecided:11,}{no_votes:10,}"
-            f"{n_images[label]:7,}{level:>11}"
+            f"{status.n_available[label]:7,}{level:>11}"
         )
     if levels is None:
         yield "red up to: the base manifest comes from the images: give --data-dir"
+    elif len(status.dataset.votes):
+        yield f"red noise of all classes: {describe_levels(status)}"
     else:
-        lowest = levels.min()
-        yield f"red noise of all classes: up to {lowest} % (-o top={lowest})"
+        yield "red noise: nobody has voted yet, so no candidate is known to be wrong"
 
 
-def _format_level(levels: "np.ndarray | None", label: int) -> str:
-    return "?" if levels is None else f"{levels[label]} %"
+def describe_levels(status: "CrawlStatus") -> str:
+    """Return the highest level of red noise of all classes, and which class limits it."""
+    levels = status.levels
+    if levels is None:
+        return "unknown: the base manifest comes from the images: give --data-dir"
+    lowest = int(levels.min())
+    if lowest == HIGHEST_LEVEL:
+        return f"up to {lowest} %"
+    return f"up to {lowest} %, limited by {status.dataset.classes[int(levels.argmin())]!r}"
+
+
+def _describe_needs(status: "CrawlStatus", level: int) -> Iterator[str]:
+    """Yield what each class still needs for a level, and the assumption of the estimate."""
+    if status.levels is None:
+        return
+    needs = status.needs(level)
+    n_left = status.verdict_counts[:, 2:].sum(1)
+    title = f"red noise of {level} %"
+    yield f"{title:28}{NEEDS_HEADING}"
+    is_short = False
+    for label, name in enumerate(status.dataset.classes):
+        votes, candidates = _estimate(needs.votes[label]), _estimate(needs.candidates[label])
+        is_short |= bool(needs.candidates[label] > n_left[label])
+        yield (
+            f"{label:4} {name:23}{needs.needed[label]:8,}{needs.available[label]:8,}"
+            f"{needs.missing[label]:9,}{votes:>12}{candidates:>11}{n_left[label]:7,}"
+        )
+    yield (
+        "more votes, on so many candidates of those that are left: an estimate, which assumes that "
+        "they find wrong images as often as the votes so far"
+    )
+    if is_short:
+        yield "a class may have too few candidates left without a verdict: add candidates"
+
+
+def _estimate(number: float) -> str:
+    return f"{number:,.0f}" if number < float("inf") else "unknown"

@@ -68,7 +68,7 @@ def make_tasks(
         raise ValueError(
             f"url {url!r}: all images would have the same URL: put {{image_id}} into it"
         )
-    is_short = _count_verdicts(web, votes) < min_votes
+    is_short = count_decisive_votes(web, votes) < min_votes
     short = web.filter(pa.array(is_short))
     if "dead" in short.column_names:
         short = short.filter(pc.invert(short["dead"]))
@@ -237,7 +237,7 @@ def _find_people(answers: Iterable[Answer]) -> list[tuple[str, str]]:
     return list(people)
 
 
-def _count_verdicts(web: pa.Table, votes: pa.Table) -> NDArray[np.int64]:
+def count_decisive_votes(web: pa.Table, votes: pa.Table) -> NDArray[np.int64]:
     """Return (n,) how many yes and no votes each candidate has."""
     voted = compute_verdicts(votes)
     n_votes = pc.add(voted["yes"], voted["no"])

@@ -164,8 +164,26 @@ def _with_store(
     is_validation = pc.starts_with(base["split"], "validation")
     ids = base.filter(is_validation)["image_id"].to_pylist()
     fingerprints = _fingerprint_images(source, ids, executor)
+    return mark_unavailable(dataset, store, fingerprints)
+
+
+def mark_unavailable(
+    dataset: Dataset,
+    store: Path | str,
+    validation_fingerprints: NDArray[np.uint8] | None = None,
+) -> Dataset:
+    """Return the dataset with those candidates marked whose image a store lacks or excludes.
+
+    Args:
+        dataset: with candidates
+        store: of web images
+        validation_fingerprints: (n, 16); candidates that look like these are excluded, too
+
+    Raises:
+        OSError, ValueError: the store cannot be read
+    """
     with open_store(store) as images:
-        exclusions = find_exclusions(images, validation_fingerprints=fingerprints)
+        exclusions = find_exclusions(images, validation_fingerprints=validation_fingerprints)
         available = sorted({*images.image_ids()} - exclusions.keys())
     is_available = pc.is_in(dataset.web["image_id"], pa.array(available, pa.string()))
     return dataset.with_unavailable(pc.invert(is_available))

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from cnlw_tools.dataset.dataset import Dataset
 from cnlw_tools.noise import NOISE
-from cnlw_tools.noise.base import corruption_order, n_noisy
-from cnlw_tools.plans.noise_inputs import key_seed, noise_items
+from cnlw_tools.noise.base import TooFewImages, corruption_order, n_noisy
+from cnlw_tools.plans.noise_inputs import key_seed, noise_items, noise_options
 from cnlw_tools.plans.subsets import choose_subsets, split_pool
 from cnlw_tools.recipe.recipe import HIGHEST_LEVEL, Recipe
 
@@ -46,6 +46,48 @@ def highest_red_levels(recipe: Recipe, dataset: Dataset) -> Ints:
         highest.append(_highest_levels(recipe, slots, n_available))
     result: Ints = np.min(highest, axis=0)
     return result
+
+
+def count_needed(recipe: Recipe, dataset: Dataset, level: int) -> Ints:
+    """Return (C,) how many wrong images each class needs at a level, in train and verified.
+
+    Raises:
+        ValueError: there is no base manifest, or the recipe's keys do not fit it
+    """
+    n_classes = len(dataset.classes)
+    needed = np.zeros(n_classes, np.int64)
+    for slots in choose_subsets(recipe, dataset).noisy.values():
+        base = noise_items(slots, key_seed(recipe, level), NOISE["red"])
+        labels = base.label[corruption_order(base)]
+        needed += np.bincount(labels[: n_noisy(level, len(slots))], minlength=n_classes)
+    return needed
+
+
+def keeps_too_many(recipe: Recipe, dataset: Dataset, level: int) -> bool:
+    """Return whether a level lacks images because others are kept for levels up to ``top``.
+
+    Then the level needs the option ``top`` at the level itself. This happens if a wrong image of
+    the level is not available, and the class has no reserves.
+
+    Raises:
+        ValueError: see `highest_red_levels`
+    """
+    options = noise_options(recipe)
+    if options["top"] < level:
+        return True
+    n_classes = len(dataset.classes)
+    noisy = choose_subsets(recipe, dataset).noisy
+    pool = dataset.web_pool(recipe.min_votes, recipe.verdict, recipe.search)
+    pools = split_pool(pool, noisy, n_classes, recipe.seed)
+    seed = key_seed(recipe, level)
+    for split, slots in noisy.items():
+        base = noise_items(slots, seed, NOISE["red"])
+        images = noise_items(pools[split], seed, NOISE["red"])
+        try:
+            NOISE["red"].draw(base, images, level, n_classes, **options)
+        except TooFewImages as shortage:
+            return shortage.reserved > 0
+    return False
 
 
 def _highest_levels(

@@ -3,7 +3,6 @@
 import ast
 import re
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +11,8 @@ from click.testing import CliRunner
 from cnlw_tools.builds.build import BuildSummary
 from cnlw_tools.card.metadata import ConfigCard, read_card
 from cnlw_tools.cli import main
-from cnlw_tools.cli.build import _loading_call, _print_summary
+from cnlw_tools.cli.build import _print_summary
+from cnlw_tools.cli.next_step import loading_call
 from cnlw_tools.cli.options import read_level, read_levels
 from cnlw_tools.recipe.recipe import Recipe
 
@@ -103,10 +103,11 @@ def test_no_line_is_wider_than_a_terminal(capsys):
 
 def test_the_call_can_be_pasted():
     """A long one is written over several lines, and no word of it is cut."""
-    summary = SimpleNamespace(folder="builds/shapes", address="")
-    assert _loading_call(summary, "red_40") == 'load_dataset("builds/shapes", "red_40")'
+    assert loading_call("builds/shapes", "red_40") == 'load_dataset("builds/shapes", "red_40")'
+    at_address = loading_call("s3://b/shapes", "red_40")
+    assert at_address == 'cnlw_tools.load_dataset("s3://b/shapes", "red_40")'
     folder = "a folder with spaces/" + "x" * 50
-    call = _loading_call(SimpleNamespace(folder=folder, address=""), "red_40")
+    call = loading_call(folder, "red_40")
 
     assert len(call.splitlines()) == 4
     assert [argument.value for argument in ast.parse(call).body[0].value.args] == [folder, "red_40"]

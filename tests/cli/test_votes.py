@@ -1,6 +1,7 @@
 """What `cnlw votes report --dataset` says of votes."""
 
 import re
+from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -65,7 +66,7 @@ def test_as_the_recipe_says(toy):
 
     assert "min_votes 2" in said.output
     assert "alpha undefined, Fleiss' kappa undefined (no candidate has two votes)" in said.output
-    assert re.search(r" 0 class a +0 +0 +42 +0 +0 +\d %", said.output)
+    assert re.search(r" 0 class a +0 +0 +42 +0 +0 +0 %", said.output)
 
 
 def test_nameless_votes_and_no_base(toy):
@@ -89,7 +90,8 @@ def test_no_votes(toy):
 
     assert 0 == said.exit_code, said.output
     assert "annotators: 0; more than 3 deviations above it: none" in said.output
-    assert re.search(r" 0 class a +0 +0 +0 +42 +0", said.output)
+    assert re.search(r" 0 class a +0 +0 +0 +42 +0 +0 %", said.output)
+    assert "red noise: nobody has voted yet" in said.output
 
 
 def test_one_of_both(toy):
@@ -113,5 +115,29 @@ def test_search(toy):
     said = show("--dataset", "toy", "--root", toy)
 
     assert "min_votes 1, search text" in said.output
-    assert re.search(r" 0 class a +2 +40 +0 +0 +0 +[012] %", said.output)
+    assert re.search(r" 0 class a +2 +40 +0 +0 +0 +0 %", said.output)
     assert re.search(r" 1 class b +2 +40 +0 +0 +40 +95 %", said.output)
+
+
+def test_time(toy):
+    """Blocks of votes in order of time, and the seconds for a vote, if the votes have them."""
+    votes = pq.read_table(toy / "annotations/toy/votes.parquet").to_pylist()
+    start = datetime(2026, 3, 1, tzinfo=UTC)
+    for i, row in enumerate(votes):
+        row["at"] = start + timedelta(minutes=i) if i else None
+    table = pa.Table.from_pylist(votes, VOTES)
+    seconds = pa.array([1.0] * 100 + [3.0] * (len(votes) - 100), pa.float32())
+    path = toy / "annotations/toy/votes.parquet"
+    tables.write_parquet(table.append_column("seconds", seconds), path)
+
+    said = show("--dataset", "toy", "--root", toy)
+
+    assert (
+        "seconds for a vote: the median is 1.0, 80 % are from 1.0 to 3.0; 0.1 hours" in said.output
+    )
+    assert "over time: 1 vote without a time left out" in said.output
+    blocks = re.findall(
+        r"^ +2026-03-01 \S+ to 2026-03-01 \S+ +(\d+) +(\d+) % +0 % +- +(\S+)$", said.output, re.M
+    )
+    assert [34, 34, 33, 33, 33] == [int(n_votes) for n_votes, _, _ in blocks]
+    assert ["1.0", "1.0", "1.0", "3.0", "3.0"] == [pace for _, _, pace in blocks]

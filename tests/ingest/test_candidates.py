@@ -239,7 +239,7 @@ def test_new_makes_a_dataset_in_one_step(tmp_path):
     assert "web.parquet: 1 candidate, 0 of them new\n" in runs[1].output
     assert "note: classes without a candidate, so without red noise: 'tulip'" in runs[0].output
     root = str(tmp_path / "my")
-    assert f"next:\n  cnlw fetch --dataset flowers --root {root}\n" in runs[0].output
+    assert f"next:\ncnlw fetch --dataset flowers --root {root}\n" in runs[0].output
     names = sorted(path.name for path in (tmp_path / "my/manifests/flowers").iterdir())
     assert ["base.parquet", "classes.csv", "web.parquet"] == names
 

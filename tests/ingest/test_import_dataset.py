@@ -163,7 +163,7 @@ def test_what_is_odd_is_said(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "\nleft out: 1 column 'is_valid'\n" in result.output
     assert "\nnote: 1 image found in several classes" in result.output
-    assert "rose/0.jpg and tulip/9.jpg ...\nnext:\n  cnlw build --dataset" in result.output
+    assert "rose/0.jpg and tulip/9.jpg ...\nnext:\ncnlw build --dataset" in result.output
 
 
 def test_many_broken_images_are_counted(tmp_path: Path) -> None:

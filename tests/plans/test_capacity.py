@@ -85,3 +85,36 @@ def test_empty_pool(data):
 
     assert (capacity.highest_red_levels(recipe(), none) <= 3).all()
     assert HIGHEST_LEVEL == capacity.highest_red_levels(recipe(), three)[2]
+
+
+@pytest.mark.parametrize("choices", [{}, {"verified": 8}, {"nested": False}])
+@pytest.mark.parametrize("level", [5, 20, 60])
+def test_needed_images_are_those_of_a_plan(toy, choices, level):
+    """A level needs as many wrong images of each class as a plan of this level has."""
+    plenty = dataset.read_dataset("toy", toy)
+
+    needed = capacity.count_needed(recipe(**choices), plenty, level)
+
+    assert needs(recipe(**choices), level, plenty).tolist() == needed.tolist()
+
+
+@pytest.mark.parametrize("share", [2, 3, 5])
+@pytest.mark.parametrize("verified", [0, 8])
+def test_reserves_are_given_up_exactly_where_a_plan_fails(data, share, verified):
+    """With the option top at its default, a level is drawn if and only if nothing else is said."""
+    dead = np.arange(len(data.web)) % share == 0
+    some = replace(data, web=data.web.append_column("dead", pa.array(dead)))
+    chosen = Recipe("toy", "red", verified=verified)
+    least = int(capacity.highest_red_levels(chosen, some).min())
+
+    for level in range(1, least + 1):
+        fails = capacity.keeps_too_many(chosen, some, level)
+        if fails:
+            with pytest.raises(ValueError, match=f"give them up with -o top={level}"):
+                plan(chosen, some, level)
+            chosen_top = replace(chosen, options={"top": level})
+            assert len(plan(chosen_top, some, level))
+            assert not capacity.keeps_too_many(chosen_top, some, level)
+        else:
+            assert len(plan(chosen, some, level))
+    assert capacity.keeps_too_many(replace(chosen, options={"top": 1}), some, 2)

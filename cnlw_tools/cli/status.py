@@ -1,0 +1,130 @@
+"""``cnlw status``: how far a dataset is on the way from a crawl to red noise."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cnlw_tools.cli.options import DATA_DIR, ROOT, STORE, find_root
+from cnlw_tools.cli.votes import N_VOTES
+from cnlw_tools.registry.counts import count_things
+
+if TYPE_CHECKING:
+    from cnlw_tools.cli.next_step import Project
+    from cnlw_tools.ingest.crawl_status import CrawlStatus
+
+WIDTH = 13  # letters of the longest heading, and a blank
+
+
+@click.command()
+@click.option(
+    "--dataset",
+    metavar="NAME",
+    help="Name of the dataset.  [default: all datasets of the root, a line for each]",
+)
+@N_VOTES
+@STORE
+@DATA_DIR
+@ROOT
+def status(
+    dataset: str | None,
+    n_votes: int,
+    store: Path | str | None,
+    data_dir: Path | None,
+    root: Path | str | None,
+) -> None:
+    """Print how far a dataset with candidates from the web is, and which command comes next.
+
+    The lines count its photographs, its candidates, the images that were fetched, the votes and the
+    verdicts, and give the highest level of red noise that all classes reach. The command at the end
+    can be copied.
+
+    The image store is stores/NAME if it is there and no other one is given.
+    """
+    from cnlw_tools.cli.next_step import choose_next, find_project, print_next
+    from cnlw_tools.ingest.crawl_status import read_crawl_status
+
+    if dataset is None:
+        _print_all(root, n_votes)
+        return
+    project = find_project(dataset, root, data_dir, store)
+    crawl = read_crawl_status(dataset, find_root(root), data_dir, project.store)
+    for heading, text in _describe(project, crawl, n_votes):
+        click.echo(f"{heading:{WIDTH}}{text}")
+    print_next(choose_next(project, crawl, n_votes))
+
+
+def _describe(project: "Project", crawl: "CrawlStatus", n_votes: int) -> Iterator[tuple[str, str]]:
+    """Yield the lines on a dataset, each with its heading."""
+    from cnlw_tools.cli.votes_report import describe_levels
+
+    place = "the package" if project.root is None else str(project.root)
+    yield "dataset", f"{crawl.dataset.name} in {place}"
+    yield "photographs", _describe_photographs(crawl)
+    yield "candidates", count_things(len(crawl.dataset.web), "candidate")
+    yield "fetched", _describe_fetched(project, crawl)
+    n_enough, n_short = crawl.count_short(n_votes)
+    yield (
+        "votes",
+        f"{count_things(len(crawl.dataset.votes), 'vote')}; {n_enough:,} usable candidates have "
+        f"{n_votes} of yes and no, {n_short:,} have fewer",
+    )
+    shows, shows_not, undecided, _ = crawl.verdict_counts.sum(0).tolist()
+    yield (
+        "verdicts",
+        f"{shows:,} show their class, {shows_not:,} do not, {undecided:,} undecided",
+    )
+    yield "red noise", describe_levels(crawl) if len(crawl.dataset.votes) else "no votes yet"
+
+
+def _describe_photographs(crawl: "CrawlStatus") -> str:
+    """Return how many images each split of the base manifest has."""
+    import pyarrow.compute as pc
+
+    base = crawl.dataset.base
+    n_classes = count_things(len(crawl.dataset.classes), "class")
+    if base is None:
+        return f"{n_classes}; not imported: give --data-dir"
+    counts = {
+        entry["values"]: entry["counts"] for entry in pc.value_counts(base["split"]).to_pylist()
+    }
+    splits = [f"{split} {counts[split]:,}" for split in sorted(counts)]
+    return f"{n_classes}; {', '.join(splits)}"
+
+
+def _describe_fetched(project: "Project", crawl: "CrawlStatus") -> str:
+    if crawl.fetched is None:
+        return "no image store"
+    ok, failed, untried = crawl.fetched
+    return f"{ok:,} images, {failed:,} failed, {untried:,} not tried yet ({project.store})"
+
+
+def _print_all(root: Path | str | None, n_votes: int) -> None:
+    """Print a line for each dataset of a root, without those of the package behind it."""
+    from cnlw_tools.cli.next_step import find_project
+    from cnlw_tools.dataset.dataset import dataset_root, list_datasets
+    from cnlw_tools.ingest.crawl_status import read_crawl_status
+
+    folder = find_root(root)
+    names = [name for name in list_datasets(folder) if dataset_root(name, folder) == folder]
+    for name in names:
+        project = find_project(name, root)
+        crawl = read_crawl_status(name, folder, store=project.store)
+        click.echo(f"{name:20} {_summarise(crawl, n_votes)}")
+    if not names:
+        click.echo(f"{folder}: no dataset is here: make one with `cnlw new` or `cnlw import`")
+
+
+def _summarise(crawl: "CrawlStatus", n_votes: int) -> str:
+    """Return a line on a dataset."""
+    from cnlw_tools.cli.votes_report import describe_levels
+
+    parts = [count_things(len(crawl.dataset.web), "candidate")]
+    if crawl.fetched is not None:
+        parts.append(f"{crawl.fetched.ok:,} fetched")
+    parts.append(count_things(len(crawl.dataset.votes), "vote"))
+    if len(crawl.dataset.votes):
+        parts.append(f"{crawl.count_short(n_votes)[1]:,} candidates short of votes")
+        parts.append(f"red noise {describe_levels(crawl)}")
+    return ", ".join(parts)

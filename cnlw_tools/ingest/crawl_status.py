@@ -1,0 +1,167 @@
+"""How far a dataset is on the way from a crawl to red noise: candidates, images, votes, levels."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from cnlw_tools.dataset.dataset import Dataset, has_dataset, read_dataset
+from cnlw_tools.dataset.verdicts import compute_verdicts, count_verdicts
+from cnlw_tools.dataset.withdrawal import WITHDRAWN
+from cnlw_tools.ingest.label_studio import count_decisive_votes
+from cnlw_tools.ingest.recipes import resolve_recipe
+from cnlw_tools.ingest.resolve import load_dataset, mark_unavailable
+from cnlw_tools.plans import capacity
+from cnlw_tools.plans.vote_needs import VoteNeeds, estimate_needs
+from cnlw_tools.recipe.inputs import Inputs
+from cnlw_tools.recipe.recipe import BENCHMARK_LEVELS, Recipe
+from cnlw_tools.store.pack import open_store
+
+Ints = NDArray[np.integer]
+Flags = NDArray[np.bool_]
+
+
+class FetchCounts(NamedTuple):
+    """How many candidates a store has images of."""
+
+    ok: int
+    failed: int
+    untried: int
+
+
+@dataclass(frozen=True)
+class CrawlStatus:
+    """The tables of a dataset, and what follows from them and from its store of web images."""
+
+    recipe: Recipe  # of red noise
+    dataset: Dataset  # candidates without a usable image are marked in the column `dead`
+    fetched: FetchCounts | None  # None: there is no store
+
+    @cached_property
+    def verdicts(self) -> pa.Table:
+        """The verdict on each candidate that has votes."""
+        return compute_verdicts(self.dataset.votes, self.recipe.min_votes, self.recipe.verdict)
+
+    @cached_property
+    def verdict_counts(self) -> Ints:
+        """The candidates of each class, (C, 4): shows it, does not, undecided, no votes."""
+        return count_verdicts(self.dataset.web, self.verdicts, len(self.dataset.classes))
+
+    @cached_property
+    def n_available(self) -> Ints:
+        """The wrong images of each class that red noise can use, (C,)."""
+        recipe = self.recipe
+        pool = self.dataset.web_pool(recipe.min_votes, recipe.verdict, recipe.search)
+        return capacity.count_available(pool, len(self.dataset.classes))
+
+    @cached_property
+    def levels(self) -> Ints | None:
+        """The highest level of red noise of each class, (C,); None without a base manifest.
+
+        It is 0 for a class without a wrong image, even if low levels need none of it.
+        """
+        if self.dataset.base is None:
+            return None
+        levels = capacity.highest_red_levels(self.recipe, self.dataset)
+        return np.where(self.n_available > 0, levels, 0)
+
+    @property
+    def benchmark_level(self) -> int:
+        """The highest level of the benchmark that all classes reach; 0: none."""
+        lowest = 0 if self.levels is None else int(self.levels.min())
+        return max(level for level in BENCHMARK_LEVELS if level <= lowest)
+
+    def count_short(self, n_votes: int) -> tuple[int, int]:
+        """Return how many usable candidates have so many votes of yes and no, and how many not."""
+        web = self.dataset.web
+        counts = count_decisive_votes(web, self.dataset.votes)
+        is_usable = find_usable(web)
+        n_short = int(np.count_nonzero(is_usable & (counts < n_votes)))
+        return int(np.count_nonzero(is_usable)) - n_short, n_short
+
+    def needs(self, level: int) -> VoteNeeds:
+        """Return what each class still needs for a level.
+
+        Raises:
+            ValueError: there is no base manifest
+        """
+        labels = self.dataset.votes["label"].to_numpy()
+        return estimate_needs(
+            capacity.count_needed(self.recipe, self.dataset, level),
+            self.n_available,
+            n_votes=np.bincount(labels, minlength=len(self.dataset.classes)),
+            n_judged=self.verdict_counts[:, :2].sum(1),
+        )
+
+    def needs_top(self, level: int) -> bool:
+        """Return whether a build of a level needs the option ``top`` at this level."""
+        return capacity.keeps_too_many(self.recipe, self.dataset, level)
+
+
+def read_crawl_status(
+    name: str,
+    root: Path,
+    data_dir: Path | None = None,
+    store: Path | str | None = None,
+) -> CrawlStatus:
+    """Return how far a dataset is.
+
+    Args:
+        name: of the dataset
+        root: the folder that holds its tables
+        data_dir: the images, where the base manifest is made from them
+        store: its web images; none: all candidates count as available
+
+    Raises:
+        LookupError: there is no such dataset
+        ValueError: a table is not what it should be
+        OSError: the store cannot be read
+    """
+    recipe = resolve_recipe(None, {"dataset": name, "noise": "red"}, Inputs(root))
+    dataset = _read_tables(recipe, root, data_dir)
+    if store is None:
+        return CrawlStatus(recipe, dataset, None)
+    fetched = _count_fetched(dataset.web, store)
+    return CrawlStatus(recipe, mark_unavailable(dataset, store), fetched)
+
+
+def _read_tables(recipe: Recipe, root: Path, data_dir: Path | None) -> Dataset:
+    """Return the tables of a dataset; those that are missing are made from the images."""
+    name = recipe.dataset
+    if data_dir is not None and not has_dataset(name, root):
+        return load_dataset(recipe, Inputs(root, data_dir))
+    dataset = read_dataset(name, root)
+    if data_dir is not None and (dataset.base is None or not len(dataset.web)):
+        return load_dataset(recipe, Inputs(root, data_dir))
+    if dataset.withdrawn is not None:
+        return dataset.without_images(dataset.withdrawn)
+    return dataset
+
+
+def find_usable(web: pa.Table) -> Flags:
+    """Return (n,) the candidates that are neither dead nor withdrawn."""
+    is_usable = np.ones(len(web), bool)
+    for mark in ("dead", WITHDRAWN):
+        if mark in web.column_names:
+            is_usable &= ~web[mark].to_numpy()
+    return is_usable
+
+
+def _count_fetched(web: pa.Table, store: Path | str) -> FetchCounts:
+    """Count candidates by what a store says of them."""
+    ids: dict[bool, list[str]] = {True: [], False: []}
+    with open_store(store) as images:
+        for image_id, outcome in images.select(["image_id", "class"]):
+            ids[outcome == "ok"].append(image_id)
+    n_ok = _count_ids(web, ids[True])
+    n_failed = _count_ids(web, ids[False])
+    return FetchCounts(n_ok, n_failed, len(web) - n_ok - n_failed)
+
+
+def _count_ids(web: pa.Table, ids: list[str]) -> int:
+    return int(pc.sum(pc.is_in(web["image_id"], pa.array(ids, pa.string()))).as_py() or 0)

@@ -1,0 +1,271 @@
+"""From photographs and a list of addresses to `red_20`, by the commands that are printed alone."""
+
+import shlex
+from collections.abc import Iterator
+from hashlib import sha256
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from math import ceil
+from pathlib import Path
+from threading import Thread
+
+import datasets
+import pytest
+from click.testing import CliRunner, Result
+
+from cnlw_tools import checks
+from cnlw_tools.cli import main
+from cnlw_tools.dataset.dataset import read_dataset
+from cnlw_tools.executor import local
+from cnlw_tools.store.store import Row, open_ledger
+from tests.docs.conftest import this_process
+from tests.sources.conftest import draw_jpeg, put
+
+FLOWERS = ("rose", "tulip", "iris")
+N_PHOTOS = 50  # of each class, of which 40 stay in train
+N_CANDIDATES = 100  # of each class
+N_WRONG = 10  # of each class: a quarter of 40
+DEAD = range(2)  # numbers of candidates of each class whose link is dead
+
+
+class Site(BaseHTTPRequestHandler):
+    """Draws a picture for each address /CLASS/NUMBER; some are gone."""
+
+    def do_GET(self) -> None:
+        _, name, number = f"{self.path}//".split("/")[:3]
+        if name not in FLOWERS or int(number) in DEAD:
+            self.send_error(404)
+            return
+        data = draw_jpeg(1000 * (1 + FLOWERS.index(name)) + int(number))
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_: object) -> None:
+        """Print nothing."""
+
+
+@pytest.fixture
+def site() -> Iterator[str]:
+    """The address of the site."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Site)
+    Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def lab(tmp_path: Path, site: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with three class folders and a csv file of 300 candidates."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(local, "isolated", this_process)
+    quick_checks = [check for check in checks.CHECKS if check.name != "roundtrip"]
+    monkeypatch.setattr(checks, "CHECKS", tuple(quick_checks))
+    lines = ["class;url;query"]
+    for label, name in enumerate(FLOWERS):
+        for i in range(N_PHOTOS):
+            put(tmp_path / "my photos" / name / f"{i}.jpg", draw_jpeg(100 * label + i))
+        lines += [f"{name};{site}/{name}/{i};{name} flower" for i in range(N_CANDIDATES)]
+    put(tmp_path / "candidates.csv", "\n".join(lines))
+    return tmp_path
+
+
+def run(command: str) -> Result:
+    """Run a command line of `cnlw`."""
+    program, *words = shlex.split(command)
+    assert program == "cnlw"
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 0, (command, result.output)
+    return result
+
+
+def next_command(result: Result) -> str:
+    """Return the command that a command printed at its end."""
+    *_, title, command = result.stdout.splitlines()
+    assert title == "next:", result.output
+    return command
+
+
+def write_votes(folder: Path, n_wrong: int, numbers: range) -> str:
+    """Write the votes of one person into a table; return the command that imports them.
+
+    Args:
+        folder: where the table goes
+        n_wrong: how many candidates of each class do not show it
+        numbers: of the candidates of each class that the person has seen
+    """
+    rows = ["image_id,label,annotator,correct,at,seconds"]
+    web = read_dataset("flowers", folder / "my").web
+    for row in web.to_pylist():
+        number = int(row["uri"].rpartition("/")[2])
+        if number in numbers and number not in DEAD:
+            answer = "no" if number < len(DEAD) + n_wrong else "yes"
+            time = f"2026-03-01T12:{number // 60:02}:{number % 60:02}Z"
+            rows.append(f"{row['image_id']},{row['label']},ann,{answer},{time},1.5")
+    put(folder / "votes.csv", "\n".join(rows))
+    return "cnlw votes import votes.csv --dataset flowers --root my"
+
+
+def test_the_printed_commands_lead_to_red_noise(lab):
+    """new, fetch, votes, report, build, validate and load: each prints the next one whole."""
+    command = "cnlw new flowers 'my photos' --candidates candidates.csv --root my --validation 20"
+    commands = [command]
+    while not command.startswith("load_dataset"):
+        if command.startswith("cnlw votes annotate"):
+            command = write_votes(lab, N_WRONG, range(N_CANDIDATES))
+        command = next_command(run(command))
+        commands.append(command)
+
+    options = "--root my --store stores/flowers --data-dir 'my photos'"
+    images = "--data-dir 'my photos' --store stores/flowers"
+    assert commands[1:] == [
+        "cnlw fetch --dataset flowers --root my",
+        "cnlw fetch --dataset flowers --root my --allow-private --retry refused",
+        f"cnlw votes annotate --dataset flowers {options}",
+        f"cnlw votes report --dataset flowers {options}",
+        f"cnlw build --dataset flowers {options} --noise red --level 20",
+        f"cnlw validate builds/flowers {images}",
+        'load_dataset("builds/flowers", "red_20")',
+    ]
+    train = datasets.load_dataset("builds/flowers", "red_20", split="train", cache_dir="cache")
+    assert sum(train["is_noisy"]) == 24
+    assert len(train) == 120
+
+
+NEW = "cnlw new flowers 'my photos' --candidates candidates.csv --root my --validation 20"
+STATUS = "cnlw status --dataset flowers --root my"
+
+
+def status_lines(result: Result) -> dict[str, str]:
+    """Return what `cnlw status` says, by heading."""
+    lines = result.stdout.splitlines()[:-2]
+    return {line[:13].strip(): line[13:] for line in lines}
+
+
+def write_ledger(folder: Path, outcomes: dict[str, str]) -> None:
+    """Write the store of `flowers` with an outcome for some urls, by their end."""
+    with open_ledger(folder / "stores/flowers") as ledger:
+        rows = []
+        for row in read_dataset("flowers", folder / "my").web.to_pylist():
+            end = "/".join(row["uri"].split("/")[-2:])
+            if end in outcomes:
+                digest = sha256(end.encode())
+                image = {"sha256": digest.hexdigest(), "fingerprint": digest.digest()[:16]}
+                rows.append(Row(row["image_id"], row["uri"], outcomes[end], None, 1, 0.0, **image))
+        ledger.write_rows(rows)
+
+
+def test_status_works_at_every_stage(lab):
+    """Without candidates, a store, votes or a build, it says what there is and what comes next."""
+    run("cnlw import folder 'my photos' --as flowers --root my --validation 20")
+    imported = run(STATUS)
+    run("cnlw import candidates candidates.csv --as flowers --root my")
+    listed = run(STATUS)
+    ends = {f"{name}/{i}": "ok" for name in FLOWERS for i in range(2, N_CANDIDATES)}
+    write_ledger(lab, ends)
+    half = run(STATUS)
+    write_ledger(lab, ends | {f"{name}/{i}": "http_404" for name in FLOWERS for i in DEAD})
+    fetched = run(STATUS)
+    run(write_votes(lab, N_WRONG, range(N_CANDIDATES)))
+    voted = run(f"{STATUS} --votes 1")
+
+    lines = status_lines(imported)
+    assert lines["photographs"] == "3 classes; train 120, validation 30"
+    assert (lines["candidates"], lines["fetched"]) == ("0 candidates", "no image store")
+    assert next_command(imported) == "cnlw import candidates FILE.csv --as flowers --root my"
+    assert status_lines(listed)["candidates"] == "300 candidates"
+    assert next_command(listed) == "cnlw fetch --dataset flowers --root my"
+    counts = "294 images, 0 failed, 6 not tried yet (stores/flowers)"
+    assert status_lines(half)["fetched"] == counts
+    assert next_command(half) == "cnlw fetch --dataset flowers --root my"
+    counts = "294 images, 6 failed, 0 not tried yet (stores/flowers)"
+    assert status_lines(fetched)["fetched"] == counts
+    short = "0 votes; 0 usable candidates have 3 of yes and no, 294 have fewer"
+    assert status_lines(fetched)["votes"] == short
+    assert status_lines(fetched)["red noise"] == "no votes yet"
+    assert next_command(fetched).startswith("cnlw votes annotate --dataset flowers")
+    lines = status_lines(voted)
+    assert lines["votes"] == "294 votes; 294 usable candidates have 1 of yes and no, 0 have fewer"
+    assert lines["verdicts"] == "264 show their class, 30 do not, 0 undecided"
+    assert lines["red noise"] == "up to 25 %, limited by 'iris'"
+    assert next_command(voted).endswith("--noise red --level 20")
+
+
+def test_status_of_a_root_has_a_line_for_each_dataset(lab):
+    """The datasets of the package are not among them; an empty root says so."""
+    run(NEW)
+    (lab / "empty/manifests").mkdir(parents=True)
+
+    lines = run("cnlw status --root my").stdout.splitlines()
+    empty = run("cnlw status --root empty").stdout
+
+    assert lines == [f"{'flowers':20} 300 candidates, 0 votes"]
+    assert empty == "empty: no dataset is here: make one with `cnlw new` or `cnlw import`\n"
+
+
+def test_a_fetch_that_failed_leads_to_its_reasons(lab):
+    """If no candidate could be fetched, the next command prints why."""
+    run(NEW)
+    ends = [f"{name}/{i}" for name in FLOWERS for i in range(N_CANDIDATES)]
+    write_ledger(lab, dict.fromkeys(ends, "http_404"))
+
+    assert next_command(run(STATUS)) == "cnlw fetch --dataset flowers --root my --report"
+
+
+def report_needs(result: Result) -> dict[str, list[str]]:
+    """Return the numbers of the table of `votes report --level`, by class."""
+    *_, table = result.stdout.partition("red noise of 20 %")
+    rows = [line.split() for line in table.splitlines() if line[4:5] == " " and line[:4].strip()]
+    return {row[1]: row[2:] for row in rows if row[1] in FLOWERS}
+
+
+def test_the_report_says_what_a_level_still_needs(lab):
+    """Needed, known and missing images, votes at the rate so far, and candidates that are left."""
+    run(NEW)
+    run(write_votes(lab, 3, range(30)))  # 28 votes on each class, 3 of them no; 8 are needed
+
+    result = run("cnlw votes report --dataset flowers --root my --level 20")
+
+    needs = report_needs(result)
+    slots = [int(needs[name][0]) for name in FLOWERS]
+    assert sum(slots) == 24  # a fifth of all, whose classes differ by chance at most
+    for name in FLOWERS:
+        needed, *numbers = map(int, needs[name])
+        missing = needed - 3
+        estimate = ceil(missing * 28 / 3)
+        assert numbers == [3, missing, estimate, estimate, 72]
+    assert "assumes that they find wrong images as often as the votes so far" in result.stdout
+    # as no store was given
+    assert next_command(result) == "cnlw fetch --dataset flowers --root my"
+
+
+def test_a_level_that_is_not_reached_leads_to_more_votes_or_candidates(lab):
+    """Below the level, people vote on; where nobody can, the list has to become longer."""
+    run(NEW)
+    ends = {f"{name}/{i}": "ok" for name in FLOWERS for i in range(2, N_CANDIDATES)}
+    write_ledger(lab, ends | {f"{name}/{i}": "timeout" for name in FLOWERS for i in DEAD})
+    run(write_votes(lab, 4, range(N_CANDIDATES)))
+    command = "cnlw votes report --dataset flowers --root my"
+
+    reached = run(command)
+    vote_on = run(f"{command} --level 30")
+    find_more = run(f"{command} --level 30 --votes 1")
+
+    assert next_command(reached).endswith("--noise red --level 10")
+    assert next_command(vote_on).startswith("cnlw votes annotate --dataset flowers")
+    assert "a class may have too few candidates left" in vote_on.stdout
+    assert next_command(find_more) == "cnlw import candidates FILE.csv --as flowers --root my"
+
+
+def test_a_missing_image_needs_the_option_top(lab):
+    """If a wrong image that the level uses was not fetched, the printed build gives up reserves."""
+    run(NEW)
+    ends = {f"{name}/{i}": "ok" for name in FLOWERS for i in range(N_CANDIDATES)}
+    ends |= {f"{name}/{i}": "http_404" for name in FLOWERS for i in range(2, 3)}
+    write_ledger(lab, ends)
+    run(write_votes(lab, N_WRONG, range(N_CANDIDATES)))
+
+    command = next_command(run("cnlw votes report --dataset flowers --root my"))
+
+    assert command.endswith("--noise red --level 20 -o top=20")
