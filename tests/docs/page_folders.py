@@ -22,13 +22,14 @@ from tests.sources.released import WEB_IMAGES, annotation, mini_imagenet
 FLOWERS = ("rose", "tulip", "iris")
 N_PHOTOS = 20  # of each flower
 LABELS = (0, 1, 2)
+CRAWL_PHOTOS, CRAWL_CANDIDATES = 50, 100  # of each flower, in the guide to one's own crawl
 N_CANDIDATES = 16  # of each class: what red noise of 80 % takes, of 16 photos or 6 images
 
 
-def lay_out_photos(folder: Path) -> None:
+def lay_out_photos(folder: Path, n_photos: int = N_PHOTOS) -> None:
     """Write class folders of photographs."""
     for label, name in enumerate(FLOWERS):
-        for i in range(1, N_PHOTOS + 1):
+        for i in range(1, n_photos + 1):
             put(folder / "photos" / name / f"{i}.jpg", draw_jpeg(100 * label + i))
 
 
@@ -160,18 +161,19 @@ def prepare_your_own_data(folder: Path, site: str) -> None:
 
 def prepare_your_own_crawl(folder: Path, site: str) -> None:
     """Photographs lie in class folders, and there is a list of candidates with a dead link."""
-    lay_out_photos(folder)
+    lay_out_photos(folder, CRAWL_PHOTOS)
     lines = ["class,url"]
-    for label, name in enumerate(FLOWERS):
-        lines += [f"{name},{site}/more{label}{i}.jpg" for i in range(N_CANDIDATES)]
-    put(folder / "candidates.csv", "\n".join([*lines, f"rose,{site}/gone.jpg"]))
+    for name in FLOWERS:
+        lines += [f"{name},{site}/{name}{i}.jpg" for i in range(CRAWL_CANDIDATES)]
+    lines[lines.index(f"rose,{site}/rose0.jpg")] = f"rose,{site}/gone.jpg"
+    put(folder / "candidates.csv", "\n".join(lines))
 
 
 def answer_tasks(folder: Path, site: str) -> None:
-    """Three people answer the tasks: the first candidate of each class shows it, the others not."""
+    """Three people answer the tasks: ten candidates of each class do not show it."""
     tasks = json.loads((folder / "flowers.json").read_text())
     for task in tasks:
-        shows = "yes" if task["data"]["image"].endswith("0.jpg") else "no"
+        shows = "no" if task["data"]["image"].endswith("7.jpg") else "yes"
         result = [{"from_name": "shows", "type": "choices", "value": {"choices": [shows]}}]
         task["annotations"] = []
         for person in (1, 2, 3):
@@ -187,7 +189,7 @@ def answer_tasks(folder: Path, site: str) -> None:
 def write_votes(folder: Path, site: str) -> None:
     """A fourth person writes a vote to a table."""
     data = json.loads((folder / "answers.json").read_text())[1]["data"]
-    row = f"{data['image_id']},{data['label']},ann,no"
+    row = f"{data['image_id']},{data['label']},ann,yes"
     put(folder / "votes.csv", f"image_id,label,annotator,correct\n{row}\n")
 
 
@@ -214,6 +216,8 @@ def write_site(folder: Path) -> None:
     names = list(WEB_IMAGES)
     for label in LABELS:
         names += [f"more{label}{i}" for i in range(N_CANDIDATES)]
+    for flower in FLOWERS:
+        names += [f"{flower}{i}" for i in range(CRAWL_CANDIDATES)]
     for seed, name in enumerate(names):
         put(folder / f"{name}.jpg", draw_jpeg(5000 + seed))
 
