@@ -67,13 +67,28 @@ def find_project(
     return Project(dataset, root, data_dir, store)
 
 
-def choose_next(project: Project, status: "CrawlStatus", n_votes: int, level: int = 0) -> str:
+def count_short(project: Project, status: "CrawlStatus", n_votes: int) -> tuple[int, int]:
+    """Return how many candidates have so many votes of yes and no, and how many have fewer.
+
+    Only candidates count about which people are asked.
+    """
+    from cnlw_tools.browser.asked import find_asked
+    from cnlw_tools.ingest.label_studio import count_answers
+
+    web, votes = status.dataset.web, status.dataset.votes
+    is_asked = find_asked(web, votes, project.store).is_asked
+    n_decisive = count_answers(web, votes)[:, :2].sum(1)
+    n_short = int((is_asked & (n_decisive < n_votes)).sum())
+    return int(is_asked.sum()) - n_short, n_short
+
+
+def choose_next(project: Project, status: "CrawlStatus", n_short: int, level: int = 0) -> str:
     """Return the command that comes next.
 
     Args:
         project: where the tables and images are
         status: how far the dataset is
-        n_votes: votes of yes and no that each candidate should have
+        n_short: candidates that lack votes
         level: that is wanted, in percent; 0: the highest level of the benchmark
     """
     if not len(status.dataset.web):
@@ -86,7 +101,7 @@ def choose_next(project: Project, status: "CrawlStatus", n_votes: int, level: in
     goal = level or status.benchmark_level
     if 0 < goal <= int(status.levels.min()):
         return _build_or_check(project, status, goal)
-    if status.count_short(n_votes)[1]:
+    if n_short:
         return project.command("votes", "annotate")
     return _import_command(project)
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cnlw_tools.cli.options import DATA_DIR, ROOT, STORE, find_root
-from cnlw_tools.cli.votes import N_VOTES
+from cnlw_tools.cli.options import DATA_DIR, ROOT, find_root
+from cnlw_tools.cli.votes import N_VOTES, VOTED_STORE
 from cnlw_tools.registry.counts import count_things
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ WIDTH = 13  # letters of the longest heading, and a blank
     help="Name of the dataset.  [default: all datasets of the root, a line for each]",
 )
 @N_VOTES
-@STORE
+@VOTED_STORE
 @DATA_DIR
 @ROOT
 def status(
@@ -42,7 +42,7 @@ def status(
 
     The image store is stores/NAME if it is there and no other one is given.
     """
-    from cnlw_tools.cli.next_step import choose_next, find_project, print_next
+    from cnlw_tools.cli.next_step import choose_next, count_short, find_project, print_next
     from cnlw_tools.ingest.crawl_status import read_crawl_status
 
     if dataset is None:
@@ -50,12 +50,17 @@ def status(
         return
     project = find_project(dataset, root, data_dir, store)
     crawl = read_crawl_status(dataset, find_root(root), data_dir, project.store)
-    for heading, text in _describe(project, crawl, n_votes):
+    n_enough, n_short = count_short(project, crawl, n_votes)
+    voting = (
+        f"{count_things(len(crawl.dataset.votes), 'vote')}; {n_enough:,} usable candidates have "
+        f"{n_votes} of yes and no, {n_short:,} have fewer"
+    )
+    for heading, text in _describe(project, crawl, voting):
         click.echo(f"{heading:{WIDTH}}{text}")
-    print_next(choose_next(project, crawl, n_votes))
+    print_next(choose_next(project, crawl, n_short))
 
 
-def _describe(project: "Project", crawl: "CrawlStatus", n_votes: int) -> Iterator[tuple[str, str]]:
+def _describe(project: "Project", crawl: "CrawlStatus", voting: str) -> Iterator[tuple[str, str]]:
     """Yield the lines on a dataset, each with its heading."""
     from cnlw_tools.cli.votes_report import describe_levels
 
@@ -64,12 +69,7 @@ def _describe(project: "Project", crawl: "CrawlStatus", n_votes: int) -> Iterato
     yield "photographs", _describe_photographs(crawl)
     yield "candidates", count_things(len(crawl.dataset.web), "candidate")
     yield "fetched", _describe_fetched(project, crawl)
-    n_enough, n_short = crawl.count_short(n_votes)
-    yield (
-        "votes",
-        f"{count_things(len(crawl.dataset.votes), 'vote')}; {n_enough:,} usable candidates have "
-        f"{n_votes} of yes and no, {n_short:,} have fewer",
-    )
+    yield "votes", voting
     shows, shows_not, undecided, _ = crawl.verdict_counts.sum(0).tolist()
     yield (
         "verdicts",
@@ -111,13 +111,14 @@ def _print_all(root: Path | str | None, n_votes: int) -> None:
     for name in names:
         project = find_project(name, root)
         crawl = read_crawl_status(name, folder, store=project.store)
-        click.echo(f"{name:20} {_summarise(crawl, n_votes)}")
+        click.echo(f"{name:20} {_summarise(project, crawl, n_votes)}")
     if not names:
         click.echo(f"{folder}: no dataset is here: make one with `cnlw new` or `cnlw import`")
 
 
-def _summarise(crawl: "CrawlStatus", n_votes: int) -> str:
+def _summarise(project: "Project", crawl: "CrawlStatus", n_votes: int) -> str:
     """Return a line on a dataset."""
+    from cnlw_tools.cli.next_step import count_short
     from cnlw_tools.cli.votes_report import describe_levels
 
     parts = [count_things(len(crawl.dataset.web), "candidate")]
@@ -125,6 +126,7 @@ def _summarise(crawl: "CrawlStatus", n_votes: int) -> str:
         parts.append(f"{crawl.fetched.ok:,} fetched")
     parts.append(count_things(len(crawl.dataset.votes), "vote"))
     if len(crawl.dataset.votes):
-        parts.append(f"{crawl.count_short(n_votes)[1]:,} candidates short of votes")
+        _, n_short = count_short(project, crawl, n_votes)
+        parts.append(f"{count_things(n_short, 'candidate')} short of votes")
         parts.append(f"red noise {describe_levels(crawl)}")
     return ", ".join(parts)

@@ -1,6 +1,8 @@
 """``cnlw votes``: what people said about the candidates of a dataset."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -9,7 +11,6 @@ from cnlw_tools.cli.options import (
     HOST,
     PORT,
     ROOT,
-    STORE,
     LocalPath,
     PathOrAddress,
     check_ending,
@@ -33,6 +34,11 @@ N_VOTES = click.option(
     show_default=True,
     help="Number of yes and no votes that each candidate should have.",
 )
+VOTED_STORE = click.option(
+    "--store",
+    type=PathOrAddress(path_type=Path),
+    help="Web images that `cnlw fetch` or `cnlw store pack` wrote.  [default: stores/NAME]",
+)
 
 
 @click.group()
@@ -49,7 +55,7 @@ def votes() -> None:
     help="Also print what each class still needs for red noise of PERCENT.  [default: none]",
 )
 @N_VOTES
-@STORE
+@VOTED_STORE
 @DATA_DIR
 @ROOT
 def report_votes(
@@ -72,7 +78,7 @@ def report_votes(
     --level L adds, for each class, how many wrong images level L needs and how many are known, and
     an estimate of how many more votes it takes to find the others.
     """
-    from cnlw_tools.cli.next_step import choose_next, find_project, print_next
+    from cnlw_tools.cli.next_step import choose_next, count_short, find_project, print_next
     from cnlw_tools.cli.votes_report import describe_votes
     from cnlw_tools.ingest.crawl_status import read_crawl_status
 
@@ -80,7 +86,8 @@ def report_votes(
     status = read_crawl_status(dataset, find_root(root), data_dir, project.store)
     for line in describe_votes(status, level):
         click.echo(line)
-    print_next(choose_next(project, status, n_votes, level or 0))
+    _, n_short = count_short(project, status, n_votes)
+    print_next(choose_next(project, status, n_short, level or 0))
 
 
 @votes.command("annotate", short_help="Open a page on which people vote.")
@@ -91,11 +98,7 @@ def report_votes(
     default=".",
     help="Folder with manifests/ and annotations/ of the dataset.  [default: .]",
 )
-@click.option(
-    "--store",
-    type=PathOrAddress(path_type=Path),
-    help="Web images that `cnlw fetch` or `cnlw store pack` wrote.  [default: stores/NAME]",
-)
+@VOTED_STORE
 @DATA_DIR
 @click.option(
     "--votes",
@@ -137,6 +140,7 @@ def annotate_votes(
 @votes.command("export", short_help="Write tasks for Label Studio.")
 @DATASET
 @N_VOTES
+@VOTED_STORE
 @click.option(
     "--url",
     help="Address of an image, with {image_id} in it.  [default: the uri of the manifest]",
@@ -150,20 +154,23 @@ def annotate_votes(
 def export_votes(
     dataset: str,
     n_votes: int,
+    store: Path | str | None,
     url: str | None,
     out: Path | None,
     root: Path | None,
 ) -> None:
     """Write tasks for Label Studio: the candidates that have too few votes.
 
+    If there is an image store, candidates are left out that are not in it or that builds do not
+    use. Of candidates of a class that look alike, one gets a task.
+
     The XML file is the labelling interface to paste into the settings of the project. When people
     have answered, export the project as JSON and run `cnlw votes import`. If no candidate has too
     few votes, no file is written.
     """
-    import json
-
+    from cnlw_tools.browser.asked import find_asked
+    from cnlw_tools.cli.next_step import find_project
     from cnlw_tools.dataset.dataset import read_dataset
-    from cnlw_tools.files import atomic_write
     from cnlw_tools.ingest import label_studio
 
     path = out or Path(f"{dataset}.json")
@@ -174,24 +181,41 @@ def export_votes(
             f"{dataset} has no candidates, so there is nothing to vote on: add some with "
             f"`cnlw import candidates FILE --as {dataset}`"
         )
-    tasks = label_studio.make_tasks(data.web, data.votes, data.classes, n_votes, url)
+    place = find_project(dataset, root, store=store).store
+    asked = find_asked(data.web, data.votes, place)
+    tasks = label_studio.make_tasks(
+        data.web, data.votes, data.classes, n_votes, url, asked.is_asked
+    )
     n_candidates = count_things(len(data.web), "candidate")
     wanted = count_things(n_votes, "vote")
+    if asked.n_unavailable or asked.n_copies:
+        click.echo(
+            f"left out: {count_things(asked.n_unavailable, 'candidate')} without an image that "
+            f"builds use, {count_things(asked.n_copies, 'candidate')} that look like another one"
+        )
     if not tasks:
         click.echo(f"{dataset}: none of {n_candidates} has fewer than {wanted}: nothing to write")
         return
-    interface = path.with_suffix(".xml")
-    texts = {
-        interface: label_studio.INTERFACE,
-        path: json.dumps(tasks, indent=0, ensure_ascii=False),
-    }
-    for target, text in texts.items():
-        with atomic_write(target) as draft:
-            draft.write_text(text, encoding="utf-8")
+    interface = _write_tasks(tasks, path)
     click.echo(
         f"{path}: {len(tasks):,} of {n_candidates} with fewer than {wanted}; "
         f"labelling interface: {interface}"
     )
+
+
+def _write_tasks(tasks: Sequence[Mapping[str, Any]], path: Path) -> Path:
+    """Write tasks, and the labelling interface beside them; return the path of the interface."""
+    import json
+
+    from cnlw_tools.files import atomic_write
+    from cnlw_tools.ingest.label_studio import INTERFACE
+
+    interface = path.with_suffix(".xml")
+    texts = {interface: INTERFACE, path: json.dumps(tasks, indent=0, ensure_ascii=False)}
+    for target, text in texts.items():
+        with atomic_write(target) as draft:
+            draft.write_text(text, encoding="utf-8")
+    return interface
 
 
 @votes.command("import", short_help="Add votes from files to a dataset.")

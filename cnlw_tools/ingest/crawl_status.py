@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 
 from cnlw_tools.dataset.dataset import Dataset, has_dataset, read_dataset
 from cnlw_tools.dataset.verdicts import compute_verdicts, count_verdicts
-from cnlw_tools.dataset.withdrawal import WITHDRAWN
-from cnlw_tools.ingest.label_studio import count_decisive_votes
 from cnlw_tools.ingest.recipes import resolve_recipe
 from cnlw_tools.ingest.resolve import load_dataset, mark_unavailable
 from cnlw_tools.plans import capacity
@@ -23,7 +21,6 @@ from cnlw_tools.recipe.recipe import BENCHMARK_LEVELS, Recipe
 from cnlw_tools.store.pack import open_store
 
 Ints = NDArray[np.integer]
-Flags = NDArray[np.bool_]
 
 
 class FetchCounts(NamedTuple):
@@ -75,14 +72,6 @@ class CrawlStatus:
         """The highest level of the benchmark that all classes reach; 0: none."""
         lowest = 0 if self.levels is None else int(self.levels.min())
         return max(level for level in BENCHMARK_LEVELS if level <= lowest)
-
-    def count_short(self, n_votes: int) -> tuple[int, int]:
-        """Return how many usable candidates have so many votes of yes and no, and how many not."""
-        web = self.dataset.web
-        counts = count_decisive_votes(web, self.dataset.votes)
-        is_usable = find_usable(web)
-        n_short = int(np.count_nonzero(is_usable & (counts < n_votes)))
-        return int(np.count_nonzero(is_usable)) - n_short, n_short
 
     def needs(self, level: int) -> VoteNeeds:
         """Return what each class still needs for a level.
@@ -141,15 +130,6 @@ def _read_tables(recipe: Recipe, root: Path, data_dir: Path | None) -> Dataset:
     if dataset.withdrawn is not None:
         return dataset.without_images(dataset.withdrawn)
     return dataset
-
-
-def find_usable(web: pa.Table) -> Flags:
-    """Return (n,) the candidates that are neither dead nor withdrawn."""
-    is_usable = np.ones(len(web), bool)
-    for mark in ("dead", WITHDRAWN):
-        if mark in web.column_names:
-            is_usable &= ~web[mark].to_numpy()
-    return is_usable
 
 
 def _count_fetched(web: pa.Table, store: Path | str) -> FetchCounts:

@@ -29,6 +29,7 @@ from cnlw_tools.registry import pick
 
 QUESTION = "shows"  # the name of the question in the interface
 ANSWERS: Mapping[str, bool | None] = {"yes": True, "no": False, "unsure": None}
+COUNTED = ("yes", "no", "unsure")  # columns of verdicts
 TASK_KEYS = frozenset({"annotator", "class", "image", "image_id", "label"})  # of JSON-MIN
 INTERFACE = """\
 <View>
@@ -51,15 +52,17 @@ def make_tasks(
     classes: Sequence[str],
     min_votes: int,
     url: str | None,
+    is_asked: NDArray[np.bool_],
 ) -> list[dict[str, Any]]:
     """Return a task for each candidate that is short of votes, in the order of the manifest.
 
     Args:
-        web: the candidates; those whose image is dead are left out
+        web: the candidates
         votes: all votes on them so far
         classes: the names of the classes, by label
         min_votes: how many yes and no votes, taken together, are enough
         url: where images are served, with ``{image_id}`` in it; none: at the uri of the manifest
+        is_asked: (n,) the candidates that people are asked about
 
     Raises:
         ValueError: a candidate has no uri, or the url is the same for all images
@@ -68,10 +71,8 @@ def make_tasks(
         raise ValueError(
             f"url {url!r}: all images would have the same URL: put {{image_id}} into it"
         )
-    is_short = count_decisive_votes(web, votes) < min_votes
-    short = web.filter(pa.array(is_short))
-    if "dead" in short.column_names:
-        short = short.filter(pc.invert(short["dead"]))
+    n_decisive = count_answers(web, votes)[:, :2].sum(1)
+    short = web.filter(pa.array(is_asked & (n_decisive < min_votes)))
     if url is None:
         remedy = "no uri: add it, or give --url"
         has_no_uri = short["uri"].is_null().to_numpy()
@@ -237,13 +238,12 @@ def _find_people(answers: Iterable[Answer]) -> list[tuple[str, str]]:
     return list(people)
 
 
-def count_decisive_votes(web: pa.Table, votes: pa.Table) -> NDArray[np.int64]:
-    """Return (n,) how many yes and no votes each candidate has."""
-    voted = compute_verdicts(votes)
-    n_votes = pc.add(voted["yes"], voted["no"])
-    counts = voted.select(CANDIDATE).append_column("n_votes", n_votes)
+def count_answers(web: pa.Table, votes: pa.Table) -> NDArray[np.int64]:
+    """Return (n, 3) how many votes of yes, no and unsure each candidate has."""
+    counts = compute_verdicts(votes).select([*CANDIDATE, *COUNTED])
     candidates = web.select(CANDIDATE).append_column("row", pa.array(np.arange(len(web))))
     joined = candidates.join(counts, CANDIDATE, join_type="left outer", use_threads=False)
     ordered = joined.sort_by("row")
-    count: NDArray[np.int64] = pc.fill_null(ordered["n_votes"], 0).to_numpy()
-    return count
+    columns = [pc.fill_null(ordered[name], 0).to_numpy() for name in COUNTED]
+    answers: NDArray[np.int64] = np.stack(columns, 1)
+    return answers

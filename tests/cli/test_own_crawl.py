@@ -1,5 +1,6 @@
 """From photographs and a list of addresses to `red_20`, by the commands that are printed alone."""
 
+import json
 import shlex
 from collections.abc import Iterator
 from hashlib import sha256
@@ -143,14 +144,17 @@ def status_lines(result: Result) -> dict[str, str]:
     return {line[:13].strip(): line[13:] for line in lines}
 
 
-def write_ledger(folder: Path, outcomes: dict[str, str]) -> None:
-    """Write the store of `flowers` with an outcome for some urls, by their end."""
+def write_ledger(folder: Path, outcomes: dict[str, str], picture: str = "") -> None:
+    """Write the store of `flowers` with an outcome for some urls, by their end.
+
+    Their pictures all differ, unless a name is given to the one that all of them show.
+    """
     with open_ledger(folder / "stores/flowers") as ledger:
         rows = []
         for row in read_dataset("flowers", folder / "my").web.to_pylist():
             end = "/".join(row["uri"].split("/")[-2:])
             if end in outcomes:
-                digest = sha256(end.encode())
+                digest = sha256((picture or end).encode())
                 image = {"sha256": digest.hexdigest(), "fingerprint": digest.digest()[:16]}
                 rows.append(Row(row["image_id"], row["uri"], outcomes[end], None, 1, 0.0, **image))
         ledger.write_rows(rows)
@@ -269,3 +273,26 @@ def test_a_missing_image_needs_the_option_top(lab):
     command = next_command(run("cnlw votes report --dataset flowers --root my"))
 
     assert command.endswith("--noise red --level 20 -o top=20")
+
+
+def test_tasks_leave_out_dead_links_and_copies(lab):
+    """With a store, people are asked about images that are there, and about one of equal ones."""
+    run(NEW)
+    whole = run("cnlw votes export --dataset flowers --root my").stdout
+    ends = {f"{name}/{i}": "ok" for name in FLOWERS for i in range(N_CANDIDATES)}
+    write_ledger(lab, ends | {"rose/5": "http_404", "iris/7": "timeout"})
+    copies = [f"tulip/{i}" for i in (20, 30, 40)]
+    write_ledger(lab, dict.fromkeys(copies, "ok"), picture="one")
+    write_ledger(lab, dict.fromkeys(["rose/20"], "ok"), picture="one")
+
+    part = run("cnlw votes export --dataset flowers --root my --out part.json").stdout
+
+    assert "flowers.json: 300 of 300 candidates with fewer than 3 votes" in whole
+    assert part.splitlines() == [
+        "left out: 2 candidates without an image that builds use, 2 candidates that look like "
+        "another one",
+        "part.json: 296 of 300 candidates with fewer than 3 votes; labelling interface: part.xml",
+    ]
+    asked = {task["data"]["image"] for task in json.loads((lab / "part.json").read_text())}
+    missing = {"rose/5", "iris/7", "tulip/30", "tulip/40"}
+    assert missing == {end for end in ends if not any(url.endswith(f"/{end}") for url in asked)}

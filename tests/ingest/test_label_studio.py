@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -43,6 +44,12 @@ def vote_table(rows):
     return pa.Table.from_pylist(votes, VOTES)
 
 
+def make_tasks(web, votes, classes, min_votes, url, is_asked=None):
+    """Return the tasks; people are asked about all candidates if nothing else is said."""
+    asked = np.ones(len(web), bool) if is_asked is None else np.array(is_asked)
+    return label_studio.make_tasks(web, votes, classes, min_votes, url, asked)
+
+
 def candidates(tasks):
     """Return the image and the label that each task asks about."""
     return [(task["data"]["image_id"], task["data"]["label"]) for task in tasks]
@@ -56,14 +63,14 @@ def test_short_of_votes(votes, min_votes):
     """Each candidate with too few yes and no votes gets a task, in the order of the manifest."""
     n_votes = Counter(pair for pair, verdict in votes if verdict is not None)
 
-    tasks = label_studio.make_tasks(WEB, vote_table(votes), CLASSES, min_votes, None)
+    tasks = make_tasks(WEB, vote_table(votes), CLASSES, min_votes, None)
 
     assert [pair for pair in PAIRS if n_votes[pair] < min_votes] == candidates(tasks)
 
 
 def test_a_task():
     """A task shows the image, asks for the class by name, and holds the id and the label."""
-    tasks = label_studio.make_tasks(WEB[1:2], NO_VOTES, CLASSES, 1, None)
+    tasks = make_tasks(WEB[1:2], NO_VOTES, CLASSES, 1, None)
 
     assert [{"data": {"image": "http://x/a", "class": "jug", "image_id": "a", "label": 1}}] == tasks
 
@@ -71,27 +78,36 @@ def test_a_task():
 def test_url():
     """Images may be served elsewhere, by id; ids are quoted in the URL."""
     web = WEB[:1].set_column(0, MANIFEST.field("image_id"), pa.array(["a b/ü"]))
-    tasks = label_studio.make_tasks(web, NO_VOTES, CLASSES, 1, "http://y/{image_id}.jpg")
+    tasks = make_tasks(web, NO_VOTES, CLASSES, 1, "http://y/{image_id}.jpg")
 
     assert "http://y/a%20b/%C3%BC.jpg" == tasks[0]["data"]["image"]
     with pytest.raises(ValueError, match=r"put \{image_id\} into it"):
-        label_studio.make_tasks(web, NO_VOTES, CLASSES, 1, "http://y/")
+        make_tasks(web, NO_VOTES, CLASSES, 1, "http://y/")
 
 
 def test_candidates_without_uri():
-    """A candidate without a uri is an error, unless its image is dead: then it gets no task."""
+    """A candidate without a uri is an error, unless nobody is asked about it."""
     web = WEB.set_column(3, MANIFEST.field("uri"), pa.array([*["http://x"] * 5, None]))
-    web_with_dead = web.append_column("dead", pa.array([False] * 5 + [True]))
-    tasks = label_studio.make_tasks(web_with_dead, NO_VOTES, CLASSES, 1, None)
+    tasks = make_tasks(web, NO_VOTES, CLASSES, 1, None, [True] * 5 + [False])
 
     assert PAIRS[:5] == candidates(tasks)
     with pytest.raises(ValueError, match=r"column 'uri', row 5: 'c'"):
-        label_studio.make_tasks(web, NO_VOTES, CLASSES, 1, None)
+        make_tasks(web, NO_VOTES, CLASSES, 1, None)
+
+
+def test_answers_are_counted():
+    """A candidate has a number of yes, of no and of unsure, in the order of the manifest."""
+    votes = [(PAIRS[2], True), (PAIRS[2], False), (PAIRS[2], None), (PAIRS[5], False)]
+
+    counts = label_studio.count_answers(WEB, vote_table(votes))
+
+    none = [0, 0, 0]
+    assert [none, none, [1, 1, 1], none, none, [0, 1, 0]] == counts.tolist()
 
 
 def test_nothing_to_do():
     """Without candidates there are no tasks."""
-    assert [] == label_studio.make_tasks(WEB[:0], NO_VOTES, (), 3, None)
+    assert [] == make_tasks(WEB[:0], NO_VOTES, (), 3, None)
 
 
 def test_the_interface():
