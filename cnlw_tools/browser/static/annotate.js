@@ -189,8 +189,8 @@ class VotingPage {
     }
     const place = this.label === null ? "" : ` in the class ${this.#className(this.label)}`;
     return (
-      `Nothing is left for you to vote on${place}. Each candidate has ${this.nVotes} votes of yes ` +
-      "or no, or a vote of yours. Thank you."
+      `Nothing is left for you to vote on${place}. Each candidate has ${this.#describeVotes()} of ` +
+      "yes or no, or a vote of yours. Thank you."
     );
   }
 
@@ -426,8 +426,12 @@ class VotingPage {
     const place = this.label === null ? "" : `${this.#className(this.label)}: `;
     find("progress").textContent =
       `${place}${nComplete.toLocaleString("en")} of ${n.toLocaleString("en")} candidates have ` +
-      `${this.nVotes} votes; ${nOpen.toLocaleString("en")} are open for you`;
+      `${this.#describeVotes()}; ${nOpen.toLocaleString("en")} are open for you`;
     find("bar-filled").style.width = `${n ? (100 * nComplete) / n : 0}%`;
+  }
+
+  #describeVotes() {
+    return this.nVotes === 1 ? "one vote" : `${this.nVotes} votes`;
   }
 
   #className(label) {
