@@ -166,7 +166,7 @@ def read_seconds(value: Any) -> float | None:
     """Return a duration in seconds; none if it is missing."""
     if isinstance(value, str):
         text = value.strip()
-        value = None if text.casefold() in MISSING else float(text)
+        value = None if text.casefold() in MISSING else float(text.replace("_", "?"))
     if _is_missing(value):
         return None
     if not _is_finite_number(value) or not 0 <= value <= MAX_SECONDS:

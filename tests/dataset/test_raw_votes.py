@@ -168,3 +168,21 @@ def test_numbers_of_json():
 def test_no_votes():
     """A table without rows has no votes."""
     assert 0 == len(raw_votes.read_columns({"image_id": [], "label": []}, "x"))
+
+
+def test_seconds():
+    """A number from 0 is read in every notation; without one, the column is left out."""
+    values = [2, 2.5, "2.5", " 1e1 ", Decimal("0.25"), 0, None, "", "nan", np.nan]
+    votes = read(image_id=["a"] * 10, label=[0] * 10, seconds=values)
+
+    expected = [2, 2.5, 2.5, 10, 0.25, 0, None, None, None, None]
+    assert expected == votes["seconds"].to_pylist()
+    assert "seconds" not in read(seconds=[None]).column_names
+    assert "seconds" not in read().column_names
+
+
+@pytest.mark.parametrize("value", [-1, "-0.5", True, "fast", "1_000", "inf", 10**10, []])
+def test_no_seconds(value):
+    """Another value is an error that shows file, row and value."""
+    with pytest.raises(ValueError, match=r"votes.csv: column 'seconds', row 0: .*from 0"):
+        read(seconds=[value])

@@ -122,6 +122,35 @@ def test_free_columns_stay():
     assert [4, None] == merged["seconds"].to_pylist()
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_seconds_are_imported(toy, tmp_path, suffix):
+    """The seconds of a file are kept, beside votes without any; a file without has no column."""
+    path = toy / "annotations/toy/votes.parquet"
+    votes = vote_table([("w0.0", 0, "bob", True, FIRST_TIME)])
+    file = (tmp_path / "timed").with_suffix(suffix)
+    timed = votes.append_column("seconds", pa.array([1.25]))
+    if suffix == ".csv":
+        pacsv.write_csv(timed, file)
+    else:
+        pq.write_table(timed, file)
+
+    imported = import_votes.add_votes(file, "toy", toy)
+
+    assert () == imported.other_columns
+    seconds = pq.read_table(path)["seconds"]
+    assert pa.float32() == seconds.type
+    assert [1.25] == seconds.drop_null().to_pylist()
+
+
+def test_seconds_of_another_type_are_an_error():
+    """A column of the dataset's votes that is called seconds must hold numbers."""
+    votes = vote_table([("a", 0, "ann", True, None)])
+    old = votes.append_column("seconds", pa.array(["long"]))
+
+    with pytest.raises(ValueError, match="column 'seconds'"):
+        import_votes.merge_votes(old, votes, "file")
+
+
 def annotation(completed_by, answer, time):
     """Return an annotation as Label Studio exports it."""
     result = {
