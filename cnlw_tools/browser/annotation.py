@@ -5,6 +5,7 @@ them. Beside a candidate, the page shows photographs of its class from the user'
 or, where these are not given, candidates of which all votes say that they show the class.
 """
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,7 +32,7 @@ from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.sources import SOURCES, has_source, open_images, read_source_info
 from cnlw_tools.sources.checked import CheckedSource
 from cnlw_tools.store.pack import open_store
-from cnlw_tools.store.store import Store
+from cnlw_tools.store.store import Store, usual_store
 
 
 class Photographs:
@@ -213,7 +214,10 @@ def _find_store(name: str, inputs: Inputs, place: Path | str, has_source: bool) 
 
 def fetch_command(name: str, root: Path, store_place: Path | str) -> str:
     """Return the command that fetches the candidates of a dataset."""
-    return f"cnlw fetch --dataset {name} --root {root} --store {store_place}"
+    parts = ["cnlw", "fetch", "--dataset", name, "--root", str(root)]
+    if store_place != usual_store(name):
+        parts += ["--store", str(store_place)]
+    return shlex.join(parts)
 
 
 def _load_with_images(name: str, inputs: Inputs, store_place: Path | str | None) -> Dataset:

@@ -350,7 +350,7 @@ def run(*arguments):
 def test_errors_name_the_next_command(place, tmp_path, monkeypatch):
     """Without pictures the command says which one fetches them."""
     monkeypatch.chdir(tmp_path)
-    command = f"`cnlw fetch --dataset {NAME} --root . --store stores/{NAME}`"
+    command = f"`cnlw fetch --dataset {NAME} --root .`"
     missing = run("--dataset", NAME)
     assert 1 == missing.exit_code
     assert f"stores/{NAME}: there are no pictures to vote on" in missing.output
