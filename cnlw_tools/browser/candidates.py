@@ -85,13 +85,14 @@ class Candidates:
             held: rows that the page has already
             label: of the class that the person chose; none: any class
         """
-        is_open = self._open(standing, number)
+        missing = self._missing(standing)
+        is_open = self._open(standing, number, missing)
         is_open[list(held)] = False
         if label is not None:
             is_open &= self.label == label
         rows = np.flatnonzero(is_open)
         with self._lock:
-            keys = self._order(standing, rows, self._rows_of_others(page))
+            keys = self._order(missing[rows], rows, self._rows_of_others(page))
             first = np.argpartition(keys, n)[:n] if len(keys) > n else np.arange(len(keys))
             chosen: list[int] = rows[first[np.argsort(keys[first])]].tolist()
             moment = time.monotonic()
@@ -115,9 +116,10 @@ class Candidates:
 
     def progress(self, standing: Standing, number: str | None) -> list[ClassProgress]:
         """Return how far each class is, by label."""
-        is_complete = self.is_asked & (self._missing(standing) == 0)
+        missing = self._missing(standing)
+        is_complete = self.is_asked & (missing == 0)
         counts = []
-        for flags in (self.is_asked, is_complete, self._open(standing, number)):
+        for flags in (self.is_asked, is_complete, self._open(standing, number, missing)):
             counts.append(np.bincount(self.label[flags], minlength=self.n_classes).tolist())
         return [ClassProgress(*numbers) for numbers in zip(*counts, strict=True)]
 
@@ -131,9 +133,9 @@ class Candidates:
         chosen: list[int] = rows[order[:N_EXAMPLES]].tolist()
         return chosen
 
-    def _open(self, standing: Standing, number: str | None) -> Flags:
+    def _open(self, standing: Standing, number: str | None, missing: Ints) -> Flags:
         """Return (n,) the candidates that a person may vote on and that lack votes."""
-        is_open = self.is_asked & (self._missing(standing) > 0)
+        is_open = self.is_asked & (missing > 0)
         is_open[standing.candidate[standing.rows_of(number)]] = False
         return is_open
 
@@ -143,11 +145,17 @@ class Candidates:
         missing: Ints = np.clip(self.n_votes - n_decisive, 0, MAX_MISSING)
         return missing
 
-    def _order(self, standing: Standing, rows: Ints, others: Ints) -> prng.UInts:
-        """Return the keys by which rows are sorted, (k,)."""
-        missing = self._missing(standing)[rows].astype(np.uint64)
-        is_elsewhere = np.isin(rows, others).astype(np.uint64)
-        rank = is_elsewhere << np.uint64(MISSING_BITS) | missing
+    def _order(self, missing: Ints, rows: Ints, others: Ints) -> prng.UInts:
+        """Return the keys by which rows are sorted, (k,).
+
+        Args:
+            missing: (k,) votes that each lacks
+            rows: (k,)
+            others: rows that other pages have on the screen
+        """
+        is_elsewhere = np.zeros(len(self.label), np.uint64)
+        is_elsewhere[others] = 1
+        rank = is_elsewhere[rows] << np.uint64(MISSING_BITS) | missing.astype(np.uint64)
         lot = self.lot[rows] >> np.uint64(64 - LOT_BITS)
         keys: prng.UInts = rank << np.uint64(LOT_BITS) | lot
         return keys
