@@ -2,10 +2,15 @@
 
 import gzip
 import json
+import os
 import re
 import shutil
+import signal
+import threading
+import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -14,6 +19,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from cnlw_tools import files
+from cnlw_tools.browser.serve import PageServer
 from tests.conftest import make_cifar
 from tests.docs.page_blocks import Step, run_step
 from tests.sources.conftest import cifar100, draw_jpeg, mnist, put
@@ -169,6 +175,45 @@ def prepare_your_own_crawl(folder: Path, site: str) -> None:
     put(folder / "candidates.csv", "\n".join(lines))
 
 
+def vote_on_the_page(folder: Path, site: str) -> None:
+    """One person votes on the page that the next command serves, and stops it with Ctrl-C.
+
+    Ten candidates of each class do not show it.
+    """
+    web = pq.read_table(folder / "my/manifests/flowers/web.parquet").to_pylist()
+    shows = {row["image_id"]: not row["uri"].endswith("7.jpg") for row in web}
+    run = PageServer.run
+
+    def run_with_a_person(server: PageServer) -> None:
+        PageServer.run = run  # type: ignore[method-assign]
+        person = threading.Thread(target=_vote_on_all, args=(server.address, shows))
+        person.start()
+        server.run()
+        person.join()
+
+    PageServer.run = run_with_a_person  # type: ignore[method-assign]
+
+
+def _vote_on_all(address: str, shows: Mapping[str, bool]) -> None:
+    """Vote on all candidates that a page offers, and send Ctrl-C to this process."""
+    request = {"name": "ann", "page": "test", "label": None, "n": 50}
+    try:
+        while candidates := _post(f"{address}next", request)["candidates"]:
+            votes = []
+            for candidate in candidates:
+                verdict = "yes" if shows[candidate["image_id"]] else "no"
+                votes.append({**candidate, "verdict": verdict, "seconds": 1.0})
+            _post(f"{address}votes", {"name": "ann", "votes": votes})
+    finally:
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def _post(address: str, request: Mapping[str, Any]) -> Any:
+    """Return the answer to a request as JSON."""
+    with urllib.request.urlopen(address, json.dumps(request).encode()) as answer:  # noqa: S310
+        return json.load(answer)
+
+
 def answer_tasks(folder: Path, site: str) -> None:
     """Three people answer the tasks: ten candidates of each class do not show it."""
     tasks = json.loads((folder / "flowers.json").read_text())
@@ -206,6 +251,9 @@ PREPARE: Mapping[str, Prepare] = {  # by the name of a page; the others need not
     "your_own_data": prepare_your_own_data,
 }
 BETWEEN: Mapping[str, Prepare] = {  # command -> what people do before it, as the page says
+    "cnlw votes annotate --dataset flowers --root my --store stores/flowers --data-dir photos": (
+        vote_on_the_page
+    ),
     "cnlw votes import answers.json --dataset flowers --root my": answer_tasks,
     "cnlw votes import votes.csv --dataset flowers --root my": write_votes,
 }
