@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.browser import chromium
-from tests.browser.chromium import PHONE, Visit, clipped_texts, faint_texts, find_chromium, overflow
+from tests.browser.chromium import PHONE, clipped_texts, faint_texts, find_chromium, overflow
 
 POLICY = "<meta http-equiv=Content-Security-Policy content=\"script-src 'self'\">"
 
@@ -33,32 +33,36 @@ def port() -> Iterator[int]:
         thread.join()
 
 
-def open_text(visit: Visit, folder: Path, text: str):
-    """Open a page of this body."""
+FAULTS = {
+    "<script>console.error('bad')</script>": "console: bad",
+    "<script>throw Error('bad')</script>": "exception: bad",
+    "<script>Promise.reject(Error('bad'))</script>": "exception: bad",
+    "<script>alert('bad')</script>": "dialog: bad",
+    f"{POLICY}<script>1</script>": "Content Security Policy",
+    "<img src=missing.png>": "missing.png",
+    "<img src=http://example.org/a.png>": "request to http://example.org/a.png",
+    "<img src=../a.png>": "request to file:///",
+    "<script>new WebSocket('ws://127.0.0.1:9/')</script>": "request to ws://127.0.0.1:9/",
+}
+
+
+def write_page(folder: Path, text: str) -> str:
+    """Write a page of this body; return its address."""
     (folder / "page.html").write_text(f"<!doctype html><title>t</title>{text}", encoding="utf-8")
-    return visit.open((folder / "page.html").as_uri(), PHONE)
+    return (folder / "page.html").as_uri()
 
 
-@pytest.mark.parametrize(
-    ("text", "fault"),
-    [
-        ("<script>console.error('bad')</script>", "console: bad"),
-        ("<script>throw Error('bad')</script>", "exception: bad"),
-        ("<script>Promise.reject(Error('bad'))</script>", "exception: bad"),
-        ("<script>alert('bad')</script>", "dialog: bad"),
-        (f"{POLICY}<script>1</script>", "Content Security Policy"),
-        ("<img src=missing.png>", "missing.png"),
-        ("<img src=http://example.org/a.png>", "request to http://example.org/a.png"),
-        ("<img src=../a.png>", "request to file:///"),
-        ("<script>new WebSocket('ws://127.0.0.1:9/')</script>", "request to ws://127.0.0.1:9/"),
-    ],
-)
-def test_a_fault_is_noticed(visit, tmp_path, text, fault):
-    """The visit would fail at its end if the test did not take it."""
-    open_text(visit, tmp_path, text)
-
-    visit.take(fault)
-    visit.faults.clear()  # a request that is blocked is on the console too
+def test_every_fault_is_noticed(visit, tmp_path):
+    """The visit would fail at its end if the test did not take them."""
+    page = visit.open(write_page(tmp_path, "<p>no fault</p>"), PHONE)
+    page.reload()
+    assert visit.faults == []
+    for text, fault in FAULTS.items():
+        write_page(tmp_path, text)
+        page.reload()
+        visit.take(fault)
+        page.evaluate("0")
+        visit.faults.clear()  # a request that is blocked is on the console too
 
 
 def test_another_port_of_this_machine_is_another_origin(visit, tmp_path, port):
@@ -73,13 +77,13 @@ def test_another_port_of_this_machine_is_another_origin(visit, tmp_path, port):
 
 def test_what_does_not_fit_or_cannot_be_read_is_noticed(visit, tmp_path):
     """A wide line is clipped, unless it scrolls; grey on white is faint, black is not."""
-    page = open_text(
-        visit,
+    address = write_page(
         tmp_path,
         "<p style='width:500px;white-space:nowrap'>wide " + 80 * "x" + "</p>"
         "<div style='overflow-x:auto'><p style='width:500px'>" + 80 * "y" + "</p></div>"
         "<p style='color:#999'>grey</p><p style='color:rgb(0 0 0 / .8)'>black</p>",
     )
+    page = visit.open(address, PHONE)
 
     assert overflow(page) > 100
     assert [text[:4] for text in clipped_texts(page.locator("body"))] == ["wide"]
