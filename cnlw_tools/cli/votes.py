@@ -237,8 +237,10 @@ def import_votes(paths: tuple[Path, ...], dataset: str, root: Path) -> None:
     """Add votes to annotations/NAME/.
 
     A FILE is csv, Parquet, or the JSON export of Label Studio or of the release of Jiang et al.
-    (2020). Numbers replace the names of annotators; annotators/NAME.csv, beside annotations/, lists
-    which number stands for whom.
+    (2020). A table names candidates by image_id and label, or by class and url.
+
+    Numbers replace the names of annotators; annotators/NAME.csv, beside annotations/, lists which
+    number stands for whom.
     """
     from cnlw_tools.cli.next_step import find_project, print_next
     from cnlw_tools.ingest.import_votes import add_votes
@@ -253,7 +255,8 @@ def import_votes(paths: tuple[Path, ...], dataset: str, root: Path) -> None:
             f"{result.n_votes:,} in all"
         )
         if result.n_unanswered:
-            n_tasks = count_things(result.n_unanswered, "task")
+            is_export = path.suffix.lower() == ".json"
+            n_tasks = count_things(result.n_unanswered, "task" if is_export else "row")
             click.echo(f"{path}: {n_tasks} without an answer")
         if result.other_columns:
             click.echo(f"{path}: columns left out: {', '.join(result.other_columns)}")

@@ -37,6 +37,7 @@ from cnlw_tools.files.texts import NumberedRow, stream_csv
 from cnlw_tools.files.untrusted import translate_errors
 from cnlw_tools.ingest.import_dataset import Import, check_dataset_name, import_source
 from cnlw_tools.registry import suggest
+from cnlw_tools.registry.counts import list_first, shorten
 from cnlw_tools.sources import open_new_source
 from cnlw_tools.sources.formats.listing import enumerate_names
 
@@ -215,7 +216,7 @@ def read_candidates(file: Path, classes: Sequence[str]) -> CandidateList:
     """
     with stream_csv(file) as (names, rows):
         columns = _find_columns(names, file)
-        reader = _LineReader(file, columns, _label_words(classes), classes, len(names))
+        reader = _LineReader(file, columns, label_words(classes), classes, len(names))
         parts = []
         while block := list(islice(rows, BLOCK_ROWS)):
             parts.append(reader.make_table(block))
@@ -242,7 +243,9 @@ def _find_columns(names: Sequence[str], file: Path) -> Mapping[str, int]:
     for position, name in enumerate(names):
         column = name.casefold() if name.casefold() in USUAL_WORDS else name
         if column in positions:
-            raise ValueError(f"{file}: two columns are called {column!r}: rename one of them")
+            raise ValueError(
+                f"{file}: two columns are called {shorten(repr(column))}: rename one of them"
+            )
         if column:
             positions[column] = position
     for column in USUAL_WORDS:
@@ -264,11 +267,11 @@ def _missing_column(column: str, names: Sequence[str], file: Path) -> str:
         if re.sub(r"[\s_-]", "", name).casefold() in USUAL_WORDS[column]:
             remedy = f"if {name!r} is meant, rename it to {column!r}"
             break
-    columns = ", ".join(map(repr, names)) or "none"
+    columns = list_first([shorten(repr(name)) for name in names]) or "none"
     return f"{file}: there is no column {column!r}; the columns are {columns}: {remedy}"
 
 
-def _label_words(classes: Sequence[str]) -> dict[str, int]:
+def label_words(classes: Sequence[str]) -> dict[str, int]:
     """Return the label that each word in the column ``class`` means.
 
     A word is the name of a class. A number is the label, unless a class has a number as its name:
@@ -347,7 +350,7 @@ class _LineReader:
         if label is None:
             label = self.labels.get(normalize("NFC", word))
         if label is None:
-            problem = f"unknown class {word!r}.{suggest(word, self.labels)}"
+            problem = f"unknown class {shorten(repr(word))}.{suggest(word, self.labels)}"
             if not word:
                 problem = "there is no class."
             raise ValueError(

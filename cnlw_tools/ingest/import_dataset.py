@@ -211,7 +211,7 @@ def _check_existing(folder: Path, imported: Dataset) -> None:
     Candidates and votes may be there before the images are, and their labels count on the classes.
     """
     classes, base = folder / "classes.csv", folder / "base.parquet"
-    remedy = "give another --as or --root, or delete it"
+    remedy = "choose another name or another --root, or delete it"
     if classes.exists() and tables.read_classes(classes) != imported.classes:
         raise ValueError(
             f"{classes} contains other classes, or the same in another order: {remedy}"

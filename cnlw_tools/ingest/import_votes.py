@@ -22,10 +22,12 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from cnlw_tools.dataset import dataset, raw_votes, table_io, tables
+from cnlw_tools.dataset.dataset import Dataset
 from cnlw_tools.files.locks import wait_for_lock
 from cnlw_tools.files.texts import read_json
 from cnlw_tools.ingest import label_studio
 from cnlw_tools.ingest.annotators import AnnotatorKey, Person, annotator_names, key_path
+from cnlw_tools.ingest.votes_by_url import name_candidates, names_urls
 from cnlw_tools.registry import suggest
 from cnlw_tools.sources.formats import release
 
@@ -43,7 +45,7 @@ class ImportedVotes(NamedTuple):
     n_votes: int  # of the dataset, after the import
     n_added: int
     n_replaced: int  # by later votes of the same annotator
-    n_unanswered: int  # tasks of Label Studio without a vote
+    n_unanswered: int  # tasks, or rows of a list of candidates, without a vote
     other_columns: tuple[str, ...]  # of the file, which votes do not have
     key: Path | None  # of the annotators, if they have names
 
@@ -66,7 +68,7 @@ def add_votes(file: Path, name: str, root: Path) -> ImportedVotes:
         OSError: there is no such file, or the votes cannot be written
     """
     dataset.check_writable(name, root)
-    new = read_vote_file(file)
+    new = read_vote_file(file, lambda: dataset.read_dataset(name, root))
     with wait_for_lock(root / "manifests" / name):
         return _join_votes(new, file, name, root)
 
@@ -107,15 +109,19 @@ def votes_path(name: str, root: Path) -> Path:
     return root / "annotations" / name / "votes.parquet"
 
 
-def read_vote_file(file: Path) -> VoteFile:
+def read_vote_file(file: Path, find_dataset: Callable[[], Dataset] | None = None) -> VoteFile:
     """Return the votes of a .csv or .parquet table, or of a .json export or release.
+
+    Args:
+        file: of the votes
+        find_dataset: returns the dataset, if a table names candidates by class and url
 
     Raises:
         ValueError: it is not such a file
         OSError: it cannot be read
     """
     if file.suffix.lower() in (".csv", ".tsv", ".parquet"):
-        return _read_vote_table(file)
+        return _read_vote_table(file, find_dataset)
     if file.suffix.lower() != ".json":
         raise ValueError(
             f"{file}: votes are read from .csv, .parquet and .json files: rename or convert it"
@@ -173,9 +179,13 @@ def with_seconds(votes: pa.Table, path: Path | str) -> pa.Table:
     return votes.set_column(votes.column_names.index(name), tables.SECONDS, seconds)
 
 
-def _read_vote_table(file: Path) -> VoteFile:
+def _read_vote_table(file: Path, find_dataset: Callable[[], Dataset] | None) -> VoteFile:
     """Return the votes of a table, which need not say who voted, and when."""
     table = table_io.open_table(file, VOTES_AS_TEXT)
+    n_rows = len(table)
+    places = None
+    if find_dataset is not None and names_urls(table):
+        table, places = name_candidates(table, file, find_dataset())
     names = table.column_names
     for name in tables.VOTES.names:
         is_optional = name in OPTIONAL_COLUMNS and not suggest(name, names)
@@ -183,9 +193,9 @@ def _read_vote_table(file: Path) -> VoteFile:
             table_io.column(file, table, name)
     present = [name for name in COLUMNS if name in names]
     columns = {name: _values(table[name]) for name in present}
-    votes = raw_votes.read_columns(columns, str(file))
+    votes = raw_votes.read_columns(columns, str(file), places)
     other_columns = tuple(name for name in names if name not in COLUMNS)
-    return VoteFile(votes, other_columns=other_columns)
+    return VoteFile(votes, n_unanswered=n_rows - len(votes), other_columns=other_columns)
 
 
 def _values(column: pa.ChunkedArray) -> list[Any]:

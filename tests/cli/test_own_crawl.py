@@ -296,3 +296,16 @@ def test_tasks_leave_out_dead_links_and_copies(lab):
     asked = {task["data"]["image"] for task in json.loads((lab / "part.json").read_text())}
     missing = {"rose/5", "iris/7", "tulip/30", "tulip/40"}
     assert missing == {end for end in ends if not any(url.endswith(f"/{end}") for url in asked)}
+
+
+def test_blue_noise_first_needs_another_folder_for_red(lab):
+    """A build without the votes stays as it is: the printed build goes beside it."""
+    run(NEW)
+    run("cnlw build --dataset flowers --root my --data-dir 'my photos' --noise blue --level 20")
+    ends = {f"{name}/{i}": "ok" for name in FLOWERS for i in range(N_CANDIDATES)}
+    write_ledger(lab, ends)
+    run(write_votes(lab, N_WRONG, range(N_CANDIDATES)))
+
+    command = next_command(run("cnlw votes report --dataset flowers --root my"))
+
+    assert command.endswith("--noise red --level 20 --out builds/flowers_2")

@@ -27,6 +27,7 @@ from cnlw_tools.files.archives import read_tar_members
 from cnlw_tools.files.arrays import read_mat
 from cnlw_tools.files.parquet import read_plain_group
 from cnlw_tools.files.texts import read_json
+from cnlw_tools.ingest.candidates import read_candidates
 from cnlw_tools.ingest.import_votes import read_vote_file
 from cnlw_tools.recipe.preset import read_preset
 from cnlw_tools.recipe.run_files import read_config, read_metrics, read_result
@@ -251,6 +252,11 @@ def read_blocks(path):
     return list(Manifest(path).read_blocks())
 
 
+def candidates():
+    rows = [f'{("cup", "jug")[i % 2]};https://example.org/{i}.jpg;"a; b"' for i in range(N)]
+    return "\n".join(["class;url;query", *rows]).encode("utf-8-sig")
+
+
 READERS = {
     "verdicts": Reader("a.json", as_json(VERDICTS), read_annotations),
     "export of Label Studio": Reader("a.json", as_json(TASKS), read_vote_file),
@@ -263,6 +269,7 @@ READERS = {
     ),
     "card": Reader("README.md", card, lambda path: read_card(path.parent)),
     "csv": Reader("a.csv", lambda: b"sha256,what\n" + b"0" * 64 + b",x\n", read_list),
+    "candidates": Reader("a.csv", candidates, lambda path: read_candidates(path, ("cup", "jug"))),
     "manifest": Reader("a.parquet", parquet, lambda path: read_manifest(path, 2)),
     "manifest, other pages": Reader(
         "a.parquet",
