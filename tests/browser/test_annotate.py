@@ -1,8 +1,15 @@
 """The page for votes: what it shows, what it takes, and what it refuses."""
 
 import json
+import os
+import re
+import signal
+import threading
+import urllib.request
 from io import BytesIO
+from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
@@ -14,7 +21,11 @@ from cnlw_tools.browser.app import MAX_BODY, make_app
 from cnlw_tools.browser.pictures import LARGE, THUMBNAIL, scaled_jpeg
 from cnlw_tools.browser.serve import PageServer, open_server, usual_port
 from cnlw_tools.cli import main
+from cnlw_tools.cli.serve_votes import warn_of_others
 from cnlw_tools.dataset.dataset import read_dataset
+from cnlw_tools.dataset.tables import MANIFEST
+from cnlw_tools.store.pack import pack_store
+from cnlw_tools.store.store import Store
 from tests.browser.voting import (
     CLASSES,
     NAME,
@@ -388,3 +399,80 @@ def test_a_page_has_the_same_port_each_time():
         with open_server(make_pages_of_nothing(), "127.0.0.1", None, purpose) as second:
             assert first.port != second.port
         assert first.port == usual_port(purpose)
+
+
+def test_copies_of_validation_images_are_not_asked_about(tmp_path, monkeypatch):
+    """With the photographs at hand, a candidate that looks like a validation image is left out."""
+    monkeypatch.chdir(tmp_path)
+    for label, name in enumerate(["oak", "rose"]):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for i in range(10):
+            path = tmp_path / "photos" / name / f"{i}.png"
+            path.write_bytes(noise_picture(100 * label + i))
+    imported = CliRunner().invoke(
+        main, ["import", "folder", "photos", "--as", NAME, "--root", "my", "--validation", "20"]
+    )
+    assert 0 == imported.exit_code, imported.output
+    base = pq.read_table("my/manifests/plants/base.parquet").to_pylist()
+    copied = next(row for row in base if row["split"] == "validation")
+    picture = (tmp_path / "photos" / copied["image_id"]).read_bytes()
+    write_store(tmp_path / "store", {"w0": picture, "w1": noise_picture(999)})
+    web = pa.Table.from_pylist([candidate("w0", 0), candidate("w1", 1)], MANIFEST)
+    pq.write_table(web, "my/manifests/plants/web.parquet")
+
+    photos = tmp_path / "photos"
+    with open_annotation(NAME, Path("my"), tmp_path / "store", photos, 3) as annotation:
+        assert [False, True] == annotation.is_available.tolist()
+        assert [False, True] == annotation.candidates.is_asked.tolist()
+        assert 3 == len(annotation.examples(1))
+        assert "JPEG" == describe(annotation.photographs.thumbnail(0))[0]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_command_ends_with_the_next_one(place, monkeypatch, number):
+    """It prints the address and where votes go, and at the end their number and what to do next."""
+    run_server = PageServer.run
+
+    def run_with_a_person(server):
+        person = threading.Thread(target=vote_and_stop, args=(server.address, number))
+        person.start()
+        run_server(server)
+        person.join()
+
+    monkeypatch.setattr(PageServer, "run", run_with_a_person)
+    ended = run("--dataset", NAME, "--root", place, "--store", place / "store", "--port", 0)
+
+    assert 0 == ended.exit_code, ended.output
+    lines = ended.output.splitlines()
+    assert re.fullmatch(r"page: http://127\.0\.0\.1:\d+/[\w-]{22}/", lines[0])
+    assert f"votes go to {place}/annotations/{NAME}/votes.parquet at once" == lines[1]
+    assert "stopped: 1 vote given on this page" == lines[-3]
+    report = f"cnlw votes report --dataset {NAME} --root {place} --store {place / 'store'}"
+    assert ["next:", report] == lines[-2:]
+    assert {("w0", "1"): True} == stored(place)
+
+
+def vote_and_stop(address, number):
+    body = json.dumps({"name": "ann", "votes": [VOTE]}).encode()
+    try:
+        urllib.request.urlopen(f"{address}votes", body).close()  # noqa: S310
+    finally:
+        os.kill(os.getpid(), number)
+
+
+def test_other_computers(capsys):
+    """A page that others can reach is announced with a warning; one for this computer is not."""
+    warn_of_others("127.0.0.1")
+    assert "" == capsys.readouterr().err
+    warn_of_others("0.0.0.0")  # noqa: S104
+    assert "the votes travel unencrypted" in capsys.readouterr().err
+
+
+def test_pictures_of_a_pack(place):
+    """A pack of the store has the same pictures."""
+    with Store(place / "store") as store:
+        pack_store(store, place / "pack")
+    with open_annotation(NAME, place, place / "pack", None, 2) as annotation:
+        page = Page(make_app(make_pages(annotation), "t", frozenset({"localhost"})).test_client())
+        assert {0, 1, 2, 3, 4, 5} == {*page.next()}
+        assert ("JPEG", (40, 40)) == describe(page.get("pictures/0.jpg").data)
