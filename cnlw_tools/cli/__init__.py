@@ -20,7 +20,7 @@ COMMAND_GROUPS: Mapping[str, Mapping[str, str]] = {  # name and summary, as the 
     },
     "Look": {
         "list": "List datasets, noise, methods and more.",
-        "show": "Print what a plan or a build holds.",
+        "show": "Look at a plan, a build or a store.",
         "diff": "Compare two plans or two builds.",
     },
     "Train": {

@@ -1,4 +1,4 @@
-"""``cnlw show``: what a plan or a build holds."""
+"""``cnlw show``: what a plan, a build or a store of web images holds."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -31,35 +31,57 @@ MAX_NAMES = 4  # in the title of a matrix that several configs share
     multiple=True,
     help="Show this image of the build with its labels; may be repeated.",
 )
+@click.option("--gallery", is_flag=True, help="Serve a page of all images on this computer.")
+@click.option(
+    "--runs",
+    type=LocalPath(exists=True, file_okay=False, path_type=Path),
+    help="With --gallery: folder of runs, to show what they take for wrong.  [default: none]",
+)
+@click.option(
+    "--duplicates",
+    is_flag=True,
+    help="With --gallery: also find near duplicates; every image is decoded.",
+)
 @click.option(
     "--out",
-    type=LocalPath(dir_okay=False, path_type=Path),
-    help="PNG file for the picture of the images.  [default: images.png]",
+    type=LocalPath(path_type=Path),
+    help="PNG file for the images, or folder for the gallery.  [default: images.png; a gallery is "
+    "served]",
 )
 def show(
     path: Path | str,
     config: str | None,
     picture: Path | None,
     image_ids: tuple[str, ...],
+    gallery: bool,
+    runs: Path | None,
+    duplicates: bool,
     out: Path | None,
 ) -> None:
     """Print the rows, the realised noise and the class sizes of PATH, a plan or a build.
 
-    PATH may be a local path or the address of a build, such as `s3://bucket/shapes`.
+    PATH may be a local path or the address of a build, such as `s3://bucket/shapes`. Of a store of
+    web images, the command prints how many URLs ended with each outcome.
 
     With --image, the command draws single images instead, with their labels in each config. To
     check the counts, use `cnlw validate`.
+
+    With --gallery, the command serves a page on which you look through all images of a build or a
+    store. Filters choose a config, a split, a class, an origin, wrong labels and more. With --out,
+    the page becomes a folder that works without a server. Images from the web belong to others:
+    check that you may pass them on before you send such a folder to anybody.
     """
     from cnlw_tools.builds.diff import read_plans
     from cnlw_tools.card.remote import local_build
     from cnlw_tools.registry import pick
 
-    if picture:
-        check_ending(picture, ".png", "matrices")
-    if out and not image_ids:
-        raise click.UsageError("--out needs --image: name an image with --image")
-    if image_ids and picture:
-        raise click.UsageError("--image and --matrix exclude each other: give one of the two")
+    _check_choices(picture, image_ids, gallery, runs, duplicates, out)
+    if _is_store(path):
+        _show_store(path, gallery, out, [config, picture, image_ids, runs, duplicates])
+        return
+    if gallery:
+        _show_gallery(local_build(path), config, runs, duplicates, out)
+        return
     out = out or Path("images.png")
     check_ending(out, ".png", "images")
     path = local_build(path)
@@ -74,6 +96,89 @@ def show(
         click.echo(f"{name:24} {_describe_plan(plan, len(classes))}")
     if picture:
         _draw_matrices(picture, plans, classes)
+
+
+def _check_choices(
+    picture: Path | None,
+    image_ids: Sequence[str],
+    gallery: bool,
+    runs: Path | None,
+    duplicates: bool,
+    out: Path | None,
+) -> None:
+    """Raise if options of the command exclude each other.
+
+    Raises:
+        click.UsageError, ValueError: they do, or a file has another ending than its content
+    """
+    if picture:
+        check_ending(picture, ".png", "matrices")
+    if out and not image_ids and not gallery:
+        raise click.UsageError(
+            "--out needs --image or --gallery: name an image with --image, or give --gallery"
+        )
+    names = {"--gallery": gallery, "--image": bool(image_ids), "--matrix": bool(picture)}
+    chosen = [name for name, is_given in names.items() if is_given]
+    if len(chosen) > 1:
+        raise click.UsageError(
+            f"{' and '.join(chosen[:2])} exclude each other: give one of the two"
+        )
+    for name, is_given in {"--runs": bool(runs), "--duplicates": duplicates}.items():
+        if is_given and not gallery:
+            raise click.UsageError(f"{name} needs --gallery: give both")
+
+
+def _is_store(path: Path | str) -> bool:
+    """Return whether PATH is a folder of a store of web images, or of a pack."""
+    from cnlw_tools.store.pack import INDEX
+    from cnlw_tools.store.pack import LEDGER as PACKED_LEDGER
+    from cnlw_tools.store.store import LEDGER
+
+    names = (LEDGER, PACKED_LEDGER, INDEX)
+    return isinstance(path, Path) and any((path / name).is_file() for name in names)
+
+
+def _show_store(
+    path: Path | str, gallery: bool, out: Path | None, other_options: Sequence[object]
+) -> None:
+    """Print the outcomes of a store, or serve or write the page of its images."""
+    from cnlw_tools.browser.store_page import make_store_page
+    from cnlw_tools.cli.pages import serve_or_write
+    from cnlw_tools.registry.counts import count_things
+    from cnlw_tools.store.pack import open_store
+
+    if any(other_options):
+        raise click.UsageError(
+            f"{path} is a store of web images, which has no configs: give only --gallery and --out"
+        )
+    with open_store(path) as store:
+        if gallery:
+            items, pictures = make_store_page(store)
+            serve_or_write(items, pictures, out, f"gallery of {path}")
+            return
+        for outcome, n_urls in store.count_outcomes().items():
+            click.echo(f"{outcome:24} {count_things(n_urls, 'URL')}")
+
+
+def _show_gallery(
+    path: Path, config: str | None, runs: Path | None, duplicates: bool, out: Path | None
+) -> None:
+    """Serve or write the page of the images of a build."""
+    from cnlw_tools.browser.gallery import GalleryOptions, make_gallery
+    from cnlw_tools.cli.pages import check_page_folder, serve_or_write
+    from cnlw_tools.executor.progress import ProgressBars
+
+    if not path.is_dir():
+        raise ValueError(f"{path}: a plan contains no images: give the folder of a build")
+    check_page_folder(out)
+    options = GalleryOptions(config, runs, duplicates)
+    with ProgressBars() as bars:
+        items, pictures = make_gallery(path, options, bars, _print_problem)
+    serve_or_write(items, pictures, out, f"gallery of {path}")
+
+
+def _print_problem(problem: str) -> None:
+    click.echo(f"note: {problem}", err=True)
 
 
 def _class_names(path: Path, plans: Mapping[str, "pa.Table"]) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """``cnlw votes``: what people said about the candidates of a dataset."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from cnlw_tools.cli.options import (
     PathOrAddress,
     check_ending,
     find_root,
+    read_inputs,
+    read_recipe_flags,
 )
 from cnlw_tools.recipe.recipe import HIGHEST_LEVEL
 from cnlw_tools.registry.counts import count_things
@@ -135,6 +138,56 @@ def annotate_votes(
     from cnlw_tools.cli.serve_votes import serve_votes
 
     serve_votes(dataset, root, store, data_dir, n_votes, annotator, host, port)
+
+
+@votes.command("review", short_help="Look through candidates and their votes.")
+@DATASET
+@ROOT
+@click.option(
+    "--store",
+    type=PathOrAddress(path_type=Path),
+    help="Web images that `cnlw fetch` or `cnlw store pack` wrote.  [default: stores/NAME, if it "
+    "is there]",
+)
+@DATA_DIR
+@click.option(
+    "--out",
+    type=LocalPath(file_okay=False, path_type=Path),
+    help="Folder for the page.  [default: serve it]",
+)
+def review_votes(
+    dataset: str,
+    root: Path | None,
+    store: Path | str | None,
+    data_dir: Path | None,
+    out: Path | None,
+) -> None:
+    """Serve a page on which you look through the candidates, their votes and their verdicts.
+
+    Filters choose a class, a verdict, ties, an annotator and more; the page marks annotators who
+    stand out, by their numbers. If there is a recipe NAME_red, its rules for verdicts apply.
+
+    With --out, the page becomes a folder that works without a server. Images from the web belong to
+    others: check that you may pass them on before you send such a folder to anybody.
+    """
+    from cnlw_tools.browser.review import make_review
+    from cnlw_tools.cli.pages import check_page_folder, serve_or_write
+    from cnlw_tools.dataset.dataset import read_dataset
+    from cnlw_tools.ingest.resolve import load_dataset
+    from cnlw_tools.store.store import is_store, usual_store
+
+    check_page_folder(out)
+    tables = find_root(root)
+    recipe = read_recipe_flags(None, tables, {"dataset": dataset, "noise": "red"})
+    if store is None and data_dir is None and is_store(usual_store(dataset)):
+        store = usual_store(dataset)
+    inputs = read_inputs(tables, data_dir, store=store)
+    if data_dir is None:
+        data = read_dataset(dataset, tables)
+    else:
+        data = load_dataset(recipe, replace(inputs, store=None))
+    items, pictures = make_review(data, recipe, inputs)
+    serve_or_write(items, pictures, out, f"votes of {dataset}")
 
 
 @votes.command("export", short_help="Write tasks for Label Studio.")

@@ -86,7 +86,7 @@ def list_classified_as_noisy(run: RunFolder, truth: Truth) -> pa.Table:
     records = read_last_epoch(run, truth)
     if records is None:
         raise ValueError("the run has no examples.parquet")
-    verdicts = _find_verdicts(records, truth, recorded_marks(run))
+    verdicts = find_verdicts(records, truth, recorded_marks(run))
     is_taken = np.array([bool(verdict) for verdict in verdicts], bool)
     taken = records.append_column("verdict", pa.array(verdicts, pa.string())).filter(is_taken)
     taken = taken.sort_by("row")
@@ -105,7 +105,7 @@ def list_classified_as_noisy(run: RunFolder, truth: Truth) -> pa.Table:
     return pa.table(columns, SCHEMA.names).cast(SCHEMA)
 
 
-def _find_verdicts(records: pa.Table, truth: Truth, marks: Sequence[str]) -> list[str]:
+def find_verdicts(records: pa.Table, truth: Truth, marks: Sequence[str]) -> list[str]:
     """Return the verdict of a method on each example; empty: it is not classified as noisy."""
     joined = join_truth(records, truth.noisy)
     verdicts: list[list[str]] = [[] for _ in range(len(records))]

@@ -53,6 +53,12 @@ class PictureGrid {
     this.redraw();
   }
 
+  // Set the least width of a cell.
+  setCellSize(cellSize) {
+    this.options.cellSize = cellSize;
+    this.#layOut();
+  }
+
   // Draw the cells again that are in the document.
   redraw() {
     for (const [row, element] of this.rows) {
@@ -255,7 +261,8 @@ class PictureGrid {
     return cell;
   }
 
-  // Show a picture; the one before it disappears at once, even if this one takes a while.
+  // Show a picture, or none where the address is empty. The one before it disappears at once, even
+  // if this one takes a while.
   #showPicture(cell, address) {
     if (cell.address === address) {
       return;
@@ -263,7 +270,9 @@ class PictureGrid {
     cell.address = address;
     cell.picture.removeAttribute("src");
     cell.picture.classList.remove("enlarged", "broken");
-    cell.picture.src = address;
+    if (address) {
+      cell.picture.src = address;
+    }
   }
 
   #drawCell(cell, index, column) {

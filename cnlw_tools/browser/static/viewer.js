@@ -95,12 +95,15 @@ class PictureViewer {
     this.address = address;
     this.picture.removeAttribute("src");
     this.picture.classList.remove("enlarged", "broken");
-    this.picture.src = address;
+    if (address) {
+      this.picture.src = address;
+    }
   }
 
   #preload(index) {
-    if (index >= 0 && index < this.count) {
-      new Image().src = this.options.address(index);
+    const address = index >= 0 && index < this.count ? this.options.address(index) : "";
+    if (address) {
+      new Image().src = address;
     }
   }
 
