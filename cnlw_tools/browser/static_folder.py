@@ -17,7 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnlw_tools.browser.items import Items, choose_texts, encode_items
-from cnlw_tools.browser.numbered_pictures import SHOWN_FORMATS, PictureFile, Pictures, make_thumbnail
+from cnlw_tools.browser.numbered_pictures import (
+    SHOWN_FORMATS,
+    PictureFile,
+    Pictures,
+    make_thumbnail,
+)
 from cnlw_tools.builds.staging import new_folder
 from cnlw_tools.executor import Progress, no_progress
 from cnlw_tools.files import draft_path

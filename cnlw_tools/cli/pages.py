@@ -54,6 +54,7 @@ def _serve(items: "Items", pictures: "Pictures", content: str) -> None:
     from cnlw_tools.browser.serve import PageServer
 
     with PageServer(make_pages(items, pictures)) as server:
-        click.echo(f"{content}: {server.address}")
+        click.echo(content)
+        click.echo(f"page: {server.address}")
         click.echo("Open the page in a browser. Ctrl-C stops the server.")
         server.run()

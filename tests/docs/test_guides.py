@@ -38,6 +38,9 @@ NOT_RUN = {  # command -> why it cannot be run here
     "pip install -c constraints.txt '.[train,report]'": ENVIRONMENT,
     "torchrun --nproc-per-node 4 -m cnlw_tools train --data builds/cifar10 --config blue_40 "
     "--method mixup": "it takes a machine with four GPUs",
+    "cnlw show builds/shapes --gallery": "it serves a page until Ctrl-C",
+    "cnlw show builds/shapes --gallery --config red_40 --duplicates": "so does this",
+    "cnlw votes review --dataset shapes": "and this",
     "cnlw push builds/shapes OWNER/NAME --tag v1": "it needs an account on the Hub",
     "cnlw push builds/shapes OWNER/NAME --tag v1 --croissant shapes.json": "it needs an account too",
     "cnlw validate builds/shapes --end-to-end": "a network has to learn, from all images",
