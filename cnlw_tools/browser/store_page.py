@@ -116,7 +116,7 @@ def _add_numbers(items: Items, rows: Sequence[Row]) -> None:
 
 
 def by_frequency(texts: Sequence[str]) -> TextColumn:
-    """Return texts, the most frequent values first; of two that are as frequent, the smaller one."""
+    """Return texts, the most frequent values first; of two such values, the smaller one."""
     counts = Counter(texts)
     values = sorted(counts, key=lambda text: (-counts[text], text))
     numbers = {value: number for number, value in enumerate(values)}

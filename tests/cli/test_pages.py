@@ -129,8 +129,8 @@ def test_a_gallery_is_served_until_it_is_stopped(built: Path) -> None:
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
     )
     try:
-        line = process.stdout.readline()
-        address = line.split()[-1]
+        assert process.stdout.readline() == f"gallery of {built}\n"
+        address = process.stdout.readline().removeprefix("page: ").strip()
         assert address.startswith("http://127.0.0.1:")
         with urlopen(f"{address}items.js") as answer:  # noqa: S310
             assert read_script(answer.read().decode())["title"] == "shapes: red_20, red_40"
