@@ -339,7 +339,8 @@ function showSummary(nConditions) {
 function showCounts(filter, counts) {
   for (const option of selects.get(filter.name).options) {
     if (option.value) {
-      option.textContent = `${option.dataset.text} (${counts[option.dataset.code].toLocaleString("en")})`;
+      const count = counts[option.dataset.code] ?? 0; // a link may name a value that no picture has
+      option.textContent = `${option.dataset.text} (${count.toLocaleString("en")})`;
     }
   }
 }
