@@ -46,6 +46,7 @@ EACH = 4  # candidates of each of three classes that people are asked about
 N_CANDIDATES = 3 * EACH
 Vote = tuple[str, bool | None]  # image id and verdict
 MANY = 10_000
+LANDSCAPE = Look(844, 390, "light")  # a phone on its side
 SCROLL = """async () => {
   const box = document.getElementById("grid");
   const nextFrame = () => new Promise(requestAnimationFrame);
@@ -458,6 +459,10 @@ def test_the_page_fits_every_screen(address, visit):
         expect(page.get_by_role("button", name="Yes", exact=True)).to_be_in_viewport(ratio=1)
         expect(page.locator("#picture")).to_be_in_viewport(ratio=1)
         assert page.locator("#picture").bounding_box()["height"] > 200
+    wear(page, LANDSCAPE)
+    expect_fit(page, f"votes_{LANDSCAPE}", LANDSCAPE)
+    for name in ("Yes", "No", "Unsure", "Undo"):
+        expect(page.get_by_role("button", name=name, exact=True)).to_be_in_viewport(ratio=1)
     page.keyboard.press("g")
     expect(page.locator("#grid .cell img").first).to_be_visible()
     for look in LOOKS:
@@ -491,6 +496,7 @@ def test_names_and_ids_are_text(tmp_path, serve_votes, visit):
         expect_candidate(page)
         questions.add(page.locator("#ask").inner_text())
         assert overflow(page) == 0
+        assert page.locator("#picture").bounding_box()["height"] > 150
         votes.append(press(page, flowers, "y"))
     expect_saved(page)
 
