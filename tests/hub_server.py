@@ -38,6 +38,7 @@ class Hub:
     large: dict[str, bytes] = field(default_factory=dict)  # by sha256
     commits: list[dict[str, Any]] = field(default_factory=list)  # what each added and deleted
     tags: dict[str, str] = field(default_factory=dict)  # name -> commit
+    versions: dict[str, dict[str, bytes]] = field(default_factory=dict)  # tag -> files
     requests: list[str] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)  # of the card
@@ -63,9 +64,8 @@ class Hub:
                     return fault
         return None
 
-    def describe(self, name: str) -> dict[str, Any]:
+    def describe(self, name: str, content: bytes) -> dict[str, Any]:
         """Return what the Hub says of a file."""
-        content = self.files[name]
         blob = b"blob %d\0" % len(content) + content
         entry = {"type": "file", "path": name, "size": len(content), "oid": sha1(blob).hexdigest()}  # noqa: S324, as git
         if name.endswith(LARGE):
@@ -164,8 +164,10 @@ class Handler(BaseHTTPRequestHandler):
         return 200, {}
 
     def list_files(self, _body: bytes) -> Answer:
-        """List all files."""
-        return 200, [self.hub.describe(name) for name in sorted(self.hub.files)]
+        """List all files, of now or of a tag."""
+        revision = self.path.partition("?")[0].rpartition("/")[2]
+        found = self.hub.versions.get(revision, self.hub.files)
+        return 200, [self.hub.describe(name, found[name]) for name in sorted(found)]
 
     def list_tags(self, _body: bytes) -> Answer:
         """List the tags."""
@@ -185,7 +187,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def add_tag(self, body: bytes) -> Answer:
         """Tag the newest commit."""
-        self.hub.tags[json.loads(body)["tag"]] = self.hub.head
+        tag = json.loads(body)["tag"]
+        self.hub.tags[tag] = self.hub.head
+        self.hub.versions[tag] = dict(self.hub.files)
         return 200, {}
 
     def accept_large(self, body: bytes) -> Answer:
@@ -207,7 +211,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def describe(self, _body: bytes) -> Answer:
         """Say what the repository is."""
-        return 200, {"id": self.hub.name, "sha": self.hub.head}
+        private = bool(self.hub.private)
+        return 200, {"id": self.hub.name, "sha": self.hub.head, "private": private}
 
     def read_chunks(self) -> bytes:
         """Return a body that comes in chunks."""

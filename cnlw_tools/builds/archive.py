@@ -32,7 +32,7 @@ def write_archive(folder: Path, path: Path, progress: Progress = no_progress) ->
         ValueError: the folder holds no build, or the name does not end with .zip
         OSError: the file cannot be written
     """
-    if path.suffix != SUFFIX:
+    if path.suffix.lower() != SUFFIX:
         raise ValueError(f"{path}: the name of the archive must end with {SUFFIX}")
     read_card(folder)
     top = path.stem

@@ -6,6 +6,8 @@ one. Files that are already there are not sent, so a push that broke off continu
 """
 
 import json
+import logging
+import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,6 +27,8 @@ from cnlw_tools.files.untrusted import describe_error
 DATASET = "dataset"  # the type of the repository
 FILES_PER_COMMIT = 50
 OWNERS_FILES = (".gitattributes", ".gitignore", "LICENSE", "LICENSE.md", "eval.yaml")  # stay there
+REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
+TAG = re.compile(r"(?![-.])(?!.*\.\.)(?!.*(\.|\.lock)$)[\w.+-]+", re.ASCII)  # git takes such names
 AGAIN = "run the same command again, which continues"
 REMEDIES = {  # by the status of the answer
     401: "log in with `hf auth login`, or set HF_TOKEN to a token with the right to write",
@@ -36,6 +40,9 @@ REMEDIES = {  # by the status of the answer
     "fewer files",
     429: f"the Hub limits the number of requests: wait for an hour, and {AGAIN}",
 }
+
+
+FILE_TOO_LARGE = "the Hub takes no file of this size: build with a smaller shard_rows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,50 +80,92 @@ def push_build(
     Args:
         folder: of the build, which is not checked here
         repository: OWNER/NAME
-        private: create the repository so that only its owner sees it; one that exists stays as it
-            is
+        private: create the repository so that only its owner sees it; one that exists must be
+            private
         gated: ask people to share their name and address before they get the files
         tag: name of the version; empty: none
         progress: is told how many files are there
 
     Raises:
-        ValueError: the folder holds no build, or the tag marks another state of the repository
+        ValueError: the folder holds no build, a name cannot be that of a repository or a tag, the
+            repository is public in spite of ``private``, or the tag marks another build
         FileExistsError: the repository holds something else than a build
         OSError: the Hub refused or broke off; what it has remains there for the next push
     """
     from huggingface_hub import HfApi
 
+    check_names(repository, tag)
     card = read_card(folder)
     names = [name for name in list_names(folder) if is_of_build(name)]
     hub = HfApi()
     with _quiet_client() as notes:
-        url = _open_repository(hub, repository, private, gated)
+        url = _open_repository(hub, repository, private)
         remote = _list_remote(hub, repository)
         _require_build(repository, remote)
+        if gated:
+            _gate(hub, repository)
         hashes = {f"data/{name}": digest for name, digest in card.shards.items()}
         missing = [name for name in names if not _is_there(folder, name, remote, hashes)]
         useless = [name for name in remote if is_of_build(name) and name not in names]
-        _check_tag(hub, repository, tag, is_same=not missing and not useless)
+        if tag and tag in _list_tags(hub, repository):
+            tagged = _list_remote(hub, repository, tag)
+            _require_same(repository, tag, folder, names, tagged, hashes)
         _commit(hub, repository, folder, _order(missing), useless, progress)
         _add_tag(hub, repository, tag)
     sent_bytes = sum((folder / name).stat().st_size for name in missing)
     return PushSummary(url, len(names), len(missing), sent_bytes, len(useless), notes)
 
 
-def _open_repository(hub: Any, repository: str, private: bool, gated: bool) -> str:
-    """Create the repository if it does not exist, and return its URL."""
+def check_names(repository: str, tag: str = "") -> None:
+    """Check names before anything is read or sent.
+
+    Args:
+        repository: OWNER/NAME; without the owner, the Hub would take the name for that of another
+            repository
+        tag: of the version; empty: none
+
+    Raises:
+        ValueError: no repository, or no tag, can have this name
+    """
+    if not REPOSITORY.fullmatch(repository):
+        raise ValueError(f"{repository!r} is not the name of a repository: give OWNER/NAME")
+    if tag and not TAG.fullmatch(tag):
+        raise ValueError(
+            f"--tag {tag!r} cannot be the name of a version: use letters, digits and dots, as in "
+            "v1.0"
+        )
+
+
+def _open_repository(hub: Any, repository: str, private: bool) -> str:
+    """Create the repository if it does not exist, and return its URL.
+
+    Raises:
+        ValueError: everybody sees the repository, which should be private
+    """
     with _translate_errors(repository):
         url = hub.create_repo(repository, repo_type=DATASET, private=private, exist_ok=True)
-        if gated:
-            hub.update_repo_settings(repository, repo_type=DATASET, gated="auto")
+        is_public = not hub.repo_info(repository, repo_type=DATASET).private
+    if private and is_public:
+        raise ValueError(
+            f"{repository}: the repository exists and is public: make it private in its settings "
+            "on the Hub, use another name, or leave out --private"
+        )
     return str(url)
 
 
-def _list_remote(hub: Any, repository: str) -> dict[str, _RemoteFile]:
-    """Return the files of the repository by name."""
+def _gate(hub: Any, repository: str) -> None:
+    """Let the Hub ask people for their name and address."""
+    with _translate_errors(repository):
+        hub.update_repo_settings(repository, repo_type=DATASET, gated="auto")
+
+
+def _list_remote(hub: Any, repository: str, tag: str | None = None) -> dict[str, _RemoteFile]:
+    """Return the files of the repository by name, now or in the version of a tag."""
     remote = {}
     with _translate_errors(repository):
-        entries = list(hub.list_repo_tree(repository, repo_type=DATASET, recursive=True))
+        entries = list(
+            hub.list_repo_tree(repository, repo_type=DATASET, recursive=True, revision=tag)
+        )
     for entry in entries:
         if hasattr(entry, "blob_id"):  # folders have none
             sha256 = entry.lfs.sha256 if entry.lfs else ""
@@ -163,9 +212,26 @@ def _order(names: Sequence[str]) -> list[list[str]]:
     return [shards[start : start + FILES_PER_COMMIT] for start in starts] + [others]
 
 
-def _check_tag(hub: Any, repository: str, tag: str, is_same: bool) -> None:
-    """Raise if the tag exists and marks another state than the one that is pushed."""
-    if tag and not is_same and tag in _list_tags(hub, repository):
+def _require_same(
+    repository: str,
+    tag: str,
+    folder: Path,
+    names: Sequence[str],
+    tagged: Mapping[str, _RemoteFile],
+    hashes: Mapping[str, str],
+) -> None:
+    """Raise if a tag marks another build than the one that is pushed.
+
+    Args:
+        repository: OWNER/NAME
+        tag: a tag that the repository has
+        folder: of the build
+        names: of the files of the build
+        tagged: the files that the tag marks
+        hashes: sha256 of some files of the build
+    """
+    is_same = all(_is_there(folder, name, tagged, hashes) for name in names)
+    if not is_same or any(is_of_build(name) and name not in names for name in tagged):
         raise ValueError(
             f"{repository}: the tag {tag!r} exists and marks another build: give another --tag"
         )
@@ -224,7 +290,10 @@ def _commit(
 
 @contextmanager
 def _quiet_client() -> Iterator[list[str]]:
-    """Turn off the progress bars of the client, and yield the list of its warnings."""
+    """Turn off the progress bars and the log of the client, and yield the list of its warnings.
+
+    The log repeats each fault that the client mends by itself.
+    """
     from huggingface_hub.utils import (  # type: ignore[attr-defined]
         are_progress_bars_disabled,
         disable_progress_bars,
@@ -233,12 +302,16 @@ def _quiet_client() -> Iterator[list[str]]:
 
     were_disabled = are_progress_bars_disabled()
     disable_progress_bars()
+    log = logging.getLogger("huggingface_hub")
+    log_level = log.level
+    log.setLevel(logging.ERROR)
     notes: list[str] = []
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", UserWarning)
             yield notes
     finally:
+        log.setLevel(log_level)
         notes += [" ".join(str(warning.message).split()) for warning in caught]
         if not were_disabled:
             enable_progress_bars()
@@ -274,7 +347,10 @@ def _describe_refusal(repository: str, error: Exception) -> Exception:
         if status is not None:
             kind = PermissionError if status in (401, 403) else OSError
             message = f"{repository}: the Hub answered with status {status}"
-            return kind(f"{message}: {REMEDIES.get(status, AGAIN)}")
+            remedy = REMEDIES.get(status, AGAIN)
+            if status == 413 and cause.response.request.method == "PUT":  # type: ignore[attr-defined]
+                remedy = FILE_TOO_LARGE
+            return kind(f"{message}: {remedy}")
     if isinstance(error, json.JSONDecodeError):
         return OSError(
             f"{repository}: the answer of the Hub to the card is not JSON, as when {CARD} is too "

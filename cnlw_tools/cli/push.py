@@ -59,7 +59,7 @@ def push(
     `hf auth login`, or set HF_TOKEN. Without OWNER/NAME, the command only writes --archive.
     """
     from cnlw_tools.builds.archive import write_archive
-    from cnlw_tools.builds.hub import push_build
+    from cnlw_tools.builds.hub import check_names, push_build
     from cnlw_tools.card.croissant import write_located_croissant
     from cnlw_tools.card.metadata import read_card
     from cnlw_tools.card.remote import local_build
@@ -72,6 +72,10 @@ def push(
     _check_choices(
         repository, archive, private=private, gated=gated, tag=bool(tag), croissant=bool(croissant)
     )
+    if archive is not None:
+        check_ending(archive, ".zip", "archives")
+    if repository is not None:
+        check_names(repository, tag)
     with open_executor(engine, workers) as executor, ProgressBars() as bars:
         folder = local_build(build, progress=bars)
         results = require_sound(folder, executor, bars)

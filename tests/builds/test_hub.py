@@ -116,6 +116,16 @@ def test_a_broken_connection_is_one_line(hub, folder):
     assert hub.files == contents(folder)
 
 
+def test_a_fault_that_passes_is_not_reported(hub, folder, caplog):
+    """The client tries once more after a broken connection, and its log stays quiet."""
+    hub.fail("PUT /lfs/", 0, n=1)
+
+    push_build(folder, hub.name)
+
+    assert hub.files == contents(folder)
+    assert caplog.messages == []
+
+
 def test_an_earlier_build_is_replaced_at_once(hub, folder, tmp_path, tiny):
     """Its files remain until the commit with the new card, which deletes them."""
     hub.files[".gitattributes"] = b"*.parquet lfs"
@@ -143,8 +153,40 @@ def test_another_repository_is_left_alone(hub, folder):
     hub.exists, hub.files["train.csv"] = True, b"x"
 
     with pytest.raises(FileExistsError, match=r"of a build, because train\.csv is"):
-        push_build(folder, hub.name)
+        push_build(folder, hub.name, gated=True)
     assert hub.files == {"train.csv": b"x"}
+    assert not hub.gated
+
+
+def test_a_public_repository_does_not_become_private(hub, folder):
+    """--private is an error if everybody would see the images."""
+    hub.exists, hub.private = True, False
+
+    with pytest.raises(ValueError, match="^lab/noise: the repository exists and is public: make"):
+        push_build(folder, hub.name, private=True)
+    assert hub.files == {}
+
+    hub.private = True
+    push_build(folder, hub.name)
+    assert hub.files == contents(folder)
+    assert hub.private
+
+
+def test_a_tag_of_an_earlier_build(hub, folder, tmp_path, tiny):
+    """A tag is compared with its own files, and not with the newest ones."""
+    push_build(folder, hub.name, tag="v1")
+    other = Recipe("shapes", "blue", levels=(40,), seed=1, shard_rows=20)
+    build(other, Inputs(tiny(tmp_path / "root")), tmp_path / "build")
+    push_build(tmp_path / "build", hub.name)
+
+    with pytest.raises(ValueError, match="the tag 'v1' exists and marks another build: give anot"):
+        push_build(tmp_path / "build", hub.name, tag="v1")
+
+    hub.files["eval.yaml"] = b"name: x"
+    hub.commits.append({"added": ["eval.yaml"], "deleted": []})
+    push_build(tmp_path / "build", hub.name, tag="v2")
+    push_build(tmp_path / "build", hub.name, tag="v2")
+    assert hub.tags["v2"] == hub.head != hub.tags["v1"]
 
 
 def test_two_pushes_at_once(hub, folder):
@@ -164,6 +206,7 @@ def test_two_pushes_at_once(hub, folder):
         ("POST /api/repos/create", 403, "status 403: use a token with the right to write there"),
         ("GET .*/tree/", 404, "status 404: create the repository on the Hub, or"),
         ("POST .*/preupload/", 413, "status 413: the Hub takes no request of this size"),
+        ("PUT /lfs/", 413, "the Hub takes no file of this size: build with a smaller shard_rows"),
         ("POST /api/validate-yaml", 413, "answer of the Hub to the card is not JSON, as when READ"),
         ("POST .*/tag/", 500, "status 500: run the same command again, which continues"),
     ],
@@ -191,11 +234,36 @@ def test_a_refused_token(hub, folder, monkeypatch, tmp_path, token):
         push_build(folder, hub.name)
 
 
-def test_a_name_that_is_none(hub, folder):
+@pytest.mark.parametrize("name", ["a/b/c", "noise", "lab/", "lab/noise data"])
+def test_a_name_that_is_none(hub, folder, name):
     """A name that no repository can have is an error without a request."""
-    with pytest.raises(ValueError, match="'a/b/c' is not the name of a repository: give OWNER/N"):
-        push_build(folder, "a/b/c")
+    with pytest.raises(ValueError, match=f"^'{name}' is not the name of a repository: give OWNER"):
+        push_build(folder, name)
     assert hub.requests == []
+
+
+@pytest.mark.parametrize("tag", ["v 1", "-v", ".v", "v..1", "v.lock", "v1.", "a/b", "v:1"])
+def test_a_tag_that_is_none(hub, folder, tag):
+    """A name that no tag can have is an error without a request."""
+    with pytest.raises(ValueError, match="^--tag '.*' cannot be the name of a version: use lett"):
+        push_build(folder, hub.name, tag=tag)
+    assert hub.requests == []
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["noise"], "'noise' is not the name of a repository"),
+        (["lab/noise", "--tag", "v 1"], "--tag 'v 1' cannot be the name of a version"),
+        (["--archive", "x.tar"], "x.tar: archives are written as a .zip file: name it x.zip"),
+    ],
+)
+def test_names_are_checked_before_the_build(tmp_path, words, message):
+    """A wrong name is an error before the checks of the build, which can take hours."""
+    result = CliRunner().invoke(main, ["push", str(tmp_path / "none"), *words])
+
+    assert result.exit_code == 1
+    assert message in result.stderr
 
 
 @pytest.mark.usefixtures("reads_back_here")
