@@ -44,19 +44,22 @@ def source_order(dataset: Dataset) -> SourceOrder:
         ValueError: there is no base manifest
     """
     base = require_base_manifest(dataset)
-    if dataset.source in CLASS_FOLDERS:
-        base = _sort_as_image_folder(base, dataset.classes)
     parts = np.array(base["split"].to_pylist(), np.str_)
     if dataset.imported_validation:
         parts[parts == "validation"] = "train"
+    if dataset.source in CLASS_FOLDERS:
+        order = _sort_as_image_folder(base, parts, dataset.classes)
+        base, parts = base.take(order), parts[order]
     return SourceOrder(base["image_id"].combine_chunks(), parts)
 
 
-def _sort_as_image_folder(base: pa.Table, classes: tuple[str, ...]) -> pa.Table:
-    """Return the rows of a manifest as ImageFolder sorts them; the parts do not mix."""
+def _sort_as_image_folder(
+    base: pa.Table, parts: NDArray[np.str_], classes: tuple[str, ...]
+) -> NDArray[np.int64]:
+    """Return (n,) the rows of a manifest as ImageFolder sorts them; the parts do not mix."""
     keys = []
-    columns = (base[name].to_pylist() for name in ("split", "label", "image_id"))
-    for row, (split, label, image_id) in enumerate(zip(*columns, strict=True)):
+    columns = (parts.tolist(), base["label"].to_pylist(), base["image_id"].to_pylist())
+    for row, (part, label, image_id) in enumerate(zip(*columns, strict=True)):
         path = PurePosixPath(image_id)
-        keys.append((split, classes[label], str(path.parent), path.name, row))
-    return base.take([row for *_, row in sorted(keys)])
+        keys.append((part, classes[label], str(path.parent), path.name, row))
+    return np.array([row for *_, row in sorted(keys)], np.int64)

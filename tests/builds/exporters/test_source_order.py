@@ -36,6 +36,25 @@ def test_image_folder_counts_alike(tmp_path):
     assert ids != sorted(ids)
 
 
+def test_image_folder_counts_images_that_an_import_moved(tmp_path):
+    """An image that an import moved to validation keeps its place among the images of its folder."""
+    pytest.importorskip("torch")
+    from torchvision.datasets import ImageFolder
+
+    for path in ("a/1", "a/2", "a/3", "b/1", "b/2", "b/3"):
+        file = tmp_path / f"{path}.png"
+        file.parent.mkdir(exist_ok=True)
+        Image.new("RGB", (1, 1)).save(file)
+    loaded = [path.removeprefix(f"{tmp_path}/") for path, _ in ImageFolder(tmp_path).samples]
+    splits = ["validation", "train", "train", "train", "validation", "train"]
+    base = make_manifest(loaded, [0, 0, 0, 1, 1, 1], splits)
+
+    ids, parts = order_of("folder", ("a", "b"), base, ManifestInfo("folder", validation=30))
+
+    assert ids == loaded
+    assert parts == ["train"] * 6
+
+
 def test_arrays_stay_in_the_order_of_their_files():
     """As the manifest lists them, the parts one after another."""
     ids = ["train-00001", "train-00000", "extra-00000", "test-00000"]
