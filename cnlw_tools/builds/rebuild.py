@@ -51,6 +51,7 @@ class RebuildSummary:
 
     folder: Path | None  # of the new build; none if images are missing, and nothing was written
     n_files: int  # of the chosen configs
+    n_kept: int  # of these, how many the folder had before, and are only compared
     differing_files: tuple[str, ...]  # names of files with other bytes
     rows: tuple[RowDifference, ...]  # images that are missing or differ
     other_versions: Mapping[str, tuple[str, str]]  # package -> version of the published build, here
@@ -83,9 +84,12 @@ def rebuild(
 
     Raises:
         LookupError: the published build has no such config
-        ValueError: the tables are not those of the card, or this version draws other plans
+        ValueError: ``out`` is the published folder, the tables are not those of the card, or this
+            version draws other plans
         OSError: this machine cannot read or write
     """
+    if published.resolve() == out.resolve():
+        raise ValueError(f"{out}: this is the published build: use another --out")
     card = read_card(published)
     tables = published / "tables"
     chosen = _choose_configs(card, configs)
@@ -98,10 +102,12 @@ def rebuild(
     versions = _other_versions(card)
     rows = _compare_images(card, plans, inputs, tables, executor, progress)
     if rows:
-        return RebuildSummary(None, len(names), (), tuple(rows), versions)
+        return RebuildSummary(None, len(names), 0, (), tuple(rows), versions)
     known = Published(tables, card.about, card.changes)
+    old_times = _find_times(out, names)
     for recipe in _recipes(card, chosen):
         build(recipe, inputs, out, executor, progress, published=known)
+    n_kept = len(old_times.items() & _find_times(out, names).items())
     new_hashes = read_card(out).shards
     differing = [name for name in names if new_hashes.get(name) != card.shards[name]]
     if find_file is None:
@@ -109,7 +115,7 @@ def rebuild(
     for name in differing:
         rows += _compare_files(out / "data" / name, find_file(name))
     unique_rows = tuple(dict.fromkeys(rows))
-    return RebuildSummary(out, len(names), tuple(differing), unique_rows, versions)
+    return RebuildSummary(out, len(names), n_kept, tuple(differing), unique_rows, versions)
 
 
 def _choose_configs(card: BuildCard, configs: Collection[str]) -> dict[str, ConfigCard]:
@@ -121,6 +127,12 @@ def _choose_configs(card: BuildCard, configs: Collection[str]) -> dict[str, Conf
 def _files_of(card: BuildCard, config: str) -> list[str]:
     """Return the names of the files of a config, of all splits."""
     return [name for names in config_shards(card, config).values() for name in names]
+
+
+def _find_times(folder: Path, names: Sequence[str]) -> dict[str, int]:
+    """Return when each file that is there was written, in nanoseconds."""
+    paths = {name: folder / "data" / name for name in names}
+    return {name: path.stat().st_mtime_ns for name, path in paths.items() if path.exists()}
 
 
 def _other_versions(card: BuildCard) -> dict[str, tuple[str, str]]:

@@ -95,8 +95,11 @@ def rebuild(
 def _print_summary(summary: "RebuildSummary", published: Path | str, list_rows: bool) -> None:
     """Print whether the bytes are the same, and else what differs and what may be the cause."""
     files = count_things(summary.n_files, "file")
+    if summary.n_kept:
+        kept = count_things(summary.n_kept, "file")
+        click.echo(f"note: {kept} in {summary.folder} were there before: only compared", err=True)
     if summary.is_same:
-        click.echo(f"{summary.folder}: {files} with the same bytes as {published}")
+        click.echo(f"{summary.folder}: {files} with the sha256 that {published} lists")
         return
     if summary.folder is None:
         click.echo(

@@ -74,6 +74,26 @@ def test_the_same_images_give_the_same_bytes(published, without_shards, photos, 
         assert (tmp_path / "out" / name).read_bytes() == (published / name).read_bytes()
 
 
+def test_files_that_were_there_are_counted(published, without_shards, photos, tmp_path):
+    """A file that was there proves nothing of the images; one that was damaged is made again."""
+    shutil.copytree(published, tmp_path / "out")
+    name, *others = sorted(read_card(published).shards)
+    damaged = tmp_path / "out" / "data" / name
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+
+    summary = rebuild(without_shards, inputs_of(photos, tmp_path), tmp_path / "out")
+
+    assert summary.is_same
+    assert summary.n_kept == len(others)
+    assert damaged.read_bytes() == (published / "data" / name).read_bytes()
+
+
+def test_a_build_is_not_compared_with_itself(published, photos, tmp_path):
+    """The published folder as --out would prove nothing."""
+    with pytest.raises(ValueError, match="this is the published build: use another --out"):
+        rebuild(published, inputs_of(photos, tmp_path), published / ".." / published.name)
+
+
 def test_one_config(published, without_shards, photos, tmp_path):
     """Of a build with many configs, one can be made alone."""
     summary = rebuild(without_shards, inputs_of(photos, tmp_path), tmp_path / "out", [CONFIG])
@@ -165,7 +185,7 @@ def test_the_command(without_shards, photos, tmp_path):
 
     n_files = len(read_card(without_shards).shards)
     assert same.exit_code == 0, same.output
-    assert same.stdout.endswith(f"{n_files} files with the same bytes as {without_shards}\n")
+    assert same.stdout.endswith(f"{n_files} files with the sha256 that {without_shards} lists\n")
     assert short.exit_code == full.exit_code == 1
     assert short.stdout.startswith("nothing was written: 19 images of ")
     assert short.stdout.endswith("and 14 more images; --list shows all\n")
