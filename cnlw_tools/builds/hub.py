@@ -340,6 +340,11 @@ def _translate_errors(repository: str) -> Iterator[None]:
         raise _describe_refusal(repository, error) from error
 
 
+def _is_upload(error: Any) -> bool:
+    """Return whether the request that was refused sent one file."""
+    return bool(error.response.request.method == "PUT")
+
+
 def _describe_refusal(repository: str, error: Exception) -> Exception:
     """Return the error that says what the Hub answered, and what to do."""
     for cause in find_causes(error):
@@ -348,7 +353,7 @@ def _describe_refusal(repository: str, error: Exception) -> Exception:
             kind = PermissionError if status in (401, 403) else OSError
             message = f"{repository}: the Hub answered with status {status}"
             remedy = REMEDIES.get(status, AGAIN)
-            if status == 413 and cause.response.request.method == "PUT":  # type: ignore[attr-defined]
+            if status == 413 and _is_upload(cause):
                 remedy = FILE_TOO_LARGE
             return kind(f"{message}: {remedy}")
     if isinstance(error, json.JSONDecodeError):

@@ -93,11 +93,7 @@ def rebuild(
     card = read_card(published)
     tables = published / "tables"
     chosen = _choose_configs(card, configs)
-    data = read_tables(card.dataset, tables, tables)
-    check_tables(published, card, data)
-    plans = [
-        draw_recorded_plan(published, card, name, config, data) for name, config in chosen.items()
-    ]
+    plans = _draw_plans(published, card, chosen)
     names = sorted({name for config in chosen for name in _files_of(card, config)})
     versions = _other_versions(card)
     rows = _compare_images(card, plans, inputs, tables, executor, progress)
@@ -122,6 +118,17 @@ def _choose_configs(card: BuildCard, configs: Collection[str]) -> dict[str, Conf
     """Return the chosen configs of a card by name; all if none is chosen."""
     names = configs or card.configs
     return {name: pick(card.configs, name, "config of the build") for name in names}
+
+
+def _draw_plans(
+    published: Path, card: BuildCard, configs: Mapping[str, ConfigCard]
+) -> list[pa.Table]:
+    """Return the plan of each config, drawn from the tables of the published build."""
+    data = read_tables(card.dataset, published / "tables", published / "tables")
+    check_tables(published, card, data)
+    return [
+        draw_recorded_plan(published, card, name, config, data) for name, config in configs.items()
+    ]
 
 
 def _files_of(card: BuildCard, config: str) -> list[str]:

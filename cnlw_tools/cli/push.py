@@ -59,7 +59,7 @@ def push(
     `hf auth login`, or set HF_TOKEN. Without OWNER/NAME, the command only writes --archive.
     """
     from cnlw_tools.builds.archive import write_archive
-    from cnlw_tools.builds.hub import check_names, push_build
+    from cnlw_tools.builds.hub import push_build
     from cnlw_tools.card.croissant import write_located_croissant
     from cnlw_tools.card.metadata import read_card
     from cnlw_tools.card.remote import local_build
@@ -67,15 +67,10 @@ def push(
     from cnlw_tools.executor import open_executor
     from cnlw_tools.executor.progress import ProgressBars
 
-    if croissant is not None:
-        check_ending(croissant, ".json", "descriptions of a build")
+    _check_names(repository, tag, archive, croissant)
     _check_choices(
         repository, archive, private=private, gated=gated, tag=bool(tag), croissant=bool(croissant)
     )
-    if archive is not None:
-        check_ending(archive, ".zip", "archives")
-    if repository is not None:
-        check_names(repository, tag)
     with open_executor(engine, workers) as executor, ProgressBars() as bars:
         folder = local_build(build, progress=bars)
         results = require_sound(folder, executor, bars)
@@ -93,6 +88,24 @@ def push(
     if croissant is not None:
         write_located_croissant(folder, croissant, repository, tag)
         click.echo(f"{croissant}: the description of these files, for the form of a conference")
+
+
+def _check_names(
+    repository: str | None, tag: str, archive: Path | None, croissant: Path | None
+) -> None:
+    """Raise if a name is wrong, before the checks of the build, which can take hours.
+
+    Raises:
+        ValueError: with the name
+    """
+    from cnlw_tools.builds.hub import check_names
+
+    if croissant is not None:
+        check_ending(croissant, ".json", "descriptions of a build")
+    if archive is not None:
+        check_ending(archive, ".zip", "archives")
+    if repository is not None:
+        check_names(repository, tag)
 
 
 def _check_choices(repository: str | None, archive: Path | None, **flags: bool) -> None:
