@@ -67,7 +67,9 @@ def test_build_validate_load(root: Path, here: Path) -> None:
 
     assert (0, 0) == (built.exit_code, checked.exit_code), built.output + checked.output
     assert 'load_dataset("builds/shapes", "red_40")' in built.output
-    assert max(map(len, built.output.splitlines())) <= 80
+    summary, _, command = built.output.partition("next:\n")
+    assert max(map(len, summary.splitlines())) <= 80
+    assert command == "cnlw validate builds/shapes\n"
     assert "40.000 % noisy  train 200, validation 40" in built.output
     assert "builds/shapes: 0 errors" in checked.output
 
@@ -413,7 +415,9 @@ def test_a_donor_from_the_flag_to_the_proof(root: Path, cifar: Path, here: Path)
         "outlier_k50_r50_cifar10_white 16.667 % noisy train 300, validation 40, test_outliers 40"
         in words
     )
-    assert max(map(len, built.output.splitlines())) <= 80
+    summary, _, command = built.output.partition("next:\n")
+    assert max(map(len, summary.splitlines())) <= 80
+    assert f"cnlw validate builds/shapes --donor cifar10={cifar} --donor white\n" == command
     assert "0 errors, 1 note," in checked.output
     assert "images of the source that the base manifest leaves out" in checked.output
     assert "16.667 % noisy,  33.333 % foreign images" in shown.output
