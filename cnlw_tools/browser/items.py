@@ -129,6 +129,7 @@ class Items:
     name: str  # the column of what a picture is called
     caption: Sequence[str]  # text columns: the first line, and what the second line joins
     mark: str  # the text column whose value marks a picture, such as "wrong"
+    noun: str = "pictures"  # what the page counts
     columns: dict[str, Column] = field(default_factory=dict)
     filters: list[Filter] = field(default_factory=list)
     sorts: list[Sort] = field(default_factory=list)
@@ -156,6 +157,7 @@ def encode_items(
         "name": items.name,
         "caption": list(items.caption),
         "mark": items.mark,
+        "noun": items.noun,
         "filters": [choice.to_block() for choice in items.filters],
         "sorts": [_to_dict(sort) for sort in items.sorts],
         "facts": [_to_dict(fact) for fact in items.facts],

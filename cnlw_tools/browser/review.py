@@ -81,6 +81,7 @@ def make_review(dataset: Dataset, recipe: Recipe, inputs: Inputs) -> tuple[Items
         name="id",
         caption=["given", "tally"],
         mark="verdict",
+        noun="candidates",
         has_picture=has_picture,
     )
     counts = count_votes(web, votes, recipe)

@@ -42,6 +42,7 @@ def make_store_page(store: Store) -> tuple[Items, ReadPictures]:
         name="id",
         caption=["result", "host"],
         mark="outcome",
+        noun="addresses",
         has_picture=has_picture,
     )
     _add_texts(items, rows)

@@ -51,9 +51,9 @@ def serve_or_write(items: "Items", pictures: "Pictures", out: Path | None, conte
 
 def _serve(items: "Items", pictures: "Pictures", content: str) -> None:
     from cnlw_tools.browser.picture_pages import make_pages
-    from cnlw_tools.browser.serve import PageServer
+    from cnlw_tools.browser.serve import LOOPBACK, open_server
 
-    with PageServer(make_pages(items, pictures)) as server:
+    with open_server(make_pages(items, pictures), LOOPBACK, None, content) as server:
         click.echo(content)
         click.echo(f"page: {server.address}")
         click.echo("Open the page in a browser. Ctrl-C stops the server.")

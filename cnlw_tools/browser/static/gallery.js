@@ -528,6 +528,7 @@ function drawFacts(view, index) {
 document.title = ITEMS.title;
 document.getElementById("title").textContent = ITEMS.title;
 document.getElementById("about").textContent = ITEMS.about;
+document.getElementById("noun").textContent = ITEMS.noun;
 ITEMS.filters.forEach(makeSelect);
 const sortSelect = document.getElementById("sort");
 sortSelect.append(makeOption("", "as stored"));
