@@ -488,7 +488,7 @@ def test_names_and_ids_are_text(tmp_path, serve_votes, visit):
         2: ["x" * 300, "%2e%2e%2fa?b#c"],
     }
     flowers = add_candidates(plain.root, plain.photos, tmp_path / "other", ids)
-    page = begin(visit, serve_votes(flowers), "<b>Ann</b>", look=PHONE)
+    page = begin(visit, serve_votes(flowers), "<b>Ann</b>", look=Look(360, 640, "light"))
     expect(page.get_by_role("button", name="<b>Ann</b>")).to_be_visible()
     questions = set()
     votes = []
@@ -496,7 +496,7 @@ def test_names_and_ids_are_text(tmp_path, serve_votes, visit):
         expect_candidate(page)
         questions.add(page.locator("#ask").inner_text())
         assert overflow(page) == 0
-        assert page.locator("#picture").bounding_box()["height"] > 150
+        assert page.locator("#picture").bounding_box()["height"] > 120
         votes.append(press(page, flowers, "y"))
     expect_saved(page)
 
