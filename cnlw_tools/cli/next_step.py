@@ -92,7 +92,7 @@ def choose_next(project: Project, status: "CrawlStatus", n_short: int, level: in
         level: that is wanted, in percent; 0: the highest level of the benchmark
     """
     if not len(status.dataset.web):
-        return _import_command(project)
+        return import_command(project)
     fetch_command = _fetch_command(project, status)
     if fetch_command is not None:
         return fetch_command
@@ -103,7 +103,7 @@ def choose_next(project: Project, status: "CrawlStatus", n_short: int, level: in
         return _build_or_check(project, status, goal)
     if n_short:
         return project.command("votes", "annotate")
-    return _import_command(project)
+    return import_command(project)
 
 
 def _fetch_command(project: Project, status: "CrawlStatus") -> str | None:
@@ -118,7 +118,7 @@ def _fetch_command(project: Project, status: "CrawlStatus") -> str | None:
     return None if status.fetched.ok else project.fetch_command("--report")
 
 
-def _import_command(project: Project) -> str:
+def import_command(project: Project) -> str:
     """Return the command that adds candidates of a list."""
     parts = ["cnlw", "import", "candidates", "FILE.csv", "--as", project.dataset]
     if project.root is not None:

@@ -309,3 +309,16 @@ def test_blue_noise_first_needs_another_folder_for_red(lab):
     command = next_command(run("cnlw votes report --dataset flowers --root my"))
 
     assert command.endswith("--noise red --level 20 --out builds/flowers_2")
+
+
+def test_a_list_of_dead_links_needs_another_list(lab, site):
+    """If all links are dead, the next command imports candidates; with --json, none is printed."""
+    lines = ["class,url", *[f"{name},{site}/{name}/{i}" for name in FLOWERS for i in DEAD]]
+    put(lab / "candidates.csv", "\n".join(lines))
+    run(NEW)
+
+    fetched = run("cnlw fetch --dataset flowers --root my --allow-private")
+    as_json = run("cnlw fetch --dataset flowers --root my --allow-private --json")
+
+    assert next_command(fetched) == "cnlw import candidates FILE.csv --as flowers --root my"
+    assert json.loads(as_json.stdout) == {"ok": 0, "errors": {"http_404": 6}}
