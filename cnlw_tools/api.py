@@ -137,6 +137,49 @@ class Build:
             warnings.warn(note, stacklevel=2)
         return folder
 
+    def write_gallery(
+        self,
+        out: PathLike,
+        *,
+        config: str | None = None,
+        runs: PathLike | None = None,
+        duplicates: bool = False,
+        progress: bool = True,
+    ) -> Path:
+        """Write a page with all images as a folder, and return the path of the page.
+
+        The page needs no server. Images from the web belong to others: check that you may pass them
+        on before you send the folder to anybody. A warning names runs that are not shown.
+
+        Args:
+            out: the folder, which may hold an earlier gallery
+            config: show only this config, such as red_40
+            runs: folder of runs, to show what they take for wrong
+            duplicates: also find near duplicates
+            progress: show a progress bar
+
+        Raises:
+            LookupError: there is no such config
+            ValueError, OSError: the message says what is wrong and how to fix it; no folder is left
+                incomplete
+
+        Example:
+            >>> build = cnlw.Build("builds/shapes")
+            >>> page = build.write_gallery("gallery", config="red_40")
+            >>> page.name
+            'index.html'
+        """
+        from cnlw_tools.browser.gallery import GalleryOptions, make_gallery
+        from cnlw_tools.browser.static_folder import check_folder, write_folder
+
+        folder = Path(out)
+        check_folder(folder)
+        options = GalleryOptions(config, _to_path(runs), duplicates)
+        with ProgressBars(progress) as bars:
+            items, pictures = make_gallery(self.path, options, bars, _warn_of)
+            write_folder(folder, items, pictures, bars)
+        return folder / "index.html"
+
     def push(
         self,
         repository: str,
@@ -912,6 +955,10 @@ def _open_executor(
     if engine == "local" and workers is None and not _is_importable(source):
         workers = 1
     return open_executor(engine, workers)
+
+
+def _warn_of(problem: str) -> None:
+    warnings.warn(problem, stacklevel=2)
 
 
 def _open_build(build: Build | PathLike) -> Build:

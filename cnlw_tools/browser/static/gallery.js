@@ -12,6 +12,7 @@ const TONES = new Map([
   ["shows it", "good"],
   ["undecided", "unsure"],
 ]); // of the marks of pictures
+const SIZES = ["96", "160", "260"]; // pixels of a cell
 const NARROW = 500; // pixels of a narrow screen
 
 // ---- Columns ------------------------------------------------------------------------------------
@@ -92,7 +93,8 @@ function readAddress() {
   }
   choices.sort = parameters.get("sort") ?? "";
   choices.search = parameters.get("search") ?? "";
-  choices.size = parameters.get("size") ?? "160";
+  const size = parameters.get("size");
+  choices.size = SIZES.includes(size) ? size : "160";
   const picture = Number.parseInt(parameters.get("picture") ?? "-1", 10);
   shownItem = picture >= 0 && picture < ITEMS.count ? picture : -1;
 }

@@ -132,6 +132,7 @@ class PictureViewer {
     this.stage.append(this.picture);
     this.title = this.#make("h2", "title");
     this.title.id = `${dialog.id}-title`;
+    this.title.setAttribute("aria-live", "polite");
     dialog.setAttribute("aria-labelledby", this.title.id);
     this.facts = this.#make("dl", "facts");
     this.more = this.#make("div", "more");
