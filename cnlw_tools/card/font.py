@@ -1,5 +1,8 @@
 """Letters and colours of the pictures."""
 
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
 from functools import cache
 
 from PIL import ImageFont
@@ -14,6 +17,38 @@ ALARM = (185, 28, 28)
 def load_font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     """Return Pillow's own font, so that pictures are the same on every machine."""
     return ImageFont.load_default(size)
+
+
+def drawable_names(names: Sequence[str]) -> list[str]:
+    """Return names of classes in letters that the font has.
+
+    It has those of English. Accents are left out; a name that has other letters, or that would then
+    be that of two classes, becomes the number of the class, which the card lists with its name.
+
+    Args:
+        names: in label order
+    """
+    plain = [_leave_out_accents(name) for name in names]
+    counts = Counter(plain)
+    shown = []
+    for label, (name, letters) in enumerate(zip(names, plain, strict=True)):
+        is_clear = name == letters or counts[letters] == 1
+        has_letters = bool(letters) and all(map(_has_letter, letters))
+        shown.append(letters if is_clear and has_letters else f"class {label}")
+    return shown
+
+
+def _leave_out_accents(name: str) -> str:
+    """Return a name with plain letters in place of letters with accents."""
+    letters = unicodedata.normalize("NFD", name)
+    return "".join(letter for letter in letters if not unicodedata.combining(letter))
+
+
+@cache
+def _has_letter(letter: str) -> bool:
+    """Return whether the font has a letter; it draws one box for all others."""
+    font = load_font(12)
+    return bytes(font.getmask(letter)) != bytes(font.getmask("\uffff"))
 
 
 def shorten(

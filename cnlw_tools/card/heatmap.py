@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from cnlw_tools.card.font import FAINT, INK, PAPER, load_font, shorten, wrap
+from cnlw_tools.card.font import FAINT, INK, PAPER, drawable_names, load_font, shorten, wrap
 
 # All lengths are in pixels.
 USUAL_SIDE = 360  # of a matrix, if its cells are neither too small nor too many
@@ -92,6 +92,7 @@ def draw_matrices(
         classes: (C,) names
         max_columns: matrices side by side
     """
+    classes = drawable_names(classes)
     layout = choose_layout(classes)
     n_columns = min(max_columns, len(matrices))
     n_rows = math.ceil(len(matrices) / n_columns)

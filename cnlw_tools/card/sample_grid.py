@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from PIL import Image, ImageDraw
 
-from cnlw_tools.card.font import ALARM, FAINT, INK, PAPER, load_font, shorten
+from cnlw_tools.card.font import ALARM, FAINT, INK, PAPER, drawable_names, load_font, shorten
 from cnlw_tools.files import atomic_write
 from cnlw_tools.files.parquet import read_table
 from cnlw_tools.images.pixels import decode, resize
@@ -87,11 +87,12 @@ def draw_samples(
     for _, clean, _ in samples:
         ids.update(clean)
     images = read_images(data, files, ids)
+    names = drawable_names(classes)
     rows = []
     for label, clean, noisy in samples:
         clean_images = [images[image_id] for image_id in clean]
         noisy_images = [images[image_id] for image_id in noisy]
-        rows.append(ClassRow(classes[label], clean_images, noisy_images))
+        rows.append(ClassRow(names[label], clean_images, noisy_images))
     title = _describe_noise(noise, train)
     return _draw_grid(rows, title)
 

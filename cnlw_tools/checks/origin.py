@@ -1,6 +1,6 @@
 """Checks of the tables against what they were made from: class names, labels and splits."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 
 import numpy as np
@@ -10,16 +10,20 @@ import pyarrow.compute as pc
 from cnlw_tools.checks.evidence import Evidence
 from cnlw_tools.checks.finding import Finding, abbreviate, error, note
 from cnlw_tools.dataset import tables
+from cnlw_tools.dataset.dataset import Dataset
 from cnlw_tools.dataset.row_numbers import find_values
 from cnlw_tools.dataset.row_selection import values_differ
 from cnlw_tools.dataset.validation_split import VALIDATION, split_off_validation
 from cnlw_tools.files import default_root
 from cnlw_tools.files.machine_faults import raise_machine_fault
+from cnlw_tools.images.pixels import picture_digest
 from cnlw_tools.plans.noise_inputs import has_outlier_class
+from cnlw_tools.recipe.inputs import ImageSource
 
 CLASSES = "tables/classes.csv"
 BASE = "tables/base"
 OUTLIER = "outlier"  # the class that noise adds behind those of the dataset
+SPLIT_COLUMNS = ["image_id", "label", "split", "sha256"]  # decide what the import takes
 BUILD_ANEW = "build it again from the tables of the dataset"
 OWN_NAMES = "ignore this if you renamed the class; else import the dataset again"
 
@@ -74,20 +78,19 @@ def manifest(evidence: Evidence) -> Iterator[Finding]:
 
     A validation split that the import took from train holds the images that it should.
     """
-    source, base = evidence.opened_source, evidence.require_dataset().base
+    dataset = evidence.require_dataset()
+    source, base = evidence.opened_source, dataset.base
     if isinstance(source, str) or base is None:
         return
-    validation = evidence.require_dataset().imported_validation
-    if validation:
-        before = _with_validation_in_train(base)
-        yield from _report_validation(base, before, validation, evidence.require_dataset().classes)
-        base = before
     try:
         original = source.manifest()
     except (ValueError, LookupError, OSError) as problem:
         raise_machine_fault(problem, f"the images of {evidence.source}")
         yield note(f"labels were not compared with {evidence.source}: {problem}", BASE)
         return
+    if dataset.imported_validation:
+        yield from _report_validation(dataset, base, original, source)
+        base = _with_validation_in_train(base)
     place = find_values(base["image_id"], original["image_id"])
     ids = base["image_id"]
     unknown = ids.filter(pa.array(place < 0))
@@ -97,6 +100,9 @@ def manifest(evidence: Evidence) -> Iterator[Finding]:
         message = f"images whose {column} differs from the source"
         yield from _report(ids.filter(pa.array(differs)), message)
     n_left_out = len(original) - int(np.sum(place >= 0))
+    if dataset.withdrawn is not None:  # nobody expects these
+        withdrawn = find_values(dataset.withdrawn["image_id"], original["image_id"])
+        n_left_out -= int(np.sum(withdrawn >= 0))
     if n_left_out:
         message = "images of the source that the base manifest leaves out"
         yield note(message, BASE, n_left_out)
@@ -110,13 +116,51 @@ def _with_validation_in_train(base: pa.Table) -> pa.Table:
 
 
 def _report_validation(
-    base: pa.Table, before: pa.Table, percent: int, classes: Sequence[str]
+    dataset: Dataset, base: pa.Table, original: pa.Table, source: ImageSource
 ) -> Iterator[Finding]:
-    """Yield an error if validation does not hold the images that the import takes."""
-    expected = split_off_validation(before, percent, classes)["split"]
+    """Yield an error if validation does not hold the images that the import takes.
+
+    Images that were left out later were there when the import took them.
+    """
+    withdrawn = _find_withdrawn(dataset, original, source)
+    if withdrawn is None:
+        message = "validation was not compared: the source has not all images that were left out"
+        yield note(message, BASE)
+        return
+    before = pa.concat_tables(
+        [_with_validation_in_train(base).select(SPLIT_COLUMNS), withdrawn.select(SPLIT_COLUMNS)]
+    )
+    percent = dataset.imported_validation
+    all_splits = split_off_validation(before, percent, dataset.classes)["split"]
+    expected = all_splits.slice(0, len(base))
     ids = base["image_id"].filter(pc.not_equal(base["split"], expected))
     message = f"validation does not hold the {percent} % of each class that the import takes"
     yield from _report(ids, message)
+
+
+def _find_withdrawn(dataset: Dataset, original: pa.Table, source: ImageSource) -> pa.Table | None:
+    """Return the rows of the images that were left out; none if the source lacks one of them.
+
+    Args:
+        dataset: of the build
+        original: the manifest of the source
+        source: reads the images, whose sha256 says whether another one has the same bytes
+    """
+    if dataset.withdrawn is None:
+        return original.slice(0, 0)
+    ids = dataset.withdrawn["image_id"]
+    if dataset.web is not None:
+        is_candidate = pc.is_in(ids, dataset.web["image_id"].combine_chunks())
+        ids = ids.filter(pc.invert(is_candidate))
+    place = find_values(ids, original["image_id"])
+    if (place < 0).any():
+        return None
+    rows = original.take(place)
+    hashes = []
+    for image_id, sha256 in zip(ids.to_pylist(), rows["sha256"].to_pylist(), strict=True):
+        hashes.append(sha256 or picture_digest(source.read(image_id)))
+    column = rows.column_names.index("sha256")
+    return rows.set_column(column, rows.schema.field(column), pa.array(hashes, pa.string()))
 
 
 def _report(ids: pa.ChunkedArray, message: str) -> Iterator[Finding]:

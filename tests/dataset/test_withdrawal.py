@@ -1,5 +1,6 @@
 """Images that builds leave out: rows go, candidates keep their place without an address."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,12 +8,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
+from PIL import Image
 
 from cnlw_tools.builds.build import build
 from cnlw_tools.builds.diff import list_differences, read_plans, withdrawn_images
 from cnlw_tools.card.metadata import ConfigChanges, read_card
-from cnlw_tools.checks import run_checks
+from cnlw_tools.checks import origin, run_checks
 from cnlw_tools.checks.collect import collect_evidence
+from cnlw_tools.cli import main
 from cnlw_tools.dataset import withdrawal
 from cnlw_tools.dataset.dataset import read_dataset
 from cnlw_tools.ingest.resolve import load_dataset
@@ -102,6 +106,57 @@ def test_base_images_are_in_no_split(root, first, tmp_path):
     base = pq.read_table(tmp_path / "second" / "tables" / "base.parquet")
     assert not {*base["image_id"].to_pylist()} & {*ids}
     assert not errors_of(tmp_path / "second", root)
+
+
+@pytest.fixture(scope="module")
+def imported(tmp_path_factory) -> Inputs:
+    """Class folders of 20 images each, of which an import moved a fifth to validation.
+
+    The bytes of b/00.png are there twice, as b/01.png, so both stay in train.
+    """
+    folder = tmp_path_factory.mktemp("imported")
+    photos = folder / "photos"
+    for number, name in enumerate(("a", "b")):
+        (photos / name).mkdir(parents=True)
+        for i in range(20):
+            colour = (number * 100, 10 * max(i, number), 0)
+            Image.new("RGB", (4, 4), colour).save(photos / name / f"{i:02d}.png")
+    words = ["--as", "mine", "--root", str(folder / "root"), "--validation", "20"]
+    result = CliRunner().invoke(main, ["import", "folder", str(photos), *words])
+    assert result.exit_code == 0, result.output
+    return Inputs(folder / "root", photos)
+
+
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_an_imported_validation_split(imported, tmp_path, split):
+    """It holds the images that the import took, though some were left out later."""
+    recipe = Recipe("mine", "blue", levels=(20,))
+    base = load_dataset(recipe, imported).base
+    ids = base["image_id"].filter(pc.equal(base["split"], split)).to_pylist()
+    twin = ["b/01.png"] if split == "train" else []
+    file = tmp_path / "ids.txt"
+    file.write_text("\n".join([*ids[:3], ids[-1], *twin]))
+
+    build(replace(recipe, without=str(file)), imported, tmp_path / "build")
+
+    evidence = collect_evidence(tmp_path / "build", imported)
+    assert list(origin.manifest(evidence)) == []
+
+
+def test_images_that_the_source_lacks(imported, tmp_path):
+    """If an image was deleted from one's own copy too, the check says what it cannot compare."""
+    file = tmp_path / "ids.txt"
+    file.write_text("a/00.png\n")
+    recipe = Recipe("mine", "blue", levels=(20,), without=str(file))
+    build(recipe, imported, tmp_path / "build")
+    copy = shutil.copytree(imported.data_dir, tmp_path / "copy")
+    (copy / "a" / "00.png").unlink()
+
+    evidence = collect_evidence(tmp_path / "build", Inputs(imported.root, copy))
+    found = [f.message for f in origin.manifest(evidence)]
+
+    message = "validation was not compared: the source has not all images that were left out"
+    assert found == [message]
 
 
 def test_a_plan_records_what_was_left_out(root, tmp_path):
