@@ -237,21 +237,34 @@ def _add_options(options: list[Decorator[Any]], command: F) -> F:
 
 
 class GuessingCommand(click.Command):
-    """A command that answers words too many with the options that they may stand for."""
+    """A command that answers words too many with the options that they may stand for.
+
+    If --level is given twice, this is an error, since only the last one would count.
+    """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the words of the command line.
 
         Raises:
-            click.UsageError: an option or a word too many
+            click.UsageError: an option or a word too many, or --level twice
         """
         words = list(args)
         try:
-            return super().parse_args(ctx, args)
+            rest = super().parse_args(ctx, args)
         except click.UsageError as error:
             if "extra argument" not in error.message:
                 raise
             raise click.UsageError(error.message + self._guess(words), error.ctx) from error
+        self._reject_second_level(ctx, words)
+        return rest
+
+    def _reject_second_level(self, ctx: click.Context, words: list[str]) -> None:
+        """Raise if --level is given several times."""
+        _, _, given = self.make_parser(ctx).parse_args(words)
+        n_levels = [parameter.opts[0] for parameter in given].count("--level")
+        if n_levels > 1:
+            message = f"--level is given {n_levels} times: give a list, such as --level 0,40"
+            raise click.UsageError(message, ctx)
 
     def _guess(self, words: Sequence[str]) -> str:
         """Return the question whether some options were meant, if this command has them all."""

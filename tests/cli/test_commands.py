@@ -482,6 +482,10 @@ def test_a_donor_from_the_flag_to_the_proof(root: Path, cifar: Path, here: Path)
         (["--noise", "red", "--level", 40, "-o", "top"], "write it as name=value"),
         (["--level", 40], "no kind of noise is named"),
         (
+            ["--noise", "red", "--level", 0, "--level", 40],
+            "--level is given 2 times: give a list, such as --level 0,40",
+        ),
+        (
             ["--noise", "red", "--root", "nowhere"],
             "nowhere: this folder has none of the folders manifests, annotations, pipelines:",
         ),
