@@ -160,7 +160,7 @@ function makeConditions() {
       if (code >= 0) {
         passes[code] = 1;
       }
-      conditions.push({ name: filter.name, codes: column.codes, passes });
+      conditions.push({ name: filter.column, codes: column.codes, passes });
     }
   }
   for (const [name, filters] of listFilters) {
@@ -197,18 +197,56 @@ function findFailures(conditions) {
   return { nFailed, failed };
 }
 
-// Count the items of each value of a text column that pass all conditions but the column's own.
+// Count the items that would match if a filter had another value, by value.
 function countValues(filter, conditions, failures) {
-  const { values, codes } = columns[filter.column];
-  const counts = new Uint32Array(values.length);
-  const own = conditions.findIndex((condition) => condition.name === filter.name);
-  const { nFailed, failed } = failures;
+  const column = columns[filter.column];
+  const own = conditions.findIndex(({ name }) => name === filter.column);
+  if (!filter.field) {
+    return countCodes(column.codes, column.values.length, own, failures);
+  }
+  const nItems = countCodes(column.codes, column.starts.length - 1, own, failures);
+  return countEntries(column, filter, nItems);
+}
+
+// Count the items of each value, or of each list, that pass all conditions but the column's own.
+function countCodes(codes, nCodes, own, { nFailed, failed }) {
+  const counts = new Uint32Array(nCodes);
   for (let item = 0; item < ITEMS.count; item += 1) {
     if (nFailed[item] === 0 || (nFailed[item] === 1 && failed[item] === own)) {
       counts[codes[item]] += 1;
     }
   }
   return counts;
+}
+
+// Count the items with an entry of each value, among entries that match the other filters of the
+// column.
+function countEntries(column, filter, nItems) {
+  const { starts } = column;
+  const { codes, values } = column.fields[filter.field];
+  const isMatch = matchEntries(column, otherFilters(column, filter));
+  const counts = new Uint32Array(values.length);
+  const lastList = new Int32Array(values.length).fill(-1); // so that a list counts once
+  for (let list = 0; list < nItems.length; list += 1) {
+    if (nItems[list] > 0) {
+      for (let entry = starts[list]; entry < starts[list + 1]; entry += 1) {
+        const code = codes[entry];
+        if (isMatch[entry] && lastList[code] !== list) {
+          lastList[code] = list;
+          counts[code] += nItems[list];
+        }
+      }
+    }
+  }
+  return counts;
+}
+
+// Return the filters of a list column that have a value, without one of them.
+function otherFilters(column, filter) {
+  return ITEMS.filters.filter(
+    (other) =>
+      other.field && columns[other.column] === column && other !== filter && choices[other.name],
+  );
 }
 
 // ---- Order --------------------------------------------------------------------------------------
@@ -247,10 +285,7 @@ function makeKeys(sort) {
 
 // Return the mean of a number over the entries of each list, of those that match the filters.
 function averageLists(column, field) {
-  const filters = ITEMS.filters.filter(
-    (filter) => filter.field && columns[filter.column] === column && choices[filter.name],
-  );
-  const isMatch = matchEntries(column, filters);
+  const isMatch = matchEntries(column, otherFilters(column, null));
   const { numbers } = column.fields[field];
   const nLists = column.starts.length - 1;
   const means = new Float64Array(nLists);
@@ -319,9 +354,7 @@ function select() {
   }
   selection = matches.subarray(0, n);
   for (const filter of ITEMS.filters) {
-    if (!filter.field) {
-      showCounts(filter, countValues(filter, conditions, failures));
-    }
+    showCounts(filter, countValues(filter, conditions, failures));
   }
   showSummary(conditions.length);
 }

@@ -160,8 +160,9 @@ class PictureViewer {
   // Show the pixels of a picture that is much smaller than its place.
   #showPixels() {
     const { picture, stage } = this;
-    const isSmall = picture.naturalWidth * 2 <= stage.clientWidth;
-    picture.classList.toggle("enlarged", isSmall && picture.naturalHeight * 2 <= stage.clientHeight);
+    const isNarrow = picture.naturalWidth * 2 <= stage.clientWidth;
+    const isLow = picture.naturalHeight * 2 <= stage.clientHeight;
+    picture.classList.toggle("enlarged", isNarrow && isLow);
   }
 
   #finish() {
