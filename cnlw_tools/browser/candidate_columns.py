@@ -42,6 +42,26 @@ def vote_column(
     return ListColumn(fields, starts, item_numbers)
 
 
+def hide_addresses(votes: pa.Table) -> pa.Table:
+    """Return votes in which "person 1", "person 2" ... replace e-mail addresses of annotators.
+
+    `cnlw votes import` replaces all names by numbers, but a table may come from elsewhere, and a
+    page may be sent to somebody.
+    """
+    encoded = votes["annotator"].combine_chunks().dictionary_encode()
+    names = []
+    n_hidden = 0
+    for name in encoded.dictionary.to_pylist():
+        if "@" in name:
+            n_hidden += 1
+            name = f"person {n_hidden}"
+        names.append(name)
+    if not n_hidden:
+        return votes
+    column = pa.array(names, pa.string()).take(encoded.indices)
+    return votes.set_column(votes.column_names.index("annotator"), "annotator", column)
+
+
 def answer_codes(votes: pa.Table) -> NDArray[np.int64]:
     """Return (v,) the place of each vote in ANSWERS."""
     is_yes = pc.fill_null(votes["correct"], False).to_numpy()

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from cnlw_tools.browser.candidate_columns import vote_column, web_columns
+from cnlw_tools.browser.candidate_columns import hide_addresses, vote_column, web_columns
 from cnlw_tools.browser.duplicates import duplicate_columns, find_groups
 from cnlw_tools.browser.items import (
     Fact,
@@ -199,7 +199,7 @@ def _add_candidates(items: Items, rows: pa.Table, folder: Path, n_classes: int) 
         items.columns["host"] = host
     if (folder / "votes.parquet").exists():
         votes = tables.read_votes(folder / "votes.parquet", web)
-        items.columns["votes"] = vote_column(rows, votes)
+        items.columns["votes"] = vote_column(rows, hide_addresses(votes))
         items.facts.append(Fact("votes", "votes", ["annotator", "answer"]))
 
 

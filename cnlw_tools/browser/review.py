@@ -13,7 +13,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from cnlw_tools.browser.candidate_columns import answer_codes, vote_column, web_columns
+from cnlw_tools.browser.candidate_columns import (
+    answer_codes,
+    hide_addresses,
+    vote_column,
+    web_columns,
+)
 from cnlw_tools.browser.items import (
     Fact,
     Filter,
@@ -66,7 +71,7 @@ def make_review(dataset: Dataset, recipe: Recipe, inputs: Inputs) -> tuple[Items
         LookupError: there is no candidate
         ValueError, OSError: the images are not where they should be
     """
-    web, votes = dataset.web, dataset.votes
+    web, votes = dataset.web, hide_addresses(dataset.votes)
     if not len(web):
         raise LookupError(
             f"{dataset.name} has no candidates, so there are no votes to review: write "

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from cnlw_tools.browser.items import encode_items
 from cnlw_tools.browser.review import make_review, open_candidates
 from cnlw_tools.dataset.dataset import Dataset
 from cnlw_tools.dataset.tables import MANIFEST, VOTES
@@ -165,6 +166,22 @@ def test_an_annotator_who_stands_out_is_offered_first(tmp_path) -> None:
     names = [name for name, _ in annotators.texts]
     assert names == ["7", "8", "9", "10", "11", "12"]
     assert [text.endswith("stands out") for _, text in annotators.texts] == [True] + [False] * 5
+
+
+def test_no_page_has_an_address_of_a_person(tmp_path) -> None:
+    """A number takes its place; all votes of a person stay together."""
+    votes = [
+        (0, "ann@x.org", "yes"),
+        (1, "7", "no"),
+        (2, "bob@x.org", "no"),
+        (3, "ann@x.org", "no"),
+    ]
+    dataset = make_dataset(CANDIDATES, votes)
+    columns, (items, _) = review(dataset, write_store(tmp_path / "s", ["a"]))
+
+    names = [[vote["annotator"] for vote in voters] for voters in columns["votes"]]
+    assert names == [["person 1"], ["7"], ["person 2"], ["person 1"], [], []]
+    assert "@" not in encode_items(items)
 
 
 def test_without_candidates_or_votes(tmp_path) -> None:

@@ -1,6 +1,8 @@
 """A page as a folder: whole or not at all, and nothing else is overwritten."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +90,41 @@ def test_after_an_error_everything_is_as_it_was(tmp_path: Path, has_page: bool) 
         write_folder(out, make_items(), Pictures(broken=4))
 
     assert sorted(tmp_path.rglob("*")) == before
+
+
+BLOCKED = """
+import sys
+from pathlib import Path
+from cnlw_tools.browser.static_folder import write_folder
+from tests.browser.test_static_folder import Pictures, make_items
+
+class Blocked(Pictures):
+    def read(self, index):
+        if index == 3:
+            print("reading", flush=True)
+            sys.stdin.read()
+        return super().read(index)
+
+write_folder(Path(sys.argv[1]), make_items(), Blocked())
+"""
+
+
+@pytest.mark.parametrize("has_page", [False, True])
+def test_a_kill_leaves_no_half_of_a_page(tmp_path: Path, has_page: bool) -> None:
+    """The earlier page stays, and the next command deletes what the killed one wrote."""
+    out = tmp_path / "page"
+    if has_page:
+        write_folder(out, make_items(), Pictures())
+    before = [path.read_bytes() for path in sorted(out.rglob("*.*"))]
+    command = [sys.executable, "-c", BLOCKED, str(out)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"reading\n"
+        process.kill()
+
+    assert [path.read_bytes() for path in sorted(out.rglob("*.*"))] == before
+    assert len([*tmp_path.iterdir()]) == (2 if has_page else 1)
+    write_folder(out, make_items(), Pictures())
+    assert [path.name for path in tmp_path.iterdir()] == ["page"]
 
 
 @pytest.mark.parametrize("name", ["notes.txt", "items.js", "index.html"])
