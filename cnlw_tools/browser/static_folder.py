@@ -80,8 +80,10 @@ def check_folder(out: Path) -> None:
     """Raise if a page cannot be written there, because something else is: before long work.
 
     Raises:
-        FileExistsError: it is
+        FileExistsError: it is, or it is the current folder, which cannot be replaced
     """
+    if out.resolve() == Path.cwd():
+        raise FileExistsError(f"{out} is the current folder: name a folder below it")
     is_other_folder = out.is_dir() and any(out.iterdir()) and not is_page(out)
     if is_other_folder or (out.exists() and not out.is_dir()):
         raise FileExistsError(

@@ -139,6 +139,13 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path: Path, name: str) -> 
     assert [path.name for path in out.iterdir()] == [name]
 
 
+def test_the_current_folder_is_not_replaced(tmp_path: Path, monkeypatch) -> None:
+    """Even if it is empty: the shell of the user is in it."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileExistsError, match="a folder below it"):
+        write_folder(Path(), make_items(), Pictures())
+
+
 def test_an_empty_folder_may_be_named(tmp_path: Path) -> None:
     """There is nothing to lose in it."""
     out = tmp_path / "page"
