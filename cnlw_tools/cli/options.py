@@ -246,7 +246,8 @@ class GuessingCommand(click.Command):
         """Parse the words of the command line.
 
         Raises:
-            click.UsageError: an option or a word too many, or --level twice
+            click.UsageError: an option or a word too many
+            ValueError: --level is given twice
         """
         words = list(args)
         try:
@@ -259,12 +260,16 @@ class GuessingCommand(click.Command):
         return rest
 
     def _reject_second_level(self, ctx: click.Context, words: list[str]) -> None:
-        """Raise if --level is given several times."""
+        """Raise if --level is given several times.
+
+        Raises:
+            ValueError: it is
+        """
         _, _, given = self.make_parser(ctx).parse_args(words)
         n_levels = [parameter.opts[0] for parameter in given].count("--level")
         if n_levels > 1:
             message = f"--level is given {n_levels} times: give a list, such as --level 0,40"
-            raise click.UsageError(message, ctx)
+            raise ValueError(message)
 
     def _guess(self, words: Sequence[str]) -> str:
         """Return the question whether some options were meant, if this command has them all."""
