@@ -32,6 +32,7 @@ from cnlw_tools.browser.items import (
 from cnlw_tools.browser.numbered_pictures import ReadPictures
 from cnlw_tools.dataset.agreement import outlying_annotators
 from cnlw_tools.dataset.dataset import Dataset
+from cnlw_tools.dataset.dawid_skene import NotConvergedError
 from cnlw_tools.dataset.row_numbers import number_rows
 from cnlw_tools.dataset.verdicts import CANDIDATE, annotator_error_rates, compute_verdicts
 from cnlw_tools.recipe.inputs import Inputs
@@ -220,7 +221,7 @@ def _describe_annotators(votes: pa.Table) -> list[tuple[str, str]]:
         return []
     try:
         table = annotator_error_rates(votes)
-    except ValueError:  # the estimate does not converge; `cnlw votes report` says so
+    except NotConvergedError:  # `cnlw votes report` says so
         return []
     errors, n_votes = table["error"].to_numpy(), table["votes"].to_numpy()
     texts = []

@@ -75,6 +75,7 @@ def _describe_annotators(votes: "pa.Table", recipe: "Recipe") -> Iterator[str]:
     import pyarrow.compute as pc
 
     from cnlw_tools.dataset import agreement
+    from cnlw_tools.dataset.dawid_skene import NotConvergedError
     from cnlw_tools.dataset.verdicts import annotator_error_rates
 
     decisive = votes.filter(pc.is_valid(votes["correct"]))
@@ -83,7 +84,14 @@ def _describe_annotators(votes: "pa.Table", recipe: "Recipe") -> Iterator[str]:
         n_votes_without = count_things(n_anonymous, "vote")
         yield f"annotators: {n_votes_without} without a name, so there are no error rates"
         return
-    table = annotator_error_rates(votes).sort_by([("error", "descending")])
+    try:
+        table = annotator_error_rates(votes).sort_by([("error", "descending")])
+    except NotConvergedError:
+        yield (
+            "annotators: no error rates, because the model of Dawid and Skene does not converge on "
+            "these votes, as when they agree no more than by chance"
+        )
+        return
     errors, n_votes = table["error"].to_numpy(), table["votes"].to_numpy()
     annotators = table.to_pylist()
     outliers = []

@@ -36,6 +36,10 @@ TIE = 1e-6  # log odds below which a candidate is undecided
 MIN_RATE = 1e-6  # rates stay this far away from 0 and 1
 
 
+class NotConvergedError(ValueError):
+    """The estimate does not converge, as when votes agree no more than by chance."""
+
+
 class Estimate(NamedTuple):
     """What the votes imply for n candidates and m annotators."""
 
@@ -59,7 +63,7 @@ def estimate(
         says_yes: (v,) the vote
 
     Raises:
-        ValueError: the estimate does not converge
+        NotConvergedError: the estimate does not converge
     """
     votes_per_candidate = np.bincount(candidate)
     votes_per_annotator = np.bincount(annotator)
@@ -89,7 +93,7 @@ def estimate(
                 false_yes_rate=f,
                 error_rate=error_rate,
             )
-    raise ValueError(
+    raise NotConvergedError(
         f"the model of Dawid and Skene does not converge in {MAX_ROUNDS} rounds on these votes: "
         'use verdict = "majority"'
     )

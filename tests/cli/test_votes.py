@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -141,3 +142,25 @@ def test_time(toy):
     )
     assert [34, 34, 33, 33, 33] == [int(n_votes) for n_votes, _, _ in blocks]
     assert ["1.0", "1.0", "1.0", "3.0", "3.0"] == [pace for _, _, pace in blocks]
+
+
+def test_votes_by_chance(toy, monkeypatch):
+    """If the error rates cannot be estimated, the report says so, and the rest stands."""
+    monkeypatch.setattr("cnlw_tools.dataset.dawid_skene.MAX_ROUNDS", 1)
+    rows = []
+    for row in pq.read_table(toy / "manifests/toy/web.parquet").to_pylist():
+        key = {"image_id": row["image_id"], "label": row["label"]}
+        rows += [{**key, "annotator": f"a{j}", "correct": hash_bit(row, j)} for j in range(3)]
+    rewrite(toy, rows)
+
+    said = show("--dataset", "toy", "--root", toy)
+
+    assert 0 == said.exit_code, said.output
+    assert "annotators: no error rates, because the model of Dawid and Skene does not" in said.output
+    assert "red noise of all classes: up to" in said.output
+
+
+def hash_bit(row, annotator):
+    """A coin that is thrown once for each candidate and annotator."""
+    text = f"{row['image_id']} {row['label']} {annotator}"
+    return sha256(text.encode()).digest()[0] % 2 == 0
