@@ -156,7 +156,7 @@ def test_votes_by_chance(toy, monkeypatch):
     said = show("--dataset", "toy", "--root", toy)
 
     assert 0 == said.exit_code, said.output
-    assert "annotators: no error rates, because the model of Dawid and Skene does not" in said.output
+    assert "no error rates, because the model of Dawid and Skene does not" in said.output
     assert "red noise of all classes: up to" in said.output
 
 
