@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 from cnlw_tools.builds.build import Published, build
 from cnlw_tools.builds.changes import check_tables, draw_recorded_plan
 from cnlw_tools.builds.diff import read_shard
+from cnlw_tools.builds.shards import store_remedy
 from cnlw_tools.card.metadata import BuildCard, ConfigCard, config_shards, read_card
 from cnlw_tools.dataset.dataset import read_tables
 from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
@@ -188,7 +189,24 @@ def _compare_images(
         rows += differences
         done += n_images
         progress("compare", done, len(ids))
+    if inputs.store is None:
+        return _name_web_images(rows, plans, store_remedy(card.dataset))
     return rows
+
+
+def _name_web_images(
+    rows: Sequence[RowDifference], plans: Sequence[pa.Table], remedy: str
+) -> list[RowDifference]:
+    """Return rows whose reason says that an image is from the web, and lies in a store."""
+    web_ids: set[str] = set()
+    for plan in plans:
+        web_ids.update(plan.filter(pc.equal(plan["origin"], "web"))["image_id"].to_pylist())
+    named = []
+    for row in rows:
+        if row.image_id in web_ids:
+            row = RowDifference(row.image_id, f"a web image, not among your images: {remedy}")
+        named.append(row)
+    return named
 
 
 def _compare_some(

@@ -354,11 +354,11 @@ def _read_image(job: WriteJob, image_id: str, origin: str) -> Picture:
             raise
         raise FileNotFoundError(
             f"web image {image_id!r} of {job.dataset} is not among its images ({error}): "
-            f"{_store_remedy(job.dataset)}"
+            f"{store_remedy(job.dataset)}"
         ) from error
 
 
-def _store_remedy(dataset: str) -> str:
+def store_remedy(dataset: str) -> str:
     """Say which store to give: the one at the place where `cnlw fetch` keeps it, if it is there."""
     usual = usual_store(dataset)
     if is_store(usual):

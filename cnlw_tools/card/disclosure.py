@@ -122,8 +122,8 @@ def describe_dead(candidates: Candidates) -> str:
     if candidates.n_dead is None:
         return f"The build does not say which of its {total} of web searches could not be fetched."
     return (
-        f"{candidates.n_dead:,} of {total} of web searches could not be fetched: column `dead` of "
-        "`tables/web.parquet`. In each slot of such an image is the next reserve."
+        f"{candidates.n_dead:,} of {total} of web searches could not be fetched; see the column "
+        "`dead` of `tables/web.parquet`. The next reserve takes the slot of such an image."
     )
 
 

@@ -3,10 +3,12 @@
 The words are those of the Hub's specification of dataset cards. What is unknown is left out.
 """
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from cnlw_tools.card.about import ORIGINAL
-from cnlw_tools.card.metadata import BuildCard
+from cnlw_tools.card.metadata import BuildCard, config_shards
 
 TASKS = {
     "task_categories": ["image-classification"],
@@ -25,8 +27,19 @@ SIZES = (  # rows below which a dataset is of a category
 LARGEST_SIZE = "1B<n<10B"
 
 
-def hub_keys(card: BuildCard) -> dict[str, Any]:
-    """Return the keys of the Hub in the block of a card."""
+def measure_shards(folder: Path, card: BuildCard) -> dict[str, int]:
+    """Return the bytes of each shard of a build that is there, by its name in data/."""
+    paths = {name: folder / "data" / name for name in card.shards}
+    return {name: path.stat().st_size for name, path in paths.items() if path.is_file()}
+
+
+def hub_keys(card: BuildCard, sizes: Mapping[str, int]) -> dict[str, Any]:
+    """Return the keys of the Hub in the block of a card.
+
+    Args:
+        card: the metadata of the build
+        sizes: the bytes of each shard
+    """
     about = card.about
     keys = {
         "pretty_name": f"{about.title or card.dataset}, controlled label noise",
@@ -39,7 +52,7 @@ def hub_keys(card: BuildCard) -> dict[str, Any]:
         **TASKS,
         "tags": TAGS,
         "extra_gated_prompt": about.gate,
-        "dataset_info": [_describe_splits(name, card) for name in sorted(card.configs)],
+        "dataset_info": [_describe_splits(name, card, sizes) for name in sorted(card.configs)],
     }
     return {key: value for key, value in keys.items() if value}
 
@@ -57,11 +70,15 @@ def _source(name: str) -> str:
     return name if name == ORIGINAL else f"extended|{name}"
 
 
-def _describe_splits(name: str, card: BuildCard) -> dict[str, Any]:
+def _describe_splits(name: str, card: BuildCard, sizes: Mapping[str, int]) -> dict[str, Any]:
     """Return the number of rows of each split, which `datasets` compares with those that it reads.
 
-    Features are in the shards: a thousand classes for each config would make the block too long.
+    It reads these numbers only if the bytes are given, too. Features are in the shards: a thousand
+    classes for each config would make the block too long.
     """
-    rows = card.configs[name].rows
-    splits = [{"name": split, "num_examples": n} for split, n in rows.items()]
+    files = config_shards(card, name)
+    splits = []
+    for split, n_rows in card.configs[name].rows.items():
+        n_bytes = sum(sizes.get(file, 0) for file in files.get(split, []))
+        splits.append({"name": split, "num_bytes": n_bytes, "num_examples": n_rows})
     return {"config_name": name, "splits": splits}

@@ -18,7 +18,7 @@ from cnlw_tools.card.disclosure import (
     describe_votes,
     has_web_images,
 )
-from cnlw_tools.card.hub import hub_keys
+from cnlw_tools.card.hub import hub_keys, measure_shards
 from cnlw_tools.card.metadata import (
     CARD,
     BuildCard,
@@ -204,7 +204,7 @@ def write_card(
     """
     tables = describe_tables(folder / "tables")
     write_croissant(folder, card, tables, len(classes))
-    block = front_matter(card, hub_keys(card))
+    block = front_matter(card, hub_keys(card, measure_shards(folder, card)))
     pictures = list_pictures(folder)
     text = card_text(card, classes, pictures, tables, imported_validation)
     with atomic_write(folder / CARD) as draft:
@@ -301,11 +301,12 @@ def _describe(changes: ConfigChanges) -> str:
     """Return in how many slots a config changed."""
     if not (changes.differ or changes.gone or changes.added):
         return f"the same in all {changes.slots:,} slots."
-    parts = [f"{changes.differ:,} of {count_things(changes.slots, 'slot')} differ"]
+    differ = "differs" if changes.differ == 1 else "differ"
+    parts = [f"{changes.differ:,} of {count_things(changes.slots, 'slot')} {differ}"]
     if changes.gone:
-        parts.append(f"{changes.gone:,} are gone")
+        parts.append(f"{changes.gone:,} {'is' if changes.gone == 1 else 'are'} gone")
     if changes.added:
-        parts.append(f"{changes.added:,} are new")
+        parts.append(f"{changes.added:,} {'is' if changes.added == 1 else 'are'} new")
     return f"{join_words(parts)}."
 
 

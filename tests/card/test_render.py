@@ -122,6 +122,6 @@ def test_versions_and_changes() -> None:
     assert "1 image was left out on request; `tables/withdrawn.parquet` has the ids." in lines
     assert "Changes since version 1.0.0:" in lines
     assert "- `blue_00`: the same in all 1,200 slots." in lines
-    assert "- `blue_40`: 3 of 1,201 slots differ, 1 are gone and 2 are new." in lines
+    assert "- `blue_40`: 3 of 1,201 slots differ, 1 is gone and 2 are new." in lines
     nothing = card_text(replace(card, changes=Changes("", {})), ("cat", "dog"), [], NO_TABLES)
     assert "Changes since an earlier build:\n\nThe two have no config in common." in nothing

@@ -18,6 +18,7 @@ from PIL import Image
 
 from cnlw_tools import files
 from cnlw_tools.builds.build import build
+from cnlw_tools.builds.rebuild import rebuild
 from cnlw_tools.card import metadata
 from cnlw_tools.checks import CHECKS, Finding, collect_evidence
 from cnlw_tools.checks.collect import _read_original as read_original
@@ -163,6 +164,18 @@ def test_web_images_without_their_store(lab: Path, cifar: Path) -> None:
         "give --store",
     )
     assert finding.message.startswith("web images were not compared, such as w")
+
+
+def test_a_rebuild_without_the_store(lab: Path, cifar: Path, tmp_path: Path) -> None:
+    """Names --store as the remedy for each web image; with the store, it makes the same files."""
+    found = rebuild(lab / "build", Inputs(lab / "root", cifar), tmp_path / "out")
+
+    assert sorted(row.image_id for row in found.rows) == sorted({*web_ids(lab / "build")})
+    for row in found.rows:
+        assert row.reason.startswith("a web image, not among your images: ")
+        assert "--store" in row.reason
+    inputs = Inputs(lab / "root", cifar, store=lab / "store")
+    assert rebuild(lab / "build", inputs, tmp_path / "out").is_same
 
 
 def test_web_images_that_are_another_store_s(lab: Path, cifar: Path, tmp_path: Path) -> None:
