@@ -162,7 +162,7 @@ def read_name(name: Any) -> str:
         raise ValueError("The name has characters that cannot be stored.") from error
     if annotator is None:
         raise ValueError("The name is empty: enter your name or your initials.")
-    if annotator == NOBODY:
+    if raw_votes.fold_annotator(annotator) == NOBODY:
         raise ValueError(f"The name {NOBODY} stands for published verdicts: enter another one.")
     return annotator
 

@@ -135,7 +135,7 @@ class VoteTable:
 
     def number_of(self, person: str) -> str | None:
         """Return the number of a person who has one."""
-        return self._key.numbers.get(person)
+        return self._key.find(person)
 
     def apply(self, changes: Sequence[Change]) -> list[Outcome]:
         """Make changes, in their order; they are on the disk when this returns.
@@ -200,9 +200,10 @@ class VoteTable:
         outcomes = []
         for entry in entries:
             people = dict.fromkeys(change.person for change in entry.changes)
-            unknown = [[person] for person in people if person not in self._key.numbers]
-            self._key.add_people(unknown, "the page")
-            numbers = self._key.numbers
+            for person in people:
+                if self._key.find(person) is None:
+                    self._key.add_people([[person]], "the page")
+            numbers = {person: self._key.find(person) or "" for person in people}
             outcomes.append([draft.apply(c, numbers[c.person]) for c in entry.changes])
         if draft.latest:
             standing = draft.finish()

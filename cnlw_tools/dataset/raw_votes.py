@@ -3,7 +3,9 @@
     image_id   text
     label      a whole number: 3, 3.0, "3"
     annotator  a name or a number: 7, 7.0 and "7" are one, and so are the two Unicode forms of a
-               name and an e-mail address in capital and small letters; empty: none
+               name and an e-mail address in capital and small letters; empty: none. Spellings of
+               a name that differ in capitals or blanks are one person (`fold_annotator`), unless
+               the key of the dataset has numbers for both (ingest/annotators.py)
     correct    true, yes, 1, false, no, 0 ..., in capital or small letters; empty: unsure
     seconds    a number from 0: how long the picture was in view; empty: not measured
     at         ISO 8601 with or without an offset (none: UTC), or a number of seconds, milliseconds,
@@ -132,6 +134,15 @@ def read_annotator(value: Any) -> str | None:
     if match is not None:
         return match[1]
     return name.lower() if "@" in name else name
+
+
+def fold_annotator(name: str) -> str:
+    """Return what all spellings of a person's name share, whatever their capitals and blanks.
+
+    Args:
+        name: as `read_annotator` returns it
+    """
+    return normalize("NFC", " ".join(name.split()).casefold())
 
 
 def read_verdict(value: Any) -> bool | None:

@@ -7,6 +7,9 @@ by number and address at once. The key has a row for each of these names. All na
 one number, which stays. A name that is a small number stays as it is, unless another person has
 this number already. `consensus`, who stands for published verdicts, is not a person.
 
+Spellings of a name that differ in capitals or blanks are one person. If the key of an earlier
+version has two such spellings with a number for each, both keep their numbers.
+
 Only imports read the key. Only its owner can read the file, and git passes it over.
 """
 
@@ -21,6 +24,7 @@ import numpy as np
 import pyarrow as pa
 
 from cnlw_tools.dataset import table_io
+from cnlw_tools.dataset.raw_votes import fold_annotator
 from cnlw_tools.files import atomic_write
 
 NOBODY = "consensus"
@@ -50,7 +54,17 @@ class AnnotatorKey:
         self.numbers = _read_numbers(path)  # by name
         self.moved: dict[str, str] = {}  # numbers of people who turned out to have another one
         self.used = set(self.numbers.values())
+        self._spellings: dict[str, str] = {}  # the first spelling of each name
+        for name in self.numbers:
+            self._add_spelling(name)
         self._candidates = map(str, count(1))
+
+    def find(self, name: str) -> str | None:
+        """Return the number of a person, if one of the spellings of the name has one."""
+        if name in self.numbers or is_number(name):
+            return self.numbers.get(name)
+        spelling = self._spellings.get(fold_annotator(name))
+        return None if spelling is None else self.numbers[spelling]
 
     def add_people(self, people: Iterable[Person], file: str) -> None:
         """Give a number to each person of a file of votes.
@@ -61,12 +75,14 @@ class AnnotatorKey:
             ValueError: a person had another address before
         """
         for names in sorted(people, key=self._needs_number):
-            numbers = [self.numbers[name] for name in names if name in self.numbers]
+            numbers = [number for number in map(self.find, names) if number is not None]
             number = numbers[0] if numbers else self._new_number(names[0])
             self._check_address(number, names, file)
             for other in numbers[1:]:
                 self._move(other, number)
-            self.numbers.update(dict.fromkeys(names, number))
+            for name in names:
+                self.numbers[name] = number
+                self._add_spelling(name)
 
     def add_annotators(self, votes: pa.Table) -> None:
         """Give a number to each annotator of the dataset's own votes who has none.
@@ -113,6 +129,10 @@ class AnnotatorKey:
                 writer = csv.writer(file, lineterminator="\n")
                 writer.writerow(KEY.names)
                 writer.writerows(rows)
+
+    def _add_spelling(self, name: str) -> None:
+        if not is_number(name):
+            self._spellings.setdefault(fold_annotator(name), name)
 
     def _needs_number(self, person: Person) -> bool:
         """Tell whether a person's name cannot be the number."""

@@ -167,11 +167,14 @@ def test_two_tabs_of_one_person(page, place):
 
 
 def test_a_name_in_other_forms_is_one_person(page, place):
-    """Blanks around a name, and capitals of an address, do not make another person."""
-    page.vote(0, "yes", " Ann@Lab.org ")
-    page.vote(0, "no", "ann@lab.org")
+    """Neither blanks nor capitals make another person, who could vote a second time."""
+    for first, *others in ((" Ann@Lab.org ", "ann@lab.org"), ("Cid Lee", " cid  lee ", "CID LEE")):
+        page.vote(0, "yes", first)
+        for name in others:
+            assert 0 not in page.next(name)
+            page.vote(0, "no", name)
 
-    assert {("w0", "1"): False} == stored(place)
+    assert {("w0", "1"): False, ("w0", "2"): False} == stored(place)
 
 
 def test_the_grid_of_a_class(page):
@@ -196,7 +199,7 @@ VOTE = {"image_id": "w0", "label": 0, "verdict": "yes"}
         ({"name": "x" * 10_000, "votes": [VOTE]}, "name must be one line of at most 200"),
         ({"name": "a\nb", "votes": [VOTE]}, "name must be"),
         ({"name": "\ud800", "votes": [VOTE]}, "name must be"),
-        ({"name": "consensus", "votes": [VOTE]}, "stands for published verdicts"),
+        ({"name": "Consensus", "votes": [VOTE]}, "stands for published verdicts"),
         ({"name": 3, "votes": [VOTE]}, "name must be"),
         ({"name": "ann"}, "list of 1 to"),
         ({"name": "ann", "votes": []}, "list of 1 to"),

@@ -115,6 +115,28 @@ def test_the_same_person_gets_the_same_number_again(root):
     assert expected == annotators(root)
 
 
+def test_spellings_of_a_name_are_one_person(root):
+    """Capitals and blanks make no other person, in one file or in several."""
+    add_csv(root, ("w0.0", "Cid Lee", "no", "2026-01-01"), ("w0.0", "cid lee", "yes", "2026-01-02"))
+    again = add_csv(root, ("w0.0", " CID  LEE ", "yes", "2026-01-02"), name="b.csv")
+    add_csv(root, ("w0.0", "Consensus", "no", ""), ("w0.0", "consensus", "no", ""), name="c.csv")
+
+    assert (0, 0) == (again.n_added, again.n_replaced)
+    assert [("w0.0", "1"), ("w0.0", "2"), ("w0.0", "consensus")] == annotators(root)
+
+
+def test_a_key_with_two_spellings_keeps_both_numbers(root):
+    """An earlier version took them for two people; importing their votes again changes nothing."""
+    path = root / "annotators/toy.csv"
+    path.parent.mkdir()
+    path.write_text("number,name\n1,Cid\n2,cid\n")
+    rows = [("w0.0", "Cid", "no", ""), ("w0.0", "cid", "yes", ""), ("w0.1", "CID", "yes", "")]
+    for _ in range(2):
+        add_csv(root, *rows)
+
+        assert [("w0.0", "1"), ("w0.0", "2"), ("w0.1", "1")] == annotators(root)
+
+
 def test_a_number_that_somebody_has_already(root):
     """The annotator 1 of a later file is not the person who became 1."""
     add_csv(root, ("w0.0", ANN, "no", ""))
