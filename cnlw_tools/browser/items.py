@@ -173,7 +173,7 @@ def to_script(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     for letter, escape in SCRIPT_ESCAPES.items():
         text = text.replace(letter, escape)
-    return text
+    return text.encode(errors="replace").decode()  # a path may have bytes that are no UTF-8
 
 
 def encode_codes(codes: NDArray[Any]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """A server for the pages: on this computer alone, at a random port, until Ctrl-C or SIGTERM."""
 
 import logging
+import os
 import secrets
 import socket
 from types import TracebackType
@@ -16,6 +17,8 @@ from cnlw_tools.executor.signals import raise_on_signal
 LOOPBACK = "127.0.0.1"
 OWN_NAMES = frozenset({LOOPBACK, "localhost", "::1"})
 N_THREADS = 16  # a browser opens six connections at once, and votes wait for the disk
+MAX_CONNECTIONS = 800  # a browser keeps six, and a process may open 1024 files
+IDLE_SECONDS = 60  # until a connection without a request is closed
 TOKEN_BYTES = 16
 FIRST_USUAL_PORT, N_USUAL_PORTS = 20_000, 12_000  # below those that systems give away
 
@@ -42,7 +45,13 @@ class PageServer:
         self.port: int = listener.getsockname()[1]
         self.address = f"http://{_printed_host(host)}:{self.port}/{token}/"
         self._server = waitress.create_server(
-            app, sockets=[listener], threads=N_THREADS, max_request_body_size=MAX_BODY
+            app,
+            sockets=[listener],
+            threads=N_THREADS,
+            max_request_body_size=MAX_BODY,
+            connection_limit=MAX_CONNECTIONS,
+            channel_timeout=IDLE_SECONDS,
+            asyncore_use_poll=True,  # select() takes no more than 1024
         )
 
     def __enter__(self) -> Self:
@@ -78,7 +87,7 @@ def usual_port(purpose: str) -> int:
 
     A browser keeps what a page stores, such as votes that could not be sent, by port.
     """
-    return FIRST_USUAL_PORT + crc32(purpose.encode()) % N_USUAL_PORTS
+    return FIRST_USUAL_PORT + crc32(os.fsencode(purpose)) % N_USUAL_PORTS
 
 
 def open_server(pages: flask.Blueprint, host: str, port: int | None, purpose: str) -> PageServer:

@@ -40,6 +40,9 @@ SCRIPTS = (
 )
 ITEMS_FILE = "items.js"
 MARK = "// A page of pictures, written by cnlw_tools\n"
+FOLDERS = ("static", "pictures", "thumbnails")
+LITTER = (".DS_Store", "Thumbs.db", "desktop.ini")  # what file managers leave in a folder
+NAMES = frozenset({"index.html", ITEMS_FILE, *FOLDERS, *LITTER})  # what such a folder may hold
 FORMATS = list(SHOWN_FORMATS)
 
 
@@ -93,9 +96,9 @@ def check_folder(out: Path) -> None:
 
 
 def is_page(folder: Path) -> bool:
-    """Return whether a folder is one that `write_folder` wrote."""
+    """Return whether a folder is one that `write_folder` wrote, and holds nothing else."""
     path = folder / ITEMS_FILE
-    if not path.is_file():
+    if not path.is_file() or not NAMES.issuperset(entry.name for entry in folder.iterdir()):
         return False
     with path.open("rb") as file:
         return file.read(len(MARK)) == MARK.encode()
@@ -103,7 +106,7 @@ def is_page(folder: Path) -> bool:
 
 def _fill(folder: Path, items: Items, pictures: Pictures, progress: Progress) -> None:
     """Write all files into an empty folder."""
-    for name in ("static", "pictures", "thumbnails"):
+    for name in FOLDERS:
         (folder / name).mkdir()
     for name in SCRIPTS:
         shutil.copyfile(STATIC / name, folder / "static" / name)

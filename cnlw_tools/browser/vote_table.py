@@ -333,7 +333,7 @@ def _is_outdated(change: Change, former: Given | None) -> bool:
     """Tell whether what is there is later than a change, or no longer what it undoes."""
     if change.undone_at is not None:
         return former is None or former.at != change.undone_at
-    if former is None or former.at is None:
+    if former is None or former.at is None or former.at > now():  # of a clock that was ahead
         return False
     at = change.given.at if change.given else None
     return at is not None and at < former.at

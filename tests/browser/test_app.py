@@ -12,7 +12,7 @@ import pytest
 
 from cnlw_tools.browser import app as browser_app
 from cnlw_tools.browser.app import HEADERS, MAX_BODY, make_app
-from cnlw_tools.browser.serve import PageServer, host_names, is_private
+from cnlw_tools.browser.serve import PageServer, host_names, is_private, usual_port
 
 SECRET = "t0ken"  # noqa: S105
 EVERYWHERE = "0.0.0.0"  # noqa: S104
@@ -184,14 +184,37 @@ def test_a_server_answers_until_a_signal():
 
 
 def call_and_stop(server, number, statuses):
-    for path in (urlsplit(server.address).path, "/"):
-        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
-        connection.request("GET", path)
-        answer = connection.getresponse()
-        answer.read()
-        statuses.append(answer.status)
-        connection.close()
-    os.kill(os.getpid(), number)
+    try:
+        for path in (urlsplit(server.address).path, "/"):
+            connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            answer.read()
+            statuses.append(answer.status)
+            connection.close()
+    finally:
+        os.kill(os.getpid(), number)
+
+
+def test_idle_connections_keep_nobody_out():
+    """Browsers of many people keep connections open; one more person gets an answer."""
+    statuses = []
+    with PageServer(make_pages()) as server:
+        idle = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(150)]
+        caller = threading.Thread(target=call_and_stop, args=(server, signal.SIGTERM, statuses))
+        caller.start()
+        server.run()
+        caller.join()
+        for connection in idle:
+            connection.close()
+
+    assert [200, 403] == statuses
+
+
+def test_the_usual_port_of_a_folder_with_any_name():
+    """A name of a folder may be bytes that are no text."""
+    name = os.fsdecode(b"votes of b\xffd")
+    assert usual_port(name) == usual_port(name)
 
 
 def test_a_port_in_use():

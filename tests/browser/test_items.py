@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 
 import numpy as np
 import pyarrow as pa
@@ -115,3 +116,8 @@ def test_a_number_that_json_lacks_is_an_error() -> None:
     with pytest.raises(ValueError, match="JSON"):
         to_script({"x": math.nan})
     assert json.loads(to_script({"x": "<"})) == {"x": "<"}
+
+
+def test_a_path_that_is_no_text_can_be_shown() -> None:
+    """A name of a folder may be any bytes, but a script is UTF-8."""
+    assert '{"x":"b?d"}' == to_script({"x": os.fsdecode(b"b\xffd")})

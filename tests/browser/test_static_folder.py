@@ -153,3 +153,19 @@ def test_an_empty_folder_may_be_named(tmp_path: Path) -> None:
     check_folder(out)
     write_folder(out, make_items(), Pictures())
     assert (out / "index.html").read_bytes() == (STATIC / "gallery.html").read_bytes()
+
+
+def test_what_somebody_added_to_a_page_is_not_deleted(tmp_path: Path) -> None:
+    """A page with notes beside it, or under version control, is not replaced."""
+    out = tmp_path / "page"
+    write_folder(out, make_items(), Pictures())
+    (out / ".DS_Store").touch()
+    write_folder(out, make_items(), Pictures())
+    assert not (out / ".DS_Store").exists()
+    for name in ("notes.txt", ".git"):
+        (out / name).mkdir()
+        before = sorted(tmp_path.rglob("*"))
+        with pytest.raises(FileExistsError, match="another --out"):
+            write_folder(out, make_items(), Pictures())
+        assert sorted(tmp_path.rglob("*")) == before
+        (out / name).rmdir()

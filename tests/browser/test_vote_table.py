@@ -156,6 +156,15 @@ def test_a_late_vote_does_not_replace_a_later_one(table, root):
     assert {("w0", "1"): (True, None)} == read_votes(root)
 
 
+def test_a_vote_in_the_future_can_be_changed(table, root):
+    """A clock that was ahead gave a vote a time that has not come yet."""
+    table.apply([vote(0, "1", True, now() + 10**10)])
+    (result,) = table.apply([vote(0, "1", False)])
+
+    assert result.is_applied
+    assert {("w0", "1"): (False, None)} == read_votes(root)
+
+
 def test_a_repeated_vote_has_the_same_answer(table, root):
     """A vote that is sent again, since the answer was lost, can be undone as the first one."""
     table.apply([vote(0, "1", True, 10**15)])
