@@ -194,6 +194,25 @@ def test_votes_by_keys(address, flowers, visit):
     assert len({image_id for image_id, _ in votes}) == 3
 
 
+def test_undo_after_a_reload(address, flowers, visit):
+    """The vote before the last one comes back, and then none."""
+    page = begin(visit, address)
+    changed = press(page, flowers, "u")
+    page.keyboard.press("ArrowLeft")
+    press(page, flowers, "n")
+    expect_saved(page)
+    page.reload()
+    expect_candidate(page)
+    page.keyboard.press("z")
+    expect_saved(page)
+    assert read_votes(flowers) == [changed]
+    assert shown_id(page, flowers) == changed[0]
+    page.keyboard.press("Backspace")
+    expect_saved(page)
+    assert read_votes(flowers) == []
+    expect(page.get_by_role("button", name="Undo")).to_be_disabled()
+
+
 def test_every_button_is_reached_by_keys_alone(address, flowers, visit):
     """Tab goes to the buttons, which show the focus, and Enter presses them."""
     page = begin(visit, address)
