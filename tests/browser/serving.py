@@ -7,35 +7,29 @@ from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import flask
-from werkzeug.serving import WSGIRequestHandler, make_server
+import waitress
 
 from cnlw_tools.browser.app import make_app
+from cnlw_tools.browser.serve import N_THREADS
 
 LOOPBACK = "127.0.0.1"
 TOKEN = "t0ken"  # noqa: S105
 
 
-class QuietHandler(WSGIRequestHandler):
-    """Prints no line for a request."""
-
-    protocol_version = "HTTP/1.1"
-
-    def log_request(self, *_: object) -> None:
-        """Print nothing."""
-
-
 @contextmanager
 def serve(pages: flask.Blueprint) -> Iterator[str]:
-    """Serve pages as the package does, in a thread; yield their address."""
+    """Serve pages as the package does, but in a thread; yield their address."""
     app = make_app(pages, TOKEN, frozenset({LOOPBACK}))
-    server = make_server(LOOPBACK, 0, app, threaded=True, request_handler=QuietHandler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    server = waitress.create_server(app, host=LOOPBACK, port=0, threads=N_THREADS)
+    thread = threading.Thread(target=server.run)
     thread.start()
-    yield f"http://{LOOPBACK}:{server.port}/{TOKEN}/"
-    server.shutdown()
+    yield f"http://{LOOPBACK}:{server.effective_port}/{TOKEN}/"
+    server.trigger.pull_trigger(server._map.clear)  # its loop ends when nothing is left to watch
     thread.join()
-    server.server_close()
+    server.task_dispatcher.shutdown()
+    for channel in list(server.active_channels.values()):
+        channel.handle_close()
+    server.close()
 
 
 def ask(
