@@ -198,8 +198,9 @@ class Build:
 
         Args:
             repository: OWNER/NAME; it is created if it does not exist
-            private: create the repository so that only its owner sees it
-            gated: ask people for their name and address before they get the files
+            private: create the repository so that only its owner sees it; one that exists must be
+                private
+            gated: ask people for name and e-mail address before they get the files
             tag: name of this version, such as v1. Default: none
             engine: where the checks run: local, dask, ray, dask://HOST:PORT or ray://HOST:PORT
             workers: number of worker processes. Default: one for each processor
@@ -209,13 +210,15 @@ class Build:
             the URL of the repository, and how many files were sent
 
         Raises:
-            ValueError: a check found an error, or the tag marks another build
+            ValueError: a check found an error, a name cannot be that of a repository or a tag, the
+                repository is public in spite of ``private``, or the tag marks another build
             OSError: the Hub refused the push, the connection broke, or the repository holds
                 something else
         """
-        from cnlw_tools.builds.hub import push_build
+        from cnlw_tools.builds.hub import check_names, push_build
         from cnlw_tools.checks.require import require_sound
 
+        check_names(repository, tag)
         with open_executor(engine, workers) as executor, ProgressBars(progress) as bars:
             require_sound(self.path, executor, bars)
             summary = push_build(
@@ -626,7 +629,8 @@ def rebuild(
 
     Raises:
         LookupError: the published build has no such config
-        ValueError: the tables are not those of the card, or this version draws other plans
+        ValueError: ``out`` is the published folder, the tables are not those of the card, or this
+            version draws other plans
         OSError: this machine cannot read or write
 
     Example:

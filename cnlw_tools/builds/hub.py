@@ -82,7 +82,7 @@ def push_build(
         repository: OWNER/NAME
         private: create the repository so that only its owner sees it; one that exists must be
             private
-        gated: ask people to share their name and address before they get the files
+        gated: ask people for name and e-mail address before they get the files
         tag: name of the version; empty: none
         progress: is told how many files are there
 
@@ -154,7 +154,7 @@ def _open_repository(hub: Any, repository: str, private: bool) -> str:
 
 
 def _gate(hub: Any, repository: str) -> None:
-    """Let the Hub ask people for their name and address."""
+    """Let the Hub ask people for their name and e-mail address."""
     with _translate_errors(repository):
         hub.update_repo_settings(repository, repo_type=DATASET, gated="auto")
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.option(
     "--gated",
     is_flag=True,
-    help="Ask people for their name and address before they get the files.",
+    help="Ask people for their name and e-mail address before they get the files.",
 )
 @click.option(
     "--tag",
