@@ -391,17 +391,13 @@ def _fetch(manifest_path: Path, store: Path, retry: str | None, flags: dict[str,
 
 def _print_next(counts: "Counter[str]", store: Path, flags: dict[str, Any]) -> None:
     """Print the command that comes next, if a dataset was fetched."""
-    from cnlw_tools.cli.next_step import find_project, import_command, print_next
+    from cnlw_tools.cli.next_step import fetch_again, find_project, print_next
 
     if not flags["dataset"]:
         return
     project = find_project(flags["dataset"], flags["root"], store=store)
-    if counts["ok"]:
-        print_next(project.command("votes", "annotate"))
-    elif counts["refused"] and not flags["allow_private"]:
-        print_next(project.fetch_command("--allow-private", "--retry", "refused"))
-    else:
-        print_next(import_command(project))
+    lines = fetch_again(project, counts, flags["allow_private"])
+    print_next(*(lines or [project.command("votes", "annotate")]))
 
 
 @contextmanager

@@ -7,7 +7,7 @@ folder of photographs are found where earlier commands left them, if they are no
 """
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -15,8 +15,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cnlw_tools.registry.counts import count_things
+
 if TYPE_CHECKING:
+    from cnlw_tools.card.metadata import ConfigCard
     from cnlw_tools.ingest.crawl_status import CrawlStatus
+
+UNANSWERED = ("connect", "timeout", "unreachable")  # outcomes that may be other ones tomorrow
+NEARLY_ALL = 0.9  # the share of the candidates from which the network or a server seems at fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,40 +88,72 @@ def count_short(project: Project, status: "CrawlStatus", n_votes: int) -> tuple[
     return int(is_asked.sum()) - n_short, n_short
 
 
-def choose_next(project: Project, status: "CrawlStatus", n_short: int, level: int = 0) -> str:
-    """Return the command that comes next.
+def choose_next(
+    project: Project, status: "CrawlStatus", n_short: int, n_votes: int, level: int = 0
+) -> list[str]:
+    """Return the command that comes next, and lines with what else is possible.
 
     Args:
         project: where the tables and images are
         status: how far the dataset is
         n_short: candidates that lack votes
-        level: that is wanted, in percent; 0: the highest level of the benchmark
+        n_votes: that each candidate should have
+        level: that is wanted, in percent; 0: any level
     """
     if not len(status.dataset.web):
-        return import_command(project)
-    fetch_command = _fetch_command(project, status)
-    if fetch_command is not None:
-        return fetch_command
+        return [import_command(project)]
+    fetch_lines = _fetch_lines(project, status)
+    if fetch_lines:
+        return fetch_lines
     if status.levels is None:
-        return f"{project.command('status', takes=('root', 'store'))} --data-dir DIR"
-    goal = level or status.benchmark_level
-    if 0 < goal <= int(status.levels.min()):
-        return _build_or_check(project, status, goal)
-    if n_short:
-        return project.command("votes", "annotate")
-    return import_command(project)
+        return [f"{project.command('status', takes=('root', 'store'))} --data-dir DIR"]
+    vote_command = project.command("votes", "annotate")
+    if 0 < (level or status.benchmark_level) <= int(status.levels.min()):
+        lines = _build_or_check(project, status, level)
+        if n_short:
+            n_candidates = count_things(n_short, "candidate")
+            lines += [f"or go on voting on {n_candidates} with fewer than {n_votes} votes:"]
+            lines += [vote_command]
+        return lines
+    return [vote_command] if n_short else [import_command(project)]
 
 
-def _fetch_command(project: Project, status: "CrawlStatus") -> str | None:
-    """Return the command that fetches, or says why nothing was fetched; None if images are there.
+def _fetch_lines(project: Project, status: "CrawlStatus") -> list[str]:
+    """Return the command that fetches, and what else is possible; nothing if images are there.
 
     What comes with the package needs no image store.
     """
-    if status.fetched is None:
-        return None if project.root is None else project.fetch_command()
-    if status.fetched.untried:
-        return project.fetch_command()
-    return None if status.fetched.ok else project.fetch_command("--report")
+    fetched = status.fetched
+    if fetched is None:
+        return [] if project.root is None else [project.fetch_command()]
+    allow_private = ["--allow-private"] if fetched.has_private_answers else []
+    if fetched.untried:
+        return [project.fetch_command(*allow_private)]
+    if fetched.has_private_answers and fetched.has_private_refusals:
+        return [project.fetch_command("--allow-private", "--retry", "refused")]
+    return fetch_again(project, fetched.outcomes, fetched.has_private_answers)
+
+
+def fetch_again(project: Project, outcomes: Mapping[str, int], allow_private: bool) -> list[str]:
+    """Return what is to be done about candidates without an image; nothing if enough have one.
+
+    Args:
+        project: whose candidates were all tried
+        outcomes: how many candidates have each outcome
+        allow_private: whether addresses on a private network were requested
+    """
+    n_unanswered = sum(outcomes.get(outcome, 0) for outcome in UNANSWERED)
+    n_all = sum(outcomes.values())
+    if outcomes.get("refused") and not outcomes.get("ok") and not allow_private:
+        return [project.fetch_command("--allow-private", "--retry", "refused")]
+    if n_unanswered and n_unanswered >= NEARLY_ALL * n_all:
+        options = ["--allow-private"] if allow_private else []
+        return [
+            project.fetch_command(*options, "--retry", "failed"),
+            "or, if these sites are gone, add other candidates:",
+            import_command(project),
+        ]
+    return [] if outcomes.get("ok") else [import_command(project)]
 
 
 def import_command(project: Project) -> str:
@@ -126,23 +164,54 @@ def import_command(project: Project) -> str:
     return shlex.join(parts)
 
 
-def _build_or_check(project: Project, status: "CrawlStatus", level: int) -> str:
-    """Return the command that builds a level, or that checks the build if it is there."""
+def _build_or_check(project: Project, status: "CrawlStatus", level: int) -> list[str]:
+    """Return the command that builds a level, or those that check and load the build.
+
+    If no level is wanted, any red noise in the build will do.
+    """
     from dataclasses import replace
 
     from cnlw_tools.plans.plan import config_name
 
     recipe = status.recipe
-    words = ["--noise", "red", "--level", str(level)]
-    if status.needs_top(level):
-        words += ["-o", f"top={level}"]
-        recipe = replace(recipe, options={**recipe.options, "top": level})
-    folder, configs = _find_build(status)
-    if config_name(recipe, level) in configs:
-        return validate_command(folder, project.data_dir, project.store)
+    goal = level or status.benchmark_level
+    words = ["--noise", "red", "--level", str(goal)]
+    if status.needs_top(goal):
+        words += ["-o", f"top={goal}"]
+        recipe = replace(recipe, options={**recipe.options, "top": goal})
+    folder, configs = find_build(status)
+    wanted = [config for config in configs if config == config_name(recipe, goal)]
+    if not level:
+        wanted = red_configs(configs)
+    if wanted:
+        check = validate_command(folder, project.data_dir, project.store)
+        return [check, "then load the training set:", *loading_lines(folder, wanted)]
     if folder != Path("builds") / project.dataset:
         words += ["--out", str(folder)]
-    return f"{project.command('build')} {shlex.join(words)}"
+    lines = [f"{project.command('build')} {shlex.join(words)}"]
+    if not level:
+        lines.append(f"--level may be lower: {goal} % is the highest level of the benchmark here")
+    return lines
+
+
+def red_configs(configs: Mapping[str, "ConfigCard"]) -> list[str]:
+    """Return the names of the configs with red noise, the lowest level first."""
+    levels = {}
+    for name, config in configs.items():
+        if config.recipe.noise == "red" and config.level:
+            levels[name] = config.level
+    return sorted(levels, key=lambda name: levels[name])
+
+
+def loading_lines(place: Path | str, configs: Sequence[str]) -> list[str]:
+    """Return the import and the call that load the last of some configs, and name the others."""
+    from cnlw_tools.files.storage import is_address
+
+    statement = "import cnlw_tools" if is_address(place) else "from datasets import load_dataset"
+    lines = [statement, loading_call(place, configs[-1])]
+    if len(configs) > 1:
+        lines.append(f"other configs: {', '.join(configs[:-1])}")
+    return lines
 
 
 def validate_command(
@@ -161,29 +230,48 @@ def validate_command(
     return shlex.join(parts)
 
 
-def _find_build(status: "CrawlStatus") -> tuple[Path, list[str]]:
+def find_build(status: "CrawlStatus") -> tuple[Path, Mapping[str, "ConfigCard"]]:
     """Return the folder for a build of the tables as they are now, and the configs that it has.
 
     It is builds/NAME, or builds/NAME_2 and so on where other tables were built before.
     """
+    *_, last = _build_folders(status)
+    return last
+
+
+def find_red_build(status: "CrawlStatus") -> tuple[Path, list[str], bool]:
+    """Return a build with red noise, its configs, and whether its tables are those of now.
+
+    Of several builds, the last one counts. Without such a build, there are no configs.
+    """
+    folders = list(_build_folders(status))
+    for folder, configs in reversed(folders):
+        names = red_configs(configs)
+        if names:
+            return folder, names, folder == folders[-1][0]
+    return folders[-1][0], [], True
+
+
+def _build_folders(status: "CrawlStatus") -> Iterator[tuple[Path, Mapping[str, "ConfigCard"]]]:
+    """Yield the folders of builds with their configs; the last has the tables as they are now."""
     name = status.recipe.dataset
     digests = {name: digest for name, digest in status.dataset.digests.items() if name != "web"}
     for number in count(1):
         folder = Path("builds") / (name if number == 1 else f"{name}_{number}")
         tables, configs = _read_build(folder)
+        yield folder, configs
         if all(tables.get(table, digest) == digest for table, digest in digests.items()):
-            break
-    return folder, configs
+            return
 
 
-def _read_build(folder: Path) -> tuple[Mapping[str, str], list[str]]:
+def _read_build(folder: Path) -> tuple[Mapping[str, str], Mapping[str, "ConfigCard"]]:
     """Return the digests of the tables of a build, and its configs; nothing if there is none."""
     from cnlw_tools.card.metadata import CARD, read_card
 
     if not (folder / CARD).exists():
-        return {}, []
+        return {}, {}
     card = read_card(folder)
-    return card.tables, list(card.configs)
+    return card.tables, card.configs
 
 
 def loading_call(place: Path | str, config: str) -> str:
@@ -198,7 +286,8 @@ def loading_call(place: Path | str, config: str) -> str:
     return f'{function}(\n    "{place}",\n    "{config}",\n)'
 
 
-def print_next(command: str) -> None:
-    """Print the next command in a line of its own, without blanks before it."""
+def print_next(command: str, *others: str) -> None:
+    """Print the next command, and lines on what else is possible, all without blanks before."""
     click.echo("next:")
-    click.echo(command)
+    for line in (command, *others):
+        click.echo(line)

@@ -57,7 +57,7 @@ def status(
     )
     for heading, text in _describe(project, crawl, voting):
         click.echo(f"{heading:{WIDTH}}{text}")
-    print_next(choose_next(project, crawl, n_short))
+    print_next(*choose_next(project, crawl, n_short, n_votes))
 
 
 def _describe(project: "Project", crawl: "CrawlStatus", voting: str) -> Iterator[tuple[str, str]]:
@@ -76,6 +76,7 @@ def _describe(project: "Project", crawl: "CrawlStatus", voting: str) -> Iterator
         f"{shows:,} show their class, {shows_not:,} do not, {undecided:,} undecided",
     )
     yield "red noise", describe_levels(crawl) if len(crawl.dataset.votes) else "no votes yet"
+    yield "built", _describe_build(crawl)
 
 
 def _describe_photographs(crawl: "CrawlStatus") -> str:
@@ -96,8 +97,19 @@ def _describe_photographs(crawl: "CrawlStatus") -> str:
 def _describe_fetched(project: "Project", crawl: "CrawlStatus") -> str:
     if crawl.fetched is None:
         return "no image store"
-    ok, failed, untried = crawl.fetched
+    ok, failed, untried = crawl.fetched[:3]
     return f"{ok:,} images, {failed:,} failed, {untried:,} not tried yet ({project.store})"
+
+
+def _describe_build(crawl: "CrawlStatus") -> str:
+    """Return which configs with red noise are built, and whether votes came after them."""
+    from cnlw_tools.cli.next_step import find_red_build
+
+    folder, configs, is_current = find_red_build(crawl)
+    if not configs:
+        return "no red noise yet"
+    remark = "" if is_current else "; the votes or photographs have changed since"
+    return f"{', '.join(configs)} in {folder}{remark}"
 
 
 def _print_all(root: Path | str | None, n_votes: int) -> None:

@@ -210,7 +210,7 @@ def _print_results(
 ) -> NoReturn:
     """Print the results of all checks and exit: with 1 if there are errors."""
     from cnlw_tools.checks.finding import count_findings
-    from cnlw_tools.cli.next_step import loading_call, print_next
+    from cnlw_tools.cli.next_step import loading_lines, print_next
 
     findings = [finding for result in results for finding in result.findings]
     n_errors = sum(finding.severity == "error" for finding in findings)
@@ -222,7 +222,7 @@ def _print_results(
         n_checks = count_things(len(results), "check")
         click.echo(f"{place}: {count_findings(findings)}, {n_checks}")
         if configs and not n_errors:
-            print_next(loading_call(place, configs[-1]))
+            print_next(*loading_lines(place, configs))
     raise SystemExit(1 if n_errors else 0)
 
 

@@ -90,7 +90,7 @@ def report_votes(
     for line in describe_votes(status, level):
         click.echo(line)
     _, n_short = count_short(project, status, n_votes)
-    print_next(choose_next(project, status, n_short, level or 0))
+    print_next(*choose_next(project, status, n_short, n_votes, level or 0))
 
 
 @votes.command("annotate", short_help="Open a page on which people vote.")

@@ -114,8 +114,7 @@ def resolve_host(address: Address, allow_private: bool, timeout: float = 30.0) -
             is not public
         MachineFault: this machine cannot look up any name
     """
-    is_localhost = address.host == "localhost" or address.host.endswith(".localhost")
-    if is_localhost and not allow_private:
+    if _is_localhost(address.host) and not allow_private:
         raise _refusal("localhost is a private address")
     try:
         ips = _look_up(address, timeout)
@@ -125,6 +124,19 @@ def resolve_host(address: Address, allow_private: bool, timeout: float = 30.0) -
         if not allow_private and not is_public(ipaddress.ip_address(ip)):
             raise _refusal(f"{address.host} has the address {ip}, which is not a public address")
     return ips
+
+
+def names_private_host(uri: str) -> bool:
+    """Return whether a URI has localhost or an IP address that is not public in it."""
+    try:
+        host = parse_uri(uri).host
+        return _is_localhost(host) or not is_public(ipaddress.ip_address(host))
+    except (FetchError, ValueError):  # a URI that is never requested, or the name of a host
+        return False
+
+
+def _is_localhost(host: str) -> bool:
+    return host == "localhost" or host.endswith(".localhost")
 
 
 def is_public(ip: IPAddress) -> bool:

@@ -1,5 +1,7 @@
 """How far a dataset is on the way from a crawl to red noise: candidates, images, votes, levels."""
 
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,8 +21,10 @@ from cnlw_tools.plans.vote_needs import VoteNeeds, estimate_needs
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.recipe import BENCHMARK_LEVELS, Recipe
 from cnlw_tools.store.pack import open_store
+from cnlw_tools.store.store import Store
 
 Ints = NDArray[np.integer]
+MAX_URIS = 1000  # of a store, that are searched for private addresses
 
 
 class FetchCounts(NamedTuple):
@@ -29,6 +33,9 @@ class FetchCounts(NamedTuple):
     ok: int
     failed: int
     untried: int
+    outcomes: Mapping[str, int]  # how many candidates have each
+    has_private_answers: bool  # whether addresses on a private network were requested
+    has_private_refusals: bool  # whether some were not, since --allow-private was not given
 
 
 @dataclass(frozen=True)
@@ -134,13 +141,31 @@ def _read_tables(recipe: Recipe, root: Path, data_dir: Path | None) -> Dataset:
 
 def _count_fetched(web: pa.Table, store: Path | str) -> FetchCounts:
     """Count candidates by what a store says of them."""
-    ids: dict[bool, list[str]] = {True: [], False: []}
+    ids: dict[str, list[str]] = defaultdict(list)
     with open_store(store) as images:
         for image_id, outcome in images.select(["image_id", "class"]):
-            ids[outcome == "ok"].append(image_id)
-    n_ok = _count_ids(web, ids[True])
-    n_failed = _count_ids(web, ids[False])
-    return FetchCounts(n_ok, n_failed, len(web) - n_ok - n_failed)
+            ids[outcome].append(image_id)
+        is_answered, is_refused = find_private(images)
+    counts = Counter({outcome: _count_ids(web, ids[outcome]) for outcome in ids})
+    n_tried = counts.total()
+    n_ok = counts["ok"]
+    n_failed = n_tried - n_ok
+    return FetchCounts(n_ok, n_failed, len(web) - n_tried, +counts, is_answered, is_refused)
+
+
+def find_private(store: Store) -> tuple[bool, bool]:
+    """Return whether addresses on a private network were requested, and whether some were refused.
+
+    Some of the URIs of the store are looked at, and only those that name such an address
+    themselves: no name is looked up.
+    """
+    from cnlw_tools.fetch.address import names_private_host
+
+    found = []
+    for is_refused in (False, True):
+        uris = store.some_uris(MAX_URIS, is_refused)
+        found.append(any(names_private_host(uri) for uri in uris))
+    return found[0], found[1]
 
 
 def _count_ids(web: pa.Table, ids: list[str]) -> int:

@@ -322,6 +322,11 @@ class Store:
         )
         return list(self.query(sql, [limit]))
 
+    def some_uris(self, n: int, is_refused: bool) -> list[str]:
+        """Return the URIs of at most n rows that were refused, or of n rows that were not."""
+        sql = "SELECT uri FROM ledger WHERE (class = 'refused') = ? ORDER BY image_id LIMIT ?"
+        return [uri for (uri,) in self.query(sql, [is_refused, n]) if uri]
+
     def count_images_with_sha256(self, digests: Sequence[str]) -> int:
         """Return the number of images whose file has one of these sha256 digests."""
         question_marks = _question_marks(len(digests))

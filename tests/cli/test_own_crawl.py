@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 
 from cnlw_tools import checks
 from cnlw_tools.cli import main
+from cnlw_tools.cli.next_step import Project, fetch_again
 from cnlw_tools.dataset.dataset import read_dataset
 from cnlw_tools.executor import local
 from cnlw_tools.store.store import Row, open_ledger
@@ -83,9 +84,13 @@ def run(command: str) -> Result:
 
 def next_command(result: Result) -> str:
     """Return the command that a command printed at its end."""
-    *_, title, command = result.stdout.splitlines()
-    assert title == "next:", result.output
-    return command
+    return next_lines(result)[0]
+
+
+def next_lines(result: Result) -> list[str]:
+    """Return the lines after `next:`, of which the first is a command."""
+    lines = result.stdout.splitlines()
+    return lines[lines.index("next:") + 1 :]
 
 
 def write_votes(folder: Path, n_wrong: int, numbers: range) -> str:
@@ -112,7 +117,7 @@ def test_the_printed_commands_lead_to_red_noise(lab):
     """new, fetch, votes, report, build, validate and load: each prints the next one whole."""
     command = "cnlw new flowers 'my photos' --candidates candidates.csv --root my --validation 20"
     commands = [command]
-    while not command.startswith("load_dataset"):
+    while command.startswith("cnlw"):
         if command.startswith("cnlw votes annotate"):
             command = write_votes(lab, N_WRONG, range(N_CANDIDATES))
         command = next_command(run(command))
@@ -127,20 +132,33 @@ def test_the_printed_commands_lead_to_red_noise(lab):
         f"cnlw votes report --dataset flowers {options}",
         f"cnlw build --dataset flowers {options} --noise red --level 20",
         f"cnlw validate builds/flowers {images}",
+        "from datasets import load_dataset",
+    ]
+    status = run(STATUS)
+    lines = next_lines(status)
+    assert status_lines(status)["built"] == "red_20 in builds/flowers"
+    assert lines[:4] == [
+        f"cnlw validate builds/flowers {images}",
+        "then load the training set:",
+        "from datasets import load_dataset",
         'load_dataset("builds/flowers", "red_20")',
     ]
+    short = f"or go on voting on {len(FLOWERS) * (N_CANDIDATES - len(DEAD))} candidates"
+    assert lines[4:] == [f"{short} with fewer than 3 votes:", commands[3]]
     train = datasets.load_dataset("builds/flowers", "red_20", split="train", cache_dir="cache")
     assert sum(train["is_noisy"]) == 24
     assert len(train) == 120
 
 
 NEW = "cnlw new flowers 'my photos' --candidates candidates.csv --root my --validation 20"
+FETCH = "cnlw fetch --dataset flowers --root my"
 STATUS = "cnlw status --dataset flowers --root my"
 
 
 def status_lines(result: Result) -> dict[str, str]:
     """Return what `cnlw status` says, by heading."""
-    lines = result.stdout.splitlines()[:-2]
+    text, _, _ = result.stdout.partition("next:")
+    lines = text.splitlines()
     return {line[:13].strip(): line[13:] for line in lines}
 
 
@@ -182,7 +200,7 @@ def test_status_works_at_every_stage(lab):
     assert next_command(listed) == "cnlw fetch --dataset flowers --root my"
     counts = "294 images, 0 failed, 6 not tried yet (stores/flowers)"
     assert status_lines(half)["fetched"] == counts
-    assert next_command(half) == "cnlw fetch --dataset flowers --root my"
+    assert next_command(half) == f"{FETCH} --allow-private"
     counts = "294 images, 6 failed, 0 not tried yet (stores/flowers)"
     assert status_lines(fetched)["fetched"] == counts
     short = "0 votes; 0 usable candidates have 3 of yes and no, 294 have fewer"
@@ -194,6 +212,8 @@ def test_status_works_at_every_stage(lab):
     assert lines["verdicts"] == "264 show their class, 30 do not, 0 undecided"
     assert lines["red noise"] == "up to 25 %, limited by 'iris'"
     assert next_command(voted).endswith("--noise red --level 20")
+    hint = "--level may be lower: 20 % is the highest level of the benchmark here"
+    assert next_lines(voted)[1:] == [hint]
 
 
 def test_status_of_a_root_has_a_line_for_each_dataset(lab):
@@ -208,13 +228,36 @@ def test_status_of_a_root_has_a_line_for_each_dataset(lab):
     assert empty == "empty: no dataset is here: make one with `cnlw new` or `cnlw import`\n"
 
 
-def test_a_fetch_that_failed_leads_to_its_reasons(lab):
-    """If no candidate could be fetched, the next command prints why."""
+def test_status_says_how_a_fetch_goes_on(lab):
+    """Where addresses on this machine were requested, no command loses --allow-private."""
+    lines = [f"rose,http://127.0.0.1:9999/rose/{i}" for i in range(10)]
+    put(lab / "candidates.csv", "\n".join(["class,url", *lines]))
     run(NEW)
-    ends = [f"{name}/{i}" for name in FLOWERS for i in range(N_CANDIDATES)]
-    write_ledger(lab, dict.fromkeys(ends, "http_404"))
+    commands = []
+    for outcomes in (["ok"] * 5, ["ok"] * 5 + ["refused"] * 5, ["refused"] * 10):
+        write_ledger(lab, {f"rose/{i}": outcome for i, outcome in enumerate(outcomes)})
+        commands.append(next_command(run(STATUS)))
 
-    assert next_command(run(STATUS)) == "cnlw fetch --dataset flowers --root my --report"
+    retry = f"{FETCH} --allow-private --retry refused"
+    assert commands == [f"{FETCH} --allow-private", retry, retry]
+
+
+@pytest.mark.parametrize(
+    ("counts", "command"),
+    [
+        ({"refused": 10}, f"{FETCH} --allow-private --retry refused"),
+        ({"unreachable": 5, "connect": 5}, f"{FETCH} --retry failed"),
+        ({"ok": 1, "timeout": 9}, f"{FETCH} --retry failed"),
+        ({"http_404": 10}, "cnlw import candidates FILE.csv --as flowers --root my"),
+        ({"ok": 2, "timeout": 8}, None),
+        ({"ok": 1, "refused": 9}, None),
+    ],
+)
+def test_the_outcomes_decide_how_a_fetch_goes_on(counts, command):
+    """Retry, another list, or voting: what a server that was down needs is not another list."""
+    lines = fetch_again(Project("flowers", "my"), counts, allow_private=False)
+
+    assert lines[:1] == ([command] if command else [])
 
 
 def report_needs(result: Result) -> dict[str, list[str]]:

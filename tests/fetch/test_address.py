@@ -113,6 +113,15 @@ def test_public_addresses(ip):
     assert address.is_public(ipaddress.ip_address(ip))
 
 
+def test_private_hosts_are_known_without_a_lookup():
+    """Addresses and localhost are; the name of a host, and what is no URI, count as public."""
+    private = ["http://127.0.0.1:8000/a.jpg", "http://[::1]/a", "https://localhost/a"]
+    public = ["http://8.8.8.8/a", "http://example.org/a", "nothing", ""]
+
+    assert [True] * 3 == [address.names_private_host(uri) for uri in private]
+    assert [False] * 4 == [address.names_private_host(uri) for uri in public]
+
+
 @pytest.mark.parametrize("uri", REFUSED)
 def test_refused_uris(uri):
     """Only http and https are allowed, without a user, and with the usual spelling of a host."""
