@@ -157,8 +157,22 @@ def _check_hub_keys(evidence: Evidence) -> Iterator[Finding]:
         if key == "dataset_info" and not is_intact:
             stated, expected = _without_bytes(stated), _without_bytes(expected)
         if key not in OWN_WORDS and stated != expected:
-            message = f"{key} is {_shorten(stated)}, but the build gives {_shorten(expected)}"
+            place, wrong, right = _find_difference(key, stated, expected)
+            message = f"{place} is {_shorten(wrong)}, but the build gives {_shorten(right)}"
             yield _report(evidence, message, CARD)
+
+
+def _find_difference(place: str, stated: Any, expected: Any) -> tuple[str, Any, Any]:
+    """Return the first place in the block where two values differ, and what each has there."""
+    if isinstance(stated, dict) and isinstance(expected, dict) and stated.keys() == expected.keys():
+        for key, part in stated.items():
+            if part != expected[key]:
+                return _find_difference(f"{place}.{key}", part, expected[key])
+    if isinstance(stated, list) and isinstance(expected, list) and len(stated) == len(expected):
+        for number, part in enumerate(stated):
+            if part != expected[number]:
+                return _find_difference(f"{place}[{number}]", part, expected[number])
+    return place, stated, expected
 
 
 def _without_bytes(value: Any) -> Any:

@@ -805,6 +805,19 @@ def test_a_fault_beside_train_is_found(
     assert errors(folder, PARTED[fault]) == PARTED[fault]
 
 
+def test_a_card_that_claims_other_bytes(parted: Path, tmp_path: Path) -> None:
+    """The bytes of a split are those of its files; the message names the place and both numbers."""
+    folder = shutil.copytree(parted, tmp_path / "build")
+    text = (folder / "README.md").read_text()
+    stated = text.partition("num_bytes: ")[2].partition("\n")[0]
+    (folder / "README.md").write_text(text.replace(f"num_bytes: {stated}\n", "num_bytes: 1\n", 1))
+
+    (finding,) = told(folder, "card")
+
+    place = "dataset_info[0].splits[0].num_bytes"
+    assert finding.message == f"{place} is 1, but the build gives {stated}"
+
+
 def test_a_card_that_claims_a_smaller_train(parted: Path, tmp_path: Path) -> None:
     """All of train is no hundred images, whatever the card says."""
     folder = shutil.copytree(parted, tmp_path / "build")
