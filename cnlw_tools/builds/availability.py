@@ -52,6 +52,26 @@ def match_availability(
     return card, data
 
 
+def explain_difference(folder: Path, data: Dataset) -> str:
+    """Return which option makes the candidates of a build differ from a dataset; or nothing.
+
+    Args:
+        folder: of the tables of the build
+        data: of the recipe, which does not fit the build
+    """
+    path = folder / f"{WEB}.parquet"
+    if not path.exists():
+        return ""
+    web = tables.read_manifest(path, len(data.classes), web=True)
+    if _is_marked(web) == _is_marked(data.web):
+        return ""
+    if _digest_without_marks(web) != _digest_without_marks(data.web):
+        return ""
+    if _is_marked(web):
+        return "it was made with a store of web images, and this command has none: give --store"
+    return "it was made without a store of web images: leave out --store"
+
+
 def _is_marked(web: pa.Table) -> bool:
     return DEAD in web.column_names
 

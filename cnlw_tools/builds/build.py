@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from cnlw_tools import files
-from cnlw_tools.builds.availability import match_availability
+from cnlw_tools.builds.availability import WEB, explain_difference, match_availability
 from cnlw_tools.builds.changes import find_changes
 from cnlw_tools.builds.segments import SHARD_NAME, Segment, cut_segments
 from cnlw_tools.builds.shards import WriteJob, delete_pool, write_shards
@@ -372,6 +372,9 @@ def _check_same_tables(folder: Path, card: BuildCard, data: Dataset) -> None:
     for name, digest in data.digests.items():
         old_digest = card.tables.get(name, digest)
         if old_digest != digest:
+            cause = explain_difference(folder / "tables", data) if name == WEB else ""
+            if cause:
+                raise ValueError(f"{folder}: {cause}, or use another --out")
             raise ValueError(
                 f"{folder}: its table {name} differs from the table that {data.name} has now: "
                 "use another --out"

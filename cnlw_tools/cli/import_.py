@@ -205,7 +205,7 @@ def print_import(imported: "Import", root: Path, skip_broken: Path | None) -> No
     if not dataset.has_validation:
         click.echo(
             "note: there is no split validation, on which `cnlw train` measures: "
-            "give --validation 20 here or to `cnlw build`"
+            "give --validation 20 to `cnlw build`"
         )
     for note in imported.notes:
         click.echo(f"note: {note}")

@@ -11,11 +11,12 @@ With n_ij votes of kind j on item i, m_i = sum_j n_ij on that item, and n = sum_
                             E = (n^2 - sum_j n_j^2) / (n (n - 1)),   n_j = sum_i n_ij
     outlying annotator a    e_a - e > 3 sqrt(s^2 + p (1 - p) / v_a)     error rate e_a on v_a votes
                             e = median of all e_a,  s = 1.4826 median |e_a - e|
-                            p = (v_a e + 1) / (v_a + 2)
+                            p = (v_a e_a + 1) / (v_a + 2)
 
 1 is agreement, 0 is what chance gives. Where all votes are of one kind chance agrees as well, and
 both are nan. The three standard deviations combine two spreads: that between annotators (s, which
-a few bad ones do not move) and that of the votes of annotator a.
+a few bad ones do not move) and the standard error of the rate of annotator a. Where most err
+equally often, s is 0, and the standard error alone decides.
 
 Sources: J. L. Fleiss, "Measuring nominal scale agreement among many raters", Psychological
 Bulletin 76(5), 1971. K. Krippendorff, "Computing Krippendorff's alpha-reliability", 2011.
@@ -104,7 +105,7 @@ def outlying_annotators(error_rate: Floats, votes: Ints) -> NDArray[np.bool_]:
     median = np.median(error_rate)
     deviation = error_rate - median
     spread = 1.4826 * np.median(np.abs(deviation))
-    p = (votes * median + 1) / (votes + 2)
+    p = (votes * error_rate + 1) / (votes + 2)
     vote_variance = p * (1 - p) / votes
     limit = 3 * np.sqrt(spread**2 + vote_variance)
     outlying: NDArray[np.bool_] = deviation > limit

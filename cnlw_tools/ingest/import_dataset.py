@@ -223,6 +223,12 @@ def _check_existing(folder: Path, imported: Dataset) -> None:
     if existing["sha256"].null_count == len(existing):
         existing, new = existing.drop_columns(["sha256"]), new.drop_columns(["sha256"])
     if hashing.digest(existing) != hashing.digest(new):
+        existing, new = existing.drop_columns(["split"]), new.drop_columns(["split"])
+        if hashing.digest(existing) == hashing.digest(new):
+            remedy = (
+                "only the splits differ: leave --validation as it was when these were imported, "
+                "and give --validation to `cnlw build`"
+            )
         raise ValueError(f"{folder} contains another base manifest: {remedy}")
 
 

@@ -254,7 +254,10 @@ class _Drawing:
             f"collect and annotate more, or lower {knobs}"
         )
         if not len(self.dataset.web_pool(recipe.min_votes, recipe.verdict, recipe.search)):
-            message += "; nobody has voted on any, see annotations/README.md"
+            message += (
+                "; nobody has voted on any: show people the candidates with "
+                f"`cnlw votes annotate --dataset {self.dataset.name}`"
+            )
         if shortage.reserved:
             message += (
                 f"; {shortage.reserved} more are kept for higher levels: "

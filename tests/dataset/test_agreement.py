@@ -127,6 +127,22 @@ def test_nobody_stands_out_among_equals():
     ).tolist()
 
 
+def test_few_errors_beside_none_are_chance():
+    """Without a spread between annotators, the standard error of the rate decides, as by hand."""
+    n_votes = 300
+    flagged = []
+    for n_errors in range(20):
+        error = np.array([0, 0, n_errors / n_votes])
+        flagged.append(outlying_annotators(error, np.full(3, n_votes))[2])
+
+    for n_errors in range(20):
+        p = (n_errors + 1) / (n_votes + 2)
+        standard_error = math.sqrt(p * (1 - p) / n_votes)
+        assert flagged[n_errors] == (n_errors / n_votes > 3 * standard_error)
+    assert not flagged[7]  # 2.3 %
+    assert flagged[15]
+
+
 def test_the_spread_of_annotators_is_a_standard_deviation():
     """The median deviation, 0.01, times 1.4826: with countless votes the limit is 0.0445."""
     error = 0.5 + np.array([-0.03, -0.02, -0.01, -0.01, 0, 0, 0, 0.01, 0.01, 0.04, 0.05])

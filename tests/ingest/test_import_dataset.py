@@ -112,6 +112,15 @@ def test_two_imports_of_other_images_at_once(
     assert "contains another base manifest" in message
 
 
+def test_other_splits_of_the_same_images(tmp_path: Path) -> None:
+    """A second import with --validation is refused, and says what to do instead."""
+    folder = class_folders(tmp_path / "images")
+    import_source("folder", folder, "flowers", tmp_path)
+
+    with pytest.raises(ValueError, match=r"only the splits differ: .* to `cnlw build`"):
+        import_source("folder", folder, "flowers", tmp_path, validation=20)
+
+
 def test_an_array_source_has_the_sha256_of_its_pixels(tmp_path: Path, cifar: Path) -> None:
     """What a source of arrays says about its pixels stays as it is, and a build compares it."""
     other = tmp_path / "other"
