@@ -29,6 +29,7 @@ from cnlw_tools.browser.numbered_pictures import ShardPictures
 from cnlw_tools.browser.run_columns import read_runs
 from cnlw_tools.card.metadata import BuildCard, config_shards, read_card
 from cnlw_tools.dataset import tables
+from cnlw_tools.dataset.table_io import cast_column, reject_bad_rows
 from cnlw_tools.executor import Progress, no_progress
 from cnlw_tools.files.parquet import read_table
 from cnlw_tools.registry import pick
@@ -83,7 +84,7 @@ def make_gallery(
         pick(card.configs, options.config, f"config of {build}")
     configs = [options.config] if options.config is not None else sorted(card.configs)
     classes = tables.read_classes(build / "tables" / "classes.csv")
-    stored = _read_rows(build, card, configs)
+    stored = _read_rows(build, card, configs, len(classes))
     pictures = ShardPictures(stored.paths, stored.shard, stored.row)
     items = Items(
         title=f"{card.dataset}: {list_first(configs, MAX_CONFIGS)}",
@@ -103,11 +104,13 @@ def make_gallery(
     return items, pictures
 
 
-def _read_rows(build: Path, card: BuildCard, configs: Sequence[str]) -> StoredRows:
+def _read_rows(
+    build: Path, card: BuildCard, configs: Sequence[str], n_classes: int
+) -> StoredRows:
     """Read the rows of configs from their shards, in the order of the names of these.
 
     Raises:
-        ValueError: a shard is missing or damaged
+        ValueError, OSError: a shard is missing or damaged
     """
     names: set[str] = set()
     for config in configs:
@@ -117,7 +120,7 @@ def _read_rows(build: Path, card: BuildCard, configs: Sequence[str]) -> StoredRo
     n_rows = 0
     for name in sorted(names):
         path = build / "data" / name
-        part = read_table(path, COLUMNS, REMEDY).replace_schema_metadata()
+        part = _check_rows(read_table(path, COLUMNS, REMEDY), path, n_classes)
         paths.append(path)
         parts.append(part)
         starts[name] = n_rows
@@ -127,6 +130,22 @@ def _read_rows(build: Path, card: BuildCard, configs: Sequence[str]) -> StoredRo
     first = np.array(list(starts.values()), np.int64)
     row = np.arange(n_rows) - first[shard]
     return StoredRows(paths, starts, shard, row, pa.concat_tables(parts))
+
+
+def _check_rows(rows: pa.Table, path: Path, n_classes: int) -> pa.Table:
+    """Return the rows of a shard in the types of a plan.
+
+    Raises:
+        ValueError: a value is missing or of another type, or a label is none of the classes
+    """
+    columns = [cast_column(path, tables.PLAN.field(name), rows[name]) for name in COLUMNS]
+    checked = pa.table(columns, COLUMNS)
+    for name in ("label", "clean_label"):
+        labels = pc.fill_null(checked[name], 0).to_numpy()
+        is_bad = (labels < 0) | (labels >= n_classes)
+        remedy = f"the classes are 0 to {n_classes - 1}; {REMEDY}"
+        reject_bad_rows(path, name, is_bad, labels, remedy)
+    return checked
 
 
 def _add_places(items: Items, stored: StoredRows, card: BuildCard, configs: Sequence[str]) -> None:

@@ -169,7 +169,7 @@ def _describe_classes(status: "CrawlStatus") -> Iterator[str]:
         shows, shows_not, undecided, no_votes = status.verdict_counts[label]
         level = "?" if levels is None else f"{levels[label]} %"
         yield (
-            f"{label:4} {name:23}{shows:8,}{shows_not:10,}{undecided:11,}{no_votes:10,}"
+            f"{label:4} {_show_name(name):23}{shows:8,}{shows_not:10,}{undecided:11,}{no_votes:10,}"
             f"{status.n_available[label]:7,}{level:>11}"
         )
     if levels is None:
@@ -178,6 +178,14 @@ def _describe_classes(status: "CrawlStatus") -> Iterator[str]:
         yield f"red noise of all classes: {describe_levels(status)}"
     else:
         yield "red noise: nobody has voted yet, so no candidate is known to be wrong"
+
+
+def _show_name(name: str) -> str:
+    """Return the name of a class for a table: on one line, and not endless."""
+    from cnlw_tools.registry.counts import shorten
+    from cnlw_tools.sources.formats.listing import printable
+
+    return shorten(printable(name))
 
 
 def describe_levels(status: "CrawlStatus") -> str:
@@ -204,7 +212,7 @@ def _describe_needs(status: "CrawlStatus", level: int) -> Iterator[str]:
         votes, candidates = _estimate(needs.votes[label]), _estimate(needs.candidates[label])
         is_short |= bool(needs.candidates[label] > n_left[label])
         yield (
-            f"{label:4} {name:23}{needs.needed[label]:8,}{needs.available[label]:8,}"
+            f"{label:4} {_show_name(name):23}{needs.needed[label]:8,}{needs.available[label]:8,}"
             f"{needs.missing[label]:9,}{votes:>12}{candidates:>11}{n_left[label]:7,}"
         )
     yield (

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from hashlib import sha256
 from pathlib import Path
+from shutil import copytree
 
 import numpy as np
 import pyarrow as pa
@@ -103,6 +104,29 @@ def test_an_unknown_config_is_an_error(built) -> None:
     """Which names those there are."""
     with pytest.raises(LookupError, match="red_20"):
         make_gallery(built, GalleryOptions("red_30"))
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "words"),
+    [
+        ("label", 10, "'label', row 0: 10"),
+        ("label", -1, "'label', row 0: -1"),
+        ("label", None, "'label', row 0: None"),
+        ("clean_label", 99, "'clean_label', row 0: 99"),
+        ("clean_label", "one", "'clean_label' has type string"),
+        ("is_noisy", None, "'is_noisy', row 0: None"),
+    ],
+)
+def test_a_damaged_column_is_an_error(built, tmp_path, column, value, words) -> None:
+    """It names the shard, the column and the row, where a class cannot be the right one."""
+    copied = Path(copytree(built, tmp_path / "damaged"))
+    path = min((copied / "data").iterdir())
+    rows = pq.read_table(path)
+    place = rows.column_names.index(column)
+    kind = pa.string() if isinstance(value, str) else rows.schema.field(column).type
+    pq.write_table(rows.set_column(place, column, pa.array([value] * len(rows), kind)), path)
+    with pytest.raises(ValueError, match=f"{path.name}: column {words}"):
+        make_gallery(copied, GalleryOptions())
 
 
 @pytest.fixture

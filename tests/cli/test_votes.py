@@ -164,3 +164,20 @@ def hash_bit(row, annotator):
     """A coin that is thrown once for each candidate and annotator."""
     text = f"{row['image_id']} {row['label']} {annotator}"
     return sha256(text.encode()).digest()[0] % 2 == 0
+
+
+def test_names_of_classes_keep_the_table_in_shape(toy):
+    """Folders may be called anything; a terminal gets neither its commands nor a thousand letters."""
+    names = ["a\nb", "\x1b[31mred", "x" * 1000]
+    path = toy / "manifests/toy/classes.csv"
+    others = path.read_text().splitlines()[4:]
+    lines = [f'{label},"{name}"' for label, name in enumerate(names)]
+    path.write_text("\n".join(["label,name", *lines, *others]) + "\n")
+
+    said = show("--dataset", "toy", "--root", toy)
+
+    assert 0 == said.exit_code, said.output
+    rows = said.output.splitlines()
+    assert [True, True] == [row.endswith("%") for row in rows if "a\\nb" in row or "[31m" in row]
+    assert "\x1b" not in said.output
+    assert max(map(len, rows)) < 200
