@@ -73,6 +73,31 @@ def find_project(
     return Project(dataset, root, data_dir, store)
 
 
+def read_status(project: Project, data_dir: Path | str | None) -> "CrawlStatus":
+    """Return how far the dataset of a project is, by the images that a build of it may use.
+
+    Args:
+        project: where the tables and images are
+        data_dir: the images, if the user named them; none: they only say which candidates are
+            copies of validation images
+
+    Raises:
+        LookupError, ValueError, OSError: see `read_crawl_status`
+    """
+    from cnlw_tools.cli.options import find_root
+    from cnlw_tools.files.mirror import local_copy
+    from cnlw_tools.ingest.crawl_status import read_crawl_status
+
+    photographs = None if project.data_dir is None else local_copy(project.data_dir)
+    return read_crawl_status(
+        project.dataset,
+        find_root(project.root),
+        None if data_dir is None else photographs,
+        project.store,
+        photographs,
+    )
+
+
 def count_short(project: Project, status: "CrawlStatus", n_votes: int) -> tuple[int, int]:
     """Return how many candidates have so many votes of yes and no, and how many have fewer.
 

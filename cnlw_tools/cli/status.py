@@ -42,14 +42,19 @@ def status(
 
     The image store is stores/NAME if it is there and no other one is given.
     """
-    from cnlw_tools.cli.next_step import choose_next, count_short, find_project, print_next
-    from cnlw_tools.ingest.crawl_status import read_crawl_status
+    from cnlw_tools.cli.next_step import (
+        choose_next,
+        count_short,
+        find_project,
+        print_next,
+        read_status,
+    )
 
     if dataset is None:
         _print_all(root, n_votes)
         return
     project = find_project(dataset, root, data_dir, store)
-    crawl = read_crawl_status(dataset, find_root(root), data_dir, project.store)
+    crawl = read_status(project, data_dir)
     n_enough, n_short = count_short(project, crawl, n_votes)
     voting = (
         f"{count_things(len(crawl.dataset.votes), 'vote')}; {n_enough:,} usable candidates have "
@@ -114,15 +119,14 @@ def _describe_build(crawl: "CrawlStatus") -> str:
 
 def _print_all(root: Path | str | None, n_votes: int) -> None:
     """Print a line for each dataset of a root, without those of the package behind it."""
-    from cnlw_tools.cli.next_step import find_project
+    from cnlw_tools.cli.next_step import find_project, read_status
     from cnlw_tools.dataset.dataset import dataset_root, list_datasets
-    from cnlw_tools.ingest.crawl_status import read_crawl_status
 
     folder = find_root(root)
     names = [name for name in list_datasets(folder) if dataset_root(name, folder) == folder]
     for name in names:
         project = find_project(name, root)
-        crawl = read_crawl_status(name, folder, store=project.store)
+        crawl = read_status(project, None)
         click.echo(f"{name:20} {_summarise(project, crawl, n_votes)}")
     if not names:
         click.echo(f"{folder}: no dataset is here: make one with `cnlw new` or `cnlw import`")

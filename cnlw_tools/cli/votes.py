@@ -81,12 +81,17 @@ def report_votes(
     --level L adds, for each class, how many wrong images level L needs and how many are known, and
     an estimate of how many more votes it takes to find the others.
     """
-    from cnlw_tools.cli.next_step import choose_next, count_short, find_project, print_next
+    from cnlw_tools.cli.next_step import (
+        choose_next,
+        count_short,
+        find_project,
+        print_next,
+        read_status,
+    )
     from cnlw_tools.cli.votes_report import describe_votes
-    from cnlw_tools.ingest.crawl_status import read_crawl_status
 
     project = find_project(dataset, root, data_dir, store)
-    status = read_crawl_status(dataset, find_root(root), data_dir, project.store)
+    status = read_status(project, data_dir)
     for line in describe_votes(status, level):
         click.echo(line)
     _, n_short = count_short(project, status, n_votes)

@@ -15,11 +15,17 @@ from numpy.typing import NDArray
 from cnlw_tools.dataset.dataset import Dataset, has_dataset, read_dataset
 from cnlw_tools.dataset.verdicts import compute_verdicts, count_verdicts
 from cnlw_tools.ingest.recipes import resolve_recipe
-from cnlw_tools.ingest.resolve import load_dataset, mark_unavailable
+from cnlw_tools.ingest.resolve import (
+    load_dataset,
+    mark_unavailable,
+    mark_unusable,
+    open_recipe_images,
+)
 from cnlw_tools.plans import capacity
 from cnlw_tools.plans.vote_needs import VoteNeeds, estimate_needs
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.recipe import BENCHMARK_LEVELS, Recipe
+from cnlw_tools.sources import has_source
 from cnlw_tools.store.pack import open_store
 from cnlw_tools.store.store import Store
 
@@ -104,6 +110,7 @@ def read_crawl_status(
     root: Path,
     data_dir: Path | None = None,
     store: Path | str | None = None,
+    photographs: Path | None = None,
 ) -> CrawlStatus:
     """Return how far a dataset is.
 
@@ -112,18 +119,31 @@ def read_crawl_status(
         root: the folder that holds its tables
         data_dir: the images, where the base manifest is made from them
         store: its web images; none: all candidates count as available
+        photographs: the images of the base manifest, if they are here: as in a build, candidates
+            do not count that look like a validation image
 
     Raises:
         LookupError: there is no such dataset
-        ValueError: a table is not what it should be
-        OSError: the store cannot be read
+        ValueError: a table or an image is not what it should be
+        OSError: the store or the images cannot be read
     """
     recipe = resolve_recipe(None, {"dataset": name, "noise": "red"}, Inputs(root))
     dataset = _read_tables(recipe, root, data_dir)
     if store is None:
         return CrawlStatus(recipe, dataset, None)
     fetched = _count_fetched(dataset.web, store)
-    return CrawlStatus(recipe, mark_unavailable(dataset, store), fetched)
+    marked = _mark_candidates(dataset, recipe, Inputs(root, photographs), store)
+    return CrawlStatus(recipe, marked, fetched)
+
+
+def _mark_candidates(
+    dataset: Dataset, recipe: Recipe, inputs: Inputs, store: Path | str
+) -> Dataset:
+    """Return the dataset with the candidates marked that a build cannot use."""
+    is_known = dataset.base is not None and inputs.data_dir is not None
+    if not is_known or not has_source(dataset.name, inputs):
+        return mark_unavailable(dataset, store)
+    return mark_unusable(dataset, recipe, store, open_recipe_images(recipe, inputs))
 
 
 def _read_tables(recipe: Recipe, root: Path, data_dir: Path | None) -> Dataset:

@@ -71,7 +71,7 @@ def load_dataset(recipe: Recipe, inputs: Inputs, executor: Executor = SERIAL) ->
         dataset = dataset.without_images(withdrawn)
     if inputs.store is not None:
         source = open_recipe_images(recipe, inputs)
-        dataset = _with_store(dataset, recipe, inputs.store, source, executor)
+        dataset = mark_unusable(dataset, recipe, inputs.store, source, executor)
     if recipe.donors:
         source = open_recipe_images(recipe, inputs)
         dataset = _with_donors(dataset, recipe, inputs, source)
@@ -156,10 +156,25 @@ def _withdrawn_images(recipe: Recipe, dataset: Dataset) -> pa.Table | None:
     return union([dataset.withdrawn, named_by_recipe])
 
 
-def _with_store(
-    dataset: Dataset, recipe: Recipe, store: Path | str, source: ImageSource, executor: Executor
+def mark_unusable(
+    dataset: Dataset,
+    recipe: Recipe,
+    store: Path | str,
+    source: ImageSource,
+    executor: Executor = SERIAL,
 ) -> Dataset:
-    """Mark the candidates that the store does not have, or that no build may use."""
+    """Return the dataset with those candidates marked that no build of a recipe may use.
+
+    Args:
+        dataset: with candidates and a base manifest
+        recipe: says which images of the base manifest are for validation
+        store: of web images
+        source: reads the validation images
+        executor: where they are read
+
+    Raises:
+        OSError, ValueError, LookupError: the store or an image cannot be read
+    """
     base = base_manifest(recipe, dataset)
     is_validation = pc.starts_with(base["split"], "validation")
     ids = base.filter(is_validation)["image_id"].to_pylist()
