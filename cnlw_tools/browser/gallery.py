@@ -104,9 +104,7 @@ def make_gallery(
     return items, pictures
 
 
-def _read_rows(
-    build: Path, card: BuildCard, configs: Sequence[str], n_classes: int
-) -> StoredRows:
+def _read_rows(build: Path, card: BuildCard, configs: Sequence[str], n_classes: int) -> StoredRows:
     """Read the rows of configs from their shards, in the order of the names of these.
 
     Raises:
