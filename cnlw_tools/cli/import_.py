@@ -209,6 +209,20 @@ def print_import(imported: "Import", root: Path, skip_broken: Path | None) -> No
         )
     for note in imported.notes:
         click.echo(f"note: {note}")
+    _note_packaged(dataset.name, root)
+
+
+def _note_packaged(name: str, root: Path) -> None:
+    """Print a note if the package has a dataset of the same name, which commands could mean."""
+    from cnlw_tools.files.roots import default_root
+
+    package_root = default_root()
+    is_packaged = (package_root / "manifests" / name / "classes.csv").is_file()
+    if is_packaged and root.resolve() != package_root.resolve():
+        click.echo(
+            f"note: the package has a dataset {name!r}, too, and commands without --root {root} "
+            "read that one: another name would avoid this"
+        )
 
 
 def _describe_splits(dataset: "Dataset") -> str:

@@ -118,10 +118,16 @@ def _describe_build(crawl: "CrawlStatus") -> str:
 
 
 def _print_all(root: Path | str | None, n_votes: int) -> None:
-    """Print a line for each dataset of a root, without those of the package behind it."""
+    """Print a line for each dataset of a root, without those of the package behind it.
+
+    Raises:
+        LookupError: no root is given
+    """
     from cnlw_tools.cli.next_step import find_project, read_status
     from cnlw_tools.dataset.dataset import dataset_root, list_datasets
 
+    if root is None:
+        raise LookupError(_explain_missing_root())
     folder = find_root(root)
     names = [name for name in list_datasets(folder) if dataset_root(name, folder) == folder]
     for name in names:
@@ -130,6 +136,21 @@ def _print_all(root: Path | str | None, n_votes: int) -> None:
         click.echo(f"{name:20} {_summarise(project, crawl, n_votes)}")
     if not names:
         click.echo(f"{folder}: no dataset is here: make one with `cnlw new` or `cnlw import`")
+
+
+def _explain_missing_root() -> str:
+    """Return an error that names the folders nearby that have datasets."""
+    from cnlw_tools.files.roots import list_roots
+    from cnlw_tools.registry.counts import list_first
+
+    here = [Path()] if Path("manifests").is_dir() else []
+    nearby = [str(folder) for folder in here + list_roots(Path())]
+    remedy = "Give --root DIR, the folder in which `cnlw new` wrote manifests/"
+    if nearby:
+        remedy = f"Give --root {nearby[0]}: it has manifests"
+        if len(nearby) > 1:
+            remedy = f"Give --root with one of these, which have manifests: {list_first(nearby)}"
+    return f"no folder of datasets is named. {remedy}. `cnlw list datasets` lists those to choose"
 
 
 def _summarise(project: "Project", crawl: "CrawlStatus", n_votes: int) -> str:

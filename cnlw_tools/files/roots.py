@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cnlw_tools.files.mirror import local_copy
 
+MAX_ROOTS = 3  # that an error names
 FOLDERS = ("manifests", "annotations", "pipelines")
 
 
@@ -30,11 +31,30 @@ def require_root(root: Path | str | None) -> Path:
         return default_root()
     given, root = root, local_copy(root, _is_below_root)
     if not any((root / name).is_dir() for name in FOLDERS):
-        raise FileNotFoundError(
-            f"{given}: this folder has none of the folders {', '.join(FOLDERS)}: "
-            f"give a --root that has at least one of them"
-        )
+        raise FileNotFoundError(_explain_missing_root(given, root))
     return root
+
+
+def _explain_missing_root(given: Path | str, root: Path) -> str:
+    """Return an error that names folders which may be meant."""
+    is_folder = root.is_dir()
+    nearby = list_roots(root if is_folder else Path()) if Path(given) == root else []
+    names = [str(folder) for folder in nearby[:MAX_ROOTS]]
+    guess = f", such as {' or '.join(names)}" if names else ""
+    if is_folder:
+        return (
+            f"{given}: this folder has none of the folders {', '.join(FOLDERS)}: "
+            f"give a --root that has at least one of them{guess}"
+        )
+    return (
+        f"{given}: there is no such folder: give a --root that has at least one of the folders "
+        f"{', '.join(FOLDERS)}{guess}"
+    )
+
+
+def list_roots(folder: Path) -> list[Path]:
+    """Return the folders in a folder that have manifests/, as `cnlw new` writes it, sorted."""
+    return [path.parent for path in sorted(folder.glob("*/manifests"))]
 
 
 def _is_below_root(name: str) -> bool:

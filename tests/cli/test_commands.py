@@ -487,7 +487,7 @@ def test_a_donor_from_the_flag_to_the_proof(root: Path, cifar: Path, here: Path)
         ),
         (
             ["--noise", "red", "--root", "nowhere"],
-            "nowhere: this folder has none of the folders manifests, annotations, pipelines:",
+            "nowhere: there is no such folder: give a --root",
         ),
         (["red"], "red: there is no such recipe. Did you mean --noise red?"),
         (["nothing.toml"], "nothing.toml: there is no such recipe"),

@@ -219,12 +219,15 @@ def test_status_works_at_every_stage(lab):
 def test_status_of_a_root_has_a_line_for_each_dataset(lab):
     """The datasets of the package are not among them; an empty root says so."""
     run(NEW)
-    (lab / "empty/manifests").mkdir(parents=True)
 
     lines = run("cnlw status --root my").stdout.splitlines()
+    forgotten = CliRunner().invoke(main, ["status"])
+    (lab / "empty/manifests").mkdir(parents=True)
     empty = run("cnlw status --root empty").stdout
 
     assert lines == [f"{'flowers':20} 300 candidates, 0 votes"]
+    assert forgotten.exit_code == 1
+    assert "Give --root my: it has manifests." in forgotten.output
     assert empty == "empty: no dataset is here: make one with `cnlw new` or `cnlw import`\n"
 
 

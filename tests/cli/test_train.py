@@ -261,7 +261,7 @@ def test_a_run_is_not_begun_twice_but_goes_on(here):
         (["--config", "blue_40", "--weights", "none.pt"], "none.pt"),
         (
             ["--config", "blue_40", "--root", "elsewhere"],
-            "elsewhere: this folder has none of the folders manifests, annotations, pipelines:",
+            "elsewhere: there is no such folder: give a --root",
         ),
     ],
 )

@@ -61,9 +61,21 @@ def test_a_root_that_holds_nothing_is_refused(own, tmp_path, monkeypatch):
         lambda: cnlw.report(tmp_path, root="nowhere"),
     ):
         with pytest.raises(
-            FileNotFoundError, match=r"nowhere: this folder has none of the folders mani"
+            FileNotFoundError, match=r"nowhere: there is no such folder: give a --root"
         ):
             call()
+
+
+def test_a_root_nearby_is_named(tmp_path, monkeypatch):
+    """The current folder may be one level too high, and a name may be misspelled."""
+    (tmp_path / "my/manifests").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(FileNotFoundError, match=r"^\.: this folder has none .* such as my$"):
+        require_root(".")
+    with pytest.raises(FileNotFoundError, match=r"^mine: there is no such folder.* such as my$"):
+        require_root("mine")
+    assert require_root("my") == Path("my")
 
 
 def test_the_first_root_counts(own):

@@ -37,9 +37,9 @@ def web_path(root: Path) -> Path:
     return root / "manifests/flowers/web.parquet"
 
 
-def new(folder: Path, candidates: Path, *options: str) -> Result:
+def new(folder: Path, candidates: Path, *options: str, name: str = "flowers") -> Result:
     """Run `cnlw new` on photographs of the classes of a folder."""
-    arguments = ["new", "flowers", folder / "photos", "--candidates", candidates]
+    arguments = ["new", name, folder / "photos", "--candidates", candidates]
     arguments += ["--root", folder / "my", *options]
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
@@ -242,6 +242,18 @@ def test_new_makes_a_dataset_in_one_step(tmp_path):
     assert f"next:\ncnlw fetch --dataset flowers --root {root}\n" in runs[0].output
     names = sorted(path.name for path in (tmp_path / "my/manifests/flowers").iterdir())
     assert ["base.parquet", "classes.csv", "web.parquet"] == names
+
+
+def test_a_name_of_the_package_is_noted(tmp_path):
+    """A dataset called like one of the package is made, and a note says which one is read when."""
+    lay_out_photographs(tmp_path)
+    file = write(tmp_path / "list.csv", "class,url", f"rose,{URL}/1")
+
+    flowers, mnist = new(tmp_path, file), new(tmp_path, file, name="mnist")
+
+    assert 0 == mnist.exit_code, mnist.output
+    assert "note: the package has a dataset 'mnist', too" in mnist.output
+    assert "the package has a dataset" not in flowers.output
 
 
 def test_new_writes_nothing_if_the_list_is_wrong(tmp_path):
