@@ -19,6 +19,7 @@ from typing import Any
 from cnlw_tools import files
 from cnlw_tools.builds.staging import is_of_build
 from cnlw_tools.card.metadata import CARD, read_card
+from cnlw_tools.card.remote import REPOSITORY
 from cnlw_tools.executor import Progress, no_progress
 from cnlw_tools.files.folders import list_names
 from cnlw_tools.files.machine_faults import find_causes
@@ -27,7 +28,6 @@ from cnlw_tools.files.untrusted import describe_error
 DATASET = "dataset"  # the type of the repository
 FILES_PER_COMMIT = 50
 OWNERS_FILES = (".gitattributes", ".gitignore", "LICENSE", "LICENSE.md", "eval.yaml")  # stay there
-REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 TAG = re.compile(r"(?![-.])(?!.*\.\.)(?!.*(\.|\.lock)$)[\w.+-]+", re.ASCII)  # git takes such names
 AGAIN = "run the same command again, which continues"
 REMEDIES = {  # by the status of the answer

@@ -1,5 +1,6 @@
 """Builds at an address such as ``s3://bucket/shapes``, for reading."""
 
+import re
 from pathlib import Path
 
 from cnlw_tools.card.file_list import CROISSANT
@@ -10,6 +11,7 @@ from cnlw_tools.files.storage import is_address
 from cnlw_tools.registry import pick
 
 SHARDS = "data/"  # where they are in a build
+REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)  # OWNER/NAME
 
 
 def local_build(
@@ -48,31 +50,51 @@ def published_folder(build: Path | str, progress: Progress = no_progress) -> Pat
     """Return the folder of a build; of one at an address, everything but shards is copied.
 
     Args:
-        build: the folder, or the address
+        build: the folder, its card, or the address
         progress: is told how many bytes came
 
     Raises:
         ValueError, OSError: there is no build, or it cannot be read
     """
     if not is_address(build):
-        return Path(build)
+        return _folder_of(Path(build))
     card_folder(build)
     return Mirror(build).read(lambda name: not name.startswith(SHARDS), progress)
+
+
+def _folder_of(path: Path) -> Path:
+    """Return the folder of a build on this machine.
+
+    Args:
+        path: the folder, or its card
+
+    Raises:
+        FileNotFoundError: there is no such folder, but a repository may have this name
+    """
+    if path.name == CARD and path.is_file():
+        return path.parent
+    if not path.exists() and REPOSITORY.fullmatch(str(path)):
+        raise FileNotFoundError(
+            f"{path}: there is no such folder: correct the path, or, for a repository of the Hub, "
+            f"give hf://datasets/{path}"
+        )
+    return path
 
 
 def published_file(build: Path | str, name: str) -> Path | None:
     """Return a shard of a build, which is copied from an address; none if the build lacks it.
 
     Args:
-        build: the folder, or the address
+        build: the folder, its card, or the address
         name: of the file in data/
 
     Raises:
         OSError: it cannot be read
     """
-    folder = Path(build)
     if is_address(build):
         folder = Mirror(build).read(f"{SHARDS}{name}".__eq__)
+    else:
+        folder = _folder_of(Path(build))
     path = folder / SHARDS / name
     return path if path.exists() else None
 

@@ -65,11 +65,11 @@ def rebuild(
 ) -> None:
     """Make a published build from your own images, and compare the bytes.
 
-    PUBLISHED is the folder of a build, or its address, such as hf://datasets/OWNER/NAME. Only its
-    card, its list of files and its tables are needed. If it is an address, a shard is downloaded
-    only if your own shard has other bytes. The exit code is 0 if all files have the same bytes, and
-    1 if an image is missing or differs. If an image is missing, or its sha256 differs from the one
-    in the tables, nothing is written.
+    PUBLISHED is the folder of a build, its README.md, or its address, such as
+    hf://datasets/OWNER/NAME. Only its card, its list of files and its tables are needed. If it is
+    an address, a shard is downloaded only if your own shard has other bytes. The exit code is 0 if
+    all files have the same bytes, and 1 if an image is missing or differs. If an image is missing,
+    or its sha256 differs from the one in the tables, nothing is written.
     """
     from cnlw_tools.builds.rebuild import rebuild as make_again
     from cnlw_tools.card.remote import published_file, published_folder

@@ -193,6 +193,19 @@ def test_the_command(without_shards, photos, tmp_path):
     assert not (tmp_path / "b").exists()
 
 
+def test_a_build_by_its_card(published, photos, tmp_path, monkeypatch):
+    """The path of the card stands for its folder; a name of the Hub is told from a folder."""
+    words = ["--out", str(tmp_path / "out"), "--data-dir", str(photos), "--workers", "1"]
+    monkeypatch.chdir(tmp_path)
+
+    made = CliRunner().invoke(main, ["rebuild", str(published / "README.md"), *words])
+    failed = CliRunner().invoke(main, ["rebuild", "lab/noise", *words])
+
+    assert made.exit_code == 0, made.output
+    assert failed.exit_code == 1
+    assert "for a repository of the Hub, give hf://datasets/lab/noise" in failed.stderr
+
+
 def test_no_build(tmp_path):
     """A folder without a card is an error of one line."""
     result = CliRunner().invoke(main, ["rebuild", str(tmp_path), "--out", str(tmp_path / "out")])
