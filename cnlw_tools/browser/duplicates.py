@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from cnlw_tools.browser.items import Column, ListColumn, NumberColumn, TextColumn
-from cnlw_tools.browser.numbered_pictures import Pictures
+from cnlw_tools.browser.numbered_pictures import Pictures, name_errors
 from cnlw_tools.executor import Progress, no_progress
 from cnlw_tools.images.near_duplicates import near_duplicate_pairs
 from cnlw_tools.images.pixels import decode, fingerprint
@@ -37,8 +37,10 @@ def find_groups(
     _, first_picture = np.unique(image, return_index=True)
     prints = np.empty((len(first_picture), 16), np.uint8)
     for number in np.argsort(first_picture):  # in the order in which they are stored
-        picture = pictures.read(int(first_picture[number]))
-        prints[number] = np.frombuffer(fingerprint(decode(picture.data)), np.uint8)
+        first = int(first_picture[number])
+        with name_errors(image_ids[first].as_py()):
+            picture = pictures.read(first)
+            prints[number] = np.frombuffer(fingerprint(decode(picture.data)), np.uint8)
         progress("pictures", int(number) + 1, len(first_picture))
     groups: Ints = _connect(near_duplicate_pairs(prints), len(prints))[image]
     return groups

@@ -136,6 +136,11 @@ class Items:
     facts: list[Fact] = field(default_factory=list)
     has_picture: NDArray[np.bool_] | None = None  # (n,); none: all have
 
+    def name_of(self, index: int) -> str:
+        """Return what a picture is called."""
+        column = self.columns[self.name]
+        return column.values[column.codes[index]] if isinstance(column, TextColumn) else str(index)
+
 
 def encode_items(
     items: Items,

@@ -5,7 +5,8 @@ that were read last stay in memory, up to a number of bytes.
 """
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from threading import Lock
@@ -173,6 +174,19 @@ def to_shown(picture: Picture) -> PictureFile:
             return PictureFile(picture, name)
         picture = decode(picture)
     return PictureFile(_encode(picture.convert("RGB"), "PNG"), "png")
+
+
+@contextmanager
+def name_errors(image_id: str) -> Iterator[None]:
+    """Say of an error in the block which image it is about.
+
+    Raises:
+        ValueError: the block raised one
+    """
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"image {image_id!r}: {error}") from error
 
 
 def make_thumbnail(picture: PictureFile) -> PictureFile:

@@ -35,7 +35,7 @@ from cnlw_tools.dataset.dataset import Dataset
 from cnlw_tools.dataset.dawid_skene import NotConvergedError
 from cnlw_tools.dataset.row_numbers import number_rows
 from cnlw_tools.dataset.verdicts import CANDIDATE, annotator_error_rates, compute_verdicts
-from cnlw_tools.recipe.inputs import Inputs
+from cnlw_tools.recipe.inputs import ImageSource, Inputs
 from cnlw_tools.recipe.recipe import Recipe
 from cnlw_tools.registry.counts import count_things
 from cnlw_tools.sources import open_images
@@ -107,12 +107,28 @@ def open_candidates(dataset: Dataset, inputs: Inputs) -> tuple[ReadPictures, Fla
     """
     ids = dataset.web["image_id"]
     if inputs.store is None:
-        source = open_images(dataset.name, inputs)
-        return ReadPictures(source, ids.to_pylist()), None
+        return ReadPictures(_open_source(dataset.name, inputs), ids.to_pylist()), None
     store = open_store(inputs.store)
     fetched = pa.array(store.image_ids(), pa.string())
     has_picture: Flags = pc.is_in(ids, fetched).to_numpy()
     return ReadPictures(CompositeReader(None, {}, store), ids.to_pylist()), has_picture
+
+
+def _open_source(name: str, inputs: Inputs) -> ImageSource:
+    """Return the source of a dataset, which has the pictures of its candidates.
+
+    Raises:
+        LookupError, ValueError, OSError: it cannot read them here
+    """
+    try:
+        return open_images(name, inputs)
+    except (ValueError, LookupError) as error:
+        if inputs.data_dir is not None:
+            raise
+        raise FileNotFoundError(
+            f"{name}: the pictures of its candidates are not here: fetch them with "
+            f"`cnlw fetch --dataset {name}`, or give their --store or --data-dir"
+        ) from error
 
 
 def count_votes(web: pa.Table, votes: pa.Table, recipe: Recipe) -> VoteCounts:

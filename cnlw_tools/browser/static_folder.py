@@ -22,6 +22,7 @@ from cnlw_tools.browser.numbered_pictures import (
     PictureFile,
     Pictures,
     make_thumbnail,
+    name_errors,
 )
 from cnlw_tools.builds.staging import new_folder
 from cnlw_tools.executor import Progress, no_progress
@@ -115,9 +116,10 @@ def _fill(folder: Path, items: Items, pictures: Pictures, progress: Progress) ->
     has_thumbnail = np.zeros(items.n_items, bool)
     shown = _shown_items(items)
     for done, index in enumerate(shown.tolist(), 1):
-        picture = pictures.read(index)
+        with name_errors(items.name_of(index)):
+            picture = pictures.read(index)
+            has_thumbnail[index] = _write_picture(folder, index, picture)
         formats[index] = FORMATS.index(picture.format)
-        has_thumbnail[index] = _write_picture(folder, index, picture)
         progress("pictures", done, len(shown))
     suffixes = choose_texts(formats, list(SHOWN_FORMATS.values()))
     script = encode_items(items, suffixes, has_thumbnail)

@@ -184,7 +184,7 @@ def review_votes(
     check_page_folder(out)
     tables = find_root(root)
     recipe = read_recipe_flags(None, tables, {"dataset": dataset, "noise": "red"})
-    if store is None and data_dir is None and is_store(usual_store(dataset)):
+    if store is None and is_store(usual_store(dataset)):
         store = usual_store(dataset)
     inputs = read_inputs(tables, data_dir, store=store)
     if data_dir is None:

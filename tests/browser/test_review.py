@@ -206,3 +206,9 @@ def test_without_a_store_the_source_reads_the_pictures(tiny, tmp_path) -> None:
 
     assert has_picture is None
     assert pictures.read(3).format == "png"
+
+
+def test_without_pictures_the_error_says_where_they_come_from(tmp_path) -> None:
+    """Those of a crawl come from a fetch, and not from the folder of photographs."""
+    with pytest.raises(FileNotFoundError, match=r"cnlw fetch .*flowers`, or .* --store"):
+        make_review(make_dataset(CANDIDATES, []), RECIPE, Inputs(tmp_path))

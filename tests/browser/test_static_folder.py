@@ -86,7 +86,7 @@ def test_after_an_error_everything_is_as_it_was(tmp_path: Path, has_page: bool) 
     if has_page:
         write_folder(out, make_items(), Pictures())
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(ValueError, match="picture 4 is broken"):
+    with pytest.raises(ValueError, match="image 'e': picture 4 is broken"):
         write_folder(out, make_items(), Pictures(broken=4))
 
     assert sorted(tmp_path.rglob("*")) == before

@@ -68,3 +68,13 @@ def test_copies_of_validation_images_count_for_nothing(tmp_path, monkeypatch):
     assert f"up to {np.min(levels)} %" in run("status", "--root", "my")
     report = run("votes", "report", "--dataset", NAME, "--root", "my")
     assert f"red noise of all classes: up to {np.min(levels)} %" in report
+
+
+def test_a_review_with_photographs_shows_candidates_of_the_usual_store(tmp_path, monkeypatch):
+    """--data-dir says where photographs are, and candidates are not among them."""
+    monkeypatch.chdir(tmp_path)
+    write_crawl()
+    options = ("--dataset", NAME, "--root", "my", "--data-dir", "photos", "--out", "page")
+    run("votes", "review", *options)
+
+    assert 2 * (N_COPIES + N_OTHERS) == len(list(Path("page/pictures").iterdir()))
