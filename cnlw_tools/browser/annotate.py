@@ -2,7 +2,8 @@
 
     GET  /                    the page
     GET  /progress            classes with their progress
-    POST /next                name, page, label or null, n, held -> candidates to show next
+    GET  /end                 what follows when a person has voted on all: the level, the command
+    POST /next                name, page, label or null, first_label, n, held -> candidates to show
     POST /class               name, label -> all candidates of a class, for the grid
     POST /votes               name, votes -> what was there before each
     GET  /pictures/3.jpg      a candidate by its row, and /thumbnails/3.jpg
@@ -16,13 +17,13 @@ them are on the disk; if one is not valid, none is saved.
 
 import zlib
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import flask
 
 from cnlw_tools.browser.annotation import Annotation
 from cnlw_tools.browser.app import PICTURE_CACHE
-from cnlw_tools.browser.vote_table import Change, Given, Outcome, now
+from cnlw_tools.browser.vote_table import Change, Given, Ints, Outcome, now
 from cnlw_tools.dataset import raw_votes
 from cnlw_tools.files.texts import parse_json
 from cnlw_tools.ingest.annotators import NOBODY
@@ -33,15 +34,25 @@ MAX_NAME = 200  # characters
 MAX_CHANGES = 500  # in one request
 MAX_ROWS = 50  # candidates in one answer
 FIRST_TIME = 946_684_800_000_000  # microseconds: the year 2000
-SAVING_FAILED = 503
+NO_TABLE = 503  # it cannot be read or written
 
 
-def make_pages(annotation: Annotation, annotator: str | None = None) -> flask.Blueprint:
+class Ending(NamedTuple):
+    """What follows when a person has voted on all candidates."""
+
+    command: str  # that comes next
+    describe_level: Callable[[], str]  # a sentence on the red noise that the votes allow; or ""
+
+
+def make_pages(
+    annotation: Annotation, annotator: str | None = None, ending: Ending | None = None
+) -> flask.Blueprint:
     """Return the routes of the page for votes.
 
     Args:
         annotation: what people vote on
         annotator: the name that the page begins with; none: it asks for one
+        ending: what the page says at the end; none: it thanks
     """
     pages = flask.Blueprint("annotate", __name__)
     edition = _edition(annotation)
@@ -60,8 +71,15 @@ def make_pages(annotation: Annotation, annotator: str | None = None) -> flask.Bl
     @pages.get("/progress")
     def progress() -> flask.Response:
         name = flask.request.args.get("name")
+        _refresh(annotation)
         number = annotation.table.number_of(read_name(name)) if name else None
         return flask.jsonify(classes=_progress_of_classes(annotation, number))
+
+    @pages.get("/end")
+    def end() -> flask.Response:
+        if ending is None:
+            return flask.jsonify(command="", level="")
+        return flask.jsonify(command=ending.command, level=_describe_level(ending))
 
     @pages.get("/examples/<int:label>")
     def examples(label: int) -> flask.Response:
@@ -70,6 +88,7 @@ def make_pages(annotation: Annotation, annotator: str | None = None) -> flask.Bl
         return flask.jsonify(pictures=annotation.examples(label))
 
     _add_pictures(pages, annotation)
+    _add_candidates(pages, annotation)
     _add_votes(pages, annotation)
     pages.register_error_handler(ValueError, _refuse)
     return pages
@@ -98,31 +117,37 @@ def _add_pictures(pages: flask.Blueprint, annotation: Annotation) -> None:
             flask.abort(404)
 
 
-def _add_votes(pages: flask.Blueprint, annotation: Annotation) -> None:
-    """Add the routes that take JSON."""
+def _add_candidates(pages: flask.Blueprint, annotation: Annotation) -> None:
+    """Add the routes that say which candidates to show."""
     table, candidates = annotation.table, annotation.candidates
 
     @pages.post("/next")
     def next_candidates() -> flask.Response:
         request = _read_request()
+        _refresh(annotation)
         number = table.number_of(read_name(request.get("name")))
         label = request.get("label")
+        page = _read_text(request, "page")
         rows = candidates.next_rows(
             table.standing,
             number,
-            page=_read_text(request, "page"),
+            page=page,
             n=_read_integer(request, "n", 1, MAX_ROWS),
             held=_read_rows(request.get("held", []), len(annotation.web)),
             label=None if label is None else _read_label(request, annotation),
+            first_label=_read_first_label(request, page, annotation),
         )
-        shown = [_describe_candidate(annotation, row) for row in rows]
+        missing = candidates.missing(table.standing)
+        shown = [_describe_candidate(annotation, row, missing) for row in rows]
         return flask.jsonify(candidates=shown)
 
     @pages.post("/class")
     def candidates_of_class() -> flask.Response:
         request = _read_request()
+        _refresh(annotation)
         number = table.number_of(read_name(request.get("name")))
-        rows = candidates.rows_of_class(_read_label(request, annotation))
+        label = _read_label(request, annotation)
+        rows = candidates.rows_of_class(table.standing, number, label)
         own_rows = table.standing.rows_of(number)
         correct = table.standing.votes["correct"].take(own_rows).to_pylist()
         own = zip(table.standing.candidate[own_rows].tolist(), correct, strict=True)
@@ -131,7 +156,13 @@ def _add_votes(pages: flask.Blueprint, annotation: Annotation) -> None:
             rows=rows.tolist(),
             image_ids=annotation.web["image_id"].take(rows).to_pylist(),
             verdicts=[verdicts.get(row, "") for row in rows.tolist()],
+            missing=candidates.missing(table.standing)[rows].tolist(),
         )
+
+
+def _add_votes(pages: flask.Blueprint, annotation: Annotation) -> None:
+    """Add the route that takes votes."""
+    table, candidates = annotation.table, annotation.candidates
 
     @pages.post("/votes")
     def votes() -> flask.Response:
@@ -142,7 +173,7 @@ def _add_votes(pages: flask.Blueprint, annotation: Annotation) -> None:
             outcomes = table.apply(changes)
         except (OSError, ValueError, LookupError) as error:
             flask.current_app.logger.warning("votes could not be saved: %s", error)
-            flask.abort(SAVING_FAILED, f"The votes could not be saved: {error}.")
+            flask.abort(NO_TABLE, f"The votes could not be saved: {error}.")
         candidates.release(change.candidate for change in changes)
         results = [_describe(*pair) for pair in zip(changes, outcomes, strict=True)]
         return flask.jsonify(results=results)
@@ -165,6 +196,24 @@ def read_name(name: Any) -> str:
     if raw_votes.fold_annotator(annotator) == NOBODY:
         raise ValueError(f"The name {NOBODY} stands for published verdicts: enter another one.")
     return annotator
+
+
+def _refresh(annotation: Annotation) -> None:
+    """Take over votes that an import or another server wrote; answer 503 if this is impossible."""
+    try:
+        annotation.table.refresh()
+    except (OSError, ValueError, LookupError) as error:
+        flask.current_app.logger.warning("the votes could not be read: %s", error)
+        flask.abort(NO_TABLE, f"The votes could not be read: {error}.")
+
+
+def _describe_level(ending: Ending) -> str:
+    """Return a sentence on the red noise that the votes allow; none if it cannot be computed."""
+    try:
+        return ending.describe_level()
+    except (OSError, ValueError, LookupError) as error:
+        flask.current_app.logger.warning("%s", error)
+        return ""
 
 
 def _read_request() -> dict[str, Any]:
@@ -272,9 +321,20 @@ def _read_rows(rows: Any, n: int) -> list[int]:
     return [row for row in rows if 0 <= row < n]
 
 
-def _describe_candidate(annotation: Annotation, row: int) -> dict[str, Any]:
-    image_id = annotation.web["image_id"][row].as_py()
-    return {"row": row, "image_id": image_id, "label": int(annotation.candidates.label[row])}
+def _read_first_label(request: Mapping[str, Any], page: str, annotation: Annotation) -> int:
+    """Return the class that comes first; a new page begins with one of its own."""
+    if request.get("first_label") is None:
+        return zlib.crc32(page.encode(errors="replace")) % len(annotation.classes)
+    return _read_integer(request, "first_label", 0, len(annotation.classes))
+
+
+def _describe_candidate(annotation: Annotation, row: int, missing: Ints) -> dict[str, Any]:
+    return {
+        "row": row,
+        "image_id": annotation.web["image_id"][row].as_py(),
+        "label": int(annotation.candidates.label[row]),
+        "missing": int(missing[row]),
+    }
 
 
 def _describe(change: Change, outcome: Outcome) -> dict[str, Any]:

@@ -6,6 +6,7 @@ most votes, and then the first.
 
     next    not voted on by this person, and with fewer than N votes of yes and no
     order   those first that nobody else has on the screen; then those that lack fewest votes; then
+            by class, from the one that the page is at, so that the question changes rarely; then
             by a random number of the candidate, so that the order says nothing about the image
 
 A candidate counts as being on somebody's screen for some minutes after it was handed out.
@@ -34,7 +35,9 @@ Flags = NDArray[np.bool_]
 ON_SCREEN = 300.0  # seconds for which a candidate that was handed out comes later for others
 MAX_MISSING = 255  # votes; candidates that lack more are alike
 MISSING_BITS = 8
-LOT_BITS = 55  # of the random number that decides between equals
+CLASS_BITS = 20
+LOT_BITS = 35  # of the random number that decides between equals
+MAX_PLACE = (1 << CLASS_BITS) - 1  # of a class; later ones are alike
 N_EXAMPLES = 3
 MIN_YES = 2  # votes that make a candidate a sure example
 
@@ -45,6 +48,8 @@ class ClassProgress(NamedTuple):
     n_candidates: int  # that people are asked about
     n_complete: int  # that have all their votes
     n_open: int  # that this person may vote on
+    n_given: int  # votes of yes and no, as far as they are needed
+    n_own: int  # votes of this person, unsure ones too
 
 
 class Candidates:
@@ -74,6 +79,7 @@ class Candidates:
         n: int,
         held: Collection[int] = (),
         label: int | None = None,
+        first_label: int = 0,
     ) -> list[int]:
         """Return the next n rows for a page, and remember that it has them on the screen.
 
@@ -84,15 +90,16 @@ class Candidates:
             n: how many rows; fewer are returned if no more are left
             held: rows that the page has already
             label: of the class that the person chose; none: any class
+            first_label: of the class that comes first among equals; the next ones follow it
         """
-        missing = self._missing(standing)
+        missing = self.missing(standing)
         is_open = self._open(standing, number, missing)
         is_open[list(held)] = False
         if label is not None:
             is_open &= self.label == label
         rows = np.flatnonzero(is_open)
         with self._lock:
-            keys = self._order(missing[rows], rows, self._rows_of_others(page))
+            keys = self._order(missing[rows], rows, self._rows_of_others(page), first_label)
             first = np.argpartition(keys, n)[:n] if len(keys) > n else np.arange(len(keys))
             chosen: list[int] = rows[first[np.argsort(keys[first])]].tolist()
             moment = time.monotonic()
@@ -109,19 +116,33 @@ class Candidates:
         """Ask nobody about a candidate any more, since its picture cannot be read."""
         self.is_asked[row] = False
 
-    def rows_of_class(self, label: int) -> Ints:
-        """Return all candidates of a class that people are asked about, in their random order."""
+    def rows_of_class(self, standing: Standing, number: str | None, label: int) -> Ints:
+        """Return all candidates of a class that people are asked about.
+
+        Those come first that the person may vote on and that lack votes; otherwise the order is
+        random.
+        """
         rows = np.flatnonzero(self.is_asked & (self.label == label))
-        return rows[np.argsort(self.lot[rows])]
+        is_open = self._open(standing, number, self.missing(standing))[rows]
+        return rows[np.lexsort((self.lot[rows], ~is_open))]
 
     def progress(self, standing: Standing, number: str | None) -> list[ClassProgress]:
         """Return how far each class is, by label."""
-        missing = self._missing(standing)
+        missing = self.missing(standing)
         is_complete = self.is_asked & (missing == 0)
-        counts = []
-        for flags in (self.is_asked, is_complete, self._open(standing, number, missing)):
-            counts.append(np.bincount(self.label[flags], minlength=self.n_classes).tolist())
-        return [ClassProgress(*numbers) for numbers in zip(*counts, strict=True)]
+        own = standing.candidate[standing.rows_of(number)]
+        numbers = (
+            self._count(self.label[self.is_asked]),
+            self._count(self.label[is_complete]),
+            self._count(self.label[self._open(standing, number, missing)]),
+            self._count(self.label, np.where(self.is_asked, self._n_enough(standing), 0)),
+            self._count(self.label[own[self.is_asked[own]]]),
+        )
+        return [ClassProgress(*map(int, counts)) for counts in zip(*numbers, strict=True)]
+
+    def _count(self, labels: Ints, weights: Ints | None = None) -> Ints:
+        """Return how often each label occurs, (C,), or the sum of its weights."""
+        return np.bincount(labels, weights, minlength=self.n_classes).astype(np.int64)
 
     def sure_examples(self, standing: Standing, label: int) -> list[int]:
         """Return candidates of a class of which all votes say that they show it."""
@@ -139,23 +160,30 @@ class Candidates:
         is_open[standing.candidate[standing.rows_of(number)]] = False
         return is_open
 
-    def _missing(self, standing: Standing) -> Ints:
+    def missing(self, standing: Standing) -> Ints:
         """Return how many votes of yes and no each candidate lacks, (n,)."""
-        n_decisive = standing.counts[:, YES] + standing.counts[:, NO]
-        missing: Ints = np.clip(self.n_votes - n_decisive, 0, MAX_MISSING)
-        return missing
+        return self.n_votes - self._n_enough(standing)
 
-    def _order(self, missing: Ints, rows: Ints, others: Ints) -> prng.UInts:
+    def _n_enough(self, standing: Standing) -> Ints:
+        """Return how many votes of yes and no each candidate has, of those that it needs, (n,)."""
+        n_decisive: Ints = standing.counts[:, YES] + standing.counts[:, NO]
+        return np.minimum(n_decisive, self.n_votes)
+
+    def _order(self, missing: Ints, rows: Ints, others: Ints, first_label: int) -> prng.UInts:
         """Return the keys by which rows are sorted, (k,).
 
         Args:
             missing: (k,) votes that each lacks
             rows: (k,)
             others: rows that other pages have on the screen
+            first_label: of the class that comes first
         """
         is_elsewhere = np.zeros(len(self.label), np.uint64)
         is_elsewhere[others] = 1
+        missing = np.minimum(missing, MAX_MISSING)
         rank = is_elsewhere[rows] << np.uint64(MISSING_BITS) | missing.astype(np.uint64)
+        place = np.minimum((self.label[rows] - first_label) % self.n_classes, MAX_PLACE)
+        rank = rank << np.uint64(CLASS_BITS) | place.astype(np.uint64)
         lot = self.lot[rows] >> np.uint64(64 - LOT_BITS)
         keys: prng.UInts = rank << np.uint64(LOT_BITS) | lot
         return keys

@@ -3,7 +3,7 @@
 A vote is answered when it is on the disk. Votes that wait are written together: one thread takes
 all of them, joins them under the lock that imports use, and writes the table once. Between two
 writes the table stays in memory. If somebody else wrote the file meanwhile, such as an import or a
-second server, it is read again first.
+second server, it is read again before a write, and before the page asks what comes next.
 
 A person has one vote on a candidate, the later one, as in an import (ingest/import_votes.py). To
 undo a vote means to put in its place what was there before, unless it was changed since.
@@ -137,6 +137,16 @@ class VoteTable:
         """Return the number of a person who has one."""
         return self._key.find(person)
 
+    def refresh(self) -> None:
+        """Read the votes again if an import or another server has changed them.
+
+        Raises:
+            OSError: they cannot be read
+            ValueError: the tables on the disk are no longer what they should be
+        """
+        if self._is_changed():
+            self._writer.submit(self._reload).result()
+
     def apply(self, changes: Sequence[Change]) -> list[Outcome]:
         """Make changes, in their order; they are on the disk when this returns.
 
@@ -164,6 +174,17 @@ class VoteTable:
             for entry in entries:
                 entry.outcomes.set_exception(error)
             raise
+
+    def _is_changed(self) -> bool:
+        """Tell whether somebody else wrote the candidates, the votes or the key."""
+        is_web_changed = _sign(self.web_path) != self._web_signature
+        return is_web_changed or self._sign_files() != self._signatures
+
+    def _reload(self) -> None:
+        """Read the votes again under the lock."""
+        if self._is_changed():  # not by a write of this table, which has ended by now
+            with wait_for_lock(self.folder):
+                self._reload_if_changed()
 
     def _reload_if_changed(self) -> None:
         """Read the votes again if somebody else wrote them."""

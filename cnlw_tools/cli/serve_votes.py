@@ -1,5 +1,6 @@
 """What `cnlw votes annotate` does: it serves the page, and says where votes go."""
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -24,7 +25,7 @@ def serve_votes(
     Raises:
         LookupError, ValueError, OSError: the dataset, its pictures or the address are not there
     """
-    from cnlw_tools.browser.annotate import make_pages, read_name
+    from cnlw_tools.browser.annotate import Ending, make_pages, read_name
     from cnlw_tools.browser.annotation import open_annotation
     from cnlw_tools.browser.serve import open_server
     from cnlw_tools.store.store import usual_store
@@ -32,8 +33,11 @@ def serve_votes(
     name = None if annotator is None else read_name(annotator)
     images = read_inputs(None, data_dir).data_dir
     place = store if store is not None else usual_store(dataset)
+    project = find_project(dataset, root, data_dir, store)
+    command = project.command("votes", "report")
     with open_annotation(dataset, root, place, images, n_votes) as annotation:
-        pages = make_pages(annotation, name)
+        ending = Ending(command, partial(describe_level, dataset, root, images, project.store))
+        pages = make_pages(annotation, name, ending)
         with open_server(pages, host, port, f"votes of {root.resolve()}/{dataset}") as server:
             warn_of_others(host)
             click.echo(f"page: {server.address}")
@@ -42,7 +46,27 @@ def serve_votes(
             server.run()
         n_given = count_things(annotation.table.n_written, "vote")
     click.echo(f"stopped: {n_given} given on this page")
-    print_next(find_project(dataset, root, data_dir, store).command("votes", "report"))
+    print_next(command)
+
+
+def describe_level(
+    dataset: str, root: Path, data_dir: Path | None, store: Path | str | None
+) -> str:
+    """Return a sentence on the highest level of red noise that the votes allow so far.
+
+    It is empty where no base manifest says how many photographs there are.
+    """
+    from cnlw_tools.ingest.crawl_status import read_crawl_status
+
+    status = read_crawl_status(dataset, root, data_dir, store)
+    if status.levels is None:
+        return ""
+    label = int(status.levels.argmin())
+    name = status.dataset.classes[label]
+    return (
+        f"Red noise is possible up to {int(status.levels[label])} % so far, limited by the class "
+        f"{name}."
+    )
 
 
 def warn_of_others(host: str) -> None:

@@ -6,6 +6,7 @@ import re
 import signal
 import threading
 import urllib.request
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 
@@ -15,13 +16,13 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from cnlw_tools.browser.annotate import MAX_CHANGES, make_pages
+from cnlw_tools.browser.annotate import MAX_CHANGES, Ending, make_pages
 from cnlw_tools.browser.annotation import open_annotation
 from cnlw_tools.browser.app import MAX_BODY, make_app
 from cnlw_tools.browser.pictures import LARGE, THUMBNAIL, scaled_jpeg
 from cnlw_tools.browser.serve import PageServer, open_server, usual_port
 from cnlw_tools.cli import main
-from cnlw_tools.cli.serve_votes import warn_of_others
+from cnlw_tools.cli.serve_votes import describe_level, warn_of_others
 from cnlw_tools.dataset.dataset import read_dataset
 from cnlw_tools.dataset.tables import MANIFEST
 from cnlw_tools.store.pack import pack_store
@@ -139,6 +140,67 @@ def test_next_and_progress(page):
     ]
 
 
+def test_progress_counts_votes(page):
+    """Votes of yes and no count as far as they are needed, those of the person all."""
+    for name in ("ann", "bob", "eve"):
+        page.vote(1, "no", name)
+    page.vote(4, "unsure")
+    entry = page.get("progress?name=ann").json["classes"][1]
+
+    assert (2, 1, 0, 2, 2) == tuple(
+        entry[f"n_{name}"] for name in ("candidates", "complete", "open", "given", "own")
+    )
+
+
+def test_a_page_stays_at_a_class(page):
+    """Candidates come class by class, from the one that the page is at, around to the others."""
+    for first in (0, 1, 2, 3):
+        labels = [row % 3 for row in page.next(first_label=first)]
+        assert [(first + i // 2) % 3 for i in range(6)] == labels
+    beginnings = {page.next(page=f"p{i}", name=f"n{i}", n=1)[0] % 3 for i in range(9)}
+    assert {0, 1, 2} == beginnings
+    answer = page.post("next", name="ann", page="p", n=1).json
+    assert 2 == answer["candidates"][0]["missing"]
+
+
+def test_another_server_has_voted(page, place):
+    """Its votes count at once: nobody is asked about what has all its votes."""
+    with open_annotation(NAME, place, place / "store", None, 2) as other:
+        second = Page(make_app(make_pages(other), "t", frozenset({"localhost"})).test_client())
+        for name in ("bob", "eve"):
+            second.vote(0, "yes", name)
+
+        assert 0 not in page.next()
+        assert 1 == page.get("progress").json["classes"][0]["n_complete"]
+        assert [2, 0] == page.post("class", name="ann", label=0).json["missing"]
+    web = place / "manifests" / NAME / "web.parquet"
+    os.utime(web, ns=(1, 1))
+    answer = page.post("next", name="ann", page="p", n=1)
+    assert (503, True) == (answer.status_code, "candidates were changed" in answer.text)
+
+
+def test_the_end_says_what_follows(tiny, tmp_path):
+    """The page tells how much red noise the votes allow, and names the next command."""
+    root = tiny(tmp_path / "root")
+    level = partial(describe_level, "shapes", root, None, None)
+    with open_annotation("shapes", root, tmp_path / "none", None, 3) as annotation:
+        answers = []
+        for ending in (None, Ending("cnlw votes report", level), Ending("cnlw", fail)):
+            app = make_app(make_pages(annotation, None, ending), "t", frozenset({"localhost"}))
+            answers.append(Page(app.test_client()).get("end").json)
+
+    assert {"command": "", "level": ""} == answers[0]
+    assert "cnlw votes report" == answers[1]["command"]
+    assert re.fullmatch(
+        r"Red noise is possible up to \d+ % so far, limited by the class .+\.", answers[1]["level"]
+    )
+    assert {"command": "cnlw", "level": ""} == answers[2]
+
+
+def fail():
+    raise OSError("the store is gone")
+
+
 def test_votes_and_undo(page, place):
     """An answered vote is on the disk; undoing it restores what was there."""
     first = page.vote(0, "yes", seconds=1.5)
@@ -178,12 +240,14 @@ def test_a_name_in_other_forms_is_one_person(page, place):
 
 
 def test_the_grid_of_a_class(page):
-    """It has all candidates of the class, in random order, with this person's votes."""
+    """It has all candidates of the class, open ones first, with this person's votes."""
     page.vote(3, "yes")
     page.vote(0, "no", "bob")
     grid = page.post("class", name="ann", label=0).json
 
-    assert {3: "yes", 0: ""} == dict(zip(grid["rows"], grid["verdicts"], strict=True))
+    assert [(0, "", 1), (3, "yes", 1)] == list(
+        zip(grid["rows"], grid["verdicts"], grid["missing"], strict=True)
+    )
     assert [f"w{row}" for row in grid["rows"]] == grid["image_ids"]
 
 
@@ -256,6 +320,8 @@ def test_a_long_body(strict_page):
         {"n": 10**6},
         {"n": 1.5},
         {"label": 3},
+        {"first_label": 4},
+        {"first_label": "0"},
         {"label": -1},
         {"label": "rose"},
         {"page": ""},

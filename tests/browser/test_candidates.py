@@ -26,7 +26,7 @@ def standing(counts, voted=()):
     return Standing(VOTES.empty_table(), candidate_rows, annotator, counts, {"1": 0})
 
 
-def next_naively(counts, voted, asked, held, elsewhere, label, n_votes, n):
+def next_naively(counts, voted, asked, held, elsewhere, label, n_votes, n, first_label=0):
     """Return the next rows as the docstring says."""
     lot = lots(WEB).tolist()
     ranked = []
@@ -35,7 +35,8 @@ def next_naively(counts, voted, asked, held, elsewhere, label, n_votes, n):
         is_left_out = row in voted or row in held or row not in asked
         if is_left_out or missing <= 0 or label not in (None, row % N_CLASSES):
             continue
-        ranked.append((row in elsewhere, missing, lot[row], row))
+        place = (row % N_CLASSES - first_label) % N_CLASSES
+        ranked.append((row in elsewhere, missing, place, lot[row], row))
     return [row for *_, row in sorted(ranked)[:n]]
 
 
@@ -47,17 +48,18 @@ def next_naively(counts, voted, asked, held, elsewhere, label, n_votes, n):
     n_elsewhere=st.integers(0, 5),
     label=st.sampled_from([None, 0, 2]),
     n=st.integers(1, N),
+    first=st.integers(0, N_CLASSES),
 )
-def test_next(counts, voted, asked, held, n_elsewhere, label, n):
-    """Those on no other screen come first, then those that lack fewest votes, then by lot."""
+def test_next(counts, voted, asked, held, n_elsewhere, label, n, first):
+    """Those on no other screen come first, then those that lack fewest votes, by class, by lot."""
     is_asked = np.isin(np.arange(N), [*asked])
     pages = Candidates(WEB, is_asked, 3, N_CLASSES)
     now = standing(counts, sorted(voted))
     elsewhere = pages.next_rows(now, None, "other", n_elsewhere) if n_elsewhere else []
 
-    rows = pages.next_rows(now, "1", "mine", n, held, label)
+    rows = pages.next_rows(now, "1", "mine", n, held, label, first)
 
-    assert next_naively(counts, voted, asked, held, elsewhere, label, 3, n) == rows
+    assert next_naively(counts, voted, asked, held, elsewhere, label, 3, n, first) == rows
 
 
 def test_two_people_get_different_candidates(monkeypatch):
@@ -84,13 +86,26 @@ def test_the_order_is_no_hint():
     rows = pages.next_rows(standing([(0, 0, 0)] * N), None, "a", N)
 
     assert rows != sorted(rows)
-    assert rows == np.argsort(lots(WEB)).tolist()
-    assert {0, 3, 6, 9} == {*pages.rows_of_class(0).tolist()}
+    assert rows == sorted(range(N), key=lambda row: (row % N_CLASSES, lots(WEB)[row]))
+
+
+@given(counts=COUNTS, voted=st.sets(st.integers(0, N - 1)))
+def test_rows_of_a_class(counts, voted):
+    """The grid has all of them, first those that this person may vote on and that lack votes."""
+    pages = Candidates(WEB, np.arange(N) > 0, 3, N_CLASSES)
+    lot = lots(WEB).tolist()
+
+    rows = pages.rows_of_class(standing(counts, sorted(voted)), "1", 0)
+
+    def place(row):
+        return (row in voted or sum(counts[row][:2]) >= 3, lot[row])
+
+    assert sorted([3, 6, 9], key=place) == rows.tolist()
 
 
 @given(counts=COUNTS, voted=st.sets(st.integers(0, N - 1)))
 def test_progress(counts, voted):
-    """Each class counts what is asked about, what has all its votes, and what is open."""
+    """Each class counts candidates and votes: of all, of the complete ones, of one person."""
     asked = set(range(1, N))
     pages = Candidates(WEB, np.arange(N) > 0, 3, N_CLASSES)
 
@@ -100,7 +115,9 @@ def test_progress(counts, voted):
         rows = [row for row in asked if row % N_CLASSES == label]
         complete = [row for row in rows if counts[row][0] + counts[row][1] >= 3]
         left = [row for row in rows if row not in complete and row not in voted]
-        assert (len(rows), len(complete), len(left)) == progress[label]
+        given = sum(min(3, sum(counts[row][:2])) for row in rows)
+        own = len(voted & {*rows})
+        assert (len(rows), len(complete), len(left), given, own) == progress[label]
 
 
 def test_sure_examples():

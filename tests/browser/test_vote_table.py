@@ -210,6 +210,28 @@ def test_an_import_meanwhile_is_kept(table, root, tmp_path):
     assert [[1, 0, 0], [0, 1, 0], [1, 0, 0], [0, 0, 1], [0, 1, 0]] == counts[:5].tolist()
 
 
+def test_what_others_wrote_is_seen_without_a_vote(table, root, tmp_path):
+    """Votes of an import and of another server count as soon as the page asks what comes next."""
+    table.refresh()
+    before = table.standing
+    file = tmp_path / "more.csv"
+    file.write_text("image_id,label,annotator,correct\nw1,1,bob,no\n")
+    add_votes(file, NAME, root)
+    assert before is table.standing
+    table.refresh()
+    assert [0, 1, 0] == table.standing.counts[1].tolist()
+    other = VoteTable(NAME, root)
+    other.apply([vote(3, "eve", None)])
+    other.close()
+    table.refresh()
+
+    assert [0, 0, 1] == table.standing.counts[3].tolist()
+    assert table.number_of("Eve") == table._key.numbers["eve"] != table.number_of("bob")
+    after = table.standing
+    table.refresh()
+    assert after is table.standing  # a file that has not changed is not read
+
+
 def test_many_at_once(table, root, tmp_path):
     """Threads, a second server and imports that write at once lose nothing."""
     other = VoteTable(NAME, root)
