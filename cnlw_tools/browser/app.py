@@ -30,7 +30,10 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 PICTURE_CACHE = "private, max-age=3600"  # the value of Cache-Control for pictures
-STRANGER = "This address has no valid token: use the whole address that cnlw printed."
+STRANGER = (
+    "This address has no valid token: open the whole address that cnlw printed. If it was started "
+    "anew, it printed a new one; votes that were not sent yet are kept and sent from there."
+)
 OTHER_HOST = "This server answers only at the address that cnlw printed."
 NOT_FOUND = "There is no such page."
 FAULT = "The server failed: read what cnlw printed where it runs."

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from cnlw_tools.browser.annotate import make_pages
+from cnlw_tools.browser.annotate import Ending, make_pages
 from cnlw_tools.browser.annotation import open_annotation
 from cnlw_tools.browser.app import HEADERS
 from cnlw_tools.dataset import tables
@@ -47,6 +47,8 @@ N_CANDIDATES = 3 * EACH
 Vote = tuple[str, bool | None]  # image id and verdict
 MANY = 10_000
 LANDSCAPE = Look(844, 390, "light")  # a phone on its side
+LOW, TABLET = Look(1280, 600, "light"), Look(768, 1024, "dark")
+ENDING = Ending("cnlw votes report --dataset flowers", lambda: "Red noise is possible up to 5 %.")
 SCROLL = """async () => {
   const box = document.getElementById("grid");
   const nextFrame = () => new Promise(requestAnimationFrame);
@@ -91,7 +93,7 @@ def serve_votes() -> Iterator[Callable[..., str]]:
         def start(flowers: Flowers, n_votes: int = 1, annotator: str | None = "Ann") -> str:
             places = (flowers.root, flowers.store, flowers.photos)
             annotation = stack.enter_context(open_annotation(NAME, *places, n_votes))
-            return stack.enter_context(serve(make_pages(annotation, annotator)))
+            return stack.enter_context(serve(make_pages(annotation, annotator, ENDING)))
 
         yield start
 
@@ -289,9 +291,13 @@ def test_a_reload_in_the_middle_loses_nothing(address, flowers, visit):
     """Votes before and after it are saved once each, dead ones and copies are never shown."""
     page = begin(visit, address)
     votes = [press(page, flowers, key) for key in "yny"]
+    assert len({image_id[0] for image_id, _ in votes}) == 1  # of one class
     page.reload()
     expect_candidate(page)
     votes += vote_on_all(page, flowers)
+    ending = page.locator("#message")
+    expect(ending).to_contain_text("Red noise is possible up to 5 %.")
+    expect(ending.locator("code")).to_have_text("cnlw votes report --dataset flowers")
 
     assert sorted(read_votes(flowers), key=str) == sorted(votes, key=str)
     shown = [image_id for image_id, _ in votes]
@@ -339,6 +345,45 @@ def test_a_vote_whose_answer_is_lost_counts_once(address, flowers, visit):
     expect_saved(page)
 
     assert read_votes(flowers) == votes
+
+
+def test_a_vote_is_counted_at_once(address, visit):
+    """The line of progress and the menu have it before the server does, and lose it by an undo."""
+    page = begin(visit, address)
+    progress = page.locator("#progress")
+    expect(progress).to_have_text("0 of 12 votes; you: 0 votes, 12 to go")
+    page.route("**/votes", lambda route: None)  # no answer comes
+    for key, text in (
+        ("y", "1 of 12 votes; you: 1 vote, 11 to go"),
+        ("u", "1 of 12 votes; you: 2 votes, 10 to go"),
+        ("z", "1 of 12 votes; you: 1 vote, 11 to go"),
+        ("n", "2 of 12 votes; you: 2 votes, 10 to go"),
+    ):
+        page.keyboard.press(key)
+        assert progress.inner_text() == text
+    texts = page.locator("#class-menu option").all_inner_texts()
+    assert sum("(2 of 4)" in text for text in texts) == 1
+
+
+def test_a_server_that_was_started_anew(address, flowers, visit):
+    """The page at the old address says so and stops; the one at the new address sends its votes."""
+    page = begin(visit, address)
+    page.route("**/votes", lambda route: route.fulfill(status=403, body="no valid token"))
+    votes = [press(page, flowers, "y")]
+    alert = page.get_by_role("alert").filter(has_text="The server was started anew")
+    expect(alert).to_contain_text("One vote is not saved yet.")
+    expect(alert).to_contain_text("open the new address that cnlw printed")
+    visit.take("status of 403")
+    page.keyboard.press("n")
+    other = page.context.new_page()
+    other.goto(address)
+    expect_candidate(other)
+    expect_saved(other)
+
+    assert read_votes(flowers) == votes
+    votes.append(press(other, flowers, "n"))
+    expect_saved(other)
+    assert sorted(read_votes(flowers), key=str) == sorted(votes, key=str)
 
 
 def test_a_vote_that_is_refused_is_told(address, flowers, visit):
@@ -484,8 +529,50 @@ def test_the_grid_of_a_class(address, flowers, visit):
     (vote,) = read_votes(flowers)
     assert vote[0] in {*flowers.candidates[1], *flowers.copies}
     assert vote[1] is True
+    focused = page.locator(".row:not([hidden]) .cell.focused img")
+    address_of_thumbnail = focused.get_attribute("src")
     page.keyboard.press("Enter")
     expect_candidate(page)
+    page.keyboard.press("Escape")
+    expect(page.locator("#grid .cell[data-voted='yes']")).to_have_attribute("data-index", "3")
+    expect(focused).to_have_attribute("src", address_of_thumbnail)
+
+
+def test_the_grid_has_open_candidates_first(flowers, serve_votes, visit):
+    """Those that have all their votes come last, and say so."""
+    address = serve_votes(flowers, annotator=None)
+    voter = begin_as(visit, address, "Bob")
+    voted = press(voter, flowers, "y")[0]
+    expect_saved(voter)
+    page = begin_as(visit, address, "Ann")
+    page.get_by_label("Class", exact=True).select_option(voted[0])
+    page.keyboard.press("g")
+    cells = page.locator("#grid .cell:not([hidden])")
+    expect(cells).to_have_count(EACH)
+    expect(page.locator("#grid .cell[data-done='true']")).to_have_count(1)
+    expect(cells.nth(EACH - 1)).to_have_attribute("data-done", "true")
+    expect(cells.nth(EACH - 1)).to_have_text("has its votes")
+    expect(page.locator("#grid-examples img")).to_have_count(3)
+
+
+def test_a_reload_finds_class_and_grid_again(address, visit):
+    """They are in the address; after the grid of a class that nobody chose, all are back."""
+    page = begin(visit, address)
+    menu = page.get_by_label("Class", exact=True)
+    page.keyboard.press("g")
+    page.keyboard.press("g")
+    expect(menu).to_have_value("")
+    page.keyboard.press("g")
+    expect(page.locator("#grid .cell img").first).to_be_visible()
+    label = menu.input_value()
+    assert label != ""
+    page.reload()
+    expect(page.locator("#grid .cell img").first).to_be_visible()
+    expect(menu).to_have_value(label)
+    expect(page.get_by_role("button", name="Grid")).to_have_attribute("aria-pressed", "true")
+    menu.select_option("")
+    expect_candidate(page)
+    assert page.url == address
 
 
 def test_the_page_fits_every_screen(open_address, visit):
@@ -507,15 +594,20 @@ def test_the_page_fits_every_screen(open_address, visit):
         expect(page.get_by_role("button", name="Yes", exact=True)).to_be_in_viewport(ratio=1)
         expect(page.locator("#picture")).to_be_in_viewport(ratio=1)
         assert page.locator("#picture").bounding_box()["height"] > 200
-    wear(page, LANDSCAPE)
-    expect_fit(page, f"votes_{LANDSCAPE}", LANDSCAPE)
-    for name in ("Yes", "No", "Unsure", "Undo"):
-        expect(page.get_by_role("button", name=name, exact=True)).to_be_in_viewport(ratio=1)
+    for look in (LANDSCAPE, LOW, TABLET):
+        wear(page, look)
+        expect_fit(page, f"votes_{look.width}x{look.height}", look)
+        expect(page.locator("#ask")).to_be_in_viewport(ratio=1)
+        for name in ("Yes", "No", "Unsure", "Undo"):
+            expect(page.get_by_role("button", name=name, exact=True)).to_be_in_viewport(ratio=1)
+    assert page.locator("#picture").bounding_box()["width"] > 700
+    page.get_by_role("button", name="Ann").click()
+    page.get_by_role("button", name="Cancel").click()
     page.keyboard.press("g")
     expect(page.locator("#grid .cell img").first).to_be_visible()
-    for look in LOOKS:
+    for look in (*LOOKS, LANDSCAPE, LOW, TABLET):
         wear(page, look)
-        expect_fit(page, f"votes_grid_{look}", look)
+        expect_fit(page, f"votes_grid_{look.width}x{look.height}_{look.scheme}", look)
 
 
 def expect_fit(page: Page, name: str, look: Look) -> None:

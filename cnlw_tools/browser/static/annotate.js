@@ -3,12 +3,18 @@
 
 const LEAST_AHEAD = 4; // candidates that the page has in advance
 const N_ASKED = 8; // candidates in one answer
+const RUN = 24; // candidates of one class, after which another one is asked about
 const MAX_HISTORY = 200; // votes that can be undone
+const TINY = 100; // pixels; a smaller picture is enlarged so that its pixels are to be seen
 const PROGRESS_EVERY = 1500; // milliseconds between two requests
 const WORDS = { yes: "Yes", no: "No", unsure: "Unsure", "": "" };
+const DONE = "has its votes";
 const VERDICT_OF_KEY = { y: "yes", n: "no", u: "unsure" };
 
 const find = (id) => document.getElementById(id);
+const isDecisive = (verdict) => verdict === "yes" || verdict === "no";
+const writeNumber = (number) => number.toLocaleString("en");
+const countVotes = (number) => (number === 1 ? "1 vote" : `${writeNumber(number)} votes`);
 
 // Return the answer to a request as JSON. Raises the sentence of the server if there is none.
 async function ask(address, request) {
@@ -18,6 +24,9 @@ async function ask(address, request) {
     response = await fetch(address, options);
   } catch {
     throw new Error("The server cannot be reached.");
+  }
+  if (response.status === 403) {
+    throw new Error(ENDED);
   }
   if (!response.ok) {
     throw new Error((await response.text()).trim());
@@ -112,8 +121,12 @@ class VotingPage {
     this.examples = new Map(); // by label: promises of addresses
     this.stopwatch = new Stopwatch();
     this.history = new VoteHistory(`cnlw-votes/${dataset}/history`, edition);
+    this.missing = new Map(); // by row: votes of yes and no that a candidate lacks
+    this.nCounted = 0; // votes that were counted here before the server had them
     this.generation = 0; // counts choices of a class or a person
     this.isGrid = false;
+    this.gridChoseClass = false; // the person did not, and goes back to all classes after the grid
+    this.rowFromGrid = null; // of the candidate that was opened from the grid
     this.refusal = ""; // what was said of a vote that was refused; it stays in view
     this.gridRows = { rows: [], image_ids: [], verdicts: [] };
     this.outbox = new Outbox({
@@ -126,14 +139,41 @@ class VotingPage {
     this.#showName();
   }
 
-  start() {
+  async start() {
     if (!this.name) {
       this.#askName();
       return;
     }
-    this.#updateProgress();
+    const progress = this.#updateProgress();
+    if (location.hash) {
+      await progress;
+      this.#restorePlace();
+    }
     this.#fill();
     this.show();
+  }
+
+  // Go on with the class and the grid that the address names.
+  #restorePlace() {
+    const place = new URLSearchParams(location.hash.slice(1));
+    const label = Number(place.get("class") ?? NaN);
+    if (!this.classes[label]) {
+      return;
+    }
+    this.label = label;
+    find("class-menu").value = label;
+    this.#showProgress();
+    if (place.has("grid")) {
+      this.#toggleGrid();
+    }
+  }
+
+  // Write the class and the grid into the address, so that a reload finds them again.
+  #keepPlace() {
+    const grid = this.isGrid ? "&grid" : "";
+    const address = location.pathname + location.search;
+    const place = this.label === null ? "" : `#class=${this.label}${grid}`;
+    history.replaceState(null, "", address + place);
   }
 
   get current() {
@@ -164,6 +204,9 @@ class VotingPage {
       picture.hidden = true;
       picture.removeAttribute("src");
       find("message").textContent = this.#describeEnd();
+      if (this.isExhausted && this.trail.every((other) => other.verdict)) {
+        this.#showEnding();
+      }
       return;
     }
     find("message").textContent = "";
@@ -189,9 +232,23 @@ class VotingPage {
     }
     const place = this.label === null ? "" : ` in the class ${this.#className(this.label)}`;
     return (
-      `Nothing is left for you to vote on${place}. Each candidate has ${this.#describeVotes()} of ` +
-      "yes or no, or a vote of yours. Thank you."
+      `Nothing is left for you to vote on${place}. ` +
+      `Each candidate has ${this.#describeVotes()} of yes or no, or a vote of yours. Thank you.`
     );
+  }
+
+  // Say how much red noise the votes allow, and which command comes next.
+  async #showEnding() {
+    const { generation } = this;
+    const { level, command } = await ask("end").catch(() => ({}));
+    if (generation !== this.generation || this.current || !command) {
+      return;
+    }
+    const code = document.createElement("code");
+    code.textContent = command;
+    const text = document.createElement("p");
+    text.append(`${level} When all people are done, run: `, code);
+    find("message").append(text);
   }
 
   #showQuestion(candidate) {
@@ -204,21 +261,22 @@ class VotingPage {
       box.removeAttribute("data-label");
       return;
     }
-    if (box.dataset.label !== String(candidate.label)) {
-      box.dataset.label = candidate.label;
-      box.replaceChildren();
-      this.#showExamples(candidate.label);
-    }
+    this.#showExamples(box, candidate.label);
   }
 
-  async #showExamples(label) {
+  // Show pictures of a class in a box, unless they are there.
+  async #showExamples(box, label) {
+    if (box.dataset.label === String(label)) {
+      return;
+    }
+    box.dataset.label = label;
+    box.replaceChildren();
     let addresses = [];
     try {
       ({ pictures: addresses } = await this.#loadExamples(label));
     } catch {
       this.examples.delete(label); // the next candidate of the class asks again
     }
-    const box = find("examples");
     if (box.dataset.label !== String(label)) {
       return;
     }
@@ -261,10 +319,12 @@ class VotingPage {
     const { generation } = this;
     const unanswered = this.trail.filter((other) => !other.verdict).map((other) => other.row);
     const held = [...unanswered, ...this.outbox.waitingRows()];
-    const request = { name: this.name, page: this.outbox.page, label: this.label };
+    const { name, label } = this;
+    const { page } = this.outbox;
+    const request = { name, page, label, first_label: this.#firstLabel(), n: N_ASKED, held };
     let candidates = null;
     try {
-      ({ candidates } = await ask("next", { ...request, n: N_ASKED, held }));
+      ({ candidates } = await ask("next", request));
       this.problem = "";
     } catch (error) {
       this.problem = error.message;
@@ -281,8 +341,19 @@ class VotingPage {
     }
   }
 
+  // The class to ask about: that of the last candidates; after a run of it, the one behind it.
+  #firstLabel() {
+    const label = this.trail.at(-1)?.label ?? null;
+    const rest = this.trail.slice(-RUN);
+    const isOver = rest.length === RUN && rest.every((candidate) => candidate.label === label);
+    return isOver ? label + 1 : label;
+  }
+
   #extend(candidates) {
     const wasEmpty = !this.current;
+    for (const { row, missing } of candidates) {
+      this.missing.set(row, missing);
+    }
     const rows = new Set(this.trail.map((other) => other.row));
     const unseen = candidates.filter((candidate) => !rows.has(candidate.row));
     this.trail.push(...unseen.map((candidate) => ({ ...candidate, verdict: "" })));
@@ -306,7 +377,7 @@ class VotingPage {
 
   vote(verdict) {
     const candidate = this.current;
-    if (!candidate) {
+    if (!candidate || this.outbox.hasEnded) {
       return;
     }
     this.#give(candidate, verdict, this.stopwatch.read());
@@ -317,7 +388,9 @@ class VotingPage {
     const { row, image_id, label } = candidate;
     const id = `${this.outbox.page}/${this.#time()}`;
     const at = this.lastTime;
-    this.history.add({ id, name: this.name, row, image_id, label, before: candidate.verdict });
+    const before = candidate.verdict;
+    this.history.add({ id, name: this.name, row, image_id, label, before, verdict });
+    this.#count(candidate, before, verdict);
     this.outbox.add({ id, name: this.name, row, image_id, label, verdict, seconds, at });
     candidate.verdict = verdict;
   }
@@ -330,7 +403,7 @@ class VotingPage {
   }
 
   undo() {
-    const vote = this.history.take();
+    const vote = this.outbox.hasEnded ? undefined : this.history.take();
     if (!vote) {
       return;
     }
@@ -339,6 +412,7 @@ class VotingPage {
       this.outbox.add({ id: `undo ${id}`, name, image_id, label, undoes: id, undo });
     }
     const verdict = vote.before || undo?.former?.verdict || "";
+    this.#count(vote, vote.verdict, verdict);
     this.#goTo({ row, image_id, label, verdict });
     this.#markInGrid(row, verdict);
     this.show();
@@ -366,10 +440,12 @@ class VotingPage {
     this.refusal = `A vote was refused: ${sentence}`;
   }
 
-  #reportSaving({ nWaiting, problem }) {
+  #reportSaving({ nWaiting, problem, hasEnded }) {
     const box = find("saving");
     const noun = nWaiting === 1 ? "One vote is" : `${nWaiting} votes are`;
-    const waiting = `${noun} not saved yet. ${problem} They stay in this browser and are sent again.`;
+    const how = hasEnded ? "there" : "again";
+    const kept = `${noun} not saved yet. ${problem} They stay in this browser and are sent ${how}.`;
+    const waiting = nWaiting ? kept : problem;
     const text = problem ? waiting : this.refusal;
     box.hidden = !text;
     if (text && box.textContent !== text) {
@@ -392,18 +468,47 @@ class VotingPage {
     }
   }
 
+  // Ask how far all classes are, unless votes are on their way, which the page has counted itself.
   async #updateProgress() {
+    if (this.classes.length && this.outbox.ops.length) {
+      this.#requestProgress();
+      return;
+    }
+    const { nCounted } = this;
+    let classes;
     try {
-      const address = `progress?name=${encodeURIComponent(this.name)}`;
-      ({ classes: this.classes } = await ask(address));
+      ({ classes } = await ask(`progress?name=${encodeURIComponent(this.name)}`));
     } catch {
       return; // the outbox says that the server is lost
     }
+    if (nCounted !== this.nCounted) {
+      this.#requestProgress();
+      return;
+    }
+    this.classes = classes;
     this.#fillMenu();
     this.#showProgress();
     if (this.current && find("ask").textContent === "") {
       this.show();
     }
+  }
+
+  // Count what a person said of a candidate before the server does.
+  #count({ row, label }, before, after) {
+    const entry = this.classes[label];
+    this.nCounted += 1;
+    if (!entry) {
+      return;
+    }
+    const missing = this.missing.get(row) ?? 0;
+    const left = missing + isDecisive(before) - isDecisive(after);
+    this.missing.set(row, left);
+    entry.n_given += Math.max(0, missing) - Math.max(0, left);
+    entry.n_complete += (left <= 0) - (missing <= 0);
+    entry.n_own += (after !== "") - (before !== "");
+    entry.n_open += (after === "" && left > 0) - (before === "" && missing > 0);
+    this.#fillMenu();
+    this.#showProgress();
   }
 
   #fillMenu() {
@@ -422,12 +527,13 @@ class VotingPage {
   #showProgress() {
     const chosen = this.label === null ? this.classes : [this.classes[this.label]];
     const sum = (key) => chosen.reduce((total, entry) => total + entry[key], 0);
-    const [n, nComplete, nOpen] = ["n_candidates", "n_complete", "n_open"].map(sum);
+    const [nGiven, nOwn, nOpen] = ["n_given", "n_own", "n_open"].map(sum);
+    const nNeeded = sum("n_candidates") * this.nVotes;
     const place = this.label === null ? "" : `${this.#className(this.label)}: `;
     find("progress").textContent =
-      `${place}${nComplete.toLocaleString("en")} of ${n.toLocaleString("en")} candidates have ` +
-      `${this.#describeVotes()}; ${nOpen.toLocaleString("en")} are open for you`;
-    find("bar-filled").style.width = `${n ? (100 * nComplete) / n : 0}%`;
+      `${place}${writeNumber(nGiven)} of ${countVotes(nNeeded)}; ` +
+      `you: ${countVotes(nOwn)}, ${writeNumber(nOpen)} to go`;
+    find("bar-filled").style.width = `${nNeeded ? (100 * nGiven) / nNeeded : 0}%`;
   }
 
   #describeVotes() {
@@ -441,12 +547,13 @@ class VotingPage {
   // ---- person and class ----
 
   #showName() {
-    find("name").textContent = this.name || "Your name";
+    find("name").textContent = this.name || "Name";
   }
 
   #askName() {
     find("name-field").value = this.name;
     find("name-error").textContent = "";
+    find("name-cancel").hidden = !this.name;
     find("name-dialog").showModal();
   }
 
@@ -485,33 +592,49 @@ class VotingPage {
     const { value } = find("class-menu");
     this.label = value === "" ? null : Number(value);
     find("class-menu").blur(); // so that letters are votes again
+    this.gridChoseClass = false;
+    this.rowFromGrid = null;
     if (this.isGrid && this.label === null) {
       this.#toggleGrid();
     }
+    this.#keepPlace();
     this.#restart();
   }
 
   // ---- the grid of a class ----
 
   #toggleGrid() {
-    if (!this.isGrid && this.label === null) {
-      const candidate = this.current ?? this.trail[this.place - 1];
-      if (!candidate) {
-        return;
-      }
-      this.label = candidate.label;
-      find("class-menu").value = candidate.label;
-      this.#showProgress();
+    const candidate = this.current ?? this.trail[this.place - 1];
+    if (!this.isGrid && this.label === null && !candidate) {
+      return;
     }
     this.isGrid = !this.isGrid;
+    if (this.isGrid && this.label === null) {
+      this.label = candidate.label;
+      this.gridChoseClass = true;
+    } else if (!this.isGrid && this.gridChoseClass) {
+      this.label = null;
+      this.gridChoseClass = false;
+    }
+    find("class-menu").value = this.label ?? "";
     find("grid-toggle").setAttribute("aria-pressed", String(this.isGrid));
     find("single").hidden = this.isGrid;
     find("grid-view").hidden = !this.isGrid;
+    this.#keepPlace();
+    this.#showProgress();
     if (this.isGrid) {
       this.#loadGrid();
     } else {
-      this.#restart();
+      this.#leaveGrid();
     }
+  }
+
+  // Go on with one candidate at a time; those that got a vote in the grid do not come again.
+  #leaveGrid() {
+    const ahead = this.trail.slice(this.place).filter((candidate) => !candidate.verdict);
+    this.trail = [...this.trail.slice(0, this.place), ...ahead];
+    this.show();
+    this.#fill();
   }
 
   async #loadGrid() {
@@ -527,9 +650,15 @@ class VotingPage {
       return;
     }
     this.gridRows = answer;
+    answer.rows.forEach((row, index) => this.missing.set(row, answer.missing[index]));
+    this.#showExamples(find("grid-examples"), label);
     find("grid-ask").textContent = `Which pictures show: ${this.#className(label)}?`;
     this.grid ??= this.#makeGrid();
     this.grid.setCount(answer.rows.length);
+    const index = answer.rows.indexOf(this.rowFromGrid);
+    if (index >= 0) {
+      this.grid.focus(index);
+    }
     find("grid").focus();
   }
 
@@ -554,9 +683,12 @@ class VotingPage {
     const verdict = this.gridRows.verdicts[index];
     cell.showPicture(`thumbnails/${this.gridRows.rows[index]}.jpg`);
     cell.dataset.voted = verdict;
-    cell.caption.textContent = WORDS[verdict];
+    const isDone = this.missing.get(this.gridRows.rows[index]) <= 0;
+    cell.dataset.done = isDone;
+    cell.caption.textContent = WORDS[verdict] || (isDone ? DONE : "");
     const said = verdict ? `, your vote: ${WORDS[verdict]}` : "";
-    cell.setAttribute("aria-label", `Candidate ${index + 1}${said}`);
+    const done = isDone ? `, ${DONE}` : "";
+    cell.setAttribute("aria-label", `Candidate ${index + 1}${said}${done}`);
   }
 
   // The first tap chooses a picture; a second one, or Enter, shows it large.
@@ -568,12 +700,23 @@ class VotingPage {
     const candidate = { row: rows[index], image_id: image_ids[index], label: this.label };
     this.#toggleGrid();
     this.#goTo({ ...candidate, verdict: verdicts[index] });
+    this.rowFromGrid = candidate.row;
     this.show();
+  }
+
+  // Go back to the grid from which a candidate was opened.
+  #returnToGrid() {
+    const candidate = this.trail.find((other) => other.row === this.rowFromGrid);
+    if (candidate && this.label === null) {
+      this.label = candidate.label;
+      this.gridChoseClass = true;
+    }
+    this.#toggleGrid();
   }
 
   #voteInGrid(verdict) {
     const index = this.grid?.focused ?? -1;
-    if (index < 0) {
+    if (index < 0 || this.outbox.hasEnded) {
       return;
     }
     const { rows, image_ids, verdicts } = this.gridRows;
@@ -603,7 +746,8 @@ class VotingPage {
     const picture = find("picture");
     picture.addEventListener("load", () => {
       this.stopwatch.start();
-      picture.classList.toggle("enlarged", picture.naturalWidth * 2 <= picture.clientWidth);
+      const isTiny = Math.max(picture.naturalWidth, picture.naturalHeight) < TINY;
+      picture.classList.toggle("enlarged", isTiny);
     });
     picture.addEventListener("error", () => this.#passBroken(picture.getAttribute("src")));
     for (const button of document.querySelectorAll("[data-verdict]")) {
@@ -623,6 +767,7 @@ class VotingPage {
       event.preventDefault();
       this.#takeName();
     });
+    find("name-cancel").addEventListener("click", () => find("name-dialog").close());
     find("name-dialog").addEventListener("cancel", (event) => {
       if (!this.name) {
         event.preventDefault();
@@ -680,6 +825,9 @@ class VotingPage {
     }
     if (key === "g" || (key === "escape" && this.isGrid)) {
       return () => this.#toggleGrid();
+    }
+    if (key === "escape" && this.rowFromGrid !== null) {
+      return () => this.#returnToGrid();
     }
     if (this.isGrid) {
       return null; // the grid moves by itself

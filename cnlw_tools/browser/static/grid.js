@@ -21,6 +21,7 @@ class PictureGrid {
   static MAX_HEIGHT = 8_000_000;
   static SPARE_ROWS = 2; // above and below those that can be seen
   static GAP = 8; // pixels between two cells
+  static TINY = 100; // pixels; those of a smaller picture are to be seen when it is enlarged
 
   constructor(element, options) {
     this.element = element;
@@ -245,9 +246,9 @@ class PictureGrid {
     picture.decoding = "async";
     picture.alt = "";
     picture.draggable = false;
-    // The pixels of a small picture are to be seen.
     picture.addEventListener("load", () => {
-      picture.classList.toggle("enlarged", picture.naturalWidth * 2 <= this.cellWidth);
+      const side = Math.max(picture.naturalWidth, picture.naturalHeight);
+      picture.classList.toggle("enlarged", side < PictureGrid.TINY && side * 2 <= this.cellWidth);
     });
     picture.addEventListener("error", () => {
       picture.classList.toggle("broken", picture.hasAttribute("src"));

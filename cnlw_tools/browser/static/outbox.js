@@ -5,13 +5,19 @@
 //       dataset: "flowers",
 //       saved(op, result) { ... },     // the server has saved it
 //       refused(op, sentence) { ... }, // it is not valid, and was dropped
-//       report(state) { ... },         // { nWaiting, problem }: a sentence, or "" if all is well
+//       report(state) { ... },         // { nWaiting, problem, hasEnded }: a sentence, or "" if all
+//                                      // is well, and whether votes can be sent from here
 //     });
 //     outbox.add({ id, name, row, image_id, label, verdict, seconds, at });
 //     outbox.add({ id, name, image_id, label, undoes: id of a vote, undo: { at, former } });
 //
-// Each page has an outbox of its own. A page that is opened takes over those of pages that are gone.
+// Each page has an outbox of its own, and takes over those of pages that are gone. If the server does
+// not know the address any more, since it was started anew, the page leaves its votes to the page at
+// the new address.
 "use strict";
+
+const ENDED =
+  "The server was started anew, so this address has ended: open the new address that cnlw printed.";
 
 class Outbox {
   static MAX_SENT = 100; // at once
@@ -27,8 +33,11 @@ class Outbox {
     this.nFailures = 0;
     this.batchSize = Outbox.MAX_SENT;
     this.problem = "";
-    this.#takeOver();
-    setInterval(() => this.#keep(), Outbox.HEARTBEAT);
+    this.hasEnded = false; // whether the server does not know this address any more
+    const own = sessionStorage.getItem("cnlw-votes/page");
+    sessionStorage.setItem("cnlw-votes/page", this.page);
+    this.#takeOver(own);
+    this.timerOfHeartbeat = setInterval(() => this.#beat(), Outbox.HEARTBEAT);
     window.addEventListener("online", () => this.#send());
     this.#send();
   }
@@ -58,17 +67,22 @@ class Outbox {
     return this.ops.filter((op) => "verdict" in op).map((op) => op.row);
   }
 
+  // Show that this page is there, and send what others left that are not.
+  #beat() {
+    this.#takeOver("");
+    this.#send();
+  }
+
   // Take over what this tab left when it was reloaded, and what pages left that are gone.
-  #takeOver() {
-    const own = sessionStorage.getItem("cnlw-votes/page");
-    sessionStorage.setItem("cnlw-votes/page", this.page);
+  #takeOver(own) {
     const oldest = Date.now() - 3 * Outbox.HEARTBEAT;
     for (const key of Object.keys(localStorage)) {
       if (!key.startsWith(this.prefix)) {
         continue;
       }
       const { touched, ops } = JSON.parse(localStorage.getItem(key));
-      if (key === this.prefix + own || touched < oldest) {
+      const isOther = key !== this.prefix + this.page;
+      if (isOther && (key === this.prefix + own || touched < oldest)) {
         this.ops.push(...ops);
         localStorage.removeItem(key);
       }
@@ -78,6 +92,9 @@ class Outbox {
 
   #keep() {
     const key = this.prefix + this.page;
+    if (this.hasEnded) {
+      return; // the page at the new address has these votes
+    }
     if (this.ops.length) {
       localStorage.setItem(key, JSON.stringify({ touched: Date.now(), ops: this.ops }));
     } else {
@@ -86,7 +103,8 @@ class Outbox {
   }
 
   #report() {
-    this.options.report({ nWaiting: this.ops.length, problem: this.problem });
+    const { problem, hasEnded } = this;
+    this.options.report({ nWaiting: this.ops.length, problem, hasEnded });
   }
 
   // The first votes of one person that can be sent: no undoing before the vote has been answered.
@@ -102,7 +120,7 @@ class Outbox {
   }
 
   async #send() {
-    if (this.nInFlight || !this.ops.length) {
+    if (this.nInFlight || !this.ops.length || this.hasEnded) {
       return;
     }
     clearTimeout(this.timer);
@@ -121,6 +139,8 @@ class Outbox {
     this.nInFlight = 0;
     if (answer.results) {
       this.#finish(batch, answer.results);
+    } else if (answer.status === 403) {
+      this.#leave();
     } else if (answer.status === 400) {
       this.#refuse(batch, answer.sentence);
     } else {
@@ -176,6 +196,15 @@ class Outbox {
       this.options.refused(batch[0], sentence);
     }
     this.#send();
+  }
+
+  // Leave the votes to the page at the new address.
+  #leave() {
+    const text = JSON.stringify({ touched: 0, ops: this.ops });
+    localStorage.setItem(this.prefix + this.page, text);
+    clearInterval(this.timerOfHeartbeat);
+    this.hasEnded = true;
+    this.problem = ENDED;
   }
 
   #wait(sentence) {

@@ -15,6 +15,7 @@
 
 class PictureViewer {
   static SWIPE = 48; // least pixels that a finger moves
+  static TINY = 100; // pixels; those of a smaller picture are to be seen
 
   constructor(options) {
     this.options = { id: "viewer", count: 0, draw() {}, close() {}, change() {}, ...options };
@@ -157,12 +158,11 @@ class PictureViewer {
     return button;
   }
 
-  // Show the pixels of a picture that is much smaller than its place.
+  // Show the pixels of a tiny picture; larger ones are enlarged smoothly.
   #showPixels() {
-    const { picture, stage } = this;
-    const isNarrow = picture.naturalWidth * 2 <= stage.clientWidth;
-    const isLow = picture.naturalHeight * 2 <= stage.clientHeight;
-    picture.classList.toggle("enlarged", isNarrow && isLow);
+    const { picture } = this;
+    const side = Math.max(picture.naturalWidth, picture.naturalHeight);
+    picture.classList.toggle("enlarged", side < PictureViewer.TINY);
   }
 
   #finish() {
