@@ -11,13 +11,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from cnlw_tools.registry.counts import count_things
 
 if TYPE_CHECKING:
+    from cnlw_tools.browser.asked import AskedCandidates
     from cnlw_tools.card.metadata import ConfigCard
     from cnlw_tools.ingest.crawl_status import CrawlStatus
 
@@ -98,19 +99,24 @@ def read_status(project: Project, data_dir: Path | str | None) -> "CrawlStatus":
     )
 
 
-def count_short(project: Project, status: "CrawlStatus", n_votes: int) -> tuple[int, int]:
-    """Return how many candidates have so many votes of yes and no, and how many have fewer.
+class Voting(NamedTuple):
+    """How far people are with the candidates about which they are asked."""
 
-    Only candidates count about which people are asked.
-    """
+    asked: "AskedCandidates"
+    n_enough: int  # have the votes of yes and no that they should have
+    n_short: int  # have fewer
+
+
+def count_voting(project: Project, status: "CrawlStatus", n_votes: int) -> Voting:
+    """Return how far people are, if each candidate should have so many votes of yes and no."""
     from cnlw_tools.browser.asked import find_asked
     from cnlw_tools.ingest.label_studio import count_answers
 
     web, votes = status.dataset.web, status.dataset.votes
-    is_asked = find_asked(web, votes, project.store).is_asked
+    asked = find_asked(web, votes, project.store)
     n_decisive = count_answers(web, votes)[:, :2].sum(1)
-    n_short = int((is_asked & (n_decisive < n_votes)).sum())
-    return int(is_asked.sum()) - n_short, n_short
+    n_short = int((asked.is_asked & (n_decisive < n_votes)).sum())
+    return Voting(asked, int(asked.is_asked.sum()) - n_short, n_short)
 
 
 def choose_next(

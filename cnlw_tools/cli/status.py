@@ -11,7 +11,7 @@ from cnlw_tools.cli.votes import N_VOTES, VOTED_STORE
 from cnlw_tools.registry.counts import count_things
 
 if TYPE_CHECKING:
-    from cnlw_tools.cli.next_step import Project
+    from cnlw_tools.cli.next_step import Project, Voting
     from cnlw_tools.ingest.crawl_status import CrawlStatus
 
 WIDTH = 13  # letters of the longest heading, and a blank
@@ -44,7 +44,7 @@ def status(
     """
     from cnlw_tools.cli.next_step import (
         choose_next,
-        count_short,
+        count_voting,
         find_project,
         print_next,
         read_status,
@@ -55,17 +55,15 @@ def status(
         return
     project = find_project(dataset, root, data_dir, store)
     crawl = read_status(project, data_dir)
-    n_enough, n_short = count_short(project, crawl, n_votes)
-    voting = (
-        f"{count_things(len(crawl.dataset.votes), 'vote')}; {n_enough:,} usable candidates have "
-        f"{n_votes} of yes and no, {n_short:,} have fewer"
-    )
-    for heading, text in _describe(project, crawl, voting):
+    voting = count_voting(project, crawl, n_votes)
+    for heading, text in _describe(project, crawl, voting, n_votes):
         click.echo(f"{heading:{WIDTH}}{text}")
-    print_next(*choose_next(project, crawl, n_short, n_votes))
+    print_next(*choose_next(project, crawl, voting.n_short, n_votes))
 
 
-def _describe(project: "Project", crawl: "CrawlStatus", voting: str) -> Iterator[tuple[str, str]]:
+def _describe(
+    project: "Project", crawl: "CrawlStatus", voting: "Voting", n_votes: int
+) -> Iterator[tuple[str, str]]:
     """Yield the lines on a dataset, each with its heading."""
     from cnlw_tools.cli.votes_report import describe_levels
 
@@ -74,7 +72,14 @@ def _describe(project: "Project", crawl: "CrawlStatus", voting: str) -> Iterator
     yield "photographs", _describe_photographs(crawl)
     yield "candidates", count_things(len(crawl.dataset.web), "candidate")
     yield "fetched", _describe_fetched(project, crawl)
-    yield "votes", voting
+    n_asked = voting.n_enough + voting.n_short
+    if crawl.fetched is not None:
+        yield "to vote on", _describe_asked(voting, n_asked)
+    yield (
+        "votes",
+        f"{count_things(len(crawl.dataset.votes), 'vote')}; {voting.n_enough:,} of "
+        f"{count_things(n_asked, 'candidate')} with {count_things(n_votes, 'vote')} of yes or no",
+    )
     shows, shows_not, undecided, _ = crawl.verdict_counts.sum(0).tolist()
     yield (
         "verdicts",
@@ -82,6 +87,17 @@ def _describe(project: "Project", crawl: "CrawlStatus", voting: str) -> Iterator
     )
     yield "red noise", describe_levels(crawl) if len(crawl.dataset.votes) else "no votes yet"
     yield "built", _describe_build(crawl)
+
+
+def _describe_asked(voting: "Voting", n_asked: int) -> str:
+    """Return how many candidates people are asked about, and why not about the others."""
+    reasons = []
+    if voting.asked.n_unavailable:
+        reasons.append(f"{voting.asked.n_unavailable:,} without a usable image")
+    if voting.asked.n_copies:
+        reasons.append(f"{voting.asked.n_copies:,} that look like others")
+    left_out = f"; left out: {', '.join(reasons)}" if reasons else ""
+    return count_things(n_asked, "candidate") + left_out
 
 
 def _describe_photographs(crawl: "CrawlStatus") -> str:
@@ -150,12 +166,14 @@ def _explain_missing_root() -> str:
         remedy = f"Give --root {nearby[0]}: it has manifests"
         if len(nearby) > 1:
             remedy = f"Give --root with one of these, which have manifests: {list_first(nearby)}"
-    return f"no folder of datasets is named. {remedy}. `cnlw list datasets` lists those to choose"
+    return (
+        f"no folder of datasets is named. {remedy}. `cnlw list datasets` lists those of the package"
+    )
 
 
 def _summarise(project: "Project", crawl: "CrawlStatus", n_votes: int) -> str:
     """Return a line on a dataset."""
-    from cnlw_tools.cli.next_step import count_short
+    from cnlw_tools.cli.next_step import count_voting
     from cnlw_tools.cli.votes_report import describe_levels
 
     parts = [count_things(len(crawl.dataset.web), "candidate")]
@@ -163,7 +181,7 @@ def _summarise(project: "Project", crawl: "CrawlStatus", n_votes: int) -> str:
         parts.append(f"{crawl.fetched.ok:,} fetched")
     parts.append(count_things(len(crawl.dataset.votes), "vote"))
     if len(crawl.dataset.votes):
-        _, n_short = count_short(project, crawl, n_votes)
+        n_short = count_voting(project, crawl, n_votes).n_short
         parts.append(f"{count_things(n_short, 'candidate')} short of votes")
         parts.append(f"red noise {describe_levels(crawl)}")
     return ", ".join(parts)

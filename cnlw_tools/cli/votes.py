@@ -83,7 +83,7 @@ def report_votes(
     """
     from cnlw_tools.cli.next_step import (
         choose_next,
-        count_short,
+        count_voting,
         find_project,
         print_next,
         read_status,
@@ -92,10 +92,10 @@ def report_votes(
 
     project = find_project(dataset, root, data_dir, store)
     status = read_status(project, data_dir)
-    for line in describe_votes(status, level):
+    voting = count_voting(project, status, n_votes)
+    for line in describe_votes(status, level, voting.asked.is_asked):
         click.echo(line)
-    _, n_short = count_short(project, status, n_votes)
-    print_next(*choose_next(project, status, n_short, n_votes, level or 0))
+    print_next(*choose_next(project, status, voting.n_short, n_votes, level or 0))
 
 
 @votes.command("annotate", short_help="Open a page on which people vote.")

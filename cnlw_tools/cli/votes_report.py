@@ -7,7 +7,9 @@ from cnlw_tools.recipe.recipe import HIGHEST_LEVEL
 from cnlw_tools.registry.counts import count_things
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
+    from numpy.typing import NDArray
 
     from cnlw_tools.ingest.crawl_status import CrawlStatus
     from cnlw_tools.recipe.recipe import Recipe
@@ -25,12 +27,15 @@ NEEDS_HEADING = (
 )
 
 
-def describe_votes(status: "CrawlStatus", level: int | None) -> Iterator[str]:
+def describe_votes(
+    status: "CrawlStatus", level: int | None, is_asked: "NDArray[np.bool_]"
+) -> Iterator[str]:
     """Yield lines on agreement, on annotators who stand out, on time, and on each class.
 
     Args:
         status: the tables of a dataset
         level: of red noise, in percent: what each class still needs for it; None: no such lines
+        is_asked: by candidate, whether people are asked about it: only these are left to vote on
     """
     recipe, dataset = status.recipe, status.dataset
     search = f", search {' '.join(recipe.search)}" if recipe.search else ""
@@ -44,7 +49,7 @@ def describe_votes(status: "CrawlStatus", level: int | None) -> Iterator[str]:
     yield from _describe_time(dataset.votes)
     yield from _describe_classes(status)
     if level is not None:
-        yield from _describe_needs(status, level)
+        yield from _describe_needs(status, level, is_asked)
 
 
 def _describe_agreement(verdicts: "pa.Table") -> str:
@@ -199,12 +204,18 @@ def describe_levels(status: "CrawlStatus") -> str:
     return f"up to {lowest} %, limited by {status.dataset.classes[int(levels.argmin())]!r}"
 
 
-def _describe_needs(status: "CrawlStatus", level: int) -> Iterator[str]:
+def _describe_needs(
+    status: "CrawlStatus", level: int, is_asked: "NDArray[np.bool_]"
+) -> Iterator[str]:
     """Yield what each class still needs for a level, and the assumption of the estimate."""
     if status.levels is None:
         return
+    from cnlw_tools.dataset.row_selection import filter_rows
+    from cnlw_tools.dataset.verdicts import count_verdicts
+
     needs = status.needs(level)
-    n_left = status.verdict_counts[:, 2:].sum(1)
+    asked = filter_rows(status.dataset.web, is_asked)
+    n_left = count_verdicts(asked, status.verdicts, len(needs.needed))[:, 2:].sum(1)
     title = f"red noise of {level} %"
     yield f"{title:28}{NEEDS_HEADING}"
     is_short = False

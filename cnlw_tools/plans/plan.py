@@ -256,7 +256,8 @@ class _Drawing:
         if not len(self.dataset.web_pool(recipe.min_votes, recipe.verdict, recipe.search)):
             message += (
                 "; nobody has voted on any: show people the candidates with "
-                f"`cnlw votes annotate --dataset {self.dataset.name}`"
+                f"`cnlw votes annotate --dataset {self.dataset.name}`, with --root and --store as "
+                "here"
             )
         if shortage.reserved:
             message += (

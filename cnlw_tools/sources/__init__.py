@@ -85,7 +85,22 @@ def open_source(name: str, inputs: Inputs, manifest: Path | None = None) -> Imag
     """
     if inputs.source is not None and _is_own(name, inputs):
         return inputs.source
-    return open_new_source(read_source_info(name, inputs, manifest), inputs.data_dir)
+    info = read_source_info(name, inputs, manifest)
+    if inputs.data_dir is None and name != info.source:
+        _require_no_folder(name, info.source)
+    return open_new_source(info, inputs.data_dir)
+
+
+def _require_no_folder(name: str, source: str) -> None:
+    """Raise if a source reads a folder: the message has the name that the user gave the dataset.
+
+    Raises:
+        LookupError: there is no such source
+        ValueError: it needs the folder
+    """
+    cls = pick(SOURCES, source, "source of images")
+    if issubclass(cls, LocalSource):
+        raise ValueError(f"{name} needs --data-dir: {cls.layout}{cls.or_labels}")
 
 
 def open_new_source(info: ManifestInfo, data_dir: Path | None) -> Source:

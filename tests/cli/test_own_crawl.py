@@ -203,12 +203,15 @@ def test_status_works_at_every_stage(lab):
     assert next_command(half) == f"{FETCH} --allow-private"
     counts = "294 images, 6 failed, 0 not tried yet (stores/flowers)"
     assert status_lines(fetched)["fetched"] == counts
-    short = "0 votes; 0 usable candidates have 3 of yes and no, 294 have fewer"
-    assert status_lines(fetched)["votes"] == short
+    assert (
+        status_lines(fetched)["to vote on"] == "294 candidates; left out: 6 without a usable image"
+    )
+    votes = "0 votes; 0 of 294 candidates with 3 votes of yes or no"
+    assert status_lines(fetched)["votes"] == votes
     assert status_lines(fetched)["red noise"] == "no votes yet"
     assert next_command(fetched).startswith("cnlw votes annotate --dataset flowers")
     lines = status_lines(voted)
-    assert lines["votes"] == "294 votes; 294 usable candidates have 1 of yes and no, 0 have fewer"
+    assert lines["votes"] == "294 votes; 294 of 294 candidates with 1 vote of yes or no"
     assert lines["verdicts"] == "264 show their class, 30 do not, 0 undecided"
     assert lines["red noise"] == "up to 25 %, limited by 'iris'"
     assert next_command(voted).endswith("--noise red --level 20")
@@ -263,9 +266,9 @@ def test_the_outcomes_decide_how_a_fetch_goes_on(counts, command):
     assert lines[:1] == ([command] if command else [])
 
 
-def report_needs(result: Result) -> dict[str, list[str]]:
+def report_needs(result: Result, level: int = 20) -> dict[str, list[str]]:
     """Return the numbers of the table of `votes report --level`, by class."""
-    *_, table = result.stdout.partition("red noise of 20 %")
+    *_, table = result.stdout.partition(f"red noise of {level} %")
     rows = [line.split() for line in table.splitlines() if line[4:5] == " " and line[:4].strip()]
     return {row[1]: row[2:] for row in rows if row[1] in FLOWERS}
 
@@ -305,6 +308,8 @@ def test_a_level_that_is_not_reached_leads_to_more_votes_or_candidates(lab):
     assert next_command(reached).endswith("--noise red --level 10")
     assert next_command(vote_on).startswith("cnlw votes annotate --dataset flowers")
     assert "a class may have too few candidates left" in vote_on.stdout
+    left = [numbers[-1] for numbers in report_needs(vote_on, 30).values()]
+    assert left == ["0"] * 3  # dead links have no votes, and nobody is asked about them
     assert next_command(find_more) == "cnlw import candidates FILE.csv --as flowers --root my"
 
 

@@ -23,6 +23,8 @@ from cnlw_tools.dataset import dataset, tables
 from cnlw_tools.executor import EXECUTORS
 from cnlw_tools.ingest import import_dataset
 from cnlw_tools.ingest.import_dataset import import_source
+from cnlw_tools.recipe.inputs import Inputs
+from cnlw_tools.sources import open_source
 from cnlw_tools.sources.folder import Folder
 from tests.sources.conftest import draw_jpeg, put
 
@@ -119,6 +121,14 @@ def test_other_splits_of_the_same_images(tmp_path: Path) -> None:
 
     with pytest.raises(ValueError, match=r"only the splits differ: .* to `cnlw build`"):
         import_source("folder", folder, "flowers", tmp_path, validation=20)
+
+
+def test_a_missing_folder_is_asked_for_by_the_name_of_the_dataset(tmp_path: Path) -> None:
+    """The user's dataset needs it, whatever the source that reads it is called."""
+    import_source("folder", class_folders(tmp_path / "images"), "flowers", tmp_path)
+
+    with pytest.raises(ValueError, match=r"^flowers needs --data-dir: class folders"):
+        open_source("flowers", Inputs(tmp_path))
 
 
 def test_an_array_source_has_the_sha256_of_its_pixels(tmp_path: Path, cifar: Path) -> None:
