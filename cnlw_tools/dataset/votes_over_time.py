@@ -24,6 +24,7 @@ from cnlw_tools.dataset.verdicts import CANDIDATE
 
 MAX_BLOCKS = 5
 LEAST_VOTES = 20  # in a block: of fewer, a share says little
+END_OF_TIME = 253_402_300_800_000_000  # microseconds: the year 10,000, which `datetime` lacks
 SECONDS = "seconds"  # column with how long the picture was in view, if it was measured
 
 
@@ -40,7 +41,7 @@ class Block(NamedTuple):
 
 
 def divide_votes(votes: pa.Table) -> list[Block]:
-    """Return the blocks of the votes that have a time, the first block first.
+    """Return the blocks of the votes that have a time from 1970 to 9999, the first block first.
 
     Args:
         votes: of the VOTES schema, maybe with a column ``seconds``
@@ -48,7 +49,7 @@ def divide_votes(votes: pa.Table) -> list[Block]:
     agreement = agreement_with_others(votes)
     times = pc.fill_null(votes["at"].cast(pa.int64()), -1).to_numpy()
     order = np.argsort(times, kind="stable")
-    order = order[times[order] >= 0]
+    order = order[(times[order] >= 0) & (times[order] < END_OF_TIME)]
     n_blocks = min(MAX_BLOCKS, max(1, len(order) // LEAST_VOTES))
     blocks = []
     for rows in np.array_split(order, n_blocks):

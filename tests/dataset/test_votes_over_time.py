@@ -89,3 +89,14 @@ def test_one_vote_agrees_with_nobody():
 
     assert np.isnan(block.agreement)
     assert np.isnan(divide_votes(pa.Table.from_pylist(make_votes(10)[9:], VOTES))[0].no)
+
+
+@pytest.mark.parametrize("time", [-1, 9 * 10**18])
+def test_a_time_that_is_no_date_counts_as_none(time):
+    """Such as nanoseconds that were stored as microseconds."""
+    votes = pa.Table.from_pylist(make_votes(3), VOTES)
+    times = votes["at"].cast(pa.int64()).to_pylist()
+    at = pa.array([*times[:2], time], pa.int64()).cast(VOTES.field("at").type)
+    (block,) = divide_votes(votes.set_column(4, VOTES.field("at"), at))
+
+    assert (START, START + timedelta(minutes=2)) == (block.begin, block.end)
