@@ -35,6 +35,7 @@ MAX_CHANGES = 500  # in one request
 MAX_ROWS = 50  # candidates in one answer
 FIRST_TIME = 946_684_800_000_000  # microseconds: the year 2000
 NO_TABLE = 503  # it cannot be read or written
+OUTAGE = 503  # of the disk with the pictures
 
 
 class Ending(NamedTuple):
@@ -361,13 +362,15 @@ def _progress_of_classes(annotation: Annotation, number: str | None) -> list[dic
 def _send_candidate(
     annotation: Annotation, make: Callable[[int], bytes], row: int
 ) -> flask.Response:
-    """Return the picture of a candidate; if it cannot be read, nobody is asked about it."""
+    """Return the picture of a candidate; if it is damaged, nobody is asked about it."""
     if row >= len(annotation.web) or not annotation.is_available[row]:
         flask.abort(404)
     try:
         return _send(make(row))
     except (LookupError, OSError, ValueError) as error:
         flask.current_app.logger.warning("%s", error)
+        if annotation.is_outage(error):
+            flask.abort(OUTAGE, "The pictures cannot be read now.")
         annotation.candidates.remove(row)
         flask.abort(404)
 

@@ -25,6 +25,7 @@ from cnlw_tools.browser.candidates import (
 from cnlw_tools.browser.pictures import LARGE, THUMBNAIL, remember
 from cnlw_tools.browser.vote_table import VoteTable
 from cnlw_tools.dataset.dataset import Dataset
+from cnlw_tools.files.machine_faults import find_fault
 from cnlw_tools.images.pixels import Picture
 from cnlw_tools.ingest.recipes import resolve_recipe
 from cnlw_tools.ingest.resolve import load_dataset
@@ -108,6 +109,11 @@ class Annotation:
                 return [f"photographs/{row}.jpg" for row in rows]
         rows = self.candidates.sure_examples(self.table.standing, label)
         return [f"thumbnails/{row}.jpg" for row in rows]
+
+    def is_outage(self, error: BaseException) -> bool:
+        """Tell whether an error is one of the disk or the machine, rather than of one picture."""
+        is_gone = self._store is not None and not self._store.ledger_path.exists()
+        return is_gone or find_fault(error) is not None
 
     def _read(self, row: int) -> Picture:
         """Return the picture of a candidate.

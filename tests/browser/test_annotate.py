@@ -1,5 +1,6 @@
 """The page for votes: what it shows, what it takes, and what it refuses."""
 
+import errno
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import urllib.request
 from functools import partial
 from io import BytesIO
 from pathlib import Path
+from unittest.mock import Mock
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -378,6 +380,20 @@ def test_a_damaged_picture_is_not_asked_about(page, place):
 
     assert 404 == page.get("pictures/1.jpg").status_code
     assert 1 not in page.next()
+
+
+def test_a_disk_that_fails_for_a_moment_takes_no_candidate_away(page, place, monkeypatch):
+    """Nor does one that is not there; the page tries again."""
+    before = page.next()
+    with monkeypatch.context() as context:
+        context.setattr(Store, "_read_bytes", Mock(side_effect=OSError(errno.EIO, "no answer")))
+        assert 503 == page.get("pictures/1.jpg").status_code
+    (place / "store").rename(place / "elsewhere")
+    assert 503 == page.get("thumbnails/1.jpg").status_code
+    (place / "elsewhere").rename(place / "store")
+
+    assert 200 == page.get("pictures/1.jpg").status_code
+    assert before == page.next()
 
 
 def test_sizes_of_pictures():
