@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--archive",
-    type=LocalPath(path_type=Path),
+    type=LocalPath(dir_okay=False, path_type=Path),
     metavar="FILE.zip",
     help="Also write the build as one file, for example for Zenodo.  [default: none]",
 )

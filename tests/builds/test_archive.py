@@ -89,3 +89,14 @@ def test_the_command_writes_an_archive(folder, tmp_path):
     assert f"{path}: {path.stat().st_size / 1e6:.1f} MB" in result.stdout
     write_archive(folder, tmp_path / "again" / "shapes.zip")
     assert path.read_bytes() == (tmp_path / "again" / "shapes.zip").read_bytes()
+
+
+def test_a_folder_in_place_of_the_archive(folder, tmp_path):
+    """Is an error before the checks of the build, which can take hours."""
+    (tmp_path / "x.zip").mkdir()
+
+    result = CliRunner().invoke(main, ["push", str(folder), "--archive", str(tmp_path / "x.zip")])
+
+    assert result.exit_code == 2
+    assert "is a directory" in result.stderr
+    assert "check" not in result.stdout
