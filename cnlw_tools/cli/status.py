@@ -138,6 +138,7 @@ def _print_all(root: Path | str | None, n_votes: int) -> None:
 
     Raises:
         LookupError: no root is given
+        ValueError: a dataset cannot be read; its line says why, and the others have theirs
     """
     from cnlw_tools.cli.next_step import find_project, read_status
     from cnlw_tools.dataset.dataset import dataset_root, list_datasets
@@ -146,10 +147,17 @@ def _print_all(root: Path | str | None, n_votes: int) -> None:
         raise LookupError(_explain_missing_root())
     folder = find_root(root)
     names = [name for name in list_datasets(folder) if dataset_root(name, folder) == folder]
+    damaged = []
     for name in names:
-        project = find_project(name, root)
-        crawl = read_status(project, None)
-        click.echo(f"{name:20} {_summarise(project, crawl, n_votes)}")
+        try:
+            project = find_project(name, root)
+            line = _summarise(project, read_status(project, None), n_votes)
+        except (ValueError, LookupError, OSError) as error:
+            damaged.append(name)
+            line = f"error: {error}"
+        click.echo(f"{name:20} {line}")
+    if damaged:
+        raise ValueError(f"{folder}: {', '.join(damaged)}: correct what its line names")
     if not names:
         click.echo(f"{folder}: no dataset is here: make one with `cnlw new` or `cnlw import`")
 

@@ -361,7 +361,12 @@ class _LineReader:
         return label
 
     def _read_url(self, text: str, line: int) -> str:
-        if len(text) > MAX_URL or not URL.fullmatch(text):
+        if len(text) > MAX_URL:
+            raise ValueError(
+                f"{self.file}: line {line}: the url has {len(text):,} characters, and at most "
+                f"{MAX_URL:,} are read: give a shorter one, or remove the line"
+            )
+        if not URL.fullmatch(text):
             problem = f"{text[:200]!r} is not an address" if text else "there is no url"
             raise ValueError(
                 f"{self.file}: line {line}: {problem}: give one that begins with http:// or "

@@ -1,6 +1,7 @@
 """What `cnlw status` says of a crawl is what a build can do."""
 
 from pathlib import Path
+from shutil import copytree
 
 import numpy as np
 import pyarrow as pa
@@ -64,7 +65,7 @@ def test_copies_of_validation_images_count_for_nothing(tmp_path, monkeypatch):
 
     said = run("status", "--dataset", NAME, "--root", "my")
     assert f"up to {np.min(levels)} %" in said
-    assert "0 usable candidates have 3 of yes and no, 2 have fewer" in said
+    assert "to vote on   2 candidates; left out: 4 without a usable image" in said
     assert f"up to {np.min(levels)} %" in run("status", "--root", "my")
     report = run("votes", "report", "--dataset", NAME, "--root", "my")
     assert f"red noise of all classes: up to {np.min(levels)} %" in report
@@ -78,3 +79,18 @@ def test_a_review_with_photographs_shows_candidates_of_the_usual_store(tmp_path,
     run("votes", "review", *options)
 
     assert 2 * (N_COPIES + N_OTHERS) == len(list(Path("page/pictures").iterdir()))
+
+
+def test_one_damaged_dataset_hides_no_other(tmp_path, monkeypatch):
+    """Each has its line in the list of all datasets, and the exit code says that one is damaged."""
+    monkeypatch.chdir(tmp_path)
+    write_crawl()
+    copytree(MY / "manifests" / NAME, MY / "manifests" / "damaged")
+    (MY / "manifests" / "damaged" / "web.parquet").write_text("junk")
+
+    result = CliRunner().invoke(main, ["status", "--root", "my"])
+    lines = result.output.splitlines()
+    assert 1 == result.exit_code
+    assert "web.parquet: cannot be read" in lines[0]
+    assert lines[1].startswith(f"{NAME:20} 6 candidates")
+    assert "my: damaged: correct" in result.output
