@@ -20,6 +20,7 @@ VAGUE = frozenset(VAGUE_WORDS.split())
 MAX_VAGUE = 0.01  # share of local names and parameters
 MAX_NODES = 9.5  # syntax nodes a code line
 LONGEST_LINE = 100  # columns
+SOURCES = (".py", ".js", ".css", ".html")
 LONGEST_FUNCTION = 50  # lines
 MEDIAN_FUNCTION = 9  # lines
 MAX_ENTRIES = 26  # of the package's folder
@@ -89,9 +90,10 @@ def test_one_step_a_line(trees):
 
 
 def test_lines_fit():
-    """No line of the package is longer than 100 columns."""
+    """No line of the package, its scripts and its pages is longer than 100 columns."""
     long = []
-    for path in sorted(PACKAGE.rglob("*.py")):
+    paths = [path for path in PACKAGE.rglob("*") if path.suffix in SOURCES]
+    for path in sorted(paths):
         for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
             if len(line) > LONGEST_LINE:
                 long.append(f"{path}:{number}")

@@ -6,10 +6,11 @@ or, where these are not given, candidates of which all votes say that they show 
 """
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +26,7 @@ from cnlw_tools.browser.candidates import (
 from cnlw_tools.browser.pictures import LARGE, THUMBNAIL, remember
 from cnlw_tools.browser.vote_table import VoteTable
 from cnlw_tools.dataset.dataset import Dataset
+from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
 from cnlw_tools.files.machine_faults import find_fault
 from cnlw_tools.images.pixels import Picture
 from cnlw_tools.ingest.recipes import resolve_recipe
@@ -34,6 +36,9 @@ from cnlw_tools.sources import SOURCES, has_source, open_images, read_source_inf
 from cnlw_tools.sources.checked import CheckedSource
 from cnlw_tools.store.pack import open_store
 from cnlw_tools.store.store import Store, usual_store
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 class Photographs:
@@ -65,6 +70,26 @@ class Photographs:
             LookupError, OSError, ValueError: it cannot be read, or is not that of the manifest
         """
         return self.source.read(self.base["image_id"][row].as_py())
+
+
+class _WatchedExecutor:
+    """Runs tasks by another executor, and tells how many are done.
+
+    A single task runs in this process, since other ones take a while to start.
+    """
+
+    def __init__(self, executor: Executor, progress: Progress) -> None:
+        self.executor = executor
+        self.progress = progress
+        self.workers = executor.workers
+
+    def map(self, task: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+        """Yield the result of the task for each item as it comes, in any order."""
+        executor = self.executor if len(items) > 1 else SERIAL
+        self.progress("compare", 0, len(items))
+        for n_done, result in enumerate(executor.map(task, items), 1):
+            self.progress("compare", n_done, len(items))
+            yield result
 
 
 class Annotation:
@@ -137,6 +162,8 @@ def open_annotation(
     store_place: Path | str,
     data_dir: Path | None,
     n_votes: int,
+    executor: Executor = SERIAL,
+    progress: Progress = no_progress,
 ) -> Iterator[Annotation]:
     """Open what a page for votes needs; the votes are on the disk when the block ends.
 
@@ -146,6 +173,8 @@ def open_annotation(
         store_place: folder or address of the store of web images, or of a pack
         data_dir: the user's own images, if they are here
         n_votes: votes of yes and no that each candidate should have
+        executor: reads validation images, if there are many
+        progress: is told how many parts of them were read
 
     Raises:
         LookupError: no such dataset, or none of its candidates has a picture
@@ -157,7 +186,8 @@ def open_annotation(
         source = _open_source(name, inputs)
         store = _find_store(name, inputs, store_place, source is not None)
         try:
-            yield _make_annotation(table, inputs, store, store_place, source, n_votes)
+            watched = _WatchedExecutor(executor, progress)
+            yield _make_annotation(table, inputs, store, store_place, source, n_votes, watched)
         finally:
             if store is not None:
                 store.connection.close()
@@ -172,12 +202,14 @@ def _make_annotation(
     store_place: Path | str,
     source: CheckedSource | None,
     n_votes: int,
+    executor: Executor,
 ) -> Annotation:
     dataset = table.dataset
     is_available = find_available(dataset.web, store)
     base = dataset.base
     if inputs.data_dir is not None:
-        whole = _load_with_images(dataset.name, inputs, store_place if store else None)
+        place = store_place if store else None
+        whole = _load_with_images(dataset.name, inputs, place, executor)
         base = whole.base
         if store is not None:
             is_available &= ~whole.web["dead"].to_numpy()
@@ -226,10 +258,12 @@ def fetch_command(name: str, root: Path, store_place: Path | str) -> str:
     return shlex.join(parts)
 
 
-def _load_with_images(name: str, inputs: Inputs, store_place: Path | str | None) -> Dataset:
+def _load_with_images(
+    name: str, inputs: Inputs, store_place: Path | str | None, executor: Executor
+) -> Dataset:
     """Return the dataset as a build with red noise sees it: without copies of validation images."""
     recipe = resolve_recipe(None, {"dataset": name, "noise": "red"}, inputs)
-    return load_dataset(recipe, Inputs(inputs.root, inputs.data_dir, store=store_place))
+    return load_dataset(recipe, Inputs(inputs.root, inputs.data_dir, store=store_place), executor)
 
 
 def _no_pictures(dataset: Dataset, root: Path, store_place: Path | str) -> LookupError:

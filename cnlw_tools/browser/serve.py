@@ -16,6 +16,10 @@ from cnlw_tools.executor.signals import raise_on_signal
 
 LOOPBACK = "127.0.0.1"
 OWN_NAMES = frozenset({LOOPBACK, "localhost", "::1"})
+OUTSIDE = {  # addresses that nobody has: the system says from which one it would call them
+    "0.0.0.0": (socket.AF_INET, "192.0.2.1"),  # noqa: S104
+    "::": (socket.AF_INET6, "2001:db8::1"),
+}
 N_THREADS = 16  # a browser opens six connections at once, and votes wait for the disk
 MAX_CONNECTIONS = 800  # a browser keeps six, and a process may open 1024 files
 IDLE_SECONDS = 60  # until a connection without a request is closed
@@ -43,7 +47,8 @@ class PageServer:
         listener = _listen(host, port)
         app = make_app(pages, token, host_names(host))
         self.port: int = listener.getsockname()[1]
-        self.address = f"http://{_printed_host(host)}:{self.port}/{token}/"
+        addresses = [f"http://{name}:{self.port}/{token}/" for name in _printed_hosts(host)]
+        self.address, *self.other_addresses = addresses
         self._server = waitress.create_server(
             app,
             sockets=[listener],
@@ -143,8 +148,30 @@ def _no_listener(host: str, port: int, error: OSError) -> OSError:
     )
 
 
-def _printed_host(host: str) -> str:
-    """Return a host as an address has it."""
-    if host in EVERY_ADDRESS:
-        return socket.gethostname()
+def _printed_hosts(host: str) -> list[str]:
+    """Return a host as addresses have it.
+
+    A server that listens on all addresses has two: the numeric one, which a phone understands, and
+    the name of this computer.
+    """
+    if host not in EVERY_ADDRESS:
+        return [_bracketed(host)]
+    numeric = _numeric_address(host)
+    name = socket.gethostname()
+    return [name] if numeric is None else [_bracketed(numeric), name]
+
+
+def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
+
+
+def _numeric_address(host: str) -> str | None:
+    """Return the address of this computer in its network, if it is in one; nothing is sent."""
+    family, peer = OUTSIDE[host]
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((peer, 9))
+            address: str = probe.getsockname()[0]
+    except OSError:
+        return None
+    return address

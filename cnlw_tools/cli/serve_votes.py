@@ -1,13 +1,18 @@
 """What `cnlw votes annotate` does: it serves the page, and says where votes go."""
 
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from cnlw_tools.cli.next_step import find_project, print_next
 from cnlw_tools.cli.options import read_inputs
 from cnlw_tools.registry.counts import count_things
+
+if TYPE_CHECKING:
+    from cnlw_tools.browser.annotation import Annotation
 
 
 def serve_votes(
@@ -26,7 +31,6 @@ def serve_votes(
         LookupError, ValueError, OSError: the dataset, its pictures or the address are not there
     """
     from cnlw_tools.browser.annotate import Ending, make_pages, read_name
-    from cnlw_tools.browser.annotation import open_annotation
     from cnlw_tools.browser.serve import open_server
     from cnlw_tools.store.store import usual_store
 
@@ -35,18 +39,45 @@ def serve_votes(
     place = store if store is not None else usual_store(dataset)
     project = find_project(dataset, root, data_dir, store)
     command = project.command("votes", "report")
-    with open_annotation(dataset, root, place, images, n_votes) as annotation:
-        ending = Ending(command, partial(describe_level, dataset, root, images, project.store))
+    ending = Ending(command, partial(describe_level, dataset, root, images, project.store))
+    with ExitStack() as stack:
+        annotation = _open(stack, dataset, root, place, images, n_votes)
         pages = make_pages(annotation, name, ending)
         with open_server(pages, host, port, f"votes of {root.resolve()}/{dataset}") as server:
             warn_of_others(host)
             click.echo(f"page: {server.address}")
+            for address in server.other_addresses:
+                click.echo(f"or:   {address}")
             click.echo(f"votes go to {annotation.table.path} at once")
             click.echo("Open the page in a browser. Ctrl-C stops the server.")
             server.run()
         n_given = count_things(annotation.table.n_written, "vote")
     click.echo(f"stopped: {n_given} given on this page")
     print_next(command)
+
+
+def _open(
+    stack: ExitStack,
+    dataset: str,
+    root: Path,
+    store: Path | str,
+    images: Path | None,
+    n_votes: int,
+) -> "Annotation":
+    """Open what people vote on, with a bar while validation images are read."""
+    from cnlw_tools.browser.annotation import open_annotation
+    from cnlw_tools.executor import open_executor
+    from cnlw_tools.executor.progress import ProgressBars
+
+    if images is not None:
+        click.echo(
+            f"reading the validation images in {images}: nobody is asked about a candidate that "
+            "looks like one of them",
+            err=True,
+        )
+    with open_executor() as executor, ProgressBars() as bars:
+        opening = open_annotation(dataset, root, store, images, n_votes, executor, bars)
+        return stack.enter_context(opening)
 
 
 def describe_level(

@@ -506,7 +506,11 @@ def test_copies_of_validation_images_are_not_asked_about(tmp_path, monkeypatch):
     pq.write_table(web, "my/manifests/plants/web.parquet")
 
     photos = tmp_path / "photos"
-    with open_annotation(NAME, Path("my"), tmp_path / "store", photos, 3) as annotation:
+    steps = []
+    bars = lambda *step: steps.append(step)  # noqa: E731
+    places = (Path("my"), tmp_path / "store", photos)
+    with open_annotation(NAME, *places, 3, progress=bars) as annotation:
+        assert [("compare", 0, 1), ("compare", 1, 1)] == steps
         assert [False, True] == annotation.is_available.tolist()
         assert [False, True] == annotation.candidates.is_asked.tolist()
         assert 3 == len(annotation.examples(1))

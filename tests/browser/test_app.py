@@ -1,6 +1,7 @@
 """Pages are served to those who have the address, and to nobody else."""
 
 import http.client
+import ipaddress
 import os
 import signal
 import socket
@@ -11,6 +12,7 @@ import flask
 import pytest
 
 from cnlw_tools.browser import app as browser_app
+from cnlw_tools.browser import serve
 from cnlw_tools.browser.app import HEADERS, MAX_BODY, make_app
 from cnlw_tools.browser.serve import PageServer, host_names, is_private, usual_port
 
@@ -166,6 +168,19 @@ def test_names_of_hosts():
     assert 200 == get(anywhere, f"/{SECRET}/", socket.gethostname()).status_code
     assert 403 == get(anywhere, f"/{SECRET}/", "evil.example").status_code
     assert [True, True, False] == [is_private(host) for host in ("127.0.0.1", "::1", EVERYWHERE)]
+
+
+def test_an_open_server_names_its_numeric_address(monkeypatch):
+    """A phone may not know the name of this computer; without a network, there is only the name."""
+    with PageServer(make_pages(), host=EVERYWHERE) as server:
+        hosts = [urlsplit(a).hostname for a in (server.address, *server.other_addresses)]
+    assert socket.gethostname().lower() == hosts[-1]
+    assert all(ipaddress.ip_address(host) for host in hosts[:-1])
+    monkeypatch.setitem(serve.OUTSIDE, EVERYWHERE, (socket.AF_INET, "127.0.0.1"))
+    assert ["127.0.0.1", socket.gethostname()] == serve._printed_hosts(EVERYWHERE)
+    monkeypatch.setitem(serve.OUTSIDE, EVERYWHERE, (socket.AF_INET, "::1"))
+    assert [socket.gethostname()] == serve._printed_hosts(EVERYWHERE)
+    assert ["[::1]"] == serve._printed_hosts("::1")
 
 
 def test_a_server_answers_until_a_signal():

@@ -11,9 +11,9 @@
 //     outbox.add({ id, name, row, image_id, label, verdict, seconds, at });
 //     outbox.add({ id, name, image_id, label, undoes: id of a vote, undo: { at, former } });
 //
-// Each page has an outbox of its own, and takes over those of pages that are gone. If the server does
-// not know the address any more, since it was started anew, the page leaves its votes to the page at
-// the new address.
+// Each page has an outbox of its own, and takes over those of pages that are gone. If the server
+// does not know the address any more, since it was started anew, the page leaves its votes to the
+// page at the new address.
 "use strict";
 
 const ENDED =
