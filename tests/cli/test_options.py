@@ -11,7 +11,12 @@ from cnlw_tools.cli import main
 from cnlw_tools.cli.options import LocalPath, PathOrAddress
 
 ADDRESS = "ftp://host/b"  # of no storage that is known
-FIRST_ARGUMENTS = {("export",): ["imagefolder"], ("import",): ["folder"], ("predict",): ["run"]}
+FIRST_ARGUMENTS = {
+    ("export",): ["imagefolder"],
+    ("import",): ["folder"],
+    ("new",): ["flowers"],
+    ("predict",): ["run"],
+}
 
 
 def path_parameters(
