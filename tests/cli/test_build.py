@@ -12,7 +12,7 @@ from cnlw_tools.builds.build import BuildSummary
 from cnlw_tools.card.metadata import ConfigCard, read_card
 from cnlw_tools.cli import main
 from cnlw_tools.cli.build import _print_summary
-from cnlw_tools.cli.next_step import loading_call
+from cnlw_tools.cli.next_step import loading_call, loading_lines
 from cnlw_tools.cli.options import read_level, read_levels
 from cnlw_tools.recipe.recipe import Recipe
 
@@ -155,3 +155,17 @@ def test_wrong_shards_are_one_line(tmp_path, monkeypatch, arguments, message):
     assert result.exit_code == 1
     assert message in " ".join(result.stderr.split())
     assert [*tmp_path.iterdir()] == []
+
+
+def test_other_configs_are_named_beside_the_call() -> None:
+    """The import and one call are printed; if there are more configs, a line has their names."""
+    call = 'load_dataset("builds/shapes", "red_30")'
+    statement = "from datasets import load_dataset"
+
+    assert loading_lines("builds/shapes", ["red_30"]) == [statement, call]
+    assert loading_lines("builds/shapes", ["blue_5", "red_20", "red_30"]) == [
+        statement,
+        call,
+        "other configs: blue_5, red_20",
+    ]
+    assert loading_lines("s3://bucket/shapes", ["red_30"])[0] == "import cnlw_tools"

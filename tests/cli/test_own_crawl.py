@@ -145,6 +145,12 @@ def test_the_printed_commands_lead_to_red_noise(lab):
     ]
     short = f"or go on voting on {len(FLOWERS) * (N_CANDIDATES - len(DEAD))} candidates"
     assert lines[4:] == [f"{short} with fewer than 3 votes:", commands[3]]
+    put(lab / "votes.csv", (lab / "votes.csv").read_text().replace(",ann,", ",bob,"))
+    run("cnlw votes import votes.csv --dataset flowers --root my")
+    status = run(STATUS)
+    changed = "red_20 in builds/flowers; the votes or photographs have changed since"
+    assert status_lines(status)["built"] == changed
+    assert next_command(status) == f"{commands[5]} --out builds/flowers_2"
     train = datasets.load_dataset("builds/flowers", "red_20", split="train", cache_dir="cache")
     assert sum(train["is_noisy"]) == 24
     assert len(train) == 120
