@@ -796,6 +796,10 @@ class VotingPage {
       return;
     }
     find("picture").hidden = true;
+    if (response?.status === 403) {
+      find("message").textContent = ENDED;
+      return;
+    }
     find("message").textContent = "The picture cannot be loaded now. The page tries again.";
     setTimeout(() => current === this.current && this.show(), 2000);
   }
