@@ -21,7 +21,7 @@ WIDTH = 13  # letters of the longest heading, and a blank
 @click.option(
     "--dataset",
     metavar="NAME",
-    help="Name of the dataset.  [default: all datasets of the root, a line for each]",
+    help="Name of the dataset.  [default: all datasets of --root, a line for each]",
 )
 @N_VOTES
 @VOTED_STORE
@@ -37,8 +37,8 @@ def status(
     """Print how far a dataset with candidates from the web is, and which command comes next.
 
     The lines count its photographs, its candidates, the images that were fetched, the votes and the
-    verdicts, and give the highest level of red noise that all classes reach. The command at the end
-    can be copied.
+    verdicts, give the highest level of red noise that all classes reach, and name the levels that
+    are built. The command at the end can be copied.
 
     The image store is stores/NAME if it is there and no other one is given.
     """
