@@ -245,7 +245,11 @@ class VotingPage {
       return;
     }
     const code = document.createElement("code");
-    code.textContent = command;
+    for (const word of command.split(" ")) {
+      const part = document.createElement("span"); // it does not break at a hyphen
+      part.textContent = word;
+      code.append(part, " ");
+    }
     const text = document.createElement("p");
     text.append(`${level} When all people are done, run: `, code);
     find("message").append(text);
