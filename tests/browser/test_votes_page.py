@@ -187,6 +187,32 @@ def walk(page: Page, flowers: Flowers) -> set[str]:
     return ids
 
 
+FULL = (
+    "Storage.prototype.setItem = () => { throw new DOMException('full', 'QuotaExceededError'); };"
+)
+FORBIDDEN = """for (const kind of ["localStorage", "sessionStorage"]) {
+  Object.defineProperty(window, kind, { get() { throw new DOMException("no", "SecurityError"); } });
+}"""
+DAMAGED = """for (const key of ["name", "outbox/x", "page", "history"]) {
+  localStorage[`cnlw-votes/flowers/${key}`] = localStorage[`cnlw-votes/${key}`] = "{";
+  sessionStorage[`cnlw-votes/flowers/${key}`] = sessionStorage[`cnlw-votes/${key}`] = "[";
+}"""
+
+
+@pytest.mark.parametrize("script", [FULL, FORBIDDEN, DAMAGED], ids=["full", "forbidden", "damaged"])
+def test_a_browser_that_keeps_nothing_votes_all_the_same(address, flowers, visit, script):
+    """Its storage is full, not allowed, or damaged; votes go to the server as ever."""
+    page = visit.open_blank(address)
+    page.add_init_script(script)
+    page.goto(address)
+    expect_candidate(page)
+    votes = [press(page, flowers, "y")]
+    expect_candidate(page)
+    votes.append(press(page, flowers, "n"))
+    expect_saved(page)
+    assert sorted(votes) == sorted(read_votes(flowers))
+
+
 def test_votes_by_keys(address, flowers, visit):
     """y, n and u vote, arrows move without a vote, z undoes; the disk has what the screen had."""
     page = begin(visit, address)

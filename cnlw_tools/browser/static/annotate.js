@@ -73,7 +73,7 @@ class Stopwatch {
 class VoteHistory {
   constructor(key, edition) {
     this.key = key;
-    const kept = JSON.parse(sessionStorage.getItem(key) ?? "{}");
+    const kept = browserStorage.read("sessionStorage", key) ?? {};
     this.edition = edition;
     this.votes = kept.edition === edition ? kept.votes : [];
   }
@@ -100,8 +100,8 @@ class VoteHistory {
   }
 
   keep() {
-    const text = JSON.stringify({ edition: this.edition, votes: this.votes });
-    sessionStorage.setItem(this.key, text);
+    const { edition, votes } = this;
+    browserStorage.write("sessionStorage", this.key, { edition, votes });
   }
 }
 
@@ -113,7 +113,7 @@ class VotingPage {
     this.clockDifference = Number(now) / 1000 - Date.now(); // of the server, in milliseconds
     this.lastTime = 0;
     this.nameKey = "cnlw-votes/name";
-    this.name = annotator || localStorage.getItem(this.nameKey) || "";
+    this.name = annotator || browserStorage.read("localStorage", this.nameKey) || "";
     this.classes = [];
     this.label = null; // of the chosen class; null: all
     this.trail = []; // candidates that were shown or will be, in order
@@ -444,11 +444,14 @@ class VotingPage {
     this.refusal = `A vote was refused: ${sentence}`;
   }
 
-  #reportSaving({ nWaiting, problem, hasEnded }) {
+  #reportSaving({ nWaiting, problem, hasEnded, isKept }) {
     const box = find("saving");
     const noun = nWaiting === 1 ? "One vote is" : `${nWaiting} votes are`;
     const how = hasEnded ? "there" : "again";
-    const kept = `${noun} not saved yet. ${problem} They stay in this browser and are sent ${how}.`;
+    const place = isKept
+      ? `They stay in this browser and are sent ${how}.`
+      : "This browser keeps nothing, so leave the page open: they are sent again.";
+    const kept = `${noun} not saved yet. ${problem} ${place}`;
     const waiting = nWaiting ? kept : problem;
     const text = problem ? waiting : this.refusal;
     box.hidden = !text;
@@ -571,7 +574,7 @@ class VotingPage {
       return;
     }
     find("name-dialog").close();
-    localStorage.setItem(this.nameKey, name);
+    browserStorage.write("localStorage", this.nameKey, name);
     if (name !== this.name) {
       this.name = name;
       this.#showName();

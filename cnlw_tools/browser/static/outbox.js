@@ -5,8 +5,9 @@
 //       dataset: "flowers",
 //       saved(op, result) { ... },     // the server has saved it
 //       refused(op, sentence) { ... }, // it is not valid, and was dropped
-//       report(state) { ... },         // { nWaiting, problem, hasEnded }: a sentence, or "" if all
-//                                      // is well, and whether votes can be sent from here
+//       report(state) { ... },         // { nWaiting, problem, hasEnded, isKept }: a sentence, or
+//                                      // "" if all is well; whether votes cannot be sent from here
+//                                      // any more; whether the browser keeps those that wait
 //     });
 //     outbox.add({ id, name, row, image_id, label, verdict, seconds, at });
 //     outbox.add({ id, name, image_id, label, undoes: id of a vote, undo: { at, former } });
@@ -18,6 +19,45 @@
 
 const ENDED =
   "The server was started anew, so this address has ended: open the new address that cnlw printed.";
+
+// Storage of the browser, local or for the session. It may be full, or not allowed; then nothing is
+// kept, and the page works without it.
+const browserStorage = {
+  // Return what was kept; null if nothing was, or it is damaged.
+  read(kind, key) {
+    try {
+      return JSON.parse(window[kind].getItem(key));
+    } catch {
+      return null;
+    }
+  },
+
+  // Keep a value; return whether that worked.
+  write(kind, key, value) {
+    try {
+      window[kind].setItem(key, JSON.stringify(value));
+    } catch {
+      return false;
+    }
+    return true;
+  },
+
+  remove(kind, key) {
+    try {
+      window[kind].removeItem(key);
+    } catch {
+      // nothing was kept
+    }
+  },
+
+  keys(kind) {
+    try {
+      return Object.keys(window[kind]);
+    } catch {
+      return [];
+    }
+  },
+};
 
 class Outbox {
   static MAX_SENT = 100; // at once
@@ -33,9 +73,10 @@ class Outbox {
     this.nFailures = 0;
     this.batchSize = Outbox.MAX_SENT;
     this.problem = "";
+    this.isKept = true; // whether waiting votes are also in the storage of the browser
     this.hasEnded = false; // whether the server does not know this address any more
-    const own = sessionStorage.getItem("cnlw-votes/page");
-    sessionStorage.setItem("cnlw-votes/page", this.page);
+    const own = browserStorage.read("sessionStorage", "cnlw-votes/page");
+    browserStorage.write("sessionStorage", "cnlw-votes/page", this.page);
     this.#takeOver(own);
     this.timerOfHeartbeat = setInterval(() => this.#beat(), Outbox.HEARTBEAT);
     window.addEventListener("online", () => this.#send());
@@ -76,15 +117,16 @@ class Outbox {
   // Take over what this tab left when it was reloaded, and what pages left that are gone.
   #takeOver(own) {
     const oldest = Date.now() - 3 * Outbox.HEARTBEAT;
-    for (const key of Object.keys(localStorage)) {
-      if (!key.startsWith(this.prefix)) {
+    for (const key of browserStorage.keys("localStorage")) {
+      const kept = key.startsWith(this.prefix) ? browserStorage.read("localStorage", key) : null;
+      if (!kept) {
         continue;
       }
-      const { touched, ops } = JSON.parse(localStorage.getItem(key));
+      const { touched, ops } = kept;
       const isOther = key !== this.prefix + this.page;
       if (isOther && (key === this.prefix + own || touched < oldest)) {
         this.ops.push(...ops);
-        localStorage.removeItem(key);
+        browserStorage.remove("localStorage", key);
       }
     }
     this.#keep();
@@ -96,15 +138,16 @@ class Outbox {
       return; // the page at the new address has these votes
     }
     if (this.ops.length) {
-      localStorage.setItem(key, JSON.stringify({ touched: Date.now(), ops: this.ops }));
+      const kept = { touched: Date.now(), ops: this.ops };
+      this.isKept = browserStorage.write("localStorage", key, kept);
     } else {
-      localStorage.removeItem(key);
+      browserStorage.remove("localStorage", key);
     }
   }
 
   #report() {
-    const { problem, hasEnded } = this;
-    this.options.report({ nWaiting: this.ops.length, problem, hasEnded });
+    const { problem, hasEnded, isKept } = this;
+    this.options.report({ nWaiting: this.ops.length, problem, hasEnded, isKept });
   }
 
   // The first votes of one person that can be sent: no undoing before the vote has been answered.
@@ -200,8 +243,8 @@ class Outbox {
 
   // Leave the votes to the page at the new address.
   #leave() {
-    const text = JSON.stringify({ touched: 0, ops: this.ops });
-    localStorage.setItem(this.prefix + this.page, text);
+    const kept = { touched: 0, ops: this.ops };
+    this.isKept = browserStorage.write("localStorage", this.prefix + this.page, kept);
     clearInterval(this.timerOfHeartbeat);
     this.hasEnded = true;
     this.problem = ENDED;
