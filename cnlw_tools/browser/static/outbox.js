@@ -77,7 +77,7 @@ class Outbox {
     this.hasEnded = false; // whether the server does not know this address any more
     const own = browserStorage.read("sessionStorage", "cnlw-votes/page");
     browserStorage.write("sessionStorage", "cnlw-votes/page", this.page);
-    this.#takeOver(own);
+    this.#takeOver(own, Date.now() - 3 * Outbox.HEARTBEAT);
     this.timerOfHeartbeat = setInterval(() => this.#beat(), Outbox.HEARTBEAT);
     window.addEventListener("online", () => this.#send());
     this.#send();
@@ -108,15 +108,16 @@ class Outbox {
     return this.ops.filter((op) => "verdict" in op).map((op) => op.row);
   }
 
-  // Show that this page is there, and send what others left that are not.
+  // Show that this page is there, and send what pages at an old address left. Others may be alive,
+  // since a browser slows down the clock of a page that nobody sees.
   #beat() {
-    this.#takeOver("");
+    this.#takeOver("", 1);
     this.#send();
   }
 
-  // Take over what this tab left when it was reloaded, and what pages left that are gone.
-  #takeOver(own) {
-    const oldest = Date.now() - 3 * Outbox.HEARTBEAT;
+  // Take over what this tab left when it was reloaded, and what pages left that are gone: those
+  // that were there last before a time, in milliseconds.
+  #takeOver(own, oldest) {
     for (const key of browserStorage.keys("localStorage")) {
       const kept = key.startsWith(this.prefix) ? browserStorage.read("localStorage", key) : null;
       if (!kept) {
