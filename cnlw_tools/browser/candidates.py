@@ -242,13 +242,18 @@ def find_copies(web: pa.Table, store: Store, is_available: Flags, counts: Ints) 
 
 
 def _group_lookalikes(image_ids: pa.ChunkedArray, store: Store) -> Ints:
-    """Return (k,) a number for each image; those that look alike, however remotely, have one."""
+    """Return (k,) a number for each image; those that look alike, however remotely, have one.
+
+    An image that a fetch has just taken from the store looks like no other one.
+    """
     images = [(image_id, fingerprint) for image_id, _, fingerprint in store.fingerprints()]
     joined = b"".join(fingerprint for _, fingerprint in images)
     fingerprints = np.frombuffer(joined, np.uint8).reshape(-1, FINGERPRINT_BYTES)
     group = _connect(len(images), near_duplicate_pairs(fingerprints))
     ids = pa.array([image_id for image_id, _ in images], pa.string())
-    numbers: Ints = group[pc.index_in(image_ids, ids).to_numpy()]
+    position = pc.fill_null(pc.index_in(image_ids, ids), -1).to_numpy()
+    free_number = len(images) + np.arange(len(position))
+    numbers: Ints = np.where(position < 0, free_number, np.append(group, 0)[position])
     return numbers
 
 

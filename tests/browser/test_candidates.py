@@ -186,3 +186,14 @@ def test_of_pictures_that_look_alike_one_is_asked_about(store, labels, voted, co
     is_copy = find_copies(web, store, find_available(web, store), counts)
 
     assert copies == np.flatnonzero(is_copy).tolist()
+
+
+@pytest.mark.parametrize("n_left", [2, 0])
+def test_an_image_that_leaves_the_store_meanwhile_is_no_copy(tmp_path, n_left):
+    """A fetch that is at work takes a damaged image away between two looks at the store."""
+    pictures = {f"w{i}": noise_picture(7) if i < n_left else None for i in range(4)}
+    web = pa.Table.from_pylist([candidate(f"w{i}", 0) for i in range(4)], MANIFEST)
+    with Store(write_store(tmp_path / "store", pictures)) as store:
+        is_copy = find_copies(web, store, np.ones(4, bool), np.zeros((4, 3), np.int64))
+
+    assert [1][: n_left // 2] == np.flatnonzero(is_copy).tolist()
