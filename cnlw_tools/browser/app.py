@@ -18,7 +18,7 @@ import flask
 from werkzeug.exceptions import HTTPException
 
 STATIC = Path(__file__).parent / "static"
-STATIC_SUFFIXES = (".css", ".js", ".svg")
+STATIC_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 EVERY_ADDRESS = frozenset({"0.0.0.0", "::"})  # noqa: S104, a server that listens on all
 MAX_BODY = 1 << 20  # bytes of a request
 HEADERS = {
@@ -64,9 +64,11 @@ def make_app(pages: flask.Blueprint, token: str, hosts: frozenset[str]) -> flask
 
     @app.get("/<token>/static/<name>")
     def static_file(name: str) -> flask.Response:
-        if not name.endswith(STATIC_SUFFIXES):
+        suffix = Path(name).suffix
+        if suffix not in STATIC_TYPES or not (STATIC / name).is_file():
             flask.abort(404)
-        return flask.send_from_directory(STATIC, name)
+        # whole, as a file that is sent bit by bit stays open when a browser goes away
+        return flask.Response((STATIC / name).read_bytes(), mimetype=STATIC_TYPES[suffix])
 
     app.register_blueprint(pages, url_prefix="/<token>")
     app.register_error_handler(HTTPException, _describe_error)

@@ -28,7 +28,7 @@ def make_pages(items: Items, pictures: Pictures) -> flask.Blueprint:
 
     @pages.get("/")
     def page() -> flask.Response:
-        return flask.send_from_directory(STATIC, PAGE, mimetype="text/html")
+        return flask.Response((STATIC / PAGE).read_bytes(), mimetype="text/html")
 
     @pages.get("/items.js")
     def items_script() -> flask.Response:

@@ -119,7 +119,7 @@ def test_every_command_says_the_same():
     sentences = {text.partition("  [")[0] for texts in described.values() for text in texts}
 
     assert sentences == {"Number of worker processes."}
-    others = {"fetch", "push", "rebuild"}
+    others = {"fetch", "new", "push", "rebuild"}
     assert {name for name, texts in described.items() if texts} == {*COMMANDS, *others}
     assert threads == {"train", "predict", "predict-labels", "train-mentor"}
 

@@ -477,8 +477,7 @@ def test_a_donor_is_not_called_like_a_class_folder(tmp_path: Path) -> None:
     import_source("folder", folder, "rose", tmp_path)
 
     result = run_build(
-        tmp_path, folder, tmp_path / "out", "--noise", "openset", "--level", 10,
-        "--donor", f"rose={folder}",
+        tmp_path, folder, tmp_path / "out", "--noise", "openset", "--donor", f"rose={folder}",
     )  # fmt: skip
 
     assert result.exit_code == 1
