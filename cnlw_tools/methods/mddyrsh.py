@@ -4,12 +4,13 @@ Source: Arazo, Ortego, Albert, O'Connor and McGuinness, ICML 2019, "Unsupervised
 modeling and loss correction".
 
 Each example p of the batch is blended with a partner q. w_p is the probability that the label of p
-is wrong:
+is wrong, by a mixture of two Beta distributions (`beta_mixture`):
 
 x~  = d_p x_p + (1 - d_p) x_q           d_p = (1 - w_p) / ((1 - w_p) + (1 - w_q))
                                         q: a random permutation of the batch
 l_p = (1 - w_p) CE(y_p, z~) + w_p CE(softmax(z_p / T), z~)     z~ = f(x~);  z_p = f(x_p), a constant
-L   = mean [l_p + l_q] / 2 + eta R(z~)                         w, R: `dynamic_bootstrap`
+L   = mean [l_p + l_q] / 2 + eta R(z~)
+R   = sum_c (1 / K) log((1 / K) / h_c)  h: mean of softmax(z~) over the batch
 T   = from 1 to 0.001, linearly by epochs
 
 At high noise, most blends of two images contain a wrong label. In this method, the image whose

@@ -9,7 +9,8 @@ is wrong:
 x~  = lam x_p + (1 - lam) x_q           lam ~ Beta(alpha, alpha), one per batch
                                         q: a random permutation of the batch
 l_p = (1 - w_p) CE(y_p, z~) + w_p CE(argmax z_p, z~)     z~ = f(x~);  z_p = f(x_p), a constant
-L   = mean [lam l_p + (1 - lam) l_q] + eta R(z~)         w, R: `dynamic_bootstrap`
+L   = mean [lam l_p + (1 - lam) l_q] + eta R(z~)
+R   = sum_c (1 / K) log((1 / K) / h_c)                  h: mean of softmax(z~) over the batch
 
 With mixup, a network memorises wrong labels late, so after a while the losses of correct and wrong
 labels differ. A mixture of two Beta distributions then gives the probability that each label is
