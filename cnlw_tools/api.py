@@ -154,7 +154,7 @@ class Build:
         Args:
             out: the folder, which may hold an earlier gallery
             config: show only this config, such as red_40
-            runs: folder of runs, to show what they take for wrong
+            runs: folder of runs, to show what they treat as wrong
             duplicates: also find near duplicates
             progress: show a progress bar
 

@@ -31,12 +31,12 @@ HEADERS = {
 }
 PICTURE_CACHE = "private, max-age=3600"  # the value of Cache-Control for pictures
 STRANGER = (
-    "This address has no valid token: open the whole address that cnlw printed. If it was started "
-    "anew, it printed a new one; votes that were not sent yet are kept and sent from there."
+    "This address has no valid token: open the full address that cnlw printed. If cnlw was "
+    "restarted, it printed a new address, and its page sends the votes that were not sent yet."
 )
 OTHER_HOST = "This server answers only at the address that cnlw printed."
 NOT_FOUND = "There is no such page."
-FAULT = "The server failed: read what cnlw printed where it runs."
+FAULT = "The server failed: see the messages in the terminal where cnlw runs."
 
 
 def make_app(pages: flask.Blueprint, token: str, hosts: frozenset[str]) -> flask.Flask:

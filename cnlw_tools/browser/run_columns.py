@@ -25,7 +25,7 @@ from cnlw_tools.reports.classified_as_noisy import find_verdicts
 from cnlw_tools.reports.detection import read_last_epoch, recorded_marks
 from cnlw_tools.reports.runs import RunFolder, read_run_folders
 
-KEPT = "taken for right"
+KEPT = "treated as right"
 WORDS = {  # how a method marks an example -> what the page says
     "removed": "removed",
     "down_weighted": "down-weighted",

@@ -91,8 +91,8 @@ def check_folder(out: Path) -> None:
     is_other_folder = out.is_dir() and any(out.iterdir()) and not is_page(out)
     if is_other_folder or (out.exists() and not out.is_dir()):
         raise FileExistsError(
-            f"{out} holds something else than an earlier gallery, so nothing is written there: "
-            "use another --out, or move it away"
+            f"{out} is not an earlier gallery, so nothing was written: use another --out, or move "
+            "it away"
         )
 
 

@@ -40,7 +40,7 @@ COMMAND_GROUPS: Mapping[str, Mapping[str, str]] = {  # name and summary, as the 
     },
     "Tables": {
         "new": "Start a dataset with candidates.",
-        "status": "Print how far a dataset is.",
+        "status": "Show the progress of a dataset.",
         "import": "Write the tables of your own dataset.",
         "features": "Write thumbnails as image features.",
     },

@@ -221,7 +221,9 @@ def _build_or_check(project: Project, status: "CrawlStatus", level: int) -> list
         words += ["--out", str(folder)]
     lines = [f"{project.command('build')} {shlex.join(words)}"]
     if not level:
-        lines.append(f"--level may be lower: {goal} % is the highest level of the benchmark here")
+        lines.append(
+            f"--level may be lower: {goal} % is the highest published level that all classes reach"
+        )
     return lines
 
 

@@ -35,7 +35,7 @@ MAX_NAMES = 4  # in the title of a matrix that several configs share
 @click.option(
     "--runs",
     type=LocalPath(exists=True, file_okay=False, path_type=Path),
-    help="With --gallery: folder of runs, to show what they take for wrong.  [default: none]",
+    help="With --gallery: folder of runs, to show what they treat as wrong.  [default: none]",
 )
 @click.option(
     "--duplicates",
@@ -60,8 +60,8 @@ def show(
 ) -> None:
     """Print the rows, the realised noise and the class sizes of PATH, a plan or a build.
 
-    PATH may be a local path or the address of a build, such as `s3://bucket/shapes`. Of a store of
-    web images, the command prints how many URLs ended with each outcome.
+    PATH may be a local path or the address of a build, such as `s3://bucket/shapes`. If PATH is
+    a store of web images, the command prints how many URLs had each outcome.
 
     With --image, the command draws single images instead, with their labels in each config. To
     check the counts, use `cnlw validate`.

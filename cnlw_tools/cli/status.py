@@ -1,4 +1,4 @@
-"""``cnlw status``: how far a dataset is on the way from a crawl to red noise."""
+"""``cnlw status``: the progress of a dataset from a crawl to red noise."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,7 +34,7 @@ def status(
     data_dir: Path | None,
     root: Path | str | None,
 ) -> None:
-    """Print how far a dataset with candidates from the web is, and which command comes next.
+    """Show the progress of a dataset with web candidates, and the next command.
 
     The lines count its photographs, its candidates, the images that were fetched, the votes and the
     verdicts, give the highest level of red noise that all classes reach, and name the levels that
@@ -157,7 +157,9 @@ def _print_all(root: Path | str | None, n_votes: int) -> None:
             line = f"error: {error}"
         click.echo(f"{name:20} {line}")
     if damaged:
-        raise ValueError(f"{folder}: {', '.join(damaged)}: correct what its line names")
+        raise ValueError(
+            f"{folder}: {', '.join(damaged)} cannot be read: see the error in the line of each"
+        )
     if not names:
         click.echo(f"{folder}: no dataset is here: make one with `cnlw new` or `cnlw import`")
 

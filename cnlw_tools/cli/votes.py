@@ -169,8 +169,9 @@ def review_votes(
 ) -> None:
     """Serve a page on which you look through the candidates, their votes and their verdicts.
 
-    Filters choose a class, a verdict, ties, an annotator and more; the page marks annotators who
-    stand out, by their numbers. If there is a recipe NAME_red, its rules for verdicts apply.
+    Filters choose a class, a verdict, ties, an annotator and more. The page marks annotators whose
+    error rate is unusually high; it shows their numbers, not their names. If there is a recipe
+    NAME_red, its rules for verdicts apply.
 
     With --out, the page becomes a folder that works without a server. Images from the web belong to
     others: check that you may pass them on before you send such a folder to anybody.
@@ -219,8 +220,8 @@ def export_votes(
 ) -> None:
     """Write tasks for Label Studio: the candidates that have too few votes.
 
-    If there is an image store, candidates are left out that are not in it or that builds do not
-    use. Of candidates of a class that look alike, one gets a task.
+    If there is an image store, candidates that are not in it, or that builds do not use, are left
+    out. If candidates of a class look alike, only one of them gets a task.
 
     The XML file is the labelling interface to paste into the settings of the project. When people
     have answered, export the project as JSON and run `cnlw votes import`. If no candidate has too

@@ -178,7 +178,7 @@ def _describe_classes(status: "CrawlStatus") -> Iterator[str]:
             f"{status.n_available[label]:7,}{level:>11}"
         )
     if levels is None:
-        yield "red up to: the base manifest comes from the images: give --data-dir"
+        yield "red up to: unknown until the photographs are read: give --data-dir"
     elif len(status.dataset.votes):
         yield f"red noise of all classes: {describe_levels(status)}"
     else:
@@ -197,7 +197,7 @@ def describe_levels(status: "CrawlStatus") -> str:
     """Return the highest level of red noise of all classes, and which class limits it."""
     levels = status.levels
     if levels is None:
-        return "unknown: the base manifest comes from the images: give --data-dir"
+        return "unknown until the photographs are read: give --data-dir"
     lowest = int(levels.min())
     if lowest == HIGHEST_LEVEL:
         return f"up to {lowest} %"
@@ -227,8 +227,8 @@ def _describe_needs(
             f"{needs.missing[label]:9,}{votes:>12}{candidates:>11}{n_left[label]:7,}"
         )
     yield (
-        "more votes, on so many candidates of those that are left: an estimate, which assumes that "
-        "they find wrong images as often as the votes so far"
+        "The last columns estimate how many more votes this takes, on how many of the candidates "
+        "left, if they find wrong images as often as the votes so far."
     )
     if is_short:
         yield "a class may have too few candidates left without a verdict: add candidates"

@@ -32,7 +32,7 @@ Message = TypeVar("Message", bound=WorkerMessage)
 # On Linux, processes are copies of one that has imported what they need: this saves 0.3 s of
 # processor time for each but the first. On macOS, such copies are not safe.
 PROCESSES = get_context("forkserver") if sys.platform == "linux" else get_context("spawn")
-COPIED_IMPORTS = ["cnlw_tools.fetch.remote_worker"]
+COPIED_IMPORTS = ["cnlw_tools.fetch.remote_worker", "simplejpeg"]
 EXIT_TIMEOUT = 2.0  # seconds that a process or thread has to end, in addition to a connect timeout
 COLLECT_INTERVAL = 0.05  # seconds; messages of this time are sent together: each sending costs time
 

@@ -30,8 +30,6 @@ from queue import Empty, SimpleQueue
 from typing import NamedTuple
 from zlib import crc32
 
-import simplejpeg  # noqa: F401, it decodes; when it is needed, no further file may be open
-
 from cnlw_tools.executor.limits import cores
 from cnlw_tools.fetch import robots
 from cnlw_tools.fetch.address import Address
@@ -153,6 +151,8 @@ class Worker:
         Raises:
             MachineFault: this machine allows no thread
         """
+        import simplejpeg  # noqa: F401, it decodes; later, no further file may be open
+
         self.ledger = ledger
         self.options = options
         self.report = report

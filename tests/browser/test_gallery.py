@@ -164,8 +164,8 @@ def test_runs_say_what_they_took_for_wrong(built, make_run) -> None:
     red, blue = (load(built, name).rows["image_id"].to_pylist() for name in ("red_40", "blue_40"))
     assert recorded == {
         ("x", red[3]): ("removed", 0.5),
-        ("x", red[0]): ("taken for right", 0.25),
-        ("x", red[5]): ("taken for right", 2.0),
+        ("x", red[0]): ("treated as right", 0.25),
+        ("x", red[5]): ("treated as right", 2.0),
         ("y", blue[1]): ("removed", None),
     }
     assert problems == []

@@ -396,13 +396,13 @@ def test_a_server_that_was_started_anew(address, flowers, visit):
     page = begin(visit, address)
     page.route("**/votes", lambda route: route.fulfill(status=403, body="no valid token"))
     votes = [press(page, flowers, "y")]
-    alert = page.get_by_role("alert").filter(has_text="The server was started anew")
+    alert = page.get_by_role("alert").filter(has_text="The server was restarted")
     expect(alert).to_contain_text("One vote is not saved yet.")
-    expect(alert).to_contain_text("open the new address that cnlw printed")
+    expect(alert).to_contain_text("open the new one that cnlw printed")
     page.route("**/pictures/*", lambda route: route.fulfill(status=403, body="no valid token"))
     for _ in range(3):
         page.keyboard.press("ArrowRight")
-    expect(page.locator("#message")).to_contain_text("open the new address that cnlw printed")
+    expect(page.locator("#message")).to_contain_text("open the new one that cnlw printed")
     visit.take("status of 403")
     page.keyboard.press("n")
     other = page.context.new_page()
@@ -582,7 +582,7 @@ def test_the_grid_has_open_candidates_first(flowers, serve_votes, visit):
     expect(cells).to_have_count(EACH)
     expect(page.locator("#grid .cell[data-done='true']")).to_have_count(1)
     expect(cells.nth(EACH - 1)).to_have_attribute("data-done", "true")
-    expect(cells.nth(EACH - 1)).to_have_text("has its votes")
+    expect(cells.nth(EACH - 1)).to_have_text("has enough votes")
     expect(page.locator("#grid-examples img")).to_have_count(3)
 
 

@@ -221,7 +221,7 @@ def test_status_works_at_every_stage(lab):
     assert lines["verdicts"] == "264 show their class, 30 do not, 0 undecided"
     assert lines["red noise"] == "up to 25 %, limited by 'iris'"
     assert next_command(voted).endswith("--noise red --level 20")
-    hint = "--level may be lower: 20 % is the highest level of the benchmark here"
+    hint = "--level may be lower: 20 % is the highest published level that all classes reach"
     assert next_lines(voted)[1:] == [hint]
 
 
@@ -294,7 +294,7 @@ def test_the_report_says_what_a_level_still_needs(lab):
         missing = needed - 3
         estimate = ceil(missing * 28 / 3)
         assert numbers == [3, missing, estimate, estimate, 72]
-    assert "assumes that they find wrong images as often as the votes so far" in result.stdout
+    assert "if they find wrong images as often as the votes so far" in result.stdout
     # as no store was given
     assert next_command(result) == "cnlw fetch --dataset flowers --root my"
 

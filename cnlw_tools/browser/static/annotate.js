@@ -8,7 +8,7 @@ const MAX_HISTORY = 200; // votes that can be undone
 const TINY = 100; // pixels; a smaller picture is enlarged so that its pixels are to be seen
 const PROGRESS_EVERY = 1500; // milliseconds between two requests
 const WORDS = { yes: "Yes", no: "No", unsure: "Unsure", "": "" };
-const DONE = "has its votes";
+const DONE = "has enough votes";
 const VERDICT_OF_KEY = { y: "yes", n: "no", u: "unsure" };
 
 const find = (id) => document.getElementById(id);
@@ -32,6 +32,20 @@ async function ask(address, request) {
     throw new Error((await response.text()).trim());
   }
   return response.json();
+}
+// Say what becomes of votes that are not saved yet.
+function describeWaiting(nWaiting, hasEnded, isKept) {
+  const [it, is, them] = nWaiting === 1 ? ["it", "is", "it"] : ["they", "are", "them"];
+  if (isKept && hasEnded) {
+    return `This browser keeps ${them}, and the new page sends ${them}.`;
+  }
+  if (isKept) {
+    return `This browser keeps ${them}, and ${it} ${is} sent again.`;
+  }
+  if (hasEnded) {
+    return `This browser keeps nothing, so ${it} ${is} lost: vote again at the new address.`;
+  }
+  return `This browser keeps nothing, so leave the page open: ${it} ${is} sent again.`;
 }
 
 // How long the picture has been in view, while the page is not hidden.
@@ -251,7 +265,7 @@ class VotingPage {
       code.append(part, " ");
     }
     const text = document.createElement("p");
-    text.append(`${level} When all people are done, run: `, code);
+    text.append(`${level} When everyone has finished, run: `, code);
     find("message").append(text);
   }
 
@@ -447,11 +461,7 @@ class VotingPage {
   #reportSaving({ nWaiting, problem, hasEnded, isKept }) {
     const box = find("saving");
     const noun = nWaiting === 1 ? "One vote is" : `${nWaiting} votes are`;
-    const how = hasEnded ? "there" : "again";
-    const place = isKept
-      ? `They stay in this browser and are sent ${how}.`
-      : "This browser keeps nothing, so leave the page open: they are sent again.";
-    const kept = `${noun} not saved yet. ${problem} ${place}`;
+    const kept = `${noun} not saved yet. ${problem} ${describeWaiting(nWaiting, hasEnded, isKept)}`;
     const waiting = nWaiting ? kept : problem;
     const text = problem ? waiting : this.refusal;
     box.hidden = !text;
@@ -807,7 +817,7 @@ class VotingPage {
       find("message").textContent = ENDED;
       return;
     }
-    find("message").textContent = "The picture cannot be loaded now. The page tries again.";
+    find("message").textContent = "The picture cannot be loaded now. The page will try again.";
     setTimeout(() => current === this.current && this.show(), 2000);
   }
 

@@ -13,12 +13,12 @@
 //     outbox.add({ id, name, image_id, label, undoes: id of a vote, undo: { at, former } });
 //
 // Each page has an outbox of its own, and takes over those of pages that are gone. If the server
-// does not know the address any more, since it was started anew, the page leaves its votes to the
+// does not know the address any more, since it was restarted, the page leaves its votes to the
 // page at the new address.
 "use strict";
 
 const ENDED =
-  "The server was started anew, so this address has ended: open the new address that cnlw printed.";
+  "The server was restarted, so this address no longer works: open the new one that cnlw printed.";
 
 // Storage of the browser, local or for the session. It may be full, or not allowed; then nothing is
 // kept, and the page works without it.
