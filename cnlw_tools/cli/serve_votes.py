@@ -50,6 +50,8 @@ def serve_votes(
                 click.echo(f"or:   {address}")
             click.echo(f"votes go to {annotation.table.path} at once")
             click.echo("Open the page in a browser. Ctrl-C stops the server.")
+            click.echo("To see how much red noise the votes allow so far, run in another terminal:")
+            click.echo(project.command("status"))
             server.run()
         n_given = count_things(annotation.table.n_written, "vote")
     click.echo(f"stopped: {n_given} given on this page")
