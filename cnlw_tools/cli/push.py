@@ -56,7 +56,8 @@ def push(
 
     BUILD is the folder of a build, or its address. The repository OWNER/NAME is created if it does
     not exist. An interrupted push continues if you run the same command again. Log in first with
-    `hf auth login`, or set HF_TOKEN. Without OWNER/NAME, the command only writes --archive.
+    `hf auth login`, or set HF_TOKEN. Without OWNER/NAME, the command
+    uploads nothing, and only writes the file of --archive.
     """
     from cnlw_tools.builds.archive import write_archive
     from cnlw_tools.builds.hub import push_build

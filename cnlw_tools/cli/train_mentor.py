@@ -31,7 +31,11 @@ if TYPE_CHECKING:
     type=LocalPath(dir_okay=False, path_type=Path),
     help="Mentor to write, a .json file.",
 )
-@click.option("--rule", help="Fit the mentor to this rule: pd, self_paced ...  [default: none]")
+@click.option(
+    "--rule",
+    help="Fit the mentor to this rule: baseline, threshold, self_paced, hard_mining, focal, spcl "
+    "or pd.  [default: none]",
+)
 @click.option(
     "--data",
     "build",
@@ -65,11 +69,15 @@ def train_mentor(
     seed: int,
     **flags: Any,
 ) -> None:
-    """Fit a mentor to a rule, or to the losses of a student on verified labels.
+    """Fit a mentor, a small network that weights training examples by their losses.
 
-    With --data, the command also trains the student, and keeps its run in the folder OUT.student.
-    If it is interrupted, the same command resumes it. Use the mentor with
-    `cnlw train --method mentornet -o mentor=FILE.json`.
+    With --rule, the mentor learns a formula for weights. With --data, it learns from the split
+    `verified` of a build, whose true labels are known: a student, which is an ordinary network, is
+    trained on this split, and the mentor learns to tell wrong labels from correct ones by the
+    student's losses. The run of the student is kept in the folder OUT.student. If the command is
+    interrupted, the same command resumes it.
+
+    Use the mentor with `cnlw train --method mentornet -o mentor=FILE.json`.
     """
     from cnlw_tools.files import atomic_write
     from cnlw_tools.methods.components.mentor_fit import to_json

@@ -1,4 +1,4 @@
-"""In asymmetric noise, all wrong labels of a class name the same other class.
+"""In asymmetric noise, the wrong labels of each class all belong to one other class.
 
     y' = map[y]     for level % of the images of every class with map[y] != y
     y' = y          for the others
