@@ -31,11 +31,7 @@ if TYPE_CHECKING:
     type=LocalPath(dir_okay=False, path_type=Path),
     help="Mentor to write, a .json file.",
 )
-@click.option(
-    "--rule",
-    help="Fit the mentor to this rule: baseline, threshold, self_paced, hard_mining, focal, spcl "
-    "or pd.  [default: none]",
-)
+@click.option("--rule", help="Fit the mentor to this rule.  [default: none]")
 @click.option(
     "--data",
     "build",
@@ -71,7 +67,8 @@ def train_mentor(
 ) -> None:
     """Fit a mentor, a small network that weights training examples by their losses.
 
-    With --rule, the mentor learns a formula for weights. With --data, it learns from the split
+    With --rule, the mentor learns a formula for weights: baseline, threshold, self_paced,
+    hard_mining, focal, spcl or pd. With --data, it learns from the split
     `verified` of a build, whose true labels are known: a student, which is an ordinary network, is
     trained on this split, and the mentor learns to tell wrong labels from correct ones by the
     student's losses. The run of the student is kept in the folder OUT.student. If the command is
