@@ -23,9 +23,10 @@ The 3B rows pass through the network in three batches, each with equal parts of 
 batch normalisation sees a mixture. Only the first batch changes the running averages. ``decay`` is
 the weight decay of the code, which is independent of the gradient: after each step, kernels are
 multiplied by 1 - lr decay. The ramp is that of the code: w grows during the first 2^20 of 2^26
-images. The default of w is the code's value for CIFAR-10. The values of k and w for MixMatch-KL are
-not published. Here k is that of IEG, and w is our choice, because small networks do badly with w =
-75 and the KL term. With several ranks, rows are mixed with those of the same rank.
+images. The default of w is the code's value for CIFAR-10. The values of k and w for MixMatch-KL
+(`mixmatch_kl`) are not published. Its defaults are k = 20, as in IEG, and w = 30, which is our
+choice, because small networks do badly with w = 75 and the KL term. With several ranks, rows are
+mixed only with rows of the same rank.
 
 The running averages of batch normalisation have the decay of the code, ``norm_decay`` = 0.999 by
 default, or (1 + t) / (10 + t) after t steps if that is smaller. The running average of the

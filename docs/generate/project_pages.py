@@ -24,10 +24,12 @@ PAGES: Mapping[str, str] = {  # file of the repository -> page of the site
 STUDIES = Path("benchmarks") / "studies"
 PICTURES = (".png", ".svg")
 EXPLANATION = (
-    "A *config* names the data, that is, the noise, its level and further choices. A number after "
-    "`clean` is the number of training images that were kept before any noise; `a10` means alpha = 10, and `d50` means "
-    "delta = 0.5. A *trial* is a set "
-    "of runs that differ only in their seed. `vanilla` is ordinary training on the given labels. "
+    "The name of a *config* gives the noise, its level and further choices. A number after `clean` "
+    "is the number of training images that were kept before noise was added. `a10` and `d50` are "
+    "the options alpha = 10 and delta = 0.5 of the noise models "
+    "[dilution](../../../cnlw_tools/noise/dilution.py) and "
+    "[structured](../../../cnlw_tools/noise/structured.py). A *trial* is a set of runs that differ "
+    "only in their seed. `vanilla` is ordinary training on the given labels. "
     "The [glossary](../../../docs/glossary.md) explains these words and others.\n\n"
 )
 
