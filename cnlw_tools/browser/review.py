@@ -75,8 +75,8 @@ def make_review(dataset: Dataset, recipe: Recipe, inputs: Inputs) -> tuple[Items
     web, votes = dataset.web, hide_addresses(dataset.votes)
     if not len(web):
         raise LookupError(
-            f"{dataset.name} has no candidates, so there are no votes to review: write "
-            f"manifests/{dataset.name}/web.parquet (see manifests/README.md)"
+            f"{dataset.name} has no candidates, so there are no votes to review: add some with "
+            f"`cnlw import candidates FILE --as {dataset.name}`"
         )
     pictures, has_picture = open_candidates(dataset, inputs)
     items = Items(

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from cnlw_tools.dataset import dataset, raw_votes, tables
 from cnlw_tools.files.locks import wait_for_lock
 from cnlw_tools.ingest.annotators import AnnotatorKey, key_path
-from cnlw_tools.ingest.import_votes import votes_path, with_seconds
+from cnlw_tools.ingest.import_votes import require_candidates, votes_path, with_seconds
 
 Ints = NDArray[np.int64]
 Place = tuple[int, str]  # a candidate and the number of an annotator
@@ -126,7 +126,7 @@ class VoteTable:
         with wait_for_lock(self.folder):
             self._web_signature = _sign(self.web_path)
             self.dataset = dataset.read_dataset(name, root)
-            _require_candidates(self.dataset, self.web_path)
+            require_candidates(self.dataset, root)
             self._load(self.dataset.votes)
 
     def close(self) -> None:
@@ -382,14 +382,6 @@ def _add_answers(counts: Ints, candidate: Ints, votes: pa.Table, sign: int) -> N
     is_unsure = votes["correct"].is_null().to_numpy()
     answer = np.where(is_unsure, UNSURE, np.where(says_yes, YES, NO))
     np.add.at(counts, (candidate, answer), sign)
-
-
-def _require_candidates(web_dataset: dataset.Dataset, path: Path) -> None:
-    if not len(web_dataset.web):
-        raise ValueError(
-            f"{path}: there is no candidate to vote on: write this table first; "
-            "see manifests/README.md"
-        )
 
 
 def _sign(path: Path) -> Signature:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cnlw_tools.cli.options import ENGINE, WORKERS, LocalPath
+from cnlw_tools.cli.options import ENGINE, NEW_TABLES_ROOT, WORKERS, LocalPath
 from cnlw_tools.recipe.recipe import MAX_VALIDATION
 from cnlw_tools.registry.counts import count_things
 
@@ -28,12 +28,7 @@ READING_FLAGS = ("validation", "skip_broken", "list_broken")
     metavar="NAME",
     help="Name of the dataset.  [default: the name of the source]",
 )
-@click.option(
-    "--root",
-    type=LocalPath(file_okay=False, path_type=Path),
-    default=".",
-    help="Folder in which to write manifests/.  [default: .]",
-)
+@NEW_TABLES_ROOT
 @click.option(
     "--skip-broken",
     type=LocalPath(dir_okay=False, path_type=Path),

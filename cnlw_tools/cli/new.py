@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cnlw_tools.cli.options import ENGINE, WORKERS, LocalPath
+from cnlw_tools.cli.options import ENGINE, NEW_TABLES_ROOT, WORKERS, LocalPath
 from cnlw_tools.recipe.recipe import MAX_VALIDATION
 from cnlw_tools.registry.counts import count_things
 
@@ -23,12 +23,7 @@ if TYPE_CHECKING:
     type=LocalPath(path_type=Path),
     help="Csv file with the columns class and url: the candidates from the web.",
 )
-@click.option(
-    "--root",
-    type=LocalPath(file_okay=False, path_type=Path),
-    default=".",
-    help="Folder in which to write manifests/.  [default: .]",
-)
+@NEW_TABLES_ROOT
 @click.option(
     "--validation",
     type=click.IntRange(1, MAX_VALIDATION),

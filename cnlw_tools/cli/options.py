@@ -114,6 +114,12 @@ ROOT = click.option(
     type=PathOrAddress(file_okay=False, path_type=Path),
     help="Folder or address of your own tables and recipes, which are used first.  [default: none]",
 )
+NEW_TABLES_ROOT = click.option(
+    "--root",
+    type=LocalPath(file_okay=False, path_type=Path),
+    default=".",
+    help="Folder in which to write manifests/.  [default: .]",
+)
 WORKERS = click.option(
     "--workers",
     type=click.IntRange(1),

@@ -77,12 +77,7 @@ def _join_votes(new: VoteFile, file: Path, name: str, root: Path) -> ImportedVot
     """Read the votes of a dataset, join others to them, and write them and the annotators' key."""
     web_dataset = dataset.read_dataset(name, root)
     old_votes = web_dataset.votes
-    if not len(web_dataset.web):
-        path = root / "manifests" / name / "web.parquet"
-        raise ValueError(
-            f"{path}: there is no candidate to vote on: add some with `cnlw import "
-            f"candidates FILE --as {name}`"
-        )
+    require_candidates(web_dataset, root)
     tables.check_candidates(new.votes, file, web_dataset.web)
     key = AnnotatorKey(key_path(name, root))
     key.add_annotators(old_votes)
@@ -107,6 +102,20 @@ def _join_votes(new: VoteFile, file: Path, name: str, root: Path) -> ImportedVot
 def votes_path(name: str, root: Path) -> Path:
     """Return where the votes of a dataset lie."""
     return root / "annotations" / name / "votes.parquet"
+
+
+def require_candidates(web_dataset: dataset.Dataset, root: Path) -> None:
+    """Raise if a dataset has no candidate to vote on.
+
+    Raises:
+        ValueError: with the command that adds some
+    """
+    if not len(web_dataset.web):
+        path = root / "manifests" / web_dataset.name / "web.parquet"
+        raise ValueError(
+            f"{path}: there is no candidate to vote on: add some with `cnlw import "
+            f"candidates FILE --as {web_dataset.name}`"
+        )
 
 
 def read_vote_file(file: Path, find_dataset: Callable[[], Dataset] | None = None) -> VoteFile:

@@ -282,7 +282,7 @@ def test_other_candidates(table, root):
 
 def test_no_candidates(tmp_path):
     """A dataset without candidates, or one of the package, is an error with a remedy."""
-    with pytest.raises(ValueError, match="no candidate to vote on: write this table first"):
+    with pytest.raises(ValueError, match="no candidate to vote on: add some with"):
         VoteTable(NAME, write_root(tmp_path, []))
     with pytest.raises(LookupError, match="comes with the package and is never changed"):
         VoteTable("shapes", tmp_path)
