@@ -112,7 +112,8 @@ def _option_type(hint: Any, declared: Key) -> dict[str, Any]:
 ROOT = click.option(
     "--root",
     type=PathOrAddress(file_okay=False, path_type=Path),
-    help="Folder or address of your own tables and recipes, which are used first.  [default: none]",
+    help="Folder or address of your own tables and recipes, which take precedence.  "
+    "[default: none]",
 )
 NEW_TABLES_ROOT = click.option(
     "--root",
@@ -136,7 +137,7 @@ ENGINE = click.option(
 SHARD = click.option(
     "--shard",
     metavar="I/N",
-    help="Do only part I of N of the work.  [default: all of it]",
+    help="Do only part I of the work, divided into N parts.  [default: all of it]",
 )
 DECODE_THREADS = click.option(
     "--decode-threads",
@@ -163,7 +164,7 @@ DATA_DIR = click.option(
 STORE = click.option(
     "--store",
     type=PathOrAddress(path_type=Path),
-    help="Web images: what `cnlw fetch` or `cnlw store pack` wrote.  [default: none]",
+    help="Store of web images, from `cnlw fetch` or `cnlw store pack`.  [default: none]",
 )
 HOST = click.option(
     "--host",
@@ -182,12 +183,12 @@ RECIPE = click.argument("recipe_name", metavar="[RECIPE]", required=False)
 PRESET = click.option(
     "--preset",
     metavar="NAME",
-    help="Name of a preset, or a .toml file, that says how to train.  [default: the dataset's]",
+    help="Preset that says how to train: its name, or a .toml file.  [default: the dataset's]",
 )
 KEEP_BEST = click.option(
     "--keep-best",
     is_flag=True,
-    help="Keep the weights of the epoch with the best validation accuracy, in best.pt.",
+    help="Save the weights of the epoch with the best validation accuracy in best.pt.",
 )
 SEED = click.option(
     "--seed",
@@ -405,7 +406,7 @@ def read_level(text: str) -> int:
     levels = read_levels(text)
     if levels == "all" or len(levels) > 1:
         raise ValueError(
-            f"--level {text}: a run learns from one level: give one, such as --level 40, or list "
+            f"--level {text}: a run trains on one level: give one, such as --level 40, or list "
             "the levels in a study, for `cnlw sweep`"
         )
     return int(levels[0])

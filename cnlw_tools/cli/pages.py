@@ -44,8 +44,8 @@ def serve_or_write(items: "Items", pictures: "Pictures", out: Path | None, conte
         write_folder(out, items, pictures, bars)
     click.echo(f"{out / 'index.html'}: {content}; open it in a browser")
     click.echo(
-        "Images from the web belong to others: check that you may pass them on before you send "
-        "this folder to anybody"
+        "Web images belong to other people: before you give this folder to anybody, check that "
+        "you may share them"
     )
 
 

@@ -35,11 +35,11 @@ MAX_LINES = 10  # about images that cannot be read
 @click.option(
     "--best",
     is_flag=True,
-    help="Use the weights of the best epoch, which `cnlw train --keep-best` kept.",
+    help="Use the weights of the best epoch, which `cnlw train --keep-best` saved.",
 )
 @click.option(
     "--config",
-    help="Config whose images to use, if FOLDER is a build.  [default: that of the run]",
+    help="Config whose images are used, if FOLDER is a build.  [default: the config of the run]",
 )
 @DEVICE
 @DECODE_THREADS
@@ -55,11 +55,11 @@ def predict(
 ) -> None:
     """Predict the classes of the images in FOLDER with the network of the run RUN.
 
-    RUN is a folder, or an address. FOLDER holds image files, at any depth. It may also be a build
-    or a single image. Images are resized and scaled like the validation images of the run, even if
-    its build no longer exists. The output has the path of each image (the id, if FOLDER is a
-    build), the predicted class and its probability. If an image cannot be read, the column
-    `problem` says why, and the command continues.
+    RUN is a folder or an address. FOLDER contains image files, also in subfolders. It may also be a
+    build or a single image. Images are resized and scaled as the validation images of the run were,
+    even if the build that the run used no longer exists. The output contains the path of each image
+    (its id, if FOLDER is a build), the predicted class and the probability of this class. If an
+    image cannot be read, the column `problem` says why, and the command continues.
     """
     from cnlw_tools.dataset import tables
     from cnlw_tools.executor.progress import ProgressBars

@@ -37,13 +37,13 @@ if TYPE_CHECKING:
 @click.option(
     "--config",
     required=True,
-    help="Config of the build at level 0, such as blue_00_probe250.",
+    help="Config to train on and to label; its level must be 0, as in blue_00_probe250.",
 )
 @click.option(
     "--out",
     required=True,
     type=LocalPath(dir_okay=False, path_type=Path),
-    help="Side table to write, a .parquet file.",
+    help="File to write the side table to; its name ends in .parquet.",
 )
 @preset_options
 @PRESET
@@ -58,11 +58,13 @@ def predict_labels(
     out: Path,
     **flags: Any,
 ) -> None:
-    """Train a network on the split `probe`, and write its labels for all images but validation.
+    """Train a network on the split `probe`, and write the labels that it predicts for all images.
 
-    Semantic noise needs such a table of labels. Its column is named after the network:
-    `cnlw build --noise semantic --side-table OUT -o labels=NET`. The run of the network is beside
-    the table, in OUT.labeller; the same command resumes it.
+    Validation images are left out. The labels are a side table for semantic noise, in a column that
+    has the name of the network. To use them, run
+    `cnlw build --noise semantic --side-table OUT -o labels=NET`. The training run is kept in a
+    folder beside OUT, such as labels.labeller for labels.parquet. If the command is interrupted,
+    the same command resumes the run.
     """
     from cnlw_tools.executor.progress import ProgressBars
     from cnlw_tools.trainer import Trainer

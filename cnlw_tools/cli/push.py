@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("build", type=PathOrAddress(path_type=Path))
 @click.argument("repository", required=False, metavar="[OWNER/NAME]")
-@click.option("--private", is_flag=True, help="Create the repository so that only you see it.")
+@click.option("--private", is_flag=True, help="Create the repository as a private one.")
 @click.option(
     "--gated",
     is_flag=True,
-    help="Ask people for their name and e-mail address before they get the files.",
+    help="Ask people for their name and e-mail address before they can download the files.",
 )
 @click.option(
     "--tag",
     default="",
     metavar="NAME",
-    help="Name of this version, such as v1.  [default: none]",
+    help="Tag that marks this version of the dataset, such as v1.  [default: none]",
 )
 @click.option(
     "--archive",
@@ -52,12 +52,12 @@ def push(
     engine: str,
     workers: int | None,
 ) -> None:
-    """Check a build, and put it into a dataset repository of the Hugging Face Hub.
+    """Check a build, and upload it to a dataset repository on the Hugging Face Hub.
 
     BUILD is the folder of a build, or its address. The repository OWNER/NAME is created if it does
-    not exist. An interrupted push continues if you run the same command again. Log in first with
-    `hf auth login`, or set HF_TOKEN. Without OWNER/NAME, the command
-    uploads nothing, and only writes the file of --archive.
+    not exist. To continue an interrupted upload, run the same command again. Log in first with
+    `hf auth login`, or set HF_TOKEN. Without OWNER/NAME, the command uploads nothing and only
+    writes the file that --archive names.
     """
     from cnlw_tools.builds.archive import write_archive
     from cnlw_tools.builds.hub import push_build

@@ -43,7 +43,7 @@ N_EXAMPLES = 5
     "--list",
     "list_rows",
     is_flag=True,
-    help="Print a line for each image that is missing or differs: id, reason.",
+    help="Print the id of every image that is missing or differs, and the reason.",
 )
 @DATA_DIR
 @DONOR
@@ -63,13 +63,14 @@ def rebuild(
     engine: str,
     workers: int | None,
 ) -> None:
-    """Make a published build from your own images, and compare the bytes.
+    """Make a published build again from your own copy of the images, and compare the files.
 
-    PUBLISHED is the folder of a build, its README.md, or its address, such as
-    hf://datasets/OWNER/NAME. Only its card, its list of files and its tables are needed. If it is
-    an address, a shard is downloaded only if your own shard has other bytes. The exit code is 0 if
-    all files have the same bytes, and 1 if an image is missing or differs. If an image is missing,
-    or its sha256 differs from the one in the tables, nothing is written.
+    PUBLISHED is the folder of the published build, its README.md, or its address, such as
+    hf://datasets/OWNER/NAME. The command needs only its card, its list of files and its tables. If
+    PUBLISHED is an address, a shard is downloaded only if its bytes differ from those of your new
+    shard. If one of your images is missing, or its sha256 differs from the one in the tables,
+    nothing is written. The exit code is 0 if all files are identical, and 1 if a file differs or
+    nothing is written.
     """
     from cnlw_tools.builds.rebuild import rebuild as make_again
     from cnlw_tools.card.remote import published_file, published_folder

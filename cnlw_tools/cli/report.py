@@ -38,14 +38,14 @@ if TYPE_CHECKING:
     "--format",
     "formats",
     metavar="LIST",
-    help="Formats of the files in figures/: svg, pdf, png, or several, as in "
+    help="Formats of the files in figures/: svg, pdf, png, or a list such as "
     "svg,pdf.  [default: svg]",
 )
 @click.option(
     "--width",
     metavar="LENGTH",
-    help="Width of each figure in figures/: 3.25in, 8.3cm, 84mm or 234pt.  "
-    "[default: that of the page]",
+    help="Width of each figure in figures/, such as 3.25in, 8.3cm, 84mm or 234pt.  "
+    "[default: the width of the page]",
 )
 @click.option(
     "--font-size",
@@ -56,12 +56,14 @@ if TYPE_CHECKING:
 @click.option(
     "--list-noisy",
     type=LocalPath(dir_okay=False, path_type=Path),
-    help="File (.csv, .parquet) to list images that methods classify as noisy.  [default: none]",
+    help="File (.csv or .parquet) for a list of images that methods classify as noisy.  "
+    "[default: none]",
 )
 @click.option(
     "--hub",
     metavar="OWNER/NAME",
-    help="Also write results for this dataset on the Hugging Face Hub, in hub/.  [default: none]",
+    help="Also write files with results for this dataset of the Hugging Face Hub to hub/.  "
+    "[default: none]",
 )
 @ROOT
 @ENGINE
@@ -78,9 +80,9 @@ def report(
     root: Path | None,
     engine: str,
 ) -> None:
-    """Write tables, figures and a web page, index.html, about all runs below RUNS.
+    """Write tables, figures and a web page, index.html, about all runs in RUNS.
 
-    RUNS is a folder, or an address.
+    RUNS is a folder or an address. Runs in its subfolders are included.
     """
     from cnlw_tools.executor.progress import ProgressBars
     from cnlw_tools.files.storage import below

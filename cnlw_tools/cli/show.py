@@ -35,12 +35,12 @@ MAX_NAMES = 4  # in the title of a matrix that several configs share
 @click.option(
     "--runs",
     type=LocalPath(exists=True, file_okay=False, path_type=Path),
-    help="With --gallery: folder of runs, to show what they treat as wrong.  [default: none]",
+    help="With --gallery: folder of runs; show which labels they treat as wrong.  [default: none]",
 )
 @click.option(
     "--duplicates",
     is_flag=True,
-    help="With --gallery: also find near duplicates; every image is decoded.",
+    help="With --gallery: also find near duplicates, which means decoding every image.",
 )
 @click.option(
     "--out",
@@ -58,18 +58,17 @@ def show(
     duplicates: bool,
     out: Path | None,
 ) -> None:
-    """Print the rows, the realised noise and the class sizes of PATH, a plan or a build.
+    """Print the number of rows, the realised noise and the class sizes of a plan or a build.
 
-    PATH may be a local path or the address of a build, such as `s3://bucket/shapes`. If PATH is
-    a store of web images, the command prints how many URLs had each outcome.
+    PATH is the path of a plan or a build, or the address of a build, such as `s3://bucket/shapes`.
+    If PATH is a store of web images, the command prints how many URLs had each outcome.
 
-    With --image, the command draws single images instead, with their labels in each config. To
-    check the counts, use `cnlw validate`.
+    With --image, the command draws single images instead, with their labels in each config.
 
-    With --gallery, the command serves a page on which you look through all images of a build or a
-    store. Filters choose a config, a split, a class, an origin, wrong labels and more. With --out,
-    the page becomes a folder that works without a server. Images from the web belong to others:
-    check that you may pass them on before you send such a folder to anybody.
+    With --gallery, the command serves a page on which you can look through all images of a build or
+    a store. The page has filters for configs, splits, classes, origins, wrong labels and more. With
+    --out, the command writes this page to a folder, and the page then needs no server. Web images
+    belong to other people: before you give such a folder to anybody, check that you may share them.
     """
     from cnlw_tools.builds.diff import read_plans
     from cnlw_tools.card.remote import local_build

@@ -21,7 +21,7 @@ WIDTH = 13  # letters of the longest heading, and a blank
 @click.option(
     "--dataset",
     metavar="NAME",
-    help="Name of the dataset.  [default: all datasets of --root, a line for each]",
+    help="Name of the dataset.  [default: all datasets of --root, one line for each]",
 )
 @N_VOTES
 @VOTED_STORE
@@ -34,13 +34,13 @@ def status(
     data_dir: Path | None,
     root: Path | str | None,
 ) -> None:
-    """Show the progress of a dataset with web candidates, and the next command.
+    """Show the progress of a dataset with web candidates, and the next command to run.
 
-    The lines count its photographs, its candidates, the images that were fetched, the votes and the
-    verdicts, give the highest level of red noise that all classes reach, and name the levels that
-    are built. The command at the end can be copied.
+    The command prints how many photographs, candidates, fetched images, votes and verdicts there
+    are. It also prints the highest level of red noise that is possible in all classes, and the
+    levels that have been built. The next command follows the line `next:`.
 
-    The image store is stores/NAME if it is there and no other one is given.
+    Without --store, the command uses the image store stores/NAME, if there is one.
     """
     from cnlw_tools.cli.next_step import (
         choose_next,

@@ -19,14 +19,14 @@ def store() -> None:
     "--out",
     required=True,
     type=PathOrAddress(file_okay=False, path_type=Path),
-    help="Folder of the pack, or its address.",
+    help="Folder or address to write the files to.",
 )
 def pack(folder: Path, out: Path | str) -> None:
-    """Write the images of STORE as Parquet files of 1,000 images, and the ledger beside them.
+    """Write the images of STORE as Parquet files of 1,000 images each, and copy its ledger.
 
-    `cnlw build` and `cnlw validate` take a pack as --store, in place of the store. They read single
-    images from the pack, even if it is in a remote storage such as s3://bucket/pack. If you pack a
-    store again, only new files are written.
+    The result is called a pack. The option --store of `cnlw build` and `cnlw validate` accepts a
+    pack in place of a store. These commands read single images from the pack, even if it is in
+    remote storage such as s3://bucket/pack. If you pack a store again, only new files are written.
     """
     from cnlw_tools.executor.progress import ProgressBars
     from cnlw_tools.store.pack import pack_store

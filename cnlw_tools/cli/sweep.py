@@ -50,7 +50,8 @@ SECONDS_BETWEEN_ESTIMATES = 5.0
 @click.option(
     "--scale",
     default="",
-    help="Scale of the study: small suits a laptop, paper is as published.  [default: none]",
+    help="Scale of the study: small for a laptop, or paper for the published settings.  "
+    "[default: none]",
 )
 @click.option(
     "--builds",
@@ -74,7 +75,7 @@ SECONDS_BETWEEN_ESTIMATES = 5.0
 @click.option(
     "--dry-run",
     is_flag=True,
-    help="Train nothing; print the runs, which of them cannot work, and the time left.",
+    help="Train nothing; print the runs, those that cannot work, and the estimated time.",
 )
 @KEEP_BEST
 @ROOT
@@ -100,10 +101,10 @@ def sweep(
 ) -> None:
     """Train all runs of a study. Finished runs are skipped, and stopped ones are resumed.
 
-    STUDY is a TOML file or a name from `cnlw list studies`. The command first says which runs
-    cannot work. If a run fails later, the command reports it and continues with the other runs.
-    Identical runs are trained once, even if they have two names. The exit code is 0 if all runs are
-    done, 1 if some failed, and 130 or 143 if a signal stopped the command.
+    STUDY is a TOML file or a name from `cnlw list studies`. The command first lists the runs that
+    cannot work. If a run fails later, the command reports it and continues with the other runs. If
+    two runs have different names but the same settings, only one of them is trained. The exit code
+    is 0 if all runs are done, 1 if some failed, and 130 or 143 if a signal stopped the command.
     """
     from cnlw_tools.study.spec import find_study
     from cnlw_tools.study.workers import SweepPaths

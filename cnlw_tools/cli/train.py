@@ -67,7 +67,7 @@ MAX_CLASSES_WITHOUT_TOP5 = 5
 @click.option(
     "--seeds",
     metavar="N",
-    help="Train a run with each seed from 0 to N-1, or of a list such as 0,1,5.  [default: none]",
+    help="Train one run for each seed from 0 to N-1, or in a list such as 0,1,5.  [default: none]",
 )
 @DEVICE
 @click.option(
@@ -81,7 +81,7 @@ MAX_CLASSES_WITHOUT_TOP5 = 5
 @click.option(
     "--out",
     type=PathOrAddress(path_type=Path),
-    help="Folder or address of the run; with --seeds, of the runs s0, s1 ...  "
+    help="Folder or address of the run; with --seeds, the parent folder of s0, s1 ...  "
     "[default: runs/DATASET/CONFIG/METHOD_sSEED]",
 )
 @click.option(
@@ -97,14 +97,14 @@ MAX_CLASSES_WITHOUT_TOP5 = 5
 @click.option(
     "--quick",
     is_flag=True,
-    help="Train a few epochs as a trial; one epoch trains the first stage of a method only.",
+    help="Train for only a few epochs; with one epoch, a method runs only its first stage.",
 )
 @KEEP_BEST
 @click.option("--pretrained", is_flag=True, help="Begin with weights learned on ImageNet.")
 @click.option(
     "--weights",
     type=PathOrAddress(path_type=Path),
-    help="Begin with the weights of this file, or of the run at this path or address.  "
+    help="Begin with the weights in this file, or of the run at this path or address.  "
     "[default: none]",
 )
 @click.option(
@@ -113,7 +113,7 @@ MAX_CLASSES_WITHOUT_TOP5 = 5
 @click.option(
     "--graph",
     is_flag=True,
-    help="Run steps as a CUDA graph, which helps if the GPU waits for the processor.",
+    help="Run training steps as a CUDA graph, which helps if the GPU waits for the CPU.",
 )
 @ROOT
 @CACHE
@@ -127,7 +127,7 @@ def train(
 ) -> None:
     """Train a method on one config of a build, and print its top-1 accuracy on validation.
 
-    `torchrun --nproc-per-node N -m cnlw_tools train ...` trains on N devices together.
+    To train one run on N devices, use `torchrun --nproc-per-node N -m cnlw_tools train ...`.
     """
     from cnlw_tools.executor.progress import ProgressBars
     from cnlw_tools.recipe.toml import parse_option

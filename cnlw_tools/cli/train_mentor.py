@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     "--out",
     required=True,
     type=LocalPath(dir_okay=False, path_type=Path),
-    help="Mentor to write, a .json file.",
+    help="File to write the mentor to; its name ends in .json.",
 )
 @click.option("--rule", help="Fit the mentor to this rule.  [default: none]")
 @click.option(
@@ -68,13 +68,15 @@ def train_mentor(
     """Fit a mentor, a small network that weights training examples by their losses.
 
     With --rule, the mentor learns a formula for weights: baseline, threshold, self_paced,
-    hard_mining, focal, spcl or pd. With --data, it learns from the split
-    `verified` of a build, whose true labels are known: a student, which is an ordinary network, is
-    trained on this split, and the mentor learns to tell wrong labels from correct ones by the
-    student's losses. The run of the student is kept in the folder OUT.student. If the command is
-    interrupted, the same command resumes it.
+    hard_mining, focal, spcl or pd.
 
-    Use the mentor with `cnlw train --method mentornet -o mentor=FILE.json`.
+    With --data, the mentor learns from the split `verified` of a build, whose true labels are
+    known. The command first trains a student, which is an ordinary network, on this split. The
+    mentor then learns to tell wrong labels from correct ones by the losses of the student. The
+    training run of the student is kept in a folder beside OUT, such as mentor.student for
+    mentor.json. If the command is interrupted, the same command resumes this run.
+
+    To use the mentor, run `cnlw train --method mentornet -o mentor=FILE.json`.
     """
     from cnlw_tools.files import atomic_write
     from cnlw_tools.methods.components.mentor_fit import to_json

@@ -59,7 +59,7 @@ class NoBuild(click.ClickException):
 @click.option(
     "--data-dir",
     type=PathOrAddress(path_type=Path),
-    help="Folder of your copy of the images, for comparison.  [default: none]",
+    help="Folder or address of your copy of the images, to compare with.  [default: none]",
 )
 @DONOR
 @STORE
@@ -68,7 +68,7 @@ class NoBuild(click.ClickException):
 @click.option(
     "--out",
     type=LocalPath(path_type=Path),
-    help="Folder for the findings of --shard, which --join reads.  [default: none]",
+    help="Folder to which --shard writes its findings.  [default: none]",
 )
 @click.option(
     "--join",
@@ -93,14 +93,15 @@ def validate(
     engine: str,
     workers: int | None,
 ) -> None:
-    """Prove that a build is what it claims to be.
+    """Check that a build contains exactly what its card and its tables say.
 
     BUILD is the folder of a build, or its address; the default is the newest one below builds/. The
     exit code is 0 if there are no errors. It is 1 if there are errors or this machine cannot read
     the build, and 2 if there is no build to check.
 
-    With --shard 2/5 --out DIR, the command only looks at the second of five parts of the images. A
-    last command with --join DIR looks at the rest and runs all checks.
+    Several processes can share the work. With --shard 2/5 --out DIR, the command inspects only the
+    second of five parts of the images. A last command with --join DIR inspects the parts that are
+    missing in DIR, and runs all checks.
     """
     from cnlw_tools.checks import validate as run_all
     from cnlw_tools.executor import open_executor
@@ -109,7 +110,7 @@ def validate(
     _check_choices(shard, out, joined_folders, as_json, end_to_end)
     if cache is not None and not end_to_end:
         raise ValueError(
-            f"--cache {cache} is for the decoded pixels of --end-to-end: give --end-to-end, too, "
+            f"--cache {cache} has no effect without --end-to-end: give --end-to-end as well, "
             "or drop --cache"
         )
     inputs = read_inputs(None, data_dir, donors, store)
@@ -140,11 +141,11 @@ def _check_choices(
     if shard is None:
         if out is not None:
             raise ValueError(
-                f"--out {out} is for what --shard finds: give --shard, too, or drop --out"
+                f"--out {out} has no effect without --shard: give --shard as well, or drop --out"
             )
         return
     if out is None:
-        raise ValueError(f"--shard {shard} needs a folder for its findings: give --out DIR, too")
+        raise ValueError(f"--shard {shard} needs a folder for its findings: give --out DIR as well")
     last = {"--join": bool(joined_folders), "--json": as_json, "--end-to-end": end_to_end}
     for option, is_given in last.items():
         if is_given:

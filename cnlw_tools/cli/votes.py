@@ -40,7 +40,7 @@ N_VOTES = click.option(
 VOTED_STORE = click.option(
     "--store",
     type=PathOrAddress(path_type=Path),
-    help="Web images that `cnlw fetch` or `cnlw store pack` wrote.  [default: stores/NAME]",
+    help="Store of web images, from `cnlw fetch` or `cnlw store pack`.  [default: stores/NAME]",
 )
 
 
@@ -71,15 +71,16 @@ def report_votes(
 ) -> None:
     """Print how often people agree, who disagrees often, and how much red noise is possible.
 
-    If votes have times, a line for each fifth of them, in order of time, has the share of votes
-    that agree with other votes on the same candidate, and the median of the seconds for a vote.
+    If the votes have times, the command sorts them by time and divides them into five equal parts.
+    For each part, it prints the share of votes that agree with other votes on the same candidate,
+    and the median number of seconds for one vote.
 
-    Each class has a line with its verdicts, the number of images that red noise may use, and the
-    highest level of red noise that is possible with these images. With --store, images that are not
-    there do not count. If there is a recipe NAME_red, its rules for verdicts apply.
+    For each class, the command prints its verdicts, the number of images that red noise may use,
+    and the highest level of red noise that is possible with these images. With --store, only images
+    in the store count. If there is a recipe NAME_red, its rules for verdicts apply.
 
-    --level L adds, for each class, how many wrong images level L needs and how many are known, and
-    an estimate of how many more votes it takes to find the others.
+    With --level L, the command also prints, for each class, how many wrong images level L needs and
+    how many of them are known. For the missing ones, it estimates how many more votes are needed.
     """
     from cnlw_tools.cli.next_step import (
         choose_next,
@@ -134,11 +135,12 @@ def annotate_votes(
     host: str,
     port: int | None,
 ) -> None:
-    """Serve a page on this computer on which people vote whether an image shows its class.
+    """Serve a web page on which people vote whether an image shows its class.
 
     The page shows one candidate at a time, or all candidates of a class. Each vote is written to
-    annotations/NAME/ at once. Give --data-dir to see your own photographs of the class beside the
-    candidate. Several people and several pages may vote at the same time. Ctrl-C stops the server.
+    annotations/NAME/ at once. With --data-dir, the page shows your own photographs of the class
+    beside the candidate. Several people may vote at the same time, and each of them may open the
+    page several times. Ctrl-C stops the server.
     """
     from cnlw_tools.cli.serve_votes import serve_votes
 
@@ -151,14 +153,14 @@ def annotate_votes(
 @click.option(
     "--store",
     type=PathOrAddress(path_type=Path),
-    help="Web images that `cnlw fetch` or `cnlw store pack` wrote.  [default: stores/NAME, if it "
-    "is there]",
+    help="Store of web images, from `cnlw fetch` or `cnlw store pack`.  [default: stores/NAME, if "
+    "it exists]",
 )
 @DATA_DIR
 @click.option(
     "--out",
     type=LocalPath(file_okay=False, path_type=Path),
-    help="Folder for the page.  [default: serve it]",
+    help="Folder to write the page to.  [default: none, the page is served]",
 )
 def review_votes(
     dataset: str,
@@ -167,14 +169,15 @@ def review_votes(
     data_dir: Path | None,
     out: Path | None,
 ) -> None:
-    """Serve a page on which you look through the candidates, their votes and their verdicts.
+    """Serve a page on which you can look through the candidates, their votes and their verdicts.
 
-    Filters choose a class, a verdict, ties, an annotator and more. The page marks annotators whose
-    error rate is unusually high; it shows their numbers, not their names. If there is a recipe
+    The page has filters for classes, verdicts, ties, annotators and more. It marks annotators whose
+    error rate is unusually high, and it shows their numbers, not their names. If there is a recipe
     NAME_red, its rules for verdicts apply.
 
-    With --out, the page becomes a folder that works without a server. Images from the web belong to
-    others: check that you may pass them on before you send such a folder to anybody.
+    With --out, the command writes this page to a folder, and the page then needs no server. Web
+    images belong to other people: before you give such a folder to anybody, check that you may
+    share them.
     """
     from cnlw_tools.browser.review import make_review
     from cnlw_tools.cli.pages import check_page_folder, serve_or_write
@@ -202,7 +205,8 @@ def review_votes(
 @VOTED_STORE
 @click.option(
     "--url",
-    help="Address of an image, with {image_id} in it.  [default: the uri of the manifest]",
+    help="Address of each image, in which {image_id} stands for its id.  [default: the uri in the "
+    "manifest]",
 )
 @click.option(
     "--out",
@@ -220,12 +224,12 @@ def export_votes(
 ) -> None:
     """Write tasks for Label Studio: the candidates that have too few votes.
 
-    If there is an image store, candidates that are not in it, or that builds do not use, are left
-    out. If candidates of a class look alike, only one of them gets a task.
+    If there is an image store, the command leaves out candidates that are not in the store, and
+    candidates that builds do not use. If candidates of a class look alike, only one of them gets a
+    task. If no candidate has too few votes, no file is written.
 
-    The XML file is the labelling interface to paste into the settings of the project. When people
-    have answered, export the project as JSON and run `cnlw votes import`. If no candidate has too
-    few votes, no file is written.
+    Paste the labelling interface, the XML file, into the settings of your project in Label Studio.
+    When people have answered, export the project as JSON and run `cnlw votes import`.
     """
     from cnlw_tools.browser.asked import find_asked
     from cnlw_tools.cli.next_step import find_project
@@ -293,13 +297,14 @@ def _write_tasks(tasks: Sequence[Mapping[str, Any]], path: Path) -> Path:
     help="Folder in which to write annotations/.  [default: .]",
 )
 def import_votes(paths: tuple[Path, ...], dataset: str, root: Path) -> None:
-    """Add votes to annotations/NAME/.
+    """Add the votes in one or more files to annotations/NAME/.
 
-    A FILE is csv, Parquet, or the JSON export of Label Studio or of the release of Jiang et al.
-    (2020). A table names candidates by image_id and label, or by class and url.
+    A FILE is a CSV file, a Parquet file, a JSON export of Label Studio, or the JSON file of votes
+    in the release of Jiang et al. (2020). A CSV or Parquet file identifies each candidate by the
+    columns image_id and label, or by the columns class and url.
 
-    Numbers replace the names of annotators; annotators/NAME.csv, beside annotations/, lists which
-    number stands for whom.
+    The command stores numbers in place of the names of annotators. The file annotators/NAME.csv, in
+    the folder of annotations/, lists the name for each number.
     """
     from cnlw_tools.cli.next_step import find_project, print_next
     from cnlw_tools.ingest.import_votes import add_votes

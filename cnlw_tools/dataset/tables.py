@@ -39,16 +39,16 @@ MANIFEST = pa.schema(
     [
         pa.field("image_id", STRING, nullable=False),  # the id of the image
         pa.field("label", pa.int32(), nullable=False),  # the class of the image, counted from 0
-        pa.field("split", STRING, nullable=False),  # train, validation ...; web in a web manifest
-        pa.field("uri", STRING),  # the address of a web image
-        pa.field("sha256", STRING),  # sha256 of the file, or of the RGB pixels
+        pa.field("split", STRING, nullable=False),  # train, validation ...; web for candidates
+        pa.field("uri", STRING),  # the address of the image
+        pa.field("sha256", STRING),  # the sha256 of the file, or of the RGB pixels
     ]
 )
 VOTES = pa.schema(
     [
         pa.field("image_id", STRING, nullable=False),  # the candidate
         pa.field("label", pa.int32(), nullable=False),  # the class that the vote is about
-        pa.field("annotator", STRING),  # the number of the person
+        pa.field("annotator", STRING),  # the number of the person who votes
         pa.field("correct", pa.bool_()),  # whether the image shows the class; null if unsure
         pa.field("at", pa.timestamp("us", "UTC")),  # the time of the vote
     ]
@@ -62,7 +62,7 @@ PLAN = pa.schema(
         pa.field("origin", STRING, nullable=False),  # base, web, other or white
         pa.field("replaces", STRING),  # the image that this one replaces
         pa.field("is_noisy", pa.bool_(), nullable=False),  # whether the label is wrong
-        pa.field("split", STRING, nullable=False),  # train, validation ...
+        pa.field("split", STRING, nullable=False),  # the split of the row: train, validation ...
     ]
 )
 RUNS = pa.schema(
@@ -90,7 +90,7 @@ PUBLISHED_SPLITS = pa.schema(
 )
 CLASSES = pa.schema(
     [
-        pa.field("label", pa.int32(), nullable=False),  # counted from 0, in row order
+        pa.field("label", pa.int32(), nullable=False),  # numbers from 0, in the order of the rows
         pa.field("name", STRING, nullable=False),  # the name of the class
     ]
 )

@@ -61,7 +61,7 @@ class Preset:
     )
     quick: int = key(
         1,
-        help="Number of epochs with --quick; with 1, only the first stage of a method.",
+        help="Number of epochs with --quick; with one epoch, a method runs only its first stage.",
         check=COUNT,
     )
     batch_size: int = key(
@@ -100,7 +100,7 @@ class Preset:
     )
     size: int | None = key(
         None,
-        help="Side of the images in pixels.",
+        help="Width and height of the images in pixels.",
         check=between(1, 2048, "pixels, from 1 to 2048"),
         option="--size",
         metavar="N",

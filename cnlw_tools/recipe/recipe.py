@@ -97,7 +97,7 @@ class Recipe:
     donors: tuple[str, ...] = key(
         (),
         kind=PLAN,
-        help="Another dataset, with its folder, whose images the noise uses; may be repeated.",
+        help="Another dataset whose images the noise uses, and its folder; may be repeated.",
         option="--donor",
         metavar="NAME[=DIR]",
         check=Check(_are_distinct_names, "different lower-case names"),

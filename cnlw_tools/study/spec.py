@@ -81,7 +81,7 @@ class MethodEntry:
     )
     preset: str = key(
         "",
-        help="Name of a preset, or a .toml file, that says how to train.",
+        help="Preset that says how to train: its name, or a .toml file.",
         check=PRESET_NAME,
         default_text="that of the config",
     )
@@ -102,7 +102,7 @@ class ConfigEntry:
     )
     preset: str = key(
         "",
-        help="Name of a preset, or a .toml file, that says how to train.",
+        help="Preset that says how to train: its name, or a .toml file.",
         check=PRESET_NAME,
         default_text="that of the study",
     )
@@ -137,7 +137,7 @@ class Study:
     )
     preset: str = key(
         "",
-        help="Name of a preset, or a .toml file, that says how to train.",
+        help="Preset that says how to train: its name, or a .toml file.",
         check=PRESET_NAME,
         default_text="the dataset's",
     )

@@ -18,7 +18,9 @@ from docs.generate.markdown import (
 )
 
 FOLDER = "reference/cli"
-GLOSSARY = "Words such as *build*, *config* and *recipe* are in the [glossary](../../glossary.md)."
+GLOSSARY = (
+    "The [glossary](../../glossary.md) explains words such as *build*, *config* and *recipe*."
+)
 LARGEST_STATED = 2**63 - 1  # this and more is no limit that a user meets
 
 

@@ -15,16 +15,16 @@ COLUMNS: Mapping[str, str] = {
     "label": "the label that the learner gets",
     "clean_label": "the true class; empty if nobody knows it, as for a wrong web image",
     "is_noisy": "whether the label is wrong for the image, or the true class is unknown",
-    "origin": "where the image comes from: `base`, the dataset itself; `web`, a web search; "
-    "`other`, another dataset; `white`, white noise",
+    "origin": "where the image comes from: the dataset itself (`base`), a web search (`web`), another "
+    "dataset (`other`), or a generator of white noise (`white`)",
     "image_id": "the id of the image in the manifest",
-    "replaces": "the id of the image that this one replaces; empty if the dataset's own image "
+    "replaces": "the id of the original image that this one replaces; empty if the original image "
     "stayed",
 }
 SCHEMAS: Mapping[str, str] = {
     "MANIFEST": "Manifest: the images of a dataset",
-    "VOTES": "Votes: what people said about web images",
-    "PLAN": "Plan: what the learner gets in each slot",
+    "VOTES": "Votes: the answers of people about web images",
+    "PLAN": "Plan: the image and the label that the learner gets in each slot",
     "RUNS": "Runs: the results in a report (`runs.parquet`)",
     "PUBLISHED_SPLITS": "Published splits: the images that a paper used",
     "CLASSES": "Class list",
@@ -46,7 +46,8 @@ def _columns_page() -> str:
     text += heading("A build", 2)
     text += (
         "`datasets.load_dataset` reads the folder of a build. Only `image` and `label` are for "
-        "the learner. The other columns are the truth, for evaluation.\n\n"
+        "the learner. The other columns hold the truth, and are for evaluation only. The "
+        "[glossary](../glossary.md) explains words such as *slot* and *config*.\n\n"
     )
     rows = []
     for field in FIELDS:

@@ -281,11 +281,15 @@ def test_the_command_looks_and_joins(whole: Path, tmp_path: Path, reads_back_her
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["--shard", "1/2"], 1, "--shard 1/2 needs a folder for its findings: give --out DIR, too"),
+        (
+            ["--shard", "1/2"],
+            1,
+            "--shard 1/2 needs a folder for its findings: give --out DIR as well",
+        ),
         (
             ["--cache", "x"],
             1,
-            "--cache x is for the decoded pixels of --end-to-end: give --end-to-end",
+            "--cache x has no effect without --end-to-end: give --end-to-end",
         ),
         (["--shard", "3/2", "--out", "x"], 1, "shard '3/2' is not allowed: write it as 2/5"),
         (
@@ -299,7 +303,7 @@ def test_the_command_looks_and_joins(whole: Path, tmp_path: Path, reads_back_her
             "--shard 1/2 cannot be given with --join: only",
         ),
         (["--join", "y"], 2, "y: there is no shard of a check here"),
-        (["--out", "x"], 1, "--out x is for what --shard finds: give --shard, too"),
+        (["--out", "x"], 1, "--out x has no effect without --shard: give --shard as well"),
         (["--shard", "", "--out", "x"], 1, "shard '' is not allowed: write it as 2/5"),
     ],
 )

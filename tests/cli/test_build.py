@@ -65,7 +65,7 @@ def test_what_is_no_list_of_levels_is_said(text):
 def test_a_run_learns_from_one_level(text):
     """Where there can be only one, a list is an error that says what takes a list."""
     assert read_level("40") == 40
-    with pytest.raises(ValueError, match=f"--level {text}: a run learns from one level: .* sweep"):
+    with pytest.raises(ValueError, match=f"--level {text}: a run trains on one level: .* sweep"):
         read_level(text)
 
 

@@ -245,7 +245,7 @@ def test_a_run_is_not_begun_twice_but_goes_on(here):
         ([], "holds 2 configs: name one by --config: blue_20, blue_40"),
         (["--noise", "blue"], "--noise and --level must be given together"),
         (["--config", "blue_40", "--level", "20"], "excludes --noise and --level"),
-        (["--noise", "blue", "--level", "20,40"], "--level 20,40: a run learns from one level"),
+        (["--noise", "blue", "--level", "20,40"], "--level 20,40: a run trains on one level"),
         (["--noise", "blue", "--level", "0.2"], "unknown level '0.2'. Did you mean '20'?"),
         (["--config", "blue_40", "--net", "resnt32"], "unknown network 'resnt32'. Did you mean"),
         (
