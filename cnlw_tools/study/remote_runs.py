@@ -4,7 +4,9 @@
     worker     starts a process for a run, and asks it to stop when the lease has ended
     process    trains (workers.train_run), and says what became of the run
 
-When the lease ends, runs that train save their state, and the same command resumes them.
+When the lease ends, runs that train save their state, and the same command resumes them. A worker
+locks the folder of its run. So a command that is started again while runs of a killed one still
+train waits for these runs, and never trains a run twice at the same time.
 """
 
 import os
@@ -13,8 +15,9 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -23,6 +26,7 @@ from typing import IO, cast
 from cnlw_tools.executor import ClusterExecutor
 from cnlw_tools.executor.lease import Lease, LeaseWatch
 from cnlw_tools.executor.signals import Interrupted, StopRequest
+from cnlw_tools.files.locks import lock_folder
 from cnlw_tools.study.expand import RunSpec
 from cnlw_tools.study.workers import (
     Outcome,
@@ -121,9 +125,9 @@ def train_remotely(lease: Path, job: RunJob) -> Outcome:
         job: what to train
     """
     watch = LeaseWatch(lease)
-    if watch.has_ended():
-        return Outcome(job.run, "undone", {}, "not begun")
-    with tempfile.TemporaryFile() as answer:
+    with ExitStack() as stack, tempfile.TemporaryFile() as answer:
+        if not _lock_run(job, watch, stack):
+            return Outcome(job.run, "undone", {}, "not begun")
         code, was_stopped = _run_process(job, watch, answer)
         answer.seek(0)
         try:
@@ -133,6 +137,27 @@ def train_remotely(lease: Path, job: RunJob) -> Outcome:
                 return Outcome(job.run, "stopped", {}, "stopped before it began to train")
             return Outcome(job.run, "failed", {}, DIED.format(code=code))
     return outcome
+
+
+def _lock_run(job: RunJob, watch: LeaseWatch, stack: ExitStack) -> bool:
+    """Lock the folder of a run as soon as no other worker trains it; return whether it is locked.
+
+    Another worker may train it for a command that was killed, or because the cluster took that
+    worker for dead.
+
+    Args:
+        job: what to train
+        watch: of the lease; when it ends, nobody wants the run any more
+        stack: unlocks the folder
+    """
+    folder = job.paths.run_folder(job.run)
+    while not watch.has_ended():
+        folder.mkdir(parents=True, exist_ok=True)
+        with suppress(BlockingIOError):
+            stack.enter_context(lock_folder(folder, f"{folder}: another worker trains this run"))
+            return True
+        time.sleep(POLL_SECONDS)
+    return False
 
 
 def _run_process(job: RunJob, watch: LeaseWatch, answer: IO[bytes]) -> tuple[int, bool]:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from cnlw_tools import files
 from cnlw_tools.executor import SERIAL
 from cnlw_tools.executor import lease as lease_file
 from cnlw_tools.executor.signals import Interrupted
+from cnlw_tools.files.locks import lock_folder
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.study import remote_runs
 from cnlw_tools.study.expand import RunSpec, expand_study
@@ -128,6 +130,30 @@ def test_a_run_does_not_begin_without_a_lease(runs, paths, tmp_path):
     outcome = train_remotely(tmp_path / "gone", RunJob(runs[0], paths, 1, None))
 
     assert outcome == Outcome(runs[0], "undone", {}, "not begun")
+
+
+def test_a_run_that_another_worker_trains_is_waited_for(train, runs, paths):
+    """A killed sweep may have left it; a run is never trained twice at the same time."""
+    folder = paths.run_folder(runs[0])
+    folder.mkdir(parents=True)
+    with ThreadPoolExecutor(1) as thread, lock_folder(folder, ""):
+        outcome = thread.submit(train, ANSWER)
+        with pytest.raises(TimeoutError):
+            outcome.result(timeout=0.2)
+    assert outcome.result().state == "done"
+
+
+def test_a_lease_may_end_while_a_run_is_waited_for(runs, paths, tmp_path):
+    """The run is left undone, and nothing is trained."""
+    folder = paths.run_folder(runs[0])
+    folder.mkdir(parents=True)
+    lease = tmp_path / "lease"
+    lease.write_text("1")
+    with ThreadPoolExecutor(1) as thread, lock_folder(folder, ""):
+        outcome = thread.submit(train_remotely, lease, RunJob(runs[0], paths, 1, None))
+        lease.unlink()
+
+        assert outcome.result() == Outcome(runs[0], "undone", {}, "not begun")
 
 
 def test_a_process_ends_with_its_worker(runs, paths):

@@ -2,17 +2,22 @@
 
 import json
 import shutil
+import subprocess
+import sys
+import time
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from cnlw_tools.card import metadata
-from cnlw_tools.executor import SERIAL, open_executor
+from cnlw_tools.executor import SERIAL, lease, open_executor
 from cnlw_tools.recipe.inputs import Inputs
-from cnlw_tools.study import sweep, workers
+from cnlw_tools.recipe.run_files import RESULT, read_metrics
+from cnlw_tools.study import remote_runs, sweep, workers
 from cnlw_tools.study.expand import expand_study
-from cnlw_tools.study.spec import parse_study
+from cnlw_tools.study.spec import parse_study, read_study
 from cnlw_tools.study.sweep import (
     estimate_seconds,
     find_result,
@@ -194,3 +199,80 @@ def test_a_cluster_builds_and_trains(swept, tmp_path, monkeypatch, contents):
     assert {method: o.state for method, o in found.items()} == {"vanilla": "done", "l2r": "failed"}
     assert found["vanilla"].result == find_result(every[0], remote)
     assert contents(remote.builds) == contents(place.builds)
+
+
+KILLED_STUDY = """
+dataset = "shapes"
+seeds = [0, 1]
+configs = [{ noise = "blue", levels = [40], size = 8 }]
+methods = [{ name = "vanilla" }]
+changes = { epochs = 3 }
+"""
+
+# Trains seed 1 up to its second epoch, and then waits, the first time, until it is asked to stop.
+HOLD = """
+import time
+from pathlib import Path
+from cnlw_tools.executor.signals import StopRequest
+from cnlw_tools.study import remote_runs, workers
+
+def hold(stage, done, total):
+    if stage == "epoch 2/3" and not Path("held").exists():
+        Path("held").touch()
+        while not StopRequest._open[-1].signal:
+            time.sleep(0.05)
+
+def train_run(job):
+    workers.no_progress = hold if job.run.seed == 1 else workers.no_progress
+    return workers.train_run(job)
+
+remote_runs.train_run = train_run
+remote_runs.serve_run()
+"""
+
+
+def wait_until_exists(path: Path) -> None:
+    """Wait for a file of another process."""
+    deadline = time.monotonic() + 120
+    while not path.exists():
+        assert time.monotonic() < deadline, path
+        time.sleep(0.05)
+
+
+def results_of(run, paths):
+    """What a report shows of a run, but for what it took."""
+    rows = read_metrics(paths.run_folder(run))
+    numbers = [{key: row[key] for key in row if key.startswith(("train_", "val"))} for row in rows]
+    predictions = (paths.run_folder(run) / "predictions.parquet").read_bytes()
+    return [row["epoch"] for row in rows], numbers, predictions, find_result(run, paths)
+
+
+@pytest.mark.slow
+def test_a_killed_cluster_sweep_is_started_again(swept, tmp_path, monkeypatch):
+    """Finished runs stay, and one that still trains is waited for, and then continued."""
+    pytest.importorskip("distributed", reason="needs the extra dask")
+    place, *_ = swept
+    (tmp_path / "study.toml").write_text(KILLED_STUDY)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(lease, "LEASE_SECONDS", 4.0)
+    monkeypatch.setattr(remote_runs, "PROGRAM", HOLD)
+    paths = replace(place, out=tmp_path / "runs")
+    finished, held = expand_study(read_study(Path("study.toml"), ""), place.inputs.root)
+    command = [sys.executable, "-m", "cnlw_tools", "sweep", "study.toml", "--device", "cpu"]
+    command += ["--out", "runs", "--builds", place.builds, "--root", place.inputs.root]
+    assert workers.train_run(workers.RunJob(finished, paths, 1, None)).state == "done"
+    result = paths.run_folder(finished) / RESULT
+    written = result.stat().st_mtime_ns
+    with in_process_cluster(workers=2) as dask:
+        command += ["--cache", place.cache, "--engine", address_of(dask)]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+            wait_until_exists(tmp_path / "held")
+            process.kill()
+        with open_executor(address_of(dask)) as cluster:
+            outcomes = list(run_sweep(plan_sweep([finished, held], paths), cluster=cluster))
+
+    assert [outcome.state for outcome in outcomes] == ["skipped", "done"]
+    assert result.stat().st_mtime_ns == written
+    undisturbed = replace(paths, out=tmp_path / "undisturbed")
+    assert workers.train_run(workers.RunJob(held, undisturbed, 1, None)).state == "done"
+    assert results_of(held, paths) == results_of(held, undisturbed)
