@@ -1,12 +1,12 @@
-"""Backward correction mixes losses so that their mean over the noise is the true label's loss.
+"""Backward correction mixes losses so that their mean over the noise is the loss of the true label.
 
 l_b = sum_j T^-1[y_b, j] (-log p_b[j])        T[i, j] = P(given j | true i): rows sum to 1; Q = T^t
 sum_j T[i, j] l(j) = -log p[i]                the mean over the given labels of class i
 
 Source: Patrini, Rozza, Menon, Nock and Qu, CVPR 2017, arXiv:1609.03683.
 
-The loss is unbiased for every p, not only at the minimum. However, single losses may be negative,
-and their variance grows with the entries of T^-1. Before the logarithm, p is clipped to
+The loss is unbiased for every p, not only at the minimum. However, individual losses may be
+negative, and their variance grows with the entries of T^-1. Before the logarithm, p is clipped to
 [1e-7, 1 - 1e-7]; otherwise, the loss could fall without limit. The option q gives the transpose of
 T; without it, a first network estimates T, as in forward.py.
 
@@ -15,8 +15,8 @@ memorised the given labels, and the probabilities of all other labels are as sma
 allows. On `shapes` with 40 % of blue noise, backward correction therefore ends at about the
 accuracy of `vanilla`, and forward correction ends above it.
 
-This implementation does not mix an estimate that has no inverse with the identity, as the paper
-suggests.
+If an estimate of T has no inverse, the paper suggests mixing it with the identity matrix. This
+implementation does not do so.
 """
 
 import math
@@ -31,7 +31,7 @@ MAX_CONDITION = 1e6  # beyond this condition number an inverse in 32 bits is rou
 
 
 class Backward(Correction):
-    """Combines the cross-entropies of all classes by the inverse of a noise transition matrix."""
+    """Combines the cross-entropies of all classes with the inverse of a noise transition matrix."""
 
     def matrix_for_loss(self, q: Tensor) -> Tensor:
         """Return T^-1.

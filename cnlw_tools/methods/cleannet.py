@@ -1,4 +1,4 @@
-"""CleanNet weights images by their similarity to their class, learned from verified labels.
+"""CleanNet weights each image by its similarity to its class, as learned from verified labels.
 
 Source: Lee, He, Zhang and Yang 2018, "CleanNet: transfer learning for scalable image classifier
 training with label noise".
@@ -11,24 +11,26 @@ cos_i = cosine(phi_q(f_i), phi_s(S_{y_i}))      similarity of the features f_i t
 w_i   = max(0, cos_i)  soft  |  1[cos_i >= threshold]  hard
 L     = mean_b w_b CE(y_b, z_b) / w^
 
-People have verified some labels. From these, encoders learn how close an image is to the reference
-features of its class if the label is correct. What the encoders learn also applies to images and
-classes without verified labels, so a few verified labels are enough.
+People have verified some labels. From these labels, two encoders, phi_q and phi_s, learn how
+similar an image with a correct label is to the reference features S_c of its class. What the
+encoders learn also applies to images and classes without verified labels, so a few verified labels
+are enough.
 
 The network first learns from all labels, for as many epochs as the option ``start`` says. Then,
 ``rounds`` times at equal intervals, the encoders learn from its features and weight the training
 set. Network and encoders are thus trained in turn. The encoders start from new weights each time,
-because the features are new. They see the training set ``passes`` times, which corresponds to the
-60,000 steps of 32 images in the authors' code, on the 310,000 images of Food-101N. With several
-ranks, each rank processes the whole training set, and the result of rank 0 counts.
+because the features are new. In each round, they see the training set ``passes`` times. The default
+of 6 corresponds to the 60,000 steps of 32 images in the authors' code, on the 310,000 images of
+Food-101N. With several ranks, each rank processes the whole training set, and the result of rank 0
+is used.
 
 The paper takes the features of a network that was trained to the end on the noisy set, and then
-fine-tunes this network. We do not know its number of rounds. We chose the values of ``start``,
-``rounds`` and ``threshold`` ourselves. The default of ``threshold``, 0.1, equals the margin in the
-loss of the encoders (`cleannet_encoders`). The division by w^, the mean weight of the training set,
-is also our choice: without it, encoders that give low similarities would slow the training. On a
-few hundred images, the encoders learn too little in six passes: they need a thousand steps or more
-to distinguish correct labels from wrong ones.
+fine-tunes this network. We do not know the paper's number of rounds. We chose the values of
+``start``, ``rounds`` and ``threshold`` ourselves. The default of ``threshold``, 0.1, equals the
+margin in the loss of the encoders (`cleannet_encoders`). The division by w^, the mean weight of the
+training set, is also our choice: without it, encoders that give low similarities would slow the
+training. On a few hundred images, the encoders learn too little in six passes: they need a thousand
+steps or more to distinguish correct labels from wrong ones.
 
 This implementation does not choose the threshold on a verified validation set. It does not use
 scikit-learn's k-means, because twenty lines of code (`kmeans`) replace that dependency.
@@ -72,9 +74,9 @@ class CleanNet(Method):
         kind: with soft, weights are from 0 to 1; with hard, they are 0 or 1
         threshold: smallest similarity with which an image gets the weight 1 if kind is hard
         start: epochs before the first weights; a value below 1 is a share of all epochs
-        rounds: how often the encoders are trained
+        rounds: number of times that the encoders are trained
         references: number of reference features (k-means centres) of each class
-        passes: how often the encoders see the training set in each round
+        passes: number of times that the encoders see the training set in each round
     """
 
     requires = ("verified",)

@@ -5,18 +5,20 @@ Source: Han et al., NeurIPS 2018, arXiv:1804.06872.
 In epoch e, each network learns from a share 1 - R(e) of the batch, which the other one selects:
 
 R(e)  = tau^c e / (T - 1) for e < T, then tau     e: epoch, from 0; tau: noise rate; T: `gradual`
-l, l' = the cross-entropies by the first and by the second network
+l, l' = the cross-entropies of the first and of the second network
 S, S' = the (1 - R) B examples, at least one, with the smallest l, and those with the smallest l'
 L     = mean of l over S' + mean of l' over S
 
 Networks learn regular patterns before they memorise wrong labels, so at first a small loss
 indicates a correct label. A single network that selects for itself confirms its own mistakes. Two
-networks with different initial weights make different mistakes, and each filters the other's. The
-share of dropped examples, R(e), grows as the networks begin to memorise.
+networks with different initial weights make different mistakes, and each of them filters out the
+mistakes of the other one. The share of dropped examples, R(e), grows as the networks begin to
+memorise.
 
-R(e) and c = 1 are taken from the authors' code; in the paper, R(e) = tau min(e^c / T, 1). The
-logged loss is the mean over both networks. The logged weight is the share of the networks that
-learn from the example. With several ranks, the smallest losses are those of the whole batch.
+This formula for R(e), and the default c = 1, are those of the authors' code; in the paper, R(e) =
+tau min(e^c / T, 1). The logged loss is the mean over both networks. The logged weight is 0, 1/2 or
+1: the share of the two networks that learn from the example. With several ranks, the smallest
+losses are those of the whole batch.
 
 The paper does not say which of the two networks its accuracies refer to. The authors' code tests
 both separately and records both numbers. By default, only the first network predicts here
@@ -24,10 +26,10 @@ both separately and records both numbers. By default, only the first network pre
 networks. On `shapes`, the accuracy is then about two percentage points higher, but cannot be
 compared with the numbers of the paper.
 
-This implementation does not divide the mean by (1 - R) B once more; in the authors' code, this
-division has no effect with Adam. It does not skip training in epoch 0, and does not limit an epoch
-to 400 batches. It does not lower Adam's beta_1 from 0.9 to 0.1 when the learning rate begins to
-fall.
+The authors' code differs in four points. It divides the mean by (1 - R) B once more, which has no
+effect with Adam. It skips training in epoch 0, and it limits an epoch to 400 batches. It lowers
+Adam's beta_1 from 0.9 to 0.1 when the learning rate begins to fall. This implementation does none
+of this.
 """
 
 from typing import cast

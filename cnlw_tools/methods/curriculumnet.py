@@ -4,15 +4,16 @@ Source: Guo, Huang, Zhang, Zhuang, Dong, Scott and Huang 2018 and their code.
 
 A first network computes the features f_i of each image i. Within each class, i and j are images:
 
-d_ij      = |f_i - f_j|, of the first 256 principal components
+d_ij      = |f_i - f_j|, on the first 256 principal components
 d_c       = 60th percentile of d over pairs
 density_i = #{j: d_ij < d_c} - 1
 subset_i  = 0 (clean), 1 (noisy), 2 (highly noisy): three clusters of density, the densest first
 L         = mean_b v[subset_b] CE(y_b, z_b)          v: 1, and the options `noisy` and `highly`
 
-Correct images of a class are similar, and wrong ones are wrong in many ways, so density tells them
-apart without a trusted image. A network that has first learned from the clean subset is not misled
-by the others, which come later and with less weight. In this way, the noise only regularises.
+The correct images of a class are similar, and the wrong ones are wrong in many ways. The density
+therefore distinguishes them without a trusted image. A network that has first learned from the
+clean subset is not misled by the other subsets, which come later and with less weight. In this way,
+the noise acts only as a regulariser.
 
 There are four stages. Stage 0 trains a network for the features on all images, and then discards
 it. Stage 1 trains a new network on subset 0, stage 2 on subsets 0 and 1, and stage 3 on all images.
@@ -22,12 +23,12 @@ the preset's schedule, starting from ``fall`` times the learning rate of the pre
 
 In the paper, the learning rate falls in steps over all stages. We could not verify the paper's
 number of epochs and its weights of 1/2 for subsets 1 and 2. The values of ``first`` and ``fall``
-are our choice; fall = 1 did best on `shapes`.
+are our choice; on `shapes`, fall = 1 gave the best result.
 
 d_c is computed on the first 2,048 images of a class, so memory is bounded. These images are a
 random sample, because the training set is stored in random order. The clusters are optimal
 (`kmeans`), whereas the code starts k-means at random. With several ranks, each rank processes the
-whole set, and the result of rank 0 counts.
+whole set, and the result of rank 0 is used.
 
 The code can also compute the density as a sum of exp(-(d_ij / d_c)^2). This implementation cannot.
 """

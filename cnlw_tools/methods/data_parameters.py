@@ -19,12 +19,12 @@ labels finally have hardly any effect. Each temperature has its own momentum, wh
 when its example is in the batch; a standard optimiser would change all of them in every step.
 Predictions use no temperatures.
 
-If the training is long, the network memorises wrong labels nevertheless; the authors therefore stop
+In a long training run, the network nevertheless memorises wrong labels; the authors therefore stop
 at epoch 84 of 120. The logged weights are min(1, 1 / sigma). With several ranks, the gradients are
 gathered, and all ranks hold the same temperatures.
 
 This implementation does not allow temperatures outside the bounds. The code skips entries whose
-gradient is 0; this implementation updates them, too.
+gradient is 0; this implementation also updates those entries.
 """
 
 import math

@@ -2,8 +2,8 @@
 
 Source: Zhang and Sabuncu, NeurIPS 2018, arXiv:1805.07836.
 
-p is the probability of the given label; q and k are options, and w_b, which is 0 or 1, selects
-examples:
+p is the probability of the given label. q is an option; k is an option of the truncated variant, in
+which w_b is 0 or 1 and selects examples:
 
 L_q(p)   = (1 - p^q) / q,  p = p_y          q -> 0: cross-entropy l = -log p
                                             q = 1: 1 - p, the mean absolute error
@@ -19,14 +19,14 @@ example that is not learned yet. The network and w are therefore updated in turn
 ``every`` epochs, from epoch ``start`` on.
 
 The best network is the one that predicts the largest share of the labels in a held-out part of the
-noisy training set. If several are equally good, it is the earliest. The paper writes
-w (L_q(p) - L_q(k)), which is smaller by the constant L_q(k) and has the same gradient. The logged
-weights are w p^q.
+noisy training set. If several are equally good, it is the earliest. The paper writes w (L_q(p) -
+L_q(k)), which is smaller by the constant L_q(k) and has the same gradient. The logged weights are w
+p^q.
 
-On `shapes` (blue 40, 16 pixels), truncation at k = 0.5 has a top-1 accuracy of 31 % after 10
-epochs, and `vanilla` has 54 %. At this stage, a network gives few labels a high probability. At
-k = 0.3, truncation has 39 % and `vanilla` has 56 % after 12 epochs; after 20 epochs they have 53 %
-and 52 %. Without truncation, L_q ends at 62 %.
+On `shapes` (blue 40, 16 pixels), truncation at k = 0.5 reaches a top-1 accuracy of 31 % in 10
+epochs, and `vanilla` reaches 54 %. At this stage, a network gives few labels a high probability. At
+k = 0.3, truncation reaches 39 % in 12 epochs, and `vanilla` reaches 56 %; in 20 epochs, they reach
+53 % and 52 %. Without truncation, L_q ends at 62 %.
 
 At the end of training, the best network is not restored, because the trainer reports both the last
 and the best epoch.

@@ -14,15 +14,16 @@ that truly belong to a class shows which labels this class gets. The trusted set
 only K^2 numbers, so it may be small. Then the network restarts from its initial weights and learns
 from all examples: from noisy ones through C, and from trusted ones directly.
 
-Each step adds newly drawn trusted examples to its batch, in proportion to their number, and at
-least one. As in the authors' code, they pass through the network separately, after the noisy ones:
-batch normalisation uses their own statistics, and its running averages follow both. The loss
-weights the two parts by their total sizes n and m, not by their sizes in the batch. With several
-ranks, each rank adds its part of the drawn examples.
+Each step draws trusted examples anew and adds them to its batch: at least one, and otherwise as
+many as the ratio of m to n demands. As in the authors' code, the trusted examples of a batch pass
+through the network separately, after the noisy ones. Batch normalisation uses separate statistics
+for them, and both parts update its running averages. The loss weights the two parts by their total
+sizes n and m, not by their sizes in the batch. With several ranks, each rank adds its part of the
+drawn examples.
 
-On `shapes` (blue 40, 16 pixels, 16 epochs), two seeds end at accuracies of 45.4 and 46.1 %. With a
-single pass for both parts, they ended at 45.9 and 48.6 %. With ten trusted images per class, a
-batch has only two trusted images, which are too few for the statistics of batch normalisation.
+On `shapes` (blue 40, 16 pixels, 16 epochs), the accuracies of two seeds end at 45.4 and 46.1 %.
+With a single pass for both parts, they ended at 45.9 and 48.6 %. With ten trusted images per class,
+a batch has only two trusted images, which are too few for the statistics of batch normalisation.
 After so few epochs, `vanilla` is better. The second training, which produces the result, has only
 half of the epochs, and the estimate of a half-trained network is coarse.
 
@@ -45,7 +46,7 @@ from cnlw_tools.methods.components.validation import resolve_first_epochs
 
 
 class GLC(Method):
-    """Estimates the noise on trusted labels, then trains with forward correction and these labels.
+    """Estimates the noise with trusted labels, then trains with forward correction and with them.
 
     Args:
         task: the learning task

@@ -52,8 +52,8 @@ best. All weights are then below the threshold, so no row keeps its given label.
 
 Table 9 of the paper has variants M-1 to M-10. These options give them:
 
-- M-1 is L2R: omega0 = 0, momentum = 0, l2 = false, relabel = false, anchors = false and k = 0 give
-  this method.
+- M-1 is L2R. These options turn IEG into L2R: omega0 = 0, momentum = 0, l2 = false,
+  relabel = false, anchors = false and k = 0.
 - M-2: the options of M-3, with a preset whose view `policy` has no augmentation policy.
 - M-3: k = 0, anchors = false.
 - M-4: k = 0.
@@ -64,10 +64,10 @@ Table 9 of the paper has variants M-1 to M-10. These options give them:
 - M-9: alpha = 0; then no row is mixed.
 - M-10: alpha = 0, with one trusted image of each class.
 
-Only the pass over x changes the running averages of batch normalisation. With several ranks, logits
-are gathered, and omega* and lam* are computed for the whole batch. L_mix and KL are computed within
-each rank. The logged weights are omega* / max omega*. The run folder also records lam*, which says
-whether the given label is used.
+Only the pass over x changes the running averages of batch normalisation. With several ranks, the
+logits of all ranks are gathered, and omega* and lam* are computed for the whole batch. L_mix and KL
+are computed within each rank. The logged weights are omega* / max omega*. The run folder also
+records lam*, which says whether the given label is used.
 
 This implementation does not support more than two views.
 """

@@ -27,22 +27,23 @@ candidates are drawn.
 
 Early iterations select with the network of the best epoch, and later ones with the network of the
 last epoch, because a network memorises more the longer it learns. The best epoch is the one that
-predicts the largest share of the given labels in the half to select from. The first iteration uses
-the best epoch if eps > 0.6 or the noise is asymmetric; the first two do if eps > 0.3; otherwise all
-iterations do.
+predicts the largest share of the given labels in the half to select from. If eps > 0.6 or the noise
+is asymmetric, only the first iteration uses the best epoch. If eps is from 0.3 to 0.6, the first
+two iterations do, and if it is lower, all iterations do.
 
-With asymmetric noise, no example is removed from C, K - 1 is 1 in eps_S, and the warm-up is twice
-as long. It is also twice as long if eps > 0.6, but never as long as the last stage. By default, the
-epochs are divided as by the authors: eight halves of 50 epochs each, then 200 epochs. A network
-that has hardly learned predicts little more than its initial weights do. If there are few epochs,
-the number of iterations is therefore reduced so that each half has three epochs. A run of one epoch
-has no iteration, and neither has a run with ``iterations`` = 0 or ``validation`` = 0. S is then all
-examples, and eps is 0.
+With asymmetric noise, no example is removed from C, the factor K - 1 in eps_S is replaced by 1, and
+the warm-up is twice as long. It is also twice as long if eps > 0.6, but never as long as the last
+stage. By default, the epochs are divided as in the authors' code: eight halves of 50 epochs each,
+then 200 epochs. A network that has hardly learned predicts little more than its initial weights do.
+If there are few epochs, the number of iterations is therefore reduced so that each half has three
+epochs. A run of one epoch has no iteration, and neither has a run with ``iterations`` = 0 or
+``validation`` = 0. S is then all examples, and eps is 0.
 
 Every training begins with the same weights, as in the code. During cross-validation, the second
-network is not trained; it stores the best state of the first. With several ranks, the selection of
-rank 0 counts, and small losses are found within each rank. In the last stage, losses are compared
-in evaluation mode, and examples outside S have a logged weight of 0, unless they are drawn.
+network is not trained; it stores the best weights of the first one. With several ranks, the
+selection of rank 0 is used, and small losses are found within each rank. In the last stage, losses
+are compared in evaluation mode, and examples outside S have a logged weight of 0, unless they are
+drawn.
 
 The authors' code tests both networks separately, and the paper's table does not say which one it
 shows. By default, only the first network predicts here (``predict`` = one). With ``predict`` =
@@ -51,15 +52,15 @@ result.
 
 On `shapes` (blue 40, 16 pixels, 12 epochs), INCV ends at an accuracy of 29 %, while `vanilla` ends
 at 58 %. The halves and the last stage share the epochs, and networks that have learned for three
-epochs predict too few labels to select by.
+epochs predict too few labels correctly for a useful selection.
 
-This implementation does not enlarge batches by the examples drawn from C, and does not draw anew
-in each epoch. The authors' code can also select an example whose label is among the k most
-probable classes; for CIFAR it uses k = 1, and so does this implementation. In the code, batch
-normalisation uses only the kept examples. Here the whole batch goes through the networks, so a step
-need not wait until the number of kept examples is known. On `shapes` (blue 40, 16 pixels, 30
-epochs, mean of three seeds), the accuracy ends at 41.3 % with the whole batch and at 41.0 % with
-only the kept examples.
+This implementation does not enlarge batches by the examples drawn from C, and does not draw anew in
+each epoch. The authors' code can also select an example whose label is among the k most probable
+classes; for CIFAR it uses k = 1, and so does this implementation. In the code, batch normalisation
+uses only the kept examples. Here the whole batch goes through the networks, so a step need not wait
+until the number of kept examples is known. On `shapes` (blue 40, 16 pixels, 30 epochs, mean of
+three seeds), the accuracy ends at 41.3 % with the whole batch and at 41.0 % with only the kept
+examples.
 """
 
 from collections.abc import Iterable, Iterator

@@ -14,14 +14,14 @@ w_i = max(u_i, 0) / (sum_j max(u_j, 0) + delta)                  eta cancels, an
 L   = sum_i w_i l_i
 
 An example is worth learning from if its gradient points in the direction of the gradient of the
-trusted examples. If it points in another direction, as for a wrong label, the weight is 0. At
-eps = 0, the virtual step does not change the weights of the network, so u is an inner product of
-gradients. It needs no second network, only one pass in forward mode.
+trusted examples. If the inner product of the two gradients is negative, as is typical of a wrong
+label, the weight is 0. At eps = 0, the virtual step does not change the weights of the network, so
+u is an inner product of gradients. It needs no second network, only one pass in forward mode.
 
-The authors divide by the sum, or by 1 if the sum is 0; this is ``delta`` = 0. IEG's version of L2R
-has ``delta`` = 1e-5. Only the pass with the gradient changes the running averages of batch
-normalisation. With several ranks, u is gathered and normalised over the whole batch. The logged
-weights are w_i / max w.
+The authors divide by the sum, or by 1 if the sum is 0; this corresponds to ``delta`` = 0. IEG's
+version of L2R has ``delta`` = 1e-5. Only the pass with the gradient changes the running averages of
+batch normalisation. With several ranks, u is gathered and normalised over the whole batch. The
+logged weights are w_i / max w.
 
 IEG's version of L2R applies weight decay in the virtual step and in L_v. This implementation does
 not.

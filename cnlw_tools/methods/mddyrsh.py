@@ -4,7 +4,7 @@ Source: Arazo, Ortego, Albert, O'Connor and McGuinness, ICML 2019, "Unsupervised
 modeling and loss correction".
 
 Each example p of the batch is blended with a partner q. w_p is the probability that the label of p
-is wrong, by a mixture of two Beta distributions (`beta_mixture`):
+is wrong, according to a mixture of two Beta distributions (`beta_mixture`). T is a temperature:
 
 x~  = d_p x_p + (1 - d_p) x_q           d_p = (1 - w_p) / ((1 - w_p) + (1 - w_q))
                                         q: a random permutation of the batch
@@ -16,21 +16,21 @@ T   = from 1 to 0.001, linearly by epochs
 At high noise, most blends of two images contain a wrong label. In this method, the image whose
 label is more likely correct makes up the larger part of the blend, so the network learns more from
 correct labels. The prediction that replaces a label consists of probabilities (soft) as long as it
-is unreliable, and becomes a single class (hard) when T falls. Training begins with mixup. Then, for
-some epochs, it uses dynamic mixup with the given labels, l_p = CE(y_p, z~), and no R.
+is unreliable, and becomes a single class (hard) as T falls. Training begins with mixup. Then, for
+some epochs, it uses dynamic mixup with the given labels, l_p = CE(y_p, z~), and omits R.
 
-The defaults are those of the authors, who train for 300 epochs; their numbers of epochs are given
-as shares of all epochs. As with M-DYR-H (mdyrh.py), short training runs do better with a small
-alpha and a long warm-up. As in the authors' code, the prediction comes from a pass in training
-mode, which also changes the running averages of batch normalisation. w comes from a second pass
-over the batch, in evaluation mode. With several ranks, each rank has its own partners and R. The
-logged losses are those of the evaluation pass, and the logged weights are 1 - w.
+The defaults are those of the authors, who train for 300 epochs; here, their numbers of epochs are
+expressed as shares of all epochs. As with M-DYR-H (mdyrh.py), short training runs do better with a
+small alpha and a long warm-up. As in the authors' code, the prediction comes from a pass in
+training mode, which also changes the running averages of batch normalisation. w comes from a second
+pass over the batch, in evaluation mode. With several ranks, each rank has its own partners and R.
+The logged losses are those of the evaluation pass, and the logged weights are 1 - w.
 
 On `shapes` (blue 40, 16 pixels, 12 epochs), MD-DYR-SH ends at an accuracy of 47 %, and `vanilla` at
 58 %. Plain mixup takes half of these few epochs, and the predictions help only in longer training
 runs. M-DYR-H, for example, is above `vanilla` after 25 epochs.
 
-The mixture of Beta distributions (`beta_mixture`) is fitted to the losses of images without
+The mixture of Beta distributions (`beta_mixture`) is fitted to the losses on images without
 augmentation. In the epochs of dynamic mixup with given labels, both l_p and l_q have the weight
 1/2; the authors' code weights them by a random number near 1/2.
 """

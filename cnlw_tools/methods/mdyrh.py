@@ -12,22 +12,22 @@ l_p = (1 - w_p) CE(y_p, z~) + w_p CE(argmax z_p, z~)     z~ = f(x~);  z_p = f(x_
 L   = mean [lam l_p + (1 - lam) l_q] + eta R(z~)
 R   = sum_c (1 / K) log((1 / K) / h_c)                  h: mean of softmax(z~) over the batch
 
-With mixup, a network memorises wrong labels late, so after a while the losses of correct and wrong
-labels differ. A mixture of two Beta distributions then gives the probability that each label is
-wrong (`beta_mixture`). From then on, the target of each example is a blend of its label and the
+With mixup, a network memorises wrong labels only late, so after a while the losses of correct and
+wrong labels differ. A mixture of two Beta distributions then gives the probability that each label
+is wrong (`beta_mixture`). From then on, the target of each example is a blend of its label and the
 network's prediction. The share of the prediction is w_p, the probability that the label is wrong.
 The mixture is fitted again before every epoch.
 
-The defaults are those of the authors, who train for 300 epochs; their numbers of epochs are given
-as shares of all epochs. The predictions are only as good as the network. If the network knows few
-classes when the warm-up ends, it learns its own mistakes from then on. A short training run
-therefore does better with a small alpha and a long warm-up. As in the authors' code, the prediction
-comes from a pass in training mode. w comes from a second pass over the batch, in evaluation mode.
-By then, the passes over images and blends have changed the running averages of batch normalisation.
-With several ranks, each rank has its own lam, partners and R. The logged losses are those of the
-evaluation pass, and the logged weights are 1 - w.
+The defaults are those of the authors, who train for 300 epochs; here, their numbers of epochs are
+expressed as shares of all epochs. The predictions are only as good as the network. If the network
+knows few classes when the warm-up ends, it learns its own mistakes from then on. A short training
+run therefore does better with a small alpha and a long warm-up. As in the authors' code, the
+prediction comes from a pass in training mode. w comes from a second pass over the batch, in
+evaluation mode. Before this pass, those over images and blends change the running averages of batch
+normalisation. With several ranks, each rank has its own lam, partners and R. The logged losses are
+those of the evaluation pass, and the logged weights are 1 - w.
 
-This implementation does not augment the images to which the mixture is fitted.
+The mixture is fitted to the losses on images without augmentation.
 """
 
 import torch

@@ -11,15 +11,15 @@ j ~ softmax(v / T)           with replacement, for every i
 lam ~ Beta(alpha, alpha)     lam_i = v_i max(lam, 1 - lam) + (1 - v_i) min(lam, 1 - lam)
 x~_i = lam_i x_i + (1 - lam_i) x_j        y~_i likewise        L = mean_i CE(y~_i, f(x~_i))
 
-Mixup trains between examples, which makes memorising harder, but it also mixes wrong labels. The
-mentor's weights make it selective. Partners come more often from examples that the mentor trusts. A
-trusted example makes up more than half of its blend, and a distrusted one less than half. No label
-is discarded. At high noise, the mixed examples are weighted once more (`second_reweight`), by their
-own losses and with their own threshold: L = mean_i v~_i CE(y~_i, f(x~_i)). This is on by default,
-as in the code; the authors' scripts and the presets turn it off at 20 % and 40 %. The choice
-matters: on `shapes` (red 40, 16 pixels, 16 epochs, one seed), the accuracy ends at 60.5 % without
-the second weighting and at 54.8 % with it. On data that the authors' scripts do not cover, our
-studies try both.
+Mixup trains on blends of examples, which are harder to memorise, but it also blends wrong labels.
+The mentor's weights make mixup selective: examples that the mentor trusts are chosen as partners
+more often. A trusted example makes up more than half of its blend, and a distrusted one less than
+half. No label is discarded. At high noise, the mixed examples are weighted once more
+(`second_reweight`), by their own losses and with their own threshold: L = mean_i v~_i CE(y~_i,
+f(x~_i)). This is on by default, as in the code; the authors' scripts and the presets turn it off at
+20 % and 40 %. The choice matters: on `shapes` (red 40, 16 pixels, 16 epochs, one seed), the
+accuracy ends at 60.5 % without the second weighting and at 54.8 % with it. On data that the
+authors' scripts do not cover, our studies try both.
 
 The losses l_i are computed in a separate pass without a gradient. In this pass, batch normalisation
 uses the statistics of the batch, as in the code, and leaves the running averages unchanged. Where
@@ -86,13 +86,13 @@ class MentorMix(Method):
         task: the learning task
         alpha: parameter of the Beta distribution; with 0, examples are not mixed, but a partner
             replaces each distrusted example
-        percentile: the threshold follows this percentile of a batch's losses, from 0 to 1
+        percentile: percentile of the losses of a batch, from 0 to 1, that the threshold follows
         second_reweight: whether the mixed examples are weighted as well
         mentor: name of a weighting rule, learned_pd (the mentor in the package), or a FILE.json
             from `cnlw train-mentor`
         decay: share of the previous value that the moving threshold keeps in each step
         burn_in: percent of the training in which every example has the weight 1; as in the code,
-            the last of these percents is already weighted
+            the weights of the mentor already apply in the last percent of this time
         hard_switch: whether an example always gets the larger part of its blend if v >= 1/2, and
             otherwise the smaller part, as in the code
         temperature: T, by which the weights are divided before the softmax

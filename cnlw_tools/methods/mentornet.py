@@ -1,4 +1,4 @@
-"""In MentorNet, a mentor weights each example by its loss, and the student learns from the result.
+"""In MentorNet, a mentor weights the examples of a student network by their losses.
 
 Source: Jiang, Zhou, Leung, Li and Fei-Fei 2018, "MentorNet: learning data-driven curriculum for
 very deep neural networks on corrupted labels", arXiv:1712.05055, and its code.
@@ -11,9 +11,9 @@ Networks fit patterns before they memorise exceptions, so if the loss of an exam
 its label is more likely wrong. A mentor turns this into a curriculum: the student first learns from
 all examples, then from those with losses below a moving percentile. The mentor can be a rule
 (`self_paced`, `focal`, `pd` ...) or a network that has learned a curriculum. Such a network learns
-from a rule, or from a student's losses on verified labels. The mean is taken over the batch and not
-over the weights, so a batch that the mentor distrusts makes a small step. `curriculum` defines the
-weights v.
+from a rule, or from a student's losses on verified labels. The weighted losses are divided by the
+size of the batch, not by the sum of the weights, so a batch that the mentor distrusts makes a small
+step. `curriculum` defines the weights v.
 
 The defaults are those of the paper's predefined curriculum (PD) for noise up to 40 %. The paper's
 data-driven curriculum (DD) has these options at 20 %: mentor = FILE.json, percentile = 0.8, burn_in
@@ -42,10 +42,10 @@ class MentorNet(Method):
         task: the learning task
         mentor: name of a weighting rule, learned_pd (the mentor in the package), or a FILE.json
             from `cnlw train-mentor`
-        percentile: the threshold follows this percentile of a batch's losses, from 0 to 1
+        percentile: percentile of the losses of a batch, from 0 to 1, that the threshold follows
         decay: share of the previous value that the moving threshold keeps in each step
         burn_in: percent of the training in which every example has the weight 1
-        fixed_epoch: whether, after burn_in, the mentor always gets burn_in as the percent of the
+        fixed_epoch: whether, after burn_in, the mentor always gets burn_in as the progress of the
             training
         example_dropout: shares of examples that are dropped, each with its duration in percent of
             the training

@@ -3,7 +3,8 @@
 Source: Berthelot, Carlini, Goodfellow, Papernot, Oliver and Raffel 2019 and their code. For
 MixMatch-KL, the source is Zhang, Zhang, Arik, Lee and Pfister 2020 (IEG), section 5.4.
 
-X are B trusted images with labels Y_p. U and U^ are two views of the B images of the batch:
+X are B trusted images with labels Y_p. U and U^ are two views of the B images of the batch. t'_r
+are the mixed labels of row r, and z'_r are the logits of its mixed image:
 
 g    = sharpened mean of softmax(z_U), softmax(z_U^)    constant; temperature tau: `pseudo_labels`
 rows = [X, U, U^], labels [Y_p, g, g]                   3B rows r; pi is a random permutation
@@ -12,19 +13,19 @@ x'_r = lam_r x_r + (1 - lam_r) x_pi(r)                  labels likewise
 L    = mean_X CE(t'_r, z'_r) + w min(1, progress / ramp) mean_U,k (t'_rk - softmax(z'_r)_k)^2
 MixMatch-KL adds k mean_b KL(softmax(z_b) || softmax(z^_b)), z constant
 
-The second view of MixMatch-KL is `policy`, which the preset defines. If the given labels are
-worthless, only semi-supervised learning remains. A method for noisy labels should be better than
-MixMatch with the same trusted set. No given label is used. The logged weight of an example is g[y],
-the probability of its given label in the pseudo-label. Learning from ten labels per class takes
-many steps (2^20 in the paper). After a thousand steps on `shapes`, the accuracy is far below that
-of `vanilla`.
+In MixMatch-KL, the second view is the view `policy`, which the preset defines. Neither method uses
+the given labels. If these labels are worthless, only semi-supervised learning remains. A method for
+noisy labels should therefore be better than MixMatch with the same trusted set. The logged weight
+of an example is g[y], the probability of its given label in the pseudo-label. Learning from ten
+labels per class takes many steps (2^20 in the paper). After a thousand steps on `shapes`, the
+accuracy is far below that of `vanilla`.
 
 The 3B rows pass through the network in three batches, each with equal parts of X, U and U^, so that
 batch normalisation sees a mixture. Only the first batch changes the running averages. ``decay`` is
 the weight decay of the code, which is independent of the gradient: after each step, kernels are
 multiplied by 1 - lr decay. The ramp is that of the code: w grows during the first 2^20 of 2^26
 images. The default of w is the code's value for CIFAR-10. The values of k and w for MixMatch-KL
-(`mixmatch_kl`) are not published. Its defaults are k = 20, as in IEG, and w = 30, which is our
+(`mixmatch_kl`) are not published. The defaults are k = 20, as in IEG, and w = 30, which is our
 choice, because small networks do badly with w = 75 and the KL term. With several ranks, rows are
 mixed only with rows of the same rank.
 

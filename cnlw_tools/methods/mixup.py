@@ -9,9 +9,10 @@ x'_b = lam x_b + (1 - lam) x_pi(b)          pi: a random permutation of the batc
 L = mean_b CE(lam Y_b + (1 - lam) Y_pi(b), f(x'_b))
   = mean_b lam CE(y_b, f(x'_b)) + (1 - lam) CE(y_pi(b), f(x'_b))
 
-A network that has to be linear between examples cannot fit a single wrong one closely. Each blend
-occurs only once, so there is less to memorise. The larger alpha is, the closer the blends are to
-equal parts. The paper uses alpha = 1 in general, and 8 to 32 for noisy labels.
+Mixup makes a network nearly linear between examples, and such a network cannot closely fit a single
+example with a wrong label. Each blend occurs only once, so there is less to memorise. The larger
+alpha is, the closer the blends are to equal parts. The paper uses alpha = 1 in general, and 8 to 32
+for noisy labels.
 
 The option ``per`` says how often lam is drawn. The authors' code of mixup draws one lam per batch;
 MentorMix, MixMatch and IEG draw one per example. The logged loss is the cross-entropy of the

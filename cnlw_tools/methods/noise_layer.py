@@ -1,4 +1,4 @@
-"""The noise layer is a linear layer of label noise on top of the softmax.
+"""The noise layer is a linear layer on top of the softmax that models label noise.
 
 Source: Sukhbaatar, Bruna, Paluri, Bourdev and Fergus 2015, "Training convolutional networks with
 noisy labels".
@@ -14,7 +14,7 @@ matrix. The loss is smallest if Q C = Q*. If Q is fixed to Q*, this means C = I:
 predicts the true class. A learned Q would stay at I, because C = Q* explains the labels equally
 well; the regulariser r therefore makes Q diffuse. Q is frozen at I until the network distinguishes
 the classes, and then learned with the network. After every step, each column is projected back to
-probabilities (`simplex`). The paper does not say how.
+probabilities (`simplex`). The paper does not say how this is done.
 
 The paper leaves other details open. These are our choice:
 
@@ -45,7 +45,7 @@ from cnlw_tools.methods.components.validation import (
 
 
 class NoiseLayer(Method):
-    """Trains the network below a transition matrix ``q``, which is learned or given by the user.
+    """Puts a noise matrix Q, which is learned or given by the user, on top of the network.
 
     Args:
         task: the learning task
@@ -55,7 +55,7 @@ class NoiseLayer(Method):
         regulariser: what makes a learned Q diffuse: ridge or trace
         q_lambda: strength of the regulariser
         q_lr: learning rate of Q
-        projection: how the columns of Q become probabilities again: euclid or clip, see `simplex`
+        projection: way to project columns of Q back to probabilities: euclid or clip, see `simplex`
     """
 
     cross_entropy_options = {"q": "symmetric:0"}  # noqa: RUF012, read only

@@ -22,8 +22,8 @@ in the paper (init), or with those after the first stage, as in the code (first)
 first two stages take 30 % of the epochs each, and the last stage takes the rest. A run of one
 epoch, or with cyclic = 0, has a single stage and removes no example. A cycle is never longer than
 the cyclic stage. An example that is left out of an epoch gets the mean loss of this epoch. With
-several ranks, their losses are gathered. In the last stage, removed examples have a logged weight
-of 0.
+several ranks, the losses of all ranks are gathered. In the last stage, removed examples have a
+logged weight of 0.
 
 On `shapes` (blue 40, 16 pixels, 10 epochs), O2U-Net ends at an accuracy of 43 %, and `vanilla` at
 54 %. The three stages share the epochs, so the last stage, which starts anew and produces the

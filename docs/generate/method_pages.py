@@ -51,7 +51,7 @@ SIC = ("Aym.", "Aym. (sic)")  # as the README of INCV spells it
 METRICS: Mapping[str, str] = {  # by the metric or the caption of a table of published.json
     "top-1 accuracy %": "They are top-1 accuracies in percent.",
     "peak top-1 accuracy %, averaged over 10 noise levels": "They are the highest top-1 "
-    "accuracies of the training, in percent, averaged over ten noise levels.",
+    "accuracies during training, in percent, averaged over ten noise levels.",
     "validation error %": "They are validation errors in percent.",
     "top1/top5 on ImageNet val": "They are top-1 and top-5 accuracies on the validation set of "
     "ImageNet, in percent.",
@@ -68,20 +68,20 @@ NEEDS: Mapping[str, str] = {
     "probe": "The method needs a **probe**, which is a trusted set of a few images of each class "
     "with true labels. `cnlw build --probe 10` sets aside ten images of each class, and adds "
     "`_probe10` to the names of the configs.",
-    "verified": "The method needs **verified labels**, for which it may know whether they are "
-    "true. `cnlw build --verified 20` sets aside twenty images of each class, and adds "
+    "verified": "The method needs **verified labels**, of which it may know whether they are "
+    "correct. `cnlw build --verified 20` sets aside twenty images of each class, and adds "
     "`_verified20` to the names of the configs.",
-    "holdout": "The method needs a **holdout**, which is a share of the noisy training set that it "
-    "uses to select and not to train. For example, `-o holdout=0.1` sets aside a tenth.",
+    "holdout": "The method needs a **holdout**, which is a part of the noisy training set that it "
+    "uses for selection and not for training. For example, `-o holdout=0.1` sets aside a tenth.",
     "noise_rate": "The method needs the **noise rate**, which is the share of wrong labels. You "
-    "have to know or to estimate it. For example, `-o noise_rate=0.4` states that 40 % are wrong.",
+    "have to know this rate or estimate it. For example, `-o noise_rate=0.4` states that 40 % are wrong.",
 }
 COST = (
     "Each number is the cost of this method divided by that of [`vanilla`](vanilla.md), which is "
     "ordinary training on the given labels. A network pass sends one batch through the network, "
     "forward or backward; a backward pass counts as two forward passes. A step of `vanilla` is one "
-    "forward and one backward pass. Passes that a method makes between its steps are divided among "
-    "the steps.\n\n"
+    "forward and one backward pass. Passes that a method makes between its steps are spread "
+    "evenly over the steps.\n\n"
 )
 MEASURED = (
     "Times and memory were measured with a small network on a CPU. The additional memory is the "
@@ -91,8 +91,8 @@ MEASURED = (
     "measurement.\n\n"
 )
 WORDS = (
-    "Symbols and words that this page does not explain are under [Notation](index.md#notation) and "
-    "in the [glossary](../../glossary.md).\n\n"
+    "[Notation](index.md#notation) and the [glossary](../../glossary.md) explain symbols and words that "
+    "this page does not explain.\n\n"
 )
 NOTATION = """| symbol | meaning |
 | --- | --- |
@@ -122,7 +122,7 @@ These words occur on many pages:
 | blue 40 | blue noise at a level of 40 %: this share of the labels changes to another class, drawn uniformly |
 | rank | one of the processes that train together, each on its own GPU |
 | running averages | the means and variances that batch normalisation uses for predictions |
-| logged weight, logged loss | what the run folder records of each example in each epoch |
+| logged weight, logged loss | the weight and the loss that the run folder records for each example in each epoch |
 | view | one augmented version of an image in a training step |
 """
 
@@ -171,7 +171,10 @@ def _index_page() -> str:
         )
     text += table(["name", "what it does", "paper", "needs", "cost"], rows)
     text += heading("Notation", 2) + NOTATION + "\n"
-    return text + f"Formulas that several methods use are on [one page]({Path(PARTS).name}).\n"
+    return (
+        text
+        + f"[What methods share]({Path(PARTS).name}) has the formulas that several methods use.\n"
+    )
 
 
 def _method_page(name: str) -> str:
@@ -296,7 +299,7 @@ def _own_numbers(name: str) -> str:
     text = (
         "Each table below belongs to one of our [studies]"
         f"({STUDIES}). It gives the accuracy on the validation set in percent: the mean over seeds, "
-        "the half-width of its 95 % t-interval, and the number of seeds. The column *our data* "
+        "the half-width of its 95 % t-interval, and, in parentheses, the number of seeds. The column *our data* "
         "names the dataset and the [config](../../glossary.md), that is, the noise and its level."
     )
     if any(trial.variant for trial in trials):
@@ -378,7 +381,7 @@ def _published_row(cell: PublishedCell) -> list[str]:
         escape(f"{cell.table.replace('_', ' ')}: {_plain_label(cell.row)}"),
         escape(cell.column.replace(*SIC)),
         f"{cell.dataset}: {escape(cell.configs)}",
-        escape(cell.value),
+        escape(_plain_number(cell.value)),
         _our_number(cell),
     ]
 
@@ -387,6 +390,13 @@ def _plain_label(label: str) -> str:
     """Return the label of a row of a paper without tags, and with links as their words."""
     without_tags = re.sub("<[^>]*>", "", label)
     return re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", without_tags)
+
+
+def _plain_number(text: str) -> str:
+    """Return a number of a paper as plain text, without the TeX of some papers."""
+    plain = re.sub(r"\\textbf\{([^}]*)\}", r"\1", text.strip("$"))
+    plain = re.sub(r"\{?\\pm\}?", "±", plain)
+    return plain.replace("^*", "*")
 
 
 def _our_number(cell: PublishedCell) -> str:
