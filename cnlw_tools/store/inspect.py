@@ -10,10 +10,10 @@ its fingerprint are made of these pixels. A JPEG is decoded once more, in grey, 
 too small for a fingerprint.
 """
 
-from dataclasses import dataclass
 from hashlib import sha256
 from io import BytesIO
 from queue import SimpleQueue
+from typing import NamedTuple
 
 from PIL import Image, ImageFile, JpegImagePlugin
 
@@ -21,7 +21,7 @@ from cnlw_tools.executor.limits import cores
 from cnlw_tools.files.machine_faults import find_fault
 from cnlw_tools.images import pixels
 from cnlw_tools.images.formats import HEAD, recognise_format
-from cnlw_tools.images.jpeg import choose_scale, decode_jpeg
+from cnlw_tools.images.jpeg import PlainJpeg, choose_scale, decode_jpeg, read_plain_head
 from cnlw_tools.images.pixels import Storage
 from cnlw_tools.images.rgb import to_rgb
 from cnlw_tools.store.memory import MemoryBudget
@@ -46,6 +46,8 @@ OTHER_FORMATS = {  # start of a file in lower case -> what it is
     b"%pdf": "PDF",
 }
 
+Head = ImageFile.ImageFile | PlainJpeg  # of a file that is not decoded yet
+
 # As many threads may decode at once as there are cores: more would only need more memory. A queue
 # of tokens is faster than a semaphore.
 _decoder_tokens: SimpleQueue[int] = SimpleQueue()
@@ -53,8 +55,7 @@ for _token in range(cores()):
     _decoder_tokens.put(_token)
 
 
-@dataclass(frozen=True, slots=True)
-class Inspection:
+class Inspection(NamedTuple):
     """What was found out about a picture."""
 
     sha256: str  # of the bytes, in hex
@@ -65,8 +66,7 @@ class Inspection:
     kept: "KeptFile | None" = None  # what a build stores for it, where that was asked for
 
 
-@dataclass(frozen=True, slots=True)
-class KeptFile:
+class KeptFile(NamedTuple):
     """The file that builds of one size store for a picture."""
 
     data: bytes
@@ -97,7 +97,7 @@ def inspect_image(
     if format_name is None:
         raise FetchError("not_image", _describe_other(data))
     try:
-        image = _open(data, format_name)
+        image = _read_head(data, format_name)
         _check_size_and_frames(image, format_name, max_pixels)
         if keep is not None:
             _check_scaled_size(image, keep, max_pixels)
@@ -114,7 +114,14 @@ def inspect_image(
     return Inspection(sha256(data).hexdigest(), format_name, *picture)
 
 
-def _count_bytes(image: ImageFile.ImageFile, keep: Storage | None) -> int:
+def _read_head(data: bytes, format_name: str) -> Head:
+    """Read the head of a file; Pillow does, unless it is that of a plain JPEG."""
+    if format_name == "jpeg" and (head := read_plain_head(data)):
+        return head
+    return _open(data, format_name)
+
+
+def _count_bytes(image: Head, keep: Storage | None) -> int:
     """Return the bytes that decoding a large picture takes; of a small one they do not count.
 
     A JPEG that is not progressive takes no more than its pixels, and is decoded small if it may be.
@@ -131,13 +138,13 @@ def _count_bytes(image: ImageFile.ImageFile, keep: Storage | None) -> int:
 
 
 def _decode(
-    data: bytes, image: ImageFile.ImageFile, keep: Storage | None
+    data: bytes, image: Head, keep: Storage | None
 ) -> tuple[int, int, bytes, KeptFile | None]:
     """Return width and height of a picture that is turned upright, fingerprint, and file to keep.
 
     Args:
         data: the content of the file
-        image: the same, opened but not decoded
+        image: the head of the same
         keep: how the file to keep is made; None: there is none
     """
     token = _decoder_tokens.get()
@@ -146,12 +153,12 @@ def _decode(
             return _decode_other(data, keep)
         width, height = image.size
         if keep is None:
-            orientation = pixels.read_orientation(image)
+            orientation = _read_orientation(image)
             small = _decode_small(data, image, orientation)
             kept = None
         else:
             decoded = pixels.decode_to_store(data, image, keep.min_side)
-            orientation = pixels.read_orientation(image)
+            orientation = _read_orientation(image)
             kept = _make_kept_file(data, decoded, keep)
             small = decoded.image
             if min(small.size) < min(FINGERPRINT_SIDE, width, height):
@@ -183,6 +190,10 @@ def _make_kept_file(data: bytes, decoded: pixels.DecodedFile, keep: Storage) -> 
     return KeptFile(file, str(recognise_format(file[:HEAD])), keep.options)
 
 
+def _read_orientation(image: Head) -> int:
+    return 1 if isinstance(image, PlainJpeg) else pixels.read_orientation(image)
+
+
 def _open(data: bytes, format_name: str) -> ImageFile.ImageFile:
     """Read the header of a file with the decoder of its format; of a JPEG, the first picture."""
     if format_name == "jpeg":
@@ -203,7 +214,7 @@ def _describe_other(data: bytes) -> str:
     return "of an unknown format"
 
 
-def _check_size_and_frames(image: ImageFile.ImageFile, format_name: str, max_pixels: int) -> None:
+def _check_size_and_frames(image: Head, format_name: str, max_pixels: int) -> None:
     if format_name in PYTHON_FORMATS:
         max_pixels = min(max_pixels, MAX_PYTHON_PIXELS)
     if image.width * image.height > max_pixels:
@@ -215,7 +226,7 @@ def _check_size_and_frames(image: ImageFile.ImageFile, format_name: str, max_pix
         raise FetchError("animated", f"{format_name} with several frames")
 
 
-def _check_scaled_size(image: ImageFile.ImageFile, keep: Storage, max_pixels: int) -> None:
+def _check_scaled_size(image: Head, keep: Storage, max_pixels: int) -> None:
     """Raise an error if a long and thin picture becomes huge when its shorter side is enlarged."""
     width, height = _scaled_size(image, keep)
     if width * height > max_pixels:
@@ -226,13 +237,13 @@ def _check_scaled_size(image: ImageFile.ImageFile, keep: Storage, max_pixels: in
         )
 
 
-def _scaled_size(image: ImageFile.ImageFile, keep: Storage) -> tuple[int, int]:
+def _scaled_size(image: Head, keep: Storage) -> tuple[int, int]:
     if keep.size is None:
         return image.size
     return pixels.scaled_size(image.width, image.height, keep.size, keep.resize)
 
 
-def _decode_small(data: bytes, image: ImageFile.ImageFile, orientation: int) -> Image.Image:
+def _decode_small(data: bytes, image: Head, orientation: int) -> Image.Image:
     """Decode a JPEG, as small as a fingerprint allows, and turn it upright.
 
     One in colour is decoded to grey pixels.

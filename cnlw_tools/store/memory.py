@@ -2,12 +2,14 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from multiprocessing.context import BaseContext
 from multiprocessing.sharedctypes import RawValue
 from typing import Any
 
 from cnlw_tools.executor import limits
+
+NOTHING = nullcontext()  # what a small picture holds
 
 
 class MemoryBudget:
@@ -24,16 +26,16 @@ class MemoryBudget:
         self.borrowed = RawValue("q", 0)
         self.changed: Any = context.Condition() if context else threading.Condition()
 
-    @contextmanager
-    def borrow(self, n_bytes: int) -> Iterator[None]:
+    def borrow(self, n_bytes: int) -> AbstractContextManager[None]:
         """Hold a part of the budget during the block, and wait for it before that.
 
         More than the budget is lent to one at a time, while nobody else holds anything. Nothing is
         lent at once.
         """
-        if not n_bytes:
-            yield
-            return
+        return self._hold(n_bytes) if n_bytes else NOTHING
+
+    @contextmanager
+    def _hold(self, n_bytes: int) -> Iterator[None]:
         with self.changed:
             self.changed.wait_for(lambda: self._has_room(n_bytes))
             self.borrowed.value += n_bytes

@@ -5,9 +5,9 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, JpegImagePlugin
 
-from cnlw_tools.images.jpeg import decode_jpeg
+from cnlw_tools.images.jpeg import PlainJpeg, decode_jpeg, read_plain_head
 from cnlw_tools.images.pixels import Storage, decode, encode_picture
 
 KINDS = {
@@ -113,3 +113,55 @@ def test_reason():
 
     with pytest.raises(ValueError, match=re.escape("truncated or damaged: Corrupt JPEG data: ")):
         decode(data[: len(data) // 2] + END)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("extra", [{}, {"comment": b"a comment"}, {"icc_profile": bytes(99)}])
+def test_plain_head(kind, extra):
+    """The head of a plain JPEG is read as Pillow reads it, and such a JPEG is decoded like others."""
+    data = encoded(photograph(2, 250, 191), **KINDS[kind], **extra)
+    info = {"progressive": 1} if kind == "progressive" else {}
+
+    head = read_plain_head(data)
+
+    assert head == PlainJpeg(250, 191, info)
+    with Image.open(BytesIO(data)) as image:
+        assert (head.size, head.mode, head.format) == (image.size, image.mode, image.format)
+        expected = decode_jpeg(data, image, "RGB", 90)
+    assert decode_jpeg(data, head, "RGB", 90).tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("mode", ["L", "CMYK"])
+def test_other_heads(mode):
+    """In grey, in CMYK, with EXIF data or cut off, the head of a JPEG is not plain."""
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    data = encoded(photograph())
+
+    assert read_plain_head(encoded(photograph().convert(mode))) is None
+    assert read_plain_head(encoded(photograph(), exif=exif)) is None
+    for end in range(data.index(b"\xff\xda") + 10):
+        assert read_plain_head(data[:end]) is None
+
+
+def test_decoded_pixels_may_be_changed():
+    """A decoded image can be changed, like any other."""
+    image = decode(encoded(photograph()))
+    copy = image.copy()
+
+    image.putpixel((3, 4), (1, 2, 3))
+
+    assert (1, 2, 3) == image.getpixel((3, 4))
+    copy.putpixel((3, 4), (1, 2, 3))
+    assert image.tobytes() == copy.tobytes()
+
+
+def test_plain_head_that_only_pillow_decodes():
+    """Where libjpeg finds a plain head unusual, Pillow decodes the file."""
+    data = bytearray(encoded(photograph()))
+    data[data.index(b"\xff\xc0") + 11] = 0x31  # how often brightness is sampled
+
+    head = read_plain_head(bytes(data))
+    expected = JpegImagePlugin.JpegImageFile(BytesIO(data), "").convert("RGB")
+
+    assert decode_jpeg(bytes(data), head, "RGB").tobytes() == expected.tobytes()

@@ -78,6 +78,20 @@ def test_raw_pixels(size):
     assert decode(encode_picture(image, Storage(size))).tobytes() == image.tobytes()
 
 
+@pytest.mark.parametrize("quality", [1, 75, 95, 100])
+@pytest.mark.parametrize("comment", [None, b"", b"a comment"])
+def test_jpeg_is_that_of_pillow(quality, comment):
+    """A resized file has the bytes that `Image.save` writes, with the comment of its original."""
+    options = {} if comment is None else {"comment": comment}
+    data = encoded(noise(), "GIF", **options)
+
+    jpeg = encode_picture(data, Storage(16, "squash", quality))
+
+    resized = resize(decode(data), 16, "squash")
+    assert encoded(resized, "JPEG", quality=quality) == jpeg
+    assert (b"a comment" in jpeg) == bool(comment)
+
+
 @pytest.mark.parametrize(
     ("format", "expected"), [("PNG", "PNG"), ("JPEG", "JPEG"), ("GIF", "JPEG"), ("WEBP", "JPEG")]
 )

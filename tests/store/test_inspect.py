@@ -3,7 +3,6 @@
 import io
 import struct
 from contextlib import suppress
-from dataclasses import replace
 from hashlib import sha256
 
 import numpy as np
@@ -12,6 +11,7 @@ from PIL import Image
 
 from cnlw_tools.images import pixels
 from cnlw_tools.images.pixels import Storage
+from cnlw_tools.store import inspect
 from cnlw_tools.store.inspect import inspect_image
 from cnlw_tools.store.outcomes import FetchError
 
@@ -60,7 +60,7 @@ def test_the_file_to_keep(encode, name, rule):
         assert pixels.encode_picture(data, keep) == kept.data
         assert Image.open(io.BytesIO(kept.data)).format.lower() == kept.format
         plain = inspect_image(data)
-        assert plain == replace(inspection, kept=None, fingerprint=plain.fingerprint)
+        assert plain == inspection._replace(kept=None, fingerprint=plain.fingerprint)
         assert differing_bits(plain.fingerprint, inspection.fingerprint) <= 3
 
 
@@ -75,6 +75,31 @@ def test_the_file_to_keep_is_upright(encode, orientation):
 
     assert pixels.encode_picture(data, Storage(84)) == inspection.kept.data
     assert inspect_image(data).fingerprint == inspection.fingerprint  # decoded again, in grey
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True, "comment": b"a comment"}])
+def test_damaged_heads(encode, monkeypatch, options):
+    """A damaged head of a JPEG has the same outcome, reason and file as if Pillow had read it."""
+    data = encode("JPEG", 3, (120, 90), **options)
+    rng = np.random.default_rng(0)
+    n_plain = 0
+    for _ in range(150):
+        damaged = bytearray(data)
+        position = int(rng.integers(3, data.index(b"\xff\xda") + 14))
+        damaged[position] = int(rng.integers(256))
+        n_plain += inspect.read_plain_head(bytes(damaged)) is not None
+        result = outcome_of(bytes(damaged))
+        with monkeypatch.context() as patch:
+            patch.setattr(inspect, "read_plain_head", lambda data: None)
+            assert outcome_of(bytes(damaged)) == result
+    assert 50 < n_plain
+
+
+def outcome_of(data):
+    try:
+        return inspect_image(data, keep=Storage(32))
+    except FetchError as error:
+        return str(error)
 
 
 def test_a_thin_picture_that_would_become_huge(encode):
