@@ -50,9 +50,9 @@ BRIGHT_SUM = 380  # of red, green and blue: brighter backgrounds get darker seco
 
 def blend(first: Colour, second: Colour, share: float) -> Colour:
     """Mix two colours; a share of 0 gives the first, of 1 the second."""
-    red, green, blue, alpha = (
+    red, green, blue, alpha = [
         round(x + (y - x) * share) for x, y in zip(first, second, strict=True)
-    )
+    ]
     return red, green, blue, alpha
 
 
@@ -66,7 +66,7 @@ def colour_distance(first: Colour, second: Colour) -> float:
 
 def jitter(rng: Rng, colour: Colour, amount: float = MAX_JITTER) -> Colour:
     """Change each channel of a colour by at most an amount, and make it opaque."""
-    red, green, blue = (_jitter_channel(rng, value, amount) for value in colour[:3])
+    red, green, blue = [_jitter_channel(rng, value, amount) for value in colour[:3]]
     return red, green, blue, 255
 
 
@@ -83,11 +83,10 @@ def choose_contrasting(
 ) -> Colour:
     """Choose a colour that differs enough from a reference; of twelve the farthest if none does."""
     candidates = [rng.choice(colours) for _ in range(N_ATTEMPTS)]
-    distances = [colour_distance(colour, reference) for colour in candidates]
-    for colour, distance in zip(candidates, distances, strict=True):
-        if distance > min_distance:
+    for colour in candidates:
+        if colour_distance(colour, reference) > min_distance:
             return jitter(rng, colour)
-    farthest = candidates[distances.index(max(distances))]
+    farthest = max(candidates, key=lambda colour: colour_distance(colour, reference))
     return jitter(rng, farthest)
 
 

@@ -45,7 +45,9 @@ class Rng:
     def uniforms(self, n: int) -> NDArray[np.float64]:
         """Return (n,) fresh numbers of the interval [0, 1) at once."""
         self._n_blocks += 1
-        return uniform(_consecutive_keys(self._key, n), self._n_blocks)
+        keys = np.arange(n, dtype=np.uint64)
+        keys += self._key
+        return uniform(keys, self._n_blocks)  # it mixes the keys, so neighbours are unrelated
 
 
 def image_keys(image_ids: Sequence[str]) -> UInts:
@@ -55,8 +57,3 @@ def image_keys(image_ids: Sequence[str]) -> UInts:
     offsets = np.cumsum([0, *lengths])
     data = np.frombuffer(b"".join(texts), np.uint8)
     return random_keys(data, offsets, TABLE_SEED)
-
-
-def _consecutive_keys(first: UInts, n: int) -> UInts:
-    """Return (n,) keys; ``uniform`` mixes them, so that neighbours give unrelated numbers."""
-    return np.asarray(first + np.arange(n, dtype=np.uint64))

@@ -15,6 +15,7 @@ from cnlw_tools.sources.shapes.vector_graphics import (
     SIZE,
     Colour,
     Parts,
+    apply_opaque_palette,
     apply_palette,
     apply_pattern,
     draw_roles,
@@ -85,12 +86,12 @@ def draw_background(rng: Rng, staging: Staging = SNAPSHOT) -> tuple[Image.Image,
     main_colour = palette[Role.FIRST]
     draw_parts = rng.choice(backgrounds.BACKGROUNDS)
     roles = draw_roles(draw_parts(rng), background=Role.FIRST)
-    picture = apply_palette(roles, palette)
+    picture = apply_opaque_palette(roles, palette)
     things = backgrounds.clutter(rng, staging.max_clutter)
     if things:
         clutter_palette = colours.clutter_palette(rng, main_colour)
-        picture.alpha_composite(apply_palette(draw_roles(things), clutter_palette))
-    return picture.convert("RGB"), main_colour
+        picture = _lay_over(picture, apply_palette(draw_roles(things), clutter_palette))
+    return picture, main_colour
 
 
 def add_light_and_grain(picture: Image.Image, rng: Rng) -> Image.Image:
@@ -122,6 +123,13 @@ def random_pose(rng: Rng, staging: Staging) -> tuple[complex, complex, complex]:
     return a, b, complex(shift_x, shift_y)
 
 
+def _lay_over(picture: Image.Image, things: Image.Image) -> Image.Image:
+    """Return an RGB picture with an RGBA picture over it."""
+    composed = picture.convert("RGBA")
+    composed.alpha_composite(things)
+    return composed.convert("RGB")
+
+
 def _draw_object(drawing: Drawing, rng: Rng, staging: Staging) -> Image.Image:
     """Return the map of roles of a posed object; sometimes a small thing lies on it."""
     parts = drawing(rng)
@@ -139,13 +147,12 @@ def _cast_shadow(picture: Image.Image, thing: Image.Image, rng: Rng) -> None:
     """Darken a picture beside a thing, in place: its silhouette, moved and blurred."""
     shift_x = rng.integer(-3, 3)
     shift_y = rng.integer(1, 4)
-    affine_map = (1, 0, -shift_x, 0, 1, -shift_y)
-    silhouette = thing.getchannel("A")
-    moved = silhouette.transform((SIZE, SIZE), Image.Transform.AFFINE, affine_map)
+    moved = Image.new("L", (SIZE, SIZE))
+    moved.paste(thing.getchannel("A"), (shift_x, shift_y))
     blurred = moved.filter(ImageFilter.BoxBlur(2))
     depth = rng.uniform(0.15, 0.5)
-    mask = blurred.point([round(value * depth) for value in range(256)])
-    picture.paste(SHADOW_COLOUR, (0, 0), mask)
+    mask = np.rint(np.asarray(blurred) * depth).astype(np.uint8)
+    picture.paste(SHADOW_COLOUR, (0, 0), Image.fromarray(mask))
 
 
 def _add_grain(picture: Image.Image, rng: Rng) -> Image.Image:

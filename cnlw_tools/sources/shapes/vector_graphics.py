@@ -14,9 +14,10 @@ of the large canvas, so that the last bit of a sine makes no difference.
 import cmath
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
+import numpy as np
 from PIL import Image, ImageChops, ImageDraw
 
 from cnlw_tools.sources.shapes.roles import Role
@@ -42,7 +43,8 @@ MIN_ROUND_WIDTH = 4  # pixels; wider strokes have round ends
 
 Colour = tuple[int, int, int, int]  # red, green, blue, alpha
 Palette = Mapping[int, Colour]  # the colour of each role
-Pixel = tuple[int, int]  # x, y on the canvas
+Pixels = list[float]  # x, y, x, y ... on the canvas, whole numbers
+Box = tuple[int, int, int, int]  # left, top, right, bottom
 
 
 class Part(NamedTuple):
@@ -87,12 +89,18 @@ def arc_points(
     sweep = end - start
     largest_radius = max(radius_x, radius_y)
     n_steps = max(6, int(abs(sweep) * math.sqrt(largest_radius) / 14))
+    unit_points = _unit_arc(start, sweep, n_steps)
+    return tuple([centre + complex(radius_x * x, radius_y * y) for x, y in unit_points])
+
+
+@lru_cache(maxsize=1024)
+def _unit_arc(start: float, sweep: float, n_steps: int) -> list[tuple[float, float]]:
+    """Return the cosines and sines of n + 1 angles in even steps."""
     points = []
     for step in range(n_steps + 1):
         angle = math.radians(start + sweep * step / n_steps)
-        offset = complex(radius_x * math.cos(angle), radius_y * math.sin(angle))
-        points.append(centre + offset)
-    return tuple(points)
+        points.append((math.cos(angle), math.sin(angle)))
+    return points
 
 
 def arc(
@@ -171,8 +179,11 @@ def transform(parts: Iterable[Part], a: complex, b: complex = 0j, c: complex = 0
     width_scale = math.sqrt(area_scale)
     transformed = []
     for role, points, width in parts:
-        new_points = tuple(a * z + b * z.conjugate() + c for z in points)
-        transformed.append(Part(role, new_points, width * width_scale))
+        if b:
+            new_points = [a * z + b * z.conjugate() + c for z in points]
+        else:
+            new_points = [a * z + c for z in points]
+        transformed.append(Part(role, tuple(new_points), width * width_scale))
     return transformed
 
 
@@ -203,7 +214,7 @@ def ring_points(n: int, radius: float, start: float = -90.0) -> list[complex]:
 
 
 def draw_roles(
-    parts: Iterable[Part],
+    parts: Sequence[Part],
     outline: float = 0.0,
     background: int = 0,
 ) -> Image.Image:
@@ -217,31 +228,42 @@ def draw_roles(
     image = Image.new("L", (CANVAS_SIZE, CANVAS_SIZE), background)
     pen = ImageDraw.Draw(image)
     outline_width = round(outline * SCALE)
-    for part in parts:
+    for part, pixels in zip(parts, _to_pixels(parts), strict=True):
         if part.width:
-            _draw_stroke(pen, part, outline_width)
+            _draw_stroke(pen, part, pixels, outline_width)
         else:
-            _draw_polygon(pen, part, outline_width)
+            _draw_polygon(pen, part, pixels, outline_width)
     return image
 
 
 def apply_palette(roles: Image.Image, palette: Palette) -> Image.Image:
-    """Turn a map of roles into a finished RGBA picture.
+    """Turn a map of roles into a finished RGBA picture; the role 0 is transparent.
 
     Colours are multiplied by alpha while they are reduced, so that edges keep the colour of their
     part.
     """
-    colour_table = bytearray(3 * 256)
-    alpha_table = [0] * 256
+    picture = Image.new("RGBA", (SIZE, SIZE))
+    box = _covered_box(roles)
+    if box is None:
+        return picture
+    table = bytearray(4 * 256)
     for role, (*colour, alpha) in palette.items():
         multiplied = [value * alpha // 255 for value in colour]
-        colour_table[3 * role : 3 * role + 3] = bytes(multiplied)
-        alpha_table[role] = alpha
-    image = roles.copy()
-    image.putpalette(bytes(colour_table))
-    bands = image.convert("RGB").reduce(OVERSAMPLING).split()
-    alpha_band = roles.point(alpha_table).reduce(OVERSAMPLING)
-    return Image.merge("RGBa", [*bands, alpha_band]).convert("RGBA")
+        table[4 * role : 4 * role + 4] = bytes([*multiplied, alpha])
+    # RGBX has four channels that nothing else changes; RGBA would be multiplied once more.
+    reduced = _reduce_colours(roles.crop(box), table, "RGBA", "RGBX")
+    covered = Image.merge("RGBa", reduced.split()).convert("RGBA")
+    left, top = box[:2]
+    picture.paste(covered, (left // OVERSAMPLING, top // OVERSAMPLING))
+    return picture
+
+
+def apply_opaque_palette(roles: Image.Image, palette: Palette) -> Image.Image:
+    """Turn a map of roles, all of which have opaque colours, into a finished RGB picture."""
+    table = bytearray(3 * 256)
+    for role, colour in palette.items():
+        table[3 * role : 3 * role + 3] = bytes(colour[:3])
+    return _reduce_colours(roles.copy(), table, "RGB", "RGB")
 
 
 def apply_pattern(roles: Image.Image, pattern: Image.Image) -> None:
@@ -257,15 +279,43 @@ def _body_table() -> list[int]:
     return [255 * (value == Role.BODY) for value in range(256)]
 
 
-def _draw_polygon(pen: ImageDraw.ImageDraw, part: Part, outline_width: int) -> None:
-    pixels = _to_pixels(part.points)
+def _covered_box(roles: Image.Image) -> Box | None:
+    """Return the box of what parts cover, in whole pixels of the finished picture."""
+    box = roles.getbbox()
+    if box is None:
+        return None
+    left, top, right, bottom = box
+    return (
+        left // OVERSAMPLING * OVERSAMPLING,
+        top // OVERSAMPLING * OVERSAMPLING,
+        -(-right // OVERSAMPLING) * OVERSAMPLING,
+        -(-bottom // OVERSAMPLING) * OVERSAMPLING,
+    )
+
+
+def _reduce_colours(roles: Image.Image, table: bytearray, layout: str, mode: str) -> Image.Image:
+    """Replace roles by their colours in a table, and reduce them to the finished size."""
+    roles.putpalette(bytes(table), layout)
+    return roles.convert(mode).reduce(OVERSAMPLING)
+
+
+def _draw_polygon(
+    pen: ImageDraw.ImageDraw,
+    part: Part,
+    pixels: Pixels,
+    outline_width: int,
+) -> None:
     pen.polygon(pixels, int(part.role))
     if outline_width > 0 and part.role not in ROLES_WITHOUT_OUTLINE:
-        _draw_line(pen, [*pixels, pixels[0]], Role.LINE, outline_width)
+        _draw_line(pen, pixels + pixels[:2], Role.LINE, outline_width)
 
 
-def _draw_stroke(pen: ImageDraw.ImageDraw, part: Part, outline_width: int) -> None:
-    pixels = _to_pixels(part.points)
+def _draw_stroke(
+    pen: ImageDraw.ImageDraw,
+    part: Part,
+    pixels: Pixels,
+    outline_width: int,
+) -> None:
     width = round(part.width * SCALE)
     has_outline = outline_width > 0 and part.role not in ROLES_WITHOUT_OUTLINE
     if has_outline and part.width >= MIN_OUTLINED_WIDTH:
@@ -273,19 +323,24 @@ def _draw_stroke(pen: ImageDraw.ImageDraw, part: Part, outline_width: int) -> No
     _draw_line(pen, pixels, part.role, max(2, width))
 
 
-def _to_pixels(points: Iterable[complex]) -> list[Pixel]:
-    """Round points to pixels of the canvas."""
+def _to_pixels(parts: Sequence[Part]) -> list[Pixels]:
+    """Round the points of each part to pixels of the canvas."""
+    points = [point for part in parts for point in part.points]
+    coordinates = np.array(points, np.complex128).view(np.float64)
+    rounded = np.rint((coordinates + 1) * SCALE).tolist()
     pixels = []
-    for point in points:
-        x = round((point.real + 1) * SCALE)
-        y = round((point.imag + 1) * SCALE)
-        pixels.append((x, y))
+    start = 0
+    for part in parts:
+        end = start + 2 * len(part.points)
+        pixels.append(rounded[start:end])
+        start = end
     return pixels
 
 
-def _draw_line(pen: ImageDraw.ImageDraw, pixels: list[Pixel], role: Role, width: int) -> None:
+def _draw_line(pen: ImageDraw.ImageDraw, pixels: Pixels, role: Role, width: int) -> None:
     pen.line(pixels, int(role), width)
     if width > MIN_ROUND_WIDTH:
         radius = (width - 1) / 2
-        for x, y in pixels:
+        joints = set(zip(pixels[::2], pixels[1::2], strict=True))
+        for x, y in joints:
             pen.ellipse((x - radius, y - radius, x + radius, y + radius), int(role))

@@ -26,7 +26,7 @@ from cnlw_tools.sources.shapes.vector_graphics import (
     Palette,
     Part,
     Parts,
-    apply_palette,
+    apply_opaque_palette,
     draw_roles,
     ellipse,
     move,
@@ -147,10 +147,8 @@ def add_site_marks(picture: Image.Image, rng: Rng) -> Image.Image:
 def _add_watermark(picture: Image.Image, rng: Rng) -> None:
     text = "stock" if rng.chance() else "sample"
     angle = rng.integer(-3, 3) * 10
-    opacity = [round(value * WATERMARK_OPACITY) for value in range(256)]
     y = rng.integer(-16, 16)
-    mask = _text_mask(text, 60, angle).point(opacity)
-    picture.paste(colours.WHITE[:3], (0, y), mask)
+    picture.paste(colours.WHITE[:3], (0, y), _watermark_mask(text, angle))
 
 
 def _add_frame(picture: Image.Image, rng: Rng) -> None:
@@ -234,7 +232,7 @@ def _print_parts(parts: Parts, paper: Colour, ink: Colour, tint: float) -> Image
         THIRD: colours.blend(paper, ink, tint),
     }
     roles = draw_roles(parts, background=FIRST)
-    return apply_palette(roles, palette).convert("RGB")
+    return apply_opaque_palette(roles, palette)
 
 
 def _poster_ornament(rng: Rng) -> Parts:
@@ -316,6 +314,13 @@ def _missing_image_icon(rng: Rng) -> Parts:
         [],
     ]
     return rng.choice(icons)
+
+
+@cache
+def _watermark_mask(text: str, angle: int) -> Image.Image:
+    """Return a half transparent mask of a text in the middle."""
+    opacity = [round(value * WATERMARK_OPACITY) for value in range(256)]
+    return _text_mask(text, 60, angle).point(opacity)
 
 
 @cache
