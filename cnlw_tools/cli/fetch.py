@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from cnlw_tools.cli.options import ENGINE, ROOT, SHARD, LocalPath, find_root, key_option
+from cnlw_tools.cli.options import (
+    ENGINE,
+    ROOT,
+    SHARD,
+    LocalPath,
+    PathOrAddress,
+    find_root,
+    key_option,
+)
+from cnlw_tools.files.storage import is_address
 from cnlw_tools.recipe.keys import declared_keys
 from cnlw_tools.recipe.recipe import Recipe
 from cnlw_tools.registry.counts import count_things
@@ -61,8 +70,9 @@ SECONDS = click.FloatRange(0.1)
 )
 @click.option(
     "--store",
-    type=PATH,
-    help="Folder of the image store.  [default: stores/DATASET]",
+    type=PathOrAddress(path_type=Path),
+    help="Folder of the image store, or the address of a pack, such as s3://bucket/web.  "
+    "[default: stores/DATASET]",
 )
 @click.option(
     "--retry",
@@ -92,8 +102,8 @@ SECONDS = click.FloatRange(0.1)
 @SHARD
 @click.option(
     "--join",
-    "joined_folders",
-    type=PATH,
+    "joined_places",
+    type=PathOrAddress(path_type=Path),
     multiple=True,
     help="Fetch nothing; add this store, or all stores in this folder; may be repeated.  "
     "[default: none]",
@@ -233,8 +243,8 @@ def fetch(**flags: Any) -> None:
         _report(store, flags["as_json"])
     elif flags["export_to"]:
         _export(store, flags["export_to"])
-    elif flags["joined_folders"]:
-        _join(flags["joined_folders"], store, flags["as_json"])
+    elif flags["joined_places"]:
+        _join(flags["joined_places"], store, flags["as_json"])
     elif flags["import_from"]:
         _import(flags["import_from"], store, flags["id_column"], flags["as_json"])
     else:
@@ -247,7 +257,7 @@ def _check_choices(flags: dict[str, Any]) -> None:
     Raises:
         ValueError: with both
     """
-    if flags["shard"] is not None and flags["joined_folders"]:
+    if flags["shard"] is not None and flags["joined_places"]:
         raise ValueError(
             f"--shard {flags['shard']} with --join: join with a command without --shard"
         )
@@ -256,10 +266,16 @@ def _check_choices(flags: dict[str, Any]) -> None:
             f"--shard {flags['shard']} with --engine {flags['engine']}: the workers of an engine "
             "divide the sites themselves: drop one of the two"
         )
+    if is_address(flags["store"] or "") and flags["engine"] != "local":
+        raise ValueError(
+            f"--store {flags['store']} with --engine {flags['engine']}: the workers of an engine "
+            "need a folder that all of them see: fetch into one, then add it with `cnlw fetch "
+            f"--store {flags['store']} --join FOLDER`"
+        )
     acts = {
         "--report": flags["report"],
         "--export-img2dataset": flags["export_to"],
-        "--join": flags["joined_folders"],
+        "--join": flags["joined_places"],
         "--import-img2dataset": flags["import_from"],
     }
     given = [option for option, value in acts.items() if value]
@@ -304,12 +320,13 @@ class ProgressBar:
         click.echo(f"\r{line[:width]:{width}}", err=True, nl=n_done == tally.total)
 
 
-def _find_store(flags: dict[str, Any]) -> Path:
-    """Return the folder of the store: that of --store, or that of --dataset."""
+def _find_store(flags: dict[str, Any]) -> Path | str:
+    """Return the folder or the address of the store: that of --store, or that of --dataset."""
     from cnlw_tools.store.store import usual_store
 
     if flags["store"]:
-        return Path(flags["store"])
+        place: Path | str = flags["store"]
+        return place
     if flags["dataset"]:
         return usual_store(str(flags["dataset"]))
     raise ValueError(NOTHING_TO_FETCH)
@@ -342,33 +359,36 @@ def _check_dataset(name: str, root: Path) -> None:
     require_dataset(name, root)
 
 
-def _fetch(manifest_path: Path, store: Path, retry: str | None, flags: dict[str, Any]) -> None:
+def _fetch(
+    manifest_path: Path, store: Path | str, retry: str | None, flags: dict[str, Any]
+) -> None:
     """Fetch the URLs of a manifest, and print the outcomes."""
     # numpy's threads for linear algebra have nothing to do here, but spin a moment in each process.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
     from cnlw_tools.fetch.resources import return_freed_memory
     from cnlw_tools.store.exclusions import MIN_IDS
-    from cnlw_tools.store.join import mark_shard
     from cnlw_tools.store.manifest import Manifest
-    from cnlw_tools.store.placeholders import add_placeholders, count_placeholders
-    from cnlw_tools.store.store import open_ledger
+    from cnlw_tools.store.placeholders import count_placeholders
+    from cnlw_tools.store.writer import open_writer
 
     options = _read_options(flags)
     manifest = Manifest(manifest_path)
     # The garbage collector need not look at what was imported: this saves a twentieth of the time.
     gc.freeze()
     return_freed_memory()
-    with _open_fetcher(flags, store, len(manifest)) as run, open_ledger(store) as ledger:
-        if flags["shard"] is not None:
-            mark_shard(store, options.work_shard)
-        if flags["placeholders"]:
-            add_placeholders(flags["placeholders"], store)
+    with (
+        _open_fetcher(flags, store, len(manifest)) as run,
+        open_writer(store, purpose=flags["shard"] or "") as writer,
+    ):
+        _note_choices(writer.ledger.folder, flags)
+        show = writer.watch(ProgressBar(), _show_notice)
         tally = run(
-            manifest, ledger, options, retry=retry, progress=ProgressBar(), notify=_show_notice
+            manifest, writer.ledger, options, retry=retry, progress=show, notify=_show_notice
         )
-        n_placeholders = count_placeholders(ledger, MIN_IDS)
-        reasons = ledger.common_reasons(SHOWN_REASONS)
+        writer.finish()
+        n_placeholders = count_placeholders(writer.contents(), MIN_IDS)
+        reasons = writer.contents().common_reasons(SHOWN_REASONS)
     if retry and not tally.fetched:
         click.echo(f"no URL of the manifest has the outcome {retry}: nothing to retry", err=True)
     _note(tally.of_other_shards, "row", "of sites of other shards")
@@ -389,7 +409,20 @@ def _fetch(manifest_path: Path, store: Path, retry: str | None, flags: dict[str,
         raise SystemExit(128 + tally.stop_signal)
 
 
-def _print_next(counts: "Counter[str]", store: Path, flags: dict[str, Any]) -> None:
+def _note_choices(folder: Path, flags: dict[str, Any]) -> None:
+    """Note in a store for which shard it is, and which pictures are placeholders."""
+    if flags["shard"] is not None:
+        from cnlw_tools.executor.work_shard import parse_work_shard
+        from cnlw_tools.store.join import mark_shard
+
+        mark_shard(folder, parse_work_shard(flags["shard"]))
+    if flags["placeholders"]:
+        from cnlw_tools.store.placeholders import add_placeholders
+
+        add_placeholders(flags["placeholders"], folder)
+
+
+def _print_next(counts: "Counter[str]", store: Path | str, flags: dict[str, Any]) -> None:
     """Print the command that comes next, if a dataset was fetched."""
     from cnlw_tools.cli.next_step import fetch_again, find_project, print_next
 
@@ -401,7 +434,7 @@ def _print_next(counts: "Counter[str]", store: Path, flags: dict[str, Any]) -> N
 
 
 @contextmanager
-def _open_fetcher(flags: dict[str, Any], store: Path, n_urls: int) -> "Iterator[Fetcher]":
+def _open_fetcher(flags: dict[str, Any], store: Path | str, n_urls: int) -> "Iterator[Fetcher]":
     """Yield what fetches: processes of this machine, or workers who see the folder of the store."""
     from cnlw_tools.executor import LOCAL, open_executor
     from cnlw_tools.fetch import fetch as fetch_here
@@ -416,7 +449,7 @@ def _open_fetcher(flags: dict[str, Any], store: Path, n_urls: int) -> "Iterator[
 
     with opener as executor:
         cluster = cast("ClusterExecutor", executor)
-        check_workers(cluster, store)
+        check_workers(cluster, Path(store))
         yield partial(fetch_on_cluster, cluster=cluster, n_requests=n_requests)
 
 
@@ -486,56 +519,60 @@ def _read_keep(flags: dict[str, Any]) -> "Storage | None":
     return Storage(**choices)
 
 
-def _report(store_path: Path, as_json: bool) -> None:
+def _report(place: Path | str, as_json: bool) -> None:
     """Print what a store holds, and which of its images are not what their URIs gave."""
-    from cnlw_tools.store.store import Store
+    from cnlw_tools.store.pack import open_store
 
-    with Store(store_path) as store:
-        _print_counts(store.count_outcomes(), as_json, store_path)
+    with open_store(place) as store:
+        _print_counts(store.count_outcomes(), as_json, place)
         _print_reasons(store.common_reasons(SHOWN_REASONS))
         for source, n_images in store.count_foreign_sources().items():
             _note(n_images, "image", SOURCES[source])
 
 
-def _export(store_path: Path, folder: Path) -> None:
+def _export(place: Path | str, folder: Path) -> None:
     """Write a store as img2dataset would."""
     from cnlw_tools.store.img2dataset import export_store
-    from cnlw_tools.store.store import Store
+    from cnlw_tools.store.pack import open_store
 
-    with Store(store_path) as store:
+    with open_store(place) as store:
         counts = export_store(store, folder)
     n_urls = count_things(counts.total(), "URL")
     click.echo(f"{folder}: images of {counts['success']:,} of {n_urls}")
 
 
-def _import(folder: Path, store: Path, id_column: str, as_json: bool) -> None:
+def _import(folder: Path, store: Path | str, id_column: str, as_json: bool) -> None:
     """Import the output of img2dataset into a store."""
     from cnlw_tools.store.img2dataset import import_images
-    from cnlw_tools.store.store import open_ledger
+    from cnlw_tools.store.writer import open_writer
 
-    with open_ledger(store) as ledger:
-        tally = import_images(folder, ledger, id_column, ProgressBar())
+    with open_writer(store) as writer:
+        show = writer.watch(ProgressBar(), _show_notice)
+        tally = import_images(folder, writer.ledger, id_column, show)
+        writer.finish()
     _note(tally.skipped, "row", "of the input without an image: skipped")
     _print_counts(tally.counts, as_json, store)
 
 
-def _join(folders: "Sequence[Path]", store: Path, as_json: bool) -> None:
+def _join(places: "Sequence[Path | str]", store: Path | str, as_json: bool) -> None:
     """Take what other stores hold into a store."""
     from cnlw_tools.store.join import check_stores, find_stores, join_stores
-    from cnlw_tools.store.store import open_ledger
+    from cnlw_tools.store.writer import open_writer
 
-    others = find_stores(folders, store)
+    others = find_stores(places, store)
     check_stores(others)  # before a new store is made
-    with open_ledger(store) as ledger:
-        tally = join_stores(others, ledger, ProgressBar())
-        counts = ledger.count_outcomes()
+    with open_writer(store) as writer:
+        show = writer.watch(ProgressBar(), _show_notice)
+        tally = join_stores(others, writer.ledger, show)
+        writer.finish()
+        counts = writer.contents().count_outcomes()
     text = f"taken from {count_things(len(others), 'store')}"
     _note(tally.fetched, "row", text)
     _note(tally.skipped, "image", "damaged there: left for the last `cnlw fetch`")
     _print_counts(counts, as_json, store)
 
 
-def _print_counts(counts: "Counter[str]", as_json: bool, store: Path) -> None:
+def _print_counts(counts: "Counter[str]", as_json: bool, store: Path | str) -> None:
     """Print how many images there are, and how many URLs have each other outcome."""
     errors = {outcome: n for outcome, n in counts.most_common() if outcome != "ok"}
     if as_json:

@@ -60,8 +60,8 @@ def show(
 ) -> None:
     """Print the number of rows, the realised noise and the class sizes of a plan or a build.
 
-    PATH is the path of a plan or a build, or the address of a build, such as `s3://bucket/shapes`.
-    If PATH is a store of web images, the command prints how many URLs had each outcome.
+    PATH may be a local path or an address such as `s3://bucket/shapes`. If PATH is a store of web
+    images, the command prints how many URLs had each outcome.
 
     With --image, the command draws single images instead, with their labels in each config.
 
@@ -128,13 +128,11 @@ def _check_choices(
 
 
 def _is_store(path: Path | str) -> bool:
-    """Return whether PATH is a folder of a store of web images, or of a pack."""
-    from cnlw_tools.store.pack import INDEX
-    from cnlw_tools.store.pack import LEDGER as PACKED_LEDGER
-    from cnlw_tools.store.store import LEDGER
+    """Return whether a store of web images is at PATH, or a pack."""
+    from cnlw_tools.store.pack import is_pack
+    from cnlw_tools.store.store import is_store
 
-    names = (LEDGER, PACKED_LEDGER, INDEX)
-    return isinstance(path, Path) and any((path / name).is_file() for name in names)
+    return is_pack(path) or (isinstance(path, Path) and is_store(path))
 
 
 def _show_store(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from cnlw_tools.cli.options import LocalPath, PathOrAddress
+from cnlw_tools.cli.options import PathOrAddress
 from cnlw_tools.registry.counts import count_things
 
 
@@ -14,14 +14,14 @@ def store() -> None:
 
 
 @store.command(short_help="Write a store as a few large files.")
-@click.argument("folder", metavar="STORE", type=LocalPath(file_okay=False, path_type=Path))
+@click.argument("place", metavar="STORE", type=PathOrAddress(file_okay=False, path_type=Path))
 @click.option(
     "--out",
     required=True,
     type=PathOrAddress(file_okay=False, path_type=Path),
     help="Folder or address to write the files to.",
 )
-def pack(folder: Path, out: Path | str) -> None:
+def pack(place: Path | str, out: Path | str) -> None:
     """Write the images of STORE as Parquet files of 1,000 images each, and copy its ledger.
 
     The result is called a pack. The option --store of `cnlw build` and `cnlw validate` accepts a
@@ -29,10 +29,9 @@ def pack(folder: Path, out: Path | str) -> None:
     remote storage such as s3://bucket/pack. If you pack a store again, only new files are written.
     """
     from cnlw_tools.executor.progress import ProgressBars
-    from cnlw_tools.store.pack import pack_store
-    from cnlw_tools.store.store import Store
+    from cnlw_tools.store.pack import open_store, pack_store
 
-    with Store(folder) as opened, ProgressBars() as bars:
+    with open_store(place) as opened, ProgressBars() as bars:
         summary = pack_store(opened, out, bars)
     n_images = count_things(summary.n_images, "image")
     n_files = count_things(summary.n_files, "file")

@@ -24,6 +24,16 @@ class Folder(Protocol):
         """Make the file that a function writes to the path it is given."""
         ...
 
+    def write_instead(self, name: str, write: Callable[[Path], None], version: str | None) -> None:
+        """Make the file that a function writes, unless another command has written this name.
+
+        Args:
+            name: of the file
+            write: writes it to the path that it is given
+            version: of what may be replaced; none: nothing may be there
+        """
+        ...
+
     def read(self, name: str, read: Callable[[BinaryIO], Result]) -> Result:
         """Return what a function reads of a file."""
         ...
@@ -65,6 +75,18 @@ class LocalFolder:
         """
         with atomic_write(self.path / name) as draft:
             write(draft)
+
+    def write_instead(self, name: str, write: Callable[[Path], None], version: str | None) -> None:
+        """Make the file that a function writes, unless another command has written this name.
+
+        Raises:
+            FileExistsError: another one has
+            OSError: it cannot be written
+        """
+        file = self.list_files().get(name)
+        if (file.version if file else None) != version:
+            raise FileExistsError(f"{self.path / name}: another command has just written it")
+        self.write(name, write)
 
     def read(self, name: str, read: Callable[[BinaryIO], Result]) -> Result:
         """Return what a function reads of a file.

@@ -205,6 +205,18 @@ class RemoteFolder:
             write(draft)
             self.put(draft, name)
 
+    def write_instead(self, name: str, write: Callable[[Path], None], version: str | None) -> None:
+        """Put the file that a function writes, but only if what is there is still of a version.
+
+        Raises:
+            FileExistsError: something else is there
+            OSError: it cannot be written
+        """
+        with scratch_folder() as folder:
+            draft = folder / "draft"
+            write(draft)
+            self.replace(draft, name, version)
+
     def delete(self, name: str) -> None:
         """Delete a file.
 

@@ -4,7 +4,6 @@ A store of a shard has an empty file that names the shard, such as `shard-2-of-5
 whose sites were divided in different ways are not taken for parts of one.
 """
 
-import errno
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -14,16 +13,20 @@ from itertools import islice
 from pathlib import Path
 
 from cnlw_tools.executor.work_shard import WorkShard
-from cnlw_tools.files import link_or_copy
 from cnlw_tools.files.locks import lock
+from cnlw_tools.files.storage import RemoteFolder, is_address
+from cnlw_tools.files.untrusted import BadFile
 from cnlw_tools.registry.counts import join_words
 from cnlw_tools.store.outcomes import Tally
+from cnlw_tools.store.pack import PackedStore, is_pack
 from cnlw_tools.store.placeholders import FILE_NAME, add_placeholders
 from cnlw_tools.store.snapshot import write_snapshot
-from cnlw_tools.store.store import Ledger, Row, State, Store, is_store
+from cnlw_tools.store.store import ChangedImage, Ledger, Row, State, Store, is_store
 
 SHARD_FILE = re.compile(r"shard-(\d+)-of-(\d+)")
 BLOCK_ROWS = 500  # compared at a time
+
+Place = Path | str  # a folder, or an address
 
 
 def mark_shard(folder: Path, work_shard: WorkShard) -> None:
@@ -65,28 +68,48 @@ def _check_counts(folder: Path, counts: set[int]) -> None:
         )
 
 
-def find_stores(folders: Sequence[Path], target: Path) -> list[Path]:
-    """Return the stores that are, or lie in, some folders, each once, and without one of them.
+def find_stores(places: Sequence[Place], target: Place) -> list[Place]:
+    """Return the stores that are at, or lie in, some places, each once, and without one of them.
+
+    Args:
+        places: stores, packs, folders with such, or addresses of packs
+        target: the store that is left out
 
     Raises:
         FileNotFoundError: a folder is no store and holds none
     """
-    stores: dict[Path, Path] = {}
-    for folder in folders:
-        places = [folder] if is_store(folder) else sorted(folder.glob("*"))
-        stores_here = [place for place in places if is_store(place)]
-        if not stores_here:
-            raise FileNotFoundError(
-                f"{folder}: there is no image store here: give one, or a folder that holds stores"
-            )
-        for store in stores_here:
-            stores.setdefault(store.resolve(), store)
-    stores.pop(target.resolve(), None)
+    stores: dict[str, Place] = {}
+    for place in places:
+        for store in _stores_at(place):
+            stores.setdefault(_identify(store), store)
+    stores.pop(_identify(target), None)
     return list(stores.values())
 
 
+def _stores_at(place: Place) -> list[Place]:
+    """Return a store, or those in a folder.
+
+    Raises:
+        FileNotFoundError: there is none
+    """
+    if is_address(place) or is_pack(place) or is_store(Path(place)):
+        return [place]
+    folders = sorted(Path(place).glob("*"))
+    stores: list[Place] = [folder for folder in folders if is_store(folder) or is_pack(folder)]
+    if not stores:
+        raise FileNotFoundError(
+            f"{place}: there is no image store here: give one, or a folder that holds stores"
+        )
+    return stores
+
+
+def _identify(place: Place) -> str:
+    """Return a text that is the same for all ways to name a place."""
+    return RemoteFolder(place).address if is_address(place) else str(Path(place).resolve())
+
+
 def join_stores(
-    folders: Sequence[Path],
+    places: Sequence[Place],
     ledger: Ledger,
     progress: Callable[[Tally], None] = lambda tally: None,
 ) -> Tally:
@@ -96,7 +119,7 @@ def join_stores(
     they are on the same disk, and copied otherwise. Files that are damaged are left out.
 
     Args:
-        folders: the other stores
+        places: of the other stores, in folders or at addresses
         ledger: the store to write to
         progress: is called with the counts after each block
 
@@ -107,23 +130,23 @@ def join_stores(
         ValueError: the sites were divided in different ways, or images are of different kinds
         OSError: a fetch is running in one of the stores, or a disk cannot be read or written
     """
-    tally = take_stores(folders, ledger, progress)
+    tally = take_stores(places, ledger, progress)
     write_snapshot(ledger, tally.fetched > 0)
     return tally
 
 
 def take_stores(
-    folders: Sequence[Path],
+    places: Sequence[Place],
     ledger: Ledger,
     progress: Callable[[Tally], None] = lambda tally: None,
 ) -> Tally:
     """Do what `join_stores` does, but leave the snapshot of the ledger as it is."""
     with ExitStack() as stack:
-        stores = [stack.enter_context(_locked_store(folder)) for folder in folders]
+        stores = [stack.enter_context(_locked_store(place)) for place in places]
         _check_stores(stores, dict.fromkeys(ledger.read_kept(), ledger.folder))
         tally = Tally(sum(store.count_outcomes().total() for store in stores))
         for store in stores:
-            rows = store.rows()
+            rows = store.rows_as_stored()
             while block := list(islice(rows, BLOCK_ROWS)):
                 _join_rows(block, store, ledger, tally)
                 progress(tally)
@@ -132,19 +155,24 @@ def take_stores(
     return tally
 
 
-def check_stores(folders: Sequence[Path]) -> None:
+def check_stores(places: Sequence[Place]) -> None:
     """Raise if stores cannot be joined with each other.
 
     Raises:
         ValueError, OSError: as for `join_stores`
     """
     with ExitStack() as stack:
-        _check_stores([stack.enter_context(_locked_store(folder)) for folder in folders], {})
+        _check_stores([stack.enter_context(_locked_store(place)) for place in places], {})
 
 
 @contextmanager
-def _locked_store(folder: Path) -> Iterator[Store]:
-    """Open a store for reading while no fetch writes to it."""
+def _locked_store(place: Place) -> Iterator[Store]:
+    """Open a store for reading while no fetch writes to it; a pack needs no lock."""
+    if is_address(place) or is_pack(place):
+        with PackedStore(place) as pack:
+            yield pack
+        return
+    folder = Path(place)
     handle = lock(folder, f"{folder}: a fetch is running here: join its store when it has ended")
     try:
         with Store(folder) as store:
@@ -179,7 +207,7 @@ def _join_rows(rows: Sequence[Row], store: Store, ledger: Ledger, tally: Tally) 
     """Take some rows and their files into a store."""
     states = ledger.read_states([row.image_id for row in rows])
     for row in rows:
-        if not _is_better(row, states.get(row.image_id)):
+        if not is_better(row, states.get(row.image_id)):
             continue
         if row.outcome == "ok":
             mtime = _join_file(row, store, ledger)
@@ -192,7 +220,7 @@ def _join_rows(rows: Sequence[Row], store: Store, ledger: Ledger, tally: Tally) 
         tally.fetched += 1
 
 
-def _is_better(row: Row, state: State | None) -> bool:
+def is_better(row: Row, state: State | None) -> bool:
     """Return whether a row is to replace what a store has of its image."""
     if state is None or not state.file_intact:
         return True
@@ -203,13 +231,10 @@ def _is_better(row: Row, state: State | None) -> bool:
 
 def _join_file(row: Row, store: Store, ledger: Ledger) -> int | None:
     """Take the file of an image; return its modification time, or none if it is damaged."""
-    source = store.image_path(row.image_id, str(row.file_format))
     try:
         store.read(row.image_id)
-    except OSError as error:
-        if error.errno not in (None, errno.ENOENT):
-            raise
+    except (ChangedImage, FileNotFoundError, BadFile):
         return None
     path = ledger.image_path(row.image_id, str(row.file_format))
-    link_or_copy(source, path)
+    store.copy_image(row, path)
     return path.stat().st_mtime_ns

@@ -1,24 +1,25 @@
 """A pack: an image store in few large files, in a folder or at an address such as ``s3://b/web``.
 
-    PACK/images/HASH.parquet     1,000 images each, in the order of their ids
+    PACK/images/HASH.parquet     up to 1,000 images each, in the order of their ids
     PACK/ledger.parquet          as in the store, for readers
-    PACK/packed.sqlite           the ledger of the store
     PACK/placeholders.csv        as in the store, if it has one
-    PACK/index.parquet           the first image of each row group of each file
+    PACK/packed.sqlite           the ledger of the store, and the table `places`: where images are
 
 A file of images is named by what it holds. So packing again writes only the files that are not
-there, and a pack that was killed goes on. The index comes last: without it there is no pack. An
+there, and a pack that was killed goes on. The ledger comes last: without it there is no pack. An
 image is read together with the others of its row group, and nothing else is.
+
+`pack_store` puts the images in the order of their ids. A fetch into a pack (see remote.py) adds
+files, each with images in this order.
 """
 
 import re
 import shutil
 import time
-from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO
@@ -27,26 +28,29 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cnlw_tools.executor import Progress, no_progress
+from cnlw_tools.files import atomic_write, scratch_folder
 from cnlw_tools.files.arrow import binary_array
 from cnlw_tools.files.drafts import DAY
 from cnlw_tools.files.folders import Folder, open_folder
 from cnlw_tools.files.mirror import local_copy
-from cnlw_tools.files.parquet import read_plain_group, read_table
+from cnlw_tools.files.parquet import read_plain_group
 from cnlw_tools.files.storage import RemoteFile, is_address
 from cnlw_tools.files.untrusted import BadFile
 from cnlw_tools.store.placeholders import FILE_NAME as PLACEHOLDERS
 from cnlw_tools.store.snapshot import SNAPSHOT, write_ledger_table
-from cnlw_tools.store.store import Row, Store
+from cnlw_tools.store.store import Ledger, Row, Store, open_ledger
 
-INDEX = "index.parquet"
-LEDGER = "packed.sqlite"  # another name than in a store, so that no fetch writes into a pack
-SMALL_FILES = (INDEX, LEDGER, PLACEHOLDERS)  # what is copied from an address before images are read
+LEDGER = "packed.sqlite"  # another name than in a store, so that no fetch writes into a local pack
+SMALL_FILES = (LEDGER, PLACEHOLDERS)  # what is copied from an address before images are read
 IMAGES = "images/"
-IMAGE_FILE = re.compile(r"images/[0-9a-f]{32}\.parquet")
+FILE_HASH = re.compile(r"[0-9a-f]{32}")
 IMAGES_PER_FILE = 1_000
 IMAGES_PER_GROUP = 16  # what is read for one image: 2 MB of originals of 120 kB
 GROUPS_IN_MEMORY = 8
 IMAGE_SCHEMA = pa.schema([("image_id", pa.string()), ("image", pa.binary())])
+PUT_PLACE = "INSERT OR REPLACE INTO places (image_id, file, row_group) VALUES (?, ?, ?)"
+
+Place = tuple[str, str, int]  # image id, hash of its file, number of its row group
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +63,36 @@ class PackSummary:
 
 
 @dataclass(frozen=True, slots=True)
-class _FilePlan:
+class FilePlan:
     """A file of images to write."""
 
-    name: str
-    ids: Sequence[str]
+    hash: str
+    ids: Sequence[str]  # sorted
+
+    @property
+    def name(self) -> str:
+        """Return the name of the file in the pack."""
+        return file_name(self.hash)
+
+    def places(self) -> Iterator[Place]:
+        """Yield where each of the images is."""
+        for number, image_id in enumerate(self.ids):
+            yield image_id, self.hash, number // IMAGES_PER_GROUP
+
+
+def file_name(file_hash: str) -> str:
+    """Return the name of a file of images in a pack."""
+    return f"{IMAGES}{file_hash}.parquet"
+
+
+def plan_file(digests: Mapping[str, str]) -> FilePlan:
+    """Return the plan of the file that holds some images.
+
+    Args:
+        digests: sha256 of the file of each image by its id, in the order of ids
+    """
+    contents = repr([IMAGES_PER_GROUP, *digests.items()])
+    return FilePlan(sha256(contents.encode()).hexdigest()[:32], list(digests))
 
 
 def pack_store(store: Store, out: Path | str, progress: Progress = no_progress) -> PackSummary:
@@ -75,53 +104,67 @@ def pack_store(store: Store, out: Path | str, progress: Progress = no_progress) 
         progress: is told how many images are packed
 
     Raises:
-        OSError: an image of the store is damaged, the pack cannot be written, or something else is
-            there; the pack that was there remains, until a new one is complete
+        OSError: an image of the store is damaged, the pack cannot be written, or it has images that
+            the store lacks, or something else is there; the pack that was there remains, until a
+            new one is complete
     """
     folder = open_folder(out)
-    there = folder.list_files()
-    _require_pack(folder, there)
+    old_files = folder.list_files()
+    require_pack(folder.address, old_files)
+    if LEDGER in old_files:
+        _require_subset(out, store)
     plans = _plan_files(store)
     total = sum(len(plan.ids) for plan in plans)
     done = n_new = 0
     for plan in plans:
-        if plan.name not in there:
-            folder.write(plan.name, partial(_write_images, store, plan.ids))
+        if plan.name not in old_files:
+            folder.write(plan.name, partial(write_images, store, plan.ids))
             n_new += 1
         done += len(plan.ids)
         progress("images", done, total)
     folder.write(SNAPSHOT, partial(write_ledger_table, store))
-    folder.write(LEDGER, store.copy_ledger)
     if (store.folder / PLACEHOLDERS).is_file():
         folder.write(PLACEHOLDERS, partial(shutil.copyfile, store.folder / PLACEHOLDERS))
-    folder.write(INDEX, partial(_write_index, plans))
-    _delete_others(folder, there, {plan.name for plan in plans})
+    old_ledger = old_files.get(LEDGER)
+    write = partial(write_packed_ledger, store, partial(_put_places, plans))
+    folder.write_instead(LEDGER, write, old_ledger.version if old_ledger else None)
+    delete_others(folder, old_files, {plan.name for plan in plans})
     return PackSummary(total, len(plans), n_new)
 
 
-def _require_pack(folder: Folder, there: Mapping[str, RemoteFile]) -> None:
+def require_pack(address: str, names: Collection[str]) -> None:
     """Raise FileExistsError if something else than a pack is there."""
-    for name in there:
+    for name in names:
         if name not in (*SMALL_FILES, SNAPSHOT) and not name.startswith(IMAGES):
             raise FileExistsError(
-                f"{folder.address}: is not a pack, because {name} is there: use another --out"
+                f"{address}: is not a pack, because {name} is there: use another address or folder"
             )
 
 
-def _plan_files(store: Store) -> list[_FilePlan]:
+def _require_subset(out: Path | str, store: Store) -> None:
+    """Raise FileExistsError if a pack has images that a store lacks, which it would lose."""
+    with PackedStore(out) as pack:
+        extra_ids = sorted({*pack.image_ids()} - {*store.image_ids()})
+    if extra_ids:
+        raise FileExistsError(
+            f"{out}: this pack has {len(extra_ids):,} images that {store.folder} lacks, such as "
+            f"{extra_ids[0]!r}: use another --out, or add the store to the pack with `cnlw fetch "
+            "--store PACK --join STORE`"
+        )
+
+
+def _plan_files(store: Store) -> list[FilePlan]:
     """Return the files of a pack; each is named by the ids and the digests of its images."""
     digests = {row.image_id: str(row.file_sha256) for row in store.rows() if row.outcome == "ok"}
     ids = list(digests)
     plans = []
     for start in range(0, len(ids), IMAGES_PER_FILE):
         part = ids[start : start + IMAGES_PER_FILE]
-        contents = repr([(image_id, digests[image_id]) for image_id in part])
-        name = sha256(contents.encode()).hexdigest()[:32]
-        plans.append(_FilePlan(f"{IMAGES}{name}.parquet", part))
+        plans.append(plan_file({image_id: digests[image_id] for image_id in part}))
     return plans
 
 
-def _write_images(store: Store, ids: Sequence[str], path: Path) -> None:
+def write_images(store: Store, ids: Sequence[str], path: Path) -> None:
     """Write one file; the same images give the same bytes."""
     with pq.ParquetWriter(path, IMAGE_SCHEMA, compression="NONE", use_dictionary=False) as writer:
         for start in range(0, len(ids), IMAGES_PER_GROUP):
@@ -133,50 +176,55 @@ def _write_images(store: Store, ids: Sequence[str], path: Path) -> None:
             writer.write_table(table)
 
 
-def _write_index(plans: Sequence[_FilePlan], path: Path) -> None:
-    """Write the first image of each row group, in the order of ids."""
-    first_ids: list[str] = []
-    names: list[str] = []
+def write_packed_ledger(store: Store | None, change: Callable[[Ledger], None], path: Path) -> None:
+    """Write a ledger with the places of its images; the same contents give the same bytes.
+
+    Args:
+        store: whose rows, and places if it is a pack, it begins with; none: it is empty
+        change: writes rows and places into the ledger
+        path: of the ledger
+    """
+    with scratch_folder() as folder:
+        working = folder / "ledger"  # the folder itself is locked
+        with open_ledger(working, exclusive=True) as draft:
+            draft.create_places()
+            if store is not None:
+                draft.take_ledger(store)
+            change(draft)
+            draft.copy_ledger(path)
+
+
+def _put_places(plans: Sequence[FilePlan], ledger: Ledger) -> None:
+    ledger.change(("DELETE FROM places", [()]))
     for plan in plans:
-        firsts = plan.ids[::IMAGES_PER_GROUP]
-        first_ids += firsts
-        names += [plan.name] * len(firsts)
-    table = pa.Table.from_arrays([_texts(first_ids), _texts(names)], names=["first_id", "file"])
-    pq.write_table(table, path, compression="ZSTD")
+        ledger.change((PUT_PLACE, plan.places()))
 
 
 def _texts(values: Sequence[str]) -> pa.Array:
     return binary_array([value.encode() for value in values]).cast(pa.binary()).cast(pa.string())
 
 
-def _delete_others(folder: Folder, there: Mapping[str, RemoteFile], names: Collection[str]) -> None:
+def delete_others(folder: Folder, files: Mapping[str, RemoteFile], names: Collection[str]) -> None:
     """Delete files of images that are not of the pack, a day after they were written.
 
-    Until then, a command that has read the old index may need them.
+    Until then, a command that has read the old ledger may need them.
     """
-    for name in there:
+    for name in files:
         if name.startswith(IMAGES) and name not in names:
-            timestamp = there[name].timestamp
+            timestamp = files[name].timestamp
             if timestamp is not None and time.time() - timestamp > DAY:
                 folder.delete(name)
 
 
-def _read_index(path: Path, remedy: str) -> tuple[list[str], list[str]]:
-    """Return the first image of each row group, and the file that it is in.
+def is_pack(place: Path | str) -> bool:
+    """Return whether there is a pack in a folder, or at an address.
 
     Raises:
-        BadFile: it cannot be read, or is not one that `_write_index` wrote
+        ValueError, OSError: the address cannot be read
     """
-    index = read_table(path, ["first_id", "file"], remedy)
-    first_ids, names = index["first_id"].to_pylist(), index["file"].to_pylist()
-    if not all(isinstance(value, str) for value in (*first_ids, *names)):
-        raise BadFile(f"{path}: a row has no image or no file: {remedy}")
-    if first_ids != sorted(set(first_ids)):
-        raise BadFile(f"{path}: its rows are not in the order of their images: {remedy}")
-    for name in names:
-        if not IMAGE_FILE.fullmatch(name):  # another one might lie outside the pack
-            raise BadFile(f"{path}: {name!r} is no name of a file of images: {remedy}")
-    return first_ids, names
+    if is_address(place):
+        return LEDGER in open_folder(place).list_files()
+    return (Path(place) / LEDGER).is_file()
 
 
 def open_store(place: Path | str) -> Store:
@@ -185,35 +233,84 @@ def open_store(place: Path | str) -> Store:
     Raises:
         OSError, ValueError: neither is there, or it cannot be read
     """
-    if is_address(place) or any((Path(place) / name).is_file() for name in (INDEX, LEDGER)):
-        return PackedStore(place)
-    return Store(place)
+    return PackedStore(place) if is_address(place) or is_pack(place) else Store(place)
 
 
 class PackedStore(Store):
     """A pack opened for reading."""
 
-    remedy = "pack the store again with `cnlw store pack`"
+    remedy = (
+        "pack the store again with `cnlw store pack`, or delete the file of this image in the pack "
+        "and fetch again"
+    )
 
-    def __init__(self, place: Path | str) -> None:
-        """Open a pack; of one at an address, all but the images is copied into the cache.
+    def __init__(self, place: Path | str, folder: Path | None = None) -> None:
+        """Open a pack.
+
+        Args:
+            place: the folder or the address of the pack
+            folder: where all of it but the images is, if it has been copied; otherwise, what is at
+                an address is copied into the cache
 
         Raises:
             OSError, ValueError: there is no pack, or it cannot be read
         """
-        folder = local_copy(place, SMALL_FILES.__contains__)
-        if not (folder / INDEX).is_file():
-            raise FileNotFoundError(
-                f"{place}: there is no pack here ({INDEX} is missing): make one with `cnlw "
-                "store pack`"
-            )
+        if folder is None:
+            folder = local_copy(place, SMALL_FILES.__contains__)
         if not (folder / LEDGER).is_file():
-            raise FileNotFoundError(f"{place}: the pack lacks {LEDGER}: {self.remedy}")
-        self.first_ids, self.names = _read_index(folder / INDEX, self.remedy)
+            raise FileNotFoundError(
+                f"{place}: there is no store of web images here ({LEDGER} is missing): make one "
+                "with `cnlw fetch` or `cnlw store pack`"
+            )
         self.images = open_folder(place)
         self.footers: dict[str, pq.FileMetaData] = {}
-        self.groups: OrderedDict[int, dict[str, bytes]] = OrderedDict()
+        self.groups: OrderedDict[tuple[str, int], dict[str, bytes]] = OrderedDict()
         super().__init__(folder, LEDGER)
+
+    @cached_property
+    def file_names(self) -> Collection[str]:
+        """The files that are there."""
+        return self.images.list_files().keys()
+
+    def find_place(self, image_id: str) -> tuple[str, int] | None:
+        """Return the file and the row group of an image, if the pack has it.
+
+        Raises:
+            BadFile: they are none that any command writes
+        """
+        sql = "SELECT file, row_group FROM places WHERE image_id = ?"
+        place = next(self.query(sql, [image_id]), None)
+        if place is None:
+            return None
+        file_hash, group = place
+        if not isinstance(file_hash, str) or not FILE_HASH.fullmatch(file_hash):
+            raise self._bad_value(image_id, "file", file_hash)  # it might lie outside the pack
+        if not isinstance(group, int) or group < 0:
+            raise self._bad_value(image_id, "row_group", group)
+        return file_name(file_hash), group
+
+    def rows_as_stored(self) -> Iterator[Row]:
+        """Yield all rows, those of one row group one after the other."""
+        sql = (
+            f"SELECT {self.columns} FROM ledger LEFT JOIN places USING (image_id) "  # noqa: S608
+            "ORDER BY file, row_group, image_id"
+        )
+        for values in self.query(sql):
+            yield self._make_row(values)
+
+    def used_files(self) -> set[str]:
+        """Return the names of the files that images are in."""
+        return {file_name(file_hash) for (file_hash,) in self.query("SELECT file FROM places")}
+
+    def copy_image(self, row: Row, path: Path) -> None:
+        """Write the file of a row to a path.
+
+        Raises:
+            OSError: it cannot be read or written
+        """
+        data = self.read(row.image_id)
+        with atomic_write(path) as draft:
+            draft.write_bytes(data)
 
     def _read_bytes(self, row: Row) -> bytes:
         """Return the file of a row, whatever it holds.
@@ -221,27 +318,33 @@ class PackedStore(Store):
         Raises:
             BadFile: the pack does not hold what its ledger says
         """
-        number = bisect_right(self.first_ids, row.image_id) - 1
-        images = self._read_group(number) if number >= 0 else {}
+        place = self.find_place(row.image_id)
+        images = self._read_group(*place) if place else {}
         if row.image_id not in images:
             raise BadFile(f"{self.images.address}: lacks image {row.image_id!r}: {self.remedy}")
         return images[row.image_id]
 
-    def _read_group(self, number: int) -> dict[str, bytes]:
+    def _file_intact(self, row: Row) -> bool:
+        """Return whether the file is there that has the image of a row, if it has one."""
+        if row.outcome != "ok":
+            return True
+        place = self.find_place(row.image_id)
+        return place is not None and place[0] in self.file_names
+
+    def _read_group(self, name: str, group: int) -> dict[str, bytes]:
         """Return the images of a row group by id; the last ones that were read stay in memory."""
-        if number not in self.groups:
-            name = self.names[number]
-            group = number - self.names.index(name)
+        key = name, group
+        if key not in self.groups:
             try:
                 rows = self.images.read(name, partial(self._read_rows, name, group))
             except FileNotFoundError as error:
                 raise BadFile(f"{self.images.address}: lacks {name}: {self.remedy}") from error
             ids, images = rows["image_id"].to_pylist(), rows["image"].to_pylist()
-            self.groups[number] = dict(zip(ids, images, strict=True))
+            self.groups[key] = dict(zip(ids, images, strict=True))
             if len(self.groups) > GROUPS_IN_MEMORY:
                 self.groups.popitem(last=False)
-        self.groups.move_to_end(number)
-        return self.groups[number]
+        self.groups.move_to_end(key)
+        return self.groups[key]
 
     def _read_rows(self, name: str, group: int, file: BinaryIO) -> pa.Table:
         place = f"{self.images.address}/{name}"

@@ -21,7 +21,7 @@ import shutil
 import sqlite3
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, fields
 from hashlib import sha256
@@ -30,7 +30,7 @@ from pathlib import Path
 from reprlib import Repr
 from typing import Any, NamedTuple, Self, get_args, get_type_hints
 
-from cnlw_tools.files import remove_drafts
+from cnlw_tools.files import link_or_copy, remove_drafts
 from cnlw_tools.files.locks import lock
 from cnlw_tools.files.machine_faults import MachineFault, find_fault
 from cnlw_tools.files.sqlite import read_columns
@@ -40,6 +40,8 @@ from cnlw_tools.images.pixels import KeptPicture, Storage
 SHORT = Repr()
 SHORT.maxstring = SHORT.maxother = 80  # characters of a value that an error shows
 LEDGER = "ledger.sqlite"
+PLACES = "places"  # the table of where images are in a pack; see pack.py
+PLACE_COLUMNS = ("image_id", "file", "row_group")
 DRAFTS = "drafts"
 BLOCK_ROWS = 2_000  # rows read at a time
 
@@ -85,6 +87,10 @@ class Row:
     def file_format(self) -> str | None:
         """Return the format of the file."""
         return self.kept_format if self.kept else self.format
+
+
+class ChangedImage(OSError):
+    """The file of an image is not what its ledger says."""
 
 
 class State(NamedTuple):
@@ -226,7 +232,7 @@ class Store:
             )
         data = self._read_bytes(row)
         if sha256(data).hexdigest() != row.file_sha256:
-            raise OSError(
+            raise ChangedImage(
                 f"{self.folder}: the file of image {image_id!r} has changed: {self.remedy}"
             )
         return data
@@ -244,6 +250,14 @@ class Store:
         """Return the ids of all images that were fetched, in order."""
         sql = "SELECT image_id FROM ledger WHERE class = 'ok' ORDER BY image_id"
         return [image_id for (image_id,) in self.query(sql)]
+
+    def copy_image(self, row: Row, path: Path) -> None:
+        """Make the file of a row at a path, where no file may be damaged: link it, or copy it.
+
+        Raises:
+            OSError: it cannot be read or written
+        """
+        link_or_copy(self.image_path(row.image_id, str(row.file_format)), path)
 
     def image_path(self, image_id: str, format: str) -> Path:
         """Return the path of the file of an image, whether or not it exists."""
@@ -273,6 +287,10 @@ class Store:
         sql = f"SELECT {self.columns} FROM ledger ORDER BY image_id"  # noqa: S608, our names
         for values in self.query(sql):
             yield self._make_row(values)
+
+    def rows_as_stored(self) -> Iterator[Row]:
+        """Yield all rows in the order in which their images are read fastest."""
+        return self.rows()
 
     def select(self, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
         """Yield some columns of all rows, in the order of ids."""
@@ -326,6 +344,11 @@ class Store:
         """Return the URIs of at most n rows that were refused, or of n rows that were not."""
         sql = "SELECT uri FROM ledger WHERE (class = 'refused') = ? ORDER BY image_id LIMIT ?"
         return [uri for (uri,) in self.query(sql, [is_refused, n]) if uri]
+
+    def answered_uris(self, n: int) -> list[str]:
+        """Return the URIs of the newest n rows for which a host gave an answer."""
+        sql = "SELECT final_uri FROM ledger WHERE status IS NOT NULL ORDER BY at DESC LIMIT ?"
+        return [uri for (uri,) in self.query(sql, [n]) if uri]
 
     def count_images_with_sha256(self, digests: Sequence[str]) -> int:
         """Return the number of images whose file has one of these sha256 digests."""
@@ -437,25 +460,51 @@ class Ledger(Store):
                     f"{self.folder}: this store holds {there}: give {remedy}, or another --store"
                 )
 
-    def answered_uris(self, n: int) -> list[str]:
-        """Return the URIs of the newest n rows for which a host gave an answer."""
-        sql = "SELECT final_uri FROM ledger WHERE status IS NOT NULL ORDER BY at DESC LIMIT ?"
-        return [uri for (uri,) in self.query(sql, [n]) if uri]
-
     def write_row(self, row: Row) -> None:
         """Write a row, or replace the row of this image id; it is committed when this returns."""
         self.write_rows([row])
 
     def write_rows(self, rows: Sequence[Row]) -> None:
         """Write several rows, all of them or none; together they cost little more than one."""
+        self.change((INSERT, map(row_values, rows)))
+
+    def change(self, *statements: tuple[str, Iterable[Sequence[Any]]]) -> None:
+        """Run statements, each for several rows of values: all of them or none."""
         with self.lock, _report_database_errors(self.ledger_path):
             self.connection.execute("BEGIN IMMEDIATE")
             try:
-                self.connection.executemany(INSERT, map(row_values, rows))
+                for sql, values in statements:
+                    self.connection.executemany(sql, values)
                 self.connection.execute("COMMIT")
             finally:
                 if self.connection.in_transaction:
                     self.connection.execute("ROLLBACK")
+
+    def create_places(self) -> None:
+        """Make the table of where images are in a pack, if it is not there."""
+        columns = ", ".join(PLACE_COLUMNS)
+        with _report_database_errors(self.ledger_path):
+            self.connection.execute(
+                f"CREATE TABLE IF NOT EXISTS {PLACES} ({columns}, PRIMARY KEY (image_id)) "
+                "WITHOUT ROWID"
+            )
+
+    def take_ledger(self, store: Store) -> None:
+        """Take all rows of a store, and the places of a pack, into this ledger, which is empty."""
+        copy = self.folder / "source.sqlite"
+        store.copy_ledger(copy)
+        with _report_database_errors(copy):
+            self.connection.execute("ATTACH ? AS source", [str(copy)])
+            self._take_table("ledger", COLUMNS, store.columns)
+            if self.connection.execute(f"PRAGMA source.table_info({PLACES})").fetchall():
+                self._take_table(PLACES, PLACE_COLUMNS, ", ".join(PLACE_COLUMNS))
+            self.connection.execute("DETACH source")
+        copy.unlink()
+
+    def _take_table(self, table: str, names: Sequence[str], columns: str) -> None:
+        """Copy a table of the attached database; ``columns`` is what is selected for the names."""
+        rows = f"SELECT {columns} FROM source.{table} ORDER BY image_id"  # noqa: S608, our names
+        self.connection.execute(f"INSERT INTO {table} ({', '.join(names)}) {rows}")
 
     def write_image(self, image_id: str, format: str, data: bytes) -> int:
         """Write the file of an image atomically; return its modification time in nanoseconds."""
@@ -563,7 +612,8 @@ def _sql_columns(path: Path, connection: sqlite3.Connection) -> str:
         OSError: it cannot be read
     """
     with _report_database_errors(path):
-        names = read_columns(connection, path, "ledger", COLUMNS)
+        names = read_columns(connection, path, "ledger", COLUMNS, [PLACES])
+        read_columns(connection, path, PLACES, PLACE_COLUMNS, ["ledger"])
     present = [name if name in names else f"NULL AS {name}" for name in COLUMNS]
     return ", ".join(present if names else COLUMNS)
 

@@ -19,6 +19,7 @@ from PIL import Image
 
 from cnlw_tools.cli import main
 from cnlw_tools.files import default_root
+from cnlw_tools.store.pack import open_store
 from cnlw_tools.store.store import Store, open_ledger
 
 
@@ -393,3 +394,151 @@ def test_mixed_counts_of_shards_in_a_store(server, folder):
         result.stderr.split()
     )
     assert not server.requests
+
+
+WEB = "memory://bucket/web"
+
+
+def web_manifest(server, folder):
+    url = f"http://127.0.0.1:{server.server_port}"
+    rows = {f"i{n}": f"{url}/ok{n}" for n in range(5)}
+    return write_manifest(folder / "m.parquet", rows | {"b": f"{url}/gone", "c": "ftp://x/y"})
+
+
+def test_a_store_at_an_address(server, folder, memory):
+    """It is filled once; a second run requests nothing, though this machine has no images."""
+    web_manifest(server, folder)
+    expected = {"ok": 5, "errors": {"http_404": 1, "refused": 1}}
+
+    for _ in range(2):
+        result = cnlw("--manifest", "m.parquet", "--store", WEB, "--json", "--allow-private")
+        assert (0, expected) == (result.exit_code, json.loads(result.stdout)), result.output
+    again = cnlw(
+        *("--manifest", "m.parquet", "--store", WEB, "--json", "--allow-private"),
+        *("--retry", "404", "--no-robots"),
+    )
+    report = cnlw("--store", WEB, "--report")
+    shown = CliRunner().invoke(main, ["show", WEB])
+
+    assert 1 == json.loads(again.stdout)["errors"]["http_404"]
+    assert 2 == server.requests["/gone"]
+    assert 1 == server.requests["/ok3"]
+    assert [f"7 URLs; images in {WEB}"] == report.stdout.splitlines()[-1:]
+    assert "ok                       5 URLs" in shown.output
+    assert {"m.parquet", "cache"} == {path.name for path in folder.iterdir()}
+
+
+def test_what_an_address_gets_is_what_a_folder_gets(server, folder, memory):
+    """Small images too: the files have the same bytes, and of another size is an error."""
+    web_manifest(server, folder)
+    keep = ("--manifest", "m.parquet", "--allow-private", "--keep", "8", "--resize", "squash")
+    for place in ("web", WEB):
+        assert 0 == cnlw(*keep, "--store", place).exit_code
+
+    with open_store("web") as local, open_store(WEB) as remote:
+        for row in local.rows():
+            other = remote.read_row(row.image_id)
+            assert (row.outcome, row.kept_sha256, row.kept) == (
+                other.outcome,
+                other.kept_sha256,
+                other.kept,
+            )
+        assert local.read("i3") == remote.read("i3")
+    refused = cnlw("--manifest", "m.parquet", "--store", WEB)
+    assert 1 == refused.exit_code
+    assert f"{WEB}: this store holds images resized for builds with --size 8" in refused.output
+
+
+def test_shards_share_an_address(server, folder, memory):
+    """Each adds what it fetched; the last command requests nothing that they have."""
+    web_manifest(server, folder)
+    common = ("--manifest", "m.parquet", "--allow-private", "--json")
+    for shard in ("1/2", "2/2"):
+        assert 0 == cnlw(*common, "--store", WEB, "--shard", shard).exit_code
+    server.requests.clear()
+
+    last = cnlw(*common, "--store", WEB)
+
+    assert {"ok": 5, "errors": {"http_404": 1, "refused": 1}} == json.loads(last.stdout)
+    assert not server.requests
+
+
+def test_stores_are_joined_at_addresses(server, folder, memory):
+    """A folder into an address, and an address into a folder."""
+    web_manifest(server, folder)
+    cnlw("--manifest", "m.parquet", "--allow-private", "--store", "web")
+
+    to_address = cnlw("--store", WEB, "--join", "web", "--json")
+    back = cnlw("--store", "again", "--join", WEB, "--json")
+
+    expected = {"ok": 5, "errors": {"http_404": 1, "refused": 1}}
+    assert expected == json.loads(to_address.stdout) == json.loads(back.stdout)
+    with Store("web") as store, Store("again") as again:
+        assert store.read("i2") == again.read("i2")
+    assert 0 == cnlw("--store", WEB, "--export-img2dataset", "out").exit_code
+    imported = cnlw("--store", "memory://bucket/b", "--import-img2dataset", "out", "--json")
+    assert {"ok": 5, "errors": {}} == json.loads(imported.stdout)
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        ("s3://nothing/web", "s3://nothing/web: cannot be "),
+        ("ftp://bucket/web", "no storage is known as ftp://: give s3:// (extra s3), gs:// (extra"),
+        ("s3:/", "give"),
+    ],
+)
+def test_an_address_that_cannot_be_written_is_one_line(server, folder, s3, place, message):
+    """Nothing is requested, and nothing is made."""
+    web_manifest(server, folder)
+
+    run = cnlw("--manifest", "m.parquet", "--store", place, "--allow-private")
+
+    assert (1, 1) == (run.exit_code, run.output.count("\n")), run.output
+    assert message in run.output
+    assert not server.requests
+
+
+def test_an_address_without_rights_keeps_what_waits(server, folder, s3):
+    """A storage that says no is asked once; what was fetched waits for the next run."""
+    web_manifest(server, folder)
+    options = ("--manifest", "m.parquet", "--store", "s3://bucket/web", "--allow-private", "--json")
+    s3.fail({"method": "PUT", "status": 403, "times": 99})
+    refused = cnlw(*options)
+    assert not server.requests
+    # The test of rights succeeds, and then they are taken away.
+    s3.fail(
+        {"method": "PUT", "status": 200, "times": 1}, {"method": "PUT", "status": 403, "times": 99}
+    )
+    lost = cnlw(*options)
+    for run in (refused, lost):
+        assert (1, 1) == (run.exit_code, run.output.count("\n")), run.output
+        assert "s3://bucket/web: cannot be written (" in run.output
+        assert "check the rights of these credentials" in run.output
+    assert 1 == server.requests["/ok3"]
+    s3.fail()
+
+    again = cnlw(*options)
+
+    assert {"ok": 5, "errors": {"http_404": 1, "refused": 1}} == json.loads(again.stdout)
+    assert 1 == server.requests["/ok3"]
+
+
+def test_an_address_without_credentials_is_one_line(server, folder, s3, monkeypatch):
+    """Nothing is requested before the user has set them up."""
+    web_manifest(server, folder)
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+
+    run = cnlw("--manifest", "m.parquet", "--store", "s3://bucket/web", "--allow-private")
+
+    assert (1, 1) == (run.exit_code, run.output.count("\n")), run.output
+    assert "set up the credentials as the programs of this storage do" in run.output
+    assert not server.requests
+
+
+def test_an_address_is_no_place_for_an_engine(folder, memory):
+    """The error says what to do."""
+    run = cnlw("--manifest", "m.parquet", "--store", WEB, "--engine", "dask")
+    assert 1 == run.exit_code
+    assert f"`cnlw fetch --store {WEB} --join FOLDER`" in run.output
