@@ -108,7 +108,8 @@ def _citation_page() -> str:
         }
         key = f"{paper['authors'][0]['family-names'].lower()}{paper['year']}"
         text += fence(_bibtex("inproceedings", key, fields), "bibtex") + "\n"
-    return text + "The file `CITATION.cff` in the repository has the same for other programs.\n"
+    text += "The file `CITATION.cff` in the repository has the same information for programs.\n"
+    return text
 
 
 def _bibtex(kind: str, key: str, fields: Mapping[str, str]) -> str:
