@@ -193,12 +193,12 @@ class Build:
     ) -> "PushSummary":
         """Check the build, and put it into a dataset repository of the Hugging Face Hub.
 
-        An interrupted push continues with the next call. Warnings say what the Hub notes about
+        An interrupted push continues with the next call. Warnings repeat what the Hub says about
         the card.
 
         Args:
             repository: OWNER/NAME; it is created if it does not exist
-            private: create the repository so that only its owner sees it; one that exists must be
+            private: create a repository that only its owner sees; an existing repository must be
                 private
             gated: ask people for name and e-mail address before they get the files
             tag: name of this version, such as v1. Default: none
@@ -321,7 +321,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A folder with the results of one training."""
+    """A folder with the results of one training run."""
 
     path: Path
 
@@ -433,13 +433,14 @@ def build(
     Args:
         dataset: name of a dataset, or your own source. Default: the recipe's, or else `shapes`
         noise: kind of noise, such as red or blue, or your own model. Default: the recipe's
-        level, levels: one level or several, in percent. Default: the levels of the recipe
+        level: one level in percent. Default: the levels of the recipe
+        levels: several levels in percent, in place of `level`
         recipe: a TOML file, or the name of a recipe. Default: the recipe DATASET_NOISE
         out: folder or address of the build; levels that it has are kept. Default: builds/DATASET
         root: folder that holds manifests/, annotations/ and pipelines/. Default: the package's
         data_dir: folder or address of your copy of the images
         donors: datasets whose images some kinds of noise use, with the folders of their images
-        store: web images: what `cnlw fetch` or `cnlw store pack` wrote
+        store: web images that `cnlw fetch` or `cnlw store pack` wrote
         previous: an earlier build, or its address; the card then says what changed
         engine: where the work runs: local, dask, ray, dask://HOST:PORT or ray://HOST:PORT
         workers: number of processes. Default: one for each processor; 1 for a source in __main__
@@ -447,7 +448,7 @@ def build(
         **choices: other keys of a recipe: options, seed, size, probe, train_size ...
 
     Raises:
-        ValueError, LookupError, OSError: the message says how to fix it; no file is incomplete
+        ValueError, LookupError, OSError: the message says how to fix it; no incomplete file is left
 
     Example:
         >>> build = cnlw.build("shapes", noise="red", levels=[0, 40])
@@ -571,7 +572,7 @@ def validate(
         end_to_end: also train briefly on every config, and check how the noise affects accuracy
         data_dir: folder or address of your copy of the images, for comparison
         donors: datasets whose images the build uses, with the folders of their images
-        store: web images: what `cnlw fetch` or `cnlw store pack` wrote
+        store: web images that `cnlw fetch` or `cnlw store pack` wrote
         cache: folder of decoded pixels, for `end_to_end`. Default: that of `cnlw train`
         engine: where the work runs: local, dask, ray, dask://HOST:PORT or ray://HOST:PORT
         workers: number of worker processes. Default: one for each processor
@@ -619,7 +620,7 @@ def rebuild(
         root: folder or address of your tables of donors. Default: those of the package
         data_dir: folder or address of your copy of the images
         donors: datasets whose images the build uses, with the folders of their images
-        store: web images: a folder of `cnlw fetch`, or what `cnlw store pack` wrote
+        store: web images that `cnlw fetch` or `cnlw store pack` wrote
         engine: where the work runs: local, dask, ray, dask://HOST:PORT or ray://HOST:PORT
         workers: number of worker processes. Default: one for each processor
         progress: show progress bars
@@ -697,7 +698,7 @@ def train(
             resume ...
 
     Raises:
-        ValueError, LookupError, OSError: the message says how to fix it; no file was written yet
+        ValueError, LookupError, OSError: the message says how to fix it; no file has been written
         TypeError: there is no such argument
         TrainingStopped: a signal stopped the training; resume=True continues it
 
@@ -819,7 +820,7 @@ def report(
         select_by: result that selects the best trial of a method: last, best or mean10
         group_by: options of methods; trials with different values count as different methods
         formats: formats of the files in figures/: svg, pdf or png
-        width: width of each figure in figures/: inches, or a text such as ``"8.3cm"``. Default:
+        width: width of each figure in figures/: inches, or a string such as ``"8.3cm"``. Default:
             that of the page
         font_size: size of all text in figures/, in points. Default: that of the page
 
@@ -918,9 +919,9 @@ def new(
     A longer list adds its new candidates to those that the dataset has.
 
     Args:
-        name: of the dataset
+        name: name of the dataset
         photographs: class folders, or a csv file of paths and labels
-        candidates: a csv file with the columns class and url; others are kept
+        candidates: a csv file with the columns class and url; other columns are kept
         root: folder in which to write manifests/
         validation: percent of each class that moves from train to validation
         engine, workers, progress: as for `build`

@@ -90,7 +90,7 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check(
         "croissant",
-        "croissant.json agrees with the card and the tables",
+        "the file croissant.json agrees with the card and the tables",
         croissant.croissant,
         _skip_without_plans,
     ),
@@ -135,13 +135,13 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check(
         "reserved_splits",
-        "validation, probe and verified have the requested number of images of each class",
+        "each split validation, probe or verified has the requested number of images of each class",
         splits.reserved_splits,
         _skip_without_tables,
     ),
     Check(
         "train_size",
-        "train has the requested number of images, with classes in proportion",
+        "the split train has the requested number of images, with classes in proportion",
         splits.train_size,
         _skip_without_tables,
     ),
@@ -156,7 +156,7 @@ CHECKS: tuple[Check, ...] = (
     Check("labels", "every label is in the class list", rows.labels, _skip_without_tables),
     Check(
         "flags",
-        "the column is_noisy marks rows with a wrong label or no known true label",
+        "the column is_noisy marks the rows whose label is wrong or whose true class is unknown",
         rows.flags,
     ),
     Check(
@@ -165,7 +165,12 @@ CHECKS: tuple[Check, ...] = (
         rows.true_labels,
         _skip_without_tables,
     ),
-    Check("rate", "the realised noise rate is the expected rate", noise.rate, _skip_without_tables),
+    Check(
+        "rate",
+        "the realised noise rate agrees with the expected rate",
+        noise.rate,
+        _skip_without_tables,
+    ),
     Check("matrix", "given labels follow the expected matrix", noise.matrix, _skip_without_tables),
     Check(
         "clean_labels",
@@ -181,7 +186,7 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check(
         "verdicts",
-        "people judged that no web image shows its class",
+        "every web image was judged not to show its class",
         rows.verdicts,
         _skip_without_web_images,
     ),
@@ -205,7 +210,7 @@ CHECKS: tuple[Check, ...] = (
     Check("near_duplicates", "images that look alike are listed", pixels.near_duplicates),
     Check(
         "records",
-        "mlcroissant reads the first row of every split from croissant.json",
+        "the library mlcroissant can read the first row of every split from croissant.json",
         croissant.records,
         _skip_without_mlcroissant,
     ),

@@ -50,7 +50,7 @@ def new(
     engine: str,
     workers: int | None,
 ) -> None:
-    """Make a dataset NAME of photographs with right labels and candidates from the web.
+    """Make the dataset NAME from labelled photographs and candidates from the web.
 
     PHOTOS is a folder with a folder of images for each class, or a csv file of paths and labels, as
     for `cnlw import folder`. No photograph is copied.

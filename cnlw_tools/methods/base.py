@@ -111,7 +111,7 @@ class Method(nn.Module):
     # How the report finds the examples whose label the method takes for wrong, in what
     # `log_examples` recorded; keys of `NOISE_MARKS`. An example without a record was never seen.
     marks_noise: ClassVar[tuple[str, ...]] = ("down_weighted",)
-    # Whether training has stages that do different things, so that one epoch is one stage only.
+    # Whether training has several stages, so that a run of one epoch would have only one of them.
     is_staged: bool = False
     optimiser: Optimizer  # set by the trainer before the first step
     progress: float = 0.0  # share of finished steps, 0 to 1; set by the trainer before every step
@@ -150,7 +150,7 @@ class Method(nn.Module):
         return self.phases()[-1].epochs
 
     def begin_phase(self, phase: int, train_batches: BatchSource) -> Tensor | None:
-        """Prepare a phase, before its networks restart.
+        """Prepare a phase, before the weights of its networks are set.
 
         It may return (m,) positions in the training set; the phase then trains only on these.
         """
@@ -159,7 +159,7 @@ class Method(nn.Module):
         """Prepare an epoch, counted over all phases. It may iterate over the training set."""
 
     def after_step(self) -> None:
-        """Adjust parameters after an optimiser step: projections, clamps."""
+        """Adjust parameters after an optimiser step, for example by a projection or a clamp."""
 
     def param_groups(self) -> list[dict[str, Any]]:
         """Return the parameter groups of the optimiser, for methods with several learning rates."""

@@ -64,7 +64,7 @@ class NoiseModel:
     # "keeps_images", "keeps_labels", "dilutes", "adds".
     guarantees: frozenset[str]
 
-    # Options for tests of the model; a function is called with the number of classes.
+    # Options for tests of the model; a value may be a function of the number of classes.
     test_options: Mapping[str, Any] = field(default_factory=dict)
 
     # Columns of the pool's table that the model reads if they exist.

@@ -196,10 +196,10 @@ class Store:
         return KeptPicture(data, row.kept, str(row.sha256))
 
     def check_use(self, storage: Storage) -> None:
-        """Check that builds which store images like this can use all images of the store.
+        """Check that a build with these options can use all images of the store.
 
         Raises:
-            ValueError: they were resized by other options
+            ValueError: images of the store were resized with other options
         """
         for kept in self.read_kept():
             if kept not in (None, storage.options):
@@ -216,7 +216,7 @@ class Store:
             self.connection.execute("VACUUM INTO ?", [str(path)])
 
     def read_kept(self) -> list[str | None]:
-        """Return the different values of `kept` that images have."""
+        """Return the distinct values of the column `kept` of images."""
         images = f"SELECT {self.columns} FROM ledger WHERE class = 'ok'"  # noqa: S608, our names
         sql = f"SELECT DISTINCT kept FROM ({images}) ORDER BY kept"  # noqa: S608, our names
         return [kept for (kept,) in self.query(sql)]
@@ -341,7 +341,7 @@ class Store:
         return list(self.query(sql, [limit]))
 
     def some_uris(self, n: int, is_refused: bool) -> list[str]:
-        """Return the URIs of at most n rows that were refused, or of n rows that were not."""
+        """Return the URIs of at most n rows: of refused rows if `is_refused`, else of others."""
         sql = "SELECT uri FROM ledger WHERE (class = 'refused') = ? ORDER BY image_id LIMIT ?"
         return [uri for (uri,) in self.query(sql, [is_refused, n]) if uri]
 

@@ -90,12 +90,12 @@ class Trainer:
     # Begin with the weights in this file, or of the run in this folder or at this address.
     weights: Path | str | None = None
     compile: bool = False  # compile the network with torch.compile
-    graph: bool = False  # repeat steps as a CUDA graph, which takes less of the processor
+    graph: bool = False  # repeat steps as a CUDA graph, which takes less processor time
     root: Path | str | None = None  # folder that holds pipelines/; None: the package's own
     cache: Path | str | None = None  # folder of decoded pixels; None: `default_cache()`
     decode_threads: int | None = None  # threads that decode images; None: one for each processor
 
-    folder: Path = field(init=False)  # the folder of the run; of one at an address, its mirror
+    folder: Path = field(init=False)  # the folder of the run, or the local copy of its address
     n_classes: int = field(init=False)  # the number of classes
     resizing: Resizing = field(init=False)  # the size of images, and how they are resized
     normaliser: Normaliser = field(init=False)  # scales pixels in [0, 1]
@@ -203,7 +203,7 @@ class Trainer:
         return local_build(self.build, self.config)
 
     def find_folder(self) -> Path:
-        """Return the folder of the run; of one at an address, the files are copied into it.
+        """Return the folder of the run. The files of a run at an address are copied into it first.
 
         Raises:
             ValueError, LookupError, OSError: the request is wrong; see `fit`
@@ -219,7 +219,7 @@ class Trainer:
         return self.out if self.out is not None and is_address(self.out) else self.folder
 
     def find_difference(self, config: RunConfig) -> str:
-        """Return the names of settings other than data in which a run differs, or an empty text.
+        """Return the names of settings, other than the data, in which a run differs; "" if none.
 
         Raises:
             ValueError, LookupError, OSError: the request is wrong; see `fit`
