@@ -86,8 +86,8 @@ class Phase:
 class Method(nn.Module):
     """Base class of all methods. Most methods override only ``loss``.
 
-    The keyword arguments of ``__init__`` are the options of a method. State that must survive a
-    resumed run has to be a parameter or a buffer.
+    The keyword arguments of ``__init__`` are the options of a method. State that a
+    resumed run needs has to be a parameter or a buffer.
 
     Raises:
         ValueError: the task lacks something that the method requires

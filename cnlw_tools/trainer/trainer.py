@@ -98,7 +98,7 @@ class Trainer:
     folder: Path = field(init=False)  # the folder of the run, or the local copy of its address
     n_classes: int = field(init=False)  # the number of classes
     resizing: Resizing = field(init=False)  # the size of images, and how they are resized
-    normaliser: Normaliser = field(init=False)  # scales pixels in [0, 1]
+    normaliser: Normaliser = field(init=False)  # scales pixels from [0, 1] for the network
     note: str = field(init=False, default="")  # which part of the method is not trained, if any
     trained_method: Method = field(init=False)  # the method; it predicts from normalised images
 
