@@ -61,7 +61,7 @@ class Preset:
     )
     quick: int = key(
         1,
-        help="Number of epochs with --quick; with one epoch, a method runs only its first stage.",
+        help="Number of epochs with --quick; with 1, a method runs only its first stage.",
         check=COUNT,
     )
     batch_size: int = key(
