@@ -12,6 +12,7 @@ import sys
 import threading
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import urljoin
 
 from urllib3.exceptions import LocationParseError
@@ -24,9 +25,14 @@ IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 DEFAULT_PORTS = {"http": 80, "https": 443}
 MAX_URI_CHARACTERS = 8192
 MAX_HOST_CHARACTERS = 253
+MAX_HOSTS = 4096  # whose spelling is remembered
 HOST_NAME = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*")
 # what name resolvers accept as an IPv4 address, also in unusual spellings
 NUMERIC_HOST = re.compile(r"(.*\.)?(\d+|0x[0-9a-f]*)")
+# what urllib3 would only split, in five times as long: nothing in it is encoded or normalised
+PLAIN_URI = re.compile(
+    r"(https?)://([a-z0-9._-]+)(?::([1-9]\d{0,3}|[1-5]\d{4}))?(/[A-Za-z0-9._~!$&'()*+,;=:@/?-]*)"
+)
 CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f]")
 NAT64 = ipaddress.ip_network("64:ff9b::/96")  # an IPv6 address that wraps an IPv4 address
 NOT_PUBLIC = [  # networks that `is_global` does not know as private
@@ -81,17 +87,31 @@ def parse_uri(uri: str) -> Address:
     uri = uri.strip()
     if not uri or len(uri) > MAX_URI_CHARACTERS or CONTROL_CHARACTER.search(uri):
         raise _refusal("no URI, more than 8,192 characters, or control characters in it")
-    try:
-        url = parse_url(uri)
-        _check_scheme_and_user(uri, url)
-        host = _normalise_host(url.host or "")
-    except (LocationParseError, UnicodeError) as error:
-        raise _refusal(f"not a URI ({error})") from error
-    scheme = str(url.scheme)
-    port = DEFAULT_PORTS[scheme] if url.port is None else url.port
+    plain = PLAIN_URI.fullmatch(uri)
+    if plain and "/." not in uri:
+        scheme, host, port_text, target = plain.groups()
+        given_port = int(port_text) if port_text else None
+    else:
+        scheme, host, given_port, target = _split_uri(uri)
+    host = _normalise_host(host)
+    port = DEFAULT_PORTS[scheme] if given_port is None else given_port
     if port < 1024 and port not in DEFAULT_PORTS.values():
         raise _refusal(f"port {port} is not the port of a web server")
-    return Address(scheme, host, port, url.request_uri)
+    return Address(scheme, host, port, target)
+
+
+def _split_uri(uri: str) -> tuple[str, str, int | None, str]:
+    """Return scheme, host, port, and percent-encoded path and query of any URI.
+
+    Raises:
+        FetchError: the URI may not be fetched
+    """
+    try:
+        url = parse_url(uri)
+    except (LocationParseError, UnicodeError) as error:
+        raise _refusal(f"not a URI ({error})") from error
+    _check_scheme_and_user(uri, url)
+    return str(url.scheme), url.host or "", url.port, url.request_uri
 
 
 def follow_redirect(address: Address, location: str) -> Address:
@@ -220,6 +240,7 @@ def _check_scheme_and_user(uri: str, url: Url) -> None:
         raise _refusal("a user name or password in the URI")
 
 
+@lru_cache(MAX_HOSTS)
 def _normalise_host(host: str) -> str:
     """Return the only accepted spelling of a host: a name in lower case, or an IP address."""
     host = host.lower().removesuffix(".")

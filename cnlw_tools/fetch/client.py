@@ -3,8 +3,9 @@
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from email.utils import parsedate_to_datetime
+from typing import NamedTuple
 
 from urllib3 import HTTPHeaderDict
 
@@ -27,8 +28,7 @@ OPT_OUT_HEADERS = ("X-Robots-Tag", "X-Archive-Orig-X-Robots-Tag")
 MAX_RETRY_AFTER = 120.0  # seconds; if a host asks for more, this run leaves it alone
 
 
-@dataclass(frozen=True, slots=True)
-class FetchedImage:
+class FetchedImage(NamedTuple):
     """An image that was fetched."""
 
     data: bytes

@@ -14,7 +14,9 @@ import sys
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from operator import attrgetter
+from typing import Any
 
 from cnlw_tools.fetch.address import Address
 from cnlw_tools.fetch.robots import Rules
@@ -40,6 +42,13 @@ class FetchJob:
     failures: int = 0  # in this run, since the last redirect
     redirects: int = 0
     dead_link: FetchError | None = None  # the failure of the URI, if an archive is requested now
+
+    def __reduce__(self) -> tuple[type, tuple[Any, ...]]:
+        """Return what is pickled: this takes two thirds of the time of what dataclasses do."""
+        return FetchJob, _job_values(self)
+
+
+_job_values = attrgetter(*(field.name for field in fields(FetchJob)))
 
 
 @dataclass(slots=True)

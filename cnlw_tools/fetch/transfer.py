@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from io import BytesIO
+from typing import NamedTuple
 
 import pycurl
 from urllib3 import HTTPHeaderDict
@@ -44,8 +45,7 @@ class Limits:
     max_bytes: int = 32_000_000  # of a body, after it was decompressed
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(NamedTuple):
     """What a server answered."""
 
     status: int
@@ -90,8 +90,10 @@ class Transfer:
         self.lines: list[bytes] = []  # of the headers
         self.status = 0
         self.headers: HTTPHeaderDict | None = None
+        self.encoding = IDENTITY  # how the body is compressed
         self.body = BytesIO()
         self.n_bytes = 0  # of the body
+        self.n_unchecked = 0  # bytes of the body that are taken without a check
         self.n_wanted = 0  # bytes of memory that the body borrows if it is large
         self.is_waiting = False  # for this memory
         self.error: Exception | None = None
@@ -99,7 +101,7 @@ class Transfer:
     @property
     def is_compressed(self) -> bool:
         """Return whether the server compressed the body; then `response` may wait for memory."""
-        return self.headers is not None and WBITS.get(_encoding(self.headers), 0) != 0
+        return WBITS.get(self.encoding, 0) != 0
 
     def response(self) -> Response:
         """Return what the server answered, after the end.
@@ -110,7 +112,7 @@ class Transfer:
         """
         if self.error is None:
             headers = self.headers or HTTPHeaderDict()
-            return Response(self.status, headers, self._decompress(headers))
+            return Response(self.status, headers, self._decompress())
         if fault := find_fault(self.error):
             raise fault from self.error
         raise self.error
@@ -131,9 +133,17 @@ class Transfer:
 
     def receive(self, chunk: bytes) -> int | None:
         """Take a part of the body; return None, or what libcurl must do instead of going on."""
+        n_bytes = self.n_bytes + len(chunk)
+        if n_bytes <= self.n_unchecked:
+            self.n_bytes = n_bytes
+            self.body.write(chunk)
+            return None
+        return self._check_and_receive(chunk, n_bytes)
+
+    def _check_and_receive(self, chunk: bytes, n_bytes: int) -> int | None:
+        """Do the same where the headers have not been read yet, or the body is not a small one."""
         try:
             self._read_headers()
-            n_bytes = self.n_bytes + len(chunk)
             if self.status == 200 and self._must_wait(n_bytes):
                 return int(pycurl.WRITEFUNC_PAUSE)
         except (FetchError, MemoryError) as error:
@@ -190,7 +200,9 @@ class Transfer:
             self.error = _explain(code, text)
         if self.error:
             self.body = BytesIO()
-        self.on_end()
+        on_end = self.on_end
+        self.on_end = _do_nothing  # which may hold this object: such a cycle stays in memory
+        on_end()
 
     def _read_headers(self) -> None:
         """Parse and check the headers, if this has not been done yet."""
@@ -212,9 +224,11 @@ class Transfer:
         A large body borrows memory for all of it at once: if bodies borrowed bit by bit, all of
         them could wait for each other.
         """
-        encoding = _encoding(headers)
-        if encoding not in WBITS:
+        encoding = headers.get("Content-Encoding", IDENTITY).strip().lower()
+        if encoding not in WBITS:  # a body that is compressed twice has two names
             raise FetchError("decode", f"its Content-Encoding is {encoding!r}")
+        self.encoding = encoding
+        self.n_unchecked = min(SMALL_BODY, self.limits.max_bytes)
         self.n_wanted = self.limits.max_bytes
         if WBITS[encoding]:
             self.n_wanted *= 2  # for both forms
@@ -228,14 +242,14 @@ class Transfer:
         if "Transfer-Encoding" not in headers and not WBITS[encoding]:
             self.n_wanted = n_bytes
 
-    def _decompress(self, headers: HTTPHeaderDict) -> bytes:
+    def _decompress(self) -> bytes:
         """Return the body as it was before a server compressed it, although nobody asked for that.
 
         This is not left to libcurl: while it waits for memory, it keeps what a few bytes become.
         """
         body = self.body.getvalue()
         self.body = BytesIO()  # libcurl knows this object until its handle makes another request
-        wbits = WBITS[_encoding(headers)] if body else 0
+        wbits = WBITS[self.encoding] if body else 0
         if not wbits:
             return body
         if self.n_wanted:  # it was small, so nothing is borrowed yet
@@ -259,11 +273,6 @@ class Transfer:
             raise FetchError("too_big", f"more than {self.limits.max_bytes:,} bytes")
         self.is_waiting = n_bytes > SMALL_BODY and bool(self.n_wanted)
         return self.is_waiting
-
-
-def _encoding(headers: HTTPHeaderDict) -> str:
-    """Return how a body is compressed; a body that is compressed twice has two names."""
-    return headers.get("Content-Encoding", IDENTITY).strip().lower()
 
 
 def _do_nothing() -> None:

@@ -46,7 +46,7 @@ DRAFTS = "drafts"
 BLOCK_ROWS = 2_000  # rows read at a time
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: to make a row would take three times as long
 class Row:
     """A row of the ledger: the outcome of one URL."""
 
@@ -511,13 +511,15 @@ class Ledger(Store):
         path = self._image_path(image_id, format)
         name = path.rpartition("/")[2]
         draft = f"{self.folder}/{DRAFTS}/{os.getpid()}-{name}"
-        with _report_file_errors(self.folder):
+        try:
             mtime = _write_file(draft, data)
             try:
                 os.replace(draft, path)  # noqa: PTH105, see `_image_path`
             except FileNotFoundError:
                 Path(path).parent.mkdir(parents=True, exist_ok=True)
                 os.replace(draft, path)  # noqa: PTH105, see `_image_path`
+        except OSError as error:  # a full disk concerns all files of the folder
+            raise OSError(error.errno, error.strerror, str(self.folder)) from error
         return mtime
 
 
@@ -627,15 +629,6 @@ def _connect(path: Path, database: str) -> sqlite3.Connection:
             check_same_thread=False,
             uri=database.startswith("file:"),
         )
-
-
-@contextmanager
-def _report_file_errors(folder: Path) -> Iterator[None]:
-    """Name the folder in an error of the block, not a file: a full disk concerns all of them."""
-    try:
-        yield
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(folder)) from error
 
 
 @contextmanager

@@ -1,11 +1,14 @@
 """No private address is requested, however it is spelled; this is checked before any connection."""
 
 import ipaddress
+import re
 import socket
 import threading
 import time
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from cnlw_tools.fetch import Limits, address
 from cnlw_tools.store.outcomes import FetchError
@@ -224,3 +227,52 @@ def test_redirects_to_private_addresses(monkeypatch, server, fetch_rows):
 
     assert ["refused"] * 3 == [rows[image_id].outcome for image_id in targets]
     assert {"127.0.0.1", "127.0.0.2", "169.254.169.254", "::1"} == set(ips)
+
+
+URI_PARTS = [
+    "a",
+    "Z",
+    "9",
+    "é",
+    "%41",
+    "%zz",
+    "%",
+    "/",
+    "?",
+    "#",
+    ":",
+    "..",
+    ".",
+    "@",
+    "\\",
+    "~",
+    "=",
+]
+
+
+@given(
+    st.sampled_from(["http", "https", "HTTP", "ftp"]),
+    st.sampled_from(
+        ["a.b", "A.b", "a_.b", "a..b", "-a.b", "8.8.8.8", "010.1", "[::8]", "u@a.b", ""]
+    ),
+    st.sampled_from(["", ":", ":80", ":081", ":8080", ":59999", ":60000", ":70000", ":22", ":x"]),
+    st.lists(st.sampled_from(URI_PARTS), max_size=9),
+)
+@example("http", "a.b", "", ["/", "/", "a", "?"])
+@example("http", "a.b", "", ["/", "a", "?", "/", ".", ".", "/", "?"])
+def test_plain_uris(scheme, host, port, parts):
+    """A URI in which nothing is to be normalised is split as urllib3 splits it."""
+    uri = f"{scheme}://{host}{port}/{''.join(parts)}"
+
+    found = split_or_reason(uri)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(address, "PLAIN_URI", re.compile("never"))
+        assert found == split_or_reason(uri)
+
+
+def split_or_reason(uri):
+    try:
+        return address.parse_uri(uri)
+    except FetchError as error:
+        return str(error)
