@@ -456,10 +456,10 @@ def build(
         ['red_00', 'red_40']
     """
     inputs = _make_inputs(root, data_dir, donors, store, dataset)
-    chosen = _resolve_recipe(dataset, noise, level, levels, recipe, inputs, choices)
-    place = out if out is not None else Path("builds") / chosen.dataset
+    resolved_recipe = _resolve_recipe(dataset, noise, level, levels, recipe, inputs, choices)
+    place = out if out is not None else Path("builds") / resolved_recipe.dataset
     with _open_executor(engine, workers, inputs.source) as executor:
-        return _build_at(place, chosen, inputs, previous, executor, progress)
+        return _build_at(place, resolved_recipe, inputs, previous, executor, progress)
 
 
 def _build_at(
@@ -512,18 +512,18 @@ def plan(
     from cnlw_tools.plans.statistics import realised_stats
 
     inputs = _make_inputs(root, data_dir, donors, store, dataset)
-    chosen = _resolve_recipe(dataset, noise, level, None, recipe, inputs, choices)
-    tables = load_tables(chosen, inputs)
-    levels = recipe_levels(chosen, tables)
+    resolved_recipe = _resolve_recipe(dataset, noise, level, None, recipe, inputs, choices)
+    tables = load_tables(resolved_recipe, inputs)
+    levels = recipe_levels(resolved_recipe, tables)
     if len(levels) != 1:
         raise ValueError(
             f"a plan has one level, but the recipe has {len(levels)}: give one, such as level=40"
         )
-    table = draw_plan(chosen, tables, levels[0])
+    table = draw_plan(resolved_recipe, tables, levels[0])
     return Plan(
         table=table,
-        config=config_name(chosen, levels[0]),
-        expected=expected_stats(chosen, tables, levels[0])["train"],
+        config=config_name(resolved_recipe, levels[0]),
+        expected=expected_stats(resolved_recipe, tables, levels[0])["train"],
         realised=realised_stats(table, len(tables.classes)),
     )
 
@@ -729,16 +729,16 @@ def _check_train_arguments(choices: Mapping[str, Any]) -> None:
     from cnlw_tools.registry import suggest
     from cnlw_tools.trainer import Trainer
 
-    known = [field.name for field in fields(Trainer) if field.init]
+    arguments = [field.name for field in fields(Trainer) if field.init]
     preset_keys = [field.name for field in fields(Preset)]
     for name, value in choices.items():
-        if name in known:
+        if name in arguments:
             continue
         if name in preset_keys:
             change = f'changes={{"{name}": {value!r}}}'
             raise TypeError(f"train() has no argument {name!r}, a key of the preset: give {change}")
         raise TypeError(
-            f"train() has no argument {name!r}.{suggest(name, known)} "
+            f"train() has no argument {name!r}.{suggest(name, arguments)} "
             "Options of the method are given by options={...}"
         )
 
@@ -747,8 +747,8 @@ def _train_seeds(trainer: "Trainer", seeds: int | Sequence[int], bars: ProgressB
     from cnlw_tools.trainer.seeds import fit_all, trainers_of_seeds
 
     trainers = trainers_of_seeds(trainer, range(seeds) if isinstance(seeds, int) else seeds)
-    fit_all(trainers, lambda one: one.fit(bars))
-    return SeedRuns(tuple(Run(one.folder) for one in trainers))
+    fit_all(trainers, lambda member: member.fit(bars))
+    return SeedRuns(tuple(Run(member.folder) for member in trainers))
 
 
 def predict(

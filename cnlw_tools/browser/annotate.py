@@ -134,13 +134,13 @@ def _add_candidates(pages: flask.Blueprint, annotation: Annotation) -> None:
             number,
             page=page,
             n=_read_integer(request, "n", 1, MAX_ROWS),
-            held=_read_rows(request.get("held", []), len(annotation.web)),
+            rows_on_page=_read_rows(request.get("held", []), len(annotation.web)),
             label=None if label is None else _read_label(request, annotation),
             first_label=_read_first_label(request, page, annotation),
         )
         missing = candidates.missing(table.standing)
-        shown = [_describe_candidate(annotation, row, missing) for row in rows]
-        return flask.jsonify(candidates=shown)
+        descriptions = [_describe_candidate(annotation, row, missing) for row in rows]
+        return flask.jsonify(candidates=descriptions)
 
     @pages.post("/class")
     def candidates_of_class() -> flask.Response:
@@ -151,8 +151,8 @@ def _add_candidates(pages: flask.Blueprint, annotation: Annotation) -> None:
         rows = candidates.rows_of_class(table.standing, number, label)
         own_rows = table.standing.rows_of(number)
         correct = table.standing.votes["correct"].take(own_rows).to_pylist()
-        own = zip(table.standing.candidate[own_rows].tolist(), correct, strict=True)
-        verdicts = {row: NAME_OF_VERDICT[verdict] for row, verdict in own}
+        answers = zip(table.standing.candidate[own_rows].tolist(), correct, strict=True)
+        verdicts = {row: NAME_OF_VERDICT[verdict] for row, verdict in answers}
         return flask.jsonify(
             rows=rows.tolist(),
             image_ids=annotation.web["image_id"].take(rows).to_pylist(),

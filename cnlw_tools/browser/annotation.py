@@ -60,8 +60,8 @@ class Photographs:
     def rows_of(self, label: int) -> list[int]:
         """Return the rows of the photographs that the page shows of a class."""
         rows = np.flatnonzero(self.is_training & (self.label == label))
-        chosen: list[int] = rows[np.argsort(self.lot[rows])][:N_EXAMPLES].tolist()
-        return chosen
+        example_rows: list[int] = rows[np.argsort(self.lot[rows])][:N_EXAMPLES].tolist()
+        return example_rows
 
     def read(self, row: int) -> Picture:
         """Return a photograph.

@@ -19,14 +19,14 @@ Ints = NDArray[np.integer]
 
 
 def vote_column(
-    items: pa.Table, votes: pa.Table, more: Mapping[str, TextColumn | NumberColumn] = {}
+    items: pa.Table, votes: pa.Table, further_fields: Mapping[str, TextColumn | NumberColumn] = {}
 ) -> ListColumn:
     """Return the votes on each item: annotator and answer, in the order of the table.
 
     Args:
         items: (n,) with image_id and label
         votes: of the VOTES schema
-        more: further fields of the votes
+        further_fields: further fields of the votes
     """
     item_numbers, vote_numbers = number_rows([items, votes], CANDIDATE)
     order = np.argsort(vote_numbers, kind="stable")
@@ -36,7 +36,7 @@ def vote_column(
         "annotator": text_column(votes["annotator"].take(pa.array(order)), NO_NAME),
         "answer": choose_texts(answer_codes(votes)[order], ANSWERS),
     }
-    for name, column in more.items():
+    for name, column in further_fields.items():
         fields[name] = _take(column, order)
     starts = np.concatenate([[0], np.cumsum(counts)])
     return ListColumn(fields, starts, item_numbers)

@@ -77,7 +77,7 @@ class Candidates:
         number: str | None,
         page: str,
         n: int,
-        held: Collection[int] = (),
+        rows_on_page: Collection[int] = (),
         label: int | None = None,
         first_label: int = 0,
     ) -> list[int]:
@@ -88,23 +88,23 @@ class Candidates:
             number: of the person; none: one who has not voted yet
             page: a name of the page
             n: how many rows; fewer are returned if no more are left
-            held: rows that the page has already
+            rows_on_page: rows that the page has already
             label: of the class that the person chose; none: any class
             first_label: of the class that comes first among equals; the next ones follow it
         """
         missing = self.missing(standing)
         is_open = self._open(standing, number, missing)
-        is_open[list(held)] = False
+        is_open[list(rows_on_page)] = False
         if label is not None:
             is_open &= self.label == label
         rows = np.flatnonzero(is_open)
         with self._lock:
             keys = self._order(missing[rows], rows, self._rows_of_others(page), first_label)
             first = np.argpartition(keys, n)[:n] if len(keys) > n else np.arange(len(keys))
-            chosen: list[int] = rows[first[np.argsort(keys[first])]].tolist()
+            new_rows: list[int] = rows[first[np.argsort(keys[first])]].tolist()
             moment = time.monotonic()
-            self._handed.update((row, (page, moment)) for row in chosen)
-        return chosen
+            self._handed.update((row, (page, moment)) for row in new_rows)
+        return new_rows
 
     def release(self, rows: Iterable[int]) -> None:
         """Forget that somebody has these rows on the screen."""
@@ -130,13 +130,13 @@ class Candidates:
         """Return how far each class is, by label."""
         missing = self.missing(standing)
         is_complete = self.is_asked & (missing == 0)
-        own = standing.candidate[standing.rows_of(number)]
+        own_rows = standing.candidate[standing.rows_of(number)]
         numbers = (
             self._count(self.label[self.is_asked]),
             self._count(self.label[is_complete]),
             self._count(self.label[self._open(standing, number, missing)]),
             self._count(self.label, np.where(self.is_asked, self._n_enough(standing), 0)),
-            self._count(self.label[own[self.is_asked[own]]]),
+            self._count(self.label[own_rows[self.is_asked[own_rows]]]),
         )
         return [ClassProgress(*map(int, counts)) for counts in zip(*numbers, strict=True)]
 
@@ -151,8 +151,8 @@ class Candidates:
         is_sure = self.is_asked & (self.label == label) & (yes >= MIN_YES) & (doubts == 0)
         rows = np.flatnonzero(is_sure)
         order = np.lexsort((self.lot[rows], -yes[rows]))
-        chosen: list[int] = rows[order[:N_EXAMPLES]].tolist()
-        return chosen
+        example_rows: list[int] = rows[order[:N_EXAMPLES]].tolist()
+        return example_rows
 
     def _open(self, standing: Standing, number: str | None, missing: Ints) -> Flags:
         """Return (n,) the candidates that a person may vote on and that lack votes."""
@@ -169,17 +169,19 @@ class Candidates:
         n_decisive: Ints = standing.counts[:, YES] + standing.counts[:, NO]
         return np.minimum(n_decisive, self.n_votes)
 
-    def _order(self, missing: Ints, rows: Ints, others: Ints, first_label: int) -> prng.UInts:
+    def _order(
+        self, missing: Ints, rows: Ints, rows_elsewhere: Ints, first_label: int
+    ) -> prng.UInts:
         """Return the keys by which rows are sorted, (k,).
 
         Args:
             missing: (k,) votes that each lacks
             rows: (k,)
-            others: rows that other pages have on the screen
+            rows_elsewhere: rows that other pages have on the screen
             first_label: of the class that comes first
         """
         is_elsewhere = np.zeros(len(self.label), np.uint64)
-        is_elsewhere[others] = 1
+        is_elsewhere[rows_elsewhere] = 1
         missing = np.minimum(missing, MAX_MISSING)
         rank = is_elsewhere[rows] << np.uint64(MISSING_BITS) | missing.astype(np.uint64)
         place = np.minimum((self.label[rows] - first_label) % self.n_classes, MAX_PLACE)
@@ -192,8 +194,8 @@ class Candidates:
         """Return the rows that other pages have on the screen; forget those of long ago."""
         begin = time.monotonic() - ON_SCREEN
         self._handed = {row: entry for row, entry in self._handed.items() if entry[1] > begin}
-        others = [row for row, (other, _) in self._handed.items() if other != page]
-        return np.array(others, np.int64)
+        rows = [row for row, (holder, _) in self._handed.items() if holder != page]
+        return np.array(rows, np.int64)
 
 
 def lots(table: pa.Table) -> prng.UInts:
@@ -261,11 +263,11 @@ def _connect(n: int, pairs: NDArray[np.integer]) -> Ints:
     """Return (n,) the smallest number that each of n things is connected with by (k, 2) pairs."""
     group = np.arange(n)
     while len(pairs):
-        before = group.copy()
+        old_group = group.copy()
         smaller = np.minimum(group[pairs[:, 0]], group[pairs[:, 1]])
         np.minimum.at(group, pairs[:, 0], smaller)
         np.minimum.at(group, pairs[:, 1], smaller)
         group = group[group]
-        if (group == before).all():
+        if (group == old_group).all():
             break
     return group

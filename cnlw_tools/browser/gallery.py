@@ -171,14 +171,14 @@ def _add_places(items: Items, stored: StoredRows, card: BuildCard, configs: Sequ
 
 def _add_labels(items: Items, rows: pa.Table, classes: tuple[str, ...]) -> None:
     """Add id, given and true class, whether the label is wrong, and where the image is from."""
-    given = rows["label"].to_numpy()
+    given_labels = rows["label"].to_numpy()
     truth = pc.fill_null(rows["clean_label"], len(classes)).to_numpy()
     is_noisy = np.asarray(rows["is_noisy"].to_numpy(), bool)
-    note = np.where(truth == given, len(classes) + 1, truth)
+    note = np.where(truth == given_labels, len(classes) + 1, truth)
     notes = [*(f"true: {name}" for name in classes), "wrong", ""]  # by the number of the class
     items.columns |= {
         "id": text_column(rows["image_id"]),
-        "given": choose_texts(given, classes),
+        "given": choose_texts(given_labels, classes),
         "truth": choose_texts(truth, [*classes, UNKNOWN]),
         "note": choose_texts(note, notes),
         "noisy": choose_texts(is_noisy.astype(np.int64), LABEL_STATES),

@@ -114,13 +114,13 @@ def _fill(folder: Path, items: Items, pictures: Pictures, progress: Progress) ->
     shutil.copyfile(STATIC / PAGE, folder / "index.html")
     formats = np.zeros(items.n_items, np.int64)
     has_thumbnail = np.zeros(items.n_items, bool)
-    shown = _shown_items(items)
-    for done, index in enumerate(shown.tolist(), 1):
+    indices = _shown_items(items)
+    for done, index in enumerate(indices.tolist(), 1):
         with name_errors(items.name_of(index)):
             picture = pictures.read(index)
             has_thumbnail[index] = _write_picture(folder, index, picture)
         formats[index] = FORMATS.index(picture.format)
-        progress("pictures", done, len(shown))
+        progress("pictures", done, len(indices))
     suffixes = choose_texts(formats, list(SHOWN_FORMATS.values()))
     script = encode_items(items, suffixes, has_thumbnail)
     (folder / ITEMS_FILE).write_text(MARK + script, encoding="utf-8")

@@ -289,50 +289,50 @@ class _Draft:
     def finish(self) -> Standing:
         """Return the standing with the changes: replaced votes leave, and new ones come last."""
         old = self.standing
-        kept = self._kept_rows()
-        left = old.votes.take(np.flatnonzero(~kept))
+        stays = self._staying_rows()
+        left = old.votes.take(np.flatnonzero(~stays))
         new = self._new_votes()
         new_candidate = np.array([candidate for candidate, _ in self._places()], np.int64)
         counts = old.counts.copy()
-        _add_answers(counts, old.candidate[~kept], left, -1)
+        _add_answers(counts, old.candidate[~stays], left, -1)
         _add_answers(counts, new_candidate, new, 1)
         codes = dict(old.codes)
         for _, number in self._places():
             codes.setdefault(number, len(codes))
         new_annotator = np.array([codes[number] for _, number in self._places()], np.int64)
         return Standing(
-            _join(old.votes if kept.all() else old.votes.filter(pa.array(kept)), new),
-            np.concatenate([old.candidate[kept], new_candidate]),
-            np.concatenate([old.annotator[kept], new_annotator]),
+            _join(old.votes if stays.all() else old.votes.filter(pa.array(stays)), new),
+            np.concatenate([old.candidate[stays], new_candidate]),
+            np.concatenate([old.annotator[stays], new_annotator]),
             counts,
             codes,
         )
 
-    def _kept_rows(self) -> NDArray[np.bool_]:
+    def _staying_rows(self) -> NDArray[np.bool_]:
         """Return which votes of the standing stay, (v,)."""
-        kept = np.ones(len(self.standing.votes), bool)
+        stays = np.ones(len(self.standing.votes), bool)
         for place in self.latest:
             row = self.row[place]
             if row is not None:
-                kept[row] = False
-        return kept
+                stays[row] = False
+        return stays
 
     def _places(self) -> list[Place]:
         """Return where the new votes are."""
-        return [place for place, given in self.latest.items() if given is not None]
+        return [place for place, vote in self.latest.items() if vote is not None]
 
     def _new_votes(self) -> pa.Table:
         """Return the new votes, with their seconds if one has them."""
         places = self._places()
-        given = [vote for vote in self.latest.values() if vote is not None]
+        votes = [vote for vote in self.latest.values() if vote is not None]
         rows = np.array([candidate for candidate, _ in places], np.int64)
         columns = [
             self.web["image_id"].take(rows),
             self.web["label"].take(rows),
             pa.array([number for _, number in places], pa.string()),
-            pa.array([vote.correct for vote in given], pa.bool_()),
-            pa.array([vote.at for vote in given], tables.VOTES.field("at").type),
-            pa.array([vote.seconds for vote in given], tables.SECONDS.type),
+            pa.array([vote.correct for vote in votes], pa.bool_()),
+            pa.array([vote.at for vote in votes], tables.VOTES.field("at").type),
+            pa.array([vote.seconds for vote in votes], tables.SECONDS.type),
         ]
         schema = tables.VOTES.append(tables.SECONDS)
         return raw_votes.drop_empty_seconds(pa.table(columns, schema))

@@ -159,7 +159,7 @@ def describe_build(card: BuildCard, tables: BuildTables, n_classes: int) -> Json
     """
     about = card.about
     made_with = ", ".join(f"{name} {version}" for name, version in card.made_with.items())
-    known: Json = {
+    optional_keys: Json = {
         "license": licence_of(about),
         "url": about.url,
         "version": about.version,
@@ -173,7 +173,7 @@ def describe_build(card: BuildCard, tables: BuildTables, n_classes: int) -> Json
         "name": card.dataset,
         "description": summarise_dataset(card, n_classes),
         "conformsTo": CONFORMS_TO,
-        **{key: value for key, value in known.items() if value},
+        **{key: value for key, value in optional_keys.items() if value},
         "citeAs": "\n\n".join(citations(about)),
         "keywords": ["label noise", "noisy labels", "image classification"],
         "prov:wasGeneratedBy": {

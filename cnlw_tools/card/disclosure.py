@@ -129,8 +129,8 @@ def describe_dead(candidates: Candidates) -> str:
 
 def describe_votes_of_one(candidates: Candidates) -> str:
     """Return the number of votes on a candidate that has any, such as ``3 to 5``."""
-    fewest, most = candidates.votes_of_one
-    return f"{fewest}" if fewest == most else f"{fewest} to {most}"
+    lowest, highest = candidates.votes_of_one
+    return f"{lowest}" if lowest == highest else f"{lowest} to {highest}"
 
 
 def has_web_images(card: BuildCard) -> bool:
@@ -161,7 +161,7 @@ def disclose(card: BuildCard, candidates: Candidates) -> dict[str, Any]:
     noises = [f"{kind}: {summary}" for kind, summary in describe_noises(card.configs)]
     votes = describe_votes(card, candidates)
     annotation = [text for text in (about.annotation, votes) if text]
-    known = {
+    properties = {
         "rai:dataUseCases": [*USES],
         "rai:dataLimitations": [*LIMITS, WEB_LIMIT] if has_web_images(card) else [*LIMITS],
         "rai:dataBiases": about.biases,
@@ -177,4 +177,4 @@ def disclose(card: BuildCard, candidates: Candidates) -> dict[str, Any]:
         "rai:annotationsPerItem": describe_votes_of_one(candidates) if votes else "",
         "rai:machineAnnotationTools": f"cnlw_tools {card.made_with.get('cnlw_tools', UNKNOWN)}",
     }
-    return {key: value for key, value in known.items() if value not in ("", None)}
+    return {key: value for key, value in properties.items() if value not in ("", None)}

@@ -30,12 +30,12 @@ def drawable_names(names: Sequence[str]) -> list[str]:
     """
     plain = [_leave_out_accents(name) for name in names]
     counts = Counter(plain)
-    shown = []
+    drawable = []
     for label, (name, letters) in enumerate(zip(names, plain, strict=True)):
         is_clear = name == letters or counts[letters] == 1
         has_letters = bool(letters) and all(map(_has_letter, letters))
-        shown.append(letters if is_clear and has_letters else f"class {label}")
-    return shown
+        drawable.append(letters if is_clear and has_letters else f"class {label}")
+    return drawable
 
 
 def _leave_out_accents(name: str) -> str:

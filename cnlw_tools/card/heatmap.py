@@ -112,8 +112,8 @@ def draw_matrices(
         left = MARGIN + column * width + layout.left
         top = row * height + title_height
         middle = (left, top - title_height / 2)
-        shown = shorten(title, TITLE_SIZE, layout.side + MARGIN)
-        pen.text(middle, shown, INK, load_font(TITLE_SIZE), anchor="lm")
+        short_title = shorten(title, TITLE_SIZE, layout.side + MARGIN)
+        pen.text(middle, short_title, INK, load_font(TITLE_SIZE), anchor="lm")
         _draw_matrix(picture, left, top, matrix, classes, layout)
         lines_top = top + layout.side + layout.bottom
         _write_lines(pen, left - layout.left, lines_top, largest[i])
@@ -164,11 +164,11 @@ def round_to_percent(matrix: Matrix) -> NDArray[np.int64]:
 
 def largest_confusions(matrix: Matrix) -> list[tuple[int, int]]:
     """Return the true and the given label of the largest shares beside the diagonal."""
-    true, given = np.nonzero(matrix > 0)
-    is_beside = true != given
-    true, given = true[is_beside], given[is_beside]
-    order = np.argsort(-matrix[true, given], kind="stable")[:N_LARGEST]
-    return list(zip(true[order].tolist(), given[order].tolist(), strict=True))
+    true_labels, given_labels = np.nonzero(matrix > 0)
+    is_beside = true_labels != given_labels
+    true_labels, given_labels = true_labels[is_beside], given_labels[is_beside]
+    order = np.argsort(-matrix[true_labels, given_labels], kind="stable")[:N_LARGEST]
+    return list(zip(true_labels[order].tolist(), given_labels[order].tolist(), strict=True))
 
 
 def _describe_cells(matrices: Sequence[tuple[str, Matrix]], layout: Layout) -> str:
@@ -192,9 +192,9 @@ def _largest_lines(matrix: Matrix, classes: Sequence[str], layout: Layout) -> li
     if not pairs:
         return ["No label differs from the true one."]
     lines = []
-    for true, given in pairs:
-        pair = f"{classes[true]} labelled {classes[given]}"
-        lines.append(f"{100 * matrix[true, given]:.1f} %: {pair}")
+    for true_label, given_label in pairs:
+        pair = f"{classes[true_label]} labelled {classes[given_label]}"
+        lines.append(f"{100 * matrix[true_label, given_label]:.1f} %: {pair}")
     return [shorten(line, NOTE_SIZE, layout.left + layout.side) for line in lines]
 
 
@@ -214,19 +214,19 @@ def _draw_matrix(
 ) -> None:
     """Draw one matrix with its axes and, if there is room, its numbers."""
     pen = ImageDraw.Draw(picture)
-    shown = _merge_cells(matrix, layout)
-    colours = _colours(shown)
-    colours[_is_blank(shown)] = BLANK
+    merged_cells = _merge_cells(matrix, layout)
+    colours = _colours(merged_cells)
+    colours[_is_blank(merged_cells)] = BLANK
     cells = Image.fromarray(colours).resize((layout.side, layout.side), Image.Resampling.NEAREST)
     picture.paste(cells, (left, top))
     right, bottom = left + layout.side, top + layout.side
     pen.rectangle((left - 1, top - 1, right, bottom), outline=FAINT)
     middle = layout.side / 2
     font = load_font(AXIS_SIZE)
-    below = bottom + layout.name_width + AXIS_HEIGHT / 2
-    pen.text((left + middle, below), GIVEN, FAINT, font, anchor="mm")
-    beside = left - layout.name_width - AXIS_HEIGHT / 2
-    _write_upwards(picture, (beside, top + middle), TRUE, FAINT, AXIS_SIZE, centred=True)
+    axis_y = bottom + layout.name_width + AXIS_HEIGHT / 2
+    pen.text((left + middle, axis_y), GIVEN, FAINT, font, anchor="mm")
+    axis_x = left - layout.name_width - AXIS_HEIGHT / 2
+    _write_upwards(picture, (axis_x, top + middle), TRUE, FAINT, AXIS_SIZE, centred=True)
     for i in layout.named_cells:
         name = shorten(classes[i * layout.classes_per_cell], layout.name_size, MAX_NAME_WIDTH)
         centre = (i + 0.5) * layout.cell
@@ -263,8 +263,8 @@ def _write_numbers(pen: Pen, left: int, top: int, matrix: Matrix, layout: Layout
     """Write the share of each cell into it, in percent."""
     size = min(MAX_NUMBER_SIZE, max(MIN_NUMBER_SIZE, int(0.42 * layout.cell)))
     font = load_font(size)
-    known = np.where(_is_blank(matrix)[:, None], 0, matrix)
-    percents = round_to_percent(known)
+    shares = np.where(_is_blank(matrix)[:, None], 0, matrix)
+    percents = round_to_percent(shares)
     for i, j in np.argwhere(percents):
         x = left + (j + 0.5) * layout.cell
         y = top + (i + 0.5) * layout.cell

@@ -389,11 +389,11 @@ def _share_row(name: str, config: ConfigCard) -> str:
     if config.changed is not None:
         changed = _percent(config.changed, 3)
         expected = f"{config.level} % by name, {changed} changed since level 0"
-    kept = f"{_percent_range(config.expected_kept)}, {_percent_range(config.kept)}"
+    correct_shares = f"{_percent_range(config.expected_kept)}, {_percent_range(config.kept)}"
     cells = [
         f"`{name}`",
         f"{expected}, {_percent(config.rate, 3)}",
-        kept,
+        correct_shares,
         f"`{config.digest[:16]}`",
     ]
     return f"| {' | '.join(cells)} |"

@@ -113,10 +113,10 @@ def count_voting(project: Project, status: "CrawlStatus", n_votes: int) -> Votin
     from cnlw_tools.ingest.label_studio import count_answers
 
     web, votes = status.dataset.web, status.dataset.votes
-    asked = find_asked(web, votes, project.store)
+    candidates = find_asked(web, votes, project.store)
     n_decisive = count_answers(web, votes)[:, :2].sum(1)
-    n_short = int((asked.is_asked & (n_decisive < n_votes)).sum())
-    return Voting(asked, int(asked.is_asked.sum()) - n_short, n_short)
+    n_short = int((candidates.is_asked & (n_decisive < n_votes)).sum())
+    return Voting(candidates, int(candidates.is_asked.sum()) - n_short, n_short)
 
 
 def choose_next(
@@ -211,12 +211,12 @@ def _build_or_check(project: Project, status: "CrawlStatus", level: int) -> list
         words += ["-o", f"top={goal}"]
         recipe = replace(recipe, options={**recipe.options, "top": goal})
     folder, configs = find_build(status)
-    wanted = [config for config in configs if config == config_name(recipe, goal)]
+    built_configs = [config for config in configs if config == config_name(recipe, goal)]
     if not level:
-        wanted = red_configs(configs)
-    if wanted:
+        built_configs = red_configs(configs)
+    if built_configs:
         check = validate_command(folder, project.data_dir, project.store)
-        return [check, "then load the training set:", *loading_lines(folder, wanted)]
+        return [check, "then load the training set:", *loading_lines(folder, built_configs)]
     if folder != Path("builds") / project.dataset:
         words += ["--out", str(folder)]
     lines = [f"{project.command('build')} {shlex.join(words)}"]

@@ -272,8 +272,8 @@ class GuessingCommand(click.Command):
         Raises:
             ValueError: it is
         """
-        _, _, given = self.make_parser(ctx).parse_args(words)
-        n_levels = [parameter.opts[0] for parameter in given].count("--level")
+        _, _, parameters = self.make_parser(ctx).parse_args(words)
+        n_levels = [parameter.opts[0] for parameter in parameters].count("--level")
         if n_levels > 1:
             message = f"--level is given {n_levels} times: give a list, such as --level 0,40"
             raise ValueError(message)

@@ -97,8 +97,10 @@ def _print_summary(summary: "RebuildSummary", published: Path | str, list_rows: 
     """Print whether the bytes are the same, and else what differs and what may be the cause."""
     files = count_things(summary.n_files, "file")
     if summary.n_kept:
-        kept = count_things(summary.n_kept, "file")
-        click.echo(f"note: {kept} in {summary.folder} were there before: only compared", err=True)
+        files_kept = count_things(summary.n_kept, "file")
+        click.echo(
+            f"note: {files_kept} in {summary.folder} were there before: only compared", err=True
+        )
     if summary.is_same:
         click.echo(f"{summary.folder}: {files} with the sha256 that {published} lists")
         return
@@ -110,8 +112,11 @@ def _print_summary(summary: "RebuildSummary", published: Path | str, list_rows: 
     else:
         n_differing = len(summary.differing_files)
         click.echo(f"{summary.folder}: {n_differing} of {files} differ from {published}")
-        for package, (there, here) in summary.other_versions.items():
-            click.echo(f"note: {published} was made with {package} {there}; here it is {here}")
+        for package, (published_version, version) in summary.other_versions.items():
+            click.echo(
+                f"note: {published} was made with {package} {published_version}; here it is "
+                f"{version}"
+            )
     rows = summary.rows if list_rows else summary.rows[:N_EXAMPLES]
     for row in rows:
         click.echo(f"{row.image_id}\t{row.reason}")

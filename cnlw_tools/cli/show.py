@@ -117,10 +117,10 @@ def _check_choices(
             "--out needs --image or --gallery: name an image with --image, or give --gallery"
         )
     names = {"--gallery": gallery, "--image": bool(image_ids), "--matrix": bool(picture)}
-    chosen = [name for name, is_given in names.items() if is_given]
-    if len(chosen) > 1:
+    options = [name for name, is_given in names.items() if is_given]
+    if len(options) > 1:
         raise click.UsageError(
-            f"{' and '.join(chosen[:2])} exclude each other: give one of the two"
+            f"{' and '.join(options[:2])} exclude each other: give one of the two"
         )
     for name, is_given in {"--runs": bool(runs), "--duplicates": duplicates}.items():
         if is_given and not gallery:
@@ -285,11 +285,11 @@ def _describe_image(
 
 def _describe_labels(row: Mapping[str, Any], classes: tuple[str, ...]) -> str:
     """Return the split and the given label of a row, and the true one if it differs."""
-    given, true = row["label"], row["clean_label"]
-    text = f"{row['split']}: {classes[given]}"
-    if true is None:
+    given_label, true_label = row["label"], row["clean_label"]
+    text = f"{row['split']}: {classes[given_label]}"
+    if true_label is None:
         return f"{text}, the true class is unknown"
-    return text if true == given else f"{text}, true class {classes[true]}"
+    return text if true_label == given_label else f"{text}, true class {classes[true_label]}"
 
 
 def _join_names(names: Sequence[str]) -> str:

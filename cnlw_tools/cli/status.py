@@ -169,8 +169,8 @@ def _explain_missing_root() -> str:
     from cnlw_tools.files.roots import list_roots
     from cnlw_tools.registry.counts import list_first
 
-    here = [Path()] if Path("manifests").is_dir() else []
-    nearby = [str(folder) for folder in here + list_roots(Path())]
+    working_folder = [Path()] if Path("manifests").is_dir() else []
+    nearby = [str(folder) for folder in working_folder + list_roots(Path())]
     remedy = "Give --root DIR, the folder in which `cnlw new` wrote manifests/"
     if nearby:
         remedy = f"Give --root {nearby[0]}: it has manifests"

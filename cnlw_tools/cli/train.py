@@ -170,8 +170,8 @@ def _fit_seeds(trainer: "Trainer", seeds: Sequence[int], bars: "ProgressBars", r
     from cnlw_tools.reports.tables import format_mean_interval
     from cnlw_tools.trainer.seeds import fit_all, trainers_of_seeds
 
-    def fit(one: "Trainer") -> "Metrics":
-        return TrainingScreen(one, bars, reason).fit()
+    def fit(member: "Trainer") -> "Metrics":
+        return TrainingScreen(member, bars, reason).fit()
 
     results = fit_all(trainers_of_seeds(trainer, seeds), fit)
     names = {"last": "last", "best": "best", "mean10": f"mean of the last {TAIL}"}
@@ -337,8 +337,8 @@ def _find_config(
     if names == [USUAL_CONFIG]:
         return USUAL_CONFIG, "the only config of the build"
     if USUAL_CONFIG in names:
-        others = [name for name in names if name != USUAL_CONFIG]
-        listed = list_first(others, MAX_NAMES)
+        alternatives = [name for name in names if name != USUAL_CONFIG]
+        listed = list_first(alternatives, MAX_NAMES)
         return USUAL_CONFIG, f"the usual config; --config names another: {listed}"
     if len(names) > 1:
         raise ValueError(

@@ -245,25 +245,27 @@ def export_votes(
             f"`cnlw import candidates FILE --as {dataset}`"
         )
     place = find_project(dataset, root, store=store).store
-    asked = find_asked(data.web, data.votes, place)
+    candidates = find_asked(data.web, data.votes, place)
     tasks = label_studio.make_tasks(
-        data.web, data.votes, data.classes, n_votes, url, asked.is_asked
+        data.web, data.votes, data.classes, n_votes, url, candidates.is_asked
     )
     n_candidates = count_things(len(data.web), "candidate")
-    wanted = count_things(n_votes, "vote")
-    if asked.n_unavailable or asked.n_copies:
+    votes_needed = count_things(n_votes, "vote")
+    if candidates.n_unavailable or candidates.n_copies:
+        n_unavailable = count_things(candidates.n_unavailable, "candidate")
+        n_copies = count_things(candidates.n_copies, "candidate")
         click.echo(
-            f"left out: {count_things(asked.n_unavailable, 'candidate')} without an image that "
-            f"builds use, {count_things(asked.n_copies, 'candidate')} that look like another one"
+            f"left out: {n_unavailable} without an image that builds use, {n_copies} that look "
+            "like another one"
         )
     if not tasks:
-        click.echo(f"{dataset}: none of {n_candidates} has fewer than {wanted}: nothing to write")
+        click.echo(
+            f"{dataset}: none of {n_candidates} has fewer than {votes_needed}: nothing to write"
+        )
         return
     interface = _write_tasks(tasks, path)
-    click.echo(
-        f"{path}: {len(tasks):,} of {n_candidates} with fewer than {wanted}; "
-        f"labelling interface: {interface}"
-    )
+    counts = f"{len(tasks):,} of {n_candidates} with fewer than {votes_needed}"
+    click.echo(f"{path}: {counts}; labelling interface: {interface}")
 
 
 def _write_tasks(tasks: Sequence[Mapping[str, Any]], path: Path) -> Path:

@@ -214,8 +214,8 @@ def _describe_needs(
     from cnlw_tools.dataset.verdicts import count_verdicts
 
     needs = status.needs(level)
-    asked = filter_rows(status.dataset.web, is_asked)
-    n_left = count_verdicts(asked, status.verdicts, len(needs.needed))[:, 2:].sum(1)
+    asked_candidates = filter_rows(status.dataset.web, is_asked)
+    n_left = count_verdicts(asked_candidates, status.verdicts, len(needs.needed))[:, 2:].sum(1)
     title = f"red noise of {level} %"
     yield f"{title:28}{NEEDS_HEADING}"
     is_short = False

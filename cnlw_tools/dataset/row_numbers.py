@@ -56,14 +56,14 @@ def number_values(column: pa.ChunkedArray) -> Ints:
 def find_values(values: pa.Array | pa.ChunkedArray, among: pa.Array | pa.ChunkedArray) -> Ints:
     """Return (n,) the first place of each value in a column; -1 where it is not, and of null."""
     columns = [pa.chunked_array([c]) if isinstance(c, pa.Array) else c for c in (values, among)]
-    found = np.full(len(values), -1, row_type(len(among)))
-    for wanted_rows, known_rows in _split_rows(columns, len(values) + len(among)):
-        wanted = take_values(columns[0], wanted_rows)
-        known = take_values(columns[1], known_rows)
-        place = pc.fill_null(pc.index_in(wanted, known, skip_nulls=True), -1).to_numpy()
+    places = np.full(len(values), -1, row_type(len(among)))
+    for rows, among_rows in _split_rows(columns, len(values) + len(among)):
+        part = take_values(columns[0], rows)
+        among_part = take_values(columns[1], among_rows)
+        place = pc.fill_null(pc.index_in(part, among_part, skip_nulls=True), -1).to_numpy()
         is_found = place >= 0
-        found[wanted_rows[is_found]] = known_rows[place[is_found]]
-    return found
+        places[rows[is_found]] = among_rows[place[is_found]]
+    return places
 
 
 def distinct_values(column: pa.ChunkedArray) -> pa.ChunkedArray:

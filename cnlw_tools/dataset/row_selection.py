@@ -69,28 +69,30 @@ def take_values(column: pa.ChunkedArray, rows: Rows) -> pa.Array:
 def take_or_null(column: pa.ChunkedArray, rows: Rows) -> pa.Array:
     """Return (k,) values of a column by their numbers, in this order; null where one is -1."""
     is_taken = rows >= 0
-    taken = take_values(column, rows[is_taken])
+    values = take_values(column, rows[is_taken])
     place = np.cumsum(is_taken) - 1
-    return taken.take(pa.array(place, mask=~is_taken))
+    return values.take(pa.array(place, mask=~is_taken))
 
 
 def values_differ(
-    column: pa.ChunkedArray, others: pa.ChunkedArray, places: Rows
+    column: pa.ChunkedArray, other_column: pa.ChunkedArray, places: Rows
 ) -> NDArray[np.bool_]:
     """Return (n,) whether each value of a column differs from the one at its place in another.
 
     Args:
         column: (n,) values; null is a value like any other
-        others: of the same type
-        places: (n,) numbers of values of ``others``; a value whose place is -1 does not differ
+        other_column: of the same type
+        places: (n,) numbers of values of ``other_column``; a value with place -1 does not differ
     """
     differs = np.zeros(len(column), bool)
     for start in range(0, len(column), BLOCK_ROWS):
         block = slice(start, start + BLOCK_ROWS)
         values = column.slice(start, BLOCK_ROWS)
-        other = take_or_null(others, places[block])
-        is_other = pc.fill_null(pc.not_equal(values, other), False).to_numpy()
-        is_other |= values.is_null().to_numpy() != other.is_null().to_numpy(zero_copy_only=False)
+        other_values = take_or_null(other_column, places[block])
+        is_other = pc.fill_null(pc.not_equal(values, other_values), False).to_numpy()
+        is_other |= values.is_null().to_numpy() != other_values.is_null().to_numpy(
+            zero_copy_only=False
+        )
         differs[block] = is_other & (places[block] >= 0)
     return differs
 

@@ -56,8 +56,8 @@ def split_off_validation(base: pa.Table, percent: int, classes: Sequence[str]) -
             "add images, or leave out the option validation"
         )
     is_first = _random_ranks(candidates) < n_chosen[candidates["label"].to_numpy()]
-    chosen = candidates["image_id"].filter(pa.array(is_first))
-    is_chosen = pc.is_in(base["image_id"], chosen.combine_chunks())
+    validation_ids = candidates["image_id"].filter(pa.array(is_first))
+    is_chosen = pc.is_in(base["image_id"], validation_ids.combine_chunks())
     column = base.column_names.index("split")
     new_splits = pc.if_else(is_chosen, VALIDATION, splits).cast(splits.type)
     return base.set_column(column, base.schema.field(column), new_splits)

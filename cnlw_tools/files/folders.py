@@ -61,11 +61,13 @@ class LocalFolder:
 
     def list_files(self) -> dict[str, RemoteFile]:
         """Return all files by their names below the folder, sorted; none where nothing is."""
-        found = {}
+        descriptions = {}
         for name in list_names(self.path):
             status = (self.path / name).stat()
-            found[name] = RemoteFile(status.st_size, str(status.st_mtime_ns), status.st_mtime)
-        return found
+            descriptions[name] = RemoteFile(
+                status.st_size, str(status.st_mtime_ns), status.st_mtime
+            )
+        return descriptions
 
     def write(self, name: str, write: Callable[[Path], None]) -> None:
         """Make the file that a function writes to the path it is given.

@@ -83,9 +83,9 @@ def raise_machine_fault(error: BaseException, place: str, remedy: str = "") -> N
 def find_causes(error: BaseException) -> Iterator[BaseException]:
     """Yield an error, what led to it, what led to that, and so on."""
     cause: BaseException | None = error
-    seen = set()  # an error that is raised twice can be a cause of itself
-    while cause is not None and id(cause) not in seen:
-        seen.add(id(cause))
+    earlier_ids = set()  # an error that is raised twice can be a cause of itself
+    while cause is not None and id(cause) not in earlier_ids:
+        earlier_ids.add(id(cause))
         yield cause
         cause = cause.__cause__ or cause.__context__
 

@@ -271,7 +271,7 @@ class Mirror:
         Yields:
             a function that also writes it, if a few seconds have passed since it was written
         """
-        before = dict(state)
+        saved_state = dict(state)
         saved_at = time.monotonic()
 
         def save_at_times() -> None:
@@ -283,7 +283,7 @@ class Mirror:
         try:
             yield save_at_times
         finally:
-            if state != before:
+            if state != saved_state:
                 self._write_state(state)
 
     def _read_state(self) -> State:

@@ -29,25 +29,25 @@ def require_root(root: Path | str | None) -> Path:
     """
     if root is None:
         return default_root()
-    given, root = root, local_copy(root, _is_below_root)
+    place, root = root, local_copy(root, _is_below_root)
     if not any((root / name).is_dir() for name in FOLDERS):
-        raise FileNotFoundError(_explain_missing_root(given, root))
+        raise FileNotFoundError(_explain_missing_root(place, root))
     return root
 
 
-def _explain_missing_root(given: Path | str, root: Path) -> str:
+def _explain_missing_root(place: Path | str, root: Path) -> str:
     """Return an error that names folders which may be meant."""
     is_folder = root.is_dir()
-    nearby = list_roots(root if is_folder else Path()) if Path(given) == root else []
+    nearby = list_roots(root if is_folder else Path()) if Path(place) == root else []
     names = [str(folder) for folder in nearby[:MAX_ROOTS]]
     guess = f", such as {' or '.join(names)}" if names else ""
     if is_folder:
         return (
-            f"{given}: this folder has none of the folders {', '.join(FOLDERS)}: "
+            f"{place}: this folder has none of the folders {', '.join(FOLDERS)}: "
             f"give a --root that has at least one of them{guess}"
         )
     return (
-        f"{given}: there is no such folder: give a --root that has at least one of the folders "
+        f"{place}: there is no such folder: give a --root that has at least one of the folders "
         f"{', '.join(FOLDERS)}{guess}"
     )
 

@@ -97,9 +97,9 @@ class RemoteFolder:
         Raises:
             OSError: the storage does not answer, or there is no such bucket
         """
-        found = self.attempt("listed", lambda: self._files.find(self._path, detail=True))
+        answer = self.attempt("listed", lambda: self._files.find(self._path, detail=True))
         listed = {}
-        for path, info in sorted(found.items()):
+        for path, info in sorted(answer.items()):
             name = path.removeprefix(self._path).lstrip("/")
             if not name or ".." in PurePosixPath(name).parts:
                 raise BadFile(
@@ -185,12 +185,14 @@ class RemoteFolder:
                 if not _is_refused(error):
                     raise
                 # An attempt before this one may have come through, and its answer been lost.
-                written: bytes = self._files.cat_file(self._join(name))
-                return written == path.read_bytes()
+                content: bytes = self._files.cat_file(self._join(name))
+                return content == path.read_bytes()
             return True
 
-        there = self.list_files().get(name)
-        if (there.version if there else None) != version or not self.attempt("written", copy):
+        stored_file = self.list_files().get(name)
+        if (stored_file.version if stored_file else None) != version or not self.attempt(
+            "written", copy
+        ):
             raise FileExistsError(f"{self.address}/{name}: another command has just written it")
         return self.list_files()[name]
 

@@ -78,8 +78,8 @@ class AnnotatorKey:
             numbers = [number for number in map(self.find, names) if number is not None]
             number = numbers[0] if numbers else self._new_number(names[0])
             self._check_address(number, names, file)
-            for other in numbers[1:]:
-                self._move(other, number)
+            for other_number in numbers[1:]:
+                self._move(other_number, number)
             for name in names:
                 self.numbers[name] = number
                 self._add_spelling(name)
@@ -139,32 +139,33 @@ class AnnotatorKey:
         return not is_number(person[0]) or person[0] in self.used
 
     def _names_of(self, number: str) -> list[str]:
-        return [name for name, other in self.numbers.items() if other == number]
+        return [name for name, own_number in self.numbers.items() if own_number == number]
 
     def _new_number(self, name: str) -> str:
         """Return a number that nobody has: the name, if it is such a number."""
         number = name
         if not is_number(name) or name in self.used:
-            number = next(other for other in self._candidates if other not in self.used)
+            number = next(candidate for candidate in self._candidates if candidate not in self.used)
         self.used.add(number)
         return number
 
-    def _move(self, other: str, number: str) -> None:
+    def _move(self, old_number: str, number: str) -> None:
         """Give all votes of a number to another one, which is the same person."""
-        for name in self._names_of(other):
+        for name in self._names_of(old_number):
             self.numbers[name] = number
-        self.moved[other] = number
+        self.moved[old_number] = number
 
     def _check_address(self, number: str, names: Person, file: str) -> None:
         if len(names) == 1:
             return
-        known = [name for name in self._names_of(number) if "@" in name]
-        new = [name for name in names if "@" in name and name not in known]
-        if known and new:
+        old_addresses = [name for name in self._names_of(number) if "@" in name]
+        new_addresses = [name for name in names if "@" in name and name not in old_addresses]
+        if old_addresses and new_addresses:
             raise ValueError(
-                f"{file}: annotator {names[0]} is {new[0]} here, but {known[0]} in {self.path}: if "
-                f"this is one person, add the row {number},{new[0]} there; if not, give one of "
-                "them another number in the export"
+                f"{file}: annotator {names[0]} is {new_addresses[0]} here, but "
+                f"{old_addresses[0]} in {self.path}: if this is one person, add the row "
+                f"{number},{new_addresses[0]} there; if not, give one of them another number in "
+                "the export"
             )
 
 

@@ -181,11 +181,11 @@ def find_private(store: Store) -> tuple[bool, bool]:
     """
     from cnlw_tools.fetch.address import names_private_host
 
-    found = []
+    are_there = []
     for is_refused in (False, True):
         uris = store.some_uris(MAX_URIS, is_refused)
-        found.append(any(names_private_host(uri) for uri in uris))
-    return found[0], found[1]
+        are_there.append(any(names_private_host(uri) for uri in uris))
+    return are_there[0], are_there[1]
 
 
 def _count_ids(web: pa.Table, ids: list[str]) -> int:

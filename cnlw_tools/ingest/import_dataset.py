@@ -169,9 +169,9 @@ def _without_broken(
     """
     is_broken = pc.is_in(manifest["image_id"], pa.array(broken, pa.string()))
     rest = manifest.filter(pc.invert(is_broken))
-    lost = sorted(_training_labels(manifest) - _training_labels(rest))
-    if lost:
-        names = enumerate_names([classes[label] for label in lost])
+    empty_labels = sorted(_training_labels(manifest) - _training_labels(rest))
+    if empty_labels:
+        names = enumerate_names([classes[label] for label in empty_labels])
         raise ValueError(
             f"{data_dir}: no training image of these classes can be used: {names}: "
             "replace their images, or remove the classes"

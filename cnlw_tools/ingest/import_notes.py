@@ -46,8 +46,8 @@ def describe_oddities(
         if n_images:
             kind = "classes" if column == "label" else "splits"
             example = " and ".join(map(printable, ids))
-            found = count_things(n_images, "image")
-            notes.append(f"{found} found in several {kind}, {reason}: {example} ...")
+            images = count_things(n_images, "image")
+            notes.append(f"{images} found in several {kind}, {reason}: {example} ...")
     return notes
 
 

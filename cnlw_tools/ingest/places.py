@@ -55,8 +55,12 @@ def find_data_dir(name: str, root: Path) -> Path | None:
     data_dir = Path(places.data_dir)
     if not data_dir.exists():
         return None
-    here = Path.cwd().resolve()
-    return data_dir.relative_to(here) if data_dir.is_relative_to(here) else data_dir
+    working_folder = Path.cwd().resolve()
+    return (
+        data_dir.relative_to(working_folder)
+        if data_dir.is_relative_to(working_folder)
+        else data_dir
+    )
 
 
 def _places_path(name: str, root: Path) -> Path:

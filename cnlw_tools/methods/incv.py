@@ -172,7 +172,9 @@ class INCV(Method):
         noise = check_choice("noise", noise, ("symmetric", "asymmetric"))
         self.is_asymmetric = noise == "asymmetric"
         self.predicts_mean = check_choice("predict", predict, ("one", "mean")) == "mean"
-        self.warmup = resolve_first_epochs("warmup", warmup, self.last_epochs, least=0, others=2)
+        self.warmup = resolve_first_epochs(
+            "warmup", warmup, self.last_epochs, least=0, n_other_epochs=2
+        )
         self.ramp = max(1, resolve_epochs("ramp", ramp, self.last_epochs))
         self.register_buffer("eps", torch.zeros(()))
         self.register_buffer("best_accuracy", torch.full((), -1.0))  # of this phase

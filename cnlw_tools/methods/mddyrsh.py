@@ -95,7 +95,7 @@ class MDDYRSH(Method):
         self.eta = check_number("eta", eta, 0)
         self.warmup = resolve_first_epochs("warmup", warmup, task.epochs)
         self.dynamic = resolve_first_epochs(
-            "dynamic", dynamic, task.epochs, least=0, others=self.warmup + 1
+            "dynamic", dynamic, task.epochs, least=0, n_other_epochs=self.warmup + 1
         )
         self.cooling = resolve_epochs("cooling", cooling, task.epochs)
         self.mixture = BetaMixture()

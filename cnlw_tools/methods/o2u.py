@@ -92,11 +92,13 @@ class O2U(Method):
         again: str = "init",
     ) -> None:
         super().__init__(task)
-        self.first = resolve_first_epochs("first", first, task.epochs, others=2)
+        self.first = resolve_first_epochs("first", first, task.epochs, n_other_epochs=2)
         self.is_staged = cyclic > 0
         self.cyclic = 0
         if cyclic and task.epochs > 1:
-            self.cyclic = resolve_first_epochs("cyclic", cyclic, task.epochs, others=self.first + 1)
+            self.cyclic = resolve_first_epochs(
+                "cyclic", cyclic, task.epochs, n_other_epochs=self.first + 1
+            )
         self.cycle = check_number("cycle", cycle, 1)
         self.lowest = check_number("lowest", lowest, 1e-6, 1)
         self.restart_from = check_choice("again", again, ("init", "first"))

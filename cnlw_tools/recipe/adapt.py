@@ -46,10 +46,10 @@ def adapt_preset(
         ValueError: an unknown key, or a value out of range
     """
     changed = change_preset(preset, changes)
-    given = {name for name, value in changes.items() if value is not None}
+    user_keys = {name for name, value in changes.items() if value is not None}
     adapted: dict[str, Any] = {}
     for name in preset.adapt:
-        if name not in given:
+        if name not in user_keys:
             adapted[name] = ADAPTED[name](preset, changed, n_examples, sides)
             changed = replace(changed, **{name: adapted[name]})
     return replace(changed, adapt=())

@@ -32,24 +32,24 @@ def plural(noun: str) -> str:
     return f"{words}{space}{ending}"
 
 
-def join_words(words: Sequence[str], most: int = MAX_WORDS) -> str:
+def join_words(words: Sequence[str], max_words: int = MAX_WORDS) -> str:
     """Return ``a, b and c``; of more words the first ones and a number, ``a, b, c and 3 more``."""
-    if len(words) > most or len(words) < 2:
-        return list_first(words, most)
+    if len(words) > max_words or len(words) < 2:
+        return list_first(words, max_words)
     return f"{', '.join(words[:-1])} and {words[-1]}"
 
 
-def list_first(words: Sequence[str], most: int = MAX_WORDS) -> str:
+def list_first(words: Sequence[str], max_words: int = MAX_WORDS) -> str:
     """Return ``a, b, c``; of more words the first ones and a number, ``a, b, c and 3 more``."""
-    text = ", ".join(words[:most])
-    n_left = len(words) - most
+    text = ", ".join(words[:max_words])
+    n_left = len(words) - max_words
     return f"{text} and {n_left:,} more" if n_left > 0 else text
 
 
-def shorten(text: str, most: int = MAX_VALUE) -> str:
-    """Return a text, or its beginning and a digest of the whole if it is longer than ``most``."""
-    if len(text) <= most:
+def shorten(text: str, max_length: int = MAX_VALUE) -> str:
+    """Return a text; if it is longer than ``max_length``, its beginning and a digest of it all."""
+    if len(text) <= max_length:
         return text
     digest = sha256(text.encode()).hexdigest()[:DIGEST_LENGTH]
-    beginning = text[: most - DIGEST_LENGTH - 1]
+    beginning = text[: max_length - DIGEST_LENGTH - 1]
     return f"{beginning}-{digest}"

@@ -87,20 +87,22 @@ def list_classified_as_noisy(run: RunFolder, truth: Truth) -> pa.Table:
     if records is None:
         raise ValueError("the run has no examples.parquet")
     verdicts = find_verdicts(records, truth, recorded_marks(run))
-    is_taken = np.array([bool(verdict) for verdict in verdicts], bool)
-    taken = records.append_column("verdict", pa.array(verdicts, pa.string())).filter(is_taken)
-    taken = taken.sort_by("row")
-    train = truth.rows.filter(pc.equal(truth.rows["split"], "train")).take(taken["row"])
+    is_noisy = np.array([bool(verdict) for verdict in verdicts], bool)
+    noisy_records = records.append_column("verdict", pa.array(verdicts, pa.string())).filter(
+        is_noisy
+    )
+    noisy_records = noisy_records.sort_by("row")
+    train = truth.rows.filter(pc.equal(truth.rows["split"], "train")).take(noisy_records["row"])
     classes = np.array(truth.classes, object)
     name = run.folder.resolve().name if run.name == "." else run.name
     columns = [
-        pa.array([name] * len(taken), pa.string()),
-        taken["row"],
+        pa.array([name] * len(noisy_records), pa.string()),
+        noisy_records["row"],
         train["image_id"],
         pa.array(classes[train["label"].to_numpy()], pa.string()),
-        taken["verdict"],
-        taken["loss"],
-        taken["weight"],
+        noisy_records["verdict"],
+        noisy_records["loss"],
+        noisy_records["weight"],
     ]
     return pa.table(columns, SCHEMA.names).cast(SCHEMA)
 

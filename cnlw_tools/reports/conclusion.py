@@ -50,8 +50,8 @@ class Standing(NamedTuple):
     @property
     def rivals(self) -> list[Score]:
         """The methods whose intervals overlap with that of the leader."""
-        others = self.scores[1:]
-        return [score for score in others if not is_above(self.leader.result, score.result)]
+        scores = self.scores[1:]
+        return [score for score in scores if not is_above(self.leader.result, score.result)]
 
     @property
     def has_spread(self) -> bool:
@@ -145,21 +145,21 @@ def _describe_clear(standings: Sequence[Standing], has_levels: bool) -> list[str
     for leader, led in _group_by_leader(standings).items():
         widest = max(led, key=lambda standing: standing.lead)
         second = widest.scores[1]
-        others = second.method
+        losers = second.method
         if len(widest.scores) > 2:
-            others = f"the {len(widest.scores) - 1} other methods"
+            losers = f"the {len(widest.scores) - 1} other methods"
         numbers = f"{_number(widest.leader.result)} against {_number(second.result)}"
         if len(widest.scores) > 2:
             numbers += f" for the runner-up, {second.method}"
         numbers += _seeds(widest.leader, second)
         if len(led) > 1:
-            others = "all others" if len(widest.scores) > 2 else second.method
+            losers = "all others" if len(widest.scores) > 2 else second.method
             numbers = f". The lead is largest {_at([widest], has_levels)}, with {numbers}"
         else:
             numbers = f": {numbers}"
         place = _capital(_at(led, has_levels))
         lead = _range_of_leads(led)
-        sentences.append(f"{place}, {leader} is ahead of {others} by {lead}{numbers}.")
+        sentences.append(f"{place}, {leader} is ahead of {losers} by {lead}{numbers}.")
     return sentences
 
 
@@ -216,21 +216,21 @@ def _compare_with_baseline(standing: Standing, has_levels: bool) -> list[str]:
     baseline = results.pop(BASELINE, None)
     if baseline is None or baseline.n < 2 or len(results) < 2:
         return []
-    above = [method for method, result in results.items() if is_above(result, baseline)]
-    below = [method for method, result in results.items() if is_above(baseline, result)]
-    if len(below) == len(results):
+    better = [method for method, result in results.items() if is_above(result, baseline)]
+    worse = [method for method, result in results.items() if is_above(baseline, result)]
+    if len(worse) == len(results):
         return []  # it is the leader, and that has been said
     place = _at([standing], has_levels)
-    if not above and not below:
+    if not better and not worse:
         return [
             f"{_capital(place)}, the intervals of all other methods overlap with that of "
             f"{BASELINE} ({_number(baseline)})."
         ]
-    overlapping = [method for method in results if method not in (*above, *below)]
+    overlapping = [method for method in results if method not in (*better, *worse)]
     clauses: list[str] = []
-    for methods, where in ((above, "higher"), (below, "lower")):
+    for methods, comparison in ((better, "higher"), (worse, "lower")):
         if methods:
-            clauses.append(f"{_intervals_of(methods, bool(clauses))} {where}")
+            clauses.append(f"{_intervals_of(methods, bool(clauses))} {comparison}")
     if overlapping:
         words = _intervals_of(overlapping, bool(clauses)).rpartition(" ")[0]
         verb = "overlaps" if len(overlapping) == 1 else "overlap"
@@ -286,10 +286,10 @@ def _describe_selection(group: ResultGroup, all_trials: Sequence[Trial]) -> list
         if trial.dataset == group.dataset and trial.config in group.levels:
             key = (trial.method, trial.config)
             counts[key] = counts.get(key, 0) + 1
-    most: dict[str, int] = {}
+    n_trials: dict[str, int] = {}
     for (method, _), count in counts.items():
-        most[method] = max(count, most.get(method, 0))
-    names = [f"{count} trials of {method}" for method, count in most.items() if count > 1]
+        n_trials[method] = max(count, n_trials.get(method, 0))
+    names = [f"{count} trials of {method}" for method, count in n_trials.items() if count > 1]
     if not names:
         return []
     return [

@@ -35,34 +35,34 @@ def write_figures(
         OSError: the folder cannot be written
     """
     captions: dict[str, str] = {}  # by the name of the files without their ending
-    written: set[Path] = set()
+    new_paths: set[Path] = set()
     for name, figure in figures.items():
-        about = FIGURES[name].about
+        subject = FIGURES[name].about
         for panel in figure.panels:
             stem = _unused_name(name, panel.title, captions)
-            captions[stem] = f"{panel.title}. {panel.caption} {about}."
+            captions[stem] = f"{panel.title}. {panel.caption} {subject}."
             for file_format in figure_files.formats:
                 path = folder / f"{stem}.{file_format}"
                 with files.atomic_write(path) as draft:
                     draft.write_bytes(panel.save(file_format, figure_files.style))
-                written.add(path)
+                new_paths.add(path)
         for title, image in figure.images:
             stem = _unused_name(name, title, captions)
-            captions[stem] = f"{title}. {about}."
+            captions[stem] = f"{title}. {subject}."
             path = folder / f"{stem}.png"
             with files.atomic_write(path) as draft:
                 image.save(draft, "PNG")
-            written.add(path)
-    _delete_earlier(folder, written)
+            new_paths.add(path)
+    _delete_earlier(folder, new_paths)
     _write_captions(folder / CAPTIONS, captions)
 
 
-def _delete_earlier(folder: Path, written: set[Path]) -> None:
+def _delete_earlier(folder: Path, new_paths: set[Path]) -> None:
     """Delete the pictures that captions.txt of an earlier report names, but for new ones."""
     for stem in _read_names(folder / CAPTIONS):
         for file_format in FORMATS:
             path = folder / f"{stem}.{file_format}"
-            if path not in written and path.is_file():
+            if path not in new_paths and path.is_file():
                 path.unlink()
 
 

@@ -56,10 +56,10 @@ def write_hub_results(
     finished = [trial for trial in trials if metric in trial.results]
     datasets = sorted({trial.dataset for trial in finished})
     if len(datasets) != 1:
-        found = " and ".join(datasets) or "none that ended"
+        dataset_names = " and ".join(datasets) or "none that ended"
         raise ValueError(
             f"{repository}: files for the Hub are about one dataset, but these are runs of "
-            f"{found}: "
+            f"{dataset_names}: "
             "report the runs of one dataset"
         )
     configs = list(dict.fromkeys(trial.config for trial in finished))

@@ -151,8 +151,8 @@ def strong_labels(
         for line in lines:
             ends.setdefault(line.label, []).append(line.end)
     sign = 1 if comparison.low_is_good else -1
-    others = sorted(order[1:], key=lambda label: sign * mean(ends[label]))
-    return {order[0], *others[: MAX_STRONG - 1]}
+    ranking = sorted(order[1:], key=lambda label: sign * mean(ends[label]))
+    return {order[0], *ranking[: MAX_STRONG - 1]}
 
 
 def _plot_many(
@@ -178,12 +178,12 @@ def _plot_many(
         labels,
         is_wide=True,
     )
-    each = Plot(
+    single_lines = Plot(
         {line.label: _plot_among(line, lines, comparison) for line in lines},
         f"Each of the {len(lines)} lines alone, the others in grey and {first} dashed. {caption}",
         is_wide=True,
     )
-    return {title: overview, f"{title}: {EACH_TITLE}": each}
+    return {title: overview, f"{title}: {EACH_TITLE}": single_lines}
 
 
 def _describe_panel(
@@ -273,17 +273,17 @@ def _plot_among(
     first = lines[0]
     grey_xs: list[float] = []
     grey_means: list[float] = []
-    for other in lines[1:]:
-        step = math.ceil(len(other.xs) / MAX_GREY_POINTS)
-        grey_xs += [*other.xs[::-step], math.nan]
-        grey_means += [*other.means[::-step], math.nan]
+    for grey_line in lines[1:]:
+        step = math.ceil(len(grey_line.xs) / MAX_GREY_POINTS)
+        grey_xs += [*grey_line.xs[::-step], math.nan]
+        grey_means += [*grey_line.means[::-step], math.nan]
 
     def plot(axes: Axes) -> None:
         axes.plot(grey_xs, grey_means, color=GREY, linewidth=0.5)
         axes.plot(first.xs, first.means, color=REFERENCE_COLOUR, linewidth=0.9, linestyle="--")
-        shown = line._replace(look=LINE_LOOK)
-        _draw_spread(axes, shown, comparison)
-        draw_line(axes, shown, width=1.2)
+        front_line = line._replace(look=LINE_LOOK)
+        _draw_spread(axes, front_line, comparison)
+        draw_line(axes, front_line, width=1.2)
         _set_x_axis(axes, lines, comparison)
 
     return plot
@@ -353,12 +353,12 @@ def _draw_spread(axes: Axes, line: Line, comparison: Comparison) -> None:
             linewidth=0,
         )
         return
-    below = [mean - low for mean, low in zip(line.means, line.lows, strict=True)]
-    above = [high - mean for mean, high in zip(line.means, line.highs, strict=True)]
+    lengths_down = [mean - low for mean, low in zip(line.means, line.lows, strict=True)]
+    lengths_up = [high - mean for mean, high in zip(line.means, line.highs, strict=True)]
     axes.errorbar(
         line.xs,
         line.means,
-        yerr=[below, above],
+        yerr=[lengths_down, lengths_up],
         color=line.look.colour,
         linestyle="none",
         linewidth=1,

@@ -143,14 +143,14 @@ def _read_images(truth: Truth, rows: Ints, losses: Floats) -> list[MisjudgedImag
     """
     train = truth.rows.filter(pc.equal(truth.rows["split"], "train"))
     labels = train.take(pa.array(rows))
-    given = labels["label"].to_pylist()
-    true = labels["clean_label"].to_pylist()
+    given_labels = labels["label"].to_pylist()
+    true_labels = labels["clean_label"].to_pylist()
     encoded = _read_encoded(truth, rows)
     images = []
     for i, content in enumerate(encoded):
         image, is_enlarged = fit_image(decode(content))
-        true_name = UNKNOWN if true[i] is None else truth.classes[true[i]]
-        given_name = truth.classes[given[i]]
+        true_name = UNKNOWN if true_labels[i] is None else truth.classes[true_labels[i]]
+        given_name = truth.classes[given_labels[i]]
         images.append(MisjudgedImage(image, is_enlarged, given_name, true_name, float(losses[i])))
     return images
 
@@ -161,10 +161,10 @@ def _read_encoded(truth: Truth, rows: Ints) -> list[bytes]:
     start = 0
     for name in truth.file_names("train"):
         stop = start + len(truth.shards[name])
-        here = [int(row) for row in rows if start <= row < stop]
-        if here:
+        rows_of_shard = [int(row) for row in rows if start <= row < stop]
+        if rows_of_shard:
             column = read_table(truth.build / "data" / name, ["image"])["image"]
-            for row in here:
+            for row in rows_of_shard:
                 encoded[row] = column[row - start]["bytes"].as_py()
         start = stop
     return [encoded[int(row)] for row in rows]

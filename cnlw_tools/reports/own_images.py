@@ -107,10 +107,10 @@ def _build_images(build: Path, config: str) -> OwnImages:
 
 
 def _shard_images(paths: Sequence[Path]) -> Images:
-    seen = set()
+    earlier_ids = set()
     for path in dict.fromkeys(paths):
         columns = (read_column(path, "image_id"), read_column(path, "image.bytes"))
         for image_id, data in zip(*columns, strict=True):
-            if image_id not in seen:
-                seen.add(image_id)
+            if image_id not in earlier_ids:
+                earlier_ids.add(image_id)
                 yield NamedImage(image_id, partial(bytes, data))

@@ -215,7 +215,7 @@ def page_galleries(
     galleries: Sequence[MisjudgedGallery],
 ) -> tuple[list[PageGallery], list[str]]:
     """Return as many galleries as the page has room for, and a note if some are left out."""
-    shown: list[PageGallery] = []
+    on_page: list[PageGallery] = []
     room = MAX_MISJUDGED_BYTES
     for gallery in galleries:
         with_addresses = page_gallery(gallery)
@@ -223,12 +223,12 @@ def page_galleries(
         room -= sum(len(image.address) for image in images)
         if room < 0:
             break
-        shown.append(with_addresses)
-    n_left_out = len(galleries) - len(shown)
+        on_page.append(with_addresses)
+    n_left_out = len(galleries) - len(on_page)
     if not n_left_out:
-        return shown, []
+        return on_page, []
     reason = f"the page holds at most {MAX_MISJUDGED_BYTES / 1e6:g} MB of these images"
-    return shown, [f"{describe_unshown(n_left_out)}: {reason}."]
+    return on_page, [f"{describe_unshown(n_left_out)}: {reason}."]
 
 
 def page_gallery(gallery: MisjudgedGallery) -> PageGallery:

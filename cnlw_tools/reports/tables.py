@@ -288,12 +288,15 @@ def _describe_lengths(group: ResultGroup) -> str:
         for config in group.levels:
             if config in by_config:
                 configs.setdefault(_or(by_config[config]), []).append(config)
-        names = {f"those on {join_words(found)}": length for length, found in configs.items()}
-    (first, length), *others = names.items()
+        names = {
+            f"those on {join_words(config_names)}": length
+            for length, config_names in configs.items()
+        }
+    (first, length), *further_names = names.items()
     verb = "were" if first.startswith("those on ") else "was"
     unit = "epoch" if length == "1" else "epochs"
     parts = [f"{first} {verb} trained for {length} {unit}"]
-    parts += [f"{name} for {epochs}" for name, epochs in others]
+    parts += [f"{name} for {epochs}" for name, epochs in further_names]
     return f" The runs differ in length: {'; '.join(parts)}."
 
 
@@ -336,8 +339,8 @@ def _highest_cells(rows: Sequence[Sequence[ResultCell]]) -> frozenset[tuple[int,
         if len(results) < 2:
             continue
         results.sort(reverse=True)
-        (best, i), *others = results
-        if all(is_above(best, other) for other, _ in others):
+        (best, i), *lower_results = results
+        if all(is_above(best, result) for result, _ in lower_results):
             highest.add((i, j))
     return frozenset(highest)
 

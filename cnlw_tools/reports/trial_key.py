@@ -74,12 +74,12 @@ def name_datasets(
     return names
 
 
-def _is_same_dataset(build: str, other: str, data_of: Mapping[str, BuildData]) -> bool:
+def _is_same_dataset(build: str, second_build: str, data_of: Mapping[str, BuildData]) -> bool:
     """Say whether builds agree on what both hold; if that is nothing, whether names are equal."""
-    common = data_of[build].keys() & data_of[other].keys()
-    if any(data_of[build][key].isdisjoint(data_of[other][key]) for key in common):
+    common = data_of[build].keys() & data_of[second_build].keys()
+    if any(data_of[build][key].isdisjoint(data_of[second_build][key]) for key in common):
         return False
-    return bool(common) or _folder_name(build) == _folder_name(other)
+    return bool(common) or _folder_name(build) == _folder_name(second_build)
 
 
 def _folder_name(build: str) -> str:
@@ -109,8 +109,8 @@ def data_digest(config: RunConfig) -> str:
 
 def run_digest(config: RunConfig, history: Sequence[Metrics], result: object) -> str:
     """Return a digest of what a run was asked and what it measured, without times and places."""
-    asked = {key: value for key, value in asdict(config).items() if key not in NO_CHOICES}
-    return _digest([asked, [numbers_of(metrics) for metrics in history], result])
+    choices = {key: value for key, value in asdict(config).items() if key not in NO_CHOICES}
+    return _digest([choices, [numbers_of(metrics) for metrics in history], result])
 
 
 def numbers_of(metrics: Metrics) -> dict[str, float]:

@@ -217,12 +217,12 @@ def _make_content(
 
 def _unaveraged_trials(best: Sequence[Trial], trials: Sequence[Trial]) -> list[Trial]:
     """Return the first trial with a problem of each method and config that has no best trial."""
-    shown = {(trial.dataset_config, trial.method) for trial in best}
+    listed_cells = {(trial.dataset_config, trial.method) for trial in best}
     unaveraged = []
     for trial in trials:
         key = (trial.dataset_config, trial.method)
-        if trial.problem and key not in shown:
-            shown.add(key)
+        if trial.problem and key not in listed_cells:
+            listed_cells.add(key)
             unaveraged.append(trial)
     return unaveraged
 

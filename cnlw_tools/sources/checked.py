@@ -35,9 +35,9 @@ class Digests:
             OSError, ValueError: it is not a manifest
         """
         table = read_table(manifest, ID_AND_DIGEST).select(ID_AND_DIGEST.names)
-        known = table.filter(pc.is_valid(table["sha256"])).sort_by("image_id")
-        self.ids = known["image_id"].combine_chunks()
-        self.sha256 = known["sha256"].combine_chunks()
+        digests = table.filter(pc.is_valid(table["sha256"])).sort_by("image_id")
+        self.ids = digests["image_id"].combine_chunks()
+        self.sha256 = digests["sha256"].combine_chunks()
 
     def find(self, image_id: str) -> str | None:
         """Return the sha256 of an image in hex; none where the manifest does not give it."""

@@ -217,10 +217,10 @@ class HuggingFace(LocalSource):
         columns = []
         name = self._columns.label
         for split_name, files in self._files.items():
-            others = [other for other in self._split_of_name if other != split_name]
+            other_splits = [choice for choice in self._split_of_name if choice != split_name]
             remedy = "remove the rows without a label"
-            if others:
-                choices = " ".join(f"--split {other}" for other in others)
+            if other_splits:
+                choices = " ".join(f"--split {choice}" for choice in other_splits)
                 remedy += f", or leave the split {split_name} out: cnlw import {choices}"
             for file in files:
                 names = self._class_names(file, name)

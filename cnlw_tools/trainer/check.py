@@ -70,8 +70,8 @@ def check_run(
     for split in ("train", "validation"):
         require_split(split, size.rows, "the build")
     if size.image_size is not None:
-        made = _make_method(preset, method_class, options, size, size.image_size)
-        check_batch_size(preset, made)
+        instance = _make_method(preset, method_class, options, size, size.image_size)
+        check_batch_size(preset, instance)
 
 
 def _check_published_weights(net: str) -> None:

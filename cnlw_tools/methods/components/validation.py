@@ -60,7 +60,7 @@ def resolve_first_epochs(
     value: float,
     total: int,
     least: int = 1,
-    others: int = 1,
+    n_other_epochs: int = 1,
 ) -> int:
     """Return the epochs of a stage of which the method's other stages need some epochs too.
 
@@ -73,7 +73,7 @@ def resolve_first_epochs(
         total: all epochs
         least: that the stage needs; 1 if the method asks the network afterwards, because the
             predictions and features of a network that has learned nothing say nothing about labels
-        others: that the other stages need
+        n_other_epochs: that the other stages need
 
     Raises:
         ValueError: the value is below 0, or it leaves one of the stages too few epochs
@@ -87,19 +87,19 @@ def resolve_first_epochs(
         )
     if total == 1:
         return epochs
-    most = total - others
-    if most < least:
+    limit = total - n_other_epochs
+    if limit < least:
         raise ValueError(
             f"{total} epochs are too few for all stages of the method: "
-            f"give {least + others} epochs or more"
+            f"give {least + n_other_epochs} epochs or more"
         )
-    if value >= 1 and epochs > most:
+    if value >= 1 and epochs > limit:
         raise ValueError(
-            f"{option} = {value}: the other stages of the method need {others} of the {total} "
-            "epochs: "
-            f"give {option} at most {most}, or train for more epochs"
+            f"{option} = {value}: the other stages of the method need {n_other_epochs} of the "
+            f"{total} epochs: "
+            f"give {option} at most {limit}, or train for more epochs"
         )
-    return min(epochs, most)
+    return min(epochs, limit)
 
 
 def resolve_epochs(

@@ -103,10 +103,10 @@ def _check_nesting(holders: Iterable[Parts], n_levels: int, place: Path) -> None
             continue
         for folder_name in _inner_names([parts[n_levels:] for parts in inner]):
             folder = (*class_folder[:-1], folder_name)
-            other = class_of_folder.setdefault(folder, class_folder)
-            if other != class_folder:
+            owner = class_of_folder.setdefault(folder, class_folder)
+            if owner != class_folder:
                 raise ValueError(
-                    f"{place}: {_describe_clash(other, class_folder, folder)}, so it is unclear "
+                    f"{place}: {_describe_clash(owner, class_folder, folder)}, so it is unclear "
                     "whether they are classes or splits: call splits train, val and test; put the "
                     "images of a class into one folder; remove copies; or give a csv file"
                 )
@@ -134,11 +134,11 @@ def _inner_names(folders: Sequence[Parts]) -> list[str]:
     return sorted(name for name in names if not NO_CLASS.fullmatch(name))
 
 
-def _describe_clash(other: Parts, class_folder: Parts, folder: Parts) -> str:
+def _describe_clash(owner: Parts, class_folder: Parts, folder: Parts) -> str:
     """Return what is wrong with a folder in a class folder, if another folder has its name."""
-    if other == folder:
-        return f"there is {_path(other)}, and {_path(class_folder)} holds a folder {folder[-1]!r}"
-    return f"{_path(other)} and {_path(class_folder)} both hold a folder {folder[-1]!r}"
+    if owner == folder:
+        return f"there is {_path(owner)}, and {_path(class_folder)} holds a folder {folder[-1]!r}"
+    return f"{_path(owner)} and {_path(class_folder)} both hold a folder {folder[-1]!r}"
 
 
 def _check_empty_folders(
@@ -167,11 +167,11 @@ def _check_class_names(holders: Iterable[Parts], n_levels: int, place: Path) -> 
     for parts in holders:
         class_folder = parts[:n_levels]
         name = (*class_folder[:-1], class_folder[-1].strip())
-        other = folder_of_name.setdefault(name, class_folder)
-        if other != class_folder:
+        first_folder = folder_of_name.setdefault(name, class_folder)
+        if first_folder != class_folder:
             raise ValueError(
-                f"{place}: {_path(other)!r} and {_path(class_folder)!r} differ only in blanks: "
-                "rename one, or put both into one folder"
+                f"{place}: {_path(first_folder)!r} and {_path(class_folder)!r} differ only in "
+                "blanks: rename one, or put both into one folder"
             )
 
 

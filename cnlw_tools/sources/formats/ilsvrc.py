@@ -114,10 +114,10 @@ class ValidationSet:
         """Raise if two class folders hold an image of one name, which has one class."""
         path_of_name: dict[str, str] = {}
         for path in paths:
-            other = path_of_name.setdefault(Path(path).name, path)
-            if other != path:
+            first_path = path_of_name.setdefault(Path(path).name, path)
+            if first_path != path:
                 raise ValueError(
-                    f"{self.images}: {other} and {path} have the same name, but an image has "
+                    f"{self.images}: {first_path} and {path} have the same name, but an image has "
                     "one class: "
                     "remove the wrong one"
                 )

@@ -203,9 +203,9 @@ class Release:
                 path = folder / image
                 if not path.stat().st_size:
                     continue
-                other = paths.get(path.stem)
-                if other is not None and other.parent == path.parent:
-                    names = f"{other.name} and {path.name}"
+                first_path = paths.get(path.stem)
+                if first_path is not None and first_path.parent == path.parent:
+                    names = f"{first_path.name} and {path.name}"
                     raise ValueError(f"{folder}: {names} have the same id: remove the wrong one")
                 paths[path.stem] = path
         return paths

@@ -120,11 +120,11 @@ def test_a_number_that_leaves_no_other_stage_is_refused(value, others, most):
         f"give first at most {most}, or train for more epochs$"
     )
     with pytest.raises(ValueError, match=message):
-        resolve_first_epochs("first", value, 10, others=others)
+        resolve_first_epochs("first", value, 10, n_other_epochs=others)
 
 
 def test_too_few_epochs_for_all_stages_are_refused():
     """Three stages of one epoch each do not fit into two."""
     message = "^2 epochs are too few for all stages of the method: give 3 epochs or more$"
     with pytest.raises(ValueError, match=message):
-        resolve_first_epochs("first", 0.3, 2, others=2)
+        resolve_first_epochs("first", 0.3, 2, n_other_epochs=2)
