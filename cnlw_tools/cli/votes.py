@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,6 +21,9 @@ from cnlw_tools.cli.options import (
 )
 from cnlw_tools.recipe.recipe import HIGHEST_LEVEL
 from cnlw_tools.registry.counts import count_things
+
+if TYPE_CHECKING:
+    from cnlw_tools.browser.asked import AskedCandidates
 
 DATASET = click.option(
     "--dataset",
@@ -252,12 +255,7 @@ def export_votes(
     n_candidates = count_things(len(data.web), "candidate")
     votes_needed = count_things(n_votes, "vote")
     if candidates.n_unavailable or candidates.n_copies:
-        n_unavailable = count_things(candidates.n_unavailable, "candidate")
-        n_copies = count_things(candidates.n_copies, "candidate")
-        click.echo(
-            f"left out: {n_unavailable} without an image that builds use, {n_copies} that look "
-            "like another one"
-        )
+        click.echo(_describe_left_out(candidates))
     if not tasks:
         click.echo(
             f"{dataset}: none of {n_candidates} has fewer than {votes_needed}: nothing to write"
@@ -266,6 +264,16 @@ def export_votes(
     interface = _write_tasks(tasks, path)
     counts = f"{len(tasks):,} of {n_candidates} with fewer than {votes_needed}"
     click.echo(f"{path}: {counts}; labelling interface: {interface}")
+
+
+def _describe_left_out(candidates: "AskedCandidates") -> str:
+    """Return how many candidates get no task, and why."""
+    n_unavailable = count_things(candidates.n_unavailable, "candidate")
+    n_copies = count_things(candidates.n_copies, "candidate")
+    return (
+        f"left out: {n_unavailable} without an image that builds use, {n_copies} that look like "
+        "another one"
+    )
 
 
 def _write_tasks(tasks: Sequence[Mapping[str, Any]], path: Path) -> Path:
