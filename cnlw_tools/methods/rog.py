@@ -6,10 +6,10 @@ handling noisy labels", and their code.
 A network is trained with cross-entropy. Its last stage has several units. For each unit l, f is the
 pooled output of an image, a vector of D_l numbers, and y is the given label:
 
-mu_c, S   = class means, and the covariance around them that all classes share, of a random 70 % of
-            each class
+mu_c, S   = class means, and the covariance around them that all classes share, computed from a
+            random 70 % of each class
 selected  = of each class the 70 % with the least (f - mu_y)^t S^-1 (f - mu_y)
-            mu_c, S are fitted anew to those
+            mu_c and S are then computed again, from the selected examples
 p_l(c|f)  = softmax_c(w_c^t f + b_c)   w_c = S^-1 mu_c   b_c = -mu_c^t S^-1 mu_c / 2 + log(1 / K)
 p(c|x)    = sum_l softmax(a)_l p_l(c|f_l)   a: ones at first, then fitted by Adam to the holdout,
                                             with the loss -log p(y|x)
@@ -17,25 +17,25 @@ p(c|x)    = sum_l softmax(a)_l p_l(c|f_l)   a: ones at first, then fitted by Ada
 A softmax head adapts to every wrong label. Means and a covariance hardly adapt, especially if they
 are computed only from examples that are close together (as in the minimum covariance determinant).
 The features are good even if the head is not. The labels of the holdout are as noisy as the others,
-so only its more typical half counts. An image is typical if its features in the last unit are close
-to the mean of its label. The training itself does not change, and until its end the network
-predicts as usual.
+so only the more typical half of the holdout is used. An image is typical if its features in the
+last unit are close to the mean of its label. The training itself does not change. Until the end of
+training, the network predicts as usual.
 
 The units are those of the authors. In a ResNet, they are the residual units of the last stage
 (three in their ResNet-34, `resnet34_narrow`). In a DenseNet, they are layers 5 and 10 of the last
-block, counted from 0, and its end after normalisation and ReLU. The last unit of a pre-activation
-network also ends there. A perceptron or a plain ConvNet (such as `conv_small` or `vgg13_cifar`) has
-no units, so the ends of all its blocks are used instead. The paper has no such network. A network
-of your own must provide ``unit_features``, which returns a list of tensors of shape (B, C, H, W) or
-(B, D) for a batch.
+block, counted from 0, and the end of this block after normalisation and ReLU. The last unit of a
+pre-activation network also ends after normalisation and ReLU. A perceptron or a plain ConvNet (such
+as `conv_small` or `vgg13_cifar`) has no units, so the ends of all its blocks are used instead. The
+paper uses no such network. A network of your own must provide ``unit_features``, which returns a
+list of tensors of shape (B, C, H, W) or (B, D) for a batch.
 
-The code differs from the paper in the first covariance: it divides the sum over classes within the
-loop, once for each class, so the last classes dominate. Here the sum is divided once, as in the
-paper. In a test with 1,200 examples of four classes, this changes for 110 examples whether they are
-selected.
+The authors' code differs from the paper in the first covariance: it divides the sum over classes
+within the loop, once for each class, so the last classes dominate. Here the sum is divided once, as
+in the paper. In a test with 1,200 examples of four classes, 110 examples were selected by only one
+of these two versions.
 
 A class without examples is never predicted. S^-1 is a pseudoinverse, so features that never vary
-have no effect. With several ranks, all use the heads of rank 0.
+have no effect. With several ranks, all ranks use the Gaussian classifiers of rank 0.
 
 On `shapes` (blue 40, 16 pixels, 10 epochs), RoG ends at an accuracy of 51 %, and `vanilla` at 54 %.
 The holdout takes a tenth of the data, and after such a short training the features give the

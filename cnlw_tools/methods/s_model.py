@@ -1,29 +1,29 @@
-"""S-Model adds a layer from true classes to given labels, which is used only in training.
+"""S-Model adds a layer that maps true classes to given labels, and uses it only in training.
 
 Source: Goldberger and Ben-Reuven 2017, "Training deep neural-networks using a noise adaptation
 layer".
 
-theta is a matrix of transition probabilities, and b_ij and u_ij are the weights of the layer:
+theta is a matrix of transition probabilities, b_ij and u_ij are the weights of the layer, and beta
+is an option:
 
 theta_ij = softmax_j b_ij                   P(given j | true i)
-           softmax_j (u_ij . h_b + b_ij)    complex (C-Model); h: (B, D) features before the head;
-                                            u, b: the weights of the layer
+           softmax_j (u_ij . h_b + b_ij)    complex (C-Model); h: (B, D) features before the head
 l_b = -(1 - beta) log sum_i p_b[i] theta[i, y_b] + beta CE(y_b, z_b)
 
-If the layer explains the wrong labels, the network below need not do so. The network can predict
-the true class, and predictions leave the layer out. Whether this works depends on the
-initialisation. The network is therefore first trained without the layer. Then
+If the layer explains the wrong labels, the network below it need not do so and can predict the true
+class. Predictions do not use the layer. Whether this works depends on the initialisation. The
+network is therefore first trained without the layer. The weights of the layer are then set to
 b_ij = log(c_ij + 1e-8) and u = 0, where c_ij is the share of label j among the images that this
 network predicts as class i. The authors' code counts the most likely class (hard), and the paper
 counts all classes by their probabilities (soft).
 
-The code stops each stage early, by the accuracy on a held-out tenth of the data, so the number of
-epochs is not known. By default, the training without the layer (the warm-up) takes a tenth of the
-epochs. This is our choice: the warm-up should end before the network memorises the labels, because
-after that it considers none of them wrong. The value beta = 0 comes from the code's
-demonstration. On `shapes` (blue 40, 16 pixels, 12 epochs, one seed), the preset uses half of the
-epochs for the warm-up. The method then ends at an accuracy of 59 %, and `vanilla` at 56 %. With a
-warm-up of a tenth of the epochs, the method ends at 57 %.
+The code stops each stage early, according to the accuracy on a held-out tenth of the data, so the
+number of epochs is not known. By default, the training without the layer (the warm-up) takes a
+tenth of the epochs. This is our choice. The warm-up should end before the network memorises the
+labels, because a network that predicts all given labels considers none of them wrong. The value
+beta = 0 comes from a demonstration in the code. On `shapes` (blue 40, 16 pixels, 12 epochs, one
+seed), the preset uses half of the epochs for the warm-up. The method then ends at an accuracy of
+59 %, and `vanilla` at 56 %. With a warm-up of a tenth of the epochs, the method ends at 57 %.
 
 The code can also start from a guessed noise rate without a warm-up, and from a random u. This
 implementation cannot.
@@ -46,15 +46,14 @@ from cnlw_tools.methods.components.validation import (
 
 
 class SModel(Method):
-    """Trains a layer on top of the network that maps true classes to given labels.
+    """Trains an additional last layer, which maps true classes to given labels.
 
     Args:
         task: the learning task
         warmup: epochs before the layer is added; a value below 1 is a share of all epochs
         beta: share of plain cross-entropy in the loss
-        fit: This option says how the initial weights of the layer are computed: by counting the
-            most likely class of each image (hard) or by adding up the probabilities of all classes
-            (soft).
+        fit: how the initial weights of the layer are computed: by counting the most likely class of
+            each image (hard) or by adding up the probabilities of all classes (soft)
         complex: whether the layer also depends on the features of the image (C-Model)
     """
 

@@ -1,30 +1,30 @@
-"""Self-Learning gives each image a second label: the class whose prototypes are most similar.
+"""Self-Learning gives each image a second label: the class with the prototypes most similar to it.
 
 Source: Han, Luo and Wang 2019, "Deep self-learning from noisy labels".
 
-For each class c, m images with this label are drawn. i and j are two of these images, and f are
-their features:
+For each class c, m images with this label are drawn. i and j are two of these images, f are their
+features, and y^ is the second label of an image x. m, p and alpha are options:
 
 S_ij  = cos(f_i, f_j)                                  s = 60th percentile of all S_ij
 rho_i = sum_j sign(S_ij - s)                           density around i
 eta_i = max_{j: rho_j > rho_i} S_ij                    similarity to a denser image
         min_j S_ij for the densest
 prototypes of c = the p densest of those with eta_i < 0.95
-y^    = argmax_c mean_l cos(f(x), f(prototype_cl))     anew before every epoch, for all images
-L     = mean_b (1 - alpha) CE(y_b, z_b) + alpha CE(y^_b, z_b)     alpha = 0 for the first epochs
+y^    = argmax_c mean_l cos(f(x), f(prototype_cl))     for all images, before every epoch
+L     = mean_b (1 - alpha) CE(y_b, z_b) + alpha CE(y^_b, z_b)     alpha = 0 in the first epochs
 
-In the densest regions of a class, most labels are correct. A few images from these regions, which
-differ from each other, represent the class and correct the labels of the others, without any
-trusted image. The densest image is always a prototype, so that every class has one. A class without
-examples is never assigned.
+In the densest regions of a class, most labels are correct. The prototypes are a few images from
+these regions that differ from each other. They represent the class and correct the labels of the
+other images; no trusted images are needed. The densest image is always a prototype, so that every
+class has one. A class without examples never becomes a second label.
 
-The paper has m = 1280, p = 8 and alpha = 0.5. We do not know for how many epochs its alpha stays 0;
+The paper has m = 1280, p = 8 and alpha = 0.5. It does not say for how many epochs alpha stays 0;
 half of the epochs is our choice. The logged weight is the share of the given label in the target.
-If y^ differs from the given label, it is 1 - alpha; otherwise it is 1. With several ranks, each
-rank processes the whole set, and the result of rank 0 counts.
+If y^ differs from the given label, this weight is 1 - alpha; otherwise it is 1. With several ranks,
+each rank processes the whole training set, and all use the result of rank 0.
 
-This implementation does not compute y^ anew in each step, which would cost another forward pass per
-step.
+This implementation does not compute y^ again in each step, which would cost another forward pass
+per step.
 """
 
 import torch

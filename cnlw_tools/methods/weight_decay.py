@@ -1,19 +1,19 @@
 """Weight decay of a chosen strength is a baseline of Jiang et al. 2020 (Krogh and Hertz 1991).
 
-L = mean_b CE(y_b, z_b) + decay / 2 sum_w |w|^2        w: the kernels, or all if every = true
+L = mean_b CE(y_b, z_b) + decay / 2 sum_w |w|^2     w: kernels, or all parameters if every = true
 
 Wrong labels follow no pattern, so a network can only memorise them. Memorising requires large
 weights, so a penalty on large weights makes memorising harder. The optimiser adds the gradient of
-the penalty, decay * w; the loss is cross-entropy. The code of TF-Slim, on which the paper
-builds, penalises only the kernels of convolutions and of the classifier. IEG's code also penalises
-biases and batch normalisation. `vanilla` uses the weight decay of the preset; this method replaces
-it with its own.
+the penalty, decay * w, and the reported loss is the cross-entropy alone. The code of TF-Slim, on
+which the paper builds, penalises only the kernels of convolutions and of the classifier. IEG's code
+also penalises biases and batch normalisation. `vanilla` uses the weight decay of the preset; this
+method replaces it with its own.
 
 The paper gives neither the values that it tried nor the best one. The default, 1e-3, is our choice;
 it is larger than the weight decay of most presets.
 
-This method does not offer weight decay that is independent of the gradient, as in MixMatch and
-AdamW; the preset's optimiser determines whether it is used.
+This method does not offer decoupled weight decay, as in MixMatch and AdamW, which shrinks the
+weights directly and not through the gradient.
 """
 
 from typing import Any
@@ -31,8 +31,8 @@ class WeightDecay(Method):
     Args:
         task: the learning task
         decay: strength of the penalty on large weights
-        every: If this is true, the penalty applies to every parameter, also to biases and
-            normalisation; otherwise it applies only to kernels.
+        every: whether the penalty applies to every parameter, including biases and normalisation,
+            and not only to kernels
     """
 
     cross_entropy_options = {"decay": 0.0}  # noqa: RUF012, read only

@@ -12,12 +12,12 @@ a level of 40 % changes 20 % of all labels. These are the maps:
                  cat <-> dog, deer -> horse                     Zhang et al., 2020
     mnist        7 -> 1, 2 -> 7, 5 <-> 6, 3 -> 8                Patrini et al., 2017
     cifar100     a ring through the five classes of each        Zhang et al., 2020
-                 true superclass
+                 superclass
     blocks       rings through groups of five classes           Patrini's code, for CIFAR-100
     pairflip     y -> (y + 1) mod C                             Han et al. (Co-teaching), 2018
 
-On CIFAR-100, ``blocks`` differs from ``cifar100``, because the classes are numbered by name and not
-by superclass.
+On CIFAR-100, ``blocks`` differs from ``cifar100``: it puts classes with consecutive numbers into a
+group, and classes are numbered in the order of their names, not by superclass.
 """
 
 import numpy as np

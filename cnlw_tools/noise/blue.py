@@ -4,7 +4,7 @@
     y' = y                                     for the others
 
 A flipped label is never the true one, so the level is exactly the share of wrong labels. The new
-label of an image is the same at every level. Blue noise is the default variant of symmetric.py
+label of an image does not depend on the level. Blue noise is the default variant of symmetric.py
 under the name that the paper gives it.
 
 Source: Jiang et al., ICML 2020, "Beyond synthetic noise: deep learning on controlled noisy

@@ -1,4 +1,4 @@
-"""The labels come from a file. They were given by people, or by a network that saw few examples.
+"""The labels come from a file. People gave them, or a network that was trained on few examples.
 
     y' = the label of the image in a column of the side table
 
@@ -23,7 +23,7 @@ def human(
     n_classes: int,
     labels: str = "labels",
 ) -> Draw:
-    """Use the labels that human annotators gave to the images, which a file provides.
+    """Use labels that human annotators gave to the images; a file provides the labels.
 
     Args:
         labels: name of the column of the side table that holds the labels
@@ -47,7 +47,7 @@ def semantic(
     n_classes: int,
     labels: str = "labels",
 ) -> Draw:
-    """Use the labels that a network predicted for the images, which a file provides.
+    """Use labels that a network predicted for the images; a file provides the labels.
 
     Args:
         labels: name of the column of the side table that holds the labels

@@ -1,37 +1,37 @@
 """In instance-dependent noise, the new label depends on the image.
 
-    q_i(p)     the flip rate of image i at the level p: drawn from a normal distribution with a
-               standard deviation of 0.1, truncated to [0, 1], with a mean of exactly p
+    q_i(p)     the flip rate of image i at the level p, a share: drawn from a normal distribution
+               with a standard deviation of 0.1, truncated to [0, 1], with a mean of exactly p
     y'_i = j   with probability  softmax_j (x_i W_y), j != y,   if  u_i < q_i(p);   y otherwise
 
 This is the noise of Xia et al. (2020). The location of the normal distribution is chosen so that
 the mean is p: level 20 means 20 % of wrong labels. In the authors' code, the option tau is the
 location, and the truncation moves the mean. The values tau = 0.1, 0.2, 0.3 and 0.4 give 12.9, 20.6,
 30.0 and 40.0 %, which are the levels 13, 21, 30 and 40 here. (The benchmark AQuA, Goswami et al.,
-2023, has a copy of that code. The copy truncates in units of the standard deviation, and gives
-24.6 % at tau = 0.2.)
+2023, has a copy of that code. The copy truncates to other bounds: to the range from tau to tau plus
+one standard deviation. It gives 24.6 % at tau = 0.2.)
 
 Each image has two uniform random numbers, u_i and v_i. The rate q_i(p) is the v_i-quantile of the
 truncated normal distribution with the mean p. It grows with p, so each image has its own level: the
 first p with u_i < q_i(p). The images of each class become noisy in the order of their own levels. A
 level takes the first images of that order. Therefore the number of noisy images is exact, levels
 are nested, and every class has the same share of noise. With ``exact = false``, an image is noisy
-if its own level is at most the level asked for. The number of noisy images is then random, as in
-the paper.
+if its own level is at most the level of the recipe. The number of noisy images is then random, as
+in the paper.
 
 x_i are the d features of image i in the side table, unchanged. The side table is a file with a row
 for each image (option `--side-table`). `cnlw features` writes such a file, in which the features
-are the pixels of a thumbnail of each image. W_y is a d x C matrix of independent standard normal
-numbers, one matrix for each true class y. It does not depend on the images. As in the authors'
-code, another seed draws another W, so the transition matrix differs between seeds. Its off-diagonal
-entries at 40 % have a standard deviation of 0.030 over five seeds (5,000 images of CIFAR-10).
-Confidence intervals over noise seeds therefore include this variation. With ``fixed_weights``, all
-seeds share one W, and the standard deviation is 0.007.
+are the pixels of a thumbnail of each image. For each true class y, W_y is a d x C matrix of
+independent standard normal numbers, which do not depend on the images. As in the authors' code,
+another seed draws other matrices W_y, so the transition matrix differs between seeds. Its
+off-diagonal entries at 40 % have a standard deviation of 0.030 over five seeds (5,000 images of
+CIFAR-10). Confidence intervals over noise seeds therefore include this variation. With
+``fixed_weights``, all seeds share the same matrices W_y, and the standard deviation is 0.007.
 
-With more features, x_i W_y is larger, and the new label depends more strongly on the image. On
-CIFAR-10, the most likely label has a mean probability of 0.82 with thumbnails of 8 x 8 pixels, 0.92
-with 16 x 16 and 0.96 with 32 x 32. The authors use normalised images of 32 x 32 pixels and get
-0.98, so `cnlw features --size 32` comes closest to the paper.
+With more features, the entries of x_i W_y are larger, and the new label depends more strongly on
+the image. On CIFAR-10, the most likely label has a mean probability of 0.82 with thumbnails of 8 x
+8 pixels, 0.92 with 16 x 16 and 0.96 with 32 x 32. The authors use normalised images of 32 x 32
+pixels and get 0.98, so `cnlw features --size 32` comes closest to the paper.
 
 Source: Xia et al., NeurIPS 2020, "Part-dependent label noise", appendix.
 """

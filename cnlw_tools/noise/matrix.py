@@ -1,4 +1,4 @@
-"""Labels are flipped according to any transition matrix.
+"""Labels are flipped according to a transition matrix that you give.
 
     P(y' = j | y = i) = Q[i, j]        rows: the true class; columns: the given label; rows sum to 1
 
@@ -8,9 +8,9 @@ has n_i images, and n_ij of them get the label j:
 
     n_ij = floor(n_i Q[i, j]), and one more for the largest remainders until sum_j n_ij = n_i
 
-This is the method of Hamilton. Images get their labels in key order. With ``exact = false``, every
-image draws its label independently. There is no level, because the matrix says how much noise there
-is.
+This is Hamilton's method of apportionment. Images get their labels in key order. With ``exact =
+false``, every image draws its label independently. There is no level, because the matrix says how
+much noise there is.
 
 Source: Sukhbaatar et al., ICLR 2015 workshop, "Training convolutional networks with noisy
 labels".

@@ -1,12 +1,13 @@
-"""In a mixture, some images get the noise of one model, and the others that of another model.
+"""In a mixture, some images get the noise of one model, and the others get that of another model.
 
     floor(n_c proportion_first + 1/2)  images of class c, chosen at random:    the model `first`
     the others of the n_c images:                                              the model `second`
 
-For example, a mixture of half red and half blue noise at 40 % has 20 % of red and 20 % of blue
-noise. The division of the images does not depend on the models or the level. Each model decides the
-number of noisy images in its part, so even with two exact models, the total may differ from the
-level by one image.
+`first`, `second` and `proportion_first` are options. For example, if half of the images get red
+noise and half get blue noise, both at 40 %, then 20 % of all images have red noise and 20 % have
+blue noise. The division of the images does not depend on the models or the level. Each model
+decides the number of noisy images in its part, so even with two exact models, the total may differ
+from the level by one image.
 """
 
 import numpy as np

@@ -29,7 +29,7 @@ def outlier(
     known_share: float = 0.0,
     shares: str = "",
 ) -> Draw:
-    """Keep every example, and add ``ratio`` images of another dataset for each.
+    """Keep every example, and add ``ratio`` images of another dataset for each example.
 
     Their labels are drawn uniformly; a share ``known_share`` of them is labelled ``outlier``
     instead.

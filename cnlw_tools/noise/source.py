@@ -5,9 +5,9 @@
     N / C                       added images with each label, rounded up or down
 
 alpha is an option. The other dataset is called a donor (option `--donor`). If a donor has few
-images, each of them is used several times, and the numbers of times differ by at most one. The
-donor `white` stands for pictures of random pixels. With ``copy_own``, copies of the dataset's own
-images are added instead, as in dilution.py.
+images, each of them is used several times, some of them once more than others. The donor `white`
+stands for pictures of random pixels. With ``copy_own``, copies of the dataset's own images are
+added instead, as in dilution.py.
 
 Source: Rolnick et al., 2017, experiment 3, figure 5.
 """
@@ -29,7 +29,7 @@ def source(
     shares: str = "",
     copy_own: bool = False,
 ) -> Draw:
-    """Keep every example, and add ``alpha`` foreign images for each, with labels drawn uniformly.
+    """Keep every example, and add ``alpha`` foreign images for each one, with random labels.
 
     Args:
         alpha: added images for each clean example

@@ -1,7 +1,7 @@
 """In structured dilution, some false labels are more frequent than others.
 
-Each example gets alpha copies, as in dilution.py. The number of copies for each example of a class
-depends on the label of the copy:
+Each example gets alpha copies, as in dilution.py. On average over the examples of a class, these
+numbers of copies get each label:
 
     true label               alpha / C
     false label of rank r    alpha / C + delta (1 - 2 (r - 1) / (C - 2))    r = 1 ... C - 1
@@ -10,16 +10,16 @@ depends on the label of the copy:
 alpha and delta are options. If delta is 0, the labels are uniform. If delta is 1, the first false
 label is as frequent as the true one, including the clean example. The paper defines the cases delta
 = 0 and delta = 1 and the frequency of the first rank, but not those of the other ranks. There are
-therefore two more profiles with the same first rank and sum:
+therefore two more profiles, with the same frequency of the first rank and the same sum:
 
     geometric                (alpha / C + delta) q^(r - 1), with q such that the sum is
                              alpha (C - 1) / C
-    top                      the first alpha / C + delta, the others alpha / C - delta / (C - 2)
+    top                      alpha / C + delta for rank 1, alpha / C - delta / (C - 2) for others
 
 The option ``order`` says how false labels are ranked. With ``confusing``, they are ranked by how
 often a network predicted them for images of the class, and equally frequent labels are ranked by
 number. The predictions are a column of the side table, a file with a row for each image (option
-`--side-table`). ``reverse`` is the opposite order. ``random`` is a random permutation for each
+`--side-table`). ``reverse`` is the opposite order, and ``random`` is a random permutation for each
 class. Another seed draws other permutations, so confidence intervals over noise seeds include this
 variation. Only predictions for images that the noise applies to are counted, so the split
 `verified` has its own ranks.

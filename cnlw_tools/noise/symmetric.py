@@ -12,10 +12,11 @@ The level is 100 p percent. Papers draw the label in four ways:
     variant = permuted  the labels of the flipped rows,     share of y among them   Saxena (data
                         shuffled                                                    parameters)
 
-With 10 classes, a level of 40 % means 40 % of wrong labels by default, and 36 % with
+With 10 classes, a level of 40 % means 40 % wrong labels by default, and 36 % with
 ``include_self``. Papers use both definitions, often without saying which. The card of a build
-states the expected rate of wrong labels. In each class, level % of the rows are flipped. With
-``exact = false``, each row is flipped independently with probability p, as in some papers.
+states the expected rate of wrong labels. In each class, the labels of level % of the rows are
+flipped. With ``exact = false``, each label is flipped independently with probability p, as in some
+papers.
 """
 
 import numpy as np
@@ -51,9 +52,9 @@ def symmetric(
     """Flip ``level`` percent of every class to a label drawn uniformly.
 
     Args:
-        include_self: if true, a flip may return the true class
-        exact: if false, each row is flipped independently, so the number of flips is random
-        variant: uniform, l2r or permuted; the table explains them
+        include_self: if true, a flipped label may be the true one
+        exact: if false, each label is flipped independently, so the number of flips is random
+        variant: uniform, l2r or permuted; the table above explains them
 
     Raises:
         ValueError: there is no other class, or no such variant

@@ -87,7 +87,7 @@ class Preset:
         help="Parameters to decay: all, or only the kernels.",
         check=one_of("all", "kernels"),
     )
-    schedule: str = key("cosine", help="Schedule of the learning rate (see trainer/schedule.py).")
+    schedule: str = key("cosine", help="Schedule of the learning rate (see below).")
     warmup: float = key(
         0,
         help="Epochs in which the learning rate rises from 0.",
@@ -95,7 +95,7 @@ class Preset:
     )
     ema: float = key(
         0,
-        help="Decay of the moving average of the weights, which is evaluated; 0: no average.",
+        help="Decay of a moving average of the weights, used for evaluation; 0: no average.",
         check=SHARE,
     )
     size: int | None = key(
@@ -113,12 +113,12 @@ class Preset:
     )
     pixel_scale: str = key(
         "dataset",
-        help="How to scale pixels: by dataset, by image, or to the range from -1 to 1.",
+        help="How to scale pixels: over the dataset, over each image, or to -1 to 1.",
         check=one_of(*PIXEL_SCALES),
     )
     views: Mapping[str, tuple[str, ...]] = key(
         default_factory=lambda: {"standard": ("crop", "flip")},
-        help="Augmentations of each view of an image that a method may use; `plain` has none.",
+        help="Augmentations of each view of an image. The view `plain` has none.",
         check=Check(
             lambda views: "plain" not in views,
             "a table of lists of augmentations, none called plain",

@@ -170,7 +170,7 @@ class Recipe:
     nested: bool = key(
         True,
         kind=PLAN,
-        help="Keep the noise of a level at all higher levels; false draws each one separately.",
+        help="Keep the noise of a level at all higher levels; false: draw levels separately.",
         in_name=lambda _: "independent",
     )
     seed: int = key(
@@ -186,7 +186,7 @@ class Recipe:
     min_votes: int = key(
         1,
         kind=PLAN,
-        help="Smallest number of yes and no votes for a verdict.",
+        help="Smallest number of votes, yes and no together, that gives a verdict.",
         check=between(1, expected="a whole number of at least 1"),
     )
     per_class: int = key(
@@ -247,7 +247,7 @@ class Recipe:
     layout: str = key(
         "shared",
         kind=STORAGE,
-        help="Store rows that configs have in common only once (shared), or in each (flat).",
+        help="How to store rows that configs share: once (shared), or in each config (flat).",
         check=one_of("shared", "flat"),
         option="--layout",
         old_values={"bands": "shared"},
@@ -255,7 +255,7 @@ class Recipe:
     data_dir_layout: str = key(
         "",
         kind=TEXT,
-        help="Description of what the folder --data-dir must hold.",
+        help="Description of what the folder of --data-dir must hold.",
         old_name="needs",
         default_text="nothing: the images come with the package",
     )

@@ -70,14 +70,14 @@ class RunConfig:
     preset: Mapping[str, Any]  # the rest of the preset: rates, schedule, views ...
     ranks: int  # the number of processes
     pretrained: bool  # whether the network began with weights learned on ImageNet
-    weights: str | None  # digest of the file that the network began with
+    weights: str | None  # digest of the file with the initial weights of the network
     versions: Mapping[str, str]  # versions of this package and of the libraries
     command: tuple[str, ...] = field(metadata={"check": COMMAND})  # the command line
     # Older versions did not record the following fields; in their runs they are None.
     split: str | None = None  # the split that the run learned from
     architecture: str | None = None  # digest of the layers of a user's network
-    marks_noise: tuple[str, ...] | None = None  # how the method marks noise: `Method.marks_noise`
-    copied_from: str | None = None  # the identical run of the sweep that was trained instead
+    marks_noise: tuple[str, ...] | None = None  # how the method shows which labels it considers wrong
+    copied_from: str | None = None  # the identical run of the sweep from which the results were copied
     keep_best: bool | None = None  # whether the run keeps the weights of its best epoch
     code: str | None = None  # digest of the code of a user's method or network
     is_staged: bool | None = None  # whether the method trains in stages

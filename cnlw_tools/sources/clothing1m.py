@@ -1,8 +1,9 @@
-"""Clothing1M is read as published, from `images/` and lists beside it or in `annotations/`.
+"""Clothing1M is read as published, from `images/` and from lists beside it or in `annotations/`.
 
 A million images have labels from the text around them. People labelled 72,409 images: the training
-images among these are the split ``probe``, and the others are ``validation`` and ``test``. None of
-them is in another split. The column ``noisy_label`` keeps their label from the text, if any.
+images among these are the split ``probe``, and the others are the splits ``validation`` and
+``test``. None of the images that people labelled is in another split. If such an image also has a
+label from the text, the column ``noisy_label`` holds it.
 
 Source: Xiao, Xia, Yang, Huang, Wang, "Learning from massive noisy labeled data for image
 classification", CVPR 2015.

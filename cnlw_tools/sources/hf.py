@@ -1,9 +1,9 @@
 """A Hugging Face dataset is read from Parquet files, a folder of `save_to_disk`, or the Hub.
 
-The dataset itself says which files belong to which split (formats/data_files.py). Images are read
-from the only image column. Labels are read from the column `label` or from the only ClassLabel
-column, and are matched by class name (formats/class_labels.py). An image id consists of the
-dataset's own name of the split and the row in the split: ``train-00000``. The Parquet files of a
+The dataset itself says which files belong to which split (formats/data_files.py). It must have one
+image column. Labels are read from the column `label` or from the only ClassLabel column, and are
+matched by class name (formats/class_labels.py). An image id consists of the dataset's own name of
+the split and the row in the split: ``train-00000``. The Parquet files of a
 dataset on the Hub are downloaded once into the cache of the Hub, and the commit is recorded.
 """
 

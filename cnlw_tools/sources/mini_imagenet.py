@@ -1,22 +1,22 @@
-"""Mini-ImageNet of the release of Jiang et al. (2020) has 100 classes with 600 images each.
+"""Mini-ImageNet, as Jiang et al. (2020) released it, has 100 classes with 600 images each.
 
 The images are those of ILSVRC12. An id is a WordNet id and an eight-digit number: n0153282900000005
 is the fifth image of the class archive n01532829.tar, whose members are sorted by the number in
-their names. If an image of a class were missing, every later id would mean another picture. A class
-is therefore refused in these cases:
+their names. If an image of a class were missing, every later id would belong to another picture. A
+class is therefore an error in these cases:
 
 - it has fewer images than the highest number in the lists;
 - it has more images than ILSVRC12 has of the class (column `images` of the class list);
-- it has fewer images than ILSVRC12 has of the class (but not if it has fewer than the smallest
-  class of ILSVRC12, because it then comes from a small copy for trials);
+- it has fewer images than ILSVRC12 has of the class (unless it has fewer images than the smallest
+  class of ILSVRC12, because the images are then a small selection for trials);
 - a list of all training images (Kaggle's `LOC_train_solution.csv`, or `train_cls.txt`) is beside
   the class and does not name the same images.
 
 The lists train.csv, val.csv and test.csv of Ravi and Larochelle (ICLR 2017) say which images are
-used. Their three sets of classes are one training set here. Validation images are those of the
-release's `clean_validation`. Without it, they are all images of these classes in the validation set
-of ILSVRC12. Classes are in the order of the release, by WordNet id. Ids have no file extension,
-whatever list they come from.
+used. Their three sets of classes are one training set here. The validation images are those in
+`clean_validation` of the release. Without the release, they are all images of these classes in the
+validation set of ILSVRC12. Classes are in the order of the release, by WordNet id. Ids never have a
+file extension, even if the list that they come from has one.
 """
 
 import re

@@ -1,8 +1,8 @@
-"""MNIST is read as published, from four idx files, compressed or not.
+"""MNIST is read as published, from four idx files, which may be compressed.
 
-They are in the folder itself, in `raw/`, or in `MNIST/raw/` as with torchvision. A plan needs only
-the two files of labels. An idx file consists of two zero bytes, the type (8 for bytes), the number
-of dimensions, the dimensions as big-endian 32-bit numbers, and the values row by row.
+The files are in the folder itself, in `raw/`, or in `MNIST/raw/` as with torchvision. A plan needs
+only the two files of labels. An idx file consists of two zero bytes, the type (8 for bytes), the
+number of dimensions, the dimensions as big-endian 32-bit numbers, and the values row by row.
 
 Source: LeCun, Bottou, Bengio, Haffner, "Gradient-based learning applied to document recognition",
 Proceedings of the IEEE 86(11), 1998.

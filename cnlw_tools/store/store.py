@@ -1,15 +1,15 @@
-"""The image store is a folder of image files and a ledger with the outcome of every URL.
+"""The image store is a folder with image files and a ledger, which has the outcome of every URL.
 
     STORE/ledger.sqlite      the ledger: one row per image id, in a database that survives a kill
     STORE/ledger.parquet     a copy of the ledger for readers, as of the end of the last run
     STORE/images/3f/3f2...   the image files, named by the sha256 of the image id
     STORE/drafts/            files that are being written
 
-An image file is written to drafts/, renamed, and only then gets a row in the ledger. The file of a
-row with the outcome `ok` is therefore complete. After a power failure, a file may still be damaged.
-Every read compares the sha256 with that of the ledger. Every fetch compares the size and the
-modification time, and also the sha256 if the time differs. A damaged file is fetched again. A fetch
-locks the folder.
+An image file is written to drafts/ and then moved to images/. Only then does it get a row in the
+ledger. The file of a row with the outcome `ok` is therefore complete. After a power failure, a file
+may still be damaged. Every read therefore compares the sha256 of the file with that in the ledger.
+Every `cnlw fetch` compares the size and the modification time, and if the time differs, also the
+sha256. It fetches damaged files again. While it runs, it locks the folder.
 
 The files are the originals. After `cnlw fetch --keep 84`, they are instead the resized images that
 builds of 84 pixels store. All files of a store are of one kind, and the ledger always describes the
@@ -52,19 +52,19 @@ class Row:
 
     image_id: str  # the id of the image
     uri: str | None  # the address of the image in the manifest
-    outcome: str  # one of the names in the list of outcomes
+    outcome: str  # the outcome: a name from the list of outcomes below
     reason: str | None  # why there is no image
     attempts: int  # the number of requests, over all runs
     timestamp: float  # the time of the outcome, in seconds since 1970
     final_uri: str | None = None  # the address after redirects
     status: int | None = None  # the HTTP status
-    licence: str | None = None  # JSON: the manifest's columns on licences and authors
+    licence: str | None = None  # the manifest's columns on licences and authors, as JSON
     sha256: str | None = None  # the sha256 of the original
     size: int | None = None  # the size of the original, in bytes
     format: str | None = None  # the format of the original: jpeg, png ...
     width: int | None = None  # the width of the original, in pixels
     height: int | None = None  # the height of the original, in pixels
-    fingerprint: bytes | None = None  # a code of what the image looks like
+    fingerprint: bytes | None = None  # a code; images that look alike have similar codes
     mtime: int | None = None  # modification time of the file, in nanoseconds
     source: str | None = None  # where the bytes are from: uri, archive, or img2dataset (re-encoded)
     # options of the builds that the file was resized for; null: it is the original, for any build

@@ -36,7 +36,7 @@ class Published:
         help="For each column of the table, our config, or several configs to average."
     )
     rows: Mapping[str, str] = key(
-        help="For each row of the table, our method; an empty name if it is not run.",
+        help="For each row of the table, our method; an empty name if we do not run it.",
     )
     match: Table = key(
         default_factory=dict,
@@ -50,12 +50,12 @@ class Published:
     factor: float = key(
         1,
         old_name="times",
-        help="Factor for the published numbers: 100 if the paper gives shares.",
+        help="Factor by which published numbers are multiplied: 100 if the paper gives shares.",
         check=Check(lambda factor: factor > 0, "a positive number"),
     )
     is_error: bool = key(
         False,
-        help="Whether the paper gives errors, to compare with 100 minus our accuracy.",
+        help="Whether the paper gives errors. They are compared with 100 minus our accuracy.",
         old_name="error",
     )
     dataset: str = key("", help="Dataset of our runs.", default_text="the study's")
@@ -75,7 +75,7 @@ class MethodEntry:
     )
     configs: tuple[str, ...] = key(
         (),
-        help="Configs on which to run the method; * stands for any letters.",
+        help="Configs on which to run the method; * stands for any characters.",
         default_text="all configs",
         old_name="on",
     )
@@ -124,7 +124,7 @@ class Study:
         check=Check(lambda configs: len(configs) > 0, "one or more tables: [[configs]]"),
     )
     methods: tuple[MethodEntry, ...] = key(
-        help="Tables `[[methods]]` (below); `methods = []` builds and trains nothing.",
+        help="Tables `[[methods]]` (below); with `methods = []`, the study only builds.",
     )
     nets: tuple[str, ...] = key((), help="Networks to train.", default_text="the preset's")
     seeds: tuple[int, ...] = key(
@@ -178,7 +178,7 @@ class Study:
     select_by: str = key(
         "last",
         old_name="rule",
-        help="Result that selects the best trial.",
+        help="Result by which the best trial is selected.",
         check=one_of(*METRICS),
     )
     notes: tuple[str, ...] = key((), help="Footnotes of the report.")

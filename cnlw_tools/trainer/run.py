@@ -11,7 +11,8 @@ runs/shapes/red_40/mentormix_s0/
                          the method used its given label
     transition/          a file for each epoch, if the method estimates a transition matrix: (K, K),
                          row i is P(given label | true class i)
-    confusion/           likewise: row i is P(predicted class | true class i), on validation
+    confusion/           a file for each epoch: (K, K), row i is P(predicted class | true class i)
+                         on the validation images
     predictions.parquet  predictions for validation and test images after the last epoch
     result.json          last, best, mean10: top-1 accuracy in percent
     tensorboard/         the same metrics, for TensorBoard

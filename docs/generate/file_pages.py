@@ -93,7 +93,7 @@ def _run_page() -> str:
     text += "Each epoch has a line: a JSON object with `epoch`, `seconds`, `train_loss`, "
     text += "`val_top1` and further measurements.\n\n"
     text += heading("result.json", 2)
-    text += "This file is written when the run has ended. It holds the top-1 accuracy on the "
+    text += "This file is written at the end of the run. It holds the top-1 accuracy on the "
     text += "validation set in percent.\n\n"
     text += _field_table("cnlw_tools.recipe.run_files", "Summary")
     text += heading("examples.parquet", 2)
@@ -109,7 +109,8 @@ EXAMPLE_ROWS = [
     ["`weight`", "from 0 (the method treats the label as wrong) to 1 (the example counts in full)"],
     [
         "`uses_given_label`",
-        "0 if the method learned from another label, otherwise 1; only for methods that do so",
+        "0 if the method learned from another label, otherwise 1; only for methods that may "
+        "replace labels",
     ],
 ]
 

@@ -68,17 +68,22 @@ NEEDS: Mapping[str, str] = {
     "probe": "The method needs a **probe**, which is a trusted set of a few images of each class "
     "with true labels. `cnlw build --probe 10` sets aside ten images of each class, and adds "
     "`_probe10` to the names of the configs.",
-    "verified": "The method needs **verified labels**, of which it may know whether they are "
-    "correct. `cnlw build --verified 20` sets aside twenty images of each class, and adds "
+    "verified": "The method needs **verified labels**, which the method may know to be right or "
+    "wrong. `cnlw build --verified 20` sets aside twenty images of each class, and adds "
     "`_verified20` to the names of the configs.",
-    "holdout": "The method needs a **holdout**, which is a part of the noisy training set that it "
-    "uses for selection and not for training. For example, `-o holdout=0.1` sets aside a tenth.",
+    "holdout": "The method needs a **holdout**, which is a share of the noisy training set on which "
+    "the network is not trained. The section *Formula* says what it is used for. For example, "
+    "`-o holdout=0.1` sets aside a tenth.",
     "noise_rate": "The method needs the **noise rate**, which is the share of wrong labels. You "
     "have to know this rate or estimate it. For example, `-o noise_rate=0.4` states that 40 % are wrong.",
 }
-COST = (
+UNIT = (
     "Each number is the cost of this method divided by that of [`vanilla`](vanilla.md), which is "
-    "ordinary training on the given labels. A network pass sends one batch through the network, "
+    "ordinary training on the given labels."
+)
+OWN_UNIT = "The costs of all methods are divided by those of `vanilla`, so all numbers here are 1."
+COST = (
+    "A network pass sends one batch through the network, "
     "forward or backward; a backward pass counts as two forward passes. A step of `vanilla` is one "
     "forward and one backward pass. Passes that a method makes between its steps are spread "
     "evenly over the steps.\n\n"
@@ -91,8 +96,8 @@ MEASURED = (
     "measurement.\n\n"
 )
 WORDS = (
-    "[Notation](index.md#notation) and the [glossary](../../glossary.md) explain symbols and words that "
-    "this page does not explain.\n\n"
+    "[Notation](index.md#notation) and the [glossary](../../glossary.md) explain the symbols and "
+    "words that this page does not explain.\n\n"
 )
 NOTATION = """| symbol | meaning |
 | --- | --- |
@@ -244,13 +249,15 @@ def option_meanings(target: str) -> dict[str, str]:
 
 def _cost(name: str, info: MethodInfo) -> str:
     """Return the counted and the measured cost."""
+    unit = OWN_UNIT if name == BASELINE else UNIT
     rows = [["a step, counted in network passes", f"{info.relative_cost:g}"]]
     measured = read_measured_costs().get(name)
     if measured:
         rows.append(["time of a step, measured", measured["step x"]])
         rows.append(["time of five epochs with validation, measured", measured["training x"]])
         rows.append(["additional peak memory, measured", measured["peak x"]])
-    return COST + table(["cost", "ratio to `vanilla`"], rows) + (MEASURED if measured else "")
+    text = f"{unit} {COST}" + table(["cost", "ratio to `vanilla`"], rows)
+    return text + (MEASURED if measured else "")
 
 
 @cache
@@ -303,7 +310,7 @@ def _own_numbers(name: str) -> str:
         "names the dataset and the [config](../../glossary.md), that is, the noise and its level."
     )
     if any(trial.variant for trial in trials):
-        text += " The column *variant* names the network or the options, where they differ."
+        text += " The column *variant* names the network or the options of the runs."
     if any(find_baseline(trial) for trial in trials if name != BASELINE):
         text += (
             " The last column is the accuracy of [`vanilla`](vanilla.md), ordinary training on the "
@@ -338,7 +345,8 @@ def _published(name: str) -> str:
         return "No study compares this method with a published number.\n\n"
     text = (
         "Each table below belongs to one study, which compares our numbers with published ones. "
-        "The first column names the table of the paper and its row.\n\n"
+        "The first two columns say where a published number stands: the table of the paper, the "
+        "row and the column.\n\n"
     )
     for study in dict.fromkeys(cell.study for cell in cells):
         rows = [_published_row(cell) for cell in cells if cell.study == study]

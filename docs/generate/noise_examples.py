@@ -77,8 +77,8 @@ def _draw_human() -> Example:
     drawn = _plan_with_side_table(given, "human", options={"labels": "label"})
     note = (
         "Nobody has labelled the images of `shapes`, so the labels of this example are drawn by "
-        "[matrix](matrix.md) noise. The human labels of CIFAR-10 and CIFAR-100 that Wei et al. "
-        "publish can be read without changes."
+        "[matrix](matrix.md) noise. The files with human labels of CIFAR-10 and CIFAR-100 that Wei "
+        "et al. published can be used unchanged."
     )
     return Example(drawn, fence(GIVEN, "python") + "\n" + fence(HUMAN, "console"), note)
 
@@ -96,7 +96,8 @@ def _draw_semantic() -> Example:
 
 def _draw_standin() -> Example:
     drawn = plan(DATASET, noise="red_standin", level=STANDIN_LEVEL, donors=["shapes_others"])
-    return Example(drawn, fence(STANDIN, "console"))
+    note = "The donor `shapes_others` comes with the package, so its name is enough."
+    return Example(drawn, fence(STANDIN, "console"), note)
 
 
 SPECIAL = {

@@ -67,10 +67,13 @@ LEFT_OUT = "It leaves out examples whose image was replaced or added."
 IDENTITY = "This noise changes no label of the other examples, so the matrix is the identity."
 DONORS = (
     "This noise **needs** images of another dataset, which is called a donor. Name it with "
-    "`--donor NAME=DIR`, or give `--donor white` for pictures of white noise. The recipes for "
-    "`shapes` name a donor already."
+    "`--donor NAME=DIR`, or give `--donor white` for pictures of white noise."
 )
-WEB_POOL = "This noise **needs** web images that people judged wrong, with their votes."
+OWN_DONOR = "The recipe for `shapes` names a donor already."
+WEB_POOL = (
+    "web images that a search for each class returned, and the votes of people who judged that "
+    "these images do not show the class."
+)
 
 
 def make_pages() -> dict[str, str | bytes]:
@@ -90,7 +93,7 @@ def _index_page() -> str:
         "a percentage of the training images, unless the page of the model says otherwise. A side "
         "table is a file with data about each image, such as labels or features. [Noise and its kinds]"
         "(../../concepts/noise.md) explains how the models differ, and the [glossary]"
-        "(../../glossary.md) explains the words.\n\n"
+        "(../../glossary.md) explains other words.\n\n"
     )
     rows = []
     for name, model in NOISE.items():
@@ -127,7 +130,7 @@ def _model_page(name: str, model: NoiseModel, example: Example) -> str:
     if model.paper:
         text += f"**Paper:** {escape(model.paper)}\n\n"
     text += heading("Options", 2) + _options(model)
-    text += heading("What is guaranteed", 2) + _guarantees(model)
+    text += heading("What is guaranteed", 2) + _guarantees(model) + _what_it_needs(name, model)
     text += heading("Example", 2) + _example(name, example)
     return text + heading("Recipes", 2) + _recipes(name)
 
@@ -192,12 +195,26 @@ def _guarantees(model: NoiseModel) -> str:
     for name, meaning in GUARANTEES.items():
         if name in model.guarantees:
             lines.append(f"- **{name.replace('_', ' ')}**: {meaning}")
-    text = "\n".join(lines) + "\n\nTests check these properties.\n\n"
+    tests = "Tests check these properties."
+    if model.options:
+        tests = "These properties hold with the default options. Tests check them."
+    return "\n".join(lines) + f"\n\n{tests}\n\n"
+
+
+def _what_it_needs(name: str, model: NoiseModel) -> str:
+    """Return which images from elsewhere a model needs, if any."""
+    text = ""
     if model.needs_web_pool:
-        text += f"{WEB_POOL}\n\n"
+        subject = "With its default options, this noise" if name == "mix" else "This noise"
+        text += f"{subject} **needs** {WEB_POOL}\n\n"
     if model.needs_donors:
-        text += f"{DONORS}\n\n"
+        text += f"{DONORS} {OWN_DONOR}\n\n" if _has_recipe(name) else f"{DONORS}\n\n"
     return text
+
+
+def _has_recipe(name: str) -> bool:
+    """Return whether a recipe of the package makes this noise on the dataset of the examples."""
+    return (default_root() / "pipelines" / f"{DATASET}_{name}.toml").exists()
 
 
 def draw_picture(drawn: Plan) -> bytes:
@@ -217,16 +234,16 @@ def _example(name: str, example: Example) -> str:
     rows = [
         ["examples with a wrong label or image", _percent(expected.rate), _percent(realised.rate)],
         [
-            "examples with an image from elsewhere",
+            "examples with an image from outside the dataset",
             _percent(expected.foreign_rate),
             _percent(realised.foreign_rate),
         ],
     ]
     text = example.steps + (f"\n{example.note}\n" if example.note else "")
-    if (default_root() / "pipelines" / f"{DATASET}_{name}.toml").exists():
+    if _has_recipe(name):
         text += (
             f"\nThe dataset is `{DATASET}`, the default. The recipe `{DATASET}_{name}` gives the "
-            "options that the command does not name.\n"
+            "options that are not in the command.\n"
         )
     text += "\n" + table(["share of the training rows", "expected", "realised"], rows)
     text += f"![Transition matrix of {example.plan.config}]({name}.png)\n\n"

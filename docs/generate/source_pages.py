@@ -16,9 +16,9 @@ def make_pages() -> dict[str, str]:
 def _sources_page() -> str:
     text = heading("Datasets and sources")
     text += (
-        "Each dataset has tables and a source. The source reads the images from your folder, in "
-        "the layout in which they were published. `--data-dir DIR` names the folder. Each image "
-        "has an id, and the [glossary](../glossary.md) explains words such as *split* and "
+        "A source reads the images of a dataset from your folder, in the layout in which they "
+        "were published. `--data-dir DIR` names the folder. The tables of the dataset list the "
+        "ids of its images. The [glossary](../glossary.md) explains words such as *split* and "
         "*manifest*.\n\n"
     )
     rows = []
@@ -41,10 +41,12 @@ def _networks_page() -> str:
     text = heading("Networks")
     text += (
         "`--net NAME` chooses a network. Networks whose names end in `_cifar` are for images of "
-        "32 x 32 pixels; torchvision has larger networks of the same names without `_cifar`.\n\n"
+        "32 x 32 pixels. Without `_cifar`, these are the names of torchvision's networks for "
+        "larger images.\n\n"
         "In the formulas below, `x <- ...` is what a layer or a unit computes, `conv` is a "
-        "convolution, and `BN` is batch normalisation. The stem is the part before the first "
-        "stage, and numbers such as 16-32-64 are the channels of the stages.\n\n"
+        "convolution, and `BN` is batch normalisation. A network is a stem, several stages and a "
+        "head, and each stage consists of units. For example, 3 stages of 5, 16-32-64, are three "
+        "stages of five units each, with 16, 32 and 64 channels.\n\n"
     )
     rows = []
     for name in NETS:

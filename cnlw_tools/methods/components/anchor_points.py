@@ -6,10 +6,11 @@ x_i = argmax_x p_i(x)        T^_ij = p_j(x_i)        T_ij = P(given j | true i):
 
 A network that was trained on given labels predicts their probabilities. For an image that clearly
 belongs to class i, these probabilities are row i of T. An outlier may look more typical than any
-real image of the class. If ``percentile`` is below 1, the method therefore takes the most likely
-image below the rank ceil(percentile (N - 1)) of p_i among the N images, counted from the lowest. As
-in the authors' code, the image at this rank is also discarded. If several images are equally
-likely, the first one is taken.
+real image of the class. If ``percentile`` is below 1, the method therefore discards the images with
+the highest p_i. It sorts the N images by p_i, the lowest first, and counts their ranks from 0. It
+discards the image with the rank ceil(percentile (N - 1)) and all images above it, as the authors'
+code does. x_i is the most likely of the other images. If several images are equally likely, the
+first one is taken.
 
 The authors' code sets p_i of the discarded images to 0, and these zeros also enter the rows of
 later classes. In this implementation they do not.

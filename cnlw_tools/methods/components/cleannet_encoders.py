@@ -3,7 +3,7 @@
 Source: Lee, He, Zhang and Yang 2018, "CleanNet: transfer learning for scalable image classifier
 training with label noise".
 
-A_1 to A_3, B_1 to B_4, W and c are learned:
+phi_q describes an image, and phi_s describes a class. A_1 to A_3, B_1 to B_4, W and c are learned:
 
 v     : features of an image; S = {s_1 ... s_R}: reference features of a class
         v <- sign(v) log(1 + |v|), s likewise
@@ -12,10 +12,11 @@ phi_s = tanh(A_3 sum_r a_r h_r)
 phi_q = tanh(B_2 tanh(B_1 v))                   v^ = tanh(B_4 tanh(B_3 phi_q))
 cos   = cosine(phi_q, phi_s)
 match = t (1 - cos) + 5 (1 - t) max(0, cos - 0.1)                     t: 1 if the label is correct
-l     = match, if t is verified | 0.1 match with t = 1[cos >= 0.1], if not;  + 0.1 |v - v^|^2
+l     = match + 0.1 |v - v^|^2           if t is verified
+        0.1 match + 0.1 |v - v^|^2       otherwise, with t = 1[cos >= 0.1]
 
 Widths, loss weights and learning rates are those of the authors' code. For features that are never
-negative, as after ReLU, sign(v) log(1 + |v|) is the log(1 + v) of the code.
+negative, as after ReLU, sign(v) log(1 + |v|) equals log(1 + v), which the code uses.
 """
 
 from typing import NamedTuple

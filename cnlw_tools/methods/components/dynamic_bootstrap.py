@@ -1,12 +1,14 @@
-"""Dynamic bootstrapping trusts each label as much as its loss suggests (Arazo et al. 2019).
+"""Dynamic bootstrapping weights a label less if its loss suggests that it is wrong.
+
+Source: Arazo et al. 2019 (see beta_mixture.py).
 
 l_b = (1 - w_b) CE(y_b, z_b) + w_b CE(guess_b, z_b)     w_b: P(y_b is wrong), from `beta_mixture`
 R   = sum_c (1 / K) log((1 / K) / h_c)                  h: mean of softmax(z) over the batch
 
 guess_b is the network's own prediction for the image. The loss l alone does not prevent a network
-from predicting the same class for everything. The term R prevents this: it has its minimum, 0,
-where h is uniform. Training begins with plain mixup, until the losses of correct and wrong labels
-differ. Both M-DYR-H and MD-DYR-SH use this module.
+from predicting the same class for every image. The term R prevents this: it has its minimum, 0,
+where h is uniform. The losses of correct and of wrong labels must differ before the mixture can
+separate them, so training begins with plain mixup. Both M-DYR-H and MD-DYR-SH use this module.
 """
 
 import math

@@ -1,7 +1,7 @@
-"""k-means divides points x into groups, so that the sum of |x - mean of its group|^2 is small.
+"""k-means divides points x into groups such that the sum of |x - mean of its group|^2 is small.
 
-kmeans     assigns points to the nearest centre and moves centres to the mean of their points, in
-           turn (Lloyd 1982); the result is a local optimum
+kmeans     repeats two steps (Lloyd 1982): it assigns each point to the nearest centre, and it moves
+           each centre to the mean of its points; the result is a local optimum
 kmeans_1d  divides numbers. The groups of an optimum are intervals, so dynamic programming finds an
            optimum exactly: for each position, it finds where the last interval before the position
            should begin (Fisher 1958). The cost of the group of positions i to j - 1 is

@@ -9,11 +9,12 @@ v = sigmoid(tanh(f W + w) . (o + q))      20 hidden units; G, g, C, k, W, w, o, 
 
 Two peculiarities of the code are kept, because its published weights and numbers depend on them.
 First, the LSTM passes on its cell state c and not its output. After one step from zero, neither the
-forget gate nor the output gate has an effect on c, so they are left out here. Second, the bias q of
-the last layer is added to its weights o, not to its sum.
+forget gate nor the output gate has an effect on c, so both gates are left out here. Second, the
+bias q of the last layer is added to the weights o of this layer, not to the weighted sum.
 
-The label is always 0 in the code, so only one row of its embedding is needed. The weights are
-buffers: a mentor is fitted beforehand (mentor_fit.py) and never learns with the student.
+The label is always 0 in the code, so only one row of its embedding is needed. The weights of the
+mentor are fixed: it is fitted beforehand (mentor_fit.py) and does not learn while the student
+trains.
 
 This implementation does not support a loss history of more than one time step, which is in the
 paper but not in the code.

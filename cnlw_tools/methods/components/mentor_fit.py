@@ -1,9 +1,9 @@
-"""A mentor network is fitted to a rule, or to a student's losses on verified labels.
+"""A mentor network is fitted to a rule, or to verified labels and a student's losses on them.
 
 Source: Jiang, Zhou, Leung, Li and Fei-Fei 2018 (MentorNet, arXiv:1712.05055) and their code.
 
-v_r is the weight that the mentor w gives to sample r, v*_r is its target, and BCE is the binary
-cross-entropy:
+w are the parameters of the mentor, v_r is the weight that the mentor gives to sample r, v*_r is the
+target of v_r, and BCE is the binary cross-entropy:
 
 min_w  mean_r BCE(v*_r, v_r)       if every target v* is 0 or 1
        mean_r (v*_r - v_r)^2       otherwise
@@ -12,11 +12,11 @@ predefined    v* = rule(l, delta, e)  for l in 0, 0.1 .. 9.9, 10, 11 .. 29,
               delta in -5, -4.9 .. 4.9, e in 0, 1 .. 99
 data-driven   v* = 1[the given label is correct]  with delta = l - percentile_p of all losses at e
 
-There are 100,000 random samples; four fifths are for fitting and one fifth is held out. The
-optimiser is Adam with a learning rate of 0.1, which is multiplied by 0.9 thirty times; gradients
-are clipped to norm 5. For the rule `pd`, the following table gives the share of the held-out
-samples for which v and v* are on the same side of 1/2. It depends on the number of steps, on the
-samples in each step, and on whether the embedding of the epoch is learned:
+Of these samples, at most 100,000 random ones are used: four fifths to fit the mentor and one fifth
+to test it. The optimiser is Adam with a learning rate of 0.1, which is multiplied by 0.9 thirty
+times; gradients are clipped to norm 5. For the rule `pd`, the following table gives the share of
+the test samples for which v and v* are on the same side of 1/2. This share depends on the number of
+steps, on the number of samples in each step, and on whether the embedding of the epoch is learned:
 
     steps x samples               epoch embedding learned          as initialised (`freeze_epoch`)
     3,000 x 512, the default      0.9998 - 0.9999, seeds 0 to 2    0.9904 - 0.9923

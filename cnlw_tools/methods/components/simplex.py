@@ -4,8 +4,8 @@ There are two projections:
 
 euclid    the nearest point: q = max(v - t, 0) with t such that sum q = 1. If the k largest entries
           stay positive, t = (their sum - 1) / k (Held, Wolfe and Crowder 1974; Duchi et al. 2008)
-clip      max(v, 0) / sum max(v, 0), and a uniform column where no entry is positive. It also scales
-          back what a regulariser has shrunk, so a regulariser alone cannot move the matrix
+clip      max(v, 0) / sum max(v, 0), or a uniform column if no entry is positive. If a regulariser
+          shrinks a column, clip scales it up again, so a regulariser alone cannot move the matrix
           away from the identity
 """
 

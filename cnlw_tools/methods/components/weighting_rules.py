@@ -1,4 +1,4 @@
-"""A weighting rule computes the weight of an example from its loss, without learning.
+"""A weighting rule is a fixed formula for the weight of an example, given its loss.
 
 Source: Jiang, Zhou, Leung, Li and Fei-Fei 2018 (MentorNet, arXiv:1712.05055) and their code.
 

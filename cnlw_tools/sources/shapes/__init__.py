@@ -1,4 +1,4 @@
-"""The images of `shapes` are drawn, each from its id, and show everyday objects."""
+"""The images of `shapes` show everyday objects. The package draws each image from its id."""
 
 from pathlib import Path
 from typing import ClassVar

@@ -1,6 +1,7 @@
-"""These networks are for photographs. timm builds Inception-ResNet-v2, and torchvision the others.
+"""These networks are for photographs. torchvision builds all of them except one.
 
-`cnlw_tools` cuts each of them into blocks, whose outputs methods can read.
+timm builds Inception-ResNet-v2. `cnlw_tools` cuts each network into blocks, and methods can read
+the output of each block.
 
     resnet18, resnet50, resnet101     He et al. 2015
     inception_v3                      Szegedy et al. 2016, without its auxiliary head
@@ -8,9 +9,9 @@
     efficientnet_b5                   Tan and Le 2019
     inception_resnet_v2               Szegedy et al. 2017
 
-A block ends where the next layer halves the size. In the Inception networks, it ends after each of
-the three grids of the papers. All networks expect images that are normalised by the mean and the
-standard deviation of ImageNet.
+A block ends where the next layer halves height and width. The Inception networks have three blocks,
+one for each grid size in the papers (35, 17 and 8 pixels). All networks expect images that are
+normalised by the mean and the standard deviation of ImageNet.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""These are residual networks for small images, whose sources are named on the right.
+"""These are residual networks for small images. The right column names their sources.
 
 post-activation     x <- ReLU(shortcut(x) + BN conv ReLU BN conv x)                      He 2015
 pre-activation      x <- shortcut(x) + conv ReLU BN conv ReLU BN x                       He 2016
@@ -43,14 +43,14 @@ leaky_relu = partial(nn.LeakyReLU, 0.1)
 
 
 def resnet32(n_classes: int, image_size: HeightWidth) -> Network:
-    """Return ResNet-32 with shortcuts that take every second pixel."""
+    """Return ResNet-32. Shortcuts that halve the size take every second pixel."""
     make_unit = partial(_post_unit, shortcut_weights=False)
     stages = residual_stages(make_unit, (16, 16, 32, 64), (5, 5, 5))
     return _assemble(stages, [conv_bn_relu(3, 16)], [], 64, n_classes)
 
 
 def resnet34_cifar(n_classes: int, image_size: HeightWidth) -> Network:
-    """Return ResNet-34 with a 3 x 3 stem that keeps the size."""
+    """Return ResNet-34 with a 3 x 3 stem that keeps height and width."""
     stages = residual_stages(_post_unit, (64, 64, 128, 256, 512), (3, 4, 6, 3))
     return _assemble(stages, [conv_bn_relu(3, 64)], [], 512, n_classes)
 
@@ -86,7 +86,7 @@ def resnet29(n_classes: int, image_size: HeightWidth) -> Network:
 
 
 def preact_resnet18(n_classes: int, image_size: HeightWidth) -> Network:
-    """Return pre-activation ResNet-18 with a 3 x 3 stem that keeps the size."""
+    """Return pre-activation ResNet-18 with a 3 x 3 stem that keeps height and width."""
     stages = residual_stages(_pre_unit, (64, 64, 128, 256, 512), (2, 2, 2, 2))
     return _assemble(stages, [conv(3, 64)], bn_act(512), 512, n_classes)
 
