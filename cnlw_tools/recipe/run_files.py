@@ -76,8 +76,8 @@ class RunConfig:
     # Older versions did not record the following fields; in their runs they are None.
     split: str | None = None  # the split that the run learned from
     architecture: str | None = None  # digest of the layers of a user's network
-    marks_noise: tuple[str, ...] | None = None  # how the method shows which labels it considers wrong
-    copied_from: str | None = None  # the identical run of the sweep from which the results were copied
+    marks_noise: tuple[str, ...] | None = None  # how the method marks labels as wrong
+    copied_from: str | None = None  # the identical run of the sweep whose results were copied
     keep_best: bool | None = None  # whether the run keeps the weights of its best epoch
     code: str | None = None  # digest of the code of a user's method or network
     is_staged: bool | None = None  # whether the method trains in stages

@@ -36,9 +36,10 @@ HEADER = [
     "Trace of T*",
 ]
 CAPTION = (
-    "T is the estimate after the last epoch, as a mean over runs. T* is the matrix that was "
-    "realised in the build, over the images that stayed. I is the identity, which stands for no "
-    "noise. M is the mean prediction for the validation images of each class."
+    "T is the estimated matrix after the last epoch, averaged over runs. T* is the realised matrix "
+    "of the build, computed from the images that were not replaced. I is the identity, which "
+    "stands for no noise. M holds the mean predictions of the network for the validation images "
+    "of each class. The distance of a matrix A is the Frobenius norm |A - T*|."
 )
 
 
