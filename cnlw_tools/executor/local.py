@@ -14,6 +14,7 @@ from typing import TypeVar
 from cnlw_tools.executor import limits
 from cnlw_tools.executor.futures import SERIAL, Executor, map_futures
 from cnlw_tools.executor.signals import ignore_interrupts
+from cnlw_tools.files.arrow import keep_pandas_out
 from cnlw_tools.files.machine_faults import start_thread
 
 Item = TypeVar("Item")
@@ -49,7 +50,7 @@ def isolated(workers: int) -> Iterator[Executor]:
 
     They ignore Ctrl-C; when this process is interrupted, they are killed.
     """
-    executor = Processes(workers, follow_parent)
+    executor = Processes(workers, begin_work)
     try:
         yield executor
     except KeyboardInterrupt:
@@ -99,6 +100,12 @@ class Processes:
         if self.pool is not None:
             self.pool.shutdown(cancel_futures=True)
             self.pool = None
+
+
+def begin_work() -> None:
+    """Follow the parent, and keep out pandas, which takes longer than all other imports."""
+    follow_parent()
+    keep_pandas_out()
 
 
 def follow_parent() -> None:

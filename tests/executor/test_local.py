@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from cnlw_tools.executor import local
@@ -95,6 +96,18 @@ def test_isolated():
     """A task may have a process of its own even where one worker is asked for; it leaves Ctrl-C to this one."""
     with local.isolated(1) as executor:
         assert list(executor.map(signal.getsignal, [signal.SIGINT])) == [signal.SIG_IGN]
+
+
+def test_no_worker_waits_for_pandas():
+    """Arrow would import it in each process, with the first value that it makes."""
+    with local.isolated(1) as executor:
+        assert list(executor.map(imports_pandas, [0])) == [False]
+
+
+def imports_pandas(value: int) -> bool:
+    """Make a value of Arrow, and return whether pandas is there."""
+    pa.scalar(value)
+    return "pandas" in sys.modules
 
 
 def children(pid: int) -> list[int]:
