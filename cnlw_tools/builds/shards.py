@@ -312,8 +312,8 @@ def _require_folders(job: WriteJob) -> None:
     for folder in job.folders:
         if not folder.exists():
             raise FileNotFoundError(
-                f"{folder}: the machine {os.uname().nodename} does not see it: put it on a disk "
-                "that all machines see under the same path"
+                f"{folder}: the machine {os.uname().nodename} does not see this folder: put it "
+                "on a disk that all machines see under the same path"
             )
 
 

@@ -159,8 +159,8 @@ def check_records(contents: str, records: Records) -> None:
         if len(counts) > 1:
             numbers = join_words([str(count) for count in sorted(counts)])
             raise ValueError(
-                f"{path.parent} contains shards for {numbers} parts: give every process the "
-                f"same number, or delete the records {RECORDS} of one number"
+                f"{path.parent} contains shards of divisions into {numbers} parts: give every "
+                f"process the same number, or delete the records {RECORDS} of one division"
             )
 
 

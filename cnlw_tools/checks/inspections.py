@@ -217,8 +217,8 @@ def check_records(
         if len(counts) > 1:
             numbers = join_words([str(count) for count in counts])
             raise ValueError(
-                f"{path.parent} contains shards for {numbers} parts: give every process the "
-                f"same number, or delete the files {FILES} of one number"
+                f"{path.parent} contains shards of divisions into {numbers} parts: give every "
+                f"process the same number, or delete the files {FILES} of one division"
             )
 
 

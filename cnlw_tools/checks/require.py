@@ -31,6 +31,7 @@ def require_sound(
         first = errors[0]
         raise ValueError(
             f"{folder}: {count_findings(findings)}, the first in {first.location}: "
-            f"{first.message}: see `cnlw validate {folder}`, and publish it without errors"
+            f"{first.message}: run `cnlw validate {folder}`, and publish only a build without "
+            "errors"
         )
     return results

@@ -108,8 +108,8 @@ def import_(source: str, path: Path, name: str | None, root: Path, **flags: Any)
         _import_source(source, path, name or source, root, options, **flags)
     elif options.as_block() or any(flags[name] for name in READING_FLAGS):
         raise ValueError(
-            f"{source}: it has no configs, splits or columns to choose, and no images are read: "
-            "drop these options"
+            f"{source}: this source has no configs, splits or columns to choose, and it reads no "
+            "images: drop the options about them"
         )
     elif source == "candidates":
         _import_candidates(path, name, root)
@@ -124,7 +124,7 @@ def _import_candidates(path: Path, name: str | None, root: Path) -> None:
 
     if name is None:
         raise ValueError(
-            f"{path}: the candidates of which dataset are these? Give its name with --as NAME"
+            f"{path}: the name of the dataset of the candidates is missing: give it with --as NAME"
         )
     print_candidates(add_candidates(path, name, root))
     print_next(find_project(name, root).fetch_command())

@@ -119,7 +119,7 @@ def _check_choices(repository: str | None, archive: Path | None, **flags: bool) 
         return
     for name, is_given in flags.items():
         if is_given:
-            raise ValueError(f"--{name} is for a repository, but none is named: give OWNER/NAME")
+            raise ValueError(f"--{name} needs a repository, but none is named: give OWNER/NAME")
     if archive is None:
         raise ValueError("there is nothing to do: give OWNER/NAME, --archive FILE.zip, or both")
 

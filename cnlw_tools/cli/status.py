@@ -158,7 +158,8 @@ def _print_all(root: Path | str | None, n_votes: int) -> None:
         click.echo(f"{name:20} {line}")
     if damaged:
         raise ValueError(
-            f"{folder}: {', '.join(damaged)} cannot be read: see the error in the line of each"
+            f"{folder}: {', '.join(damaged)} cannot be read: see the error in the line of "
+            "each dataset"
         )
     if not names:
         click.echo(f"{folder}: no dataset is here: make one with `cnlw new` or `cnlw import`")

@@ -166,8 +166,8 @@ def _open_cluster(
         return
     if jobs is not None:
         raise ValueError(
-            f"--engine {engine} with --jobs {jobs}: the cluster says how many runs it trains at "
-            "once: drop --jobs"
+            f"--engine {engine} with --jobs {jobs}: the cluster determines how many runs "
+            "are trained at once: drop --jobs"
         )
     with opener as executor:
         yield cast("ClusterExecutor", executor)

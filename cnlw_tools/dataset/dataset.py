@@ -136,7 +136,7 @@ class Dataset:
         path = f"{self.name}: web.parquet"
         if "search" not in self.web.column_names:
             raise ValueError(
-                f"{path}: no column 'search' says how images were found: add it, "
+                f"{path}: there is no column 'search', which says how images were found: add it, "
                 f"or leave out search = {list(search)}"
             )
         column = cast_column(path, pa.field("search", pa.string()), self.web["search"])

@@ -159,9 +159,9 @@ def _estimate(votes: pa.Table) -> tuple[pa.Table, NDArray[np.int64], dawid_skene
     n_unsigned = decisive["annotator"].null_count
     if n_unsigned:
         raise ValueError(
-            f"{n_unsigned} votes name no annotator, and the rule of Dawid and Skene weights "
-            "annotators: "
-            'name them, or give verdict = "majority"'
+            f"{n_unsigned} votes name no annotator, but the rule of Dawid and Skene needs to "
+            "know who voted: "
+            'name the annotators, or give verdict = "majority"'
         )
     sort_columns = [*CANDIDATE, "annotator"]
     decisive = decisive.sort_by([(name, "ascending") for name in sort_columns])

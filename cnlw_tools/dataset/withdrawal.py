@@ -42,7 +42,7 @@ def read_withdrawn(path: Path) -> pa.Table:
         lines = [line.strip() for line in read_text(path).splitlines()]
         ids = pa.table({"image_id": [line for line in lines if line]}, schema=SCHEMA)
     if not len(ids):
-        raise ValueError(f"{path}: it has no id of an image: write one id on each line")
+        raise ValueError(f"{path}: it contains no image ids: write one id on each line")
     reject_duplicates(path, ids, ["image_id"], "keep each id once")
     return ids
 

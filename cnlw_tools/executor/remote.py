@@ -56,7 +56,9 @@ class RemoteTask(Generic[Item, Result]):
         """
         difference = describe_difference(self.versions, program_versions())
         if difference:
-            raise OSError(f"a worker that joined late has {difference}: {SAME_VERSIONS}")
+            raise OSError(
+                f"a worker that joined the cluster late has {difference}: {SAME_VERSIONS}"
+            )
         with chdir(self.folder):
             return self.task(item)
 

@@ -50,7 +50,7 @@ def parse_work_shard(text: str) -> WorkShard:
     if len(numbers) < 2 or not 1 <= numbers[0] <= numbers[1] <= MAX_COUNT:
         shown = text if len(text) <= 2 * MAX_DIGITS + 1 else text[: 2 * MAX_DIGITS] + "..."
         raise ValueError(
-            f"shard {shown!r} is not allowed: write it as 2/5, the second of five, "
-            f"of at most {MAX_COUNT:,}"
+            f"shard {shown!r} is not allowed: write it as 2/5 for the second of five "
+            f"parts, with at most {MAX_COUNT:,} parts"
         )
     return WorkShard(numbers[1], numbers[0])

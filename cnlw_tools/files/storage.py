@@ -193,7 +193,10 @@ class RemoteFolder:
         if (stored_file.version if stored_file else None) != version or not self.attempt(
             "written", copy
         ):
-            raise FileExistsError(f"{self.address}/{name}: another command has just written it")
+            raise FileExistsError(
+                f"{self.address}/{name}: this file was just written by another command: run this "
+                "one again"
+            )
         return self.list_files()[name]
 
     def write(self, name: str, write: Callable[[Path], None]) -> None:

@@ -190,7 +190,7 @@ def _is_given(answer: Answer, path: str) -> bool:
         if any(choice in ANSWERS for choice in choices if isinstance(choice, str)):
             raise ValueError(
                 f"{path}: {answer.place}: the question must be called {QUESTION!r}, but it is "
-                f"{name!r}: "
+                f"called {name!r}: "
                 "rename it in the export, and use the interface of `cnlw votes export` next time"
             )
     return False

@@ -207,7 +207,7 @@ class IEG(Method):
         if relabel and omega0 == 0:
             raise ValueError(
                 "omega0 = 0: examples without weight cannot be relabelled: "
-                "give more, or relabel = false"
+                "give a number above 0, or relabel = false"
             )
         self.meta_lr = check_number("meta_lr", meta_lr, 1e-6)
         self.momentum = check_number("momentum", momentum, 0, 1)

@@ -131,7 +131,7 @@ def copy_counts(counts: Ints, alpha: float) -> Ints:
     """
     if not 0 <= alpha <= MAX_ALPHA:
         raise ValueError(
-            f"alpha = {alpha:g} is not allowed, because it is the number of noisy examples for "
+            f"alpha = {alpha:g} is not allowed. It is the number of noisy examples for "
             f"each clean one: give a number from 0 to {MAX_ALPHA}"
         )
     copies: Ints = np.floor(alpha * counts + 0.5).astype(np.int64)

@@ -155,11 +155,11 @@ def _pick_models(first: str, second: str, proportion_first: float) -> tuple[Nois
             )
     if mixable[first].needs_web_pool and mixable[second].needs_web_pool:
         raise ValueError(
-            f"{first} and {second} would take the same images: use only one of the two"
+            f"{first} and {second} would use the same web images: use only one of the two"
         )
     if not 0 <= proportion_first <= 1:
         raise ValueError(
-            f"proportion_first = {proportion_first} is not allowed, because it is the share of the "
+            f"proportion_first = {proportion_first} is not allowed. It is the share of the "
             f"images that get {first} noise: give a number from 0 to 1"
         )
     return mixable[first], mixable[second]

@@ -86,12 +86,12 @@ def _outlier_counts(n: int, ratio: float, labelled_share: float) -> tuple[int, i
     """Return the number of outliers, and how many of them have the label "outlier"."""
     if not 0 <= ratio < 1e6:
         raise ValueError(
-            f"ratio = {ratio:g} is not allowed, because it is the number of outliers for each "
+            f"ratio = {ratio:g} is not allowed. It is the number of outliers for each "
             "clean example: give a number that is 0 or more"
         )
     if not 0 <= labelled_share <= 1:
         raise ValueError(
-            f"known_share = {labelled_share:g} is not allowed, because it is the share of the "
+            f"known_share = {labelled_share:g} is not allowed. It is the share of the "
             "outliers with the label outlier: give a number from 0 to 1"
         )
     n_outliers = int(ratio * n + 0.5)

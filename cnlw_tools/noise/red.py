@@ -100,9 +100,7 @@ def _check_levels(level: int, top: int) -> None:
             f"as reserves: give -o top={level}"
         )
     if top > 100:
-        raise ValueError(
-            f"top = {top} is not allowed, because a level is a percentage: give at most 100"
-        )
+        raise ValueError(f"top = {top} is not allowed. A level is a percentage: give at most 100")
 
 
 def _check_stock(

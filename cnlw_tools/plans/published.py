@@ -217,7 +217,7 @@ def _check_available(
         raise ValueError(
             f"{source}: {len(missing):,} of {len(split):,} images are not there, "
             f"such as {missing[0]}: "
-            "complete the web images, or draw the noise: remove --published-splits"
+            "complete the web images, or remove --published-splits to draw the noise instead"
         )
 
 

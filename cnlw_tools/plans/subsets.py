@@ -206,7 +206,8 @@ def _thin(
     """
     if recipe.train_size > len(train):
         raise ValueError(
-            f"train_size = {recipe.train_size}: train has only {len(train)} images: choose fewer"
+            f"train_size = {recipe.train_size}: the split train has only {len(train)} images: "
+            "choose fewer"
         )
     if recipe.train_size:
         keys = hashing.random_keys(train["image_id"], recipe.seed)

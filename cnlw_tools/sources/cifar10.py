@@ -110,7 +110,7 @@ def _find_problem(pixels: NDArray[Any], labels: NDArray[Any], n_classes: int) ->
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         return "its labels are not whole numbers"
     if len(labels) and not 0 <= labels.min() <= labels.max() < n_classes:
-        return f"a label is outside 0 to {n_classes - 1}"
+        return f"a label is outside of the range from 0 to {n_classes - 1}"
     if pixels.shape != (len(labels), PIXEL_BYTES) or pixels.dtype != np.uint8:
         return f"its pixels are {pixels.dtype} {pixels.shape} for {len(labels)} labels"
     return None

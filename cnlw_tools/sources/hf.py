@@ -245,7 +245,7 @@ class HuggingFace(LocalSource):
                 lists[name] = normalise_names(names, place)
         if len(set(lists.values())) > 1:
             raise ValueError(
-                f"{place}: {' and '.join(lists)} differ in the names of its classes, or in their "
+                f"{place}: {' and '.join(lists)} differ in the names of the classes, or in their "
                 "order: fix the wrong one, or write the file again"
             )
         return next(iter(lists.values()), None)

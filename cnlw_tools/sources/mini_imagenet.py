@@ -198,7 +198,7 @@ class MiniImagenet(LocalSource):
             raise ValueError(
                 f"{self.train}: class {wnid} has {len(names):,} images, and {difference}, "
                 f"such as {min(missing or foreign)}, so ids would refer to other images: copy "
-                "it again"
+                "this class again"
             )
 
     def _check_size(self, wnid: str, n_images: int) -> None:
@@ -211,11 +211,11 @@ class MiniImagenet(LocalSource):
         if n_images > official_size:
             raise ValueError(
                 f"{counts}, so ids would refer to other images: remove the files that do not "
-                "belong to it"
+                "belong to this class"
             )
         if SMALLEST_CLASS <= n_images < official_size:
             raise ValueError(
-                f"{counts}: it is incomplete, and ids would refer to other images: copy it again"
+                f"{counts}, so it is incomplete, and ids would refer to other images: copy it again"
             )
 
     def _read_complete_list(self) -> Mapping[str, set[str]]:
@@ -277,7 +277,8 @@ class MiniImagenet(LocalSource):
         if not 1 <= number <= len(names):
             raise ValueError(
                 f"{self.train}: class {wnid} has {len(names)} images, but the lists name its "
-                f"{number}th: it is incomplete, and ids would refer to other images: copy it again"
+                f"{number}th: the class is incomplete, and ids would refer to other images: copy "
+                "it again"
             )
         return names[number - 1]
 

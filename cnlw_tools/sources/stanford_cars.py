@@ -69,8 +69,8 @@ class StanfordCars(ImageFiles):
         for option, value in self.options.as_block().items():
             if not has_parquet:
                 raise ValueError(
-                    f"{data_dir}: only Parquet files have a choice of {option} (here {value!r}), "
-                    "and there are none here: leave it out"
+                    f"{data_dir}: {option} = {value!r} is a choice for Parquet files, but there "
+                    "are none here: leave it out"
                 )
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -96,6 +96,7 @@ def parse_outcome(text: str) -> str:
         suggestion = suggest(text, names)
         choices = ", ".join(names)
         raise LookupError(
-            f"unknown outcome {text!r}.{suggestion} The choices are: {choices}, or another status"
+            f"unknown outcome {text!r}.{suggestion} The choices are: {choices}, or http_ "
+            "with another status code"
         )
     return text

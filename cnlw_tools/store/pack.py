@@ -137,7 +137,7 @@ def require_pack(address: str, names: Collection[str]) -> None:
     for name in names:
         if name not in (*SMALL_FILES, SNAPSHOT) and not name.startswith(IMAGES):
             raise FileExistsError(
-                f"{address}: is not a pack, because {name} is there: use another address or folder"
+                f"{address} is not a pack, because {name} is there: use another address or folder"
             )
 
 

@@ -193,7 +193,7 @@ def _find_method(run: Path, config: RunConfig) -> type[Method]:
     """
     if config.method not in METHODS:
         raise ValueError(
-            f"{run}: {config.method} is a method of your own, which the folder does not hold: "
+            f"{run}: {config.method} is a method of your own, which the folder does not contain: "
             "use cnlw.predict(run, images, method=...) in Python, with its class"
         )
     return METHODS[config.method]
@@ -217,7 +217,7 @@ def _network_maker(
     remedy = "use cnlw.predict(run, images, net=...) in Python, with the function that makes it"
     if make_net is None:
         raise ValueError(
-            f"{run}: {config.net} is a network of your own, which the folder does not hold: "
+            f"{run}: {config.net} is a network of your own, which the folder does not contain: "
             f"{remedy}"
         )
     digest = architecture_digest(build_own_network(make_net, n_classes, image_size))

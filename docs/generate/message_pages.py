@@ -46,14 +46,16 @@ ROOMS = {  # folder of the package -> when its messages come
     "registry": "Names",
 }
 PLACE = re.compile(r"\{[^{}]*\}")
+WORD = re.compile(r"[a-z]{2}")
 # How the part behind the last colon begins if it says what is wrong, and not what to do.
 STATEMENT = re.compile(r"(there|no|the|its|column|cannot|damaged|nested|is|worker|\{\w+\} \w+s)\b")
-NOT_FIXED = "Do what the end of the message says; it depends on the case."
+NOT_FIXED = "The message ends with the remedy, which depends on the case."
 CHOICES = (" The choices are: ", " The columns are: ")  # how a sentence that lists them begins
 INTRODUCTION = """# Messages
 
 This page lists the errors of commands and functions, and what to do about them. It is collected
-from the source code. `{...}` stands for a value. To find a message, search this site for its words.
+from the source code. Braces, such as `{path}` or `{...}`, stand for a value. To find a message,
+search this site for its words.
 [Troubleshooting](../guides/troubleshooting.md) has the most common problems.
 
 """
@@ -86,7 +88,7 @@ def read_messages(room: str) -> Iterator[Message]:
         for node in ast.walk(tree):
             if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
                 message = split_message(_template_of_error(node.exc, constants))
-                if message:
+                if message and WORD.search(PLACE.sub("", message.problem)):
                     yield message
 
 

@@ -64,8 +64,8 @@ def test_what_is_no_archive(folder, tmp_path):
     ("words", "message"),
     [
         ([], "there is nothing to do: give OWNER/NAME, --archive FILE.zip, or both"),
-        (["--tag", "v1"], "--tag is for a repository, but none is named: give OWNER/NAME"),
-        (["--gated", "--archive", "a.zip"], "--gated is for a repository, but none is named"),
+        (["--tag", "v1"], "--tag needs a repository, but none is named: give OWNER/NAME"),
+        (["--gated", "--archive", "a.zip"], "--gated needs a repository, but none is named"),
     ],
 )
 def test_choices_that_do_not_go_together(folder, words, message):

@@ -294,5 +294,5 @@ def test_a_build_with_errors_is_not_published(hub, folder, tmp_path):
     result = CliRunner().invoke(main, ["push", str(broken), hub.name, "--workers", "1"])
 
     assert result.exit_code == 1
-    assert "publish it without errors" in result.stderr
+    assert "publish only a build without errors" in result.stderr
     assert hub.requests == []

@@ -197,10 +197,12 @@ def test_mixed_counts_of_processes_at_an_address(memory, inputs):
     build_shard_at(BLUE, inputs, MEMORY, WorkShard(2, 1))
     before = stored(memory)
 
-    with pytest.raises(ValueError, match="contains shards for 2 and 3 parts: give every") as caught:
+    with pytest.raises(
+        ValueError, match="contains shards of divisions into 2 and 3 parts: give every"
+    ) as caught:
         build_shard_at(BLUE, inputs, MEMORY, WorkShard(3, 2))
 
-    assert name_addresses(str(caught.value)).startswith(f"{MEMORY} contains shards for")
+    assert name_addresses(str(caught.value)).startswith(f"{MEMORY} contains shards of")
     assert before == stored(memory)
 
 

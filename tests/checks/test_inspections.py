@@ -147,7 +147,7 @@ def test_evidence_of_what_was_seen(whole: Path) -> None:
 def test_mixed_counts(whole: Path, tmp_path: Path) -> None:
     """One line, before any image is read, and nothing is written."""
     inspect(whole, tmp_path / "3", "1/3")
-    message = "contains shards for 2 and 3 parts: give every process the same number"
+    message = "contains shards of divisions into 2 and 3 parts: give every process the same number"
 
     with pytest.raises(ValueError, match=message):
         inspect(whole, tmp_path / "3", "2/2")

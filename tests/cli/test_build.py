@@ -137,7 +137,7 @@ def test_shards_are_written_in_one_folder_or_joined(tmp_path, monkeypatch, tiny)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--shard", "3/2"], "shard '3/2' is not allowed: write it as 2/5, the second of five"),
+        (["--shard", "3/2"], "shard '3/2' is not allowed: write it as 2/5 for the second of five"),
         (
             ["--shard", "1/2", "--join", "x"],
             "--shard 1/2 cannot be given with --join, which belongs to the last command",

@@ -433,7 +433,7 @@ def test_a_donor_from_the_flag_to_the_proof(root: Path, cifar: Path, here: Path)
         (["--noise", "dilution", "--level", 40], "dilution noise has no level"),
         (
             ["--noise", "dilution", "-o", "alpha=101"],
-            "alpha = 101 is not allowed, because it is the number of noisy examples for each clean one",
+            "alpha = 101 is not allowed. It is the number of noisy examples for each clean one",
         ),
         (
             ["--noise", "structured", "-o", "alpha=1", "-o", "order=random"],

@@ -222,7 +222,7 @@ def test_files_of_ids(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("\n \n", "ids.txt: it has no id of an image: write one id on each line"),
+        ("\n \n", "ids.txt: it contains no image ids: write one id on each line"),
         ("a\nb\na\n", "ids.txt: column 'image_id', row 0: 'a' occurs 2 times; keep each id once"),
     ],
 )

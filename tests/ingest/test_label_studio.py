@@ -209,7 +209,8 @@ def test_tasks_that_nobody_answered(task):
 def test_a_question_of_another_name(task):
     """Answers to a question that is not ours are not dropped without a word."""
     with pytest.raises(
-        ValueError, match=r"x.json: task 0: the question must be called 'shows', but it is 'show'"
+        ValueError,
+        match=r"x.json: task 0: the question must be called 'shows', but it is called 'show'",
     ):
         label_studio.read_export([task], "x.json")
 

@@ -109,10 +109,10 @@ def test_a_level_is_nearly_a_prefix():
         ({"second": "mix"}, "noise 'mix' cannot be mixed"),
         ({"second": "openset"}, "noise 'openset' cannot be mixed"),
         ({"second": "red_standin"}, "noise 'red_standin' cannot be mixed"),
-        ({"first": "red"}, "red and red would take the same images: use only one of the two"),
+        ({"first": "red"}, "red and red would use the same web images: use only one of the two"),
         (
             {"proportion_first": 1.5},
-            "proportion_first = 1.5 is not allowed, because it is the share of the images that get blue noise",
+            "proportion_first = 1.5 is not allowed. It is the share of the images that get blue noise",
         ),
     ],
 )

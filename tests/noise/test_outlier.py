@@ -45,11 +45,11 @@ def test_counts(counts, ratio, labelled_share):
     [
         (
             {"ratio": -0.1},
-            "ratio = -0.1 is not allowed, because it is the number of outliers for each",
+            "ratio = -0.1 is not allowed. It is the number of outliers for each",
         ),
         (
             {"known_share": 1.1},
-            "known_share = 1.1 is not allowed, because it is the share of the outliers",
+            "known_share = 1.1 is not allowed. It is the share of the outliers",
         ),
     ],
 )

@@ -267,10 +267,13 @@ def test_another_seed_trusts_others():
             {"imbalance_ratio": 1e6},
             "imbalance_ratio = 1000000.0: class 'b' would keep none of 40: lower imbalance_ratio",
         ),
-        ({"train_size": 201}, "train_size = 201: train has only 200 images: choose fewer"),
+        (
+            {"train_size": 201},
+            "train_size = 201: the split train has only 200 images: choose fewer",
+        ),
         (
             {"train_size": 196, "probe": 2},
-            "train_size = 196: train has only 192 images: choose fewer",
+            "train_size = 196: the split train has only 192 images: choose fewer",
         ),
         ({"train_size": 1}, "train_size = 1: class 'a' would keep none of 50: raise it"),
     ],

@@ -256,7 +256,7 @@ dataset_info:
         HuggingFace(tmp_path).classes()
     (tmp_path / "README.md").write_text(card)
     put_table(tmp_path / "train.parquet", ["bright", "dark"], ["dark", "bright"])
-    with pytest.raises(ValueError, match=r"train.parquet and README.md differ in the names of its"):
+    with pytest.raises(ValueError, match=r"train.parquet and README.md differ in the names of the"):
         HuggingFace(tmp_path).classes()
     put_table(tmp_path / "train.parquet", ["bright", "dark", "dark"])
     with pytest.raises(ValueError, match=r"train has 3 rows, but README.md says 2: complete"):
@@ -298,7 +298,7 @@ def test_names_beside_arrow_files(tmp_path):
     info["features"]["label"]["names"] = ["dark", "bright"]
     (tmp_path / "train/dataset_info.json").write_text(json.dumps(info))
     with pytest.raises(
-        ValueError, match=r"arrow and dataset_info.json differ in the names of its classes"
+        ValueError, match=r"arrow and dataset_info.json differ in the names of the classes"
     ):
         HuggingFace(tmp_path).manifest()
 

@@ -111,7 +111,7 @@ def read_mentor(path: str) -> Mentor:
             weights[name] = array.reshape(shape)
     except READ_ERRORS as error:
         raise ValueError(
-            f"{path} contains no mentor ({error!r:.200}): write one with cnlw train-mentor"
+            f"{path} contains no mentor ({error!r:.200}): write one with `cnlw train-mentor`"
         ) from error
     return Mentor(weights)
 

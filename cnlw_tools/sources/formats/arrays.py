@@ -97,7 +97,9 @@ class ArraySource(LocalSource, ABC):
                 f"labels: {SAVE_LABELS}"
             )
         if len(labels) and not 0 <= labels.min() <= labels.max() < n_classes:
-            raise ValueError(f"{path}: a label is outside 0 to {n_classes - 1}: {SAVE_LABELS}")
+            raise ValueError(
+                f"{path}: a label is outside of the range from 0 to {n_classes - 1}: {SAVE_LABELS}"
+            )
         numbers: list[int] = labels.tolist()
         return numbers
 

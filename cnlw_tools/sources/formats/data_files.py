@@ -213,7 +213,7 @@ def _read_saved(folder: Path, paths: Sequence[str]) -> PathsOfSplit:
         if len(saved) > 1 and not words:
             raise ValueError(
                 f"{folder / parent}: several datasets are saved here, and the name of this folder "
-                "does not tell its split: give the folder of one dataset"
+                "does not say which split it is: give the folder of one dataset"
             )
         split = words[0] if words else "train"
         files.setdefault(split, []).extend(_saved_files(folder, paths, parent))

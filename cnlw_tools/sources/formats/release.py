@@ -309,8 +309,8 @@ def _check_class_list(path: ArchivePath, classes: Sequence[str]) -> None:
     for label, name in enumerate(release_names):
         if name != our_names[label] and name in our_names:
             raise ValueError(
-                f"{path}: label {label} is {lines[label]!r} there, but {classes[label]!r} here, so "
-                "labels would stand for other classes: copy this list again"
+                f"{path}: label {label} is {lines[label]!r} in this list, but {classes[label]!r} "
+                "in the package, so labels would refer to other classes: copy this list again"
             )
 
 

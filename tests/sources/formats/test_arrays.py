@@ -72,8 +72,14 @@ def test_images_are_preferred(lay_out):
             r"the array is int64 \(1, 2\), so it does not contain labels: save the true labels "
             r"of the dataset",
         ),
-        ([0, 10], "a label is outside 0 to 9: save the true labels of the dataset"),
-        ([-1, 0], "a label is outside 0 to 9: save the true labels of the dataset"),
+        (
+            [0, 10],
+            "a label is outside of the range from 0 to 9: save the true labels of the dataset",
+        ),
+        (
+            [-1, 0],
+            "a label is outside of the range from 0 to 9: save the true labels of the dataset",
+        ),
     ],
 )
 @pytest.mark.parametrize("name", ["cifar10", "mnist"])
