@@ -33,7 +33,7 @@ def write_archive(folder: Path, path: Path, progress: Progress = no_progress) ->
         OSError: the file cannot be written
     """
     if path.suffix.lower() != SUFFIX:
-        raise ValueError(f"{path}: the name of the archive must end with {SUFFIX}")
+        raise ValueError(f"{path} is not the name of an archive: it must end with {SUFFIX}")
     read_card(folder)
     top = path.stem
     names = [name for name in list_names(folder) if is_of_build(name)]

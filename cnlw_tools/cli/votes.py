@@ -231,7 +231,7 @@ def export_votes(
     candidates that builds do not use. If candidates of a class look alike, only one of them gets a
     task. If no candidate has too few votes, no file is written.
 
-    Paste the labelling interface, the XML file, into the settings of your project in Label Studio.
+    The labelling interface is written to an XML file. Paste it into the settings of your project.
     When people have answered, export the project as JSON and run `cnlw votes import`.
     """
     from cnlw_tools.browser.asked import find_asked

@@ -4,7 +4,8 @@ Source: Arazo, Ortego, Albert, O'Connor and McGuinness, ICML 2019, "Unsupervised
 modeling and loss correction".
 
 Each example p of the batch is blended with a partner q. w_p is the probability that the label of p
-is wrong, according to a mixture of two Beta distributions (`beta_mixture`). T is a temperature:
+is wrong, according to a mixture of two Beta distributions (`beta_mixture`). T is a temperature, R
+keeps all classes in use, and eta is an option:
 
 x~  = d_p x_p + (1 - d_p) x_q           d_p = (1 - w_p) / ((1 - w_p) + (1 - w_q))
                                         q: a random permutation of the batch

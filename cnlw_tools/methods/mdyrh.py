@@ -4,7 +4,7 @@ Source: Arazo, Ortego, Albert, O'Connor and McGuinness, ICML 2019, "Unsupervised
 modeling and loss correction".
 
 Each example p of the batch is blended with a partner q. w_p is the probability that the label of p
-is wrong:
+is wrong. R keeps all classes in use, and alpha and eta are options:
 
 x~  = lam x_p + (1 - lam) x_q           lam ~ Beta(alpha, alpha), one per batch
                                         q: a random permutation of the batch

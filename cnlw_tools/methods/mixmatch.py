@@ -4,21 +4,23 @@ Source: Berthelot, Carlini, Goodfellow, Papernot, Oliver and Raffel 2019 and the
 MixMatch-KL, the source is Zhang, Zhang, Arik, Lee and Pfister 2020 (IEG), section 5.4.
 
 X are B trusted images with labels Y_p. U and U^ are two views of the B images of the batch. t'_r
-are the mixed labels of row r, and z'_r are the logits of its mixed image:
+are the labels of the mixed row r, and z'_r are its logits. mean_X is the mean over the rows of X,
+and mean_U is the mean over those of U and U^. beta, tau, w, ramp and, for MixMatch-KL, k are
+options, and progress is the share of the training that is over:
 
 g    = sharpened mean of softmax(z_U), softmax(z_U^)    constant; temperature tau: `pseudo_labels`
 rows = [X, U, U^], labels [Y_p, g, g]                   3B rows r; pi is a random permutation
 x'_r = lam_r x_r + (1 - lam_r) x_pi(r)                  labels likewise
                                                         lam ~ Beta(beta, beta), at least 1/2
-L    = mean_X CE(t'_r, z'_r) + w min(1, progress / ramp) mean_U,k (t'_rk - softmax(z'_r)_k)^2
+L    = mean_X CE(t'_r, z'_r) + w min(1, progress / ramp) mean_U,c (t'_rc - softmax(z'_r)_c)^2
 MixMatch-KL adds k mean_b KL(softmax(z_b) || softmax(z^_b)), z constant
 
 In MixMatch-KL, the second view is the view `policy`, which the preset defines. Neither method uses
-the given labels. If these labels are worthless, only semi-supervised learning remains. A method for
-noisy labels should therefore be better than MixMatch with the same trusted set. The logged weight
-of an example is g[y], the probability of its given label in the pseudo-label. Learning from ten
-labels per class takes many steps (2^20 in the paper). After a thousand steps on `shapes`, the
-accuracy is far below that of `vanilla`.
+the given labels. If these labels are worthless, only semi-supervised learning remains. Both are
+therefore baselines: a method that also uses the noisy labels should be better than they are with
+the same trusted set. The logged weight of an example is g[y], the probability of its given label in
+the pseudo-label. Learning from ten labels per class takes many steps (2^20 in the paper). After a
+thousand steps on `shapes`, the accuracy is far below that of `vanilla`.
 
 The 3B rows pass through the network in three batches, each with equal parts of X, U and U^, so that
 batch normalisation sees a mixture. Only the first batch changes the running averages. ``decay`` is

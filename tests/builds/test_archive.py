@@ -53,7 +53,9 @@ def test_the_same_build_gives_the_same_bytes(folder, tmp_path):
 
 def test_what_is_no_archive(folder, tmp_path):
     """Another ending, and a folder without a build, are errors; nothing is written."""
-    with pytest.raises(ValueError, match=r"a.tar: the name of the archive must end with .zip"):
+    with pytest.raises(
+        ValueError, match=r"a.tar is not the name of an archive: it must end with .zip"
+    ):
         write_archive(folder, tmp_path / "a.tar")
     with pytest.raises(ValueError, match="no build here"):
         write_archive(tmp_path, tmp_path / "a.zip")

@@ -313,9 +313,7 @@ def test_something_else_is_not_replaced(memory, tmp_path):
     """Before anything is written; a command on this machine that writes there is not disturbed."""
     memory.pipe_file("/bucket/web/thesis.tex", b"x")
     with (
-        pytest.raises(
-            FileExistsError, match=r"web: is not a pack, because thesis.tex is there: us"
-        ),
+        pytest.raises(FileExistsError, match=r"web is not a pack, because thesis.tex is there: us"),
         open_writer(MEMORY),
     ):
         pass
