@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from cnlw_tools import files
 from cnlw_tools.builds.availability import WEB, explain_difference, match_availability
 from cnlw_tools.builds.changes import find_changes
-from cnlw_tools.builds.segments import SHARD_NAME, Segment, cut_segments
+from cnlw_tools.builds.segments import SHARD_NAME, Segment, SegmentStock
 from cnlw_tools.builds.shards import WriteJob, delete_pool, write_shards
 from cnlw_tools.builds.staging import locked_folder, shared_folder
 from cnlw_tools.builds.work_shards import (
@@ -438,17 +438,8 @@ def _hash_files(folder: Path) -> dict[str, str]:
 
 def _cut_plans(plans: Plans, storage: Storage, layout: str) -> Segments:
     """Return the segments of each plan, by config; a segment of several configs is there once."""
-    segments: dict[str, list[tuple[str, Segment]]] = {}
-    known: dict[str, Segment] = {}
-    stock = ChunkStock()
-    for name, table in plans.items():
-        segments[name] = []
-        for split, segment in cut_segments(table, storage, layout):
-            if segment.name not in known:
-                known[segment.name] = replace(segment, rows=stock.share(segment.rows))
-                release_pages()
-            segments[name].append((split, known[segment.name]))
-    return segments
+    stock = SegmentStock(storage, layout)
+    return {name: list(stock.cut(table)) for name, table in plans.items()}
 
 
 def _planned_shards(segments: Segments) -> dict[str, pa.Table]:

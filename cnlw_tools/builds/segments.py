@@ -27,9 +27,11 @@ from numpy.typing import NDArray
 
 from cnlw_tools import prng
 from cnlw_tools.dataset import hashing, tables
-from cnlw_tools.dataset.row_selection import filter_rows, take_rows
+from cnlw_tools.dataset.row_selection import BLOCK_ROWS, filter_rows, take_rows
+from cnlw_tools.dataset.shared_chunks import CHUNK_ROWS, ChunkStock
+from cnlw_tools.files.mapped import release_pages, zeros
 from cnlw_tools.images.pixels import Storage
-from cnlw_tools.noise.base import n_noisy
+from cnlw_tools.noise.base import all_rows, n_noisy, sort_by_key
 from cnlw_tools.plans.info import PlanInfo, read_plan_info
 from cnlw_tools.recipe.recipe import BENCHMARK_LEVELS
 
@@ -71,25 +73,61 @@ class Segment:
         return np.append(0, starts + 1)
 
 
+class SegmentStock:
+    """The segments of several plans, each made once; their rows lie on the disk.
+
+    Args:
+        storage: how images are stored; part of the names of segments
+        layout: shared, or flat for one segment a split
+    """
+
+    def __init__(self, storage: Storage, layout: str = "shared") -> None:
+        self.storage, self.layout = storage, layout
+        self._segments: dict[str, Segment] = {}  # by digest of their rows, as they stand in a plan
+        self._chunks = ChunkStock()
+
+    def cut(self, plan: pa.Table) -> Iterator[tuple[str, Segment]]:
+        """Yield the split and the segment of every part of a plan.
+
+        Args:
+            plan: as plans/plan.py makes it, rows of train and verified in the corruption order
+
+        Raises:
+            OSError: the folder of temporary files is full
+        """
+        info = read_plan_info(plan)
+        plan = plan.replace_schema_metadata()
+        for split in pc.unique(plan["split"]).to_pylist():
+            rows = filter_rows(plan, pc.equal(plan["split"], split).to_numpy())
+            for start, end in pairwise(_bounds(split, len(rows), info, self.layout)):
+                if end > start:
+                    yield split, self._find(rows.slice(start, end - start))
+
+    def _find(self, rows: pa.Table) -> Segment:
+        """Return the segment of some rows of a plan."""
+        digest = hashing.digest(rows)
+        if digest not in self._segments:
+            self._segments[digest] = self._make(rows)
+        return self._segments[digest]
+
+    def _make(self, rows: pa.Table) -> Segment:
+        order = _storage_order(rows)
+        parts = []
+        for start in range(0, len(rows), CHUNK_ROWS):
+            part = take_rows(rows, order[start : start + CHUNK_ROWS])
+            parts.append(self._chunks.share(part))
+        rows = pa.concat_tables(parts)
+        contents = json.dumps([hashing.digest(rows), asdict(self.storage)], sort_keys=True)
+        content_hash = sha256(contents.encode()).hexdigest()
+        release_pages()
+        return Segment(content_hash[:16], rows, self.storage.shard_rows)
+
+
 def cut_segments(
     plan: pa.Table, storage: Storage, layout: str = "shared"
 ) -> Iterator[tuple[str, Segment]]:
-    """Yield the split and the segment of every part of a plan.
-
-    Args:
-        plan: as plans/plan.py makes it, rows of train and verified in the corruption order
-        storage: how images are stored; part of a segment's name
-        layout: shared, or flat for one segment a split
-    """
-    info = read_plan_info(plan)
-    splits = pc.unique(plan["split"])
-    for split in splits.to_pylist():
-        rows = filter_rows(plan, pc.equal(plan["split"], split).to_numpy())
-        bounds = _bounds(split, len(rows), info, layout)
-        for start, end in pairwise(bounds):
-            if end > start:
-                part = rows.slice(start, end - start)
-                yield split, _make_segment(part, storage)
+    """Yield the split and the segment of every part of one plan; see `SegmentStock`."""
+    return SegmentStock(storage, layout).cut(plan)
 
 
 def _bounds(split: str, n: int, info: PlanInfo, layout: str) -> list[int]:
@@ -105,21 +143,15 @@ def _bounds(split: str, n: int, info: PlanInfo, layout: str) -> list[int]:
     return [n_noisy(level, n) for level in levels]
 
 
-def _make_segment(rows: pa.Table, storage: Storage) -> Segment:
-    order = _storage_order(rows)
-    rows = take_rows(rows, order)
-    digest = hashing.digest(rows.replace_schema_metadata())
-    contents = json.dumps([digest, asdict(storage)], sort_keys=True)
-    content_hash = sha256(contents.encode()).hexdigest()
-    return Segment(content_hash[:16], rows, storage.shard_rows)
-
-
-def _storage_order(rows: pa.Table) -> NDArray[np.int64]:
+def _storage_order(rows: pa.Table) -> NDArray[np.integer]:
     """Return the (n,) order of rows in a segment: by image, then by given label, both hashed."""
-    slot = pc.coalesce(rows["replaces"], rows["image_id"])
-    key = hashing.random_keys(slot, STORAGE_SEED)
-    label = rows["label"].to_numpy()
-    label = label.astype(np.uint64)
-    key_with_label = prng.mix(key ^ label)
-    order: NDArray[np.int64] = np.lexsort((key_with_label, key))
-    return order
+    key, key_with_label = zeros(len(rows), np.uint64), zeros(len(rows), np.uint64)
+    for start in range(0, len(rows), BLOCK_ROWS):
+        part = rows.slice(start, BLOCK_ROWS)
+        slot = pc.coalesce(part["replaces"], part["image_id"])
+        block = slice(start, start + len(part))
+        key[block] = hashing.random_keys(slot, STORAGE_SEED)
+        label = part["label"].to_numpy().astype(np.uint64)
+        key_with_label[block] = prng.mix(key[block] ^ label)
+    by_label = sort_by_key(all_rows(len(rows)), key_with_label)
+    return sort_by_key(by_label, key)

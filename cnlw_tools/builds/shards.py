@@ -33,6 +33,7 @@ from cnlw_tools.dataset.row_numbers import first_places, number_values
 from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
 from cnlw_tools.executor.job import Job
 from cnlw_tools.files import arrow
+from cnlw_tools.files.mapped import zeros
 from cnlw_tools.files.parquet import read_table
 from cnlw_tools.images.pixels import Picture, Storage, encode_picture
 from cnlw_tools.recipe.inputs import Inputs
@@ -224,6 +225,9 @@ class ImageOwners:
         sizes = [len(column) for column in columns]
         self.starts = np.cumsum([0, *sizes])  # (F + 1,) first row of each file
         self.owner_rows = _first_rows(columns)
+        # of the files that are planned; for millions of rows, on the disk
+        self.planned_owners = zeros(len(self.owner_rows), np.int32)
+        self.planned_rows = zeros(len(self.owner_rows), np.int32)
 
     def find_owners(self, name: str) -> NDArray[np.int64]:
         """Return the numbers of the other files that own images of a file."""
@@ -253,12 +257,15 @@ class ImageOwners:
             owners = np.unique(file[file != own])
         owner = np.searchsorted(owners, file)
         owner[file == own] = -1
+        place = slice(self.starts[own], self.starts[own + 1])
+        self.planned_owners[place] = owner
+        self.planned_rows[place] = row
         return FilePlan(
             name=name,
             rows=rows,
             owners=tuple(self.files[number] for number in owners),
-            owner=owner.astype(np.int32),
-            owner_row=row.astype(np.int32),
+            owner=self.planned_owners[place],
+            owner_row=self.planned_rows[place],
         )
 
     def _owner_files(self, name: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

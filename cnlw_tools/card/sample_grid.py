@@ -25,6 +25,7 @@ HEADER_HEIGHT = 30
 MAX_CLASSES, MAX_CLEAN, MAX_NOISY = 10, 4, 8  # rows, and images of a row
 HEADER_SIZE, NAME_SIZE = 13, 14  # of letters
 NOISY_LEFT = NAME_WIDTH + MAX_CLEAN * STEP + 3 * GAP  # where noisy images begin
+BLOCK_ROWS = 1 << 18  # of a plan, that are in memory at a time
 
 TITLES = {  # by the origin of noisy images
     "base": "images of other classes, label flipped",
@@ -74,8 +75,7 @@ def draw_samples(
         files: the rows of each shard
         classes: names in label order
     """
-    is_train = pc.equal(plan["split"], "train")
-    train = plan.filter(is_train)
+    train = _train_rows(plan)
     labels = _spread_labels(len(classes))
     samples = []
     noisy_ids: list[str] = []
@@ -95,6 +95,16 @@ def draw_samples(
         rows.append(ClassRow(names[label], clean_images, noisy_images))
     title = _describe_noise(noise, train)
     return _draw_grid(rows, title)
+
+
+def _train_rows(plan: pa.Table) -> pa.Table:
+    """Return the rows of train; a block that has no others is not copied."""
+    parts = [plan.slice(0, 0)]
+    for start in range(0, len(plan), BLOCK_ROWS):
+        rows = plan.slice(start, BLOCK_ROWS)
+        is_train = pc.equal(rows["split"], "train")
+        parts.append(rows if pc.all(is_train).as_py() else rows.filter(is_train))
+    return pa.concat_tables(parts)
 
 
 def _draw_grid(rows: Sequence[ClassRow], title: str) -> Image.Image:
@@ -199,8 +209,10 @@ def read_images(
 
 def _describe_noise(noise: str, train: pa.Table) -> str:
     """Say what the noisy images are."""
-    noisy = train.filter(train["is_noisy"])
-    origins = pc.unique(noisy["origin"]).to_pylist()
+    origins: set[str] = set()
+    for start in range(0, len(train), BLOCK_ROWS):
+        rows = train.slice(start, BLOCK_ROWS)
+        origins.update(rows["origin"].filter(rows["is_noisy"]).unique().to_pylist())
     kinds = []
     for origin, title in TITLES.items():
         if origin in origins:

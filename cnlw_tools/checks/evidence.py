@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from cnlw_tools.builds.segments import Segment, cut_segments
+from cnlw_tools.builds.segments import Segment, SegmentStock
 from cnlw_tools.card.metadata import BuildCard, read_block
 from cnlw_tools.card.table_files import BuildTables, describe_tables
 from cnlw_tools.checks.digests import DIGEST, IMAGES, join_digests, store_digests
@@ -157,8 +157,13 @@ class Evidence:
         return self.opened_source if isinstance(self.opened_source, str) else None
 
     def segments(self, config: str) -> Iterator[tuple[str, Segment]]:
-        """Cut the plan of a config into the segments of its splits; one at a time is in memory."""
-        return cut_segments(self.plans[config], self.card.images, self.card.layout)
+        """Cut the plan of a config into the segments of its splits."""
+        return self._segment_stock.cut(self.plans[config])
+
+    @cached_property
+    def _segment_stock(self) -> SegmentStock:
+        """The segments of all plans that were cut."""
+        return SegmentStock(self.card.images, self.card.layout)
 
     def donors(self) -> dict[str, str]:
         """Return every donor, with the reason why its images cannot be opened here, or nothing."""

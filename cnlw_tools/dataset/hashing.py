@@ -14,7 +14,7 @@ import pyarrow.types as arrow_types
 from numpy.typing import NDArray
 
 from cnlw_tools import prng
-from cnlw_tools.files.mapped import release_pages
+from cnlw_tools.files.mapped import release_pages, zeros
 
 BLOCK_ROWS = 1 << 16  # rows hashed at a time; another number gives other digests
 RELEASE_ROWS = 8 * BLOCK_ROWS  # after which pages of a table on the disk are given back
@@ -22,12 +22,14 @@ UNSIGNED = {8: pa.uint8(), 16: pa.uint16(), 32: pa.uint32(), 64: pa.uint64()}
 
 
 def random_keys(ids: pa.ChunkedArray, seed: int) -> prng.UInts:
-    """Return (n,) the random key of each id in a column of strings."""
-    keys = [np.empty(0, np.uint64)]
+    """Return (n,) the random key of each id in a column of strings; they lie on the disk."""
+    keys = zeros(len(ids), np.uint64)
+    start = 0
     for chunk in ids.chunks:
         data, offsets = string_buffers(chunk)
-        keys.append(prng.random_keys(data, offsets, seed))
-    return np.concatenate(keys)
+        keys[start : start + len(chunk)] = prng.random_keys(data, offsets, seed)
+        start += len(chunk)
+    return keys
 
 
 def string_buffers(array: pa.Array) -> tuple[NDArray[np.uint8], NDArray[np.integer]]:

@@ -4,8 +4,8 @@ Nothing is hashed to fewer bits: a number stands for the exact values. Rows are 
 about a quarter of a million: a hash of the first column says in which part a row is, so equal rows
 are in one part. Within a part, each column becomes the numbers of its distinct values; the number
 of a row is  first * k + second  for a column of k distinct values, and is counted anew where it
-would not fit into 62 bits. With n rows in all, this takes time n log n and 6 bytes a row, besides
-the part.
+would not fit into 62 bits. With n rows in all, this takes time n log n; the numbers lie on the disk
+(files/mapped.py), so that memory holds only the part.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from cnlw_tools.dataset import hashing
 from cnlw_tools.dataset.row_selection import filter_rows, take_rows, take_values
-from cnlw_tools.files.mapped import release_pages
+from cnlw_tools.files.mapped import release_pages, zeros
+from cnlw_tools.noise.base import Ranks, row_type
 
 Ints = NDArray[np.integer]
 LARGEST_NUMBER = 1 << 62
@@ -35,7 +36,7 @@ def number_rows(tables: Sequence[pa.Table], columns: Sequence[str]) -> list[Ints
     """
     tables = [table.select(columns) for table in tables]
     sizes = [len(table) for table in tables]
-    numbers = [np.empty(n, row_type(sum(sizes))) for n in sizes]
+    numbers = [zeros(n, row_type(sum(sizes))) for n in sizes]
     n_numbers = 0
     for places in _split_rows([table[columns[0]] for table in tables], sum(sizes)):
         parts = [take_rows(*pair) for pair in zip(tables, places, strict=True)]
@@ -56,7 +57,8 @@ def number_values(column: pa.ChunkedArray) -> Ints:
 def find_values(values: pa.Array | pa.ChunkedArray, among: pa.Array | pa.ChunkedArray) -> Ints:
     """Return (n,) the first place of each value in a column; -1 where it is not, and of null."""
     columns = [pa.chunked_array([c]) if isinstance(c, pa.Array) else c for c in (values, among)]
-    places = np.full(len(values), -1, row_type(len(among)))
+    places = zeros(len(values), row_type(len(among)))
+    places[:] = -1
     for rows, among_rows in _split_rows(columns, len(values) + len(among)):
         part = take_values(columns[0], rows)
         among_part = take_values(columns[1], among_rows)
@@ -73,11 +75,6 @@ def distinct_values(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return filter_rows(table, is_first & column.is_valid().to_numpy())["value"]
 
 
-def row_type(n: int) -> type[np.integer]:
-    """Return the type of the numbers of n rows."""
-    return np.int32 if n < 1 << 31 else np.int64
-
-
 def _split_rows(columns: Sequence[pa.ChunkedArray], n: int) -> Iterator[list[Ints]]:
     """Yield the rows of each column, part by part: rows with equal values are in one part.
 
@@ -89,10 +86,29 @@ def _split_rows(columns: Sequence[pa.ChunkedArray], n: int) -> Iterator[list[Int
     if n_parts <= 1:
         yield [np.arange(len(column)) for column in columns]
         return
-    parts = [choose_parts(column, n_parts) for column in columns]
+    groups = [_group_by_part(choose_parts(column, n_parts), n_parts) for column in columns]
     for number in range(n_parts):
-        yield [np.flatnonzero(part == number) for part in parts]
-        release_pages()
+        yield [rows[bounds[number] : bounds[number + 1]] for rows, bounds in groups]
+        release_pages(written=False)
+
+
+def _group_by_part(parts: NDArray[np.uint16], n_parts: int) -> tuple[Ints, NDArray[np.int64]]:
+    """Return (n,) the rows of each part, in order, and (n_parts + 1,) where the parts begin."""
+    counts = np.zeros(n_parts, np.int64)
+    for _, block in _blocks(parts):
+        counts += np.bincount(block, minlength=n_parts)
+    bounds = np.append(0, np.cumsum(counts))
+    places = Ranks(bounds[:-1])
+    rows = zeros(len(parts), row_type(len(parts)))
+    for start, block in _blocks(parts):
+        rows[places.add(block)] = np.arange(start, start + len(block))
+    return rows, bounds
+
+
+def _blocks(values: Ints) -> Iterator[tuple[int, Ints]]:
+    """Yield values in blocks that fit into memory, each with the number of its first row."""
+    for start in range(0, len(values), PART_ROWS):
+        yield start, values[start : start + PART_ROWS]
 
 
 def choose_parts(column: pa.ChunkedArray, n_parts: int) -> NDArray[np.uint16]:
@@ -102,15 +118,23 @@ def choose_parts(column: pa.ChunkedArray, n_parts: int) -> NDArray[np.uint16]:
         column: of text, sha256, or numbers
         n_parts: less than 65,536
     """
-    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        keys = hashing.random_keys(column, PART_SEED)
-    else:
-        chunks = [_number_bytes(chunk) for chunk in column.chunks]
-        keys = np.concatenate([np.empty(0, np.uint64), *chunks])
-    parts = (keys % np.uint64(n_parts)).astype(np.uint16)
-    if column.null_count:
-        parts[column.is_null().to_numpy()] = 0
+    parts = zeros(len(column), np.uint16)
+    for start in range(0, len(column), PART_ROWS):
+        values = column.slice(start, PART_ROWS)
+        keys = _part_keys(values)
+        block = (keys % np.uint64(n_parts)).astype(np.uint16)
+        if values.null_count:
+            block[values.is_null().to_numpy()] = 0
+        parts[start : start + PART_ROWS] = block
     return parts
+
+
+def _part_keys(column: pa.ChunkedArray) -> NDArray[np.uint64]:
+    """Return (n,) numbers that choose the parts of values."""
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        return hashing.random_keys(column, PART_SEED)
+    chunks = [_number_bytes(chunk) for chunk in column.chunks]
+    return np.concatenate([np.empty(0, np.uint64), *chunks])
 
 
 def _number_bytes(array: pa.Array) -> NDArray[np.uint64]:
@@ -163,9 +187,12 @@ def surplus_rows(first: Ints, second: Ints) -> tuple[int, int]:
         how many rows the first has more often than the second, and the first of these rows, which
         is 0 if there is none
     """
-    n_numbers = max(first.max(initial=0), second.max(initial=0)) + 1
-    surplus = np.bincount(first, minlength=n_numbers).astype(row_type(len(first)))
-    np.subtract.at(surplus, second, 1)
+    n_numbers = int(max(first.max(initial=0), second.max(initial=0))) + 1
+    surplus = zeros(n_numbers, row_type(len(first)))
+    for _, block in _blocks(first):
+        np.add.at(surplus, block, 1)
+    for _, block in _blocks(second):
+        np.subtract.at(surplus, block, 1)
     np.maximum(surplus, 0, out=surplus)
     n_surplus = int(surplus.sum())
     return n_surplus, int(np.argmax(surplus[first] > 0)) if n_surplus else 0
@@ -173,18 +200,26 @@ def surplus_rows(first: Ints, second: Ints) -> tuple[int, int]:
 
 def first_places(numbers: Ints) -> Ints:
     """Return (n,) for each row the first row that has the same number."""
-    kind = row_type(len(numbers))
-    first = np.full(int(numbers.max(initial=-1)) + 1, -1, kind)
-    first[numbers[::-1]] = np.arange(len(numbers), dtype=kind)[::-1]
-    return first[numbers]
+    first = zeros(int(numbers.max(initial=-1)) + 1, row_type(len(numbers)))
+    for start, block in reversed([*_blocks(numbers)]):
+        first[block[::-1]] = np.arange(start, start + len(block))[::-1]
+    return _take_numbers(first, numbers)
 
 
 def last_places(numbers: Ints) -> Ints:
     """Return (n,) for each row the last row that has the same number."""
-    kind = row_type(len(numbers))
-    last = np.full(int(numbers.max(initial=-1)) + 1, -1, kind)
-    last[numbers] = np.arange(len(numbers), dtype=kind)
-    return last[numbers]
+    last = zeros(int(numbers.max(initial=-1)) + 1, row_type(len(numbers)))
+    for start, block in _blocks(numbers):
+        last[block] = np.arange(start, start + len(block))
+    return _take_numbers(last, numbers)
+
+
+def _take_numbers(values: Ints, places: Ints) -> Ints:
+    """Return (n,) the values at some places, on the disk."""
+    taken = zeros(len(places), values.dtype)
+    for start, block in _blocks(places):
+        taken[start : start + len(block)] = values[block]
+    return taken
 
 
 def repeats_before(numbers: Ints) -> Ints:

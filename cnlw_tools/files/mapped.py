@@ -1,7 +1,7 @@
-"""Arrays that lie on the disk: a temporary file, and arrays in it that look as if in memory.
+"""Arrays that lie on the disk: temporary files, and arrays in them that look as if in memory.
 
-The file has no name and lies in the folder of temporary files (TMPDIR). The system reads a page of
-it when somebody looks at it, and keeps the page as long as memory is free. It deletes the file with
+A file has no name and lies in the folder of temporary files (TMPDIR). The system reads a page of it
+when somebody looks at it, and keeps the page as long as memory is free. It deletes the file with
 the last array, and also if the process is killed.
 """
 
@@ -11,7 +11,9 @@ import tempfile
 from typing import Any
 from weakref import WeakSet, finalize
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import DTypeLike, NDArray
 
 from cnlw_tools.files.drafts import TEMPORARY_PREFIX
 from cnlw_tools.files.machine_faults import raise_machine_fault
@@ -19,10 +21,12 @@ from cnlw_tools.files.machine_faults import raise_machine_fault
 FIRST_BLOCK = 1 << 20  # bytes; each further block is as large as all before it
 ALIGNMENT = 64  # bytes, as Arrow recommends
 IN_MEMORY = 1 << 18  # bytes for which no file is made: small tables may be many
+BLOCK_NUMBERS = 1 << 18  # that are copied at a time
 RELEASE_BYTES = 1 << 26  # after so many new ones, pages are given back
 TEMPORARY = ", or set TMPDIR to another folder"
 
-_blocks: "WeakSet[mmap.mmap]" = WeakSet()  # of all files of this process
+_blocks: "WeakSet[mmap.mmap]" = WeakSet()  # of all files of this process that are only read
+_written_blocks: "WeakSet[mmap.mmap]" = WeakSet()  # of the others
 
 
 class MappedFile:
@@ -87,6 +91,44 @@ class MappedFile:
         return pa.py_buffer(block)
 
 
+def zeros(n: int, kind: DTypeLike) -> NDArray[Any]:
+    """Return (n,) zeros that lie on the disk, to be written to; few of them are in memory.
+
+    Their room on the disk is taken at once: later, a full disk would end the process.
+
+    Raises:
+        OSError: the folder of temporary files is full, or the disk has another fault
+    """
+    n_bytes = n * np.dtype(kind).itemsize
+    if n_bytes <= IN_MEMORY:
+        return np.zeros(n, kind)
+    empty = pa.py_buffer(bytes(min(n_bytes, FIRST_BLOCK)))
+    try:
+        with tempfile.TemporaryFile(prefix=TEMPORARY_PREFIX) as file:
+            for start in range(0, n_bytes, FIRST_BLOCK):
+                length = min(FIRST_BLOCK, n_bytes - start)
+                write_all(file.fileno(), empty.slice(0, length), start)
+            block = mmap.mmap(file.fileno(), n_bytes)
+    except OSError as error:
+        raise_machine_fault(error, tempfile.gettempdir(), TEMPORARY)
+        raise
+    _written_blocks.add(block)
+    return np.frombuffer(block, kind)
+
+
+def store_numbers(values: NDArray[Any], kind: DTypeLike | None = None) -> NDArray[Any]:
+    """Return (n,) numbers as they lie on the disk, as numbers of another type if one is given.
+
+    Raises:
+        OSError: the folder of temporary files is full, or the disk has another fault
+    """
+    stored = zeros(len(values), values.dtype if kind is None else kind)
+    for start in range(0, len(values), BLOCK_NUMBERS):
+        block = slice(start, start + BLOCK_NUMBERS)
+        stored[block] = values[block]
+    return stored
+
+
 def write_all(handle: int, data: pa.Buffer, start: int) -> None:
     """Write data into a file, not through a view of it: there, a full disk ends the process."""
     rest = memoryview(data)
@@ -101,7 +143,12 @@ def round_up(n: int, unit: int) -> int:
     return -(-n // unit) * unit
 
 
-def release_pages() -> None:
-    """Let the system take back the memory of what was read; another look reads it again."""
-    for block in [*_blocks]:
+def release_pages(written: bool = True) -> None:
+    """Let the system take back the memory of what was read; another look reads it again.
+
+    Args:
+        written: also that of arrays that are written to, which is slower to get back
+    """
+    blocks = [*_blocks, *_written_blocks] if written else [*_blocks]
+    for block in blocks:
         block.madvise(mmap.MADV_DONTNEED)

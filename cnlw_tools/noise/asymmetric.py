@@ -28,9 +28,11 @@ from cnlw_tools.noise.base import (
     Ints,
     Items,
     NoiseModel,
+    all_rows,
     class_counts,
     corruption_order,
     n_noisy,
+    no_rows,
     noisy_per_class,
 )
 
@@ -72,9 +74,9 @@ def asymmetric(
     label = base.label.copy()
     label[flipped] = target_labels(map, n_classes)[label[flipped]]
     return Draw(
-        slot=np.arange(n),
+        slot=all_rows(n),
         label=label,
-        pool=np.full(n, -1),
+        pool=no_rows(n),
     )
 
 

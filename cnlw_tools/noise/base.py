@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+BLOCK_ROWS = 1 << 18  # rows that a sort copies at a time
+
 Ints = NDArray[np.integer]
 Floats = NDArray[np.float64]
 
@@ -117,12 +119,6 @@ class TooFewImages(ValueError):
         return f"{shortage}: lower the level"
 
 
-def shorten(draw: Draw, n: int) -> Draw:
-    """Return a draw whose numbers take half the memory, if n images and their classes allow it."""
-    kind = row_type(n)
-    return Draw(draw.slot.astype(kind), draw.label.astype(np.int32), draw.pool.astype(kind))
-
-
 def class_counts(items: Items, n_classes: int) -> Ints:
     """Return (C,) the number of items of each class."""
     return np.bincount(items.label, minlength=n_classes)
@@ -138,9 +134,88 @@ def row_type(n: int) -> type[np.integer]:
     return np.int32 if n < 1 << 31 else np.int64
 
 
+def all_rows(n: int) -> Ints:
+    """Return (n,) the numbers from 0 to n - 1, for a draw that keeps every slot."""
+    return np.arange(n, dtype=row_type(n))
+
+
+def no_rows(n: int) -> Ints:
+    """Return (n,) times -1, for a draw that keeps every image."""
+    return np.full(n, -1, row_type(n))
+
+
 def key_order(items: Items) -> Ints:
     """Return (n,) all items, sorted by key."""
-    return np.argsort(items.key, kind="stable").astype(row_type(len(items.key)))
+    return sort_by_key(all_rows(len(items.key)), items.key)
+
+
+def sort_by_key(rows: Ints, key: NDArray[np.uint64]) -> Ints:
+    """Return rows in the order of their keys; those of one key keep their order.
+
+    Args:
+        rows: (n,) any rows
+        key: random numbers, one for each row that there is
+    """
+    n_bits = (len(rows) // BLOCK_ROWS).bit_length()
+
+    def part_of(some: Ints) -> Ints:
+        if not n_bits:
+            return np.zeros(len(some), np.int64)
+        return (key[some] >> np.uint64(64 - n_bits)).astype(np.int64)
+
+    return sort_in_parts(rows, lambda some: key[some], part_of, 1 << n_bits)
+
+
+def sort_in_parts(
+    rows: Ints,
+    value_of: Callable[[Ints], NDArray[Any]],
+    part_of: Callable[[Ints], Ints],
+    n_parts: int,
+) -> Ints:
+    """Sort rows by value; rows of one value keep their order. Only a part is copied at a time.
+
+    Args:
+        rows: (n,) any rows
+        value_of: returns the values of some rows
+        part_of: returns the parts of some rows, from 0; a larger part has larger values
+        n_parts: how many there are
+    """
+    starts = range(0, len(rows), BLOCK_ROWS)
+    blocks = [rows[start : start + BLOCK_ROWS] for start in starts]
+    counts = np.zeros(n_parts, np.int64)
+    for block in blocks:
+        counts += np.bincount(part_of(block), minlength=n_parts)
+    ends = np.cumsum(counts)
+    places = Ranks(ends - counts)
+    ordered = np.empty_like(rows)
+    for block in blocks:
+        ordered[places.add(part_of(block))] = block
+    for start, end in zip(ends - counts, ends, strict=True):
+        part = ordered[start:end]
+        part[:] = part[np.argsort(value_of(part), kind="stable")]
+    return ordered
+
+
+class Ranks:
+    """Counts the items of each group, in blocks: the rank of an item among all that came before.
+
+    Args:
+        starts: (G,) the rank of the first item of each group
+    """
+
+    def __init__(self, starts: Ints) -> None:
+        self._next = starts.astype(np.int64)
+
+    def add(self, group: Ints) -> NDArray[np.int64]:
+        """Return (k,) the ranks of the next k items in their groups."""
+        sort_key = group.astype(np.uint16) if len(self._next) <= 1 << 16 else group
+        by_group = np.argsort(sort_key, kind="stable")
+        counts = np.bincount(group, minlength=len(self._next))
+        shift = self._next - (np.cumsum(counts) - counts)
+        ranks = np.empty(len(group), np.int64)
+        ranks[by_group] = np.arange(len(group)) + shift[group[by_group]]
+        self._next += counts
+        return ranks
 
 
 def group_by_class(items: Items, rows: Ints, n_classes: int) -> tuple[Ints, Ints]:
@@ -165,11 +240,11 @@ def split_by_class(items: Items, rows: Ints, n_classes: int) -> list[Ints]:
 
 def rank_in_class(items: Items, order: Ints) -> Ints:
     """Return (n,) the rank of each item in its class; order: (n,) all items, first to last."""
-    grouped, counts = group_by_class(items, order, int(items.label.max(initial=-1)) + 1)
-    kind = row_type(len(grouped))
-    class_start = (np.cumsum(counts) - counts).astype(kind)
-    rank = np.empty(len(grouped), kind)
-    rank[grouped] = np.arange(len(grouped), dtype=kind) - np.repeat(class_start, counts)
+    ranks = Ranks(np.zeros(int(items.label.max(initial=-1)) + 1, np.int64))
+    rank = np.empty(len(order), row_type(len(order)))
+    for start in range(0, len(order), BLOCK_ROWS):
+        block = order[start : start + BLOCK_ROWS]
+        rank[block] = ranks.add(items.label[block])
     return rank
 
 
@@ -184,10 +259,17 @@ def corruption_order(items: Items) -> Ints:
     `noisy_per_class` has the exact counts.
     """
     by_key = key_order(items)
-    place = rank_in_class(items, by_key) + 0.5
-    place /= np.bincount(items.label).astype(row_type(len(by_key)))[items.label]
-    place = place[by_key]
-    return by_key[np.argsort(place, kind="stable")]
+    rank = rank_in_class(items, by_key)
+    counts = np.bincount(items.label)
+    n_parts = len(by_key) // BLOCK_ROWS + 1
+
+    def place_of(rows: Ints) -> Floats:
+        return (rank[rows] + 0.5) / counts[items.label[rows]]
+
+    def part_of(rows: Ints) -> Ints:
+        return (place_of(rows) * n_parts).astype(np.int64)
+
+    return sort_in_parts(by_key, place_of, part_of, n_parts)
 
 
 def noisy_per_class(counts: Ints, level: int) -> Floats:
@@ -209,14 +291,38 @@ def prefix_per_class(counts: Ints, k: int) -> Floats:
     """
     if not k:
         return np.zeros(len(counts))
-    places = np.concatenate([(np.arange(n) + 0.5) / n for n in counts])
-    label = np.repeat(np.arange(len(counts)), counts)
-    last_place = np.partition(places, k - 1)[k - 1]
-    inside = np.bincount(label[places < last_place], minlength=len(counts))
-    tied = np.bincount(label[places == last_place], minlength=len(counts))
+    last_place = _kth_place(counts, k)
+    inside = _count_places(counts, np.nextafter(last_place, 0))
+    tied = _count_places(counts, last_place) - inside
     share_of_ties = (k - inside.sum()) / tied.sum()
     per_class: Floats = inside + tied * share_of_ties
     return per_class
+
+
+def _kth_place(counts: Ints, k: int) -> float:
+    """Return the k-th smallest of all places  (i + 1/2) / n_c  with i < n_c; counts: (C,).
+
+    Positive numbers are in the order of their bits, so the smallest number up to which there are k
+    places is found by bisection.
+    """
+    low, high = np.float64(0).view(np.int64), np.float64(1).view(np.int64)
+    while high - low > 1:
+        middle = low + (high - low) // 2
+        if _count_places(counts, middle.view(np.float64)).sum() >= k:
+            high = middle
+        else:
+            low = middle
+    return float(high.view(np.float64))
+
+
+def _count_places(counts: Ints, limit: float) -> Ints:
+    """Return (C,) how many places of each class are at most a limit; counts: (C,) its images."""
+    n = np.maximum(counts, 1)
+    n_surely = np.maximum(np.floor(limit * n - 1), 0)  # rounding moves a place by less than one
+    n_inside = n_surely
+    for step in range(3):
+        n_inside = n_inside + ((n_surely + step + 0.5) / n <= limit)
+    return np.minimum(n_inside.astype(np.int64), counts)
 
 
 def exact_rate(counts: Ints, level: int) -> float:

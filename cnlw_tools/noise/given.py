@@ -13,7 +13,16 @@ that was trained only on a small clean share (Lee et al., ICML 2019, RoG; Zhang 
 
 import numpy as np
 
-from cnlw_tools.noise.base import Draw, Expected, Ints, Items, NoiseModel, class_counts
+from cnlw_tools.noise.base import (
+    Draw,
+    Expected,
+    Ints,
+    Items,
+    NoiseModel,
+    all_rows,
+    class_counts,
+    no_rows,
+)
 
 
 def human(
@@ -34,9 +43,9 @@ def human(
     n = len(base.label)
     label = side_labels(base, n_classes, labels)
     return Draw(
-        slot=np.arange(n),
+        slot=all_rows(n),
         label=label,
-        pool=np.full(n, -1),
+        pool=no_rows(n),
     )
 
 

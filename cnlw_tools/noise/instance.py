@@ -50,10 +50,12 @@ from cnlw_tools.noise.base import (
     Ints,
     Items,
     NoiseModel,
+    all_rows,
     class_counts,
     corruption_order,
     exact_rate,
     n_noisy,
+    no_rows,
     noisy_per_class,
     split_by_class,
 )
@@ -96,9 +98,9 @@ def instance(
         weights = _class_weights(base, true_class, n_classes, fixed_weights)
         label[rows] = _draw_labels(base, rows, true_class, weights)
     return Draw(
-        slot=np.arange(n),
+        slot=all_rows(n),
         label=label,
-        pool=np.full(n, -1),
+        pool=no_rows(n),
     )
 
 
@@ -120,8 +122,8 @@ def expected_stats(
         p = np.full(n_classes, level / 100)
         rate = level / 100 * bool(n.sum())
     matrix = np.diag(1 - p)
-    all_rows = np.arange(len(base.label))
-    for true_class, rows in enumerate(split_by_class(base, all_rows, n_classes)):
+    images = all_rows(len(base.label))
+    for true_class, rows in enumerate(split_by_class(base, images, n_classes)):
         weights = _class_weights(base, true_class, n_classes, fixed_weights)
         matrix[true_class] += p[true_class] * _mean_chances(base, rows, true_class, weights)
     n_clean: Floats = (1 - p) * n

@@ -27,8 +27,10 @@ from cnlw_tools.noise.base import (
     Ints,
     Items,
     NoiseModel,
+    all_rows,
     class_counts,
     key_order,
+    no_rows,
     split_by_class,
 )
 from cnlw_tools.prng import Stream, uniform
@@ -67,9 +69,9 @@ def matrix(
             u = uniform(base.key[rows], Stream.MATRIX_LABEL)
             label[rows] = np.searchsorted(cumulative / cumulative[-1], u, side="right")
     return Draw(
-        slot=np.arange(n),
+        slot=all_rows(n),
         label=label,
-        pool=np.full(n, -1),
+        pool=no_rows(n),
     )
 
 

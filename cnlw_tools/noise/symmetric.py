@@ -23,16 +23,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnlw_tools.noise.base import (
+    BLOCK_ROWS,
     Draw,
     Expected,
     Floats,
     Ints,
     Items,
     NoiseModel,
+    all_rows,
     class_counts,
     corruption_order,
     exact_rate,
     n_noisy,
+    no_rows,
     noisy_per_class,
 )
 from cnlw_tools.prng import Stream, uniform
@@ -65,13 +68,16 @@ def symmetric(
         flipped = corruption_order(base)[: n_noisy(level, n)]
     else:
         flipped = _bernoulli_rows(base.key, level / 100)
-    old_label, key = base.label[flipped], base.key[flipped]
     label = base.label.copy()
-    label[flipped] = _new_labels(old_label, key, n_classes, include_self, variant)
+    n_at_once = max(n, BLOCK_ROWS) if variant == "permuted" else BLOCK_ROWS
+    for start in range(0, len(flipped), n_at_once):
+        rows = flipped[start : start + n_at_once]
+        old_label, key = base.label[rows], base.key[rows]
+        label[rows] = _new_labels(old_label, key, n_classes, include_self, variant)
     return Draw(
-        slot=np.arange(n),
+        slot=all_rows(n),
         label=label,
-        pool=np.full(n, -1),
+        pool=no_rows(n),
     )
 
 

@@ -1,6 +1,7 @@
 """The rows of a plan: ids joined back onto what noise drew, and rows that noise leaves alone."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -9,10 +10,12 @@ from numpy.typing import NDArray
 
 from cnlw_tools.dataset import hashing
 from cnlw_tools.dataset.dataset import NEAREST_CLASS, Dataset
-from cnlw_tools.dataset.row_selection import take_or_null, take_rows, take_values
+from cnlw_tools.dataset.row_selection import BLOCK_ROWS, take_or_null, take_rows, take_values
 from cnlw_tools.dataset.shared_chunks import CHUNK_ROWS
 from cnlw_tools.dataset.tables import PLAN
+from cnlw_tools.files.mapped import store_numbers, zeros
 from cnlw_tools.noise import Draw
+from cnlw_tools.noise.base import all_rows, sort_in_parts
 from cnlw_tools.plans.subsets import base_manifest
 from cnlw_tools.recipe.recipe import WHITE_NOISE_DONORS, Recipe
 
@@ -35,16 +38,33 @@ def build_noisy_rows(
         split: of the rows
         outlier: label of the class of foreign images; None: their clean label is unknown
     """
-    n = len(order)
-    position = np.empty(n + 1, order.dtype)
-    position[order] = np.arange(n, dtype=order.dtype)
-    position[-1] = n  # slot -1, an added example, comes last
-    rows = np.argsort(position[draw.slot], kind="stable").astype(order.dtype)
-    del position
+    rows = _in_corruption_order(draw.slot, order)
     for start in range(0, max(1, len(rows)), CHUNK_ROWS):
         part = rows[start : start + CHUNK_ROWS]
         examples = Draw(draw.slot[part], draw.label[part], draw.pool[part])
         yield _build_part(slots, pool, examples, split, outlier)
+
+
+def _in_corruption_order(slot: NDArray[np.integer], order: NDArray[np.integer]) -> NDArray[Any]:
+    """Return (m,) examples in the order of their slots, on the disk.
+
+    Args:
+        slot: (m,) of each example; -1, an added example, comes last
+        order: (n,) in which the slots turn noisy
+    """
+    n = len(order)
+    position = zeros(n + 1, order.dtype)
+    for start in range(0, n, BLOCK_ROWS):
+        block = order[start : start + BLOCK_ROWS]
+        position[block] = np.arange(start, start + len(block))
+    position[-1] = n
+    rows = sort_in_parts(
+        store_numbers(all_rows(len(slot))),
+        lambda part: position[slot[part]],
+        lambda part: position[slot[part]] // BLOCK_ROWS,
+        n // BLOCK_ROWS + 1,
+    )
+    return store_numbers(rows)
 
 
 def _build_part(

@@ -9,6 +9,7 @@ import pyarrow as pa
 from cnlw_tools import prng
 from cnlw_tools.dataset import hashing, side_table
 from cnlw_tools.dataset.dataset import Dataset
+from cnlw_tools.files.mapped import zeros
 from cnlw_tools.noise import NOISE, Items, NoiseModel
 from cnlw_tools.recipe.recipe import Recipe
 from cnlw_tools.recipe.strict import describe_type
@@ -87,7 +88,11 @@ def noise_items(
             columns[name] = manifest[name].to_numpy()
     for name, column in _side_columns(noise, side, options or {}).items():
         columns[name] = side_table.column_values(side, column, manifest["image_id"])
-    labels = manifest["label"].to_numpy().astype(np.int64)
+    labels = zeros(len(manifest), np.int64)
+    start = 0
+    for chunk in manifest["label"].chunks:
+        labels[start : start + len(chunk)] = chunk.to_numpy()
+        start += len(chunk)
     return Items(labels, hashing.random_keys(manifest["image_id"], seed), columns, seed)
 
 

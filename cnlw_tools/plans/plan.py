@@ -18,8 +18,9 @@ from cnlw_tools import __version__
 from cnlw_tools.dataset import hashing
 from cnlw_tools.dataset.dataset import Dataset
 from cnlw_tools.dataset.shared_chunks import ChunkStock
+from cnlw_tools.files.mapped import store_numbers
 from cnlw_tools.noise import NOISE, DonorTooSmall, Draw, Expected, Items, NoiseModel, TooFewImages
-from cnlw_tools.noise.base import corruption_order, shorten
+from cnlw_tools.noise.base import corruption_order, row_type
 from cnlw_tools.plans import assemble
 from cnlw_tools.plans.info import PlanInfo, with_plan_info
 from cnlw_tools.plans.noise_inputs import key_seed, noise_items, noise_options, outlier_label
@@ -125,7 +126,7 @@ def _draw_splits(
         order = drawing.corruption_order(base)
         if split == "train":
             expected = drawing.expected(base)
-        del base  # labels and keys take as much memory as the draw
+        del base
         rows = assemble.build_noisy_rows(slots, pools[split], draw, order, split, outlier)
         parts += [stock.share(part) for part in rows]
     return parts, substituted, expected
@@ -214,7 +215,7 @@ class _Drawing:
         n_classes = len(self.dataset.classes)
         try:
             draw = self.noise.draw(base, pool, self.level or 0, n_classes, **self.options)
-            return shorten(draw, len(base.label) + len(pool.label))
+            return _store_draw(draw, len(base.label) + len(pool.label))
         except TooFewImages as shortage:
             self._explain_shortage(shortage, split)
         except DonorTooSmall as shortage:
@@ -229,10 +230,10 @@ class _Drawing:
         return self.noise.expected(base, self.level or 0, len(self.dataset.classes), **self.options)
 
     def corruption_order(self, base: Items) -> NDArray[np.integer]:
-        """Return (n,) the order in which the images of a split turn noisy."""
+        """Return (n,) the order in which the images of a split turn noisy; it lies on the disk."""
         if self.noise.custom_order:
-            return self.noise.custom_order(base, **self.options)
-        return corruption_order(base)
+            return store_numbers(self.noise.custom_order(base, **self.options))
+        return store_numbers(corruption_order(base))
 
     def _explain_shortage(self, shortage: TooFewImages, split: str) -> NoReturn:
         """Raise an error that says which class has too few images, and what to do."""
@@ -282,6 +283,16 @@ def _check_level(
             f"level {level} is not allowed: give a whole percentage from 0 to {HIGHEST_LEVEL}"
         )
     return level or 0
+
+
+def _store_draw(draw: Draw, n: int) -> Draw:
+    """Return a draw that lies on the disk, in numbers as short as n images and classes allow."""
+    kind = row_type(n)
+    return Draw(
+        slot=store_numbers(draw.slot, kind),
+        label=store_numbers(draw.label, np.int32),
+        pool=store_numbers(draw.pool, kind),
+    )
 
 
 def _all_available(pool: Items) -> Items:

@@ -62,6 +62,22 @@ def test_grid(planned, level, expected):
     assert sizes == np.diff([n_noisy(p, 100) for p in ends]).tolist()
 
 
+def test_a_segment_of_several_plans_is_made_once(planned, monkeypatch):
+    """It is the same object for each of them, and rows are those that one plan alone gives."""
+    alone = {part.name: part for _, part in segments.cut_segments(planned("blue", 40), HOW)}
+    monkeypatch.setattr(segments, "CHUNK_ROWS", 7)
+    stock = segments.SegmentStock(HOW)
+    low, high = ([part for _, part in stock.cut(planned("blue", level))] for level in (40, 50))
+    shared = {part.name for part in low} & {part.name for part in high}
+
+    assert len(low) - 1 == len(shared)
+    assert {id(part) for part in low if part.name in shared} == {
+        id(part) for part in high if part.name in shared
+    }
+    for part in low:
+        assert alone[part.name].rows.equals(part.rows)
+
+
 def test_purity(planned):
     """Every band is wholly noisy or wholly clean."""
     kinds = {

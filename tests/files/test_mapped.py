@@ -3,13 +3,14 @@
 import errno
 import os
 import tempfile
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from cnlw_tools.files import mapped
-from cnlw_tools.files.mapped import MappedFile, release_pages
+from cnlw_tools.files.mapped import MappedFile, release_pages, store_numbers, zeros
 
 ARRAYS = [
     pa.array(["a", None, "ccc"]),
@@ -70,6 +71,47 @@ def test_arrays_on_the_disk_take_no_memory():
     assert pa.total_allocated_bytes() - before < array.nbytes / 10
 
 
+@pytest.mark.parametrize("n", [0, 1, 1000, 3000])
+def test_numbers_on_the_disk_can_be_written(monkeypatch, n):
+    """They are zeros at first, and stay as they were written when their pages are released."""
+    monkeypatch.setattr(mapped, "FIRST_BLOCK", 1 << 12)
+    numbers = zeros(n, np.int32)
+    first = numbers.tolist()
+    numbers[:] = np.arange(n)
+    release_pages()
+
+    assert [0] * n == first
+    assert list(range(n)) == numbers.tolist()
+
+
+def test_stored_numbers_are_the_same(monkeypatch):
+    """Of the same type or a shorter one, in blocks."""
+    monkeypatch.setattr(mapped, "BLOCK_NUMBERS", 7)
+    values = np.arange(100) * 3
+
+    assert values.tolist() == store_numbers(values).tolist()
+    assert (values.dtype, np.int16) == (
+        store_numbers(values).dtype,
+        store_numbers(values, "i2").dtype,
+    )
+    assert values.tolist() == store_numbers(values, np.int16).tolist()
+
+
+def test_numbers_on_the_disk_take_no_memory_of_the_process():
+    """All 64 MB are pages of a file, which the system may take back."""
+    anonymous = own_memory()
+    numbers = zeros(1 << 23, np.int64)
+    numbers[:] = 1
+
+    assert own_memory() - anonymous < numbers.nbytes / 10
+
+
+def own_memory():
+    """Return the bytes of this process that are no pages of files."""
+    text = Path("/proc/self/status").read_text()
+    return int(text.partition("RssAnon:")[2].split()[0]) * 1024
+
+
 def test_nothing_is_left_in_the_folder_of_temporary_files(tmp_path, monkeypatch):
     """The file has no name, so a process that is killed leaves nothing."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
@@ -95,3 +137,5 @@ def test_a_full_disk_is_named_with_a_remedy(tmp_path, monkeypatch, call):
 
     with pytest.raises(OSError, match=f"{tmp_path}: No space left on device: .*TMPDIR"):
         MappedFile().add(pa.array([1]))
+    with pytest.raises(OSError, match=f"{tmp_path}: No space left on device: .*TMPDIR"):
+        zeros(1, np.int64)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cnlw_tools.noise import base
 from cnlw_tools.noise.base import (
     Items,
     TooFewImages,
@@ -45,12 +46,27 @@ def made(images):
     return Items(label, np.array([k for _, k in images], np.uint64))
 
 
+@pytest.mark.parametrize("block_rows", [1 << 18, 2])
 @given(IMAGES)
-def test_corruption_order(images):
+def test_corruption_order(block_rows, images):
     """Items turn noisy in the order of (rank in class + 1/2) / class size, then key."""
     label, key = [c for c, _ in images], [k for _, k in images]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(base, "BLOCK_ROWS", block_rows)
+        order = corruption_order(made(images))
 
-    assert corruption_order(made(images)).tolist() == naive(label, key)
+    assert order.tolist() == naive(label, key)
+
+
+@pytest.mark.parametrize("block_rows", [1 << 18, 2])
+@given(st.lists(st.sampled_from([0, 1, 1 << 62, 1 << 63, (1 << 64) - 1]), max_size=20))
+def test_rows_of_one_key_keep_their_order(block_rows, keys):
+    """A sort in parts is Python's sort, whatever the keys."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(base, "BLOCK_ROWS", block_rows)
+        order = base.sort_by_key(base.all_rows(len(keys)), np.array(keys, np.uint64))
+
+    assert order.tolist() == sorted(range(len(keys)), key=lambda row: keys[row])
 
 
 @pytest.mark.parametrize("sizes", [(1, 3, 9, 27, 81), (500, 100, 20, 4), (1000, 999, 7), (3000,)])
