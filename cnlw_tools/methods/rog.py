@@ -21,13 +21,13 @@ so only the more typical half of the holdout is used. An image is typical if its
 last unit are close to the mean of its label. The training itself does not change. Until the end of
 training, the network predicts as usual.
 
-The units are those of the authors. In a ResNet, they are the residual units of the last stage
-(three in their ResNet-34, `resnet34_narrow`). In a DenseNet, they are layers 5 and 10 of the last
-block, counted from 0, and the end of this block after normalisation and ReLU. The last unit of a
-pre-activation network also ends after normalisation and ReLU. A perceptron or a plain ConvNet (such
-as `conv_small` or `vgg13_cifar`) has no units, so the ends of all its blocks are used instead. The
-paper uses no such network. A network of your own must provide ``unit_features``, which returns a
-list of tensors of shape (B, C, H, W) or (B, D) for a batch.
+The units are the same as in the authors' code. In a ResNet, they are the residual units of the last
+stage (three in their ResNet-34, `resnet34_narrow`). In a DenseNet, they are layers 5 and 10 of the
+last block, counted from 0, and the end of this block after normalisation and ReLU. The last unit of
+a pre-activation network also ends after normalisation and ReLU. A perceptron or a plain ConvNet
+(such as `conv_small` or `vgg13_cifar`) has no units, so the ends of all its blocks are used
+instead. The paper uses no such network. A network of your own must provide ``unit_features``, which
+returns a list of tensors of shape (B, C, H, W) or (B, D) for a batch.
 
 The authors' code differs from the paper in the first covariance: it divides the sum over classes
 within the loop, once for each class, so the last classes dominate. Here the sum is divided once, as

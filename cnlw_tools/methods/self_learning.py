@@ -3,7 +3,8 @@
 Source: Han, Luo and Wang 2019, "Deep self-learning from noisy labels".
 
 For each class c, m images with this label are drawn. i and j are two of these images, f are their
-features, and y^ is the second label of an image x. m, p and alpha are options:
+features, y^ is the second label of an image x, and prototype_cl is prototype l of class c. m, p and
+alpha are options:
 
 S_ij  = cos(f_i, f_j)                                  s = 60th percentile of all S_ij
 rho_i = sum_j sign(S_ij - s)                           density around i

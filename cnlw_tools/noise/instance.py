@@ -5,7 +5,7 @@
     y'_i = j   with probability  softmax_j (x_i W_y), j != y,   if  u_i < q_i(p);   y otherwise
 
 This is the noise of Xia et al. (2020). The location of the normal distribution is chosen so that
-the mean is p: level 20 means 20 % of wrong labels. In the authors' code, the option tau is the
+the mean is p: level 20 means 20 % wrong labels. In the authors' code, the option tau is the
 location, and the truncation moves the mean. The values tau = 0.1, 0.2, 0.3 and 0.4 give 12.9, 20.6,
 30.0 and 40.0 %, which are the levels 13, 21, 30 and 40 here. (The benchmark AQuA, Goswami et al.,
 2023, has a copy of that code. The copy truncates to other bounds: to the range from tau to tau plus

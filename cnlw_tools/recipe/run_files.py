@@ -62,14 +62,14 @@ class RunConfig:
     noise: str  # the noise of the config, according to the card
     # the level of the noise, in percent
     level: int | None = field(metadata={"check": between(0, HIGHEST_LEVEL)})
-    data: Mapping[str, str]  # split -> digest of its images and labels
+    data: Mapping[str, str]  # the digest of the images and labels of each split
     method: str  # the name of the method
     options: Mapping[str, Any]  # the options of the method
     net: str  # the name of the network
     seed: int = field(metadata={"check": between(0, INT64)})  # the seed of the run
-    preset: Mapping[str, Any]  # the rest of the preset: rates, schedule, views ...
+    preset: Mapping[str, Any]  # the other keys of the preset: lr, schedule, views ...
     ranks: int  # the number of processes
-    pretrained: bool  # whether the network began with weights learned on ImageNet
+    pretrained: bool  # whether the initial weights were learned on ImageNet
     weights: str | None  # digest of the file with the initial weights of the network
     versions: Mapping[str, str]  # versions of this package and of the libraries
     command: tuple[str, ...] = field(metadata={"check": COMMAND})  # the command line

@@ -5,9 +5,9 @@
     STORE/images/3f/3f2...   the image files, named by the sha256 of the image id
     STORE/drafts/            files that are being written
 
-An image file is written to drafts/ and then moved to images/. Only then does it get a row in the
-ledger. The file of a row with the outcome `ok` is therefore complete. After a power failure, a file
-may still be damaged. Every read therefore compares the sha256 of the file with that in the ledger.
+An image file is written to drafts/ and then moved to images/, and at last gets a row in the ledger.
+The file of a row with the outcome `ok` is therefore complete. After a power failure, a file may
+still be damaged. Every read therefore compares the sha256 of the file with that in the ledger.
 Every `cnlw fetch` compares the size and the modification time, and if the time differs, also the
 sha256. It fetches damaged files again. While it runs, it locks the folder.
 

@@ -1,4 +1,4 @@
-"""The shares c_ij estimate the transition matrix T; they are the initial values of the S-Model.
+"""The shares c_ij estimate the transition matrix T; the S-Model takes them as initial values.
 
 Among the images predicted as class i, c_ij is the share of those with the given label j. With the
 option hard, the most likely class is the prediction; with soft, each class counts with its

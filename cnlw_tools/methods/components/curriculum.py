@@ -9,7 +9,7 @@ v_b = 0 for all but a random floor(B (1 - r_e)) examples
 
 Progress is the share of steps that are over, and v_b is the weight of example b. The rule is one of
 weighting_rules.py or a learned network (mentor.py). d is the option `decay`, p is the option
-`percentile`, and `burn_in` is an option, too. r_e is the share of examples that are dropped at e
+`percentile`, and `burn_in` is another option. r_e is the share of examples that are dropped at e
 (option `example_dropout`). With several ranks, the percentile is taken over the whole batch, and
 each rank drops the same share of its part.
 """

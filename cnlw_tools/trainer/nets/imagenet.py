@@ -1,7 +1,7 @@
-"""These networks are for photographs. torchvision builds all of them except one.
+"""These networks are for photographs. They come from torchvision and timm.
 
-timm builds Inception-ResNet-v2. `cnlw_tools` cuts each network into blocks, and methods can read
-the output of each block.
+timm provides Inception-ResNet-v2, and torchvision provides the others. `cnlw_tools` cuts each
+network into blocks, and methods can read the output of each block.
 
     resnet18, resnet50, resnet101     He et al. 2015
     inception_v3                      Szegedy et al. 2016, without its auxiliary head

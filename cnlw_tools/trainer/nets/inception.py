@@ -2,8 +2,8 @@
 
     x <- [1x1,  1x1 3x3,  1x1 3x3 3x3,  pool 1x1] of x, side by side
 
-A unit that halves the size has no branch with a single convolution, and leaves the pooled input as
-it is.
+A unit that halves height and width has no branch with a single convolution, and its pooling branch
+has no convolution.
 """
 
 from functools import partial
