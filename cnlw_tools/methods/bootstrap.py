@@ -37,7 +37,7 @@ def prediction_losses(z: Tensor, kind: str) -> Tensor:
 
 
 class Bootstrap(Method):
-    """Replaces a part of each label by the network's own prediction.
+    """Replaces a part of each label with the network's own prediction.
 
     Args:
         task: the learning task

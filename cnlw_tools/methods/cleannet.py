@@ -3,7 +3,8 @@
 Source: Lee, He, Zhang and Yang 2018, "CleanNet: transfer learning for scalable image classifier
 training with label noise".
 
-The weight w_i of image i depends on its features f_i, which the network computes below its head:
+The weight w_i of image i depends on its features f_i, which are the input of the network's last
+layer:
 
 S_c   = 32 k-means centres of the features of images with label c
 cos_i = cosine(phi_q(f_i), phi_s(S_{y_i}))      similarity of the features f_i to the class, see

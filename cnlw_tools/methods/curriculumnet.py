@@ -2,7 +2,8 @@
 
 Source: Guo, Huang, Zhang, Zhuang, Dong, Scott and Huang 2018 and their code.
 
-A first network computes the features f_i of each image i. Within each class, i and j are images:
+A first network computes the features f_i of each image i. Here, i and j are images of the same
+class:
 
 d_ij      = |f_i - f_j|, on the first 256 principal components
 d_c       = 60th percentile of d over pairs
@@ -27,8 +28,8 @@ are our choice; on `shapes`, fall = 1 gave the best result.
 
 d_c is computed on the first 2,048 images of a class, so memory is bounded. These images are a
 random sample, because the training set is stored in random order. The clusters are optimal
-(`kmeans`), whereas the code starts k-means at random. With several ranks, each rank processes the
-whole set, and the result of rank 0 is used.
+(`kmeans`), whereas the code starts k-means from random centres. With several ranks, each rank
+processes the whole set, and the result of rank 0 is used.
 
 The code can also compute the density as a sum of exp(-(d_ij / d_c)^2). This implementation cannot.
 """
@@ -97,8 +98,7 @@ class CurriculumNet(Method):
             share of all epochs
         noisy: weight of the examples of subset 1
         highly: weight of the examples of subset 2
-        fall: factor by which the learning rate of a stage differs from that of the previous
-            stage
+        fall: ratio of the learning rate of a stage to that of the previous stage
     """
 
     paper = "Guo et al. 2018"

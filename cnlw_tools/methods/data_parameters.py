@@ -15,7 +15,7 @@ v <- 0.9 v + dL / ds;  s <- s - lr v, clamped to [-log 20, log 20]  only if the 
 
 An example whose label the network finds likely gets a lower temperature and a larger gradient. An
 example whose label it finds unlikely gets a higher temperature and a smaller gradient, so wrong
-labels finally have hardly any effect. Each temperature has its own momentum, which changes only
+labels have hardly any effect in the end. Each temperature has its own momentum, which changes only
 when its example is in the batch; a standard optimiser would change all of them in every step.
 Predictions use no temperatures.
 

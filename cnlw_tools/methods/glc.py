@@ -46,7 +46,7 @@ from cnlw_tools.methods.components.validation import resolve_first_epochs
 
 
 class GLC(Method):
-    """Estimates the noise with trusted labels, then trains with forward correction and with them.
+    """Estimates the noise with trusted labels, then trains with forward correction.
 
     Args:
         task: the learning task

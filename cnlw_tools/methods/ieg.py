@@ -41,9 +41,9 @@ Each of these options turns on what the code does:
     through_guess  the virtual step also differentiates the pseudo-labels g
 
 Algorithm 1 computes g before the virtual step and treats it as a constant. So does
-``through_guess`` = false, which makes a step cheaper by 1.7 steps of `vanilla`. In a test with 48
-examples, this choice changed lam* for 0 to 9 of them after 3 steps, and for 10 to 17 after 60
-steps.
+``through_guess`` = false, which reduces the cost of a step by that of 1.7 steps of `vanilla`. In a
+test with 48 examples, this choice changed lam* for 0 to 9 of them after 3 steps, and for 10 to 17
+after 60 steps.
 
 eta (option ``meta_lr``) is 0.1 by default and does not follow the learning rate of the training.
 `buffer` is the momentum buffer of SGD, and l2 is the penalty of the optimiser's weight decay. A

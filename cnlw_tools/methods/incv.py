@@ -8,15 +8,15 @@ wrong labels, eps_S is the share of wrong labels in S, and ramp is an option:
 
 S = no examples, C = all examples. Each iteration halves C at random. For each half H, with the
         other half O:
-        a new network learns from S and O, and the examples of H whose label it predicts go to S;
-        of the rest, those among the int(r |selected|) with the highest loss in H are removed from C
-        for good; r = min(2, eps / (1 - eps))
-eps   = the least with (1 - eps)^2 + eps^2 / (K - 1) <= share of the first H that was selected, in
-        steps of 0.001
+        a new network learns from S and O, and the n_H examples of H whose label it predicts go
+        to S; of the rest, those whose loss is among the int(r n_H) highest in H are removed from
+        C for good; r = min(2, eps / (1 - eps))
+eps   = the smallest value, in steps of 0.001, with
+        (1 - eps)^2 + eps^2 / (K - 1) <= share of the first H that was selected
 eps_S = eps^2 / (eps^2 + (K - 1) (1 - eps)^2): the share of wrong labels in S
 L     = mean CE of network 1 over examples with a small loss by network 2, and vice versa
-        small: the n = round(|B and S| (1 - eps_S min(1, e / ramp))) least of a batch B, in epoch e
-        of this stage
+        small: the n smallest losses of a batch B in epoch e of this stage, with
+        n = round(|B and S| (1 - eps_S min(1, e / ramp)))
 
 A network cannot have memorised the wrong labels of examples that it has not seen. If it predicts
 the label of such an example, the label is likely correct: otherwise the network and the label would

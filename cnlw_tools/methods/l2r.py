@@ -16,7 +16,8 @@ L   = sum_i w_i l_i
 An example is worth learning from if its gradient points in the direction of the gradient of the
 trusted examples. If the inner product of the two gradients is negative, as is typical of a wrong
 label, the weight is 0. At eps = 0, the virtual step does not change the weights of the network, so
-u is an inner product of gradients. It needs no second network, only one pass in forward mode.
+u is an inner product of gradients. Computing it needs no second network, only one pass in forward
+mode.
 
 The authors divide by the sum, or by 1 if the sum is 0; this corresponds to ``delta`` = 0. IEG's
 version of L2R has ``delta`` = 1e-5. Only the pass with the gradient changes the running averages of

@@ -14,11 +14,11 @@ L   = mean [l_p + l_q] / 2 + eta R(z~)
 R   = sum_c (1 / K) log((1 / K) / h_c)  h: mean of softmax(z~) over the batch
 T   = from 1 to 0.001, linearly by epochs
 
-At high noise, most blends of two images contain a wrong label. In this method, the image whose
-label is more likely correct makes up the larger part of the blend, so the network learns more from
-correct labels. The prediction that replaces a label consists of probabilities (soft) as long as it
-is unreliable, and becomes a single class (hard) as T falls. Training begins with mixup. Then, for
-some epochs, it uses dynamic mixup with the given labels, l_p = CE(y_p, z~), and omits R.
+At high noise levels, most blends of two images contain a wrong label. In this method, the image
+whose label is more likely correct makes up the larger part of the blend, so the network learns more
+from correct labels. The prediction that replaces a label consists of probabilities (soft) as long
+as it is unreliable, and becomes a single class (hard) as T falls. Training begins with mixup. The
+next epochs use dynamic mixup with the given labels, l_p = CE(y_p, z~), and omit R.
 
 The defaults are those of the authors, who train for 300 epochs; here, their numbers of epochs are
 expressed as shares of all epochs. As with M-DYR-H (mdyrh.py), short training runs do better with a

@@ -23,9 +23,9 @@ expressed as shares of all epochs. The predictions are only as good as the netwo
 knows few classes when the warm-up ends, it learns its own mistakes from then on. A short training
 run therefore does better with a small alpha and a long warm-up. As in the authors' code, the
 prediction comes from a pass in training mode. w comes from a second pass over the batch, in
-evaluation mode. Before this pass, those over images and blends change the running averages of batch
-normalisation. With several ranks, each rank has its own lam, partners and R. The logged losses are
-those of the evaluation pass, and the logged weights are 1 - w.
+evaluation mode. It uses running averages of batch normalisation that the earlier passes over images
+and blends have already changed. With several ranks, each rank has its own lam, partners and R. The
+logged losses are those of the evaluation pass, and the logged weights are 1 - w.
 
 The mixture is fitted to the losses on images without augmentation.
 """

@@ -14,7 +14,7 @@ x~_i = lam_i x_i + (1 - lam_i) x_j        y~_i likewise        L = mean_i CE(y~_
 Mixup trains on blends of examples, which are harder to memorise, but it also blends wrong labels.
 The mentor's weights make mixup selective: examples that the mentor trusts are chosen as partners
 more often. A trusted example makes up more than half of its blend, and a distrusted one less than
-half. No label is discarded. At high noise, the mixed examples are weighted once more
+half. No label is discarded. At high noise levels, the mixed examples are weighted once more
 (`second_reweight`), by their own losses and with their own threshold: L = mean_i v~_i CE(y~_i,
 f(x~_i)). This is on by default, as in the code; the authors' scripts and the presets turn it off at
 20 % and 40 %. The choice matters: on `shapes` (red 40, 16 pixels, 16 epochs, one seed), the
@@ -31,7 +31,7 @@ code. `curriculum` defines the weights v and the threshold gamma.
 With several ranks, the threshold is that of the whole batch; partners come from an example's own
 rank, and no image is exchanged.
 
-By accident, the authors' code applies no weight decay while it weights the mixed examples; this
+By mistake, the authors' code applies no weight decay while it weights the mixed examples; this
 implementation applies it. This implementation does not include example dropout, which the code
 switches off. `resnet32_wide` differs from the network of the code in two points. Its first unit
 normalises before it activates, and the epsilon of its batch normalisation is 1e-5, as in all

@@ -12,8 +12,8 @@ its label is more likely wrong. A mentor turns this into a curriculum: the stude
 all examples, then from those with losses below a moving percentile. The mentor can be a rule
 (`self_paced`, `focal`, `pd` ...) or a network that has learned a curriculum. Such a network learns
 from a rule, or from a student's losses on verified labels. The weighted losses are divided by the
-size of the batch, not by the sum of the weights, so a batch that the mentor distrusts makes a small
-step. `curriculum` defines the weights v.
+size of the batch, not by the sum of the weights, so a batch that the mentor distrusts leads to a
+small step. `curriculum` defines the weights v.
 
 The defaults are those of the paper's predefined curriculum (PD) for noise up to 40 %. The paper's
 data-driven curriculum (DD) has these options at 20 %: mentor = FILE.json, percentile = 0.8, burn_in

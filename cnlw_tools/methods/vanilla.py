@@ -13,7 +13,7 @@ class Vanilla(Method):
     """Trains with cross-entropy on the given labels, without any treatment of noise."""
 
     cross_entropy_options = {}  # noqa: RUF012, read only
-    paper = "the baseline of Jiang et al. 2020"
+    paper = "a baseline of Jiang et al. 2020"
     repeats_within = "epoch"
 
     def loss(self, batch: Batch) -> Tensor:

@@ -36,7 +36,7 @@ class WeightDecay(Method):
     """
 
     cross_entropy_options = {"decay": 0.0}  # noqa: RUF012, read only
-    paper = "the baseline of Jiang et al. 2020"
+    paper = "a baseline of Jiang et al. 2020"
     repeats_within = "epoch"
 
     def __init__(
