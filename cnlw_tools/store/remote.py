@@ -87,7 +87,7 @@ class _WorkingLedger(Ledger):
         return list(dict.fromkeys(options))
 
     def answered_uris(self, n: int) -> list[str]:
-        """Return the URIs of the newest n rows for which a host gave an answer."""
+        """Return the URIs of the n newest rows for which a host answered."""
         uris = super().answered_uris(n)
         with self.pack_lock:
             return uris or (self.pack.answered_uris(n) if self.pack else [])

@@ -252,7 +252,7 @@ class Store:
         return [image_id for (image_id,) in self.query(sql)]
 
     def copy_image(self, row: Row, path: Path) -> None:
-        """Make the file of a row at a path, where no file may be damaged: link it, or copy it.
+        """Create a link to the file of a row, or a copy if no link is possible.
 
         Raises:
             OSError: it cannot be read or written
@@ -289,7 +289,7 @@ class Store:
             yield self._make_row(values)
 
     def rows_as_stored(self) -> Iterator[Row]:
-        """Yield all rows in the order in which their images are read fastest."""
+        """Yield all rows in the order in which reading their images is fastest."""
         return self.rows()
 
     def select(self, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
@@ -346,7 +346,7 @@ class Store:
         return [uri for (uri,) in self.query(sql, [is_refused, n]) if uri]
 
     def answered_uris(self, n: int) -> list[str]:
-        """Return the URIs of the newest n rows for which a host gave an answer."""
+        """Return the URIs of the n newest rows for which a host answered."""
         sql = "SELECT final_uri FROM ledger WHERE status IS NOT NULL ORDER BY at DESC LIMIT ?"
         return [uri for (uri,) in self.query(sql, [n]) if uri]
 

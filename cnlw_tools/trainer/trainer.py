@@ -203,7 +203,7 @@ class Trainer:
         return local_build(self.build, self.config)
 
     def find_folder(self) -> Path:
-        """Return the folder of the run. The files of a run at an address are copied into it first.
+        """Return the folder of the run; for a run at an address, that of its local copy.
 
         Raises:
             ValueError, LookupError, OSError: the request is wrong; see `fit`
