@@ -135,7 +135,7 @@ def _new_remote_folder(out: Path | str, progress: Progress) -> Iterator[Path]:
     remote = RemoteFolder(out)
     if remote.list_files():
         raise FileExistsError(
-            f"{remote.address}: something is at this address: use another --out; if a command "
+            f"{remote.address}: something else is at this address: use another --out; if a command "
             "that was killed left it there, delete it"
         )
     with scratch_folder() as folder:

@@ -87,7 +87,10 @@ class LocalFolder:
         """
         file = self.list_files().get(name)
         if (file.version if file else None) != version:
-            raise FileExistsError(f"{self.path / name}: another command has just written it")
+            raise FileExistsError(
+                f"{self.path / name}: another command has just written this file: run this command "
+                "again"
+            )
         self.write(name, write)
 
     def read(self, name: str, read: Callable[[BinaryIO], Result]) -> Result:

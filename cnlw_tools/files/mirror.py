@@ -297,7 +297,7 @@ class Mirror:
             return {}
         state: State = read_json(path, REMEDY)
         if not isinstance(state, dict) or not all(map(_is_file_state, state.values())):
-            raise ValueError(f"{path}: it does not hold the state of a mirror: {REMEDY}")
+            raise ValueError(f"{path}: it does not list the files of a local copy: {REMEDY}")
         return state
 
     def _write_state(self, state: State) -> None:

@@ -59,8 +59,8 @@ def local_path(path: Path | str) -> Path:
     if is_address(path):
         raise ValueError(
             f"{path}: this is an address, but a folder or a file of this machine is needed: "
-            "give its "
-            "path, and copy it from or to that address with the tool of the storage service"
+            "give a local path, and copy the files from or to the address with the tool of the "
+            "storage service"
         )
     return Path(path)
 
@@ -194,8 +194,8 @@ class RemoteFolder:
             "written", copy
         ):
             raise FileExistsError(
-                f"{self.address}/{name}: this file was just written by another command: run this "
-                "one again"
+                f"{self.address}/{name}: another command has just written this file: run this "
+                "command again"
             )
         return self.list_files()[name]
 

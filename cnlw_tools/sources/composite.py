@@ -83,7 +83,7 @@ class CompositeReader:
             return picture
         if self.source is None:
             raise LookupError(
-                f"image {image_id!r}: the source of the dataset is not given: use --data-dir"
+                f"image {image_id!r}: the images of the dataset are not given: use --data-dir"
             )
         return self.source.read(image_id)
 

@@ -80,7 +80,7 @@ class Imagenet(LocalSource):
         if unknown:
             raise ValueError(
                 f"{self.data_dir}: class {min(unknown)} has validation images but no training "
-                "images: add them"
+                "images: add training images"
             )
         wnids = [*train_wnids.values(), *validation_wnids.values()]
         splits = ["train"] * len(train_wnids) + ["validation"] * len(validation_wnids)

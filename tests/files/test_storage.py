@@ -20,7 +20,7 @@ def test_an_address_is_no_path_of_this_machine(text):
     """An address is one as a text and as a path, and the error says what to do."""
     assert is_address(text)
     assert is_address(Path(text))
-    with pytest.raises(ValueError, match=f"^{text}: this is an address, .*: give its path"):
+    with pytest.raises(ValueError, match=f"^{text}: this is an address, .*: give a local path"):
         local_path(text)
 
 

@@ -52,7 +52,7 @@ def test_a_missing_source():
     assert reader.can_read("a/x", donors)
     assert not reader.can_read("b/x", donors)
     assert not reader.can_read("x", donors)
-    with pytest.raises(LookupError, match="image 'x': the source of the dataset is not given"):
+    with pytest.raises(LookupError, match="image 'x': the images of the dataset are not given"):
         reader.read("x")
 
 

@@ -148,7 +148,7 @@ def test_an_address_gets_the_files_of_a_folder(exporter, built, tmp_path, conten
         if path.is_file():
             expected[str(path.relative_to(tmp_path / "folder"))] = path.read_bytes()
     assert put == expected
-    with pytest.raises(FileExistsError, match=f"{address}: something is at this address: use"):
+    with pytest.raises(FileExistsError, match=f"{address}: something else is at this address: use"):
         export(exporter, built, CONFIG, address)
 
 
