@@ -74,6 +74,8 @@ COMMANDS = ImportOnUse[click.Command](
     },
 )
 
+LATE_ARROW = frozenset({"fetch"})  # commands that import Arrow when they have started something
+
 
 class FriendlyGroup(click.Group):
     """Prints in one line what went wrong and what to do, instead of a traceback."""
@@ -83,11 +85,19 @@ class FriendlyGroup(click.Group):
         from cnlw_tools.cli.errors import report_errors  # here, since help needs none of it
 
         with report_errors():
-            if not {*HELP_OPTIONS} & {*ctx.args}:
-                from cnlw_tools.files.arrow import keep_pandas_out
-
-                keep_pandas_out()
             return super().invoke(ctx)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return a command; unless only its help is printed, Arrow is imported now."""
+        name, command, rest = super().resolve_command(ctx, args)
+        is_run = not ctx.resilient_parsing and not {*HELP_OPTIONS} & {*rest}
+        if is_run and name not in LATE_ARROW:
+            from cnlw_tools.files.arrow import keep_pandas_out
+
+            keep_pandas_out()
+        return name, command, rest
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands in their groups, in columns that are the same for all groups."""

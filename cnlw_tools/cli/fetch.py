@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 URLS_PER_PROCESS = 1_000  # for fewer URLs another process is not worth its start
 REQUESTS_PER_PROCESS = 8  # likewise
+BYTES_PER_URL = 64  # of a manifest; long URLs and other columns take more
 BAR_WIDTH = 20  # characters
 KEEP_OPTIONS = {"keep": "size", "resize": "resize", "quality": "quality"}  # option -> recipe key
 SHOWN_OUTCOMES = 5  # in the progress bar
@@ -232,9 +233,16 @@ def fetch(**flags: Any) -> None:
     its own. --join makes one store of the five; a last command without --shard requests what is
     left. With --engine, the workers of a cluster divide the sites.
     """
+    _check_choices(flags)
+    # numpy's threads for linear algebra have nothing to do here, but spin a moment in each process.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    if flags["manifest"] and not any(_other_acts(flags).values()):
+        _start_early(flags["manifest"], flags)
+
+    from cnlw_tools.files.arrow import keep_pandas_out
     from cnlw_tools.store.outcomes import parse_outcome
 
-    _check_choices(flags)
+    keep_pandas_out()
     if flags["dataset"]:
         _check_dataset(flags["dataset"], find_root(flags["root"]))
     store = _find_store(flags)
@@ -272,12 +280,7 @@ def _check_choices(flags: dict[str, Any]) -> None:
             "need a folder that all of them see: fetch into one, then add it with `cnlw fetch "
             f"--store {flags['store']} --join FOLDER`"
         )
-    acts = {
-        "--report": flags["report"],
-        "--export-img2dataset": flags["export_to"],
-        "--join": flags["joined_places"],
-        "--import-img2dataset": flags["import_from"],
-    }
+    acts = _other_acts(flags)
     given = [option for option, value in acts.items() if value]
     given += [f"--{name}" for name in ("shard", "retry") if flags[name] is not None]
     given += ["--engine"] if flags["engine"] != "local" else []
@@ -286,6 +289,16 @@ def _check_choices(flags: dict[str, Any]) -> None:
             f"{given[0]} cannot be given with {given[1]}, since {given[0]} fetches nothing: "
             f"drop {given[1]}, or give it to another command"
         )
+
+
+def _other_acts(flags: dict[str, Any]) -> dict[str, Any]:
+    """Return the options with which the command fetches nothing, and their values."""
+    return {
+        "--report": flags["report"],
+        "--export-img2dataset": flags["export_to"],
+        "--join": flags["joined_places"],
+        "--import-img2dataset": flags["import_from"],
+    }
 
 
 class ProgressBar:
@@ -363,8 +376,7 @@ def _fetch(
     manifest_path: Path, store: Path | str, retry: str | None, flags: dict[str, Any]
 ) -> None:
     """Fetch the URLs of a manifest, and print the outcomes."""
-    # numpy's threads for linear algebra have nothing to do here, but spin a moment in each process.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    _start_early(manifest_path, flags)
 
     from cnlw_tools.fetch.resources import return_freed_memory
     from cnlw_tools.store.exclusions import MIN_IDS
@@ -409,6 +421,20 @@ def _fetch(
         raise SystemExit(128 + tally.stop_signal)
 
 
+def _start_early(manifest_path: Path, flags: dict[str, Any]) -> None:
+    """Let processes that will fetch import what they need while this one does the same.
+
+    How many URLs there are is not known yet, so the size of the file decides.
+    """
+    if flags["engine"] != "local" or not manifest_path.is_file():
+        return
+    n_urls = manifest_path.stat().st_size // BYTES_PER_URL
+    if _choose_n_processes(n_urls, flags) > 1:
+        from cnlw_tools.executor.fork_server import FETCH_MODULES, start_fork_server
+
+        start_fork_server(FETCH_MODULES)
+
+
 def _note_choices(folder: Path, flags: dict[str, Any]) -> None:
     """Note in a store for which shard it is, and which pictures are placeholders."""
     if flags["shard"] is not None:
@@ -442,7 +468,7 @@ def _open_fetcher(flags: dict[str, Any], store: Path | str, n_urls: int) -> "Ite
     engine, workers, n_requests = flags["engine"], flags["workers"], flags["requests"]
     opener = open_executor(engine, workers)
     if engine == LOCAL:
-        n_processes = workers or _choose_n_processes(n_urls, n_requests)
+        n_processes = _choose_n_processes(n_urls, flags)
         yield partial(fetch_here, n_requests=n_requests, n_processes=n_processes)
         return
     from cnlw_tools.fetch.cluster import check_workers, fetch_on_cluster
@@ -453,9 +479,12 @@ def _open_fetcher(flags: dict[str, Any], store: Path | str, n_urls: int) -> "Ite
         yield partial(fetch_on_cluster, cluster=cluster, n_requests=n_requests)
 
 
-def _choose_n_processes(n_urls: int, n_requests: int) -> int:
+def _choose_n_processes(n_urls: int, flags: dict[str, Any]) -> int:
     from cnlw_tools.executor.limits import workers
 
+    n_requests = int(flags["requests"])
+    if flags["workers"]:
+        return min(int(flags["workers"]), n_requests, max(1, n_urls))
     by_urls = 1 + n_urls // URLS_PER_PROCESS
     by_requests = 1 + n_requests // REQUESTS_PER_PROCESS
     return min(workers(), by_urls, by_requests)

@@ -18,11 +18,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 from zlib import crc32
 
+from cnlw_tools.executor.fork_server import PROCESSES
 from cnlw_tools.executor.signals import StopRequest
 from cnlw_tools.fetch.address import parse_uri
 from cnlw_tools.fetch.options import FetchOptions
 from cnlw_tools.fetch.patience import Notice, Patience, Stopped
-from cnlw_tools.fetch.remote_worker import PROCESSES, RemoteWorker, WorkerDied
+from cnlw_tools.fetch.remote_worker import RemoteWorker, WorkerDied
 from cnlw_tools.fetch.resources import FetchMemory, max_requests
 from cnlw_tools.fetch.schedule import FetchJob
 from cnlw_tools.fetch.worker import (

@@ -17,8 +17,10 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+from cnlw_tools.cli import fetch as cli_fetch
 from cnlw_tools.cli import main
-from cnlw_tools.files import default_root
+from cnlw_tools.executor import fork_server, limits
+from cnlw_tools.files import arrow, default_root
 from cnlw_tools.store.pack import open_store
 from cnlw_tools.store.store import Store, open_ledger
 
@@ -76,6 +78,33 @@ def test_json(server, folder):
         assert 1 == result.stdout.count("\n")
     assert {"m.parquet", "s"} == {p.name for p in folder.iterdir()}
     assert {"/robots.txt": 1, "/ok": 1, "/gone": 1} == server.requests
+
+
+EARLY = [
+    (["--manifest", "large.parquet"], 1),
+    (["--manifest", "small.parquet"], 0),
+    (["--manifest", "small.parquet", "--workers", "2"], 1),
+    (["--manifest", "large.parquet", "--workers", "1"], 0),
+    (["--manifest", "large.parquet", "--requests", "2"], 0),
+    (["--manifest", "none.parquet", "--workers", "2"], 0),
+    (["--manifest", "large.parquet", "--report"], 0),
+]
+
+
+@pytest.mark.parametrize(("arguments", "n_starts"), EARLY)
+def test_processes_start_early_if_there_will_be_some(folder, monkeypatch, arguments, n_starts):
+    """The fork server starts before Arrow is imported, and only if there is enough to fetch."""
+    starts = []
+    monkeypatch.setattr(fork_server, "start_fork_server", starts.append)
+    monkeypatch.setattr(limits, "workers", lambda: 4)
+    monkeypatch.setattr(arrow, "keep_pandas_out", lambda: 1 / 0)
+    (folder / "large.parquet").write_bytes(bytes(100_000))
+    (folder / "small.parquet").write_bytes(bytes(10_000))
+
+    with pytest.raises(ZeroDivisionError):
+        cli_fetch.fetch.main([*arguments, "--store", "s"], standalone_mode=False)
+
+    assert n_starts * [fork_server.FETCH_MODULES] == starts
 
 
 def test_lock(folder):

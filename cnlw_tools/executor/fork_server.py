@@ -1,0 +1,28 @@
+"""The fork server: a process that imports what others need, and makes each of them by a copy.
+
+On Linux, this saves 0.3 s of processor time for each process but the first. On macOS, such copies
+are not safe, so each process is a fresh one there. The server starts while the command imports what
+it needs itself.
+"""
+
+import sys
+from contextlib import suppress
+from multiprocessing import forkserver, get_context
+
+from cnlw_tools.executor.signals import ignore_interrupts
+
+IS_USED = sys.platform == "linux"
+PROCESSES = get_context("forkserver") if IS_USED else get_context("spawn")
+FETCH_MODULES = ["cnlw_tools.fetch.remote_worker", "simplejpeg"]  # what a fetch's processes need
+
+
+def start_fork_server(modules: list[str]) -> None:
+    """Start the server, unless it runs already; it imports these modules, which takes a while.
+
+    If this machine allows no process, nothing happens: the first copy will need one, and say so.
+    """
+    if not IS_USED:
+        return
+    PROCESSES.set_forkserver_preload(modules)
+    with suppress(OSError), ignore_interrupts():
+        forkserver.ensure_running()
