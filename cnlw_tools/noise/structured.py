@@ -49,7 +49,7 @@ def structured(
     profile: str = "linear",
     labels: str = "labels",
 ) -> Draw:
-    """Keep every example, and add ``alpha`` copies of it, with some false labels more frequent.
+    """Keep every example, and add ``alpha`` copies of it; some false labels are more frequent.
 
     Args:
         alpha: copies of each image

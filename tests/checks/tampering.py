@@ -762,8 +762,8 @@ TAMPERS: dict[str, Tamper] = {
     "a shard is missing": Tamper(on_shard(Path.unlink), is_recorded=False),
     "a shard is missing in the folder and on the card": Tamper(on_shard(Path.unlink)),
     "a shard without rows": Tamper(edit_rows(lambda *_: [])),
-    "a shard is cut off": Tamper(on_shard(_cut(100)), is_recorded=False),
-    "a bit of a shard is flipped": Tamper(on_shard(_flip_bit), is_recorded=False),
+    "a shard is truncated": Tamper(on_shard(_cut(100)), is_recorded=False),
+    "one bit of a shard is flipped": Tamper(on_shard(_flip_bit), is_recorded=False),
     "a shard is renamed": Tamper(on_shard(_rename)),
     "a shard of another segment has a listed name": Tamper(
         lambda folder, draw, _: shutil.copy(
@@ -775,8 +775,8 @@ TAMPERS: dict[str, Tamper] = {
     "paths are stored with the images": Tamper(edit_table(_path_column)),
     "the features are missing": Tamper(edit_table(pa.Table.replace_schema_metadata)),
     "class names are swapped in the shards": Tamper(names_of_shards),
-    "images are compressed": Tamper(edit_table(_unchanged, compression="zstd")),
-    "pages have no index": Tamper(edit_table(_unchanged, write_page_index=False)),
+    "the image column is compressed": Tamper(edit_table(_unchanged, compression="zstd")),
+    "the Parquet pages have no index": Tamper(edit_table(_unchanged, write_page_index=False)),
     # images
     "a pixel of a base image is changed": Tamper(image(one_pixel, False)),
     "a pixel of a web image is changed": Tamper(image(one_pixel, True), alone="nothing"),
@@ -813,10 +813,12 @@ TAMPERS: dict[str, Tamper] = {
         image(lambda data: encode(Image.fromarray(pixels(data)), "JPEG"), False)
     ),
     "the last 20 bytes of an image are missing": Tamper(image(lambda data: data[:-20], False)),
-    "half of an image": Tamper(image(lambda data: data[: len(data) // 2], True)),
+    "the second half of an image file is missing": Tamper(
+        image(lambda data: data[: len(data) // 2], True)
+    ),
     "an image has no bytes": Tamper(image(lambda _: b"", True)),
     "an image is null": Tamper(image(lambda _: None, True)),
-    "a damaged AVIF": Tamper(image(broken_avif, True)),
+    "an image is a damaged AVIF file": Tamper(image(broken_avif, True)),
     # tables
     "class names are swapped, in tables and shards": Tamper(
         renamed((CLASSES[1], CLASSES[0], *CLASSES[2:])), alone="nothing"
@@ -866,14 +868,16 @@ TAMPERS: dict[str, Tamper] = {
         is_recorded=False,
     ),
     # claims of the card, each in the block and in the text
-    "a different share of kept labels": Tamper(claim(kept=(1.0, 1.0)), is_recorded=False),
-    "a different expected share of kept labels": Tamper(
+    "a different share of kept labels on the card": Tamper(
+        claim(kept=(1.0, 1.0)), is_recorded=False
+    ),
+    "a different expected share of kept labels on the card": Tamper(
         claim(expected_kept=(1.0, 1.0)), is_recorded=False
     ),
-    "a different share of changed rows": Tamper(claim(changed=0.1), is_recorded=False),
-    "a different rate": Tamper(claim(rate=0.0), is_recorded=False),
-    "a different expected rate": Tamper(claim(expected=0.0), is_recorded=False),
-    "a different number of rows": Tamper(
+    "a different share of changed rows on the card": Tamper(claim(changed=0.1), is_recorded=False),
+    "a different noise rate on the card": Tamper(claim(rate=0.0), is_recorded=False),
+    "a different expected noise rate on the card": Tamper(claim(expected=0.0), is_recorded=False),
+    "a different number of rows on the card": Tamper(
         claim(rows={"train": 1, "validation": 8}), is_recorded=False
     ),
     "a different level": Tamper(claim(level=20), is_recorded=False),
@@ -886,7 +890,7 @@ TAMPERS: dict[str, Tamper] = {
         rename_everywhere, "nothing", "nothing", is_recorded=False
     ),
     "a different layout": Tamper(claim_of_build(layout="flat"), is_recorded=False),
-    "a different size of images": Tamper(text("size: null", "size: 32"), is_recorded=False),
+    "a different image size on the card": Tamper(text("size: null", "size: 32"), is_recorded=False),
     "a different digest of a table": Tamper(
         claim_of_build(tables={"classes": "0" * 64}), is_recorded=False
     ),
@@ -950,7 +954,7 @@ TAMPERS: dict[str, Tamper] = {
     "a different version of cnlw_tools": Tamper(
         versions(cnlw_tools="0.0.9"), "nothing", "nothing", is_recorded=False
     ),
-    "the version is missing": Tamper(versions(pillow="new"), is_recorded=False),
+    "the version of cnlw_tools is missing": Tamper(versions(pillow="new"), is_recorded=False),
     "a different number in the text": Tamper(
         text("| 40.000\N{NO-BREAK SPACE}%, ", "| 0.000 %, ", 1), is_recorded=False
     ),
@@ -971,18 +975,20 @@ TAMPERS: dict[str, Tamper] = {
         is_recorded=False,
     ),
     # what a reader of the block does
-    "`columns` beside a config": Tamper(
+    "a key `columns` beside a config": Tamper(
         beside_config("columns: [image, label]"), is_recorded=False
     ),
-    "`drop_labels` beside a config": Tamper(beside_config("drop_labels: true"), is_recorded=False),
+    "a key `drop_labels` beside a config": Tamper(
+        beside_config("drop_labels: true"), is_recorded=False
+    ),
     "a config is listed twice, the wrong one first": Tamper(
         text("\nconfigs:\n", f"\nconfigs:\n- {{config_name: {BLUE}, data_files: x.csv}}\n"),
         is_recorded=False,
     ),
-    "a key of the block occurs twice": Tamper(
+    "a key of the YAML block occurs twice": Tamper(
         text(f"license: {LICENCE}\n", f"license: {LICENCE}\nlicense: mit\n"), is_recorded=False
     ),
-    "features in the block": Tamper(
+    "a list of features in the YAML block": Tamper(
         text("\nconfigs:\n", "\ndataset_info: {features: []}\nconfigs:\n"), is_recorded=False
     ),
     "a config without a description on the card": Tamper(
@@ -997,7 +1003,7 @@ TAMPERS: dict[str, Tamper] = {
         ),
         is_recorded=False,
     ),
-    "an additional key of the Hub": Tamper(
+    "an additional key of the Hub in the YAML block": Tamper(
         text("\nconfigs:\n", "\nlanguage: en\nconfigs:\n"), "nothing", "nothing", is_recorded=False
     ),
     # files
@@ -1015,7 +1021,7 @@ TAMPERS: dict[str, Tamper] = {
     "an additional table": Tamper(add("tables/more.parquet"), is_recorded=False),
     "`.huggingface.yaml`": Tamper(add(".huggingface.yaml"), is_recorded=False),
     "`dataset_infos.json`": Tamper(add("dataset_infos.json", b"{}"), is_recorded=False),
-    "a shard is a link to outside of the folder": Tamper(link("", True), is_recorded=False),
+    "a shard is a link to a file outside the folder": Tamper(link("", True), is_recorded=False),
     "a shard is a link inside the folder": Tamper(link("", False), is_recorded=False),
     "a table is a link": Tamper(link("tables/votes.parquet", True), is_recorded=False),
     "the card is a link": Tamper(link("README.md", True), is_recorded=False),
