@@ -88,7 +88,9 @@ def test_a_worker_that_joins_late(monkeypatch):
     task = RemoteTask(working_folder)
     monkeypatch.setattr(PIL, "__version__", "0.1")
 
-    with pytest.raises(OSError, match=r"joined late has pillow 0\.1 instead of .*: install"):
+    with pytest.raises(
+        OSError, match=r"joined the cluster late has pillow 0\.1 instead of .*: install"
+    ):
         task(0)
 
 

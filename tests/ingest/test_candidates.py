@@ -278,6 +278,6 @@ def test_import_candidates_names_its_dataset(root, tmp_path):
     unknown = CliRunner().invoke(main, [*command, "--as", "flower"])
     good = CliRunner().invoke(main, [*command, "--as", "flowers"])
 
-    assert "Give its name with --as NAME" in nameless.output
+    assert "give it with --as NAME" in nameless.output
     assert "Did you mean 'flowers'?" in unknown.output
     assert "1 candidate, 1 of them new" in good.output

@@ -119,7 +119,9 @@ def test_parquet_beside_the_images(lay_out):
 
 def test_choices_for_parquet_alone(lay_out):
     """The devkit has no choice of config, split or column; the error says so."""
-    with pytest.raises(ValueError, match=r"a choice of config \(here 'full'\).*leave it out"):
+    with pytest.raises(
+        ValueError, match=r"config = 'full' is a choice for Parquet files.*leave it out"
+    ):
         StanfordCars(lay_out("stanford_cars"), SourceOptions(config="full"))
 
 
@@ -254,7 +256,7 @@ def test_classes_of_the_release_in_another_order(lay_out, make):
 
     with pytest.raises(
         ValueError,
-        match=r"class_names.txt: label 0 is 'Acura RL Sedan 2012' there, but 'AM General Hummer",
+        match=r"class_names.txt: label 0 is 'Acura RL Sedan 2012' in this list, but 'AM General Hummer",
     ):
         import_release(folder, folder / "root")
 
