@@ -3,7 +3,7 @@
 The images are those of ILSVRC12. An id is a WordNet id and an eight-digit number: n0153282900000005
 is the fifth image of the class archive n01532829.tar, whose members are sorted by the number in
 their names. If an image of a class were missing, every later id would belong to another picture. A
-class is therefore an error in these cases:
+class therefore leads to an error in these cases:
 
 - it has fewer images than the highest number in the lists;
 - it has more images than ILSVRC12 has of the class (column `images` of the class list);
@@ -14,9 +14,9 @@ class is therefore an error in these cases:
 
 The lists train.csv, val.csv and test.csv of Ravi and Larochelle (ICLR 2017) say which images are
 used. Their three sets of classes are one training set here. The validation images are those in
-`clean_validation` of the release. Without the release, they are all images of these classes in the
-validation set of ILSVRC12. Classes are in the order of the release, by WordNet id. Ids never have a
-file extension, even if the list that they come from has one.
+`clean_validation` of the release. Without the release, all images of these classes in the
+validation set of ILSVRC12 are used. Classes are in the order of the release, by WordNet id. Ids
+never have a file extension, even if the list that they come from has one.
 """
 
 import re

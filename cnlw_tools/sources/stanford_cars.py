@@ -3,7 +3,7 @@
 The layouts are: the devkit with `cars_train/` and `cars_test/`; `cars_annos.mat` with `car_ims/`;
 and Parquet files. An id is the path of the image, such as `cars_train/00001.jpg`. The test images
 are the split ``validation``, and their labels are in `cars_test_annos_withlabels.mat`. In Parquet
-files of the Hub (hf.py), ids are row numbers and classes are matched by name. Labels start at 0,
+files of the Hub (see `hf`), ids are row numbers and classes are matched by name. Labels start at 0,
 although those of the devkit start at 1. Web images are read from the folder of the release of
 Jiang et al. (2020); their ids are not paths.
 
