@@ -72,9 +72,10 @@ has_other_python = [ -d $(1)/bin ] && \
 anew_if_other = $(if $(filter-out file,$(origin PYTHON)),$(shell \
   if $(has_other_python); then echo other_python; fi))
 
+# The demo uses a part of the modules, and Python compiles those alone when they are imported.
 $(DEMO)/ready: pyproject.toml constraints.txt $(call anew_if_other,$(DEMO))
 	$(call environment,$(DEMO))
-	$(DEMO)/bin/pip install --quiet -c constraints.txt -e .
+	$(DEMO)/bin/pip install --quiet --no-compile -c constraints.txt -e .
 	@touch $@
 
 $(DEV)/ready: pyproject.toml constraints.txt $(call anew_if_other,$(DEV))
@@ -106,6 +107,9 @@ define environment
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo "This needs Python 3.11 or newer, and $(PYTHON) is: $$($(PYTHON) --version 2>&1). Try make PYTHON=python3.12" >&2; exit 1; }
 	@if $(has_other_python); then rm -rf $(1); fi
-	$(PYTHON) -m venv $(1)
-	$(1)/bin/python -m pip install --quiet --upgrade -c constraints.txt pip
+	$(PYTHON) -m venv $(1) --without-pip
+	@# The pip of this Python installs the new one faster than ensurepip, if it is there and new enough.
+	@$(PYTHON) -m pip --python $(1)/bin/python $(install_pip) 2>/dev/null || { \
+	  $(1)/bin/python -m ensurepip >/dev/null && $(1)/bin/python -m pip $(install_pip); }
 endef
+install_pip = install --quiet --upgrade -c constraints.txt pip
