@@ -8,6 +8,7 @@ import shutil
 import struct
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -32,6 +33,9 @@ from cnlw_tools.dataset.tables import MANIFEST, VOTES
 from cnlw_tools.executor import SERIAL, Executor
 from cnlw_tools.files import storage
 from cnlw_tools.sources.shapes import Shapes
+from tests import gcs_server, hub_server
+from tests.gcs_server import Bucket
+from tests.hub_server import Hub
 
 CIFAR = "cifar-10-batches-py"
 BATCHES = (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch")
@@ -346,3 +350,57 @@ def s3(s3_process: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> S3:
     server.fail()
     fsspec.filesystem("s3").clear_instance_cache()
     return server
+
+
+@pytest.fixture
+def gs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
+    """A server of Google Cloud Storage with an empty bucket `bucket`."""
+    warnings.filterwarnings("ignore", "Sending a large body", ResourceWarning)  # to gcsfs
+    os.environ["GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT"] = "false"  # which would ask another server
+    bucket = Bucket()
+    server = gcs_server.start(bucket)
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", bucket.url)
+    monkeypatch.setitem(fsspec.config.conf, "gs", {"token": "anon"})  # no search for credentials
+    monkeypatch.setenv("CNLW_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(storage, "WAITS", 5 * [0.01])
+    fsspec.filesystem("gs").clear_instance_cache()
+    yield bucket
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def hf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """A server of the Hugging Face Hub with an empty dataset repository `lab/noise`."""
+    from huggingface_hub import constants
+
+    warnings.filterwarnings("ignore", "Use 'content=", DeprecationWarning)  # to the client
+    hub = Hub(exists=True)
+    server = hub_server.start(hub)
+    monkeypatch.setenv("HF_TOKEN", hub_server.TOKEN)
+    monkeypatch.setenv("CNLW_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(storage, "WAITS", 5 * [0.01])
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+    files = f"{hub.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", files)
+    fsspec.filesystem("hf").clear_instance_cache()
+    yield hub
+    server.shutdown()
+    server.server_close()
+
+
+ADDRESSES = {
+    "memory": "memory://bucket",
+    "s3": "s3://bucket",
+    "gs": "gs://bucket",
+    "hf": "hf://datasets/lab/noise",
+}
+
+
+@pytest.fixture(params=ADDRESSES)
+def address(request: pytest.FixtureRequest) -> str:
+    """The address of an empty place in each storage, of which a server runs here."""
+    request.getfixturevalue(request.param)
+    return ADDRESSES[request.param]

@@ -1,6 +1,7 @@
 """A server on loopback that speaks the part of the Hugging Face Hub that a push needs.
 
-It keeps one dataset repository: files by name, commits, tags. `fail` makes requests fail.
+It also serves the files as `hf://` reads and writes them. It keeps one dataset repository: files by
+name, commits, tags. `fail` makes requests fail.
 """
 
 import json
@@ -11,6 +12,7 @@ from hashlib import sha1, sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock, Thread
 from typing import Any
+from urllib.parse import unquote, unquote_plus
 
 TOKEN = "hf_right"  # noqa: S105, of nothing
 Answer = tuple[int, Any]  # status, and what is sent as JSON
@@ -124,14 +126,16 @@ class Handler(BaseHTTPRequestHandler):
     def route(self, path: str, body: bytes) -> None:
         """Answer a request that does not fail."""
         api = f"/api/datasets/{self.hub.name}"
-        if path.startswith(api) and not self.hub.exists:
-            self.send_json(404, {"error": "Repository not found"})
+        is_other = path.startswith("/api/datasets/") and not path.startswith(api)
+        if is_other or (path.startswith(api) and not self.hub.exists):
+            self.send_json(404, {"error": "RepoNotFound"})
             return
         routes = {
             "/api/repos/create": self.create,
             "/api/validate-yaml": self.check_card,
             f"{api}/settings": self.set_options,
             f"{api}/tree/": self.list_files,
+            f"{api}/paths-info/": self.describe_files,
             f"{api}/refs": self.list_tags,
             f"{api}/preupload/": self.choose_modes,
             f"{api}/commit/": self.commit,
@@ -140,6 +144,10 @@ class Handler(BaseHTTPRequestHandler):
             "/lfs/": self.put_large,
             api: self.describe,  # the last: it begins like others
         }
+        files = f"/datasets/{self.hub.name}/resolve/main/"
+        if path.startswith(files):
+            self.send_file(unquote(path.removeprefix(files)))
+            return
         for beginning, answer in routes.items():
             if path.startswith(beginning):
                 self.send_json(*answer(body))
@@ -164,10 +172,36 @@ class Handler(BaseHTTPRequestHandler):
         return 200, {}
 
     def list_files(self, _body: bytes) -> Answer:
-        """List all files, of now or of a tag."""
-        revision = self.path.partition("?")[0].rpartition("/")[2]
-        found = self.hub.versions.get(revision, self.hub.files)
-        return 200, [self.hub.describe(name, found[name]) for name in sorted(found)]
+        """List all files, of now or of a tag, or those below a folder; no pages are made."""
+        rest = self.path.partition("?")[0].partition("/tree/")[2]
+        revision, _, folder = unquote(rest).partition("/")
+        files = self.hub.versions.get(revision, self.hub.files)
+        prefix = f"{folder}/" if folder else ""
+        names = [name for name in sorted(files) if name.startswith(prefix)]
+        if folder and not names:
+            return 404, {"error": "EntryNotFound"}
+        if "recursive=true" in self.path.lower():
+            return 200, [self.hub.describe(name, files[name]) for name in names]
+        entries = {}
+        for name in names:
+            first, slash, _ = name.removeprefix(prefix).partition("/")
+            path = f"{prefix}{first}"
+            if slash:
+                entries[path] = {"type": "directory", "path": path, "oid": "0", "size": 0}
+            else:
+                entries[path] = self.hub.describe(name, files[name])
+        return 200, list(entries.values())
+
+    def describe_files(self, body: bytes) -> Answer:
+        """Say what the files of a list are, with the commit that each is from."""
+        paths = [
+            unquote_plus(pair[6:]) for pair in body.decode().split("&") if pair[:6] == "paths="
+        ]
+        commit = {"id": self.hub.head, "title": "x", "date": "2026-01-01T00:00:00.000Z"}
+        found = [path for path in paths if path in self.hub.files]
+        return 200, [
+            self.hub.describe(p, self.hub.files[p]) | {"lastCommit": commit} for p in found
+        ]
 
     def list_tags(self, _body: bytes) -> Answer:
         """List the tags."""
@@ -229,9 +263,23 @@ class Handler(BaseHTTPRequestHandler):
         """Answer with JSON."""
         self.answer(status, json.dumps(value).encode(), "application/json")
 
+    def send_file(self, name: str) -> None:
+        """Answer with a file, or with the part of it that is asked for."""
+        if name not in self.hub.files:
+            self.send_json(404, {"error": "EntryNotFound"})
+            return
+        content = self.hub.files[name]
+        part = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range") or "")
+        if part:
+            content = content[int(part[1]) : int(part[2]) + 1 if part[2] else None]
+        self.answer(206 if part else 200, content, "application/octet-stream")
+
     def answer(self, status: int, body: bytes, kind: str) -> None:
         """Answer with a body."""
         self.send_response(status)
+        for code in ("EntryNotFound", "RepoNotFound"):
+            if code.encode() in body[:40]:
+                self.send_header("X-Error-Code", code)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -254,5 +302,5 @@ def start(hub: Hub) -> ThreadingHTTPServer:
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     hub.url = f"http://127.0.0.1:{server.server_port}"
-    Thread(target=server.serve_forever, daemon=True).start()
+    Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     return server

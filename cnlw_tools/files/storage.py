@@ -5,6 +5,7 @@ makes a file appear as a whole or not at all. A storage that cannot promise this
 """
 
 import errno
+import logging
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -34,7 +35,8 @@ LASTING = {
     *("LocalTokenNotFoundError", "DefaultCredentialsError"),
 }
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
-VERSIONS = ("ETag", "etag", "md5Hash", "blob_id")  # what storages say of contents
+VERSIONS = ("generation", "ETag", "blob_id")  # what storages say of contents
+FORBIDDEN = (401, 403)  # statuses
 TIMES = ("LastModified", "updated", "created")  # of a file
 
 Result = TypeVar("Result")
@@ -97,7 +99,7 @@ class RemoteFolder:
         Raises:
             OSError: the storage does not answer, or there is no such bucket
         """
-        answer = self.attempt("listed", lambda: self._files.find(self._path, detail=True))
+        answer = self.attempt("listed", self._find_files)
         listed = {}
         for path, info in sorted(answer.items()):
             name = path.removeprefix(self._path).lstrip("/")
@@ -110,6 +112,12 @@ class RemoteFolder:
                 listed[name] = _describe_file(info)
         self._reject_files_in_files(listed)
         return listed
+
+    def _find_files(self) -> dict[str, Any]:
+        """Return what the storage says now of each file by its path."""
+        self._files.invalidate_cache()  # huggingface_hub has one although we want none
+        files: dict[str, Any] = self._files.find(self._path, detail=True)
+        return files
 
     def _reject_files_in_files(self, names: Iterable[str]) -> None:
         """Raise if a name is that of a file and of a folder, which a disk cannot have.
@@ -153,6 +161,7 @@ class RemoteFolder:
 
         def copy() -> RemoteFile:
             self._files.put_file(str(path), self._join(name))
+            self._files.invalidate_cache()
             file = _describe_file(self._files.info(self._join(name)))
             if file.size != size:
                 raise OSError(f"{name} arrived with {file.size} bytes in place of {size}")
@@ -163,7 +172,7 @@ class RemoteFolder:
     def replace(self, path: Path, name: str, version: str | None) -> RemoteFile:
         """Do what `put` does, but only if what is there is still of a version.
 
-        S3 itself makes sure of it. Another storage is asked just before.
+        The storage itself makes sure of it.
 
         Args:
             path: of the file
@@ -174,13 +183,10 @@ class RemoteFolder:
             FileExistsError: something else is there
             OSError: it cannot be written
         """
-        conditions: dict[str, str] = {}
-        if self._scheme == "s3":
-            conditions = {"mode": "create"} if version is None else {"IfMatch": version}
 
         def copy() -> bool:
             try:
-                self._files.put_file(str(path), self._join(name), **conditions)
+                self._put_if(path, name, version)
             except Exception as error:
                 if not _is_refused(error):
                     raise
@@ -198,6 +204,55 @@ class RemoteFolder:
                 "command again"
             )
         return self.list_files()[name]
+
+    def _put_if(self, path: Path, name: str, version: str | None) -> None:
+        """Copy a file into the storage, on the condition that what is there is of a version."""
+        target = self._join(name)
+        if self._scheme == "s3":
+            condition = {"mode": "create"} if version is None else {"IfMatch": version}
+            self._files.put_file(str(path), target, **condition)
+        elif self._scheme == "gs":
+            self._put_generation(path, target, version)
+        elif self._scheme == "hf":
+            self._put_commit(path, name, version)
+        else:
+            self._files.put_file(str(path), target)
+
+    def _put_generation(self, path: Path, target: str, version: str | None) -> None:
+        """Do so on Google Cloud Storage, which counts the generations of a file."""
+        bucket, _, key = target.partition("/")
+        self._files.call(
+            "POST",
+            f"{self._files._location}/upload/storage/v1/b/{bucket}/o",
+            uploadType="media",
+            name=key,
+            ifGenerationMatch=version or "0",
+            data=path.read_bytes(),
+            headers={"Content-Type": "application/octet-stream"},
+        )
+
+    def _put_commit(self, path: Path, name: str, version: str | None) -> None:
+        """Do so on the Hugging Face Hub, where a commit may ask for the one that comes before it.
+
+        Raises:
+            FileExistsError: something else is there
+        """
+        repository = self._files.resolve_path(self._join(name))
+        place = {
+            "repo_id": repository.repo_id,
+            "repo_type": repository.repo_type,
+            "revision": repository.revision,
+        }
+        parent = self._files._api.repo_info(**place).sha
+        there = self.list_files().get(name)
+        if (there.version if there else None) != version:
+            raise FileExistsError(name)
+        self._files._api.upload_file(
+            path_or_fileobj=str(path),
+            path_in_repo=repository.path_in_repo,
+            parent_commit=parent,  # a commit since then is a fault, after which this is repeated
+            **place,
+        )
 
     def write(self, name: str, write: Callable[[Path], None]) -> None:
         """Put the file that a function writes to the path it is given.
@@ -273,8 +328,8 @@ class RemoteFolder:
         reason = describe_error(error).rstrip(".")
         remedy = "check the network, and run the same command again"
         if isinstance(error, FileNotFoundError):
-            remedy = "check the address; its bucket must be there"
-        elif isinstance(error, PermissionError):
+            remedy = "check the address; its bucket or repository must be there"
+        elif _is_forbidden(error):
             remedy = "check the rights of these credentials"
         elif type(error).__name__ in LASTING:
             remedy = "set up the credentials as the programs of this storage do"
@@ -283,17 +338,26 @@ class RemoteFolder:
 
 def _is_lasting(error: Exception) -> bool:
     """Return whether another attempt would fail, too."""
-    if type(error).__name__ in LASTING:
+    if type(error).__name__ in LASTING or _is_forbidden(error):
         return True
     causes = find_causes(error)
     return any(isinstance(cause, OSError) and cause.errno in FULL_DISK for cause in causes)
 
 
+def _is_forbidden(error: Exception) -> bool:
+    """Return whether a storage says that we may not do this, each in its own way."""
+    response = getattr(error, "response", None)
+    statuses = (getattr(error, "code", None), getattr(response, "status_code", None))
+    is_status = any(status in FORBIDDEN for status in statuses)
+    return isinstance(error, PermissionError) or is_status or str(error).startswith("Forbidden")
+
+
 def _is_refused(error: Exception) -> bool:
-    """Return whether S3 has not put a file because of what is there."""
+    """Return whether a storage has not put a file because of what is there."""
     for cause in find_causes(error):
-        response = getattr(cause, "response", None) or {}
-        is_refusal = response.get("Error", {}).get("Code") == "PreconditionFailed"
+        response = getattr(cause, "response", None)
+        code = response.get("Error", {}).get("Code") if isinstance(response, dict) else None
+        is_refusal = code == "PreconditionFailed"
         if is_refusal or isinstance(cause, FileExistsError):
             return True
     return False
@@ -327,12 +391,23 @@ def _open_storage(address: str, scheme: str) -> Any:
     import fsspec
 
     try:
+        _silence(scheme)
         return fsspec.filesystem(scheme, use_listings_cache=False)
     except ImportError as error:
         package = STORAGES[scheme]
         raise ModuleNotFoundError(
             f"{address}: needs the package {package}", name=package
         ) from error
+
+
+def _silence(scheme: str) -> None:
+    """Let the package of a storage print nothing: our bars are shown, and our errors."""
+    if scheme == "hf":
+        from huggingface_hub.utils import disable_progress_bars  # type: ignore[attr-defined]
+
+        disable_progress_bars()
+    elif scheme == "gs":
+        logging.getLogger("gcsfs").setLevel(logging.CRITICAL)
 
 
 def _describe_file(info: Mapping[str, Any]) -> RemoteFile:

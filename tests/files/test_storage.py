@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from fsspec.implementations.memory import MemoryFile
+from fsspec.registry import _registry
 
 from cnlw_tools.files import storage
 from cnlw_tools.files.storage import RemoteFolder, is_address, local_path
@@ -35,11 +36,10 @@ def too_busy(*_: object) -> None:
     raise OSError("so busy")
 
 
-@pytest.fixture(params=["memory", "s3"])
-def folder(request) -> RemoteFolder:
+@pytest.fixture
+def folder(address) -> RemoteFolder:
     """A folder of each storage that can be served here."""
-    request.getfixturevalue(request.param)
-    return RemoteFolder(f"{request.param}://bucket/folder/")
+    return RemoteFolder(f"{address}/folder/")
 
 
 def write(path: Path, data: bytes) -> Path:
@@ -57,7 +57,9 @@ def test_what_is_put_is_listed_and_read(folder, tmp_path):
 
     assert ["a", "deep/b c.txt"] == list(listed)
     assert (3, one.version) == (listed["a"].size, listed["a"].version)
-    assert abs(time.time() - listed["a"].timestamp) < 60
+    times = [file.timestamp for file in listed.values()]
+    assert all(put is None or abs(time.time() - put) < 60 for put in times)
+    assert folder.address.startswith("hf:") == (times == [None, None])
     assert one.version != other.version
     assert b"two" == (tmp_path / "copy").read_bytes()
     assert b"ix" == folder.read("a", lambda file: file.read()[1:])
@@ -152,6 +154,7 @@ def test_an_unknown_storage_is_an_error():
 def test_a_package_that_is_missing_is_named(monkeypatch):
     """The command line then says which extra brings it."""
     monkeypatch.setitem(sys.modules, "gcsfs", None)
+    monkeypatch.delitem(_registry, "gs", raising=False)
     with pytest.raises(ModuleNotFoundError, match="gs://bucket/x: needs the package gcsfs") as info:
         RemoteFolder("gs://bucket/x")
     assert "gs" == EXTRAS[info.value.name]
@@ -173,26 +176,70 @@ def test_a_file_below_a_file_is_an_error(memory):
         RemoteFolder("memory://bucket/folder").list_files()
 
 
-def test_a_file_replaces_only_the_version_that_is_expected(s3, tmp_path, monkeypatch):
-    """S3 itself refuses what came meanwhile; the same bytes are those of an earlier attempt."""
-    folder = RemoteFolder("s3://bucket/folder")
-    path = tmp_path / "x"
-    path.write_bytes(b"one")
+def test_a_file_replaces_only_the_version_that_is_expected(folder, tmp_path, monkeypatch):
+    """The storage itself refuses what came meanwhile; only the memory of a process cannot."""
+    path = write(tmp_path / "x", b"one")
     first = folder.replace(path, "x", None)
     path.write_bytes(b"two")
-    with pytest.raises(FileExistsError, match=r"^s3://bucket/folder/x: another command has just"):
+    with pytest.raises(FileExistsError, match=f"^{folder.address}/x: another command has just"):
         folder.replace(path, "x", None)
     second = folder.replace(path, "x", first.version)
     assert {"x": second} == folder.list_files()
+    if folder.address.startswith("memory:"):
+        return
 
+    path.write_bytes(b"three")
     for stale in ({}, {"x": first}):
         version = stale["x"].version if stale else None
+        answers = iter([stale])
         with monkeypatch.context() as patch:
-            patch.setattr(folder, "list_files", lambda stale=stale: stale)
-            path.write_bytes(b"three")
+            listed = folder.list_files()
+            patch.setattr(folder, "list_files", lambda: next(answers, listed))  # noqa: B023
             with pytest.raises(FileExistsError):
                 folder.replace(path, "x", version)
-        assert {"folder/x": b"two"}.items() == s3.contents("bucket").items()
+        assert b"two" == folder.read("x", lambda file: file.read())
+
+
+def test_a_commit_of_somebody_else_does_not_stop_ours(hf, tmp_path):
+    """The Hub refuses a commit that does not follow the newest one; then it is made again."""
+    hf.fail("POST .*/commit/", 412)
+    folder = RemoteFolder("hf://datasets/lab/noise/folder")
+
+    folder.replace(write(tmp_path / "x", b"one"), "x", None)
+
+    assert {"folder/x": b"one"} == hf.files
+
+
+def test_a_large_file_is_put_in_parts(gs, tmp_path):
+    """As gcsfs does from 5 MB on; the bytes are the same."""
+    data = bytes(range(256)) * (6 << 12)
+    RemoteFolder("gs://bucket/folder").put(write(tmp_path / "x", data), "x")
+    assert {"folder/x": data} == gs.objects
+    assert 2 == gs.requests.count("POST /upload/storage/v1/b/bucket/o")
+
+
+@pytest.mark.parametrize("method", ["list_files", "put"])
+@pytest.mark.parametrize(
+    ("storage_name", "address"), [("gs", "gs://nothing/x"), ("hf", "hf://datasets/lab/other/x")]
+)
+def test_a_place_that_is_not_there_is_an_error(request, tmp_path, method, storage_name, address):
+    """No attempt is repeated, and the error says what to check."""
+    server = request.getfixturevalue(storage_name)
+    arguments = [write(tmp_path / "a", b"one"), "a"] if method == "put" else []
+    with pytest.raises(OSError, match=rf"^{address}: cannot be .*its bucket or repository must be"):
+        getattr(RemoteFolder(address), method)(*arguments)
+    assert 2 >= len(server.requests)
+
+
+@pytest.mark.parametrize("storage_name", ["gs", "hf"])
+def test_a_place_that_may_not_be_written_is_an_error(request, tmp_path, storage_name):
+    """The error says whose rights to check, and no attempt is repeated."""
+    server = request.getfixturevalue(storage_name)
+    server.fail("POST .*(upload|commit)", 403, 9)
+    address = {"gs": "gs://bucket/x", "hf": "hf://datasets/lab/noise/x"}[storage_name]
+    with pytest.raises(OSError, match=rf"^{address}: cannot be written .*: check the rights"):
+        RemoteFolder(address).put(write(tmp_path / "a", b"one"), "a")
+    assert 1 == len([line for line in server.requests if line.startswith("POST")][1:] or [1])
 
 
 def test_an_attempt_whose_answer_was_lost_counts(s3, tmp_path, monkeypatch):

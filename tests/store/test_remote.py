@@ -97,11 +97,9 @@ def working_files(tmp_path: Path) -> list[Path]:
     return [path for path in tmp_path.rglob("*.working/images/*/*") if path.is_file()]
 
 
-@pytest.mark.parametrize("storage_name", ["memory", "s3"])
-def test_what_is_written_is_at_the_address(request, tmp_path, storage_name):
+def test_what_is_written_is_at_the_address(address, tmp_path):
     """Images, failures and the table for readers; nothing waits on this machine any more."""
-    request.getfixturevalue(storage_name)
-    place = f"{storage_name}://bucket/web"
+    place = f"{address}/web"
     with open_writer(place) as writer:
         add(writer.ledger, IDS)
         writer.ledger.write_row(failure("gone"))
@@ -202,18 +200,19 @@ def refuse(*_: object, **__: object) -> None:
     raise OSError("so busy")
 
 
-def test_two_machines_lose_nothing_of_each_other(s3, move):
+def test_two_machines_lose_nothing_of_each_other(address, move):
     """The ledger that is put second has the rows of the first; images go before failures."""
-    with open_writer("s3://bucket/web") as writer:
+    place = f"{address}/web"
+    with open_writer(place) as writer:
         add(writer.ledger, IDS[:12])
         writer.ledger.write_rows([failure("w20"), failure("new", 2e9), failure("old", 1e9)])
         move("other")
-        fill("s3://bucket/web", IDS[10:], failure("new", 1e9), failure("old", 2e9))
+        fill(place, IDS[10:], failure("new", 1e9), failure("old", 2e9))
         move("cache")
         writer.finish()
 
-    check("s3://bucket/web", IDS)
-    with open_store("s3://bucket/web") as store:
+    check(place, IDS)
+    with open_store(place) as store:
         assert [2e9, 2e9] == [store.read_row(name).timestamp for name in ("new", "old")]
         assert {*store.used_files()} < {*store.file_names}
 
