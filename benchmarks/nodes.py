@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -106,9 +107,10 @@ def kill_programs(pid: int) -> None:
     """Kill all Python processes in the network namespace of a process; its network stays up."""
     namespace = Path(f"/proc/{pid}/ns/net").readlink()
     for process in Path("/proc").glob("[0-9]*"):
-        is_python = process.joinpath("comm").read_text(encoding="utf-8").startswith("python")
-        if is_python and process.joinpath("ns/net").readlink() == namespace:
-            os.kill(int(process.name), signal.SIGKILL)
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+            is_python = process.joinpath("comm").read_text(encoding="utf-8").startswith("python")
+            if is_python and process.joinpath("ns/net").readlink() == namespace:
+                os.kill(int(process.name), signal.SIGKILL)
 
 
 def print_error(errors: str) -> None:

@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from cnlw_tools.executor import Executor, open_executor
+from cnlw_tools.executor import LOCAL, Executor, open_executor
 from cnlw_tools.executor.progress import ProgressBars
 from cnlw_tools.files.mirror import local_copy
 from cnlw_tools.files.roots import require_root
@@ -26,6 +26,8 @@ from cnlw_tools.recipe.inputs import Inputs, SourceOptions
 from cnlw_tools.recipe.strict import read_dataclass
 
 if TYPE_CHECKING:
+    from collections import Counter
+
     import pandas as pd
     import pyarrow as pa
 
@@ -40,10 +42,13 @@ if TYPE_CHECKING:
     from cnlw_tools.recipe.recipe import Recipe
     from cnlw_tools.recipe.run_files import RunConfig
     from cnlw_tools.reports.statistics import MeanInterval
+    from cnlw_tools.store.outcomes import Tally
+    from cnlw_tools.study.workers import Outcome, SweepPaths
     from cnlw_tools.trainer import Trainer
 
 PathLike = str | Path
 DonorDirs = Mapping[str, PathLike | None] | Sequence[str]
+Folders = PathLike | Sequence[PathLike]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +100,8 @@ class Build:
 
     def validate(self, **choices: Any) -> "ValidationReport":
         """Prove that the build is what its card claims it to be; see `validate`."""
-        return validate(self, **choices)
+        report: ValidationReport = validate(self, **choices)
+        return report
 
     def export(
         self,
@@ -410,6 +416,25 @@ class RunsReport:
     notes: list[str]  # the results that are missing from the report, and why
 
 
+@dataclass(frozen=True, slots=True)
+class FetchedStore:
+    """An image store, and how far the URLs of a manifest are."""
+
+    path: PathLike  # the folder of the store, or its address
+    counts: "Counter[str]"  # the number of URLs by outcome: ok, http_404 ...
+    n_new: int  # URLs that have an outcome since this call
+    n_left: int  # URLs that this call left without an outcome
+
+
+@dataclass(frozen=True, slots=True)
+class StudyRuns:
+    """The runs of a study."""
+
+    path: PathLike  # their folder or address
+    runs: dict[str, Run]  # those that are finished, by name
+    failures: dict[str, str]  # why the others have no result, by name
+
+
 def build(
     dataset: "str | NamedSource | None" = None,
     noise: "str | NoiseModel | None" = None,
@@ -423,6 +448,7 @@ def build(
     donors: DonorDirs = (),
     store: PathLike | None = None,
     previous: PathLike | None = None,
+    join: Folders = (),
     engine: str = "local",
     workers: int | None = None,
     progress: bool = True,
@@ -442,6 +468,7 @@ def build(
         donors: datasets whose images some kinds of noise use, with the folders of their images
         store: web images that `cnlw fetch` or `cnlw store pack` wrote
         previous: an earlier build, or its address; the card then says what changed
+        join: folders into which `build_shard` wrote, or that hold such folders
         engine: where the work runs: local, dask, ray, dask://HOST:PORT or ray://HOST:PORT
         workers: number of processes. Default: one for each processor; 1 for a source in __main__
         progress: show progress bars
@@ -451,31 +478,99 @@ def build(
         ValueError, LookupError, OSError: the message says how to fix it; no incomplete file is left
 
     Example:
-        >>> build = cnlw.build("shapes", noise="red", levels=[0, 40])
-        >>> sorted(build.configs)
+        >>> sorted(cnlw.build("shapes", noise="red", levels=[0, 40]).configs)
         ['red_00', 'red_40']
     """
     inputs = _make_inputs(root, data_dir, donors, store, dataset)
     resolved_recipe = _resolve_recipe(dataset, noise, level, levels, recipe, inputs, choices)
-    place = out if out is not None else Path("builds") / resolved_recipe.dataset
     with _open_executor(engine, workers, inputs.source) as executor:
-        return _build_at(place, resolved_recipe, inputs, previous, executor, progress)
+        return _build_at(out, resolved_recipe, inputs, previous, join, executor, progress)
 
 
 def _build_at(
-    place: PathLike,
+    out: PathLike | None,
     recipe: "Recipe",
     inputs: Inputs,
     previous: PathLike | None,
+    join: Folders,
     executor: Executor,
     progress: bool,
 ) -> Build:
     """Build a recipe in a folder, or at an address."""
     from cnlw_tools.builds.remote import build_at
 
+    place = _build_place(out, recipe)
     with ProgressBars(progress) as bars:
-        build_at(recipe, inputs, place, executor, bars, previous=previous)
+        build_at(recipe, inputs, place, executor, bars, _list_folders(join), previous)
     return Build(place)
+
+
+def _build_place(out: PathLike | None, recipe: "Recipe") -> PathLike:
+    return out if out is not None else Path("builds") / recipe.dataset
+
+
+def build_shard(
+    shard: str,
+    dataset: "str | NamedSource | None" = None,
+    noise: "str | NoiseModel | None" = None,
+    *,
+    level: int | None = None,
+    levels: Sequence[int] | None = None,
+    recipe: PathLike | None = None,
+    out: PathLike | None = None,
+    root: PathLike | None = None,
+    data_dir: PathLike | None = None,
+    donors: DonorDirs = (),
+    store: PathLike | None = None,
+    engine: str = "local",
+    workers: int | None = None,
+    progress: bool = True,
+    **choices: Any,
+) -> PathLike:
+    """Write one of several parts of a build, and return the folder or address that holds it.
+
+    A last call of `build` completes the build. The other arguments are those of `build`.
+
+    Args:
+        shard: which part, such as 2/5, the second of five
+        out: folder or address, the same for all parts, or one for each. Default: builds/DATASET
+        **choices: other keys of a recipe, as for `build`
+
+    Raises:
+        ValueError, LookupError, OSError: the message says how to fix it; no file is incomplete
+
+    Example:
+        >>> for shard in ("1/2", "2/2"):
+        ...     folder = cnlw.build_shard(shard, "shapes", "red", level=40, out=f"parts/{shard[0]}")
+        >>> build = cnlw.build("shapes", "red", level=40, out="joined", join="parts")
+    """
+    from cnlw_tools.builds.remote import build_shard_at
+    from cnlw_tools.executor.work_shard import parse_work_shard
+
+    work_shard = parse_work_shard(shard)
+    inputs = _make_inputs(root, data_dir, donors, store, dataset)
+    resolved_recipe = _resolve_recipe(dataset, noise, level, levels, recipe, inputs, choices)
+    place = _build_place(out, resolved_recipe)
+    with _open_executor(engine, workers, inputs.source) as executor, ProgressBars(progress) as bars:
+        summary = build_shard_at(resolved_recipe, inputs, place, work_shard, executor, bars)
+    return place if is_address(place) else summary.folder
+
+
+def _paths_as_text(choices: Mapping[str, Any]) -> dict[str, Any]:
+    """Return choices in which no value is a `Path`."""
+    return {
+        name: str(value) if isinstance(value, Path) else value for name, value in choices.items()
+    }
+
+
+def _list_folders(folders: Folders) -> list[Path]:
+    """Return one folder or several as a list."""
+    return [local_path(place) for place in _list_places(folders)]
+
+
+def _list_places(places: Folders) -> list[PathLike]:
+    """Return one folder or address, or several, as a list."""
+    return [places] if isinstance(places, str | Path) else list(places)
 
 
 def plan(
@@ -488,6 +583,8 @@ def plan(
     data_dir: PathLike | None = None,
     donors: DonorDirs = (),
     store: PathLike | None = None,
+    engine: str = "local",
+    workers: int | None = None,
     **choices: Any,
 ) -> Plan:
     """Draw one level of noise as a table, without reading an image.
@@ -513,12 +610,10 @@ def plan(
 
     inputs = _make_inputs(root, data_dir, donors, store, dataset)
     resolved_recipe = _resolve_recipe(dataset, noise, level, None, recipe, inputs, choices)
-    tables = load_tables(resolved_recipe, inputs)
+    with _open_executor(engine, workers, inputs.source) as executor:
+        tables = load_tables(resolved_recipe, inputs, executor)
     levels = recipe_levels(resolved_recipe, tables)
-    if len(levels) != 1:
-        raise ValueError(
-            f"a plan has one level, but the recipe has {len(levels)}: give one, such as level=40"
-        )
+    _check_single(levels)
     table = draw_plan(resolved_recipe, tables, levels[0])
     return Plan(
         table=table,
@@ -526,6 +621,13 @@ def plan(
         expected=expected_stats(resolved_recipe, tables, levels[0])["train"],
         realised=realised_stats(table, len(tables.classes)),
     )
+
+
+def _check_single(levels: Sequence[int | None]) -> None:
+    if len(levels) != 1:
+        raise ValueError(
+            f"a plan has one level, but the recipe has {len(levels)}: give one, such as level=40"
+        )
 
 
 def load_dataset(build: Build | PathLike, config: str, split: str | None = None) -> Any:
@@ -560,6 +662,7 @@ def validate(
     donors: DonorDirs = (),
     store: PathLike | None = None,
     cache: PathLike | None = None,
+    join: Folders = (),
     engine: str = "local",
     workers: int | None = None,
     progress: bool = True,
@@ -574,6 +677,7 @@ def validate(
         donors: datasets whose images the build uses, with the folders of their images
         store: web images that `cnlw fetch` or `cnlw store pack` wrote
         cache: folder of decoded pixels, for `end_to_end`. Default: that of `cnlw train`
+        join: folders with the findings of `validate_shard`; other images are looked at
         engine: where the work runs: local, dask, ray, dask://HOST:PORT or ray://HOST:PORT
         workers: number of worker processes. Default: one for each processor
         progress: show progress bars
@@ -592,9 +696,50 @@ def validate(
     folder = _open_build(build).path if build is not None else last_build(Path("builds"))
     inputs = _make_inputs(None, data_dir, donors, store, source)
     with _open_executor(engine, workers, source) as executor, ProgressBars(progress) as bars:
-        evidence = collect_evidence(folder, inputs, executor, bars)
+        evidence = collect_evidence(folder, inputs, executor, bars, _list_folders(join))
         results = run_all(evidence, executor if end_to_end else None, bars, _to_path(cache))
     return ValidationReport(folder, results)
+
+
+def validate_shard(
+    shard: str,
+    build: Build | PathLike | None = None,
+    *,
+    out: PathLike,
+    source: "NamedSource | None" = None,
+    data_dir: PathLike | None = None,
+    donors: DonorDirs = (),
+    store: PathLike | None = None,
+    engine: str = "local",
+    workers: int | None = None,
+    progress: bool = True,
+) -> Path:
+    """Look at one of several parts of the images of a build, and return the file of findings.
+
+    A last call of `validate` with ``join`` uses the findings. The other arguments are those of
+    `validate`.
+
+    Args:
+        shard: which part, such as 2/5, the second of five
+        out: folder for the findings
+
+    Raises:
+        ValueError, OSError: there is no build to check, or no such part
+
+    Example:
+        >>> file = cnlw.validate_shard("1/2", "builds/shapes", out="checks")
+        >>> cnlw.validate("builds/shapes", join="checks").ok
+        True
+    """
+    from cnlw_tools.builds.build import last_build
+    from cnlw_tools.checks.collect import inspect_shard
+    from cnlw_tools.executor.work_shard import parse_work_shard
+
+    work_shard, findings = parse_work_shard(shard), local_path(out)
+    folder = _open_build(build).path if build is not None else last_build(Path("builds"))
+    inputs = _make_inputs(None, data_dir, donors, store, source)
+    with _open_executor(engine, workers, source) as executor, ProgressBars(progress) as bars:
+        return inspect_shard(folder, findings, work_shard, inputs, executor, bars)[0]
 
 
 def rebuild(
@@ -751,6 +896,151 @@ def _train_seeds(trainer: "Trainer", seeds: int | Sequence[int], bars: ProgressB
     return SeedRuns(tuple(Run(member.folder) for member in trainers))
 
 
+def fetch_images(
+    dataset: str | None = None,
+    *,
+    manifest: PathLike | None = None,
+    store: PathLike | None = None,
+    shard: str | None = None,
+    root: PathLike | None = None,
+    engine: str = "local",
+    workers: int | None = None,
+    progress: bool = True,
+    **choices: Any,
+) -> FetchedStore:
+    """Fetch images by URI into a store. URLs that have an outcome are not requested again.
+
+    Args:
+        dataset: fetch the web candidates of this dataset
+        manifest: Parquet file with the columns image_id and uri. Default: that of the dataset
+        store: folder of the image store, or address of a pack. Default: stores/DATASET
+        shard: only these sites, such as 2/5, the second of five parts; see `join_stores`
+        root: folder that holds manifests/. Default: the package's
+        engine: where the work runs: local, dask://HOST:PORT or ray://HOST:PORT
+        workers: number of worker processes. Default: one for each processor, or fewer for few URLs
+        progress: show a progress bar
+        **choices: other options of `cnlw fetch`: keep, requests, retry, contact, max_bytes ...
+
+    Raises:
+        ValueError, LookupError, OSError: the message says what is wrong, where, and how to fix it
+        Interrupted: a signal stopped it, a kind of KeyboardInterrupt; the same call continues
+
+    Example:
+        >>> import pyarrow as pa, pyarrow.parquet as pq
+        >>> urls = pa.table({"image_id": ["cat"], "uri": ["http://127.0.0.1/cat.jpg"]})
+        >>> pq.write_table(urls, "urls.parquet")
+        >>> fetched = cnlw.fetch_images(manifest="urls.parquet", store="images")
+        >>> dict(fetched.counts)  # no address of this machine is requested
+        {'refused': 1}
+    """
+    from cnlw_tools.fetch.choices import FetchChoices
+    from cnlw_tools.ingest.web_images import fetch_into, find_manifest, find_store
+
+    read_choices = read_dataclass(FetchChoices, _paths_as_text(choices), "fetch_images")
+    place = find_store(dataset, store)
+    path = find_manifest(dataset, _to_path(manifest), _root_or_default(root))
+    with ProgressBars(progress) as bars:
+        show = partial(_show_tally, bars)
+        tally = fetch_into(place, path, read_choices, shard, engine, workers, show, _warn_of)
+    return FetchedStore(place, tally.counts, tally.fetched, tally.skipped)
+
+
+def join_stores(stores: Folders, store: PathLike, *, progress: bool = True) -> FetchedStore:
+    """Add to an image store what other stores hold, such as those of several `fetch_images`.
+
+    A last `fetch_images` into the store then fetches what is left.
+
+    Args:
+        stores: folders of stores, or that hold stores, or addresses of packs
+        store: folder of the store that is written, or address of a pack
+        progress: show a progress bar
+
+    Raises:
+        ValueError, OSError: stores do not fit together, or cannot be read or written
+
+    Example:
+        >>> import pyarrow as pa, pyarrow.parquet as pq
+        >>> urls = pa.table({"image_id": ["cat"], "uri": ["http://127.0.0.1/cat.jpg"]})
+        >>> pq.write_table(urls, "urls.parquet")
+        >>> for shard in ("1/2", "2/2"):
+        ...     out = f"stores/{shard[0]}"
+        ...     part = cnlw.fetch_images(manifest="urls.parquet", store=out, shard=shard)
+        >>> dict(cnlw.join_stores("stores", "all_images").counts)
+        {'refused': 1}
+    """
+    from cnlw_tools.ingest.web_images import find_store, join_into
+
+    place = find_store(None, store)
+    with ProgressBars(progress) as bars:
+        show = partial(_show_tally, bars)
+        counts, tally = join_into(place, _list_places(stores), show, _warn_of)
+    return FetchedStore(place, counts, tally.fetched, tally.skipped)
+
+
+def _show_tally(bars: ProgressBars, tally: "Tally") -> None:
+    bars("URLs", tally.counts.total() + tally.skipped, tally.total)
+
+
+def sweep(
+    study: PathLike,
+    *,
+    scale: str = "",
+    out: PathLike | None = None,
+    shard: str | None = None,
+    root: PathLike | None = None,
+    data_dir: PathLike | None = None,
+    donors: DonorDirs = (),
+    store: PathLike | None = None,
+    engine: str = "local",
+    workers: int | None = None,
+    progress: bool = True,
+    **choices: Any,
+) -> StudyRuns:
+    """Train all runs of a study. Finished runs are skipped, and stopped ones are resumed.
+
+    If a run fails, the others go on. The arguments that are not listed are those of `build`.
+
+    Args:
+        study: a TOML file, or the name of a study; see `cnlw list studies`
+        scale: scale of the study, such as small. Default: none
+        out: folder or address of the runs. Default: runs/STUDY, or runs/STUDY_SCALE
+        shard: only these runs, such as 2/5, the second of five parts
+        **choices: other options of `cnlw sweep`: builds, cache, device, jobs, keep_best
+
+    Raises:
+        ValueError, LookupError, OSError: the message says what is wrong, where, and how to fix it
+        Interrupted: a signal stopped it, a kind of KeyboardInterrupt; the same call continues
+
+    Example:
+        >>> with open("mine.toml", "w") as file:
+        ...     print('dataset = "shapes"', file=file)
+        ...     print('configs = [{ noise = "red", levels = [40] }]', file=file)
+        ...     print('methods = [{ name = "vanilla" }]', file=file)
+        ...     print('changes = { epochs = 1, net = "mlp1" }', file=file)
+        >>> sorted(cnlw.sweep("mine.toml").runs)
+        ['red_40/vanilla_s0']
+    """
+    from cnlw_tools.study.run_study import SweepChoices, run_study
+
+    inputs = _make_inputs(root, data_dir, donors, store)
+    sweep_choices = read_dataclass(SweepChoices, _paths_as_text(choices), "sweep")
+    with ProgressBars(progress) as bars:
+        return _study_runs(
+            *run_study(study, scale, out, shard, inputs, sweep_choices, engine, workers, bars)
+        )
+
+
+def _study_runs(paths: "SweepPaths", outcomes: "Sequence[Outcome]") -> StudyRuns:
+    """Return what became of the runs of a study."""
+    runs, failures = {}, {}
+    for outcome in outcomes:
+        if outcome.result:
+            runs[outcome.run.name] = Run(paths.run_folder(outcome.run))
+        elif outcome.state == "failed":
+            failures[outcome.run.name] = outcome.reason
+    return StudyRuns(paths.out, runs, failures)
+
+
 def predict(
     run: Run | PathLike,
     images: PathLike,
@@ -810,6 +1100,7 @@ def report(
     formats: Sequence[str] = ("svg",),
     width: str | float | None = None,
     font_size: float | None = None,
+    engine: str = "local",
 ) -> RunsReport:
     """Write tables, figures and a web page about all runs below a folder.
 
@@ -823,6 +1114,7 @@ def report(
         width: width of each figure in figures/: inches, or a string such as ``"8.3cm"``. Default:
             that of the page
         font_size: size of all text in figures/, in points. Default: that of the page
+        engine: where runs are read: local, dask, ray, dask://HOST:PORT or ray://HOST:PORT
 
     Raises:
         ValueError, LookupError, OSError: a run cannot be read, or the report cannot be written
@@ -839,15 +1131,10 @@ def report(
     figure_files = choose_figure_files(formats, width, font_size)
     run_folder = copy_runs(runs)
     place = out or below(runs, "report")
-    with report_folder(place) as folder:
-        notes = write_report(
-            run_folder,
-            folder,
-            _root_or_default(root),
-            select_by,
-            group_by,
-            figure_files,
-        )
+    workers = 1 if engine == LOCAL else None
+    with open_executor(engine, workers) as executor, report_folder(place) as folder:
+        root = _root_or_default(root)
+        notes = write_report(run_folder, folder, root, select_by, group_by, figure_files, executor)
     return RunsReport(below(place, "index.html"), notes)
 
 

@@ -1,17 +1,25 @@
 """The public API: what the commands do, from Python."""
 
 import doctest
+import io
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
 import cnlw_tools
 from cnlw_tools import api, files, noise
 from cnlw_tools.checks import Finding
+from cnlw_tools.executor import SERIAL, Executor, local
 from cnlw_tools.noise import Draw, Expected, NoiseModel
 from cnlw_tools.noise.base import corruption_order, n_noisy
 from cnlw_tools.sources.base import make_manifest
@@ -37,8 +45,20 @@ def built(root, tmp_path_factory) -> api.Build:
     return api.build("shapes", noise="red", levels=[0, 40], out=folder, **QUIET)
 
 
+@pytest.fixture
+def one_process(monkeypatch):
+    """Let this process do the work of others: to start one takes seconds."""
+
+    @contextmanager
+    def here(workers: int | None = None, address: str = "") -> Iterator[Executor]:
+        yield SERIAL
+
+    monkeypatch.setattr(local, "processes", here)
+    monkeypatch.setattr(local, "isolated", here)
+
+
 @pytest.mark.parametrize("example", [e for e in EXAMPLES if e.examples], ids=lambda e: e.name)
-@pytest.mark.usefixtures("reads_back_here")
+@pytest.mark.usefixtures("reads_back_here", "one_process")
 def test_an_example_of_a_docstring_runs(example, built, monkeypatch):
     """Each public function shows how it is called, and what comes of it."""
     monkeypatch.chdir(built.path.parent.parent)
@@ -200,6 +220,194 @@ def test_every_public_name_is_there():
         _ = cnlw_tools.bild
 
 
+SHARDS = ("1/2", "2/2")
+BLUE = {"dataset": "shapes", "noise": "blue", "levels": [0, 40], "size": 8, "shard_rows": 50}
+
+
+@pytest.mark.parametrize("is_shared", [True, False])
+def test_parts_of_a_build_are_the_build(root, tmp_path, contents, is_shared):
+    """In a folder that all calls share, or in one each; the bytes are those of a single call."""
+    for number, shard in enumerate(SHARDS):
+        out = tmp_path / ("b" if is_shared else f"parts/{number}")
+        assert api.build_shard(shard, **BLUE, **QUIET, out=out) == Path(f"{out}.partial")
+    joined = [] if is_shared else tmp_path / "parts"
+    build = api.build(**BLUE, **QUIET, out=tmp_path / "b", join=joined)
+    api.build(**BLUE, **QUIET, out=tmp_path / "whole")
+
+    assert contents(build.path) == contents(tmp_path / "whole")
+
+
+@pytest.mark.usefixtures("reads_back_here")
+def test_parts_of_a_check_are_the_check(built, tmp_path):
+    """The last call uses what the others have found."""
+    out = tmp_path / "checks"
+    files = [api.validate_shard(shard, built, out=out, **QUIET) for shard in SHARDS]
+    report = built.validate(**QUIET, join=tmp_path / "checks")
+
+    assert [file.name for file in files] == ["shard-1-of-2.parquet", "shard-2-of-2.parquet"]
+    assert str(report) == str(built.validate(**QUIET))
+
+
+class ImageHandler(BaseHTTPRequestHandler):
+    """Answers each path with an image of its own."""
+
+    def log_message(self, *args: object) -> None:
+        """Print nothing."""
+
+    def do_GET(self) -> None:
+        file = io.BytesIO()
+        Image.new("RGB", (20, 20), (len(self.path), 0, 0)).save(file, "PNG")
+        self.send_response(404 if self.path == "/robots.txt" else 200)
+        self.send_header("Content-Length", str(file.tell()))
+        self.end_headers()
+        self.wfile.write(file.getvalue())
+
+
+@pytest.fixture
+def urls(tmp_path):
+    """A manifest of images at two sites of this machine, which a server answers."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), ImageHandler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        hosts = [f"http://{host}:{server.server_port}" for host in ("127.0.0.1", "localhost")]
+        uris = [f"{host}/{'x' * n}" for host in hosts for n in range(1, 5)]
+        table = pa.table({"image_id": [str(n) for n in range(len(uris))], "uri": uris})
+        pq.write_table(table, tmp_path / "urls.parquet")
+        yield tmp_path / "urls.parquet"
+        server.shutdown()
+
+
+def test_parts_of_a_fetch_are_the_fetch(urls, tmp_path, contents):
+    """One store for each part, which a last call joins."""
+    common = {"manifest": urls, "allow_private": True, **QUIET}
+    parts = [
+        api.fetch_images(**common, store=tmp_path / f"parts/{n}", shard=f"{n}/2") for n in (1, 2)
+    ]
+    joined = api.join_stores(tmp_path / "parts", tmp_path / "joined", progress=False)
+    last = api.fetch_images(**common, store=tmp_path / "joined")
+    whole = api.fetch_images(**common, store=tmp_path / "whole")
+
+    assert sum(part.n_new for part in parts) == joined.n_new == 8
+    assert sum(part.n_left for part in parts) == 8
+    assert (last.n_new, last.counts) == (0, {"ok": 8})
+    assert contents(last.path / "images") == contents(whole.path / "images")
+
+
+STUDY = """
+dataset = "shapes"
+seeds = [0, 1]
+configs = [{ noise = "red", levels = [40] }]
+methods = [{ name = "vanilla" }]
+changes = { epochs = 1, net = "mlp1", batch_size = 50 }
+"""
+
+
+@pytest.mark.usefixtures("one_process")
+def test_parts_of_a_study_are_the_study(built, tmp_path, monkeypatch):
+    """Each call trains its share of the runs; finished runs are kept, and failures are told."""
+    monkeypatch.chdir(tmp_path)
+    Path("study.toml").write_text(STUDY)
+    common = {"builds": built.path.parent, "device": "cpu", "progress": False}
+    parts = [api.sweep("study.toml", **common, out="runs", shard=shard) for shard in SHARDS]
+    study = api.sweep("study.toml", **common, out="runs")
+    whole = api.sweep("study.toml", **common)
+
+    assert [[*part.runs] for part in parts] == [["red_40/vanilla_s0"], ["red_40/vanilla_s1"]]
+    assert [*study.runs] == [*whole.runs] == ["red_40/vanilla_s0", "red_40/vanilla_s1"]
+    for name, run in whole.runs.items():
+        assert run.result == study.runs[name].result
+    assert whole.failures == {}
+
+
+def test_a_run_that_fails_is_told(built, tmp_path):
+    """The others go on; if none can work, it is an error and nothing is written."""
+    text = STUDY.replace('[{ name = "vanilla" }]', '[{ name = "l2r" }]')
+    (tmp_path / "study.toml").write_text(text)
+    common = {"builds": built.path.parent, "device": "cpu", "progress": False}
+    with pytest.raises(ValueError, match=r"study\.toml: no run can work: .*probe"):
+        api.sweep(tmp_path / "study.toml", **common, out=tmp_path / "runs")
+
+    assert not (tmp_path / "runs").exists()
+
+
+def mix_builds(built: api.Build, folder: Path) -> None:
+    """Build parts of two and of three."""
+    api.build_shard("1/2", **BLUE, **QUIET, out=folder / "x")
+    api.build_shard("1/3", **BLUE, **QUIET, out=folder / "x")
+
+
+def mix_checks(built: api.Build, folder: Path) -> None:
+    """Look at parts of two and of three."""
+    api.validate_shard("1/2", built, **QUIET, out=folder / "x")
+    api.validate_shard("1/3", built, **QUIET, out=folder / "x")
+
+
+def mix_fetches(built: api.Build, folder: Path) -> None:
+    """Fetch parts of two and of three."""
+    pq.write_table(pa.table({"image_id": ["a"], "uri": ["http://127.0.0.1/a"]}), folder / "u")
+    api.fetch_images(manifest=folder / "u", store=folder / "x", shard="1/2", progress=False)
+    api.fetch_images(manifest=folder / "u", store=folder / "x", shard="1/3", progress=False)
+
+
+def mix_sweeps(built: api.Build, folder: Path) -> None:
+    """Make parts of two and of three; there is only one run, in the first part of each."""
+    (folder / "study.toml").write_text(STUDY)
+    common = {"out": folder / "x", "builds": built.path.parent, "device": "cpu"}
+    for shard in ("3/3", "1/4"):
+        api.sweep(folder / "study.toml", **common, shard=shard, progress=False)
+
+
+@pytest.mark.usefixtures("one_process")
+@pytest.mark.parametrize("mix", [mix_builds, mix_checks, mix_fetches, mix_sweeps])
+def test_numbers_of_parts_that_are_mixed_are_an_error(mix, built, tmp_path):
+    """One line that names both."""
+    with pytest.raises(ValueError, match=r"2 and 3|3 and 4") as error:
+        mix(built, tmp_path)
+
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("shard", ["0/2", "3/2", "1", "", "a/b"])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda shard: api.build_shard(shard, "shapes", "blue"),
+        lambda shard: api.validate_shard(shard, "builds/shapes", out="checks"),
+        lambda shard: api.fetch_images("shapes", shard=shard),
+        lambda shard: api.sweep("jiang_table1", shard=shard),
+    ],
+)
+def test_a_part_that_does_not_exist_is_an_error(call, shard, tmp_path, monkeypatch):
+    """The same error for all functions, before anything is written."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=rf"shard '{shard}' is not allowed: write it as 2/5"):
+        call(shard)
+
+    assert [*tmp_path.iterdir()] == []
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: api.fetch_images("shapes", shard="1/2", engine="dask"), "with --engine dask"),
+        (
+            lambda: api.fetch_images("shapes", kep=84),
+            "fetch_images: unknown key 'kep'. Did you mean 'keep'",
+        ),
+        (lambda: api.fetch_images("shapes", quality=9), "--quality needs --keep"),
+        (lambda: api.sweep("jiang_table1", scale="small", engine="dask", jobs=2), "drop --jobs"),
+        (lambda: api.sweep("jiang_table1", jobs=0), "jobs = 0: it must be a number from 1 on"),
+        (lambda: api.sweep("jiang_table1", job=2), "sweep: unknown key 'job'. Did you mean 'jobs'"),
+    ],
+)
+def test_arguments_that_do_not_go_together_are_an_error(call, message, tmp_path, monkeypatch):
+    """Before anything is written."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=message):
+        call()
+
+    assert [*tmp_path.iterdir()] == []
+
+
 class Stripes:
     """Forty grey stripes of two classes, made from their numbers."""
 
@@ -286,6 +494,9 @@ ADDRESS = "ftp://host/b"  # of no storage that is known
         lambda: api.report(ADDRESS),
         lambda: api.report("runs", out=ADDRESS),
         lambda: api.import_source("folder", ADDRESS),
+        lambda: api.build("shapes", "blue", level=40, join=ADDRESS),
+        lambda: api.sweep("jiang_table1", scale="small", out=ADDRESS),
+        lambda: api.sweep("jiang_table1", scale="small", builds=ADDRESS),
         lambda: api.import_source("folder", "photos", root=ADDRESS),
     ],
 )
@@ -294,7 +505,7 @@ def test_an_address_is_no_folder(call, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     with pytest.raises(
-        ValueError, match=r"^ftp:/+host/b: (this is an address|no storage is known)"
+        ValueError, match=r"^ftp:/+host/b(/shapes)?: (this is an address|no storage is known)"
     ):
         call()
 

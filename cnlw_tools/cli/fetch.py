@@ -7,6 +7,7 @@ import shutil
 import sys
 import time
 from contextlib import contextmanager
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -23,7 +24,6 @@ from cnlw_tools.cli.options import (
     key_option,
 )
 from cnlw_tools.files.storage import is_address
-from cnlw_tools.recipe.keys import declared_keys
 from cnlw_tools.recipe.recipe import Recipe
 from cnlw_tools.registry.counts import count_things
 
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
     from cnlw_tools.executor import ClusterExecutor
     from cnlw_tools.fetch import FetchOptions
-    from cnlw_tools.images.pixels import Storage
     from cnlw_tools.store.outcomes import Tally
 
     Fetcher = Callable[..., Tally]
@@ -42,7 +41,6 @@ URLS_PER_PROCESS = 1_000  # for fewer URLs another process is not worth its star
 REQUESTS_PER_PROCESS = 8  # likewise
 BYTES_PER_URL = 64  # of a manifest; long URLs and other columns take more
 BAR_WIDTH = 20  # characters
-KEEP_OPTIONS = {"keep": "size", "resize": "resize", "quality": "quality"}  # option -> recipe key
 SHOWN_OUTCOMES = 5  # in the progress bar
 SHOWN_REASONS = 3  # of failures
 MAX_CHARACTERS = 160  # of a reason
@@ -491,61 +489,13 @@ def _choose_n_processes(n_urls: int, flags: dict[str, Any]) -> int:
 
 
 def _read_options(flags: dict[str, Any]) -> "FetchOptions":
-    from cnlw_tools.executor.work_shard import WHOLE, parse_work_shard
-    from cnlw_tools.fetch import USER_AGENT, WAYBACK_URL, FetchOptions, Limits
+    """Return how to fetch."""
+    from cnlw_tools.executor.work_shard import parse_work_shard
+    from cnlw_tools.fetch.choices import FetchChoices, to_options
 
-    user_agent = flags["user_agent"]
-    if not user_agent:
-        contact = f" (+{flags['contact']})" if flags["contact"] else ""
-        user_agent = USER_AGENT + contact
-    if not (user_agent.isascii() and user_agent.isprintable()):
-        raise ValueError(
-            f"{user_agent!r}: a User-Agent must be one line of ASCII: change --contact or "
-            "--user-agent"
-        )
-    archive = ""
-    if flags["wayback"]:
-        archive = flags["archive"] or WAYBACK_URL
-    limits = Limits(
-        connect_timeout=flags["connect_timeout"],
-        read_timeout=flags["read_timeout"],
-        total_timeout=flags["timeout"],
-        max_bytes=flags["max_bytes"],
-    )
-    return FetchOptions(
-        per_host=flags["per_host"],
-        max_tries=flags["tries"],
-        obey_robots=not flags["no_robots"],
-        obey_opt_out=not flags["no_opt_out"],
-        allow_private=flags["allow_private"],
-        user_agent=user_agent,
-        limits=limits,
-        keep=_read_keep(flags),
-        work_shard=WHOLE if flags["shard"] is None else parse_work_shard(flags["shard"]),
-        archive=archive,
-        patience=flags["patience"],
-    )
-
-
-def _read_keep(flags: dict[str, Any]) -> "Storage | None":
-    """Return how the images to keep are made; None: the originals are kept."""
-    from cnlw_tools.images.pixels import Storage
-
-    size, *others = KEEP_OPTIONS
-    if flags[size] is None:
-        for option in others:
-            if flags[option] is not None:
-                raise ValueError(f"--{option} needs --keep: give --keep N, too")
-        return None
-    choices = {}
-    for option, key in KEEP_OPTIONS.items():
-        value = flags[option]
-        if value is not None:
-            check = declared_keys(Recipe)[key].check
-            if check and not check.test(value):
-                raise ValueError(f"--{option} {value} is not allowed: it must be {check.expected}")
-            choices[key] = value
-    return Storage(**choices)
+    shard = flags["shard"]
+    choices = FetchChoices(**{field.name: flags[field.name] for field in fields(FetchChoices)})
+    return to_options(choices, parse_work_shard(shard) if shard is not None else None)
 
 
 def _report(place: Path | str, as_json: bool) -> None:

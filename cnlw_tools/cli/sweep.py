@@ -2,11 +2,10 @@
 
 import shlex
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, cast
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -106,6 +105,7 @@ def sweep(
     two runs have different names but the same settings, only one of them is trained. The exit code
     is 0 if all runs are done, 1 if some failed, and 130 or 143 if a signal stopped the command.
     """
+    from cnlw_tools.study.run_study import default_folder, open_cluster, with_device
     from cnlw_tools.study.spec import find_study
     from cnlw_tools.study.workers import SweepPaths
 
@@ -113,13 +113,13 @@ def sweep(
     inputs = read_inputs(root, data_dir, donors, store)
     studies = _read_studies(path, scale, dry_run, inputs.root)
     is_impossible = False
-    with _open_cluster(engine, workers, jobs, dry_run) as cluster:
+    with open_cluster(engine, workers, jobs, dry_run) as cluster:
         for name, (study, all_runs) in studies.items():
-            folder = out or _default_folder(path, name)
+            folder = out or default_folder(path, name)
             paths = SweepPaths(folder, inputs, builds, device, cache, keep_best)
             plan = _plan(all_runs, paths, shard, workers, cluster)
             if not dry_run:
-                plan = _choose_device(plan, cluster)
+                plan = with_device(plan, cluster)
             if len(studies) > 1 or name != scale:
                 click.echo(f"--scale {name}:")
             _print_problems(plan)
@@ -147,44 +147,6 @@ def _read_studies(
         study = read_study(path, name)
         studies[name] = (study, expand_study(study, root))
     return studies
-
-
-def _default_folder(path: Path, scale: str) -> Path:
-    return Path("runs") / "_".join(filter(None, [path.stem, scale]))
-
-
-@contextmanager
-def _open_cluster(
-    engine: str, workers: int | None, jobs: int | None, dry_run: bool
-) -> "Iterator[ClusterExecutor | None]":
-    """Yield the cluster that makes the runs; none: this machine makes them, or nobody does."""
-    from cnlw_tools.executor import LOCAL, open_executor
-
-    opener = open_executor(engine, workers)
-    if engine == LOCAL or dry_run:
-        yield None
-        return
-    if jobs is not None:
-        raise ValueError(
-            f"--engine {engine} with --jobs {jobs}: the cluster determines how many runs "
-            "are trained at once: drop --jobs"
-        )
-    with opener as executor:
-        yield cast("ClusterExecutor", executor)
-
-
-def _choose_device(plan: "SweepPlan", cluster: "ClusterExecutor | None") -> "SweepPlan":
-    """Return the plan with a device that can be had; raise if runs cannot train on any."""
-    from cnlw_tools.study.remote_runs import choose_cluster_device
-    from cnlw_tools.trainer.device import choose_device
-
-    device = plan.paths.device
-    if not any(run.method for run in plan.unfinished):
-        return plan
-    if cluster is None:
-        choose_device(device)
-        return plan
-    return replace(plan, paths=replace(plan.paths, device=choose_cluster_device(device, cluster)))
 
 
 def _plan(

@@ -5,9 +5,9 @@ worker.py         the hosts of one process    robots.py     what hosts allow
 remote_worker.py  a worker in its own process http.py       connections and requests
 schedule.py       which host is next          transfer.py   one request, within limits
 client.py         what a response means       wayback.py    dead links, from an archive
-options.py        the user's choices          network.py    is it the host, or our network?
+options.py        how to fetch                network.py    is it the host, or our network?
 patience.py       waits for this machine      resources.py  open files and threads
-cluster.py        the workers of a cluster
+cluster.py        the workers of a cluster    choices.py    what a user may choose
 
 The images and the ledger are in `cnlw_tools.store`. Worker processes do not import Arrow, so that
 they start faster.
