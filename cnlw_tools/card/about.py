@@ -36,14 +36,17 @@ class About:
 
     licence: str = choice(
         UNKNOWN,
-        help="Licence of the images, as the Hub names it. The licence in a recipe overrides it.",
+        help="Licence of the images, by its name on the Hugging Face Hub. A recipe can override "
+        "it.",
     )
     citation: str = choice(
-        "", help="BibTeX to cite for the images. The citation in a recipe overrides it."
+        "", help="BibTeX entry to cite for the images. A recipe can override it."
     )
-    title: str = choice("", help="Name of the dataset in full.")
-    licence_name: str = choice("", help="Name of the licence, if it is `other`.")
-    licence_link: str = choice("", help="Address of the text of that licence.")
+    title: str = choice("", help="Full name of the dataset.")
+    licence_name: str = choice("", help="Name of the licence, if the key `licence` is `other`.")
+    licence_link: str = choice(
+        "", help="Address of the text of the licence, if the key `licence` is `other`."
+    )
     source_datasets: tuple[str, ...] = choice(
         (), help="Datasets on the Hub that the images come from, or `original` if there are none."
     )
