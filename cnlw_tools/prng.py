@@ -23,6 +23,7 @@ UInts = NDArray[np.uint64]
 GOLDEN = 0x9E3779B97F4A7C15  # 2^64 / golden ratio: spreads small integers over 64 bits
 BLOCK = 1 << 15  # ids hashed at a time: the working set stays in the cache
 MASK = (1 << 64) - 1
+FIRST_BYTES = np.array([(1 << 8 * n) - 1 for n in range(9)], np.uint64)  # of a word, the first n
 
 
 class Stream(IntEnum):
@@ -158,16 +159,16 @@ def _hash_strings(
     length: NDArray[np.int64],
     seed: int,
 ) -> UInts:
-    """Hash n strings eight bytes a step, the longer ones for more steps."""
-    initial = _mix_number((seed + GOLDEN) & MASK)
-    h = np.full(begin.shape, initial, np.uint64)
-    byte = np.arange(8)
+    """Hash n strings that stand end to end, eight bytes a step, the longer ones for more steps."""
+    initial = mix(np.array([(seed + GOLDEN) & MASK], np.uint64))
+    h = np.broadcast_to(initial, begin.shape).copy()
+    own_bytes = data[begin[0] : begin[-1] + length[-1]]
+    padded = np.append(own_bytes, np.zeros(8, np.uint8))
+    words = np.ndarray(len(padded) - 7, "<u8", padded, strides=(1,))  # one begins at each byte
+    begin = begin - begin[0]
     for done in range(0, int(length.max(initial=0)), 8):
         unfinished = np.flatnonzero(length > done)
-        position = begin[unfinished, None] + done + byte  # (k, 8)
-        is_inside = done + byte < length[unfinished, None]
-        last = len(data) - 1
-        raw = np.where(is_inside, data[np.minimum(position, last)], 0).astype(np.uint8)
-        word = raw.view("<u8")[:, 0].astype(np.uint64)
+        n_bytes = np.minimum(length[unfinished] - done, 8)
+        word = words[begin[unfinished] + done].astype(np.uint64) & FIRST_BYTES[n_bytes]
         h[unfinished] = mix(h[unfinished] ^ word)
     return mix(h ^ length.astype(np.uint64))

@@ -17,7 +17,7 @@ from cnlw_tools.card.table_files import BuildTables, describe_tables
 from cnlw_tools.checks.digests import DIGEST, IMAGES, join_digests, store_digests
 from cnlw_tools.dataset.dataset import Dataset
 from cnlw_tools.dataset.row_numbers import find_values, last_places, number_values
-from cnlw_tools.dataset.row_selection import filter_rows
+from cnlw_tools.dataset.row_selection import BLOCK_ROWS, filter_rows
 from cnlw_tools.dataset.shared_chunks import CHUNK_ROWS, ChunkStock
 from cnlw_tools.executor import Progress, no_progress
 from cnlw_tools.files.machine_faults import raise_machine_fault
@@ -44,6 +44,7 @@ COLUMNS = pa.schema(
 COLUMN_NAMES = tuple(COLUMNS.names)  # what a shard holds besides the image
 CONFIG_FIELDS = [*COLUMNS, pa.field("sha256", DIGEST), pa.field("split", pa.string())]
 # What came of comparing the image of a row with that of its source.
+FEW_CLASSES = 256  # of which matrices are kept
 NOT_COMPARED, IS_SAME, HAS_NO_SOURCE = range(3)
 
 
@@ -114,6 +115,8 @@ class Evidence:
     image_errors: dict[str, str] = field(default_factory=dict)  # by row: why it does not decode
     source_mismatches: dict[str, Mismatch] = field(default_factory=dict)  # by row
     surplus: dict[str, Surplus] = field(default_factory=dict)  # by row
+    _held_segments: dict[str, bool] = field(default_factory=dict)  # by name: whether files hold it
+    _expected: dict[str, dict[str, Expected]] = field(default_factory=dict)  # by config
 
     @cached_property
     def block(self) -> dict[str, Any]:
@@ -178,7 +181,7 @@ class Evidence:
 
     def rows(self, config: str) -> pa.Table:
         """Return all rows of a config that can be read, with the column `split`."""
-        return self._join_segments(self._segments_of(config))
+        return self._join_segments(self.segments_of(config))
 
     def first_rows(self, config: str, split: str) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yield the first row of each file of a split that can be read, with the file."""
@@ -188,8 +191,8 @@ class Evidence:
                 rows = self.shards[file].rows.select(COLUMN_NAMES).slice(0, 1)
                 yield file, rows.to_pylist()[0]
 
-    def _segments_of(self, config: str) -> Iterator[tuple[str, str]]:
-        """Yield the splits of a config and their segments, as far as these can be read."""
+    def segments_of(self, config: str) -> Iterator[tuple[str, str]]:
+        """Yield the splits of a config and the names of their segments that can be read."""
         for split, segments in self.card.configs[config].segments.items():
             for segment in segments:
                 if segment in self.segment_rows:
@@ -207,12 +210,28 @@ class Evidence:
         stock = ChunkStock()
         return {segment: stock.share(pa.concat_tables(rows)) for segment, rows in files.items()}
 
+    def holds_plan(self, config: str) -> bool:
+        """Return whether the files hold the segments of a plan and no others, row by row."""
+        cut = [*self.segments(config)]
+        names = [(split, segment.name) for split, segment in cut]
+        if sorted(names) != sorted(self.segments_of(config)):
+            return False
+        return all(self._holds_segment(segment) for _, segment in cut)
+
+    def _holds_segment(self, segment: Segment) -> bool:
+        """Return whether the files of a segment hold its rows in their order."""
+        if segment.name not in self._held_segments:
+            self._held_segments[segment.name] = has_same_rows(
+                self.segment_rows[segment.name], segment.rows
+            )
+        return self._held_segments[segment.name]
+
     def shared_rows(self, configs: Sequence[str]) -> pa.Table:
         """Return all rows of some configs, with the column `split`; those that they share once.
 
         A segment stands where the last config has it.
         """
-        segments = [pair for config in configs for pair in self._segments_of(config)]
+        segments = [pair for config in configs for pair in self.segments_of(config)]
         last_first = dict.fromkeys(reversed(segments))
         return self._join_segments(reversed(last_first))
 
@@ -231,7 +250,7 @@ class Evidence:
 
     def split(self, config: str, split: str) -> pa.Table:
         """Return the rows of one split of a config."""
-        pairs = self._segments_of(config)
+        pairs = self.segments_of(config)
         return self._join_segments(pair for pair in pairs if pair[0] == split)
 
     def recipe(self, config: str) -> Recipe:
@@ -254,8 +273,13 @@ class Evidence:
         Raises:
             ValueError: the tables cannot be read
         """
+        if config in self._expected:
+            return self._expected[config]
         level = self.card.configs[config].level
-        return expected_stats(self.recipe(config), self.require_dataset(), level)
+        expected = expected_stats(self.recipe(config), self.require_dataset(), level)
+        if len(self.require_dataset().classes) <= FEW_CLASSES:
+            self._expected[config] = expected
+        return expected
 
     def slots_per_class(self, config: str) -> dict[str, NDArray[np.int64]]:
         """Return (C,) how many images of each class the noise could fall on, by split.
@@ -401,6 +425,22 @@ class Evidence:
             rows = np.flatnonzero(outcomes == outcome)
             ids.append(self.shards[file].rows["image_id"].take(rows))
         return pc.unique(pa.chunked_array([c for part in ids for c in part.chunks], pa.string()))
+
+
+def has_same_rows(rows: pa.Table, planned: pa.Table) -> bool:
+    """Return whether rows of shards are those of a plan, in the same order.
+
+    Args:
+        rows: with at least the columns of shards besides the image
+        planned: of the PLAN schema
+    """
+    if len(rows) != len(planned):
+        return False
+    for start in range(0, len(rows), BLOCK_ROWS):
+        expected = planned.slice(start, BLOCK_ROWS).select(COLUMN_NAMES).cast(COLUMNS)
+        if not rows.slice(start, BLOCK_ROWS).select(COLUMN_NAMES).equals(expected):
+            return False
+    return True
 
 
 def slot_ids(rows: pa.Table) -> pa.ChunkedArray:

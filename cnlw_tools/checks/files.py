@@ -9,7 +9,7 @@ from cnlw_tools.builds import parquet
 from cnlw_tools.builds.work_shards import RECORDS
 from cnlw_tools.card.file_list import CROISSANT
 from cnlw_tools.card.metadata import CARD
-from cnlw_tools.checks.evidence import COLUMN_NAMES, COLUMNS, Evidence, ShardContent
+from cnlw_tools.checks.evidence import Evidence, has_same_rows
 from cnlw_tools.checks.finding import Finding, abbreviate, error, note
 from cnlw_tools.dataset.tables import find_addresses
 from cnlw_tools.files import TEMPORARY_PREFIX
@@ -94,15 +94,9 @@ def segments(evidence: Evidence) -> Iterator[Finding]:
             checked.add(segment.name)
             for file, rows in segment.files().items():
                 shard = evidence.shards.get(file)
-                if shard and not _has_rows(shard, rows):
+                if shard and not has_same_rows(shard.rows, rows):
                     message = "its rows are not those of its name, or in another order"
                     yield error(message, f"data/{file}")
-
-
-def _has_rows(shard: ShardContent, rows: pa.Table) -> bool:
-    """Return whether a shard has these rows, in this order."""
-    expected = rows.select(COLUMN_NAMES).cast(COLUMNS)
-    return bool(shard.rows.select(COLUMN_NAMES).equals(expected))
 
 
 def hashes(evidence: Evidence) -> Iterator[Finding]:

@@ -59,6 +59,8 @@ def find_values(values: pa.Array | pa.ChunkedArray, among: pa.Array | pa.Chunked
     columns = [pa.chunked_array([c]) if isinstance(c, pa.Array) else c for c in (values, among)]
     places = zeros(len(values), row_type(len(among)))
     places[:] = -1
+    if not len(values) or not len(among):
+        return places
     for rows, among_rows in _split_rows(columns, len(values) + len(among)):
         part = take_values(columns[0], rows)
         among_part = take_values(columns[1], among_rows)
