@@ -26,7 +26,7 @@ class Bucket:
     objects: dict[str, bytes] = field(default_factory=dict)
     generations: dict[str, int] = field(default_factory=dict)
     times: dict[str, str] = field(default_factory=dict)
-    n_puts: int = 0
+    puts: list[str] = field(default_factory=list)  # the name of each object that was kept
     uploads: dict[str, dict[str, Any]] = field(default_factory=dict)  # that come in parts
     requests: list[str] = field(default_factory=list)
     faults: list[list[Any]] = field(default_factory=list)  # pattern, status, how many times
@@ -66,9 +66,9 @@ class Bucket:
         with self.lock:
             if generation is not None and int(generation) != self.generations.get(name, 0):
                 return None
-            self.n_puts += 1
+            self.puts.append(name)
             self.objects[name] = content
-            self.generations[name] = self.n_puts
+            self.generations[name] = len(self.puts)
             self.times[name] = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
             return self.describe(name)
 
@@ -83,6 +83,7 @@ class Handler(BaseHTTPRequestHandler):
 
     bucket: Bucket
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # which waits 40 ms between the head and the body
 
     def handle_any(self) -> None:
         """Answer one request, or fail."""

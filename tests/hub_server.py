@@ -52,6 +52,11 @@ class Hub:
         self.faults.append(Fault(pattern, status, n))
 
     @property
+    def puts(self) -> list[str]:
+        """The name of each file that was kept, in order."""
+        return [name for commit in self.commits for name in commit["added"]]
+
+    @property
     def head(self) -> str:
         """The id of the newest commit."""
         return f"{len(self.commits):040x}"
@@ -102,6 +107,7 @@ class Handler(BaseHTTPRequestHandler):
 
     hub: Hub
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # which waits 40 ms between the head and the body
 
     def handle_any(self) -> None:
         """Answer one request, or fail."""

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import PurePath
 
 import numpy as np
 import pyarrow as pa
@@ -35,9 +36,9 @@ def make_store_page(store: Store) -> tuple[Items, ReadPictures]:
     has_picture = np.array([row.outcome == "ok" for row in rows], bool)
     n_images = int(has_picture.sum())
     items = Items(
-        title=str(store.folder.name),
+        title=PurePath(store.place).name,
         about=f"{count_things(n_images, 'image')} of {count_things(len(rows), 'address')} of the "
-        f"store {store.folder}",
+        f"store {store.place}",
         n_items=len(rows),
         name="id",
         caption=["result", "host"],

@@ -143,7 +143,7 @@ def take_stores(
     """Do what `join_stores` does, but leave the snapshot of the ledger as it is."""
     with ExitStack() as stack:
         stores = [stack.enter_context(_locked_store(place)) for place in places]
-        _check_stores(stores, dict.fromkeys(ledger.read_kept(), ledger.folder))
+        _check_stores(stores, dict.fromkeys(ledger.read_kept(), ledger.place))
         tally = Tally(sum(store.count_outcomes().total() for store in stores))
         for store in stores:
             rows = store.rows_as_stored()
@@ -181,19 +181,19 @@ def _locked_store(place: Place) -> Iterator[Store]:
         os.close(handle)
 
 
-def _check_stores(stores: Sequence[Store], kept: dict[str | None, Path]) -> None:
+def _check_stores(stores: Sequence[Store], kept: dict[str | None, Place]) -> None:
     """Raise if stores do not fit together.
 
     Args:
         stores: to join
-        kept: kinds of images of the store that they are joined to, and its folder
+        kept: kinds of images of the store that they are joined to, and where it is
     """
     counts: set[int] = set()
     for store in stores:
         counts |= read_counts(store.folder)
         _check_counts(store.folder, counts)
         for option in store.read_kept():
-            kept.setdefault(option, store.folder)
+            kept.setdefault(option, store.place)
     if len(kept) > 1:
         kinds = [f"{folder} ({option or 'originals'})" for option, folder in kept.items()]
         raise ValueError(

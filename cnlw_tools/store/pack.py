@@ -267,6 +267,11 @@ class PackedStore(Store):
         self.groups: OrderedDict[tuple[str, int], dict[str, bytes]] = OrderedDict()
         super().__init__(folder, LEDGER)
 
+    @property
+    def place(self) -> Path | str:
+        """Return the folder, or the address, of the pack."""
+        return self.images.address
+
     @cached_property
     def file_names(self) -> Collection[str]:
         """The files that are there."""
@@ -321,7 +326,7 @@ class PackedStore(Store):
         place = self.find_place(row.image_id)
         images = self._read_group(*place) if place else {}
         if row.image_id not in images:
-            raise BadFile(f"{self.images.address}: lacks image {row.image_id!r}: {self.remedy}")
+            raise BadFile(f"{self.place}: lacks image {row.image_id!r}: {self.remedy}")
         return images[row.image_id]
 
     def _file_intact(self, row: Row) -> bool:
@@ -338,7 +343,7 @@ class PackedStore(Store):
             try:
                 rows = self.images.read(name, partial(self._read_rows, name, group))
             except FileNotFoundError as error:
-                raise BadFile(f"{self.images.address}: lacks {name}: {self.remedy}") from error
+                raise BadFile(f"{self.place}: lacks {name}: {self.remedy}") from error
             ids, images = rows["image_id"].to_pylist(), rows["image"].to_pylist()
             self.groups[key] = dict(zip(ids, images, strict=True))
             if len(self.groups) > GROUPS_IN_MEMORY:

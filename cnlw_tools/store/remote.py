@@ -50,7 +50,7 @@ def open_remote_writer(place: Path | str, purpose: str) -> Iterator["RemoteWrite
     with mirror.writing():
         pack.require_pack(mirror.remote.address, mirror.remote.list_files())
         mirror.check_writable()
-        with open_ledger(working), _WorkingLedger(working) as ledger:
+        with open_ledger(working), _WorkingLedger(working, mirror.remote.address) as ledger:
             writer = RemoteWriter(mirror, ledger)
             try:
                 yield writer
@@ -61,11 +61,17 @@ def open_remote_writer(place: Path | str, purpose: str) -> Iterator["RemoteWrite
 class _WorkingLedger(Ledger):
     """The ledger of a working store, which also knows the rows of the pack at the address."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, address: str) -> None:
         super().__init__(folder)
+        self.address = address
         self.create_places()
         self.pack: PackedStore | None = None
         self.pack_lock = RLock()  # whoever holds it, reads one state of the pack
+
+    @property
+    def place(self) -> Path | str:
+        """Return the address of the pack."""
+        return self.address
 
     def read_states(self, image_ids: Sequence[str]) -> Mapping[str, State]:
         """Return the state of each of the given ids that has a row here or in the pack."""

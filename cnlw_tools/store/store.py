@@ -172,6 +172,11 @@ class Store:
             mode += "&immutable=1"  # SQLite cannot write the small file that readers share
         self.connection, self.columns = _open_database(path, path.resolve().as_uri() + mode)
 
+    @property
+    def place(self) -> Path | str:
+        """Return the folder, or the address, that a user knows the store by."""
+        return self.folder
+
     def __enter__(self) -> Self:
         return self
 
@@ -205,7 +210,7 @@ class Store:
             if kept not in (None, storage.options):
                 keep = "" if storage.size is None else f" {_keep_options(storage.options)}"
                 raise ValueError(
-                    f"{self.folder}: its images were resized for builds with {kept}, but this "
+                    f"{self.place}: its images were resized for builds with {kept}, but this "
                     f"build has {storage.options}: build with those options, or fetch the images "
                     f"again with `cnlw fetch --store NEW{keep}`"
                 )
@@ -226,14 +231,14 @@ class Store:
         image_id = row.image_id
         if row.outcome != "ok":
             raise LookupError(
-                f"{self.folder}: there is no image {image_id!r} here, because its fetch ended "
+                f"{self.place}: there is no image {image_id!r} here, because its fetch ended "
                 f"with {row.outcome}, "
                 f"{row.reason}"
             )
         data = self._read_bytes(row)
         if sha256(data).hexdigest() != row.file_sha256:
             raise ChangedImage(
-                f"{self.folder}: the file of image {image_id!r} has changed: {self.remedy}"
+                f"{self.place}: the file of image {image_id!r} has changed: {self.remedy}"
             )
         return data
 
@@ -278,7 +283,7 @@ class Store:
         values = next(self.query(sql, [image_id]), None)
         if values is None:
             raise LookupError(
-                f"{self.folder}: image {image_id!r} was never fetched: run `cnlw fetch` first"
+                f"{self.place}: image {image_id!r} was never fetched: run `cnlw fetch` first"
             )
         return self._make_row(values)
 
@@ -457,7 +462,7 @@ class Ledger(Store):
                 there = f"images resized for builds with {kept}" if kept else "originals"
                 remedy = _keep_options(kept) if kept else "no --keep"
                 raise ValueError(
-                    f"{self.folder}: this store holds {there}: give {remedy}, or another --store"
+                    f"{self.place}: this store holds {there}: give {remedy}, or another --store"
                 )
 
     def write_row(self, row: Row) -> None:

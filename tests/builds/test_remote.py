@@ -20,7 +20,9 @@ from cnlw_tools.builds.remote import build_at, build_shard_at
 from cnlw_tools.card.metadata import CARD
 from cnlw_tools.cli import main
 from cnlw_tools.executor.work_shard import WorkShard
-from cnlw_tools.files.mirror import Mirror, name_addresses
+from cnlw_tools.files.folders import list_names
+from cnlw_tools.files.mirror import Mirror, local_copy, name_addresses
+from cnlw_tools.files.storage import RemoteFolder
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.recipe import Recipe
 
@@ -352,3 +354,34 @@ def test_tables_and_images_may_be_at_addresses(memory, cifar, tiny, tmp_path, co
 
     assert contents(tmp_path / "shapes0") == contents(tmp_path / "shapes1")
     assert contents(tmp_path / "cifar0") == contents(tmp_path / "cifar1")
+
+
+@pytest.mark.usefixtures("reads_back_here")
+@pytest.mark.parametrize(
+    ("storage_name", "place"), [("gs", "gs://bucket"), ("hf", "hf://datasets/lab/noise")]
+)
+def test_a_build_in_other_storages(
+    request, cifar, local, tmp_path, monkeypatch, storage_name, place
+):
+    """Its images are read at an address, its files have the same bytes, and it can be loaded."""
+    server = request.getfixturevalue(storage_name)
+    images = RemoteFolder(f"{place}/cifar")
+    for name in list_names(cifar):
+        images.put(cifar / name, name)
+
+    summary = build_at(
+        BLUE, Inputs(files.default_root(), local_copy(f"{place}/cifar")), f"{place}/builds/blue"
+    )
+
+    stored_files = server.objects if storage_name == "gs" else server.files
+    prefix = "builds/blue/"
+    built = {name: data for name, data in stored_files.items() if name.startswith(prefix)}
+    assert local == {name.removeprefix(prefix): data for name, data in built.items()}
+    assert f"{place}/builds/blue" == summary.address
+    monkeypatch.setenv("CNLW_CACHE", str(tmp_path / "another machine"))
+    train = cnlw.load_dataset(f"{place}/builds/blue", "blue_40", split="train")
+    assert 0.4 == sum(train["is_noisy"]) / len(train)
+    n_puts = len(server.puts)
+    build_at(BLUE, Inputs(files.default_root(), cifar), f"{place}/builds/blue")
+    assert not any(name.startswith(f"{prefix}data/") for name in server.puts[n_puts:])
+    assert any(name.startswith(f"{prefix}data/") for name in server.puts[:n_puts])

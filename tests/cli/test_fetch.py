@@ -434,25 +434,26 @@ def web_manifest(server, folder):
     return write_manifest(folder / "m.parquet", rows | {"b": f"{url}/gone", "c": "ftp://x/y"})
 
 
-def test_a_store_at_an_address(server, folder, memory):
+def test_a_store_at_an_address(server, folder, address):
     """It is filled once; a second run requests nothing, though this machine has no images."""
     web_manifest(server, folder)
+    web = f"{address}/web"
     expected = {"ok": 5, "errors": {"http_404": 1, "refused": 1}}
 
     for _ in range(2):
-        result = cnlw("--manifest", "m.parquet", "--store", WEB, "--json", "--allow-private")
+        result = cnlw("--manifest", "m.parquet", "--store", web, "--json", "--allow-private")
         assert (0, expected) == (result.exit_code, json.loads(result.stdout)), result.output
     again = cnlw(
-        *("--manifest", "m.parquet", "--store", WEB, "--json", "--allow-private"),
+        *("--manifest", "m.parquet", "--store", web, "--json", "--allow-private"),
         *("--retry", "404", "--no-robots"),
     )
-    report = cnlw("--store", WEB, "--report")
-    shown = CliRunner().invoke(main, ["show", WEB])
+    report = cnlw("--store", web, "--report")
+    shown = CliRunner().invoke(main, ["show", web])
 
     assert 1 == json.loads(again.stdout)["errors"]["http_404"]
     assert 2 == server.requests["/gone"]
     assert 1 == server.requests["/ok3"]
-    assert [f"7 URLs; images in {WEB}"] == report.stdout.splitlines()[-1:]
+    assert [f"7 URLs; images in {web}"] == report.stdout.splitlines()[-1:]
     assert "ok                       5 URLs" in shown.output
     assert {"m.parquet", "cache"} == {path.name for path in folder.iterdir()}
 

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -16,8 +17,11 @@ from cnlw_tools.cli import main
 from cnlw_tools.dataset import tables
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.recipe import parse_recipe
+from cnlw_tools.store.join import join_stores
 from cnlw_tools.store.store import Row, open_ledger
+from cnlw_tools.store.writer import open_writer
 from tests.browser.scripts import read_script
+from tests.browser.test_numbered_pictures import encode
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +87,26 @@ def test_a_store_is_shown(store: Path, tmp_path: Path) -> None:
     result = run("show", store, "--gallery", "--out", tmp_path / "page")
     assert result.exit_code == 0, result.output
     assert read_items(tmp_path / "page")["count"] == 4
+
+
+def test_a_store_at_an_address_is_shown(store: Path, tmp_path: Path, memory: object) -> None:
+    """With its pictures, and not by the name of its copy in the cache."""
+    image = encode(1)
+    details = {"sha256": sha256(image).hexdigest(), "size": len(image), "format": "png"}
+    with open_writer("memory://bucket/web") as writer:
+        join_stores([store], writer.ledger)
+        writer.ledger.write_image("k", "png", image)
+        writer.ledger.write_row(Row("k", "http://x/", "ok", None, 1, 1.0, source="uri", **details))
+        writer.finish()
+
+    result = run("show", "memory://bucket/web", "--gallery", "--out", tmp_path / "page")
+
+    assert result.exit_code == 0, result.output
+    assert "gallery of memory://bucket/web" in result.output
+    items = read_items(tmp_path / "page")
+    assert (5, "web") == (items["count"], items["title"])
+    assert items["about"] == "1 image of 5 addresses of the store memory://bucket/web"
+    assert [image] == [path.read_bytes() for path in tmp_path.glob("page/**/*.png")]
 
 
 @pytest.mark.parametrize(
