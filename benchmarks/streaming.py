@@ -11,9 +11,11 @@ streamed   the step with its images read in the thread; the files are in the pag
 from disk  the same; the files are dropped from the page cache before each round
 waiting    as `from disk`, but each batch is read when the step asks for it, without a thread
 
-Each cell is the median over ROUNDS rounds of 3 batches of 8 images, in which all take turns. Torch
-has one thread, and the files are in TMPDIR, which must be on a disk. Processor seconds count the
-thread too, so they hold on a busy machine.
+In each of ROUNDS rounds, all four take 3 batches of 8 images, one after the other; another one
+begins in each round. The milliseconds are medians. "More" compares a step with the step in memory
+of the same round: the median of the ratios, and in brackets the quarters of them. Torch has one
+thread, and the files are in TMPDIR, which must be on a disk. Processor seconds count the thread
+too, so they hold on a busy machine.
 """
 
 import os
@@ -21,7 +23,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +44,7 @@ CPU = torch.device("cpu")
 WAYS = ("memory", "streamed", "from disk", "waiting")
 
 
-def main(n_images: str = "1000", n_rounds: str = "2", *names: str) -> None:
+def main(n_images: str = "1000", n_rounds: str = "4", *names: str) -> None:
     """Print a row for each network and way."""
     torch.set_num_threads(1)
     print(f"torch {torch.__version__}, {n_images} images, {n_rounds} rounds\n")
@@ -81,7 +83,7 @@ def measure(
     order = np.random.default_rng(1)
     times: dict[str, list[tuple[float, float]]] = {way: [] for way in WAYS}
     for i in range(n_rounds + 1):  # the first round warms up
-        for way, loader in loaders.items():
+        for way in [*WAYS[i % len(WAYS) :], *WAYS[: i % len(WAYS)]]:
             positions = torch.from_numpy(order.permutation(len(split))[: N_BATCHES * BATCH])
             if way in ("from disk", "waiting"):
                 split.arrays[0] = None  # type: ignore[call-overload]  # a mapped page stays
@@ -90,7 +92,7 @@ def measure(
             else:
                 split.read_images(positions.numpy())
             begin = time.perf_counter(), time.process_time()
-            for batch in loader.batches(torch.split(positions, BATCH), ("standard",), 0):
+            for batch in loaders[way].batches(torch.split(positions, BATCH), ("standard",), 0):
                 take_step(batch.x, batch.y)
             if i > 0:
                 spent = time.perf_counter() - begin[0], time.process_time() - begin[1]
@@ -136,15 +138,21 @@ def drop_from_cache(path: Path) -> None:
 
 
 def print_rows(net: str, times: dict[str, list[tuple[float, float]]]) -> None:
-    """Print the medians of each way, and what it takes beyond the step on pixels in memory."""
-    medians = {}
+    """Print the median of each way, and what it takes beyond the step on pixels in memory."""
     for way, rounds in times.items():
-        medians[way] = [statistics.median(values) for values in zip(*rounds, strict=True)]
-    for way, values in medians.items():
         cells = [net, way]
-        for value, base in zip(values, medians["memory"], strict=True):
-            cells += [f"{value:,.0f}", f"{100 * (value / base - 1):+.1f} %"]
+        for kind in (0, 1):  # of the clock, of the processor
+            values = [pair[kind] for pair in rounds]
+            base = [pair[kind] for pair in times["memory"]]
+            cells += [f"{statistics.median(values):,.0f}", describe_ratios(values, base)]
         print(f"| {' | '.join(cells)} |", flush=True)
+
+
+def describe_ratios(values: Sequence[float], base: Sequence[float]) -> str:
+    """Return in percent how much larger values are than others of the same round."""
+    percents = [100 * (value / other - 1) for value, other in zip(values, base, strict=True)]
+    low, median, high = statistics.quantiles(percents, n=4, method="inclusive")
+    return f"{median:+.1f} % [{low:+.1f}, {high:+.1f}]"
 
 
 if __name__ == "__main__":
