@@ -14,7 +14,6 @@ from typing import TypeVar
 from cnlw_tools.executor import limits
 from cnlw_tools.executor.futures import SERIAL, Executor, map_futures
 from cnlw_tools.executor.signals import ignore_interrupts
-from cnlw_tools.files.arrow import keep_pandas_out
 from cnlw_tools.files.machine_faults import start_thread
 
 Item = TypeVar("Item")
@@ -104,6 +103,8 @@ class Processes:
 
 def begin_work() -> None:
     """Follow the parent, and keep out pandas, which takes longer than all other imports."""
+    from cnlw_tools.files.arrow import keep_pandas_out  # here: a fetch's processes need no Arrow
+
     follow_parent()
     keep_pandas_out()
 
