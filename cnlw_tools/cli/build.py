@@ -69,8 +69,8 @@ def build(
     the recipe D_N. Levels that the output folder (--out) already holds are not built again.
 
     With --shard 2/5, the command does the second of five parts of the work. The five commands can
-    run at the same time, with the same --out, or each with its own. A last command without --shard
-    writes the rest, and the card, which is the README.md that describes the build.
+    run at the same time, with the same --out, or each with its own. A final command without
+    --shard writes the rest, and the card, which is the README.md that describes the build.
     """
     from cnlw_tools.builds.remote import build_at, build_shard_at
     from cnlw_tools.cli.next_step import print_next, validate_command

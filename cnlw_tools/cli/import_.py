@@ -97,8 +97,8 @@ def import_(source: str, path: Path, name: str | None, root: Path, **flags: Any)
     The source `cnlw_release` writes the candidates, votes and published splits that Jiang et al.
     released in 2020; PATH is the folder or zip of this release.
 
-    For red noise, the source `candidates` adds web images to the dataset --as NAME. PATH is a csv
-    file with the columns class and url. `cnlw new` imports images and candidates at once.
+    For red noise, the source `candidates` adds web images to the dataset that --as names. PATH is a
+    csv file with the columns class and url. `cnlw new` imports images and candidates at once.
     """
     from cnlw_tools.recipe.inputs import SourceOptions
 

@@ -54,10 +54,10 @@ def push(
 ) -> None:
     """Check a build, and upload it to a dataset repository on the Hugging Face Hub.
 
-    BUILD is the folder of a build, or its address. The repository OWNER/NAME is created if it does
-    not exist. To continue an interrupted upload, run the same command again. Log in first with
-    `hf auth login`, or set HF_TOKEN. Without OWNER/NAME, the command uploads nothing and only
-    writes the file that --archive names.
+    BUILD is the folder of a build, or its address, such as s3://bucket/build. The repository
+    OWNER/NAME is created if it does not exist. To continue an interrupted upload, run the same
+    command again. Log in first with `hf auth login`, or set HF_TOKEN. Without OWNER/NAME, the
+    command uploads nothing and only writes the file that --archive names.
     """
     from cnlw_tools.builds.archive import write_archive
     from cnlw_tools.builds.hub import push_build

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     type=click.FloatRange(0, 1),
     metavar="SHARE",
     show_default=True,
-    help="Percentile of the losses to which the mentor compares each loss.",
+    help="Quantile of the losses to which the mentor compares each loss.",
 )
 @PRESET
 @preset_options

@@ -95,13 +95,13 @@ def validate(
 ) -> None:
     """Check that a build contains exactly what its card and its tables say.
 
-    BUILD is the folder of a build, or its address; the default is the newest one below builds/. The
-    exit code is 0 if there are no errors. It is 1 if there are errors or this machine cannot read
-    the build, and 2 if there is no build to check.
+    BUILD is the folder of a build, or its address, such as s3://bucket/build. The default is the
+    newest build under builds/. The exit code is 0 if there are no errors. It is 1 if there are
+    errors or this machine cannot read the build, and 2 if there is no build to check.
 
     Several processes can share the work. With --shard 2/5 --out DIR, the command inspects only the
-    second of five parts of the images. A last command with --join DIR inspects the parts that are
-    missing in DIR, and runs all checks.
+    second of five parts of the images. A final command with --join DIR inspects the parts that
+    are missing from DIR, and runs all checks.
     """
     from cnlw_tools.checks import validate as run_all
     from cnlw_tools.executor import open_executor

@@ -15,12 +15,12 @@ x'_r = lam_r x_r + (1 - lam_r) x_pi(r)                  labels likewise
 L    = mean_X CE(t'_r, z'_r) + w min(1, progress / ramp) mean_U,c (t'_rc - softmax(z'_r)_c)^2
 MixMatch-KL adds k mean_b KL(softmax(z_b) || softmax(z^_b)), z constant
 
-In MixMatch-KL, the second view is the view `policy`, which the preset defines. Neither method uses
-the given labels. If these labels are worthless, only semi-supervised learning remains. Both are
-therefore baselines: a method that also uses the noisy labels should be better than they are with
-the same trusted set. The logged weight of an example is g[y], the probability of its given label in
-the pseudo-label. Learning from ten labels per class takes many steps (2^20 in the paper). After a
-thousand steps on `shapes`, the accuracy is far below that of `vanilla`.
+In MixMatch-KL, the second view has other augmentations: those that the preset lists in its key
+`views` under the name `policy`. Neither method uses the given labels. Both are therefore baselines,
+which show what trusted labels and unlabelled images achieve alone: a method that also uses the
+noisy labels should be better. The logged weight of an example is g[y], the probability of its given
+label in the pseudo-label. Learning from ten labels per class takes many steps (2^20 in the paper).
+After a thousand steps on `shapes`, the accuracy is far below that of `vanilla`.
 
 The 3B rows pass through the network in three batches, each with equal parts of X, U and U^, so that
 batch normalisation sees a mixture. Only the first batch changes the running averages. ``decay`` is

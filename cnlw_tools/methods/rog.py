@@ -155,7 +155,7 @@ def fit_unit_weights(
 
 
 class RoG(Method):
-    """Trains with cross-entropy, and predicts by robust Gaussians on the features of each unit.
+    """Trains with cross-entropy, and predicts by robust Gaussians on features of several layers.
 
     Args:
         task: the learning task

@@ -6,7 +6,8 @@
 The map names, for each class y, the class that its wrong labels belong to. It is applied once, to
 the true label, so a cat that became a dog is not flipped back. The level is the share of wrong
 labels in each class that the map changes. On CIFAR-10, the map changes five of the ten classes, so
-a level of 40 % changes 20 % of all labels. These are the maps:
+a level of 40 % changes 20 % of all labels. The map of `pairflip` changes all classes. These are the
+maps:
 
     cifar10      truck -> automobile, bird -> airplane,         Patrini et al., 2017;
                  cat <-> dog, deer -> horse                     Zhang et al., 2020

@@ -8,9 +8,9 @@ numbers of copies get each label:
                                                                             (profile = linear)
 
 alpha and delta are options. If delta is 0, the labels are uniform. If delta is 1, the first false
-label is as frequent as the true one, including the clean example. The paper defines the cases delta
-= 0 and delta = 1 and the frequency of the first rank, but not those of the other ranks. There are
-therefore two more profiles, with the same frequency of the first rank and the same sum:
+label is as frequent as the true one, if the clean example is counted, too. The paper defines the
+cases delta = 0 and delta = 1 and the frequency of the first rank, but not those of the other ranks.
+There are therefore two more profiles, with the same frequency of the first rank and the same sum:
 
     geometric                (alpha / C + delta) q^(r - 1), with q such that the sum is
                              alpha (C - 1) / C
@@ -21,8 +21,8 @@ often a network predicted them for images of the class, and equally frequent lab
 number. The predictions are a column of the side table, a file with a row for each image (option
 `--side-table`). ``reverse`` is the opposite order, and ``random`` is a random permutation for each
 class. Another seed draws other permutations, so confidence intervals over noise seeds include this
-variation. Only predictions for images that the noise applies to are counted, so the split
-`verified` has its own ranks.
+variation. If a build has a split `verified`, whose labels are noisy, too, its ranks are computed
+from the predictions for its own images.
 
 Source: Rolnick et al., 2017, experiment 2.
 """

@@ -12,11 +12,10 @@ The level is 100 p percent. Papers draw the label in four ways:
     variant = permuted  the labels of the flipped rows,     share of y among them   Saxena (data
                         shuffled                                                    parameters)
 
-With 10 classes, a level of 40 % means 40 % wrong labels by default, and 36 % with
-``include_self``. Papers use both definitions, often without saying which. The card of a build
-states the expected rate of wrong labels. In each class, the labels of level % of the rows are
-flipped. With ``exact = false``, each label is flipped independently with probability p, as in some
-papers.
+With 10 classes, a level of 40 % means 40 % wrong labels by default, and 36 % with ``include_self``.
+Papers use both definitions, often without saying which. The card of a build states the expected
+rate of wrong labels. In each class, exactly the level's share of the labels is flipped. With
+``exact = false``, each label is flipped independently with probability p, as in some papers.
 """
 
 import numpy as np

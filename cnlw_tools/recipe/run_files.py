@@ -88,7 +88,7 @@ class Summary:
     """The top-1 accuracy of a run on one split, in percent."""
 
     last: float  # after the last epoch
-    best: float  # the highest of the reported epochs
+    best: float  # the highest of all reported epochs
     mean10: float  # the mean of the last ten reported epochs, or of all if there are fewer
 
 

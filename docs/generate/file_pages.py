@@ -94,7 +94,8 @@ def _run_page() -> str:
     text += "`val_top1` and further measurements.\n\n"
     text += heading("result.json", 2)
     text += "This file is written at the end of the run. It holds the top-1 accuracy on the "
-    text += "validation set in percent.\n\n"
+    text += "validation set in percent. If a method trains in stages, only the epochs of its last "
+    text += "stage are reported.\n\n"
     text += _field_table("cnlw_tools.recipe.run_files", "Summary")
     text += heading("examples.parquet", 2)
     text += "Each example has a row for each epoch. To see which labels are wrong, join these rows with "

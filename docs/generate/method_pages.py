@@ -68,7 +68,7 @@ NEEDS: Mapping[str, str] = {
     "probe": "The method needs a **probe**, which is a trusted set of a few images of each class "
     "with true labels. `cnlw build --probe 10` sets aside ten images of each class, and adds "
     "`_probe10` to the names of the configs.",
-    "verified": "The method needs **verified labels**: labels for which it may know whether they "
+    "verified": "The method needs **verified labels**: it is told of some labels whether they "
     "are correct. `cnlw build --verified 20` sets aside twenty images of each class, and adds "
     "`_verified20` to the names of the configs.",
     "holdout": "The method needs a **holdout**, which is a share of the noisy training set on which "
@@ -85,14 +85,14 @@ OWN_UNIT = "The costs of all methods are divided by those of `vanilla`, so all n
 COST = (
     "A network pass sends one batch through the network, "
     "forward or backward; a backward pass counts as two forward passes. A step of `vanilla` is one "
-    "forward and one backward pass. Passes that a method makes between its steps are spread "
-    "evenly over the steps.\n\n"
+    "forward and one backward pass. Passes that a method makes between its steps are averaged "
+    "over the steps.\n\n"
 )
 MEASURED = (
     "Times and memory were measured with a small network on a CPU. The additional memory is the "
     "peak memory of training minus that of a process that holds the same data and trains `vanilla` "
-    "on two images at a time. For `vanilla` it is only about 50 MiB, so if two ratios are below 2, "
-    "their difference means little. [Benchmarks](../../project/benchmarks.md) describes the "
+    "on two images at a time. For `vanilla` it is only about 50 MiB, so ratios below 2 do not show "
+    "which method needs more. [Benchmarks](../../project/benchmarks.md) describes the "
     "measurement.\n\n"
 )
 WORDS = (
@@ -345,7 +345,7 @@ def _published(name: str) -> str:
         return "No study compares this method with a published number.\n\n"
     text = (
         "Each table below belongs to one study, which compares our numbers with published ones. "
-        "The first two columns say where a published number stands: the table of the paper, the "
+        "The first two columns say where the published number is found: the table of the paper, the "
         "row and the column.\n\n"
     )
     for study in dict.fromkeys(cell.study for cell in cells):
@@ -363,7 +363,7 @@ def _published(name: str) -> str:
             "other.\n\n"
         )
     return text + (
-        "`cnlw sweep STUDY --scale paper` trains all runs of a study at the scale of the paper, "
+        "`cnlw sweep STUDY --scale paper` carries out all runs of a study at the scale of the paper, "
         "and `cnlw report` puts their results beside the published numbers.\n\n"
     )
 

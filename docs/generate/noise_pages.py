@@ -69,7 +69,7 @@ DONORS = (
     "This noise **needs** images of another dataset, which is called a donor. Name it with "
     "`--donor NAME=DIR`, or give `--donor white` for pictures of white noise."
 )
-OWN_DONOR = "The recipe for `shapes` names a donor already."
+OWN_DONOR = "The recipe for `shapes` already names a donor."
 WEB_POOL = (
     "web images that a search for each class returned, and the votes of people who judged that "
     "these images do not show the class."

@@ -86,7 +86,8 @@ def _citation_page() -> str:
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     text = heading("Cite")
     text += (
-        "If you use this software, cite it, and also the paper whose construction it follows. "
+        "If you use this software, cite it, and also the paper on controlled noisy web labels, whose "
+        "benchmarks it builds. "
         "Cite the papers of the noise and of the methods that you use as well: the page of each "
         "[noise model](../reference/noise/index.md) and of each "
         "[method](../reference/methods/index.md) names them.\n\n"
@@ -108,7 +109,7 @@ def _citation_page() -> str:
         }
         key = f"{paper['authors'][0]['family-names'].lower()}{paper['year']}"
         text += fence(_bibtex("inproceedings", key, fields), "bibtex") + "\n"
-    text += "The file `CITATION.cff` in the repository has the same information for programs.\n"
+    text += "The file `CITATION.cff` in the repository has the same information in a machine-readable form.\n"
     return text
 
 

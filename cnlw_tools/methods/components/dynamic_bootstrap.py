@@ -6,10 +6,9 @@ l_b = (1 - w_b) CE(y_b, z_b) + w_b CE(guess_b, z_b)     w_b: P(y_b is wrong), fr
 R   = sum_c (1 / K) log((1 / K) / h_c)                  h: mean of softmax(z) over the batch
 
 guess_b is the network's own prediction for the image. The loss l alone does not prevent a network
-from predicting the same class for every image. The methods therefore add a multiple of R to the
-loss, which has its minimum, 0, where h is uniform. The losses of correct and of wrong labels must
-differ before the mixture can separate them, so training begins with plain mixup. Both M-DYR-H and
-MD-DYR-SH use this module.
+from predicting the same class for every image. M-DYR-H and MD-DYR-SH therefore add a multiple of R
+to the loss; R is 0 if h is uniform, and positive otherwise. The losses of correct and of wrong
+labels must differ before the mixture can separate them, so training begins with plain mixup.
 """
 
 import math

@@ -9,9 +9,8 @@ z'_b  = d/dt f(x_b; Theta + t g_p) at t = 0         one forward-mode pass
 
 The derivative of L^p(Theta') with respect to the weight of an example is this inner product, up to
 a factor, because Theta' is linear in these weights. Forward mode costs 3 forward passes per view;
-torch's double backward costs 4 and keeps a second graph. With several ranks, each rank draws all m
-trusted examples and keeps its part of m / world_size, so the parts together are as balanced as the
-whole. g_p is the mean over ranks.
+torch's double backward costs 4 and keeps a second graph. With several ranks, all ranks draw the
+same m trusted examples, and each rank keeps m / world_size of them. g_p is the mean over ranks.
 
 This implementation does not reuse the dropout masks of the first forward pass; a network with
 dropout draws new ones in the forward-mode pass.
