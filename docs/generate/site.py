@@ -16,6 +16,7 @@ from docs.generate import (
     check_pages,
     cli_pages,
     file_pages,
+    glossary_lines,
     links,
     message_pages,
     method_pages,
@@ -51,6 +52,7 @@ def write_site(folder: Path) -> int:
     """
     pages = read_own_pages() | generate_pages()
     pages |= rewrite_pages(pages)
+    pages |= glossary_lines.add_glossary_lines(_texts(pages))
     settings = yaml.safe_load((DOCS / SETTINGS).read_text(encoding="utf-8"))
     settings["nav"] = expand_navigation(settings["nav"], pages)
     check_navigation(settings["nav"], pages)
@@ -104,6 +106,15 @@ def rewrite_pages(pages: Pages) -> dict[str, str]:
             text = content if isinstance(content, str) else content.decode()
             rewritten[page] = links.rewrite_links(text, file, page)
     return rewritten
+
+
+def _texts(pages: Pages) -> dict[str, str]:
+    """Return the text of each page; pictures are left out."""
+    texts = {}
+    for page, content in pages.items():
+        if page.endswith(".md"):
+            texts[page] = content if isinstance(content, str) else content.decode()
+    return texts
 
 
 def expand_navigation(entries: Iterable[Any], pages: Mapping[str, Any]) -> list[Any]:
