@@ -222,13 +222,13 @@ SECONDS = click.FloatRange(0.1)
 def fetch(**flags: Any) -> None:
     """Fetch images by URI. URLs that have an outcome are not requested again.
 
-    Images are stored with their original bytes, or, with --keep, as a build with the same --size,
-    --resize and --quality stores them. --retry takes `failed` (any failure), or one of these
-    outcomes: refused, robots, opt_out, dns, connect, tls, timeout, unreachable, redirect, http_404
-    (or another status), too_big, truncated, bomb, animated, not_image, decode.
+    Images are stored with their original bytes, or, with --keep, resized and encoded as in a build
+    with the same --size, --resize and --quality. --retry takes `failed` (any failure), or one of
+    these outcomes: refused, robots, opt_out, dns, connect, tls, timeout, unreachable, redirect,
+    http_404 (or another status), too_big, truncated, bomb, animated, not_image, decode.
 
     With --shard 2/5, the command requests the second of five parts of the sites, with a --store of
-    its own. --join makes one store of the five; a last command without --shard requests what is
+    its own. --join makes one store of the five; a final command without --shard requests what is
     left. With --engine, the workers of a cluster divide the sites.
     """
     _check_choices(flags)

@@ -33,9 +33,10 @@ rank, and no image is exchanged.
 
 By mistake, the authors' code applies no weight decay while it weights the mixed examples; this
 implementation applies it. This implementation does not include example dropout, which the code
-switches off. `resnet32_wide` differs from the network of the code in two points. Its first unit
-normalises before it activates, and the epsilon of its batch normalisation is 1e-5, as in all
-networks here, not 1e-3. The effect was not measured.
+switches off. `resnet32_wide` differs from the network of the code in two respects. In the code, the
+first residual unit activates before batch normalisation; here, as in all other units, the
+activation comes after it. The epsilon of batch normalisation is 1e-3 in the code, and 1e-5 in all
+networks here. The effect was not measured.
 """
 
 import torch
@@ -80,7 +81,7 @@ def example_shares(
 
 
 class MentorMix(Method):
-    """Trains with mixup, in which a mentor chooses partners and proportions by the losses.
+    """Trains with mixup, in which a mentor chooses partners and proportions based on the losses.
 
     Args:
         task: the learning task
@@ -92,7 +93,7 @@ class MentorMix(Method):
             from `cnlw train-mentor`
         decay: share of the previous value that the moving threshold keeps in each step
         burn_in: percent of the training in which every example has the weight 1; as in the code,
-            the weights of the mentor already apply in the last percent of this time
+            the weights of the mentor already apply in the last 1 % of this part of the training
         hard_switch: whether an example always gets the larger part of its blend if v >= 1/2, and
             otherwise the smaller part, as in the code
         temperature: T, by which the weights are divided before the softmax

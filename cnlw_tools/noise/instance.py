@@ -77,7 +77,7 @@ def instance(
     exact: bool = True,
     fixed_weights: bool = False,
 ) -> Draw:
-    """Flip ``level`` percent of every class to the labels that the images' features suggest.
+    """Flip ``level`` percent of every class to labels that depend on the images' features.
 
     Args:
         features: column of the side table that holds the features

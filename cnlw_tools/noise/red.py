@@ -1,8 +1,8 @@
 """In red noise, web images replace clean images.
 
-In every class c, web images replace the clean images in level % of the slots. A web search for c
-returned each of these web images, and people judged that it does not show c. The label stays; the
-image is wrong.
+In every class c, web images replace the clean images of a share of the slots, which the level gives
+in percent. A web search for c returned each of these web images, and people judged that it does not
+show c. The label stays; the image is wrong.
 
     slot of rank r in class c   <->   web image of rank r among the wrong ones of c  (ranked by key)
 

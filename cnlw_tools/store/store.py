@@ -1,19 +1,19 @@
 """The image store is a folder with image files and a ledger, which has the outcome of every URL.
 
-    STORE/ledger.sqlite      the ledger: one row per image id, in a database that survives a kill
+    STORE/ledger.sqlite      the ledger: one row per image id, a database that survives being killed
     STORE/ledger.parquet     a copy of the ledger for readers, as of the end of the last run
     STORE/images/3f/3f2...   the image files, named by the sha256 of the image id
     STORE/drafts/            files that are being written
 
-An image file is written to drafts/ and then moved to images/, and at last gets a row in the ledger.
+An image file is written to drafts/ and then moved to images/, and finally gets a row in the ledger.
 The file of a row with the outcome `ok` is therefore complete. After a power failure, a file may
-still be damaged. Every read therefore compares the sha256 of the file with that in the ledger.
+still be damaged, so every read compares the sha256 of the file with that in the ledger.
 Every `cnlw fetch` compares the size and the modification time, and if the time differs, also the
 sha256. It fetches damaged files again. While it runs, it locks the folder.
 
-The files are the originals. After `cnlw fetch --keep 84`, they are instead the resized images that
-builds of 84 pixels store. All files of a store are of one kind, and the ledger always describes the
-originals.
+The files are the originals. After `cnlw fetch --keep 84`, they are resized images instead, exactly
+as a build with `--size 84` stores them. All files of a store are of one kind, and the ledger always
+describes the originals.
 """
 
 import os

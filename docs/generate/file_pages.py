@@ -46,7 +46,8 @@ def _columns_page() -> str:
     text += heading("A build", 2)
     text += (
         "`datasets.load_dataset` reads the folder of a build. Only `image` and `label` are for "
-        "the learner. The other columns hold the truth, and are for evaluation only. The "
+        "the learner. The other columns say what is true and where the image is from; they are "
+        "for evaluation only. The "
         "[glossary](../glossary.md) explains words such as *slot* and *config*.\n\n"
     )
     rows = []

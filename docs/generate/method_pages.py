@@ -68,8 +68,8 @@ NEEDS: Mapping[str, str] = {
     "probe": "The method needs a **probe**, which is a trusted set of a few images of each class "
     "with true labels. `cnlw build --probe 10` sets aside ten images of each class, and adds "
     "`_probe10` to the names of the configs.",
-    "verified": "The method needs **verified labels**: it is told of some labels whether they "
-    "are correct. `cnlw build --verified 20` sets aside twenty images of each class, and adds "
+    "verified": "The method needs **verified labels**. For these labels, it is told whether "
+    "they are correct. `cnlw build --verified 20` sets aside twenty images of each class, and adds "
     "`_verified20` to the names of the configs.",
     "holdout": "The method needs a **holdout**, which is a share of the noisy training set on which "
     "the network is not trained. The section *Formula* says what it is used for. For example, "
