@@ -12,7 +12,6 @@ shards, from which any shard copies the rows that it needs, and which the build 
 """
 
 import json
-import os
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -31,7 +30,7 @@ from cnlw_tools.builds.parquet import EncodedImages
 from cnlw_tools.dataset import hashing
 from cnlw_tools.dataset.row_numbers import first_places, number_values
 from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
-from cnlw_tools.executor.job import Job
+from cnlw_tools.executor.job import Job, find_folders, require_folders
 from cnlw_tools.files import arrow
 from cnlw_tools.files.mapped import zeros
 from cnlw_tools.files.parquet import read_table
@@ -60,7 +59,6 @@ class WriteJob(Job):
     classes: tuple[str, ...]
     # of a published build, with which each image is compared; none: those of the dataset
     tables: Path | None = None
-    folders: tuple[Path, ...] = ()  # that each machine at work must see
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,23 +303,13 @@ def _find_folders(job: WriteJob) -> tuple[Path, ...]:
     """Return the folders of a job that this machine sees."""
     inputs = job.inputs
     images = (inputs.data_dir, inputs.store, *inputs.donors.values())
-    places = (job.folder, job.tables, inputs.root, *images)
-    return tuple(place.resolve() for place in places if isinstance(place, Path) and place.exists())
+    return find_folders((job.folder, job.tables, inputs.root, *images))
 
 
 @lru_cache(maxsize=1)
 def _require_folders(job: WriteJob) -> None:
-    """Raise if this machine lacks a folder; a file written there would be on its own disk.
-
-    Raises:
-        FileNotFoundError: with the folder and the name of the machine
-    """
-    for folder in job.folders:
-        if not folder.exists():
-            raise FileNotFoundError(
-                f"{folder}: the machine {os.uname().nodename} does not see this folder: put it "
-                "on a disk that all machines see under the same path"
-            )
+    """Raise if this machine lacks a folder; a file written there would be on its own disk."""
+    require_folders(job.folders)
 
 
 def _collect_images(job: WriteJob, plan: FilePlan) -> EncodedImages:

@@ -41,7 +41,7 @@ from cnlw_tools.checks.inspections import (
 from cnlw_tools.dataset import dataset
 from cnlw_tools.dataset.shared_chunks import ChunkStock
 from cnlw_tools.executor import SERIAL, Executor, Progress, limits, no_progress
-from cnlw_tools.executor.job import Job
+from cnlw_tools.executor.job import Job, find_folders, require_folders
 from cnlw_tools.executor.work_shard import WHOLE, WorkShard
 from cnlw_tools.files.machine_faults import raise_machine_fault
 from cnlw_tools.files.mapped import release_pages
@@ -292,6 +292,7 @@ def _select_shards(data: Path, names: Sequence[str], work_shard: WorkShard) -> l
 def _read_shard(data: Path, name: str) -> tuple[str, ShardContent | str]:
     """Read one file, and hash it and its images; or return why it cannot be read."""
     path = data / name
+    require_folders([data])  # elsewhere than here, it may be missing
     try:
         with open_parquet(path) as file, translate_errors(path, PARQUET):
             check_decoded_size(file, path)
@@ -349,7 +350,8 @@ def _is_streamable(metadata: pq.FileMetaData) -> bool:
 
 def _comparison_task(evidence: Evidence) -> ComparisonTask:
     """Return what the reading of any image of a build needs to know."""
-    donors = evidence.donors()
+    donors, inputs = evidence.donors(), evidence.inputs
+    images = (inputs.data_dir, inputs.store, *inputs.donors.values())
     same_pillow = evidence.card.made_with.get("pillow") == PIL.__version__
     return ComparisonTask(
         data=evidence.folder / "data",
@@ -357,10 +359,11 @@ def _comparison_task(evidence: Evidence) -> ComparisonTask:
         dataset=evidence.card.dataset if evidence.why_no_source() is None else None,
         open_donors=tuple(name for name, reason in donors.items() if not reason),
         all_donors=frozenset(donors),
-        inputs=evidence.inputs,
+        inputs=inputs,
         storage=evidence.card.images,
         tolerance=0 if same_pillow else TOLERANCE,
         table_digests=evidence.dataset.digests if evidence.dataset else {},
+        folders=find_folders((inputs.root, *images)),
     )
 
 
@@ -467,4 +470,5 @@ def _compare(
 
 @lru_cache(maxsize=1)
 def _open_reader(task: ComparisonTask) -> CompositeReader:
+    require_folders(task.folders)
     return open_reader(task.dataset, task.open_donors, task.inputs, task.tables)

@@ -99,14 +99,20 @@ def _connect(engine: str, address: str, is_local: bool) -> Iterator[ClusterExecu
 
 @contextmanager
 def _quiet_client() -> Iterator[None]:
-    """Keep the client from printing what becomes an error of ours."""
-    logger = logging.getLogger("distributed.client")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
+    """Keep the client from printing what becomes an error of ours.
+
+    It also prints that a task has failed which was cancelled in the same moment.
+    """
+    levels = {}
+    for name in ("distributed.client", "tornado.application"):
+        logger = logging.getLogger(name)
+        levels[logger] = logger.level
+        logger.setLevel(logging.CRITICAL)
     try:
         yield
     finally:
-        logger.setLevel(level)
+        for logger, level in levels.items():
+            logger.setLevel(level)
 
 
 def _count_workers(engine: str, client: Any) -> int:

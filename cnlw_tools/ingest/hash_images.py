@@ -1,7 +1,7 @@
 """The sha256 of every image of a new dataset, or the reason why an image cannot be used."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from cnlw_tools.dataset.tables import ManifestInfo
 from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
-from cnlw_tools.executor.job import Job
+from cnlw_tools.executor.job import Job, find_folders, require_folders
 from cnlw_tools.files.machine_faults import find_fault
 from cnlw_tools.images.pixels import picture_digest
 from cnlw_tools.sources import Source, open_new_source
@@ -60,6 +60,7 @@ def hash_images(
     if len(tasks) < 2:
         executor = SERIAL  # another process would take longer to start
     report = HashReport()
+    job = replace(job, folders=find_folders([job.data_dir]))
     for part in executor.map(partial(_hash_part, job), tasks):
         report.digests |= part.digests
         report.broken |= part.broken
@@ -84,4 +85,5 @@ def _hash_part(job: HashJob, ids: Sequence[str]) -> HashReport:
 
 @lru_cache(maxsize=1)
 def _open(job: HashJob) -> Source:
+    require_folders(job.folders)
     return open_new_source(job.info, job.data_dir)

@@ -13,7 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
-from cnlw_tools.executor.job import Job
+from cnlw_tools.executor.job import Job, find_folders, require_folders
 from cnlw_tools.images.pixels import resize
 from cnlw_tools.recipe.inputs import ImageSource, Inputs
 from cnlw_tools.sources import open_images
@@ -67,7 +67,8 @@ def make_thumbnails(
     tasks = [_Task(start, names[start : start + IMAGES_PER_TASK]) for start in starts]
     features = np.empty((len(names), CHANNELS * size * size), np.float32)
     done = 0
-    job = _ThumbnailJob(dataset, inputs, size)
+    folders = find_folders([inputs.root, inputs.data_dir])
+    job = _ThumbnailJob(dataset, inputs, size, folders=folders)
     for start, rows in executor.map(partial(_run_task, job), tasks):
         features[start : start + len(rows)] = rows
         done += len(rows)
@@ -89,4 +90,5 @@ def _make_thumbnail(job: _ThumbnailJob, image_id: str) -> Features:
 
 @lru_cache(maxsize=1)
 def _source(job: _ThumbnailJob) -> ImageSource:
+    require_folders(job.folders)
     return open_images(job.dataset, job.inputs)

@@ -22,6 +22,7 @@ from cnlw_tools.cli import main
 from cnlw_tools.executor.work_shard import WorkShard, parse_work_shard
 from cnlw_tools.recipe.inputs import Inputs
 from tests.checks.conftest import run_checks
+from tests.elsewhere import Elsewhere
 
 INFO = ImageInfo((3, 4), "0f" * 32, b"0123456789abcdef")
 
@@ -54,6 +55,18 @@ def no_decoding(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
         raise AssertionError("an image is decoded")
 
     return lambda: monkeypatch.setattr(collect, "decode", fail)
+
+
+@pytest.mark.parametrize("name", ["data", "photos"])
+def test_a_machine_without_a_folder(copy: Path, name: str) -> None:
+    """Nothing is said of a build that a machine cannot read; one line names the machine."""
+    photos = copy / "photos"
+    photos.mkdir()
+    inputs = Inputs(files.default_root(), photos)
+    with pytest.raises(
+        FileNotFoundError, match=rf"{name}: the machine .* does not see this folder"
+    ):
+        collect_evidence(copy, inputs, Elsewhere(copy / name))
 
 
 def test_processes_see_what_one_process_sees(

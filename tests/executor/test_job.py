@@ -1,9 +1,11 @@
-"""Jobs: a copy in another process is the same job, and no other one is."""
+"""Jobs: a copy in another process is the same job, and no other one is; folders that they need."""
 
 import pickle
 from dataclasses import dataclass
 
-from cnlw_tools.executor.job import Job
+import pytest
+
+from cnlw_tools.executor.job import Job, find_folders, require_folders
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,3 +29,17 @@ def test_another_job_is_another():
     """Though it holds the same."""
     assert Reading(1) != Reading(1)
     assert Reading(1) != 1
+
+
+def test_a_machine_lacks_a_folder(tmp_path, monkeypatch):
+    """The error names both; what is missing everywhere is no folder of a job."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    folders = find_folders([folder.relative_to(tmp_path), tmp_path / "gone", None, "s3://b/f"])
+    require_folders(folders)
+    folder.rmdir()
+
+    assert folders == (folder,)
+    with pytest.raises(FileNotFoundError, match=r"photos: the machine .* does not see this folder"):
+        require_folders(folders)

@@ -21,11 +21,12 @@ from cnlw_tools import checks
 from cnlw_tools.cli import main
 from cnlw_tools.dataset import dataset, tables
 from cnlw_tools.executor import EXECUTORS
-from cnlw_tools.ingest import import_dataset
+from cnlw_tools.ingest import hash_images, import_dataset
 from cnlw_tools.ingest.import_dataset import import_source
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.sources import open_source
 from cnlw_tools.sources.folder import Folder
+from tests.elsewhere import Elsewhere
 from tests.sources.conftest import draw_jpeg, put
 
 CLASSES = ("rose", "tulip")
@@ -92,6 +93,18 @@ def test_import_writes_the_sha256_of_every_file(tmp_path: Path) -> None:
     for row in imported.base.to_pylist():
         assert row["sha256"] == sha256((folder / row["image_id"]).read_bytes()).hexdigest()
     assert dataset.read_dataset("flowers", tmp_path).base.equals(imported.base)
+
+
+def test_a_machine_without_the_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line names it, and nothing is written."""
+    monkeypatch.setattr(hash_images, "IMAGES_PER_TASK", 5)
+    photographs = class_folders(tmp_path / "photos")
+    with pytest.raises(FileNotFoundError, match=r"photos: the machine .* does not see this folder"):
+        import_source(
+            "folder", photographs, "x", tmp_path / "root", executor=Elsewhere(photographs)
+        )
+
+    assert not (tmp_path / "root" / "manifests" / "x").exists()
 
 
 def test_two_imports_of_other_images_at_once(

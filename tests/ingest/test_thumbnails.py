@@ -16,6 +16,7 @@ from cnlw_tools.ingest import thumbnails as features
 from cnlw_tools.ingest.thumbnails import make_thumbnails
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.sources import SOURCES
+from tests.elsewhere import Elsewhere
 
 
 @pytest.fixture
@@ -41,6 +42,13 @@ def test_area_averages(cifar, ids):
     assert (
         np.abs(found[5] - (np.array(naive) / 127.5 - 1)).max() <= 1 / 127.5 + 1e-6
     )  # rounded, across and down
+
+
+def test_a_machine_without_the_images(cifar, ids):
+    """One line that names it."""
+    inputs = Inputs(files.default_root(), cifar)
+    with pytest.raises(FileNotFoundError, match=r"the machine .* does not see this folder"):
+        make_thumbnails("cifar10", inputs, ids, 4, Elsewhere(cifar))
 
 
 def test_tasks_change_nothing(cifar, ids, monkeypatch):
