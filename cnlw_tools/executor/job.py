@@ -35,11 +35,11 @@ def require_folders(folders: Iterable[Path]) -> None:
     """Raise if this machine lacks a folder that the machine of the command sees.
 
     Raises:
-        FileNotFoundError: with the folder and the name of the machine
+        OSError: with the folder and the name of the machine
     """
     for folder in folders:
         if not folder.exists():
-            raise FileNotFoundError(
+            raise OSError(
                 f"{folder}: the machine {os.uname().nodename} does not see this folder: put it "
                 "on a disk that all machines see under the same path"
             )

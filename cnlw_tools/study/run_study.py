@@ -15,6 +15,7 @@ from cnlw_tools.executor import (
     open_executor,
 )
 from cnlw_tools.executor.work_shard import WHOLE, WorkShard, parse_work_shard
+from cnlw_tools.files.mirror import Mirror
 from cnlw_tools.files.storage import is_address, local_path
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.strict import between, choice
@@ -144,7 +145,8 @@ def with_device(plan: SweepPlan, cluster: ClusterExecutor | None) -> SweepPlan:
     """Return the plan with a device that exists, if anything is to be trained.
 
     Raises:
-        ValueError, OSError: there is no such device
+        ValueError, OSError: there is no such device, or workers do not see the folder of the runs
+            or of the builds
     """
     device = plan.paths.device
     if not any(run.method for run in plan.unfinished):
@@ -154,4 +156,23 @@ def with_device(plan: SweepPlan, cluster: ClusterExecutor | None) -> SweepPlan:
 
         choose_device(device)
         return plan
+    check_folders(plan.paths, cluster)
     return replace(plan, paths=replace(plan.paths, device=choose_cluster_device(device, cluster)))
+
+
+def check_folders(paths: SweepPaths, cluster: ClusterExecutor) -> None:
+    """Raise if the workers of a cluster do not see where a sweep writes.
+
+    Raises:
+        OSError: with the folder, or the one above it that is there, and the name of the worker
+    """
+    builds = Mirror(paths.builds).folder if is_address(paths.builds) else Path(paths.builds)
+    folders = {_find_parent(paths.folder), _find_parent(builds)}
+    for folder in sorted(folders - {Path.cwd()}):  # the workers see that one
+        cluster.check_folder(folder)
+
+
+def _find_parent(folder: Path) -> Path:
+    """Return a folder, or the nearest one above it that is there."""
+    path = folder.resolve()
+    return next(place for place in (path, *path.parents) if place.is_dir())

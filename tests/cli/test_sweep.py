@@ -3,6 +3,7 @@
 import json
 import signal
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -109,7 +110,7 @@ def test_a_cluster_says_how_many_runs_it_trains(cnlw):
     done = cnlw("--engine", "dask://h:1", "--jobs", "2")
 
     assert done.exit_code == 1
-    assert "--engine dask://h:1 with --jobs 2: the cluster says" in done.stderr
+    assert "--engine dask://h:1 with --jobs 2: the cluster determines" in done.stderr
 
 
 def test_a_dry_run_needs_no_cluster(cnlw):
@@ -118,7 +119,7 @@ def test_a_dry_run_needs_no_cluster(cnlw):
     assert "unknown engine 'dusk'" in cnlw("--dry-run", "--engine", "dusk").stderr
 
 
-def test_a_cluster_makes_the_runs(cnlw, monkeypatch):
+def test_a_cluster_makes_the_runs(cnlw, tmp_path, monkeypatch):
     """Its device is decided before, and it is closed behind them."""
     events = []
 
@@ -126,6 +127,10 @@ def test_a_cluster_makes_the_runs(cnlw, monkeypatch):
         """Has two GPUs."""
 
         gpus, workers = 2, 8
+
+        def check_folder(self, folder: Path) -> None:
+            """Be sure that workers see a folder."""
+            events.append(f"check {folder.name}")
 
     @contextmanager
     def open_cluster(workers=None, address=""):
@@ -142,9 +147,10 @@ def test_a_cluster_makes_the_runs(cnlw, monkeypatch):
     monkeypatch.setattr(executor, "pick", lambda *_: open_cluster)
     monkeypatch.setattr(sweep, "plan_sweep", lambda *_: plan_sweep(*_[:3]))
     monkeypatch.setattr(sweep, "run_sweep", run)
-    cnlw("--engine", "dask://h:1")
+    (tmp_path / "shared").mkdir()
+    cnlw("--engine", "dask://h:1", "--builds", "shared/builds")
 
-    assert events == ["open h:1", "cuda 2", "close"]
+    assert events == ["open h:1", "check shared", "cuda 2", "close"]
 
 
 def test_what_was_estimated_is_said(cnlw, monkeypatch):
@@ -220,7 +226,7 @@ def test_studies_are_listed(cnlw):
     listed = CliRunner().invoke(main, ["list", "studies"]).stdout
     unknown = CliRunner().invoke(main, ["sweep", "jiang_level"])
 
-    assert "jiang_levels             Jiang et al. (2020): belts" in listed
+    assert "jiang_levels             Jiang et al. (2020), training from scratch" in listed
     assert "unknown study 'jiang_level'. Did you mean 'jiang_levels'" in unknown.output
 
 

@@ -41,5 +41,5 @@ def test_a_machine_lacks_a_folder(tmp_path, monkeypatch):
     folder.rmdir()
 
     assert folders == (folder,)
-    with pytest.raises(FileNotFoundError, match=r"photos: the machine .* does not see this folder"):
+    with pytest.raises(OSError, match=r"photos: the machine .* does not see this folder"):
         require_folders(folders)

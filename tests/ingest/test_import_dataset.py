@@ -99,7 +99,7 @@ def test_a_machine_without_the_images(tmp_path: Path, monkeypatch: pytest.Monkey
     """One line names it, and nothing is written."""
     monkeypatch.setattr(hash_images, "IMAGES_PER_TASK", 5)
     photographs = class_folders(tmp_path / "photos")
-    with pytest.raises(FileNotFoundError, match=r"photos: the machine .* does not see this folder"):
+    with pytest.raises(OSError, match=r"photos: the machine .* does not see this folder"):
         import_source(
             "folder", photographs, "x", tmp_path / "root", executor=Elsewhere(photographs)
         )

@@ -47,7 +47,7 @@ def test_area_averages(cifar, ids):
 def test_a_machine_without_the_images(cifar, ids):
     """One line that names it."""
     inputs = Inputs(files.default_root(), cifar)
-    with pytest.raises(FileNotFoundError, match=r"the machine .* does not see this folder"):
+    with pytest.raises(OSError, match=r"the machine .* does not see this folder"):
         make_thumbnails("cifar10", inputs, ids, 4, Elsewhere(cifar))
 
 
