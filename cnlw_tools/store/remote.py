@@ -17,7 +17,7 @@ therefore continues with the same files, and deletes its images only when the le
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from itertools import groupby, islice
+from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from queue import SimpleQueue
@@ -25,7 +25,7 @@ from threading import RLock, Thread
 
 from cnlw_tools.files import atomic_write
 from cnlw_tools.files.machine_faults import start_thread
-from cnlw_tools.files.mirror import Mirror
+from cnlw_tools.files.mirror import Mirror, name_addresses
 from cnlw_tools.store import pack
 from cnlw_tools.store.join import is_better
 from cnlw_tools.store.outcomes import Tally
@@ -50,8 +50,13 @@ def open_remote_writer(place: Path | str, purpose: str) -> Iterator["RemoteWrite
     with mirror.writing():
         pack.require_pack(mirror.remote.address, mirror.remote.list_files())
         mirror.check_writable()
-        with open_ledger(working), _WorkingLedger(working, mirror.remote.address) as ledger:
-            writer = RemoteWriter(mirror, ledger)
+        address = mirror.remote.address
+        with (
+            open_ledger(working),
+            _WorkingLedger(working, address) as ledger,
+            _WorkingLedger(working, address) as put_ledger,
+        ):
+            writer = RemoteWriter(mirror, ledger, put_ledger)
             try:
                 yield writer
             finally:
@@ -121,6 +126,8 @@ class _WorkingLedger(Ledger):
 
     def forget(self, rows: Sequence[Row]) -> None:
         """Delete rows and their files, but no row that was written anew since it was read."""
+        if not rows:
+            return
         for row in rows:
             if row.outcome == "ok":
                 self.image_path(row.image_id, str(row.file_format)).unlink(missing_ok=True)
@@ -135,16 +142,25 @@ class _WorkingLedger(Ledger):
 class RemoteWriter:
     """A pack at an address, which is filled through a working store."""
 
-    def __init__(self, mirror: Mirror, ledger: _WorkingLedger) -> None:
+    def __init__(self, mirror: Mirror, ledger: _WorkingLedger, put_ledger: _WorkingLedger) -> None:
+        """Read what is at the address and what waits here.
+
+        Args:
+            mirror: of the address
+            ledger: for those who fetch
+            put_ledger: the same for those who put. While one thread reads through a connection to
+                SQLite, another one cannot write through it if a process has written meanwhile.
+        """
         self.mirror = mirror
         self.ledger = ledger
+        self.put_ledger = put_ledger
         self.version: str | None = None  # of the ledger of the pack
         self.n_rows = 0  # of this ledger
         self.has_put = False
         self.puts: _BackgroundPuts | None = None
         self._read_pack()
         self._check_plans()
-        if self.ledger.pack and (self.mirror.folder / PLACEHOLDERS).is_file():
+        if self.put_ledger.pack and (self.mirror.folder / PLACEHOLDERS).is_file():
             add_placeholders(self.mirror.folder / PLACEHOLDERS, ledger.folder)
 
     def watch(self, progress: Show, notify: Notify) -> Show:
@@ -172,8 +188,8 @@ class RemoteWriter:
         remote_files = self.mirror.remote.list_files()
         if self.has_put or SNAPSHOT not in remote_files:
             self.mirror.remote.write(SNAPSHOT, partial(write_ledger_table, self.contents()))
-        if self.ledger.pack:
-            pack.delete_others(self.mirror.remote, remote_files, self.ledger.pack.used_files())
+        if self.put_ledger.pack:
+            pack.delete_others(self.mirror.remote, remote_files, self.put_ledger.pack.used_files())
 
     def contents(self) -> Store:
         """Return the pack."""
@@ -196,11 +212,11 @@ class RemoteWriter:
         self._plan_files(only_full)
         self._put_images()
         rows = self._rows_to_put()
-        is_first = self.ledger.pack is None and not only_full
+        is_first = self.put_ledger.pack is None and not only_full
         if rows or is_first or self._has_new_placeholders():
             self._put_ledger(rows)
             self.has_put = True
-        self.ledger.forget(rows)
+        self.put_ledger.forget(rows)
 
     def _batch_size(self) -> int:
         """Return how many URLs are fetched before the next put."""
@@ -217,6 +233,7 @@ class RemoteWriter:
             opened = PackedStore(mirror.remote.address, mirror.folder)
             opened.file_names = remote_files.keys()
             self.n_rows = opened.count_outcomes().total()
+        self.put_ledger.pack = opened
         with self.ledger.pack_lock:
             if self.ledger.pack:
                 self.ledger.pack.connection.close()
@@ -224,51 +241,51 @@ class RemoteWriter:
 
     def _check_plans(self) -> None:
         """Drop the plan of each file whose images have changed or are damaged."""
-        for file_hash, ids in self.ledger.planned_files().items():
+        for file_hash, ids in self.put_ledger.planned_files().items():
             digests = {}
             for image_id in ids:
-                row = self.ledger.read_row(image_id)
-                if row.outcome == "ok" and self.ledger.is_intact(row):
+                row = self.put_ledger.read_row(image_id)
+                if row.outcome == "ok" and self.put_ledger.is_intact(row):
                     digests[image_id] = str(row.file_sha256)
             if len(digests) < len(ids) or pack.plan_file(digests).hash != file_hash:
-                self.ledger.change(("DELETE FROM places WHERE file = ?", [(file_hash,)]))
+                self.put_ledger.change(("DELETE FROM places WHERE file = ?", [(file_hash,)]))
 
     def _plan_files(self, only_full: bool) -> None:
         """Note which images are to be in which files; those that nobody needs are deleted."""
         digests: dict[str, str] = {}
-        waiting = self.ledger.waiting_images()
-        while block := list(islice(waiting, BLOCK_ROWS)):
-            useless = []
-            for row in block:
-                if self.ledger.is_intact(row) and self._is_news(row):
-                    digests[row.image_id] = str(row.file_sha256)
-                else:
-                    useless.append(row)
-            self.ledger.forget(useless)
+        useless = []
+        for row in self.put_ledger.waiting_images():
+            if self.put_ledger.is_intact(row) and self._is_news(row):
+                digests[row.image_id] = str(row.file_sha256)
+            else:
+                useless.append(row)
+        self.put_ledger.forget(useless)
         ids = list(digests)
         for start in range(0, len(ids), pack.IMAGES_PER_FILE):
             part = ids[start : start + pack.IMAGES_PER_FILE]
             if len(part) == pack.IMAGES_PER_FILE or not only_full:
                 plan = pack.plan_file({image_id: digests[image_id] for image_id in part})
-                self.ledger.change((pack.PUT_PLACE, plan.places()))
+                self.put_ledger.change((pack.PUT_PLACE, plan.places()))
 
     def _is_news(self, row: Row) -> bool:
         """Return whether a row is to replace what the pack has of its image."""
-        packed = self.ledger.pack
+        packed = self.put_ledger.pack
         states = packed.read_states([row.image_id]) if packed else {}
         return is_better(row, states.get(row.image_id))
 
     def _put_images(self) -> None:
         remote_files = self.mirror.remote.list_files()
-        for file_hash, ids in self.ledger.planned_files().items():
+        for file_hash, ids in self.put_ledger.planned_files().items():
             name = pack.file_name(file_hash)
             if name not in remote_files:
-                self.mirror.remote.write(name, partial(pack.write_images, self.ledger, ids))
+                self.mirror.remote.write(name, partial(pack.write_images, self.put_ledger, ids))
 
     def _rows_to_put(self) -> list[Row]:
         """Return the rows of failures, and those of images whose file has been put."""
-        planned = {image_id for ids in self.ledger.planned_files().values() for image_id in ids}
-        return [row for row in self.ledger.rows() if row.outcome != "ok" or row.image_id in planned]
+        planned = {image_id for ids in self.put_ledger.planned_files().values() for image_id in ids}
+        return [
+            row for row in self.put_ledger.rows() if row.outcome != "ok" or row.image_id in planned
+        ]
 
     def _put_ledger(self, rows: Sequence[Row]) -> None:
         """Put the ledger of the pack with further rows."""
@@ -276,7 +293,7 @@ class RemoteWriter:
         while True:
             write = partial(self._add_rows, rows)
             with atomic_write(mirror.folder / pack.LEDGER) as draft:
-                pack.write_packed_ledger(self.ledger.pack, write, draft)
+                pack.write_packed_ledger(self.put_ledger.pack, write, draft)
             self._put_placeholders()
             try:
                 mirror.push_instead(pack.LEDGER, mirror.folder, self.version)
@@ -290,7 +307,7 @@ class RemoteWriter:
         """Write those rows into the draft of a ledger that replace what the pack has."""
         places = {
             image_id: (image_id, file, group)
-            for image_id, file, group in self.ledger.query("SELECT * FROM places")
+            for image_id, file, group in self.put_ledger.query("SELECT * FROM places")
         }
         for start in range(0, len(rows), BLOCK_ROWS):
             better = [row for row in rows[start : start + BLOCK_ROWS] if self._is_news(row)]
@@ -301,7 +318,7 @@ class RemoteWriter:
 
     def _has_new_placeholders(self) -> bool:
         """Return whether the list of placeholders here is another one than in the pack."""
-        local_list = self.ledger.folder / PLACEHOLDERS
+        local_list = self.put_ledger.folder / PLACEHOLDERS
         packed_list = self.mirror.folder / PLACEHOLDERS
         if not local_list.is_file():
             return False
@@ -311,9 +328,9 @@ class RemoteWriter:
         """Put the list of placeholders, with those that the pack has."""
         packed_list = self.mirror.folder / PLACEHOLDERS
         if packed_list.is_file():
-            add_placeholders(packed_list, self.ledger.folder)
+            add_placeholders(packed_list, self.put_ledger.folder)
         if self._has_new_placeholders():
-            self.mirror.remote.put(self.ledger.folder / PLACEHOLDERS, PLACEHOLDERS)
+            self.mirror.remote.put(self.put_ledger.folder / PLACEHOLDERS, PLACEHOLDERS)
 
 
 class _BackgroundPuts:
@@ -348,6 +365,7 @@ class _BackgroundPuts:
             try:
                 self.put()
             except OSError as error:
-                self.notify(f"{error} (the fetch goes on; its images wait on this machine)")
+                message = name_addresses(str(error))
+                self.notify(f"{message} (the fetch goes on; its images wait on this machine)")
             except BaseException as error:  # noqa: BLE001, the main thread raises it again
                 self.error = error

@@ -196,6 +196,25 @@ def test_a_put_that_fails_is_tried_again_later(memory, monkeypatch):
     check(MEMORY, IDS)
 
 
+def test_a_put_does_not_disturb_those_who_fetch(memory):
+    """Other processes write, and this one reads, while images are put: nothing is locked."""
+    with open_writer(MEMORY) as writer:
+        add(writer.ledger, IDS)
+        writer.ledger.write_rows([failure(f"f{number}") for number in range(3_000)])
+        reading = writer.ledger.rows()
+        next(reading)
+        with Ledger(writer.ledger.folder) as other_process:
+            other_process.write_row(failure("z"))
+
+            writer.put(only_full=True)
+
+            other_process.write_row(failure("zz"))
+        assert 3_022 == len(list(reading))
+        writer.finish()
+        assert 3_002 == writer.contents().count_outcomes()["http_404"]
+    check(MEMORY, IDS)
+
+
 def refuse(*_: object, **__: object) -> None:
     raise OSError("so busy")
 
