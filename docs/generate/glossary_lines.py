@@ -61,9 +61,13 @@ def _line(page: str, words: list[str]) -> str:
 
 
 def _insert(text: str, line: str) -> str:
-    """Return a page with a line after the paragraph below its heading, or after the heading."""
+    """Return a page with a line after the paragraph below its heading, or after the heading.
+
+    Nothing stands between a paragraph and the block that it introduces.
+    """
     heading, separator, rest = text.partition("\n\n")
     first, _, others = rest.partition("\n\n")
-    if not PARAGRAPH.match(first) or first.startswith("```"):
+    introduces = first.rstrip().endswith(":") or others.startswith(("```", "|", "- "))
+    if not PARAGRAPH.match(first) or first.startswith("```") or introduces:
         return f"{heading}\n\n{line}{separator}{rest}"
     return f"{heading}\n\n{first}\n\n{line}\n\n{others}"

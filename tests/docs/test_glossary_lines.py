@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from docs.generate import glossary_lines
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -17,9 +19,10 @@ def test_the_line_comes_after_the_first_paragraph():
     assert pages == {"guides/fetch.md": PAGE.replace("store.\n", f"store.\n\n{line}\n", 1)}
 
 
-def test_the_line_comes_before_a_table_or_code():
-    """A line between a heading and its first paragraph belongs to no table."""
-    page = "# Pool\n\n```\ncnlw build\n```\n\nA pool has images.\n"
+@pytest.mark.parametrize("introduction", ["", "It does this:\n\n", "It does this.\n\n"])
+def test_the_line_does_not_part_code_from_its_introduction(introduction):
+    """It then comes right after the heading."""
+    page = f"# Pool\n\n{introduction}```\ncnlw build\n```\n\nA pool has images.\n"
 
     (text,) = glossary_lines.add_glossary_lines({"pool.md": page}).values()
 
