@@ -140,8 +140,8 @@ def all_rows(n: int) -> Ints:
 
 
 def no_rows(n: int) -> Ints:
-    """Return (n,) times -1, for a draw that keeps every image."""
-    return np.full(n, -1, row_type(n))
+    """Return (n,) times -1, for a draw that keeps every image; they take no memory."""
+    return np.broadcast_to(np.int64(-1), n)
 
 
 def key_order(items: Items) -> Ints:

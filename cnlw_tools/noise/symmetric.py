@@ -67,7 +67,7 @@ def symmetric(
         flipped = corruption_order(base)[: n_noisy(level, n)]
     else:
         flipped = _bernoulli_rows(base.key, level / 100)
-    label = base.label.copy()
+    label = base.label.astype(np.int32)
     n_at_once = max(n, BLOCK_ROWS) if variant == "permuted" else BLOCK_ROWS
     for start in range(0, len(flipped), n_at_once):
         rows = flipped[start : start + n_at_once]
