@@ -6,6 +6,7 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageFilter
 
 from cnlw_tools.sources.shapes import backgrounds, colours
@@ -139,7 +140,7 @@ def _draw_object(drawing: Drawing, rng: Rng, staging: Staging) -> Image.Image:
         posed += backgrounds.clutter(rng, 1)
     roles = draw_roles(posed, outline)
     if rng.chance(PATTERN_PROBABILITY):
-        apply_pattern(roles, _pattern_mask(rng.integer(0, N_PATTERNS - 1)))
+        roles = apply_pattern(roles, _pattern_mask(rng.integer(0, N_PATTERNS - 1)))
     return roles
 
 
@@ -179,7 +180,7 @@ def _light(direction: int, strength: int) -> Image.Image:
 
 
 @cache
-def _pattern_mask(number: int) -> Image.Image:
-    """Return a mask, 255 where a pattern covers the canvas and 0 elsewhere."""
+def _pattern_mask(number: int) -> NDArray[np.bool_]:
+    """Return where a pattern covers the canvas (y, x)."""
     parts = backgrounds.body_pattern(Rng(f"pattern {number}"))
-    return draw_roles(parts).point([0] + [255] * 255)
+    return np.asarray(draw_roles(parts)) > 0

@@ -14,11 +14,12 @@ of the large canvas, so that the last bit of a sine makes no difference.
 import cmath
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageChops, ImageDraw
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
 
 from cnlw_tools.sources.shapes.roles import Role
 
@@ -242,19 +243,19 @@ def apply_palette(roles: Image.Image, palette: Palette) -> Image.Image:
     Colours are multiplied by alpha while they are reduced, so that edges keep the colour of their
     part.
     """
-    picture = Image.new("RGBA", (SIZE, SIZE))
-    box = _covered_box(roles)
-    if box is None:
-        return picture
     table = bytearray(4 * 256)
     for role, (*colour, alpha) in palette.items():
         multiplied = [value * alpha // 255 for value in colour]
         table[4 * role : 4 * role + 4] = bytes([*multiplied, alpha])
-    # RGBX has four channels that nothing else changes; RGBA would be multiplied once more.
-    reduced = _reduce_colours(roles.crop(box), table, "RGBA", "RGBX")
-    covered = Image.merge("RGBa", reduced.split()).convert("RGBA")
-    left, top = box[:2]
-    picture.paste(covered, (left // OVERSAMPLING, top // OVERSAMPLING))
+    picture = Image.new("RGBA", (SIZE, SIZE))
+    box = _covered_box(roles)
+    if box:
+        # RGBX has four channels that nothing else changes; RGBA would be multiplied once more.
+        reduced = _reduce_colours(roles.crop(box), table, "RGBA", "RGBX")
+        multiplied = Image.frombytes("RGBa", reduced.size, reduced.tobytes())
+        left, top = box[:2]
+        position = (left // OVERSAMPLING, top // OVERSAMPLING)
+        picture.paste(multiplied.convert("RGBA"), position)
     return picture
 
 
@@ -266,17 +267,16 @@ def apply_opaque_palette(roles: Image.Image, palette: Palette) -> Image.Image:
     return _reduce_colours(roles.copy(), table, "RGB", "RGB")
 
 
-def apply_pattern(roles: Image.Image, pattern: Image.Image) -> None:
-    """Turn the body into the role PATTERN wherever the pattern is not 0, in place."""
-    body = roles.point(_body_table())
-    mask = ImageChops.darker(body, pattern)
-    roles.paste(int(Role.PATTERN), (0, 0), mask)
+def apply_pattern(roles: Image.Image, pattern: NDArray[np.bool_]) -> Image.Image:
+    """Turn the body of a map of roles into the role PATTERN wherever a pattern covers it.
 
-
-@cache
-def _body_table() -> list[int]:
-    """Return the lookup table that keeps the body alone."""
-    return [255 * (value == Role.BODY) for value in range(256)]
+    Args:
+        roles: the map
+        pattern: (y, x), one for each pixel of the canvas
+    """
+    pixels = np.asarray(roles)
+    is_covered = (pixels == Role.BODY) & pattern
+    return Image.fromarray(np.where(is_covered, np.uint8(Role.PATTERN), pixels))
 
 
 def _covered_box(roles: Image.Image) -> Box | None:
