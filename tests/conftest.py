@@ -23,6 +23,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 import requests
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -135,6 +136,7 @@ def reads_back_here(monkeypatch: pytest.MonkeyPatch) -> None:
 
     for name in ("HF_HUB_OFFLINE", "HF_HOME"):  # the check sets both, and its process ends
         monkeypatch.setenv(name, "1")
+    monkeypatch.setattr(yaml, "SafeLoader", yaml.SafeLoader)  # the check sets this as well
     monkeypatch.setattr(roundtrip, "local", SimpleNamespace(isolated=isolated))
 
 

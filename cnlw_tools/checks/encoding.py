@@ -154,10 +154,9 @@ def largest_difference(first: Image.Image, second: Image.Image) -> float:
 
     A block is a square of 8 pixels in one channel; at the right and at the bottom it may be less.
     """
-    pixels = np.asarray(first), np.asarray(second)
-    if np.array_equal(*pixels):
+    if first.tobytes() == second.tobytes():
         return 0.0
-    difference = np.abs(pixels[0].astype(np.int16) - pixels[1])
+    difference = np.abs(np.asarray(first).astype(np.int16) - np.asarray(second))
     return float(_block_means(difference).max())
 
 

@@ -116,7 +116,19 @@ def _load_config(folder: Path, cache: Path, classes: tuple[str, ...], name: str)
         return LoadedConfig(name, {}, f"{type(problem).__name__}: {first_line}")
     finally:
         shutil.rmtree(cache / name, ignore_errors=True)
+    _parse_cards_faster()
     return LoadedConfig(name, _split_digests(rows))
+
+
+def _parse_cards_faster() -> None:
+    """Let libyaml parse the card for the further configs of this process.
+
+    `datasets` parses the card for every config, which takes as long as all else for a small build.
+    The parser in Python, which `datasets` uses, has just read the same card.
+    """
+    import yaml
+
+    yaml.SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # type: ignore[misc]
 
 
 def _wrong_features(loaded: Any, classes: tuple[str, ...]) -> str:

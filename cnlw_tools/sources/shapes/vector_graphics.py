@@ -252,10 +252,10 @@ def apply_palette(roles: Image.Image, palette: Palette) -> Image.Image:
     if box:
         # RGBX has four channels that nothing else changes; RGBA would be multiplied once more.
         reduced = _reduce_colours(roles.crop(box), table, "RGBA", "RGBX")
-        multiplied = Image.frombytes("RGBa", reduced.size, reduced.tobytes())
+        covered = Image.frombytes("RGBa", reduced.size, reduced.tobytes())
         left, top = box[:2]
         position = (left // OVERSAMPLING, top // OVERSAMPLING)
-        picture.paste(multiplied.convert("RGBA"), position)
+        picture.paste(covered.convert("RGBA"), position)
     return picture
 
 
