@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from cnlw_tools.noise import NoiseModel
     from cnlw_tools.recipe.inputs import Inputs
     from cnlw_tools.recipe.recipe import Recipe
+    from cnlw_tools.store.pack import open_store
     from cnlw_tools.store.store import Store
     from cnlw_tools.trainer import Trainer
 
@@ -71,6 +72,7 @@ __all__ = [
     "join_stores",
     "load_dataset",
     "new",
+    "open_store",
     "plan",
     "predict",
     "rebuild",
@@ -105,6 +107,7 @@ __getattr__ = ImportOnUse[Any](
         "join_stores": "api:join_stores",
         "load_dataset": "api:load_dataset",
         "new": "api:new",
+        "open_store": "store.pack:open_store",
         "plan": "api:plan",
         "predict": "api:predict",
         "rebuild": "api:rebuild",

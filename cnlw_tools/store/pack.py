@@ -46,7 +46,9 @@ IMAGES = "images/"
 FILE_HASH = re.compile(r"[0-9a-f]{32}")
 IMAGES_PER_FILE = 1_000
 IMAGES_PER_GROUP = 16  # what is read for one image: 2 MB of originals of 120 kB
-GROUPS_IN_MEMORY = 8
+# Of row groups that were read. If images are read in the order of their ids, this holds a group of
+# each file of a pack to which fetches have added files: 32 of originals, 800 of small images.
+BYTES_IN_MEMORY = 64 << 20
 IMAGE_SCHEMA = pa.schema([("image_id", pa.string()), ("image", pa.binary())])
 PUT_PLACE = "INSERT OR REPLACE INTO places (image_id, file, row_group) VALUES (?, ?, ?)"
 
@@ -216,6 +218,10 @@ def delete_others(folder: Folder, files: Mapping[str, RemoteFile], names: Collec
                 folder.delete(name)
 
 
+def _count_bytes(images: Mapping[str, bytes]) -> int:
+    return sum(map(len, images.values()))
+
+
 def is_pack(place: Path | str) -> bool:
     """Return whether there is a pack in a folder, or at an address.
 
@@ -265,6 +271,7 @@ class PackedStore(Store):
         self.images = open_folder(place)
         self.footers: dict[str, pq.FileMetaData] = {}
         self.groups: OrderedDict[tuple[str, int], dict[str, bytes]] = OrderedDict()
+        self.n_bytes = 0  # of these groups
         super().__init__(folder, LEDGER)
 
     @property
@@ -346,8 +353,10 @@ class PackedStore(Store):
                 raise BadFile(f"{self.place}: lacks {name}: {self.remedy}") from error
             ids, images = rows["image_id"].to_pylist(), rows["image"].to_pylist()
             self.groups[key] = dict(zip(ids, images, strict=True))
-            if len(self.groups) > GROUPS_IN_MEMORY:
-                self.groups.popitem(last=False)
+            self.n_bytes += _count_bytes(self.groups[key])
+            while self.n_bytes > BYTES_IN_MEMORY and len(self.groups) > 1:
+                _, oldest = self.groups.popitem(last=False)
+                self.n_bytes -= _count_bytes(oldest)
         self.groups.move_to_end(key)
         return self.groups[key]
 

@@ -13,7 +13,8 @@ from click.testing import CliRunner
 from cnlw_tools.cli import main
 from cnlw_tools.store import pack
 from cnlw_tools.store.pack import LEDGER, PackedStore, open_store, pack_store
-from cnlw_tools.store.store import Row, Store, open_ledger
+from cnlw_tools.store.store import Ledger, Row, Store, open_ledger
+from cnlw_tools.store.writer import open_writer
 
 IDS = [f"w{number:02d}" for number in range(23)]
 
@@ -24,17 +25,21 @@ def image(image_id: str) -> bytes:
 
 def add_images(folder: Path, ids: list[str]) -> None:
     with open_ledger(folder) as ledger:
-        for image_id in ids:
-            data = image(image_id)
-            digest = sha256(data).hexdigest()
-            ledger.write_image(image_id, "jpeg", data)
-            found = {
-                "sha256": digest,
-                "size": len(data),
-                "format": "jpeg",
-                "fingerprint": bytes(16),
-            }
-            ledger.write_row(Row(image_id, "http://x/", "ok", None, 1, 1e9, source="uri", **found))
+        add_to(ledger, ids)
+
+
+def add_to(ledger: Ledger, ids: list[str]) -> None:
+    for image_id in ids:
+        data = image(image_id)
+        digest = sha256(data).hexdigest()
+        ledger.write_image(image_id, "jpeg", data)
+        found = {
+            "sha256": digest,
+            "size": len(data),
+            "format": "jpeg",
+            "fingerprint": bytes(16),
+        }
+        ledger.write_row(Row(image_id, "http://x/", "ok", None, 1, 1e9, source="uri", **found))
 
 
 @pytest.fixture(autouse=True)
@@ -151,6 +156,32 @@ def test_one_image_is_read_without_the_others(s3, store):
         assert [] == s3.requests("GET")
 
 
+def test_images_in_many_files_are_requested_once(s3, store, monkeypatch):
+    """In the order of ids, though each file has images of the whole range; more memory is freed."""
+    numbers = [(7 * number) % 23 for number in range(23)]
+    monkeypatch.setattr(pack, "IMAGES_PER_FILE", 23)
+    pack_to(store, "s3://bucket/pack")
+    with open_writer("s3://bucket/many") as writer:
+        for start in range(0, 23, 6):
+            ids = [IDS[number] for number in numbers[start : start + 6]]
+            add_to(writer.ledger, ids)
+            writer.put(only_full=False)
+        writer.finish()
+
+    n_requests = []
+    for size in (1 << 20, 1):
+        monkeypatch.setattr(pack, "BYTES_IN_MEMORY", size)
+        with open_store("s3://bucket/many") as packed:
+            assert 4 == len(packed.used_files())
+            s3.fail()
+            for image_id in IDS:
+                assert image(image_id) == packed.read(image_id)
+            n_requests.append(len(s3.requests("GET")))
+            assert packed.n_bytes <= max(size, 4 * 640)
+    assert 8 + 2 * 4 >= n_requests[0]  # 8 groups, and what is at the end of 4 files
+    assert n_requests[1] > 23
+
+
 def test_a_writer_that_fails_leaves_what_the_next_one_takes(memory, store, monkeypatch):
     """The files that were put are not put again, and the pack has the same bytes."""
     pack_to(store, "memory://bucket/calm")
@@ -226,6 +257,22 @@ def test_a_pack_is_not_replaced_by_a_store_that_lacks_its_images(store, tmp_path
 
     with open_store(tmp_path / "pack") as packed:
         assert image("w22") == packed.read("w22")
+
+
+def test_a_pack_is_put_in_order_where_it_is(memory, store):
+    """Files that two fetches put become files in the order of ids."""
+    pack_to(store, "memory://bucket/calm")
+    for ids in (IDS[::2], IDS[1::2]):
+        with open_writer("memory://bucket/pack") as writer:
+            add_to(writer.ledger, ids)
+            writer.finish()
+
+    with open_store("memory://bucket/pack") as packed:
+        assert pack.PackSummary(23, 3, 3) == pack_store(packed, "memory://bucket/pack")
+
+    with open_store("memory://bucket/pack") as packed, open_store("memory://bucket/calm") as calm:
+        assert calm.used_files() == packed.used_files()
+        assert all(image(image_id) == packed.read(image_id) for image_id in IDS)
 
 
 def test_a_pack_is_packed_like_a_store(store, tmp_path, contents):
