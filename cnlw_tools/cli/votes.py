@@ -206,6 +206,7 @@ def review_votes(
 @DATASET
 @N_VOTES
 @VOTED_STORE
+@DATA_DIR
 @click.option(
     "--url",
     help="Address of each image, in which {image_id} stands for its id.  [default: the uri in the "
@@ -221,6 +222,7 @@ def export_votes(
     dataset: str,
     n_votes: int,
     store: Path | str | None,
+    data_dir: Path | str | None,
     url: str | None,
     out: Path | None,
     root: Path | None,
@@ -228,27 +230,27 @@ def export_votes(
     """Write tasks for Label Studio: the candidates that have too few votes.
 
     If there is an image store, the command leaves out candidates that are not in the store, and
-    candidates that builds do not use. If candidates of a class look alike, only one of them gets a
-    task. If no candidate has too few votes, no file is written.
+    candidates that builds do not use. With --data-dir, these include copies of your validation
+    images. If candidates of a class look alike, only one of them gets a task. If no candidate has
+    too few votes, no file is written.
 
     The labelling interface is written to an XML file. Paste it into the settings of your project.
     When people have answered, export the project as JSON and run `cnlw votes import`.
     """
     from cnlw_tools.browser.asked import find_asked
-    from cnlw_tools.cli.next_step import find_project
-    from cnlw_tools.dataset.dataset import read_dataset
+    from cnlw_tools.cli.next_step import find_project, read_status
     from cnlw_tools.ingest import label_studio
 
     path = out or Path(f"{dataset}.json")
     check_ending(path, ".json", "tasks")
-    data = read_dataset(dataset, find_root(root))
+    project = find_project(dataset, root, data_dir, store)
+    data = read_status(project, data_dir).dataset
     if not len(data.web):
         raise LookupError(
             f"{dataset} has no candidates, so there is nothing to vote on: add some with "
             f"`cnlw import candidates FILE --as {dataset}`"
         )
-    place = find_project(dataset, root, store=store).store
-    candidates = find_asked(data.web, data.votes, place)
+    candidates = find_asked(data.web, data.votes, project.store)
     tasks = label_studio.make_tasks(
         data.web, data.votes, data.classes, n_votes, url, candidates.is_asked
     )

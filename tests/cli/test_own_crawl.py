@@ -3,6 +3,7 @@
 import json
 import shlex
 from collections.abc import Iterator
+from dataclasses import replace
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from math import ceil
@@ -18,6 +19,7 @@ from cnlw_tools.cli import main
 from cnlw_tools.cli.next_step import Project, fetch_again
 from cnlw_tools.dataset.dataset import read_dataset
 from cnlw_tools.executor import local
+from cnlw_tools.images.pixels import decode, fingerprint
 from cnlw_tools.store.store import Row, open_ledger
 from tests.docs.conftest import this_process
 from tests.sources.conftest import draw_jpeg, put
@@ -353,6 +355,26 @@ def test_tasks_leave_out_dead_links_and_copies(lab):
     asked = {task["data"]["image"] for task in json.loads((lab / "part.json").read_text())}
     missing = {"rose/5", "iris/7", "tulip/30", "tulip/40"}
     assert missing == {end for end in ends if not any(url.endswith(f"/{end}") for url in asked)}
+
+
+def test_tasks_leave_out_copies_of_validation_images(lab):
+    """They leave them out if the photographs are where `cnlw new` found them, or --data-dir says so."""
+    run(NEW)
+    base = read_dataset("flowers", lab / "my").base.to_pylist()
+    photo = next(row["image_id"] for row in base if row["split"] == "validation")
+    write_ledger(lab, {f"rose/{i}": "ok" for i in range(3)})
+    with open_ledger(lab / "stores/flowers") as ledger:
+        row = next(ledger.rows())
+        image = decode((lab / "my photos" / photo).read_bytes())
+        ledger.write_rows([replace(row, fingerprint=fingerprint(image))])
+
+    remembered = run("cnlw votes export --dataset flowers --root my").stdout
+    (lab / "my photos").rename(lab / "moved")
+    given = run("cnlw votes export --dataset flowers --root my --data-dir moved").stdout
+
+    left_out = "left out: 298 candidates without an image that builds use"
+    assert remembered.startswith(left_out)
+    assert given == remembered
 
 
 def test_blue_noise_first_needs_another_folder_for_red(lab):
