@@ -1,5 +1,6 @@
 """The public API: what the commands do, from Python."""
 
+import dataclasses
 import doctest
 import io
 import subprocess
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import click
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,10 +21,13 @@ from PIL import Image
 import cnlw_tools
 from cnlw_tools import api, files, noise
 from cnlw_tools.checks import Finding
+from cnlw_tools.cli import main
 from cnlw_tools.executor import SERIAL, Executor, local
+from cnlw_tools.fetch.choices import FetchChoices
 from cnlw_tools.noise import Draw, Expected, NoiseModel
 from cnlw_tools.noise.base import corruption_order, n_noisy
 from cnlw_tools.sources.base import make_manifest
+from cnlw_tools.study.run_study import SweepChoices
 
 EXAMPLES = doctest.DocTestFinder(exclude_empty=True).find(api, "cnlw")
 QUIET = {"workers": 1, "progress": False}
@@ -218,6 +223,21 @@ def test_every_public_name_is_there():
         assert getattr(cnlw_tools, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'bild'"):
         _ = cnlw_tools.bild
+
+
+@pytest.mark.parametrize(
+    ("words", "choices"), [(["fetch"], FetchChoices()), (["sweep", "x"], SweepChoices())]
+)
+def test_choices_have_the_defaults_of_the_command(words, choices):
+    """An argument that is not given means what an option means that is not given."""
+    name, *rest = words
+    command = main.get_command(click.Context(main), name)
+    given = command.make_context(name, rest).params
+
+    expected = dataclasses.asdict(choices)
+    assert {key: str(given[key]) for key in expected} == {
+        key: str(value) for key, value in expected.items()
+    }
 
 
 SHARDS = ("1/2", "2/2")

@@ -21,9 +21,12 @@ import pytest
 from PIL import Image
 
 from cnlw_tools.builds.build import build
+from cnlw_tools.checks import collect_evidence
+from cnlw_tools.dataset.tables import read_manifest
 from cnlw_tools.executor import EXECUTORS, SERIAL, Executor, open_executor
 from cnlw_tools.fetch import FetchOptions, fetch
 from cnlw_tools.fetch.cluster import fetch_on_cluster
+from cnlw_tools.ingest.thumbnails import make_thumbnails
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.recipe import Recipe
 from cnlw_tools.store.manifest import Manifest
@@ -151,6 +154,25 @@ def test_a_build_has_the_same_bytes(open_engine, tiny, tmp_path, contents):
         build(recipe, inputs, tmp_path / "actual", executor)
 
     assert contents(tmp_path / "actual") == contents(tmp_path / "expected")
+
+
+@every
+def test_a_check_and_features_are_the_same(open_engine, tiny, tmp_path):
+    """Wherever images are read, checks say the same of a build, and thumbnails are the same."""
+    inputs = Inputs(tiny(tmp_path / "root"))
+    recipe = Recipe("shapes", "blue", levels=(40,), size=16, shard_rows=60)
+    build(recipe, inputs, tmp_path / "build", SERIAL)
+    base = read_manifest(tmp_path / "root/manifests/shapes/base.parquet", 10)
+    results = []
+    for opener in (open_engine(), nullcontext(SERIAL)):
+        with opener as executor:
+            evidence = collect_evidence(tmp_path / "build", inputs, executor)
+            features = make_thumbnails("shapes", inputs, base["image_id"], 4, executor)
+        images = sorted(map(str, evidence.images.to_pylist()))
+        results.append((images, evidence.image_errors, features))
+
+    assert results[0] == results[1]
+    assert results[0][0]
 
 
 class ImageHandler(BaseHTTPRequestHandler):
