@@ -228,8 +228,9 @@ def fetch(**flags: Any) -> None:
     http_404 (or another status), too_big, truncated, bomb, animated, not_image, decode.
 
     With --shard 2/5, the command requests the second of five parts of the sites, with a --store of
-    its own. --join makes one store of the five; a final command without --shard requests what is
-    left. With --engine, the workers of a cluster divide the sites.
+    its own, or with an address as --store that all five share. --join makes one store of five
+    folders; a final command without --shard requests what is left. With --engine, the workers of a
+    cluster divide the sites.
     """
     _check_choices(flags)
     # numpy's threads for linear algebra have nothing to do here, but spin a moment in each process.
