@@ -67,11 +67,14 @@ def push(
     from cnlw_tools.checks.require import require_sound
     from cnlw_tools.executor import open_executor
     from cnlw_tools.executor.progress import ProgressBars
+    from cnlw_tools.files import check_writable
 
     _check_names(repository, tag, archive, croissant)
     _check_choices(
         repository, archive, private=private, gated=gated, tag=bool(tag), croissant=bool(croissant)
     )
+    if archive is not None:
+        check_writable(archive.parent)
     with open_executor(engine, workers) as executor, ProgressBars() as bars:
         folder = local_build(build, progress=bars)
         results = require_sound(folder, executor, bars)

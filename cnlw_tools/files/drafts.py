@@ -30,6 +30,7 @@ HOST_OF_DRAFT = re.compile(rf"{re.escape(TEMPORARY_PREFIX)}([0-9a-f]{{8}})-")
 HOUR = 60 * 60  # seconds
 DAY = 24 * HOUR
 RANDOM_DIGITS = 12  # of the name of a draft
+MAX_ATTEMPTS = 100  # at a draft that no other process takes
 
 
 @contextmanager
@@ -146,8 +147,11 @@ def _make_draft(path: Path, make: Callable[[Path], int]) -> tuple[Path, int]:
     """Return a new draft and the handle that locks it.
 
     Until it is locked, another process may take it for an abandoned one; then a new one is made.
+
+    Raises:
+        OSError: no file can be created there, as in /proc
     """
-    while True:
+    for _ in range(MAX_ATTEMPTS):
         draft = draft_path(path, uuid4().hex[:RANDOM_DIGITS])
         try:
             handle = make(draft)
@@ -158,6 +162,7 @@ def _make_draft(path: Path, make: Callable[[Path], int]) -> tuple[Path, int]:
         if _lock_draft(handle):
             return draft, handle
         os.close(handle)
+    raise OSError("no file can be created there")
 
 
 def _make_file(draft: Path) -> int:

@@ -8,6 +8,7 @@ from click.testing import CliRunner
 
 from cnlw_tools.builds.archive import write_archive
 from cnlw_tools.builds.build import build
+from cnlw_tools.checks import require
 from cnlw_tools.cli import main
 from cnlw_tools.files.folders import list_names
 from cnlw_tools.recipe.inputs import Inputs
@@ -102,3 +103,15 @@ def test_a_folder_in_place_of_the_archive(folder, tmp_path):
     assert result.exit_code == 2
     assert "is a directory" in result.stderr
     assert "check" not in result.stdout
+
+
+def test_a_place_without_an_archive_is_found_before_the_checks(folder, tmp_path, monkeypatch):
+    """The checks of a large build take hours."""
+    monkeypatch.setattr(require, "require_sound", None)
+    (tmp_path / "file").touch()
+    path = tmp_path / "file" / "x.zip"
+
+    result = CliRunner().invoke(main, ["push", str(folder), "--archive", str(path)])
+
+    assert result.exit_code == 1
+    assert f"{tmp_path / 'file'}: cannot be written" in result.output

@@ -221,6 +221,17 @@ def test_the_reason_names_no_draft(tmp_path):
         fail_to_write(path)
 
 
+def test_a_folder_in_which_no_file_can_be_created(tmp_path, monkeypatch):
+    """In /proc, a folder that exists refuses a new file as if it were missing: that is an error."""
+
+    def refuse(draft: Path) -> int:
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory", str(draft))
+
+    monkeypatch.setattr(drafts, "_make_file", refuse)
+    with pytest.raises(OSError, match=r"a\.txt: cannot be written \(no file can be created there"):
+        write(tmp_path / "a.txt")
+
+
 def test_a_place_is_tried_before_long_work(tmp_path):
     """A new folder is made and left empty; a file in its place is an error."""
     drafts.check_writable(tmp_path / "a" / "b")
