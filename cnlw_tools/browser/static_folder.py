@@ -63,21 +63,12 @@ def write_folder(
         ValueError, LookupError, OSError: a picture cannot be read, or nothing can be written
     """
     check_folder(out)
-    out = out.resolve()
-    if not out.exists() or not any(out.iterdir()):
-        if out.exists():
-            out.rmdir()
-        with new_folder(out) as folder:
-            _fill(folder, items, pictures, progress)
-        return
-    new, old = draft_path(out, "new"), draft_path(out, "old")
-    for leftover in (new, old):
-        shutil.rmtree(leftover, ignore_errors=True)
-    with new_folder(new) as folder:
-        _fill(folder, items, pictures, progress)
-    out.rename(old)
-    new.rename(out)
-    shutil.rmtree(old)
+    try:
+        _replace_folder(out.resolve(), items, pictures, progress)
+    except OSError as error:
+        if error.errno and error.filename is None:  # as where a disk is full
+            error.filename = str(out)
+        raise
 
 
 def check_folder(out: Path) -> None:
@@ -103,6 +94,24 @@ def is_page(folder: Path) -> bool:
         return False
     with path.open("rb") as file:
         return file.read(len(MARK)) == MARK.encode()
+
+
+def _replace_folder(out: Path, items: Items, pictures: Pictures, progress: Progress) -> None:
+    """Write a page aside, and put it in the place of an earlier one, or of nothing."""
+    if not out.exists() or not any(out.iterdir()):
+        if out.exists():
+            out.rmdir()
+        with new_folder(out) as folder:
+            _fill(folder, items, pictures, progress)
+        return
+    new, old = draft_path(out, "new"), draft_path(out, "old")
+    for leftover in (new, old):
+        shutil.rmtree(leftover, ignore_errors=True)
+    with new_folder(new) as folder:
+        _fill(folder, items, pictures, progress)
+    out.rename(old)
+    new.rename(out)
+    shutil.rmtree(old)
 
 
 def _fill(folder: Path, items: Items, pictures: Pictures, progress: Progress) -> None:

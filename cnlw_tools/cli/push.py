@@ -67,14 +67,11 @@ def push(
     from cnlw_tools.checks.require import require_sound
     from cnlw_tools.executor import open_executor
     from cnlw_tools.executor.progress import ProgressBars
-    from cnlw_tools.files import check_writable
 
     _check_names(repository, tag, archive, croissant)
     _check_choices(
         repository, archive, private=private, gated=gated, tag=bool(tag), croissant=bool(croissant)
     )
-    if archive is not None:
-        check_writable(archive.parent)
     with open_executor(engine, workers) as executor, ProgressBars() as bars:
         folder = local_build(build, progress=bars)
         results = require_sound(folder, executor, bars)
@@ -101,13 +98,16 @@ def _check_names(
 
     Raises:
         ValueError: with the name
+        OSError: the archive cannot be written
     """
     from cnlw_tools.builds.hub import check_names
+    from cnlw_tools.files import check_writable
 
     if croissant is not None:
         check_ending(croissant, ".json", "descriptions of a build")
     if archive is not None:
         check_ending(archive, ".zip", "archives")
+        check_writable(archive.parent)
     if repository is not None:
         check_names(repository, tag)
 

@@ -1,5 +1,7 @@
 """A page as a folder: whole or not at all, and nothing else is overwritten."""
 
+import errno
+import os
 import re
 import subprocess
 import sys
@@ -13,6 +15,7 @@ from cnlw_tools.browser.app import STATIC
 from cnlw_tools.browser.items import Items, text_column
 from cnlw_tools.browser.numbered_pictures import PictureFile
 from cnlw_tools.browser.static_folder import check_folder, write_folder
+from cnlw_tools.cli.errors import format_error
 from tests.browser.scripts import read_codes, read_column, read_script
 from tests.browser.test_numbered_pictures import encode
 
@@ -169,3 +172,17 @@ def test_what_somebody_added_to_a_page_is_not_deleted(tmp_path: Path) -> None:
             write_folder(out, make_items(), Pictures())
         assert sorted(tmp_path.rglob("*")) == before
         (out / name).rmdir()
+
+
+def test_a_full_disk_is_named_with_its_place(tmp_path: Path, monkeypatch) -> None:
+    """The system does not say which file it could not write."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", refuse)
+    with pytest.raises(OSError, match="No space left") as failure:
+        write_folder(tmp_path / "page", make_items(), Pictures())
+
+    assert format_error(failure.value).startswith(f"{tmp_path / 'page'}: No space left")
+    assert not any(tmp_path.iterdir())
