@@ -14,19 +14,26 @@ from cnlw_tools.study.study_file import FAILURE
 CLASSES = "tables/classes.csv"
 
 
-def pull_runs(runs: Sequence[RunSpec], out: Path | str, keep_best: bool) -> None:
+def pull_runs(runs: Sequence[RunSpec], out: Path | str, keep_best: bool) -> set[str]:
     """Copy what a sweep reads of runs below an address: results, and states to resume from.
+
+    Nothing is copied of a run that is being trained in its mirror on this machine, for example by a
+    worker of a command that was killed.
 
     Args:
         runs: of a study
         out: of the runs; nothing is copied from a folder
         keep_best: the best weights have to be there, too
 
+    Returns:
+        the names of the runs that are being trained
+
     Raises:
-        OSError: the address cannot be read, or another command of this machine is at work there
+        OSError: the address cannot be read
     """
+    names: set[str] = set()
     if not is_address(out):
-        return
+        return names
     files_by_run: dict[str, dict[str, RemoteFile]] = {run.name: {} for run in runs}
     for path, file in RemoteFolder(out).list_files().items():
         for run_name in _parents(path):
@@ -36,7 +43,11 @@ def pull_runs(runs: Sequence[RunSpec], out: Path | str, keep_best: bool) -> None
         needed = {CONFIG, METRICS, RESULT, FAILURE}
         needed |= set() if RESULT in files else {CHECKPOINT}
         needed |= {BEST_WEIGHTS} if keep_best else set()
-        _update(Mirror(below(out, run_name)), files, needed)
+        try:
+            _update(Mirror(below(out, run_name)), files, needed)
+        except BlockingIOError:
+            names.add(run_name)
+    return names
 
 
 def _parents(path: str) -> list[str]:

@@ -107,8 +107,9 @@ def plan_sweep(
     groups = work_shard.select(group_identical(runs, paths, configs))
     names = {run.name for group in groups for run in group}
     shard_runs = [run for run in runs if run.name in names]
-    pull_runs(shard_runs, paths.out, paths.keep_best)
-    results, problems = _find_results(shard_runs, paths)
+    busy_names = pull_runs(shard_runs, paths.out, paths.keep_best)
+    resting_runs = [run for run in shard_runs if run.name not in busy_names]
+    results, problems = _find_results(resting_runs, paths)
     problem_names = {run.name for problem in problems for run in problem.runs}
     unfinished = []
     for run in shard_runs:

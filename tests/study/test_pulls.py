@@ -10,6 +10,7 @@ import cnlw_tools as cnlw
 from cnlw_tools.executor import SERIAL
 from cnlw_tools.executor.work_shard import WorkShard
 from cnlw_tools.files.folders import list_names
+from cnlw_tools.files.mirror import Mirror
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.study import sweep, workers
 from cnlw_tools.study.expand import expand_study
@@ -106,6 +107,17 @@ def test_a_killed_run_is_resumed_elsewhere(study, memory, tmp_path, monkeypatch)
     assert 2 == len(done)
     for name in done:
         assert 2 == json.loads(memory.cat_file(f"/bucket/runs/{name}/result.json"))["epochs"]
+
+
+def test_a_run_that_is_being_trained_is_not_finished(study):
+    """A worker of a killed command may hold its mirror; the plan waits for nobody."""
+    paths, runs, run = study
+    finished = [name for name, outcome in run().items() if outcome.state == "done"]
+    with Mirror(f"{RUNS}/{finished[0]}").writing():
+        plan = plan_sweep(runs, paths)
+
+    assert [*plan.results] == finished[1:]
+    assert [run.name for run in plan.unfinished] == finished[:1]
 
 
 def test_a_failure_is_forgotten_when_the_run_works(study, memory, monkeypatch):
