@@ -213,7 +213,7 @@ class RemoteFolder:
             self._files.put_file(str(path), target, **condition)
         elif self._scheme == "gs":
             self._put_generation(path, target, version)
-        elif self._scheme == "hf":
+        elif self._scheme == "hf" and not self._path.startswith("buckets/"):  # without commits
             self._put_commit(path, name, version)
         else:
             self._files.put_file(str(path), target)

@@ -14,6 +14,7 @@ The working store notes which images a file will have before it is put. A comman
 therefore continues with the same files, and deletes its images only when the ledger has them.
 """
 
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -160,6 +161,8 @@ class RemoteWriter:
         self.puts: _BackgroundPuts | None = None
         self._read_pack()
         self._check_plans()
+        if not self.put_ledger.count_outcomes():  # a killed fetch may have left files without rows
+            shutil.rmtree(ledger.folder / "images", ignore_errors=True)
         if self.put_ledger.pack and (self.mirror.folder / PLACEHOLDERS).is_file():
             add_placeholders(self.mirror.folder / PLACEHOLDERS, ledger.folder)
 

@@ -312,6 +312,17 @@ def test_images_whose_file_is_gone_are_fetched_again(memory):
     check(MEMORY, IDS)
 
 
+def test_a_file_without_a_row_is_deleted(memory, tmp_path):
+    """A killed fetch leaves one if it has not written the row; a file with a row stays."""
+    with open_writer(MEMORY) as writer:
+        writer.ledger.write_image("w00", "jpeg", image("w00"))
+    with open_writer(MEMORY) as writer:
+        assert [] == working_files(tmp_path)
+        add(writer.ledger, ["w01"])
+    with open_writer(MEMORY):
+        assert 1 == len(working_files(tmp_path))
+
+
 def test_lists_of_placeholders_are_joined(memory, tmp_path, move):
     """Those of the pack and that of this machine."""
     for machine, digit in (("one", "1"), ("two", "2")):
