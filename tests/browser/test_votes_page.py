@@ -171,6 +171,7 @@ def vote_on_all(page: Page, flowers: Flowers) -> list[Vote]:
             break
         votes.append(press(page, flowers, "y"))
     expect(message).to_contain_text("Nothing is left for you to vote on")
+    expect(message).to_contain_text("If candidates were fetched after `cnlw votes annotate` was")
     expect_saved(page)
     return votes
 

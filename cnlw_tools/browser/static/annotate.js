@@ -247,7 +247,9 @@ class VotingPage {
     const place = this.label === null ? "" : ` in the class ${this.#className(this.label)}`;
     return (
       `Nothing is left for you to vote on${place}. ` +
-      `Each candidate has ${this.#describeVotes()} of yes or no, or a vote of yours. Thank you.`
+      `Each candidate has ${this.#describeVotes()} of yes or no, or a vote of yours. Thank you. ` +
+      "If candidates were fetched after `cnlw votes annotate` was started, " +
+      "start it again to see them."
     );
   }
 
