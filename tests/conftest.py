@@ -377,7 +377,7 @@ def hf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     from huggingface_hub import constants
 
     warnings.filterwarnings("ignore", "Use 'content=", DeprecationWarning)  # to the client
-    hub = Hub(exists=True)
+    hub = Hub(exists=True, files={".gitattributes": b"*.parquet filter=lfs"})
     server = hub_server.start(hub)
     monkeypatch.setenv("HF_TOKEN", hub_server.TOKEN)
     monkeypatch.setenv("CNLW_CACHE", str(tmp_path / "cache"))

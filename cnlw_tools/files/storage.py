@@ -37,6 +37,7 @@ LASTING = {
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 VERSIONS = ("generation", "ETag", "blob_id")  # what storages say of contents
 FORBIDDEN = (401, 403)  # statuses
+GIT_FILE = ".gitattributes"  # the Hub puts it into every repository
 TIMES = ("LastModified", "updated", "created")  # of a file
 
 Result = TypeVar("Result")
@@ -108,7 +109,7 @@ class RemoteFolder:
                     f"{self.address} contains {path!r}, which is not a valid name of a file here: "
                     "give the address of a folder, or move this file away"
                 )
-            if not path.endswith("/"):
+            if not path.endswith("/") and name != GIT_FILE:
                 listed[name] = _describe_file(info)
         self._reject_files_in_files(listed)
         return listed

@@ -43,6 +43,7 @@ from cnlw_tools.store.store import Ledger, Row, Store, open_ledger
 LEDGER = "packed.sqlite"  # another name than in a store, so that no fetch writes into a local pack
 SMALL_FILES = (LEDGER, PLACEHOLDERS)  # what is copied from an address before images are read
 IMAGES = "images/"
+CARD = "README.md"  # which a user may have written for a repository of the Hub
 FILE_HASH = re.compile(r"[0-9a-f]{32}")
 IMAGES_PER_FILE = 1_000
 IMAGES_PER_GROUP = 16  # what is read for one image: 2 MB of originals of 120 kB
@@ -137,7 +138,7 @@ def pack_store(store: Store, out: Path | str, progress: Progress = no_progress) 
 def require_pack(address: str, names: Collection[str]) -> None:
     """Raise FileExistsError if something else than a pack is there."""
     for name in names:
-        if name not in (*SMALL_FILES, SNAPSHOT) and not name.startswith(IMAGES):
+        if name not in (*SMALL_FILES, SNAPSHOT, CARD) and not name.startswith(IMAGES):
             raise FileExistsError(
                 f"{address} is not a pack, because {name} is there: use another address or folder"
             )

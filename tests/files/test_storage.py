@@ -207,7 +207,15 @@ def test_a_commit_of_somebody_else_does_not_stop_ours(hf, tmp_path):
 
     folder.replace(write(tmp_path / "x", b"one"), "x", None)
 
-    assert {"folder/x": b"one"} == hf.files
+    assert b"one" == hf.files["folder/x"]
+
+
+def test_a_repository_is_a_folder(hf, tmp_path):
+    """Without the file that the Hub has put there."""
+    folder = RemoteFolder("hf://datasets/lab/noise")
+    assert {} == folder.list_files()
+    folder.put(write(tmp_path / "x", b"one"), "x")
+    assert ["x"] == list(folder.list_files())
 
 
 def test_a_large_file_is_put_in_parts(gs, tmp_path):

@@ -356,6 +356,14 @@ def test_something_else_is_not_replaced(memory, tmp_path):
         pass
 
 
+def test_a_repository_with_a_card_is_a_place_for_a_store(hf):
+    """The card stays."""
+    hf.files["README.md"] = b"# Images"
+    fill("hf://datasets/lab/noise", IDS)
+    check("hf://datasets/lab/noise", IDS)
+    assert b"# Images" == hf.files["README.md"]
+
+
 def test_an_error_names_the_address(memory):
     """Not the folder in the cache in which images wait."""
     with open_writer(MEMORY) as writer:
