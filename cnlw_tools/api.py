@@ -160,7 +160,7 @@ class Build:
         Args:
             out: the folder, which may hold an earlier gallery
             config: show only this config, such as red_40
-            runs: folder of runs, to show what they treat as wrong
+            runs: folder of runs; the page then shows which labels they treat as wrong
             duplicates: also find near duplicates
             progress: show a progress bar
 
@@ -309,7 +309,8 @@ class Plan:
 
     table: "pa.Table"  # one row for each slot
     config: str  # the name of the config in a build
-    expected: "Expected"  # rate, foreign rate and (C, C) matrix that the noise model expects
+    # What the noise model expects: the rate, the share of foreign images and a (C, C) matrix.
+    expected: "Expected"
     realised: "Expected"  # the same, measured on the table
 
     @property
@@ -418,12 +419,12 @@ class RunsReport:
 
 @dataclass(frozen=True, slots=True)
 class FetchedStore:
-    """An image store, and how far the URLs of a manifest are."""
+    """An image store, and how many URLs of a manifest have an outcome."""
 
     path: PathLike  # the folder of the store, or its address
     counts: "Counter[str]"  # the number of URLs by outcome: ok, http_404 ...
-    n_new: int  # URLs that have an outcome since this call
-    n_left: int  # URLs that this call left without an outcome
+    n_new: int  # the number of URLs that got an outcome in this call
+    n_left: int  # the number of URLs that this call left without an outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -468,7 +469,7 @@ def build(
         donors: datasets whose images some kinds of noise use, with the folders of their images
         store: web images that `cnlw fetch` or `cnlw store pack` wrote
         previous: an earlier build, or its address; the card then says what changed
-        join: folders into which `build_shard` wrote, or that hold such folders
+        join: folders that `build_shard` wrote, or folders that hold such folders
         engine: where the work runs: local, dask, ray, dask://HOST:PORT or ray://HOST:PORT
         workers: number of processes. Default: one for each processor; 1 for a source in __main__
         progress: show progress bars
@@ -529,7 +530,7 @@ def build_shard(
 ) -> PathLike:
     """Write one of several parts of a build, and return the folder or address that holds it.
 
-    A last call of `build` completes the build. The other arguments are those of `build`.
+    A final call of `build` completes the build. The other arguments are those of `build`.
 
     Args:
         shard: which part, such as 2/5, the second of five
@@ -677,7 +678,7 @@ def validate(
         donors: datasets whose images the build uses, with the folders of their images
         store: web images that `cnlw fetch` or `cnlw store pack` wrote
         cache: folder of decoded pixels, for `end_to_end`. Default: that of `cnlw train`
-        join: folders with the findings of `validate_shard`; other images are looked at
+        join: folders with the findings of `validate_shard`; this call checks all other images
         engine: where the work runs: local, dask, ray, dask://HOST:PORT or ray://HOST:PORT
         workers: number of worker processes. Default: one for each processor
         progress: show progress bars
@@ -714,9 +715,9 @@ def validate_shard(
     workers: int | None = None,
     progress: bool = True,
 ) -> Path:
-    """Look at one of several parts of the images of a build, and return the file of findings.
+    """Check one of several parts of the images of a build, and return the file of findings.
 
-    A last call of `validate` with ``join`` uses the findings. The other arguments are those of
+    A final call of `validate` with ``join`` uses the findings. The other arguments are those of
     `validate`.
 
     Args:
@@ -914,7 +915,8 @@ def fetch_images(
         dataset: fetch the web candidates of this dataset
         manifest: Parquet file with the columns image_id and uri. Default: that of the dataset
         store: folder of the image store, or address of a pack. Default: stores/DATASET
-        shard: only these sites, such as 2/5, the second of five parts; see `join_stores`
+        shard: fetch only one part of the sites, such as 2/5, the second of five parts; see
+            `join_stores`
         root: folder that holds manifests/. Default: the package's
         engine: where the work runs: local, dask://HOST:PORT or ray://HOST:PORT
         workers: number of worker processes. Default: one for each processor, or fewer for few URLs
@@ -923,14 +925,15 @@ def fetch_images(
 
     Raises:
         ValueError, LookupError, OSError: the message says what is wrong, where, and how to fix it
-        Interrupted: a signal stopped it, a kind of KeyboardInterrupt; the same call continues
+        Interrupted (a subclass of KeyboardInterrupt): a signal stopped the work; make the same
+            call again to continue
 
     Example:
         >>> import pyarrow as pa, pyarrow.parquet as pq
         >>> urls = pa.table({"image_id": ["cat"], "uri": ["http://127.0.0.1/cat.jpg"]})
         >>> pq.write_table(urls, "urls.parquet")
         >>> fetched = cnlw.fetch_images(manifest="urls.parquet", store="images")
-        >>> dict(fetched.counts)  # no address of this machine is requested
+        >>> dict(fetched.counts)  # URLs of this machine are not requested
         {'refused': 1}
     """
     from cnlw_tools.fetch.choices import FetchChoices
@@ -946,17 +949,19 @@ def fetch_images(
 
 
 def join_stores(stores: Folders, store: PathLike, *, progress: bool = True) -> FetchedStore:
-    """Add to an image store what other stores hold, such as those of several `fetch_images`.
+    """Copy the contents of other stores into one store, for example those of several fetches.
 
-    A last `fetch_images` into the store then fetches what is left.
+    A final call of `fetch_images` with this store then fetches what is left.
 
     Args:
-        stores: folders of stores, or that hold stores, or addresses of packs
-        store: folder of the store that is written, or address of a pack
+        stores: folders of stores, folders that hold stores, or addresses of packs
+        store: folder of the store to write into, or address of a pack
         progress: show a progress bar
 
     Raises:
-        ValueError, OSError: stores do not fit together, or cannot be read or written
+        ValueError, OSError: the stores hold images of different kinds (originals, or resized with
+            other options) or come from different numbers of shards, or one of them cannot be read
+            or written
 
     Example:
         >>> import pyarrow as pa, pyarrow.parquet as pq
@@ -1004,12 +1009,13 @@ def sweep(
         study: a TOML file, or the name of a study; see `cnlw list studies`
         scale: scale of the study, such as small. Default: none
         out: folder or address of the runs. Default: runs/STUDY, or runs/STUDY_SCALE
-        shard: only these runs, such as 2/5, the second of five parts
+        shard: train only one part of the runs, such as 2/5, the second of five parts
         **choices: other options of `cnlw sweep`: builds, cache, device, jobs, keep_best
 
     Raises:
         ValueError, LookupError, OSError: the message says what is wrong, where, and how to fix it
-        Interrupted: a signal stopped it, a kind of KeyboardInterrupt; the same call continues
+        Interrupted (a subclass of KeyboardInterrupt): a signal stopped the work; make the same
+            call again to continue
 
     Example:
         >>> with open("mine.toml", "w") as file:
@@ -1203,7 +1209,7 @@ def new(
 ) -> Path:
     """Write the tables of photographs and of candidates from the web, and return their folder.
 
-    A longer list adds its new candidates to those that the dataset has.
+    If the dataset exists, candidates of the file that are new are added to it.
 
     Args:
         name: name of the dataset

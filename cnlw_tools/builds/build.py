@@ -262,7 +262,7 @@ def last_build(builds: Path) -> Path:
     if not cards:
         raise FileNotFoundError(
             f"{builds}: there is no build here yet: run `cnlw build --noise red --level 40`, "
-            "or name one"
+            "or name a build"
         )
     return cards[-1].parent
 

@@ -81,7 +81,7 @@ def draw_recorded_plan(
     if hashing.digest(drawn) != config.digest:
         versions = ", ".join(f"{package} {v}" for package, v in card.made_with.items())
         raise ValueError(
-            f"{folder}: its tables give another plan of {name} than its card records: install the "
-            f"versions that made the build ({versions})"
+            f"{folder}: the plan of {name} that follows from its tables differs from the plan on "
+            f"its card: install the versions that made the build ({versions})"
         )
     return drawn

@@ -159,8 +159,9 @@ def check_records(contents: str, records: Records) -> None:
         if len(counts) > 1:
             numbers = join_words([str(count) for count in sorted(counts)])
             raise ValueError(
-                f"{path.parent} contains shards of divisions into {numbers} parts: give every "
-                f"process the same number, or delete the records {RECORDS} of one division"
+                f"{path.parent} contains shards of work that was divided in different ways, into "
+                f"{numbers} parts: give every process the same number, or delete the records "
+                f"{RECORDS} of one division"
             )
 
 

@@ -217,8 +217,9 @@ def check_records(
         if len(counts) > 1:
             numbers = join_words([str(count) for count in counts])
             raise ValueError(
-                f"{path.parent} contains shards of divisions into {numbers} parts: give every "
-                f"process the same number, or delete the files {FILES} of one division"
+                f"{path.parent} contains shards of work that was divided in different ways, into "
+                f"{numbers} parts: give every process the same number, or delete the files "
+                f"{FILES} of one division"
             )
 
 

@@ -106,7 +106,7 @@ def _check_shard_choices(shard: str, choices_of_last: Mapping[str, Any]) -> None
     for option, value in choices_of_last.items():
         if value:
             raise ValueError(
-                f"--shard {shard} cannot be given with {option}, which belongs to the last "
+                f"--shard {shard} cannot be given with {option}, which belongs to the final "
                 "command: drop --shard"
             )
 

@@ -94,11 +94,11 @@ def import_(source: str, path: Path, name: str | None, root: Path, **flags: Any)
     --validation chooses images by their ids, so the split is the same on every machine. Images that
     occur twice stay in train.
 
-    The source `cnlw_release` writes the candidates, votes and published splits that Jiang et al.
-    released in 2020; PATH is the folder or zip of this release.
+    With the source `cnlw_release`, the command imports the candidates, votes and published splits
+    that Jiang et al. released in 2020; PATH is the folder or zip of this release.
 
     For red noise, the source `candidates` adds web images to the dataset that --as names. PATH is a
-    csv file with the columns class and url. `cnlw new` imports images and candidates at once.
+    csv file with the columns class and url. `cnlw new` imports images and candidates in one step.
     """
     from cnlw_tools.recipe.inputs import SourceOptions
 

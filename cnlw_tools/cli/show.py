@@ -105,7 +105,7 @@ def _check_choices(
     duplicates: bool,
     out: Path | None,
 ) -> None:
-    """Raise if options of the command exclude each other.
+    """Raise if options of the command cannot be used together.
 
     Raises:
         click.UsageError, ValueError: they do, or a file has another ending than its content
@@ -120,7 +120,7 @@ def _check_choices(
     options = [name for name, is_given in names.items() if is_given]
     if len(options) > 1:
         raise click.UsageError(
-            f"{' and '.join(options[:2])} exclude each other: give one of the two"
+            f"{' and '.join(options[:2])} cannot be used together: give one of the two"
         )
     for name, is_given in {"--runs": bool(runs), "--duplicates": duplicates}.items():
         if is_given and not gallery:

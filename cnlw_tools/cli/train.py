@@ -158,7 +158,7 @@ def _read_seeds(text: str | None) -> list[int] | None:
     if text is None:
         return None
     if click.get_current_context().get_parameter_source("seed") != ParameterSource.DEFAULT:
-        raise ValueError("--seed and --seeds exclude each other: give one of the two")
+        raise ValueError("--seed and --seeds cannot be used together: give one of the two")
     return parse_seeds(text)
 
 
@@ -325,7 +325,8 @@ def _find_config(
 
     if config is not None and (noise or level is not None):
         raise ValueError(
-            f"--config {config} excludes --noise and --level: use one way to name the config"
+            f"--config {config} cannot be used together with --noise and --level: name the config "
+            "in one of these two ways"
         )
     if (noise is None) != (level is None):
         raise ValueError("--noise and --level must be given together: give both, or give --config")

@@ -150,9 +150,8 @@ def _check_choices(
     for option, is_given in last.items():
         if is_given:
             raise ValueError(
-                f"--shard {shard} cannot be given with {option}: only the last command, "
-                "without --shard, runs the "
-                f"checks: give {option} to the last command"
+                f"--shard {shard} cannot be given with {option}: only the final command, "
+                f"without --shard, runs the checks: give {option} to that command"
             )
 
 

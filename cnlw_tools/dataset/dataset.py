@@ -243,7 +243,8 @@ def require_base_manifest(dataset: Dataset) -> pa.Table:
     """
     if dataset.base is None:
         raise ValueError(
-            f"{dataset.name}: its base manifest comes from the images: give --data-dir"
+            f"{dataset.name}: the base manifest of this dataset is made from its images: give the "
+            "folder of the images with --data-dir"
         )
     return dataset.base
 
@@ -493,5 +494,5 @@ def _table_exists(path: Path) -> bool:
     """
     csv_path = path.with_suffix(".csv")
     if not path.exists() and csv_path.exists():
-        raise ValueError(f"{csv_path}: this table is read as Parquet: store it as {path.name}")
+        raise ValueError(f"{csv_path}: this table must be a Parquet file: store it as {path.name}")
     return path.exists() or path.is_symlink()

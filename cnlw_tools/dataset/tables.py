@@ -275,7 +275,7 @@ def read_plan(path: Path) -> pa.Table:
     table = read_table(path, PLAN)
     _check_labels(path, table, MAX_CLASSES)
     is_unknown = pc.invert(pc.is_in(table["origin"], pa.array(ORIGINS)))
-    remedy = f"there are {', '.join(ORIGINS)}"
+    remedy = f"the origins are {', '.join(ORIGINS)}"
     reject_bad_rows(
         path,
         "origin",

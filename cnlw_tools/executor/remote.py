@@ -24,7 +24,7 @@ from cnlw_tools.registry.counts import list_first
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-SAME_VERSIONS = "install the same versions everywhere, because the bytes depend on them"
+SAME_VERSIONS = "install the same versions everywhere, because the bytes of builds depend on them"
 DEAD_WORKER = (
     "worker processes died again and again over one task: give them more memory, or start fewer "
     "on each machine, and run the same command again"

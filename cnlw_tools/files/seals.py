@@ -45,7 +45,7 @@ def check_digest(path: Path, remedy: str) -> int:
     """
     n_bytes = check_regular(path, remedy) - LENGTH
     if n_bytes < 0 or _read_end(path, LENGTH) != PREFIX + _digest(path, n_bytes):
-        raise BadFile(f"{path}: damaged, because its sha256 differs: {remedy}")
+        raise BadFile(f"{path}: the file is damaged, because its sha256 differs: {remedy}")
     return n_bytes
 
 
@@ -65,12 +65,14 @@ def check_seal(path: Path) -> None:
         return
     end = _read_end(path, END_LENGTH)
     if not end.startswith(END) or not end.endswith(b"\0\0"):
-        raise BadFile(f"{path}: damaged, because its sha256 differs: restore it from a copy")
+        raise BadFile(
+            f"{path}: the file is damaged, because its sha256 differs: restore it from a copy"
+        )
     with translate_errors(path, "a zip archive", ""), ZipFile(path) as archive:
         damaged_member = archive.testzip()
     if damaged_member is not None:
         raise BadFile(
-            f"{path}: damaged, because the checksum of {damaged_member} differs: "
+            f"{path}: the file is damaged, because the checksum of {damaged_member} differs: "
             "restore it from a copy"
         )
 

@@ -20,7 +20,7 @@ BITS_PER_SAMPLE, PHOTOMETRIC, LOWEST, HIGHEST = 258, 262, 340, 341  # tags of TI
 BAND = 32  # rows that are composited at a time
 WHITE_IS_ZERO = 0  # a value of the tag PHOTOMETRIC
 GREY_STEPS = {"1": 255, "L;2": 85, "L;4": 17}  # by which Pillow brings PNGs of few bits to 8
-REMEDY = "save it with 8 bits a channel"
+REMEDY = "save it with 8 bits for each channel"
 
 
 def is_plain_rgb(image: Image.Image) -> bool:
@@ -119,7 +119,8 @@ def _declared_range(image: Image.Image) -> tuple[float, float]:
     if image.mode == "F":
         return 0.0, 1.0
     raise ValueError(
-        "its pixels are numbers of more than 8 bits, and the file does not say which is white: "
+        "its pixels are numbers of more than 8 bits, and the file does not say which number is "
+        "white: "
         f"{REMEDY}"
     )
 

@@ -12,7 +12,7 @@ from PIL import TiffImagePlugin
 BITS_PER_SAMPLE, PLANES, SAMPLE_FORMAT = 258, 284, 339  # tags
 APART = 2  # a value of the tag PLANES: each colour lies in a plane of its own
 SIGNED = 2  # a value of the tag SAMPLE_FORMAT
-REMEDY = "save it with 8 bits a channel"
+REMEDY = "save it with 8 bits for each channel"
 
 
 def check_tiff(file: TiffImagePlugin.TiffImageFile) -> None:
@@ -28,7 +28,9 @@ def check_tiff(file: TiffImagePlugin.TiffImageFile) -> None:
     is_raw = any(tile.codec_name == "raw" for tile in file.tile)  # libtiff reads planes well
     is_apart = file.tag_v2.get(PLANES) == APART and len(bands) > 1 and is_raw
     if is_apart and set(file.tag_v2.get(BITS_PER_SAMPLE, ())) - {8}:
-        raise ValueError(f"its colours are stored separately, and not with 8 bits: {REMEDY}")
+        raise ValueError(
+            f"it stores each colour channel in a plane of its own, and not with 8 bits: {REMEDY}"
+        )
     if file.mode == "L" and SIGNED in file.tag_v2.get(SAMPLE_FORMAT, ()):
         raise ValueError(f"its pixels are signed numbers: {REMEDY}, from 0 to 255")
     planes: list[Sequence[Any]] = [file.tile]

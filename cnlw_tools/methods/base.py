@@ -86,8 +86,12 @@ class Phase:
 class Method(nn.Module):
     """Base class of all methods. Most methods override only ``loss``.
 
-    The keyword arguments of ``__init__`` are the options of a method. State that a
-    resumed run needs has to be a parameter or a buffer.
+    The keyword arguments of ``__init__`` are the options of a method. State that a resumed run
+    needs has to be a parameter or a buffer.
+
+    ``self.task`` says what the method knows before training: make_net, n_examples, n_classes,
+    epochs, label_counts, and, if the user provides them, probe, verified, holdout and noise_rate.
+    A `Batch` has the fields index, views and y, and its property x is the first view.
 
     Raises:
         ValueError: the task lacks something that the method requires
@@ -143,7 +147,7 @@ class Method(nn.Module):
         return [Phase(self.task.epochs)]
 
     def reported_epochs(self) -> int:
-        """Return the number of last epochs over which the best and the mean of a run are taken.
+        """Return the number of final epochs from which the best and the mean of a run are taken.
 
         These are the epochs of the last phase; predictions of earlier phases are not reported.
         """

@@ -18,9 +18,10 @@ the noise acts only as a regulariser.
 
 There are four stages. Stage 0 trains a network for the features on all images, and then discards
 it. Stage 1 trains a new network on subset 0, stage 2 on subsets 0 and 1, and stage 3 on all images.
-The option ``first`` is the share of the epochs that stage 0 takes, and the other stages divide the
-rest. If the rest has fewer than three epochs, stages 1 and 2 are left out. Each stage runs through
-the preset's schedule, starting from ``fall`` times the learning rate of the previous stage.
+The option ``first`` is the number of epochs of stage 0 or, if it is below 1, their share of all
+epochs. The other stages divide the rest. If the rest has fewer than three epochs, stages 1 and 2
+are left out. Each stage runs through the preset's schedule, starting from ``fall`` times the
+learning rate of the previous stage.
 
 In the paper, the learning rate falls in steps over all stages. We could not verify the paper's
 number of epochs and its weights of 1/2 for subsets 1 and 2. The values of ``first`` and ``fall``
@@ -28,10 +29,11 @@ are our choice; on `shapes`, fall = 1 gave the best result.
 
 d_c is computed on the first 2,048 images of a class, so memory is bounded. These images are a
 random sample, because the training set is stored in random order. The clusters are optimal
-(`kmeans`), whereas the code starts k-means from random centres. With several ranks, each rank
-processes the whole set, and the result of rank 0 is used.
+(`kmeans`), whereas the authors' code starts k-means from random centres. With several ranks, each
+rank processes the whole set, and the result of rank 0 is used.
 
-The code can also compute the density as a sum of exp(-(d_ij / d_c)^2). This implementation cannot.
+The authors' code can also compute the density as a sum of exp(-(d_ij / d_c)^2). This implementation
+cannot.
 """
 
 from itertools import pairwise

@@ -2,7 +2,8 @@
 
 Source: Rolnick, Veit, Belongie and Shavit 2017, "Deep learning is robust to massive label noise".
 
-The option alpha is the number of uniformly drawn labels for each correct one:
+The option alpha sets the number of uniformly drawn labels; such a label may also be the correct
+one. The loss is:
 
 H_alpha = mean_b -1 / (1 + alpha) log p_b[y_b] - alpha / (K (1 + alpha)) sum_k log p_b[k]
         = mean_b CE((1 - eps) Y_b + eps / K, z_b),  eps = alpha / (1 + alpha): smoothed labels
@@ -16,8 +17,8 @@ The remedies are larger batches, ``scale = "batch"`` (batch size times 1 + alpha
 
 The paper trains with plain cross-entropy on labels diluted with wrong ones. On true labels, H_alpha
 is the limit of this loss for infinite batches; on labels that are already noisy, it is label
-smoothing. The paper tries many values of alpha. The default 1, one wrong label for each correct
-one, is our choice.
+smoothing. The paper tries many values of alpha. The default 1, one uniformly drawn label for each
+correct one, is our choice.
 
 This method does not dilute the labels itself, because a noise model (`dilution`) does so when the
 dataset is built.

@@ -163,9 +163,9 @@ class INCV(Method):
         self.is_staged = share > 0 and iterations > 0
         if self.is_staged and not self.iterations and task.epochs > 1:
             raise ValueError(
-                f"validation = {validation}: with {task.epochs} epochs, this leaves none for "
-                "one of "
-                "the two halves: give 3 epochs or more, and a share that makes up 2 epochs or more"
+                f"validation = {validation}: this share of {task.epochs} epochs is too short to "
+                "train on each of the two halves: give 3 epochs or more, and a share that makes up "
+                "2 epochs or more"
             )
         self.validation_epochs = 2 * self.iterations * self.half_epochs
         self.last_epochs = task.epochs - self.validation_epochs

@@ -16,12 +16,12 @@ well; the regulariser r therefore makes Q diffuse. Q is frozen at I until the ne
 the classes, and then learned with the network. After every step, each column is projected back to
 probabilities (`simplex`). The paper does not say how this is done.
 
-The paper leaves other details open. These are our choice:
+The paper leaves other details open. These are our choices:
 
 - the factor 1 / K, so that the same q_lambda suits any K;
 - q_lambda = 1, the largest value that keeps Q = I for clean labels;
 - a short warm-up, because a network that has memorised the wrong labels needs no Q;
-- a q_lr so small that classes do not swap.
+- a q_lr so small that Q cannot exchange two classes.
 
 This implementation does not estimate Q* from a few true labels.
 """

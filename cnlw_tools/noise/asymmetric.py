@@ -111,7 +111,7 @@ def target_labels(map_name: str, n_classes: int) -> Ints:
         ValueError: no such map, or it is for another number of classes
     """
     if map_name not in MAPS:
-        raise ValueError(f"asymmetric noise has no map {map_name!r}: there are {', '.join(MAPS)}")
+        raise ValueError(f"asymmetric noise has no map {map_name!r}: give one of {', '.join(MAPS)}")
     size = SIZES.get(map_name, n_classes)
     if n_classes != size:
         raise ValueError(

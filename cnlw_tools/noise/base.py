@@ -57,6 +57,10 @@ class NoiseModel:
     percent, and 0 for a model without levels; the options of the model are keywords.
     ``expected(base, level, n_classes, **options)`` returns the statistics of that draw, without
     drawing.
+
+    ``base`` and ``pool`` are `Items`: the label of each image and the key of its random numbers. A
+    `Draw` holds three numbers for each training example: its slot, its label, and the row of the
+    pool whose image replaces the original.
     """
 
     draw: Callable[..., Draw]  # the function that makes the noise
@@ -89,7 +93,8 @@ class NoiseModel:
     # Name of an option; if its value is above 0, there is a class "outlier" of foreign images.
     outlier_option: str = ""
 
-    # (items, **options) -> (n,) the order in which items become noisy; None: `corruption_order`.
+    # (items, **options) -> (n,) the order in which items become noisy; None: the usual corruption
+    # order.
     custom_order: Callable[..., Ints] | None = None
 
     paper: str = ""  # authors and year

@@ -165,7 +165,7 @@ def _check_options(n_classes: int, include_self: bool, variant: str) -> None:
         )
     if include_self and variant != "uniform":
         raise ValueError(
-            f"include_self and variant = {variant!r} exclude each other: give one of the two"
+            f"include_self and variant = {variant!r} cannot be used together: give one of the two"
         )
 
 

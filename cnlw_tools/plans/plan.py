@@ -222,7 +222,7 @@ class _Drawing:
             donor = f"donor {self.recipe.donors[shortage.donor]!r} has {shortage.stock} images"
             raise ValueError(
                 f"{donor} for {split}, but the noise needs {shortage.need}: "
-                "lower the noise, or give another donor"
+                "lower the level or the options of the noise, or give another donor"
             ) from shortage
 
     def expected(self, base: Items) -> Expected:

@@ -49,8 +49,7 @@ def published_levels(recipe: Recipe, dataset: Dataset) -> tuple[int, ...]:
         names = ", ".join(map(str, published))
         raise ValueError(
             f"{dataset.name}: there is no published split of {recipe.noise} noise at level "
-            f"{missing[0]}: "
-            f"there are {names}"
+            f"{missing[0]}: the published levels are {names}"
         )
     return recipe.levels
 

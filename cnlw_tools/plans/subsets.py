@@ -66,9 +66,8 @@ def choose_subsets(recipe: Recipe, dataset: Dataset) -> Subsets:
     split_names = pc.unique(rest["split"]).to_pylist()
     if recipe.verified and "verified" in split_names:
         raise ValueError(
-            f"{dataset.name}: the base manifest already has a split 'verified', which stays "
-            "without "
-            "noise: rename it, or remove verified"
+            f"{dataset.name}: the base manifest already has a split 'verified', and noise cannot "
+            "be added to it: rename this split, or remove the key verified from the recipe"
         )
     _check_remainder(train, dataset.classes, recipe)
     counts = _class_counts(train, len(dataset.classes))

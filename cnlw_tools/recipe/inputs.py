@@ -61,7 +61,9 @@ class SourceOptions:
 class Inputs:
     """The folders of tables and of images."""
 
-    root: Path  # folder of manifests/, annotations/ and pipelines/, used before the package
+    # Folder of manifests/, annotations/ and pipelines/; its files take precedence over those of
+    # the package.
+    root: Path
     data_dir: Path | None = None  # the user's copy of the images, if the package has none
     # The folders of the images of donors, by the name of the donor.
     donors: Mapping[str, Path | None] = field(default_factory=dict, hash=False)

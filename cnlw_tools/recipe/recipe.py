@@ -49,7 +49,8 @@ COUNT = between(0, expected="a whole number that is 0 or more")
 class Recipe:
     """One benchmark: a dataset, a kind of noise, its levels, and how images are stored.
 
-    Keys that appear in the name of a config are declared in the order of that name.
+    The texts of the fields are those of the options of `cnlw build`; N, PERCENT and RATIO stand for
+    the value. The parts of the name of a config are in the order of these fields.
     """
 
     dataset: str = key(

@@ -41,7 +41,7 @@ def read_toml_text(path: Path, kind: str) -> str:
         content = read_bytes(path, LARGEST_TOML, f"a {kind} is a page of text")
     except FileNotFoundError:
         raise FileNotFoundError(
-            f"{path}: there is no such {kind}; `cnlw list {plural(kind)}` shows what there is"
+            f"{path}: there is no such {kind}; `cnlw list {plural(kind)}` lists all names"
         ) from None
     except IsADirectoryError:
         raise IsADirectoryError(

@@ -208,8 +208,8 @@ def find_marked(records: ExampleRecords, mark: str) -> Bools:
     if mark == "relabelled":
         return np.equal(records.uses_given_label, 0)
     raise ValueError(
-        f"marks_noise = {mark!r}: it must be removed, down_weighted or relabelled: "
-        "declare one of them in the method, and train again"
+        f"marks_noise = {mark!r} is not allowed: declare removed, down_weighted or relabelled in "
+        "the method, and train again"
     )
 
 

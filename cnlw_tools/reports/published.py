@@ -105,7 +105,7 @@ def _result_rows(
     rows = []
     for label, method in entry.rows.items():
         cells = pick(rows_by_label, label, f"row of {entry.table}")["cells"]
-        plain_label = re.sub("<[^>]*>", "", label)
+        plain_label = re.sub(r"<[^>]*>| \[†\]", "", label)  # without tags and marks of footnotes
         for column, configs in entry.columns.items():
             cell = pick(cells, column, f"column of {entry.table}")
             config_names = [configs] if isinstance(configs, str) else configs

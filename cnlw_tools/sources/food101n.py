@@ -82,7 +82,8 @@ class Food101n(ImageFiles):
             key, _, verdict = line.partition("\t")
             if verdict not in ("0", "1"):
                 raise ValueError(
-                    f"{path}: row {row}: {line!r} is not an image and 0 or 1: copy this file again"
+                    f"{path}: row {row}: {line!r} must consist of the name of an image and 0 or "
+                    "1: copy this file again"
                 )
             verdicts[key] = verdict == "1"
         return verdicts

@@ -1,10 +1,10 @@
 """A Hugging Face dataset is read from Parquet files, a folder of `save_to_disk`, or the Hub.
 
-The dataset itself says which files belong to which split (formats/data_files.py). It must have one
-image column. Labels are read from the column `label` or from the only ClassLabel column, and are
-matched by class name (formats/class_labels.py). An image id consists of the dataset's own name of
-the split and the row in the split: ``train-00000``. The Parquet files of a
-dataset on the Hub are downloaded once into the cache of the Hub, and the commit is recorded.
+The dataset itself says which files belong to which split (see the module formats/data_files.py). It
+must have one image column. Labels are read from the column `label` or from the only ClassLabel
+column, and are matched by class name (see the module formats/class_labels.py). An image id consists
+of the dataset's own name of the split and the row in the split: ``train-00000``. The Parquet files
+of a dataset on the Hub are downloaded once into the cache of the Hub, and the commit is recorded.
 """
 
 import re
@@ -338,8 +338,9 @@ def common_column(files: Sequence[TableFile], content: str, find_columns: FindCo
         if not candidates or (len(candidates) > 1 and file is files[-1]):
             raise ValueError(
                 f"{file.path}: {len(candidates)} columns may contain {content}s. The columns are "
-                f"{', '.join(file.schema.names)}: choose one that every file has with "
-                f"`cnlw import --{content}-column NAME`; it holds {CONTENT_OF_ROW[content]} a row"
+                f"{', '.join(file.schema.names)}: choose a column that every file has with "
+                f"`cnlw import --{content}-column NAME`; each row must hold "
+                f"{CONTENT_OF_ROW[content]}"
             )
     return candidates[0]
 

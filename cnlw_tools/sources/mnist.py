@@ -50,8 +50,9 @@ class Mnist(ArraySource):
         highest = labels.max(initial=0)
         if len(pixels) != len(labels) or highest > 9:
             raise ValueError(
-                f"{image_path}: {len(pixels)} images for {len(labels)} labels up to {highest} of "
-                f"{label_path.name}: copy both again"
+                f"{image_path}: this file holds {len(pixels)} images, and {label_path.name} holds "
+                f"{len(labels)} labels from 0 to {highest}; there must be a label from 0 to 9 for "
+                "each image: copy both files again"
             )
         return LabelledPixels(pixels, labels.tolist())
 

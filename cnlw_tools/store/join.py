@@ -62,9 +62,8 @@ def _check_counts(folder: Path, counts: set[int]) -> None:
     if len(counts) > 1:
         numbers = join_words([str(count) for count in sorted(counts)])
         raise ValueError(
-            f"{folder}: this store has shards for {numbers} fetches: give every fetch the same "
-            "number "
-            "of shards, or another --store"
+            f"{folder}: the fetches into this store were divided in different ways, into {numbers} "
+            "parts: give every fetch the same number, or another --store"
         )
 
 

@@ -144,7 +144,12 @@ def is_store(folder: Path) -> bool:
 
 
 class Store:
-    """An image store opened for reading; `open_ledger` opens one for writing."""
+    """An image store that is open for reading; `fetch_images` and `join_stores` write stores.
+
+    A `Row` is a row of the ledger, with its columns as fields. A `State` has the fields outcome,
+    attempts, timestamp and file_intact of a row. `Storage` says how a build stores images: size,
+    resize, quality and shard_rows.
+    """
 
     remedy = "run `cnlw fetch` to fetch it again"  # where the file of an image has changed
 
@@ -174,7 +179,7 @@ class Store:
 
     @property
     def place(self) -> Path | str:
-        """Return the folder, or the address, that a user knows the store by."""
+        """The folder of the store, or its address."""
         return self.folder
 
     def __enter__(self) -> Self:
@@ -184,7 +189,7 @@ class Store:
         self.connection.close()
 
     def read(self, image_id: str) -> bytes:
-        """Return the bytes of an image, as the web sent it, or resized if the fetch resized it.
+        """Return the file of an image: the original, or the resized file if the fetch resized it.
 
         Raises:
             LookupError: the image is not in the store; the message says why
@@ -193,7 +198,12 @@ class Store:
         return self._read_file(self.read_row(image_id))
 
     def read_picture(self, image_id: str) -> bytes | KeptPicture:
-        """Return an image as a build reads it; the errors are those of `read`."""
+        """Return the file of an image for a build; the errors are those of `read`.
+
+        Returns:
+            the bytes of the original or, if the fetch resized it, a `KeptPicture`, which holds
+            the bytes of the resized file and the sha256 of the original
+        """
         row = self.read_row(image_id)
         data = self._read_file(row)
         if not row.kept:
@@ -221,7 +231,7 @@ class Store:
             self.connection.execute("VACUUM INTO ?", [str(path)])
 
     def read_kept(self) -> list[str | None]:
-        """Return the distinct values of the column `kept` of images."""
+        """Return the options with which images of the store were resized; None: originals."""
         images = f"SELECT {self.columns} FROM ledger WHERE class = 'ok'"  # noqa: S608, our names
         sql = f"SELECT DISTINCT kept FROM ({images}) ORDER BY kept"  # noqa: S608, our names
         return [kept for (kept,) in self.query(sql)]

@@ -56,7 +56,7 @@ def _entry_mismatch(state: Any) -> str:
         if not isinstance(state[name], types):
             return f"{name} is {type(state[name]).__name__}"
     if state["ema"] and not isinstance(state["ema"].get("averages"), Mapping):
-        return "the averages of its weights have no names"
+        return "the averaged weights are not stored by name"
     for metrics in state["history"]:
         if not isinstance(metrics, Mapping):
             return f"history holds {type(metrics).__name__}"

@@ -30,7 +30,7 @@ def mix(key: Tensor, stream: int, i: int = 0) -> Tensor:
         ValueError: the keys are not int64
     """
     if key.dtype != torch.int64:
-        raise ValueError(f"the keys are of type {key.dtype}: give int64")
+        raise ValueError(f"the keys of random numbers have the type {key.dtype}: give int64")
     counter = (stream * prng.GOLDEN + i) & prng.MASK
     hashed_counter = prng.mix(np.array([counter], np.uint64))
     x = key ^ _as_int64(int(hashed_counter[0]))

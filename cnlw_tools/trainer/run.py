@@ -95,7 +95,9 @@ class RunWriter:
         upload: RunUpload | None = None,
     ) -> None:
         if resume and overwrite:
-            raise ValueError("--resume and --overwrite exclude each other: give one of the two")
+            raise ValueError(
+                "--resume and --overwrite cannot be used together: give one of the two"
+            )
         self.folder = folder
         self.place: Path | str = upload.address if upload else folder  # for messages
         self.config = to_json_types(asdict(config))

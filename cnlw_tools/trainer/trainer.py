@@ -87,12 +87,13 @@ class Trainer:
     overwrite: bool = False  # delete the files of the run in that folder, and start again
     keep_best: bool = False  # keep the weights of the best epoch on validation, in best.pt
     pretrained: bool = False  # begin with the weights that torchvision or timm publish
-    # Begin with the weights in this file, or of the run in this folder or at this address.
+    # Begin with the weights in this file, or with those of the run at this path or address.
     weights: Path | str | None = None
     compile: bool = False  # compile the network with torch.compile
     graph: bool = False  # repeat steps as a CUDA graph, which takes less processor time
     root: Path | str | None = None  # folder that holds pipelines/; None: the package's own
-    cache: Path | str | None = None  # folder of decoded pixels; None: `default_cache()`
+    # Folder of decoded pixels; None: $CNLW_CACHE, or ~/.cache/cnlw_tools.
+    cache: Path | str | None = None
     decode_threads: int | None = None  # threads that decode images; None: one for each processor
 
     folder: Path = field(init=False)  # the folder of the run, or the local copy of its address
@@ -206,7 +207,7 @@ class Trainer:
         """Return the folder of the run; for a run at an address, that of its local copy.
 
         Raises:
-            ValueError, LookupError, OSError: the request is wrong; see `fit`
+            ValueError, LookupError, OSError: an argument is wrong; see `fit`
         """
         _, method_class, _ = self._resolve_choices()
         if self.out is not None and is_address(self.out):
@@ -219,10 +220,15 @@ class Trainer:
         return self.out if self.out is not None and is_address(self.out) else self.folder
 
     def find_difference(self, config: RunConfig) -> str:
-        """Return the names of settings, other than the data, in which a run differs; "" if none.
+        """Return the names of the settings in which this run differs from another; "" if none.
+
+        The data are not compared.
+
+        Args:
+            config: the config.json of the other run
 
         Raises:
-            ValueError, LookupError, OSError: the request is wrong; see `fit`
+            ValueError, LookupError, OSError: an argument is wrong; see `fit`
         """
         preset, method_class, options = self._resolve_choices()
         values = {
@@ -248,7 +254,7 @@ class Trainer:
         """Return a description of the run by key (method, data, net ...), once training has begun.
 
         Raises:
-            ValueError, LookupError, OSError: the request is wrong; see `fit`
+            ValueError, LookupError, OSError: an argument is wrong; see `fit`
         """
         preset, method_class, options = self._resolve_choices()
         words = [f"{name}={value}" for name, value in sorted(options.items())]

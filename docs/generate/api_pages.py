@@ -15,14 +15,16 @@ from docs.generate.source_code import (
 SECTIONS = re.compile(r"^(Args|Returns|Raises|Example|Yields):\n", re.MULTILINE)
 PAGE = "reference/api.md"
 LONG = 88  # columns of a signature in one line
+ONLY_ON_COMMAND_LINE = "; may be repeated"  # of an option, but not of a field
 INTRODUCTION = """# Python API
 
 ```python
 import cnlw_tools as cnlw
 ```
 
-Each function does the same as the command of its name, with the same defaults and errors. A package
-such as PyTorch is imported only when a function needs it, so `import cnlw_tools` is fast.
+Most functions have the name of the command that does the same, with the same defaults and errors:
+`build` does what `cnlw build` does. A package such as PyTorch is imported only when a function
+needs it, so `import cnlw_tools` is fast.
 
 """
 
@@ -72,6 +74,7 @@ def _class(name: str, module: str, definition: ast.ClassDef) -> str:
             called = re.match(r"key\((.*)", default, re.DOTALL)
             if called:
                 meaning = _keyword(definition, field.name, "help")
+                meaning = meaning.replace(ONLY_ON_COMMAND_LINE, "")
                 default = ""
             rows.append([code(field.name), escape(_as_phrase(meaning))])
     if any(meaning for _, meaning in rows):

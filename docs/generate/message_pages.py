@@ -54,8 +54,8 @@ CHOICES = (" The choices are: ", " The columns are: ")  # how a sentence that li
 INTRODUCTION = """# Messages
 
 This page lists the errors of commands and functions, and what to do about them. It is collected
-from the source code. Braces, such as `{path}` or `{...}`, stand for a value. To find a message,
-search this site for its words.
+from the source code. Braces, such as `{path}` or `{...}`, stand for a value or for a part of the
+sentence. To find a message, search this site for its words.
 [Troubleshooting](../guides/troubleshooting.md) has the most common problems.
 
 """

@@ -91,14 +91,14 @@ COST = (
 MEASURED = (
     "Times and memory were measured with a small network on a CPU. The additional memory is the "
     "peak memory of training minus that of a process that holds the same data and trains `vanilla` "
-    "on two images at a time. For `vanilla` it is only about 50 MiB, so ratios below 2 do not show "
-    "which method needs more. [Benchmarks](../../project/benchmarks.md) describes the "
-    "measurement.\n\n"
+    "on two images at a time. For `vanilla` it is only about 50 MiB, so differences below a factor "
+    "of 2 are noise. [Benchmarks](../../project/benchmarks.md) describes the measurement.\n\n"
 )
 WORDS = (
     "[Notation](index.md#notation) and the [glossary](../../glossary.md) explain the symbols and "
     "words that this page does not explain.\n\n"
 )
+TAG_OR_FOOTNOTE = r"<[^>]*>| \[†\]"  # in the labels of the rows of a paper
 NOTATION = """| symbol | meaning |
 | --- | --- |
 | `b`, `B` | an example of the batch, and the number of examples in the batch |
@@ -395,8 +395,8 @@ def _published_row(cell: PublishedCell) -> list[str]:
 
 
 def _plain_label(label: str) -> str:
-    """Return the label of a row of a paper without tags, and with links as their words."""
-    without_tags = re.sub("<[^>]*>", "", label)
+    """Return the label of a row of a paper without tags and footnotes, and links as their words."""
+    without_tags = re.sub(TAG_OR_FOOTNOTE, "", label)
     return re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", without_tags)
 
 
@@ -409,7 +409,7 @@ def _plain_number(text: str) -> str:
 
 def _our_number(cell: PublishedCell) -> str:
     """Return our number beside a published one, with its scale, or that there is none."""
-    label = re.sub("<[^>]*>", "", cell.row)
+    label = re.sub(TAG_OR_FOOTNOTE, "", cell.row)
     number = read_comparisons().get((cell.study, cell.table, label, cell.column))
     if number is None:
         return NOT_RUN

@@ -165,7 +165,7 @@ def test_plans_of_another_version(without_shards, photos, tmp_path, monkeypatch)
 
     monkeypatch.setattr(changes, "plan", draw_otherwise)
 
-    with pytest.raises(ValueError, match=r"its tables give another plan of .*: install the"):
+    with pytest.raises(ValueError, match=r"differs from the plan on its card: install the"):
         rebuild(without_shards, inputs_of(photos, tmp_path), tmp_path / "out")
 
 

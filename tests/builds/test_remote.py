@@ -200,7 +200,7 @@ def test_mixed_counts_of_processes_at_an_address(memory, inputs):
     before = stored(memory)
 
     with pytest.raises(
-        ValueError, match="contains shards of divisions into 2 and 3 parts: give every"
+        ValueError, match="divided in different ways, into 2 and 3 parts: give every"
     ) as caught:
         build_shard_at(BLUE, inputs, MEMORY, WorkShard(3, 2))
 

@@ -297,7 +297,7 @@ def test_a_damaged_file_of_a_shared_folder_is_written_again(cifar, built, tmp_pa
     assert contents(built) == contents(tmp_path / "x")
 
 
-MIXED = "contains shards of divisions into 2 and 3 parts: give every"
+MIXED = "divided in different ways, into 2 and 3 parts: give every"
 
 
 def test_mixed_counts(cifar, tmp_path, contents):
@@ -334,7 +334,7 @@ def test_mixed_counts_at_the_same_time(tmp_path, monkeypatch):
     monkeypatch.setattr(work_shards, "write_record", write_later)
     own = work_shards.make_record(WorkShard(2, 1), "contents")
     with (
-        pytest.raises(ValueError, match="contains shards of divisions into 2 and 3 parts"),
+        pytest.raises(ValueError, match="divided in different ways, into 2 and 3 parts"),
         work_shards.recorded_shard(folder, own, ()),
     ):
         pass

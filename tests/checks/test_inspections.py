@@ -158,7 +158,7 @@ def test_evidence_of_what_was_seen(whole: Path) -> None:
 def test_mixed_counts(whole: Path, tmp_path: Path) -> None:
     """One line, before any image is read, and nothing is written."""
     inspect(whole, tmp_path / "3", "1/3")
-    message = "contains shards of divisions into 2 and 3 parts: give every process the same number"
+    message = "divided in different ways, into 2 and 3 parts: give every process the same number"
 
     with pytest.raises(ValueError, match=message):
         inspect(whole, tmp_path / "3", "2/2")
@@ -306,7 +306,7 @@ def test_the_command_looks_and_joins(whole: Path, tmp_path: Path, reads_back_her
         (
             ["--shard", "1/2", "--out", "x", "--json"],
             1,
-            "--shard 1/2 cannot be given with --json: only the last",
+            "--shard 1/2 cannot be given with --json: only the final",
         ),
         (
             ["--shard", "1/2", "--out", "x", "--join", "y"],

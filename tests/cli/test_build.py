@@ -140,7 +140,7 @@ def test_shards_are_written_in_one_folder_or_joined(tmp_path, monkeypatch, tiny)
         (["--shard", "3/2"], "shard '3/2' is not allowed: write it as 2/5 for the second of five"),
         (
             ["--shard", "1/2", "--join", "x"],
-            "--shard 1/2 cannot be given with --join, which belongs to the last command",
+            "--shard 1/2 cannot be given with --join, which belongs to the final command",
         ),
         (["--join", "x"], "x: there is no shard of a build here: give a folder that"),
         (["--shard", ""], "shard '' is not allowed: write it as 2/5"),

@@ -419,7 +419,7 @@ def test_mixed_counts_of_shards_in_a_store(server, folder):
     result = cnlw(*arguments, "--shard", "1/2")
 
     assert result.exit_code == 1
-    assert "s: this store has shards for 2 and 3 fetches: give every" in " ".join(
+    assert "divided in different ways, into 2 and 3 parts: give every" in " ".join(
         result.stderr.split()
     )
     assert not server.requests

@@ -112,9 +112,9 @@ def test_a_store_at_an_address_is_shown(store: Path, tmp_path: Path, memory: obj
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--gallery", "--image", "x"], "--gallery and --image exclude each other"),
-        (["--gallery", "--matrix", "m.png"], "--gallery and --matrix exclude each other"),
-        (["--image", "x", "--matrix", "m.png"], "--image and --matrix exclude each other"),
+        (["--gallery", "--image", "x"], "--gallery and --image cannot be used together"),
+        (["--gallery", "--matrix", "m.png"], "--gallery and --matrix cannot be used together"),
+        (["--image", "x", "--matrix", "m.png"], "--image and --matrix cannot be used together"),
         (["--runs", "."], "--runs needs --gallery"),
         (["--duplicates"], "--duplicates needs --gallery"),
         (["--out", "page"], "--out needs --image or --gallery"),

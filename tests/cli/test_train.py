@@ -171,7 +171,7 @@ def test_seeds_are_a_run_each(here, tmp_path):
         ),
         (["--seeds", "0"], "give one or more"),
         (["--seeds", "1,1"], "each once"),
-        (["--seeds", "3", "--seed", "0"], "exclude each other"),
+        (["--seeds", "3", "--seed", "0"], "cannot be used together"),
     ],
 )
 def test_what_is_no_list_of_seeds_is_said(here, tmp_path, arguments, message):
@@ -244,7 +244,10 @@ def test_a_run_is_not_begun_twice_but_goes_on(here):
         (["--config", "blue_41"], "Did you mean 'blue_40'"),
         ([], "holds 2 configs: name one by --config: blue_20, blue_40"),
         (["--noise", "blue"], "--noise and --level must be given together"),
-        (["--config", "blue_40", "--level", "20"], "excludes --noise and --level"),
+        (
+            ["--config", "blue_40", "--level", "20"],
+            "cannot be used together with --noise and --level",
+        ),
         (["--noise", "blue", "--level", "20,40"], "--level 20,40: a run trains on one level"),
         (["--noise", "blue", "--level", "0.2"], "unknown level '0.2'. Did you mean '20'?"),
         (["--config", "blue_40", "--net", "resnt32"], "unknown network 'resnt32'. Did you mean"),

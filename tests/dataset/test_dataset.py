@@ -139,7 +139,7 @@ def test_csv_in_place_of_parquet(toy):
     path.rename(path.with_suffix(".csv"))
 
     with pytest.raises(
-        ValueError, match=r"base\.csv: this table is read as Parquet: store it as base\.parquet"
+        ValueError, match=r"base\.csv: this table must be a Parquet file: store it as base\.parquet"
     ):
         dataset.read_dataset("toy", toy)
 

@@ -508,7 +508,7 @@ def test_two_votes_of_one_annotator(stored):
     [
         (
             {"origin": ["base", "wab"]},
-            "column 'origin', row 1: 'wab' (1 such rows); there are base, web, other, white",
+            "column 'origin', row 1: 'wab' (1 such rows); the origins are base, web, other, white",
         ),
         ({"label": [0, -1]}, "column 'label', row 1: -1"),
         ({"is_noisy": [True, None]}, "column 'is_noisy', row 1: None"),

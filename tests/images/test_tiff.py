@@ -48,7 +48,7 @@ def test_missing_planes(n_planes):
 
 def test_planes_of_16_bits():
     """Planes of 16 bits are an error, as Pillow takes each half of a number for a pixel."""
-    with pytest.raises(ValueError, match="its colours are stored separately, and not with 8 bits"):
+    with pytest.raises(ValueError, match="each colour channel in a plane of its own, and not with"):
         decode(in_planes(PIXELS.astype("<u2"), 3))
 
 

@@ -277,7 +277,7 @@ def test_without_time_for_an_iteration_everybody_is_selected(toy):
 @pytest.mark.parametrize(("epochs", "validation"), [(2, 2 / 3), (10, 0.1), (10, 0.01)])
 def test_iterations_that_have_no_epochs_are_refused(toy, epochs, validation):
     """Without a word both networks would learn from all examples."""
-    message = f"with {epochs} epochs, this leaves none for one of the two halves: give 3 epochs"
+    message = f"this share of {epochs} epochs is too short to train on each of the two halves: give"
     with pytest.raises(ValueError, match=f"^validation = {validation}: {message}"):
         toy.make_unstarted("incv", epochs=epochs, validation=validation)
 

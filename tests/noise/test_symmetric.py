@@ -147,7 +147,7 @@ def test_nested(options):
     [
         (1, {}, "number of classes is 1: give at least two classes"),
         (3, {"variant": "best"}, "no variant 'best': give one of uniform, l2r, permuted"),
-        (3, {"variant": "l2r", "include_self": True}, "exclude each other"),
+        (3, {"variant": "l2r", "include_self": True}, "cannot be used together"),
     ],
 )
 def test_bad_options(classes, options, message):

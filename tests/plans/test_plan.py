@@ -159,7 +159,7 @@ def test_no_training_rows():
 def test_no_base(data):
     """Where the base manifest is made from the images, they are asked for."""
     with pytest.raises(
-        ValueError, match="its base manifest comes from the images: give --data-dir"
+        ValueError, match="the base manifest of this dataset is made from its images: give the"
     ):
         plan(recipe("blue"), replace(data, base=None), 40)
 
@@ -256,7 +256,8 @@ def test_search_wants_a_column(data):
     text = replace(data, web=data.web.append_column("search", pa.array(["text"] * len(data.web))))
 
     with pytest.raises(
-        ValueError, match=r"toy: web.parquet: no column 'search'.* leave out search = \['text'\]"
+        ValueError,
+        match=r"toy: web.parquet: there is no column 'search'.* leave out search = \['text'\]",
     ):
         plan(recipe("red", search=("text",)), data, 40)
     with pytest.raises(ValueError, match="column 'search' has type int64"):

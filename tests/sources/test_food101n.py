@@ -61,7 +61,7 @@ def test_the_release_alone(lay_out):
         (
             "verified_val.tsv",
             "class_name/key\tx\nwaffles/1.jpg\t2",
-            r"row 0: .* is not an image and 0 or 1",
+            r"row 0: .* must consist of the name of an image and 0 or 1",
         ),
     ],
 )

@@ -91,9 +91,12 @@ def png():
     [
         (
             {"image": [png()], "label": [0], "other": [png()]},
-            "2 columns may contain images. The columns are image, label, other: choose one .* --image-column",
+            "2 columns may contain images. The columns are image, label, other: .* --image-column",
         ),
-        ({"label": [0]}, "0 columns may contain images.*; it holds the bytes of one image a row"),
+        (
+            {"label": [0]},
+            "0 columns may contain images.*; each row must hold the bytes of one image",
+        ),
         ({"image": [png()], "fine": [0]}, "0 columns may contain labels"),
         (
             {"image": [png()], "label": pa.array([None], pa.int64())},
@@ -203,11 +206,11 @@ def test_a_choice_of_columns(tmp_path):
     for choice, message in (
         (
             {"image_column": "mask"},
-            "0 columns may contain labels. The columns are image, fine, made, mask: choose one",
+            "0 columns may contain labels. The columns are image, fine, made, mask: choose a",
         ),
         (
             {"label_column": "fine"},
-            "2 columns may contain images. The columns are image, fine, made, mask: choose one",
+            "2 columns may contain images. The columns are image, fine, made, mask: choose a",
         ),
         ({**chosen, "label_column": "coarse"}, "0 columns are called 'coarse' among image, fine"),
         ({**chosen, "label_column": "made"}, "'made' is of type list<.*, which contains no label"),

@@ -166,11 +166,11 @@ def test_mixed_counts(make, tmp_path):
 
     assert {2} == read_counts(parts[0])
     with pytest.raises(
-        ValueError, match="b: this store has shards for 2 and 3 fetches: give every"
+        ValueError, match=r"b: the fetches .* in different ways, into 2 and 3 parts: give every"
     ):
         join(tmp_path / "all", *parts)
     with pytest.raises(
-        ValueError, match="a: this store has shards for 2 and 3 fetches: give every"
+        ValueError, match=r"a: the fetches .* in different ways, into 2 and 3 parts: give every"
     ):
         mark_shard(parts[0], WorkShard(3, 1))
     check_shard(parts[0], WorkShard(2, 1))
@@ -188,7 +188,7 @@ def test_stores_that_do_not_fit_make_no_new_store(make, tmp_path):
     )
 
     assert 1 == result.exit_code
-    assert "b: this store has shards for 2 and 3 fetches: give every" in result.output
+    assert "b: the fetches into this store were divided in different ways, into 2 " in result.output
     assert not new.exists()
 
 

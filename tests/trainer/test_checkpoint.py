@@ -84,7 +84,7 @@ def test_a_run_of_another_version_is_refused_and_kept(make_trainer, tmp_path, ol
 
     message = {
         "method": "uses_given_label is missing",
-        "ema": "the averages of its weights have no names",
+        "ema": "the averaged weights are not stored by name",
         "optimiser": "optimiser or average: .*different number of parameter groups",
     }[older]
     with pytest.raises(

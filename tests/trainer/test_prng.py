@@ -79,5 +79,5 @@ def test_keys_of_keys():
 @pytest.mark.parametrize("dtype", [torch.int32, torch.uint8])
 def test_narrow_keys(dtype):
     """Keys of fewer bits are an error that says so."""
-    with pytest.raises(ValueError, match=f"the keys are of type {dtype}: give int64"):
+    with pytest.raises(ValueError, match=f"numbers have the type {dtype}: give int64"):
         mix(torch.zeros(3, dtype=dtype), 0)

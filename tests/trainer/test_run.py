@@ -172,7 +172,7 @@ def test_resuming_and_overwriting_exclude_each_other(tmp_path):
     """Nothing is deleted."""
     paths = save_whole_run(tmp_path)
 
-    with pytest.raises(ValueError, match="exclude each other"):
+    with pytest.raises(ValueError, match="cannot be used together"):
         RunWriter(tmp_path, CONFIG, resume=True, overwrite=True)
     assert all((tmp_path / path).exists() for path in paths)
 
@@ -332,7 +332,8 @@ def test_a_checkpoint_of_an_earlier_version(tmp_path, n_flips):
 
     if n_flips:
         with pytest.raises(
-            ValueError, match=r"checkpoint.pt: damaged, because the checksum of .*data/0"
+            ValueError,
+            match=r"checkpoint.pt: the file is damaged, because the checksum of .*data/0",
         ):
             RunWriter(tmp_path, CONFIG, resume=True)
     else:

@@ -32,7 +32,8 @@ def kmeans(
     """
     if len(x) < k:
         raise ValueError(
-            f"there are {len(x)} points, fewer than the {k} centres: ask for fewer centres"
+            f"there are {len(x)} points, fewer than the {k} centres: lower the option that sets "
+            "the number of centres, such as references of cleannet"
         )
     first = torch.randperm(len(x))[:k]
     centres = x[first.to(x.device)]

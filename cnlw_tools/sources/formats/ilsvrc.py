@@ -83,8 +83,8 @@ class ValidationSet:
         """
         if name not in self.path_of_name:
             raise LookupError(
-                f"{self.folder}: no validation image {name!r}; "
-                f"their names are like {VALIDATION_PREFIX}00000001.JPEG"
+                f"{self.folder}: there is no validation image {name!r}: "
+                f"names are like {VALIDATION_PREFIX}00000001.JPEG"
             )
         if self.images.is_dir():
             return read_image_file(self.images, self.path_of_name[name])

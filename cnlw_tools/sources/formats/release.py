@@ -335,8 +335,8 @@ def _read_list(path: ArchivePath) -> pa.Table:
     if pc.any(is_bad).as_py():
         number = pc.index(is_bad, True).as_py()
         raise ValueError(
-            f"{path}: line {number + 1}: {lines[number].as_py()!r} is not an image and a label: "
-            "copy this list again"
+            f"{path}: line {number + 1}: {lines[number].as_py()!r} must consist of the name of an "
+            "image and a label: copy this list again"
         )
     rows = rows.drop_null()
     image_ids = _without_suffixes(rows.field("image_id"))

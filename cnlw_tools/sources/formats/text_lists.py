@@ -35,8 +35,8 @@ def read_labels(path: Path, n_classes: int) -> dict[str, int]:
         if not image or not 0 <= label < n_classes:
             highest = n_classes - 1
             raise ValueError(
-                f"{path}: row {row}: {line!r} is not an image and a label from 0 to {highest}: "
-                "fix this line"
+                f"{path}: row {row}: {line!r} must consist of the name of an image and a label "
+                f"from 0 to {highest}: fix this line"
             )
         if labels.setdefault(image.strip(), label) != label:
             raise ValueError(f"{path}: row {row}: {image!r} has two labels: keep one")

@@ -1,4 +1,4 @@
-"""The images of `shapes` show everyday objects. The package draws each image from its id."""
+"""The images of `shapes` show everyday objects. The package renders each image from its id."""
 
 from pathlib import Path
 from typing import ClassVar

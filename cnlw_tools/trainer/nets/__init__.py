@@ -79,7 +79,7 @@ def build_network(
 
     if pretrained and weights is not None:
         raise ValueError(
-            f"--pretrained and --weights {weights} exclude each other: give one of the two"
+            f"--pretrained and --weights {weights} cannot be used together: give one of the two"
         )
     net = pick(NETS, name, "network")(n_classes, image_size)
     if dropout is not None:

@@ -107,8 +107,8 @@ def _averages(checkpoint: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
     averages = ema.get("averages")
     if not isinstance(averages, dict):
         raise ValueError(
-            f"{path}: the averages of its weights have no names: another version of the package "
-            "wrote it: train the run again"
+            f"{path}: the averaged weights are not stored by name, because another version of the "
+            "package wrote this file: train the run again"
         )
     return averages
 

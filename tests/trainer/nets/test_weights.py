@@ -70,7 +70,7 @@ def test_a_damaged_checkpoint_is_refused(net, tmp_path):
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
 
-    with pytest.raises(ValueError, match=r"w.pt: damaged, because its sha256 differs"):
+    with pytest.raises(ValueError, match=r"w.pt: the file is damaged, because its sha256 differs"):
         build_network("conv_small", 10, (32, 32), weights=path)
 
 
@@ -157,8 +157,10 @@ def test_no_file(tmp_path):
 
 
 def test_one_of_the_two(tmp_path):
-    """Published weights and a file exclude each other."""
-    with pytest.raises(ValueError, match=r"--pretrained and --weights .*w.pt exclude each other"):
+    """Published weights and a file cannot be used together."""
+    with pytest.raises(
+        ValueError, match=r"--pretrained and --weights .*w.pt cannot be used together"
+    ):
         build_network("resnet18", 10, (32, 32), pretrained=True, weights=tmp_path / "w.pt")
 
 
