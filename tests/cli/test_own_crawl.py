@@ -401,3 +401,25 @@ def test_a_list_of_dead_links_needs_another_list(lab, site):
 
     assert next_command(fetched) == "cnlw import candidates FILE.csv --as flowers --root my"
     assert json.loads(as_json.stdout) == {"ok": 0, "errors": {"http_404": 6}}
+
+
+def test_every_command_takes_a_store_at_an_address(lab, memory):
+    """The printed commands name it, and the build has the images that are there."""
+    address = "memory://bucket/flowers"
+    run("cnlw new flowers 'my photos' --candidates candidates.csv --root my --validation 20")
+    fetched = run(f"{FETCH} --allow-private --store {address}")
+    options = f"--root my --store {address} --data-dir 'my photos'"
+    assert next_command(fetched) == f"cnlw votes annotate --dataset flowers {options}"
+    run(f"cnlw votes export --dataset flowers {options} --out tasks.json")
+    run(write_votes(lab, N_WRONG, range(N_CANDIDATES)))
+    report = run(f"cnlw votes report --dataset flowers {options}")
+    assert next_command(report) == (
+        f"cnlw build --dataset flowers {options} --noise red --level 20"
+    )
+    built = run(next_command(report))
+    validated = run(next_command(built))
+    assert f"--store {address}" in next_command(built)
+    assert "0 errors" in validated.output
+    status = run(f"{STATUS} --store {address}")
+    assert status_lines(status)["built"] == "red_20 in builds/flowers"
+    assert not (lab / "stores").exists()
