@@ -42,7 +42,7 @@ from cnlw_tools.sources import (
 )
 from cnlw_tools.sources.base import LocalSource
 from cnlw_tools.sources.composite import Reader, read_pixels
-from cnlw_tools.store.exclusions import find_exclusions
+from cnlw_tools.store.exclusions import find_exclusions, find_twins
 from cnlw_tools.store.pack import open_store
 
 IMAGES_PER_TASK = 500
@@ -189,6 +189,8 @@ def mark_unavailable(
 ) -> Dataset:
     """Return the dataset with those candidates marked whose image a store lacks or excludes.
 
+    Published splits say themselves which images they have, so twins stay there.
+
     Args:
         dataset: with candidates
         store: of web images
@@ -199,8 +201,11 @@ def mark_unavailable(
     """
     with open_store(store) as images:
         exclusions = find_exclusions(images, validation_fingerprints=validation_fingerprints)
-        available = sorted({*images.image_ids()} - exclusions.keys())
-    is_available = pc.is_in(dataset.web["image_id"], pa.array(available, pa.string()))
+        available = {*images.image_ids()} - exclusions.keys()
+        if dataset.published_splits is None:
+            files = {name: digest for name, digest, _ in images.fingerprints() if name in available}
+            available -= find_twins(dataset.votes, files)
+    is_available = pc.is_in(dataset.web["image_id"], pa.array(sorted(available), pa.string()))
     return dataset.with_unavailable(pc.invert(is_available))
 
 

@@ -4,9 +4,16 @@
   known placeholders (see placeholders.py).
 - Copies of validation images: their fingerprint differs from that of a validation image in at most
   3 bits.
+- Twins: candidates with the same file that people call wrong. One of them stays, since red noise
+  would otherwise show an image twice.
 """
 
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from cnlw_tools.images.near_duplicates import near_duplicate_pairs
@@ -49,6 +56,38 @@ def find_exclusions(
         image_id = images[row][0]
         reasons[image_id] = "near duplicate of a validation image"
     return reasons
+
+
+def find_twins(votes: pa.Table, digests: Mapping[str, str]) -> set[str]:
+    """Return the candidates whose file another candidate has, too, if both have a vote of no.
+
+    Of such candidates, the one with the most votes of no, less those of yes, is left out of the
+    result; of equal ones, the one with the first id. Without a vote of no, a candidate never
+    becomes noise, so nothing else changes.
+
+    Args:
+        votes: on the candidates
+        digests: the sha256 of the file of each candidate that is there, by its id
+    """
+    n_ids = Counter(digests.values())
+    shared = [image_id for image_id, digest in digests.items() if n_ids[digest] > 1]
+    votes_on_shared = votes.filter(pc.is_in(votes["image_id"], pa.array(shared, pa.string())))
+    balance: Counter[str] = Counter()
+    has_no = set()
+    for vote in votes_on_shared.select(["image_id", "correct"]).to_pylist():
+        if vote["correct"] is None:
+            continue
+        balance[vote["image_id"]] += -1 if vote["correct"] else 1
+        if not vote["correct"]:
+            has_no.add(vote["image_id"])
+    twins = defaultdict(list)
+    for image_id in sorted(has_no):
+        twins[digests[image_id]].append(image_id)
+    surplus: set[str] = set()
+    for image_ids in twins.values():
+        kept = max(image_ids, key=balance.__getitem__)
+        surplus.update(image_id for image_id in image_ids if image_id != kept)
+    return surplus
 
 
 def _is_near_reference(fingerprints: Fingerprints, references: Fingerprints) -> NDArray[np.bool_]:

@@ -20,6 +20,7 @@ from cnlw_tools.cli.next_step import Project, fetch_again
 from cnlw_tools.dataset.dataset import read_dataset
 from cnlw_tools.executor import local
 from cnlw_tools.images.pixels import decode, fingerprint
+from cnlw_tools.ingest.resolve import mark_unavailable
 from cnlw_tools.store.store import Row, open_ledger
 from tests.docs.conftest import this_process
 from tests.sources.conftest import draw_jpeg, put
@@ -375,6 +376,25 @@ def test_tasks_leave_out_copies_of_validation_images(lab):
     left_out = "left out: 298 candidates without an image that builds use"
     assert remembered.startswith(left_out)
     assert given == remembered
+
+
+def test_red_noise_shows_one_of_equal_images(lab):
+    """Of two candidates with one file, both called wrong, one is used; other pairs stay whole."""
+    run(NEW)
+    ends = {f"{name}/{i}": "ok" for name in FLOWERS for i in range(N_CANDIDATES)}
+    write_ledger(lab, ends)
+    pairs = {"wrong": ["tulip/5", "rose/6"], "right": ["tulip/50", "tulip/51"]}
+    pairs["mixed"] = ["iris/7", "iris/60"]
+    for picture, pair in pairs.items():
+        write_ledger(lab, dict.fromkeys(pair, "ok"), picture=picture)
+    run(write_votes(lab, N_WRONG, range(N_CANDIDATES)))
+
+    data = mark_unavailable(read_dataset("flowers", lab / "my"), lab / "stores/flowers")
+
+    twins = [row for row in data.web.to_pylist() if row["uri"].endswith(("tulip/5", "rose/6"))]
+    first, second = sorted(twins, key=lambda row: row["image_id"])
+    assert (first["dead"], second["dead"]) == (False, True)
+    assert data.web["dead"].to_pylist().count(True) == 1
 
 
 def test_blue_noise_first_needs_another_folder_for_red(lab):

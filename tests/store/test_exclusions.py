@@ -1,10 +1,11 @@
 """Images that must not become data: placeholders, and copies of validation images."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from cnlw_tools.store import placeholders
-from cnlw_tools.store.exclusions import find_exclusions
+from cnlw_tools.store.exclusions import find_exclusions, find_twins
 from cnlw_tools.store.store import Row, Store, open_ledger
 
 
@@ -70,3 +71,28 @@ def test_lists_of_placeholders(tmp_path):
     assert expected == placeholders.read_known_placeholders(tmp_path)
     with pytest.raises(ValueError, match=r"bad\.csv: line 2 has no sha256"):
         placeholders.add_placeholders(tmp_path / "bad.csv", tmp_path)
+
+
+def make_votes(answers: dict[str, list[bool | None]]) -> pa.Table:
+    """Return the votes on some candidates."""
+    rows = [(name, answer) for name, given in answers.items() for answer in given]
+    names, correct = zip(*rows, strict=True)
+    return pa.table({"image_id": names, "correct": pa.array(correct, pa.bool_())})
+
+
+def test_of_twins_that_are_wrong_the_surest_stays():
+    """An unsure vote is none, and a candidate without a vote of no is no twin."""
+    files = {"a": "x", "b": "x", "c": "x", "d": "x", "e": "y", "f": "z", "g": "z"}
+    answers = {
+        "a": [False, True],
+        "b": [False, False],
+        "c": [True, True],
+        "d": [None],
+        "e": [False],
+        "f": [False],
+        "g": [False],
+    }
+
+    assert find_twins(make_votes(answers), files) == {"a", "g"}
+    assert find_twins(make_votes({"a": [False]}), files) == set()
+    assert find_twins(make_votes({"a": [False]}), {}) == set()
