@@ -149,9 +149,8 @@ def check_records(contents: str, records: Records) -> None:
     for path, record in records.items():
         if record.contents != contents:
             raise ValueError(
-                f"{path} belongs to another recipe or to other tables: give the same ones, or "
-                "use another "
-                "--out, or delete this file to discard that shard"
+                f"{path} belongs to another recipe or to other tables: use that recipe and those "
+                "tables, or use another --out, or delete this file to discard that shard"
             )
         difference = describe_difference(record.made_with, program_versions())
         if difference:

@@ -59,7 +59,7 @@ def new(
     each: the name or the number of the class, and the url. Other columns, such as the query or the
     licence, are kept.
 
-    The same command with a longer list adds the new candidates; so does `cnlw import candidates`,
+    To add candidates, run the same command with a longer list, or run `cnlw import candidates`,
     which does not read the photographs again. Votes on earlier candidates are kept. If a line of
     the list is wrong, nothing is written.
     """

@@ -209,7 +209,7 @@ def review_votes(
 @DATA_DIR
 @click.option(
     "--url",
-    help="Address of each image, in which {image_id} stands for its id.  [default: the uri in the "
+    help="URL of each image, in which {image_id} stands for its id.  [default: the uri in the "
     "manifest]",
 )
 @click.option(
@@ -230,7 +230,7 @@ def export_votes(
     """Write tasks for Label Studio: the candidates that have too few votes.
 
     If there is an image store, the command leaves out candidates that are not in the store, and
-    candidates that builds do not use. With --data-dir, these include copies of your validation
+    candidates that builds do not use. With --data-dir, it also leaves out copies of your validation
     images. If candidates of a class look alike, only one of them gets a task. If no candidate has
     too few votes, no file is written.
 

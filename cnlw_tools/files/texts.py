@@ -250,7 +250,7 @@ def check_depth(
         if not values:
             return
     tail = f": {remedy}" if remedy else ""
-    raise BadFile(f"{source}: it is nested more than {DEEPEST} levels deep: make it flatter{tail}")
+    raise BadFile(f"{source}: it is nested more than {DEEPEST} levels deep: nest it less{tail}")
 
 
 def _inner_values(values: list[Any]) -> list[Any]:

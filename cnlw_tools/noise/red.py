@@ -2,15 +2,15 @@
 
 In every class c, web images replace the clean images of a share of the slots, which the level gives
 in percent. A web search for c returned each of these web images, and people judged that it does not
-show c. The label stays; the image is wrong.
+show c. The label is unchanged; the image is wrong.
 
     slot of rank r in class c   <->   web image of rank r among the wrong ones of c  (ranked by key)
 
 A slot is a place in the training set, and belongs to one image of the clean dataset. Slots and web
 images are paired before a level is selected, so a pair is the same at all levels. The option
 ``top`` is the highest level that you want to build. Web images that this level does not need are
-reserves. If a web image is dead, that is, if its address no longer works, a reserve replaces it,
-and it is the same reserve at all levels. It is the first reserve that is free and available,
+reserves. If a web image is dead, that is, if its URL no longer works, a reserve replaces it, and
+it is the same reserve at all levels. It is the first reserve that is free and available,
 counted from a position that depends only on the slot. A dead link therefore changes only its own
 slot, and two dead links hardly ever change a third slot.
 

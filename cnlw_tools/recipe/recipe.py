@@ -50,7 +50,8 @@ class Recipe:
     """One benchmark: a dataset, a kind of noise, its levels, and how images are stored.
 
     The texts of the fields are those of the options of `cnlw build`; N, PERCENT and RATIO stand for
-    the value. The parts of the name of a config are in the order of these fields.
+    the value. ``options`` maps names to values, and ``donors`` lists names. The parts of the name
+    of a config are in the order of these fields.
     """
 
     dataset: str = key(

@@ -70,7 +70,7 @@ class Clothing1m(ImageFiles):
         if missing:
             kind = name.split("_")[0]
             raise ValueError(
-                f"{path}: {missing[0]!r} has no label in {kind}_label_kv.txt: copy both again"
+                f"{path}: {missing[0]!r} has no label in {kind}_label_kv.txt: copy both files again"
             )
         require_images(self.data_dir, ids, path)
         noisy_column = pa.array([noisy_labels.get(image_id) for image_id in ids], pa.int32())

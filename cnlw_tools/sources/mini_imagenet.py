@@ -9,8 +9,8 @@ class therefore leads to an error in these cases:
 - it has more images than ILSVRC12 has of the class (column `images` of the class list);
 - it has fewer images than ILSVRC12 has of the class (unless it has fewer images than the smallest
   class of ILSVRC12, because the images are then a small selection for trials);
-- a list of all training images (Kaggle's `LOC_train_solution.csv`, or `train_cls.txt`) is beside
-  the class and does not name the same images.
+- a list of all training images (Kaggle's `LOC_train_solution.csv`, or `train_cls.txt`) is in
+  the folder that holds the class archives or folders, and does not name the same images.
 
 The lists train.csv, val.csv and test.csv of Ravi and Larochelle (ICLR 2017) say which images are
 used. Their three sets of classes are one training set here. The validation images are those in

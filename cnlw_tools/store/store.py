@@ -51,12 +51,12 @@ class Row:
     """A row of the ledger: the outcome of one URL."""
 
     image_id: str  # the id of the image
-    uri: str | None  # the address of the image in the manifest
+    uri: str | None  # the URI of the image in the manifest
     outcome: str  # the outcome: a name from the list of outcomes below
     reason: str | None  # why there is no image
     attempts: int  # the number of requests, over all runs
     timestamp: float  # the time of the outcome, in seconds since 1970
-    final_uri: str | None = None  # the address after redirects
+    final_uri: str | None = None  # the URI after redirects
     status: int | None = None  # the HTTP status
     licence: str | None = None  # the manifest's columns on licences and authors, as JSON
     sha256: str | None = None  # the sha256 of the original
@@ -144,7 +144,7 @@ def is_store(folder: Path) -> bool:
 
 
 class Store:
-    """An image store that is open for reading; `fetch_images` and `join_stores` write stores.
+    """An image store that is open for reading, as `open_store` returns it.
 
     A `Row` is a row of the ledger, with its columns as fields. A `State` has the fields outcome,
     attempts, timestamp and file_intact of a row. `Storage` says how a build stores images: size,
@@ -202,7 +202,7 @@ class Store:
 
         Returns:
             the bytes of the original or, if the fetch resized it, a `KeptPicture`, which holds
-            the bytes of the resized file and the sha256 of the original
+                the bytes of the resized file and the sha256 of the original
         """
         row = self.read_row(image_id)
         data = self._read_file(row)

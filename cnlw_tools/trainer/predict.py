@@ -250,7 +250,8 @@ def _load_state(run: Path, module: nn.Module, state: Mapping[str, Tensor]) -> No
     mismatch = state_dict_mismatch(module.state_dict(), state)
     if mismatch:
         raise ValueError(
-            f"{run}: {mismatch} in its weights: another version wrote it: train it again"
+            f"{run}: {mismatch} in its weights, because another version of the package wrote it: "
+            "train it again"
         )
     module.load_state_dict(state)
 

@@ -69,7 +69,7 @@ class RunUpload:
         version = None if checkpoint is None else checkpoint.version
         if version is not None and version != self.mirror.known_version(CHECKPOINT):
             raise BlockingIOError(
-                f"{self.address}: another machine trains the same run: end one of the two "
+                f"{self.address}: another machine is training the same run: end one of the two "
                 "commands, and run the other one again"
             )
         self.mirror.push(sorted(self._local_names(), key=_order), self.folder)

@@ -114,7 +114,7 @@ def parse_schedule(text: str) -> Schedule:
                 low, high = PARAMETER_RANGES[parameter]
                 limits += f", {parameter} from {low:g} to {high:g}"
         raise ValueError(
-            f"schedule {text!r} is not allowed: write {form}, all of them positive numbers{limits}"
+            f"schedule {text!r} is not allowed: write {form} with positive numbers{limits}"
         )
     return partial(function, **arguments)
 

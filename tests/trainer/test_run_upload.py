@@ -148,7 +148,9 @@ def test_two_machines_do_not_train_at_one_address(memory, make_trainer, every_ep
             new_cache()
             make_trainer(out=MEMORY, resume=True).fit()
 
-    with pytest.raises(BlockingIOError, match=rf"^{MEMORY}: another machine trains the same run"):
+    with pytest.raises(
+        BlockingIOError, match=rf"^{MEMORY}: another machine is training the same run"
+    ):
         make_trainer(out=MEMORY).fit(on_epoch=train_elsewhere)
 
     assert 3 == read_result(copy_run(MEMORY)).epochs

@@ -179,7 +179,9 @@ def _read_images(path: Path) -> Iterator[tuple[Row, bytes]]:
 def _check_rows(rows: pa.Table, expected: int | None, classes: tuple[str, ...], place: str) -> None:
     """Raise if rows are missing, or a label is not that of a class."""
     if len(rows) != expected:
-        raise ValueError(f"{place}: {len(rows)} rows, but its card says {expected}: {REMEDY}")
+        raise ValueError(
+            f"{place}: there are {len(rows)} rows, but the card says {expected}: {REMEDY}"
+        )
     for name in ("image_id", "label", "is_noisy"):
         if rows[name].null_count:
             raise ValueError(f"{place}: a row has no {name}: {REMEDY}")

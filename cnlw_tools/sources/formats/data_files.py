@@ -274,7 +274,7 @@ def _match_patterns(folder: Path, paths: Sequence[str], config: Config) -> Paths
             if repeats:
                 raise ValueError(
                     f"{folder}: config {config.name!r} of its card asks for {repeats[0]} twice "
-                    f"for {split}: fix the patterns, so that each file belongs once"
+                    f"for {split}: fix the patterns, so that each file belongs to a split once"
                 )
             matches |= dict.fromkeys(names)
         files[split] = [*matches]
