@@ -937,7 +937,8 @@ def fetch_images(
         {'refused': 1}
     """
     from cnlw_tools.fetch.choices import FetchChoices
-    from cnlw_tools.ingest.web_images import fetch_into, find_manifest, find_store
+    from cnlw_tools.ingest.web_images import fetch_into
+    from cnlw_tools.ingest.web_places import find_manifest, find_store
 
     read_choices = read_dataclass(FetchChoices, _paths_as_text(choices), "fetch_images")
     place = find_store(dataset, store)
@@ -973,7 +974,8 @@ def join_stores(stores: Folders, store: PathLike, *, progress: bool = True) -> F
         >>> dict(cnlw.join_stores("stores", "all_images").counts)
         {'refused': 1}
     """
-    from cnlw_tools.ingest.web_images import find_store, join_into
+    from cnlw_tools.ingest.web_images import join_into
+    from cnlw_tools.ingest.web_places import find_store
 
     place = find_store(None, store)
     with ProgressBars(progress) as bars:

@@ -6,11 +6,9 @@ import os
 import shutil
 import sys
 import time
-from contextlib import contextmanager
 from dataclasses import fields
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -23,22 +21,18 @@ from cnlw_tools.cli.options import (
     find_root,
     key_option,
 )
-from cnlw_tools.files.storage import is_address
 from cnlw_tools.recipe.recipe import Recipe
 from cnlw_tools.registry.counts import count_things
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
-    from cnlw_tools.executor import ClusterExecutor
     from cnlw_tools.fetch import FetchOptions
     from cnlw_tools.store.outcomes import Tally
 
     Fetcher = Callable[..., Tally]
 
-URLS_PER_PROCESS = 1_000  # for fewer URLs another process is not worth its start
-REQUESTS_PER_PROCESS = 8  # likewise
 BYTES_PER_URL = 64  # of a manifest; long URLs and other columns take more
 BAR_WIDTH = 20  # characters
 SHOWN_OUTCOMES = 5  # in the progress bar
@@ -48,7 +42,6 @@ SOURCES = {  # source of images that differ from what their URIs gave -> what a 
     "archive": "from an archive",
     "img2dataset": "encoded again by img2dataset",
 }
-NOTHING_TO_FETCH = "nothing to fetch: give --dataset D, or --manifest FILE.parquet and --store DIR"
 REFUSED = "refused (ledger.parquet has the reasons): --retry refused makes the requests again"
 REFUSED_PRIVATE = (
     "refused (ledger.parquet has the reasons): for addresses on a private network or on this "
@@ -239,12 +232,13 @@ def fetch(**flags: Any) -> None:
         _start_early(flags["manifest"], flags)
 
     from cnlw_tools.files.arrow import keep_pandas_out
+    from cnlw_tools.ingest.web_places import find_manifest, find_store
     from cnlw_tools.store.outcomes import parse_outcome
 
     keep_pandas_out()
     if flags["dataset"]:
         _check_dataset(flags["dataset"], find_root(flags["root"]))
-    store = _find_store(flags)
+    store = find_store(flags["dataset"], flags["store"])
     retry = parse_outcome(flags["retry"]) if flags["retry"] else None
     if flags["report"]:
         _report(store, flags["as_json"])
@@ -255,7 +249,9 @@ def fetch(**flags: Any) -> None:
     elif flags["import_from"]:
         _import(flags["import_from"], store, flags["id_column"], flags["as_json"])
     else:
-        _fetch(_find_manifest(flags), store, retry, flags)
+        root = find_root(flags["root"])
+        manifest = find_manifest(flags["dataset"], flags["manifest"], root)
+        _fetch(manifest, store, retry, flags)
 
 
 def _check_choices(flags: dict[str, Any]) -> None:
@@ -264,21 +260,14 @@ def _check_choices(flags: dict[str, Any]) -> None:
     Raises:
         ValueError: with both
     """
+    from cnlw_tools.ingest.web_places import check_place, check_shard
+
     if flags["shard"] is not None and flags["joined_places"]:
         raise ValueError(
             f"--shard {flags['shard']} with --join: join with a command without --shard"
         )
-    if flags["shard"] is not None and flags["engine"] != "local":
-        raise ValueError(
-            f"--shard {flags['shard']} with --engine {flags['engine']}: the workers of an engine "
-            "divide the sites themselves: drop one of the two"
-        )
-    if is_address(flags["store"] or "") and flags["engine"] != "local":
-        raise ValueError(
-            f"--store {flags['store']} with --engine {flags['engine']}: the workers of an engine "
-            "need a folder that all of them see: fetch into one, then add it with `cnlw fetch "
-            f"--store {flags['store']} --join FOLDER`"
-        )
+    check_shard(flags["shard"], flags["engine"])
+    check_place(flags["store"] or "", flags["engine"])
     acts = _other_acts(flags)
     given = [option for option, value in acts.items() if value]
     given += [f"--{name}" for name in ("shard", "retry") if flags[name] is not None]
@@ -332,38 +321,6 @@ class ProgressBar:
         click.echo(f"\r{line[:width]:{width}}", err=True, nl=n_done == tally.total)
 
 
-def _find_store(flags: dict[str, Any]) -> Path | str:
-    """Return the folder or the address of the store: that of --store, or that of --dataset."""
-    from cnlw_tools.store.store import usual_store
-
-    if flags["store"]:
-        place: Path | str = flags["store"]
-        return place
-    if flags["dataset"]:
-        return usual_store(str(flags["dataset"]))
-    raise ValueError(NOTHING_TO_FETCH)
-
-
-def _find_manifest(flags: dict[str, Any]) -> Path:
-    """Return the path of the manifest: that of --manifest, or that of --dataset."""
-    if flags["manifest"]:
-        return Path(flags["manifest"])
-    if flags["dataset"]:
-        from cnlw_tools.dataset.dataset import dataset_root
-
-        name = str(flags["dataset"])
-        root = dataset_root(name, find_root(flags["root"]))
-        path = root / "manifests" / name / "web.parquet"
-        if not path.is_file():
-            raise FileNotFoundError(
-                f"{path}: there is no such file, so {flags['dataset']} has no candidates to fetch: "
-                f"add some with `cnlw import candidates FILE --as {name}`, or give --manifest "
-                "FILE.parquet"
-            )
-        return path
-    raise ValueError(NOTHING_TO_FETCH)
-
-
 def _check_dataset(name: str, root: Path) -> None:
     """Raise an error if there is no dataset of this name."""
     from cnlw_tools.dataset.dataset import require_dataset
@@ -378,18 +335,19 @@ def _fetch(
     _start_early(manifest_path, flags)
 
     from cnlw_tools.fetch.resources import return_freed_memory
+    from cnlw_tools.ingest.web_images import open_fetcher
     from cnlw_tools.store.exclusions import MIN_IDS
     from cnlw_tools.store.manifest import Manifest
     from cnlw_tools.store.placeholders import count_placeholders
     from cnlw_tools.store.writer import open_writer
 
-    options = _read_options(flags)
+    options, n_requests = _read_options(flags), flags["requests"]
     manifest = Manifest(manifest_path)
     # The garbage collector need not look at what was imported: this saves a twentieth of the time.
     gc.freeze()
     return_freed_memory()
     with (
-        _open_fetcher(flags, store, len(manifest)) as run,
+        open_fetcher(store, len(manifest), n_requests, flags["engine"], flags["workers"]) as run,
         open_writer(store, purpose=flags["shard"] or "") as writer,
     ):
         _note_choices(writer.ledger.folder, flags)
@@ -428,7 +386,9 @@ def _start_early(manifest_path: Path, flags: dict[str, Any]) -> None:
     if flags["engine"] != "local" or not manifest_path.is_file():
         return
     n_urls = manifest_path.stat().st_size // BYTES_PER_URL
-    if _choose_n_processes(n_urls, flags) > 1:
+    from cnlw_tools.ingest.web_places import choose_n_processes
+
+    if choose_n_processes(n_urls, flags["requests"], flags["workers"]) > 1:
         from cnlw_tools.executor.fork_server import FETCH_MODULES, start_fork_server
 
         start_fork_server(FETCH_MODULES)
@@ -456,37 +416,6 @@ def _print_next(counts: "Counter[str]", store: Path | str, flags: dict[str, Any]
     project = find_project(flags["dataset"], flags["root"], store=store)
     lines = fetch_again(project, counts, flags["allow_private"])
     print_next(*(lines or [project.command("votes", "annotate")]))
-
-
-@contextmanager
-def _open_fetcher(flags: dict[str, Any], store: Path | str, n_urls: int) -> "Iterator[Fetcher]":
-    """Yield what fetches: processes of this machine, or workers who see the folder of the store."""
-    from cnlw_tools.executor import LOCAL, open_executor
-    from cnlw_tools.fetch import fetch as fetch_here
-
-    engine, workers, n_requests = flags["engine"], flags["workers"], flags["requests"]
-    opener = open_executor(engine, workers)
-    if engine == LOCAL:
-        n_processes = _choose_n_processes(n_urls, flags)
-        yield partial(fetch_here, n_requests=n_requests, n_processes=n_processes)
-        return
-    from cnlw_tools.fetch.cluster import check_workers, fetch_on_cluster
-
-    with opener as executor:
-        cluster = cast("ClusterExecutor", executor)
-        check_workers(cluster, Path(store))
-        yield partial(fetch_on_cluster, cluster=cluster, n_requests=n_requests)
-
-
-def _choose_n_processes(n_urls: int, flags: dict[str, Any]) -> int:
-    from cnlw_tools.executor.limits import workers
-
-    n_requests = int(flags["requests"])
-    if flags["workers"]:
-        return min(int(flags["workers"]), n_requests, max(1, n_urls))
-    by_urls = 1 + n_urls // URLS_PER_PROCESS
-    by_requests = 1 + n_requests // REQUESTS_PER_PROCESS
-    return min(workers(), by_urls, by_requests)
 
 
 def _read_options(flags: dict[str, Any]) -> "FetchOptions":

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from cnlw_tools.executor import limits
 from cnlw_tools.executor.work_shard import WHOLE, WorkShard
 from cnlw_tools.fetch.options import USER_AGENT, FetchOptions
 from cnlw_tools.fetch.transfer import Limits
@@ -12,8 +11,6 @@ from cnlw_tools.recipe.keys import declared_keys
 from cnlw_tools.recipe.recipe import Recipe
 from cnlw_tools.recipe.strict import between, choice
 
-URLS_PER_PROCESS = 1_000  # for fewer URLs another process is not worth its start
-REQUESTS_PER_PROCESS = 8  # likewise
 KEEP_OPTIONS = {"keep": "size", "resize": "resize", "quality": "quality"}  # option -> recipe key
 
 
@@ -61,7 +58,7 @@ def to_options(choices: FetchChoices, work_shard: WorkShard | None = None) -> Fe
             f"{user_agent!r}: a User-Agent must be one line of ASCII: change --contact or "
             "--user-agent"
         )
-    request_limits = Limits(
+    limits = Limits(
         connect_timeout=choices.connect_timeout,
         read_timeout=choices.read_timeout,
         total_timeout=choices.timeout,
@@ -74,7 +71,7 @@ def to_options(choices: FetchChoices, work_shard: WorkShard | None = None) -> Fe
         obey_opt_out=not choices.no_opt_out,
         allow_private=choices.allow_private,
         user_agent=user_agent,
-        limits=request_limits,
+        limits=limits,
         keep=_read_keep(choices),
         work_shard=work_shard or WHOLE,
         archive=(choices.archive or WAYBACK_URL) if choices.wayback else "",
@@ -99,18 +96,3 @@ def _read_keep(choices: FetchChoices) -> Storage | None:
                 raise ValueError(f"--{option} {value} is not allowed: it must be {check.expected}")
             keys[key] = value
     return Storage(**keys)
-
-
-def choose_n_processes(n_urls: int, n_requests: int, n_processes: int | None = None) -> int:
-    """Return how many processes of this machine fetch.
-
-    Args:
-        n_urls: of the manifest
-        n_requests: at once
-        n_processes: that the user wants at most; none: the number of processors decides
-    """
-    if n_processes is not None:
-        return min(n_processes, n_requests, max(1, n_urls))
-    by_urls = 1 + n_urls // URLS_PER_PROCESS
-    by_requests = 1 + n_requests // REQUESTS_PER_PROCESS
-    return min(limits.workers(), by_urls, by_requests)

@@ -1,4 +1,4 @@
-"""The web images of a dataset: where their manifest and their store are, and a fetch of them."""
+"""A fetch of web images, or the joining of stores, by one call."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -7,72 +7,18 @@ from functools import partial
 from pathlib import Path
 from typing import cast
 
-from cnlw_tools.dataset.dataset import dataset_root, require_dataset
 from cnlw_tools.executor import LOCAL, ClusterExecutor, open_executor
 from cnlw_tools.executor.signals import Interrupted
 from cnlw_tools.executor.work_shard import parse_work_shard
 from cnlw_tools.fetch import fetch
-from cnlw_tools.fetch.choices import FetchChoices, choose_n_processes, to_options
-from cnlw_tools.files.storage import is_address, local_path
+from cnlw_tools.fetch.choices import FetchChoices, to_options
+from cnlw_tools.files.storage import local_path
+from cnlw_tools.ingest.web_places import check_place, check_shard, choose_n_processes
 from cnlw_tools.store.join import check_stores, find_stores, join_stores, mark_shard
 from cnlw_tools.store.manifest import Manifest
 from cnlw_tools.store.outcomes import Tally, parse_outcome
 from cnlw_tools.store.placeholders import add_placeholders
-from cnlw_tools.store.store import usual_store
 from cnlw_tools.store.writer import open_writer
-
-NOTHING_TO_FETCH = "nothing to fetch: give --dataset D, or --manifest FILE.parquet and --store DIR"
-
-
-def find_store(dataset: str | None, store: Path | str | None) -> Path | str:
-    """Return the folder or address of a store, or the folder of the web images of a dataset.
-
-    Raises:
-        ValueError: neither is given
-    """
-    if store is not None:
-        return str(store) if is_address(store) else Path(store)
-    if dataset is not None:
-        return usual_store(dataset)
-    raise ValueError(NOTHING_TO_FETCH)
-
-
-def find_manifest(dataset: str | None, manifest: Path | None, root: Path) -> Path:
-    """Return the path of a manifest, or that of the web images of a dataset.
-
-    Raises:
-        LookupError: there is no such dataset
-        FileNotFoundError: the dataset has no web images
-        ValueError: neither is given
-    """
-    if dataset is not None:
-        require_dataset(dataset, root)
-    if manifest is not None:
-        return manifest
-    if dataset is None:
-        raise ValueError(NOTHING_TO_FETCH)
-    path = dataset_root(dataset, root) / "manifests" / dataset / "web.parquet"
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"{path}: there is no such file, so {dataset} has no candidates to fetch: "
-            f"add some with `cnlw import candidates FILE --as {dataset}`, or give --manifest "
-            "FILE.parquet"
-        )
-    return path
-
-
-def check_place(store: Path | str, engine: str) -> None:
-    """Raise if an engine cannot fetch into a store.
-
-    Raises:
-        ValueError: the store is at an address, and workers of a cluster need a folder
-    """
-    if is_address(store) and engine != LOCAL:
-        raise ValueError(
-            f"--store {store} with --engine {engine}: the workers of an engine need a folder that "
-            f"all of them see: fetch into one, then add it with `cnlw fetch --store {store} --join "
-            "FOLDER`"
-        )
 
 
 @contextmanager
@@ -148,19 +94,6 @@ def fetch_into(
     if tally.stop_signal:
         raise Interrupted(tally.stop_signal)
     return tally
-
-
-def check_shard(shard: str | None, engine: str) -> None:
-    """Raise if the sites would be divided twice.
-
-    Raises:
-        ValueError: with both options
-    """
-    if shard is not None and engine != LOCAL:
-        raise ValueError(
-            f"--shard {shard} with --engine {engine}: the workers of an engine divide the sites "
-            "themselves: drop one of the two"
-        )
 
 
 def join_into(
