@@ -228,7 +228,7 @@ class Recipe:
     resize: str = key(
         "squash",
         kind=STORAGE,
-        help="Resize: distort (squash), crop, pad, or scale only the short side (short).",
+        help="How to resize: distort (squash), crop, pad, or set the short side to N (short).",
         check=one_of(*RESIZE),
         option="--resize",
     )
@@ -243,7 +243,7 @@ class Recipe:
     shard_rows: int = key(
         1000,
         kind=STORAGE,
-        help="Number of images in one file; fewer if they are large.",
+        help="Number of images in one file; a file of large images holds fewer.",
         check=between(1, 1_000_000, "from 1 to 1000000"),
     )
     layout: str = key(

@@ -24,16 +24,40 @@ import cnlw_tools as cnlw
 
 Most functions have the name of the command that does the same, with the same defaults and errors:
 `build` does what `cnlw build` does. A package such as PyTorch is imported only when a function
-needs it, so `import cnlw_tools` is fast.
+needs it, so `import cnlw_tools` is fast. The end of this page explains [types in the
+signatures](#types-in-the-signatures).
 
 """
+TYPES = {  # in the signatures, where no other section explains them
+    "PathLike": "a `str` or a `pathlib.Path`; a `str` may be an address: s3://bucket/folder",
+    "Folders": "one `PathLike`, or a sequence of them",
+    "DonorDirs": "names of donors, or a mapping from these names to the folders of the images",
+    "NamedSource": (
+        "your own source: an object with the attribute `name` (of the dataset) and the methods "
+        "`classes()`, `manifest()` and `read(image_id)`"
+    ),
+    "RebuildSummary": (
+        "what `rebuild` found: `is_same`, `differing_files`, `rows` (images that are missing or "
+        "differ) and more"
+    ),
+    "PushSummary": "what a push did: `url`, `n_files`, `n_sent`, `sent_bytes`, `n_deleted`, `notes`",
+    "Preset": "the settings of a training run; see [Presets](presets.md)",
+    "RunConfig": "the content of `config.json`; see [Files of a run](run_files.md)",
+    "Metrics": "the metrics of one epoch, by name",
+    "Phase": "a part of training with its own epochs, schedule, learning rate and batch size",
+    "BatchSource": (
+        "a function without arguments; each call iterates once over a set of examples, without "
+        "augmentation"
+    ),
+    "Progress": "a function that is called with the stage, the finished steps and all steps",
+}
 
 
 def make_pages() -> dict[str, str]:
     """Return the page of all public names.
 
     Raises:
-        ValueError: a public name has no docstring
+        ValueError: a public name has no docstring, or no signature has a type that is explained
     """
     text = INTRODUCTION
     functions, classes = [], []
@@ -48,6 +72,11 @@ def make_pages() -> dict[str, str]:
     text += heading("Classes", 2)
     for name, module, definition in classes:
         text += _class(name, module, definition)
+    unused = [name for name in TYPES if not re.search(rf"\b{name}\b", text)]
+    if unused:
+        raise ValueError(f"no signature has the types {unused}. Fix: delete them from TYPES")
+    text += heading("Types in the signatures", 2)
+    text += table(["type", "meaning"], [[code(name), TYPES[name]] for name in TYPES])
     return {PAGE: text}
 
 
