@@ -13,7 +13,7 @@ from pathlib import Path
 
 from cnlw_tools.builds.build import BuildSummary, ShardSummary, build, build_shard
 from cnlw_tools.builds.segments import SHARD_NAME
-from cnlw_tools.builds.staging import RECORD_PREFIX, is_of_build
+from cnlw_tools.builds.staging import is_of_build, is_record
 from cnlw_tools.builds.work_shards import read_records
 from cnlw_tools.card.metadata import CARD, DRAFT_SUFFIX, is_build
 from cnlw_tools.card.remote import published_folder
@@ -105,23 +105,19 @@ def build_shard_at(
         _require_build(mirror, remote_files)
         mirror.check_writable()
         folder = _prepare_folder(mirror, remote_files)
-        mirror.pull(remote_files, folder, _is_record)
+        mirror.pull(remote_files, folder, is_record)
         others = set() if CARD in remote_files else _files_of_others(folder, work_shard)
         mirror.pull(remote_files, folder, lambda name: name not in others, progress)
 
         def put_shards(stage: str, done: int, total: int) -> None:
             progress(stage, done, total)
             if stage == "images":
-                records = filter(_is_record, list_names(folder))
+                records = filter(is_record, list_names(folder))
                 mirror.push([*records, *_complete_names(folder, remote_files)], folder)
 
         summary = build_shard(recipe, inputs, mirror.folder, work_shard, executor, put_shards)
         put_shards("images", 1, 1)
     return summary
-
-
-def _is_record(name: str) -> bool:
-    return name.startswith(RECORD_PREFIX)
 
 
 def _files_of_others(folder: Path, work_shard: WorkShard) -> set[str]:
@@ -156,7 +152,7 @@ def _prepare_folder(mirror: Mirror, remote_files: RemoteFiles) -> Path:
     else:
         remove_folder(mirror.folder)
         folder = draft
-    for name in filter(_is_record, list_names(folder)):
+    for name in filter(is_record, list_names(folder)):
         if name not in remote_files:
             (folder / name).unlink()
     return folder
@@ -193,7 +189,7 @@ def _push_build(mirror: Mirror, remote_files: RemoteFiles, progress: Progress) -
     except FileExistsError as error:
         raise _another_build(mirror) from error
     for name in now.keys() - {CARD, *names}:
-        if _is_record(name) or _is_abandoned(name, now[name]):
+        if is_record(name) or _is_abandoned(name, now[name]):
             mirror.remote.delete(name)
 
 

@@ -7,6 +7,7 @@ The folder of an export is written aside and renamed in the same way, but never 
 """
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -22,14 +23,20 @@ from cnlw_tools.files.locks import LOCK_FILE, lock, lock_folder
 from cnlw_tools.files.storage import RemoteFolder, is_address
 
 RECORD_PREFIX = "shard-"  # of the files in which processes say what they wrote (work_shards.py)
+RECORD = re.compile(rf"{RECORD_PREFIX}\d+-of-\d+\.json")
 BUILD_FILES = {"data", "tables", CARD, CROISSANT, LOCK_FILE}
-BUILD_PREFIXES = ("samples_", RECORD_PREFIX, TEMPORARY_PREFIX)
+BUILD_PREFIXES = ("samples_", TEMPORARY_PREFIX)
 
 
 def is_of_build(name: str) -> bool:
     """Return whether a file, by its name below a folder, is one that a build writes."""
     first = name.partition("/")[0]
-    return first in BUILD_FILES or first.startswith(BUILD_PREFIXES)
+    return first in BUILD_FILES or first.startswith(BUILD_PREFIXES) or is_record(name)
+
+
+def is_record(name: str) -> bool:
+    """Return whether a file of a build is one in which a process says what it wrote."""
+    return RECORD.fullmatch(name) is not None
 
 
 @contextmanager

@@ -63,10 +63,14 @@ def open_executor(
         workers: how many to start here; none: one for each processor, if memory allows
 
     Raises:
-        ValueError, LookupError: no such engine, or no such address
+        ValueError, LookupError: no such engine, no such address, or no such number of workers
         ModuleNotFoundError: its package is not installed
         OSError: nothing answers there
     """
+    if not isinstance(engine, str):
+        raise ValueError(f"engine {engine!r}: give a text, such as {LOCAL!r}")
+    if workers is not None and (type(workers) is not int or workers < 1):
+        raise ValueError(f"workers {workers!r}: give a whole number from 1 on")
     name, separator, address = engine.partition("://")
     opener = pick(EXECUTORS, name, "engine")
     if separator:

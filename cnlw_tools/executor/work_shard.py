@@ -36,19 +36,21 @@ MAX_COUNT = 1_000_000  # of shards
 MAX_DIGITS = len(str(MAX_COUNT))
 
 
-def parse_work_shard(text: str) -> WorkShard:
+def parse_work_shard(text: object) -> WorkShard:
     """Return the shard that a text such as ``2/5`` names.
 
     Raises:
         ValueError: there is no such shard
     """
-    number, _, count = text.partition("/")
+    number, _, count = text.partition("/") if isinstance(text, str) else ("", "", "")
     numbers = []
     for part in (number, count):
         if part.isdecimal() and len(part) <= MAX_DIGITS:
             numbers.append(int(part))
     if len(numbers) < 2 or not 1 <= numbers[0] <= numbers[1] <= MAX_COUNT:
-        shown = text if len(text) <= 2 * MAX_DIGITS + 1 else text[: 2 * MAX_DIGITS] + "..."
+        shown = text
+        if isinstance(text, str) and len(text) > 2 * MAX_DIGITS + 1:
+            shown = text[: 2 * MAX_DIGITS] + "..."
         raise ValueError(
             f"shard {shown!r} is not allowed: write it as 2/5 for the second of five "
             f"parts, with at most {MAX_COUNT:,} parts"

@@ -14,9 +14,9 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, TypeVar
 
-from cnlw_tools.files.drafts import scratch_folder
+from cnlw_tools.files.drafts import TEMPORARY_PREFIX, scratch_folder
 from cnlw_tools.files.machine_faults import find_causes
-from cnlw_tools.files.untrusted import BadFile, describe_error
+from cnlw_tools.files.untrusted import BadFile, describe_error, to_megabytes
 
 STORAGES: Mapping[str, str] = {  # scheme -> the package that serves it
     "s3": "s3fs",
@@ -37,6 +37,7 @@ LASTING = {
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 VERSIONS = ("generation", "ETag", "blob_id")  # what storages say of contents
 FORBIDDEN = (401, 403)  # statuses
+MAX_OBJECT = 5 << 30  # bytes that S3 takes in one request
 GIT_FILE = ".gitattributes"  # the Hub puts it into every repository
 TIMES = ("LastModified", "updated", "created")  # of a file
 
@@ -97,6 +98,8 @@ class RemoteFolder:
     def list_files(self) -> dict[str, RemoteFile]:
         """Return all files by their names below the folder, sorted; none where nothing is.
 
+        Files that commands put to find out whether they may are not of the folder.
+
         Raises:
             OSError: the storage does not answer, or there is no such bucket
         """
@@ -109,7 +112,8 @@ class RemoteFolder:
                     f"{self.address} contains {path!r}, which is not a valid name of a file here: "
                     "give the address of a folder, or move this file away"
                 )
-            if not path.endswith("/") and name != GIT_FILE:
+            is_aside = PurePosixPath(name).name.startswith(TEMPORARY_PREFIX)
+            if not path.endswith("/") and name != GIT_FILE and not is_aside:
                 listed[name] = _describe_file(info)
         self._reject_files_in_files(listed)
         return listed
@@ -210,14 +214,29 @@ class RemoteFolder:
         """Copy a file into the storage, on the condition that what is there is of a version."""
         target = self._join(name)
         if self._scheme == "s3":
-            condition = {"mode": "create"} if version is None else {"IfMatch": version}
-            self._files.put_file(str(path), target, **condition)
+            self._put_object(path, target, version)
         elif self._scheme == "gs":
             self._put_generation(path, target, version)
         elif self._scheme == "hf" and not self._path.startswith("buckets/"):  # without commits
             self._put_commit(path, name, version)
         else:
             self._files.put_file(str(path), target)
+
+    def _put_object(self, path: Path, target: str, version: str | None) -> None:
+        """Do so on S3, in one request: s3fs forgets the condition of a file that it puts in parts.
+
+        Raises:
+            BadFile: S3 takes no file of this size in one request
+        """
+        size = path.stat().st_size
+        if size >= MAX_OBJECT:
+            raise BadFile(
+                f"{self.address}: {path.name} has {to_megabytes(size)}, but S3 takes at most "
+                f"{to_megabytes(MAX_OBJECT)} in one request: divide the work among several "
+                "addresses"
+            )
+        condition = {"mode": "create"} if version is None else {"IfMatch": version}
+        self._files.put_file(str(path), target, chunksize=size + 1, **condition)
 
     def _put_generation(self, path: Path, target: str, version: str | None) -> None:
         """Do so on Google Cloud Storage, which counts the generations of a file."""

@@ -45,6 +45,7 @@ SMALL_FILES = (LEDGER, PLACEHOLDERS)  # what is copied from an address before im
 IMAGES = "images/"
 CARD = "README.md"  # which a user may have written for a repository of the Hub
 FILE_HASH = re.compile(r"[0-9a-f]{32}")
+IMAGE_FILE = re.compile(rf"{IMAGES}{FILE_HASH.pattern}\.parquet")
 IMAGES_PER_FILE = 1_000
 IMAGES_PER_GROUP = 16  # what is read for one image: 2 MB of originals of 120 kB
 # Of row groups that were read. If images are read in the order of their ids, this holds a group of
@@ -138,7 +139,7 @@ def pack_store(store: Store, out: Path | str, progress: Progress = no_progress) 
 def require_pack(address: str, names: Collection[str]) -> None:
     """Raise FileExistsError if something else than a pack is there."""
     for name in names:
-        if name not in (*SMALL_FILES, SNAPSHOT, CARD) and not name.startswith(IMAGES):
+        if name not in (*SMALL_FILES, SNAPSHOT, CARD) and not IMAGE_FILE.fullmatch(name):
             raise FileExistsError(
                 f"{address} is not a pack, because {name} is there: use another address or folder"
             )
@@ -213,7 +214,7 @@ def delete_others(folder: Folder, files: Mapping[str, RemoteFile], names: Collec
     Until then, a command that has read the old ledger may need them.
     """
     for name in files:
-        if name.startswith(IMAGES) and name not in names:
+        if IMAGE_FILE.fullmatch(name) and name not in names:
             timestamp = files[name].timestamp
             if timestamp is not None and time.time() - timestamp > DAY:
                 folder.delete(name)

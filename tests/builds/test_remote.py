@@ -121,16 +121,15 @@ def test_a_damaged_card_at_the_address_is_an_error(memory, inputs):
     assert before == stored(memory)
 
 
-def test_something_else_at_the_address_is_an_error(memory, inputs):
-    """Nothing is put beside what is not a build."""
-    memory.pipe_file("/bucket/shapes/thesis.tex", b"x")
+@pytest.mark.parametrize("name", ["thesis.tex", "shard-000.tar"])
+def test_something_else_at_the_address_is_an_error(memory, inputs, name):
+    """Nothing is put beside what is not a build, and nothing of it is taken for a leftover."""
+    memory.pipe_file(f"/bucket/shapes/{name}", b"x")
 
-    with pytest.raises(
-        FileExistsError, match=f"^{MEMORY} is not a build, because thesis.tex is th"
-    ):
+    with pytest.raises(FileExistsError, match=f"^{MEMORY} is not a build, because {name} is th"):
         build_at(BLUE, inputs, MEMORY)
 
-    assert {"thesis.tex": b"x"} == stored(memory)
+    assert {name: b"x"} == stored(memory)
 
 
 def test_a_build_that_another_machine_finishes_meanwhile_is_kept(memory, inputs, monkeypatch):

@@ -176,6 +176,17 @@ def test_the_check_for_rights_leaves_nothing(mirror, memory):
     assert ["/bucket/folder/a", "/bucket/folder/deep/b"] == memory.find("/bucket/folder")
 
 
+def test_the_check_for_rights_disturbs_nobody(mirror, memory, monkeypatch):
+    """What another command puts to find out, or left when it was killed, is not listed or copied."""
+    monkeypatch.setattr(mirror.remote, "delete", lambda name: None)
+    with mirror.writing():
+        mirror.check_writable()
+
+    assert 3 == len(memory.find("/bucket/folder"))
+    assert ["a", "deep/b"] == list(mirror.remote.list_files())
+    assert ["a", "deep/b"] == list_names(mirror.read())
+
+
 @pytest.mark.parametrize("seconds", [5.0, -1.0])
 def test_a_copy_that_breaks_off_goes_on(mirror, memory, gets, monkeypatch, seconds):
     """What has come is not copied again, whether its state is written at times or at the end."""

@@ -200,6 +200,29 @@ def test_a_file_replaces_only_the_version_that_is_expected(folder, tmp_path, mon
         assert b"two" == folder.read("x", lambda file: file.read())
 
 
+def test_a_large_file_replaces_only_the_version_that_is_expected(s3, tmp_path, monkeypatch):
+    """S3fs would put it in parts, and without the condition."""
+    monkeypatch.setattr(
+        "s3fs.core.calculate_chunksize", lambda size, chunksize=None: chunksize or 5 << 20
+    )
+    folder = RemoteFolder("s3://bucket/folder")
+    path = write(tmp_path / "x", bytes(11 << 20))
+    first = folder.replace(path, "x", None)
+    write(path, b"two")
+    there = {"x": folder.replace(path, "x", first.version)}
+
+    write(path, bytes(12 << 20))
+    answers = iter([{"x": first}])
+    monkeypatch.setattr(folder, "list_files", lambda: next(answers, there))
+    with pytest.raises(FileExistsError):
+        folder.replace(path, "x", first.version)
+
+    assert b"two" == folder.read("x", lambda file: file.read())
+    monkeypatch.setattr(storage, "MAX_OBJECT", 1000)
+    with pytest.raises(ValueError, match=r"x has 13 MB, but S3 takes at most 0 MB in one request"):
+        folder._put_if(path, "x", None)
+
+
 def test_a_commit_of_somebody_else_does_not_stop_ours(hf, tmp_path):
     """The Hub refuses a commit that does not follow the newest one; then it is made again."""
     hf.fail("POST .*/commit/", 412)

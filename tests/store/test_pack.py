@@ -326,6 +326,14 @@ def test_something_else_is_not_replaced(store, tmp_path):
         pass
 
 
+def test_images_of_somebody_else_are_not_deleted(store, memory):
+    """A folder `images` with other files is no pack, so nothing in it is taken for a leftover."""
+    memory.pipe_file("/bucket/pack/images/cat.jpg", b"cat")
+    with pytest.raises(FileExistsError, match=r"not a pack, because images/cat\.jpg is there: use"):
+        pack_to(store, "memory://bucket/pack")
+    assert ["/bucket/pack/images/cat.jpg"] == memory.find("/bucket/pack")
+
+
 def test_the_ledger_that_is_packed_is_a_database_of_its_own(store, tmp_path):
     """It needs none of the files that SQLite keeps beside the ledger of a store."""
     pack_to(store, str(tmp_path / "pack"))
