@@ -341,7 +341,7 @@ class Run:
 
     @property
     def result(self) -> dict[str, float]:
-        """Top-1 accuracy in percent on validation images: last, best and mean of the last ten."""
+        """Top-1 accuracy on validation in percent: last, best, and mean of the last ten epochs."""
         from dataclasses import asdict
 
         from cnlw_tools.recipe.run_files import read_result
@@ -463,7 +463,7 @@ def build(
         level: one level in percent. Default: the levels of the recipe
         levels: several levels in percent, in place of `level`
         recipe: a TOML file, or the name of a recipe. Default: the recipe DATASET_NOISE
-        out: folder or address of the build; levels that it has are kept. Default: builds/DATASET
+        out: folder or address of the build; levels already there are kept. Default: builds/DATASET
         root: folder that holds manifests/, annotations/ and pipelines/. Default: the package's
         data_dir: folder or address of your copy of the images
         donors: datasets whose images some kinds of noise use, with the folders of their images
@@ -909,7 +909,7 @@ def fetch_images(
     progress: bool = True,
     **choices: Any,
 ) -> FetchedStore:
-    """Fetch images by URI into a store. URLs that have an outcome are not requested again.
+    """Fetch web images into a store. URLs with an outcome are requested again only with `retry`.
 
     Args:
         dataset: fetch the web candidates of this dataset
@@ -952,7 +952,7 @@ def fetch_images(
 def join_stores(stores: Folders, store: PathLike, *, progress: bool = True) -> FetchedStore:
     """Copy the contents of other stores into one store, for example those of several fetches.
 
-    A final call of `fetch_images` with this store then fetches what is left.
+    A final call of `fetch_images` with this store then fetches the URLs without an outcome.
 
     Args:
         stores: folders of stores, folders that hold stores, or addresses of packs
@@ -1164,7 +1164,7 @@ def import_source(
 
     Args:
         source: name of a source, such as folder or hf; see `cnlw list datasets`
-        path: the folder or file that `data_dir` names in `build`
+        path: the folder or file of the images; later, `build` gets it as `data_dir`
         name: name of the new dataset. Default: the name of the source
         root: folder in which to write manifests/
         validation: percent of each class that moves from train to validation

@@ -69,7 +69,7 @@ class About:
         None, help="Whether a program drew or generated images of the dataset: true or false."
     )
     creators: tuple[str, ...] = choice((), help="Names of the people who publish the build.")
-    contact: str = choice("", help="An address for questions about the build.")
+    contact: str = choice("", help="E-mail address or URL for questions about the build.")
     url: str = choice("", help="Page on which the build is published.")
     version: str = choice(
         "",

@@ -81,7 +81,7 @@ def _is_program(path: str) -> bool:
 
 
 def segments(evidence: Evidence) -> Iterator[Finding]:
-    """Every file holds the rows that its name promises, in an order independent of noise."""
+    """Every file holds the rows of its segment, in an order that does not depend on the noise."""
     checked: set[str] = set()
     for name in evidence.plans:
         recorded = evidence.card.configs[name].segments
@@ -95,7 +95,7 @@ def segments(evidence: Evidence) -> Iterator[Finding]:
             for file, rows in segment.files().items():
                 shard = evidence.shards.get(file)
                 if shard and not has_same_rows(shard.rows, rows):
-                    message = "its rows are not those of its name, or in another order"
+                    message = "its rows are not those of its segment, or are in another order"
                     yield error(message, f"data/{file}")
 
 

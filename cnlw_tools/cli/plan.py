@@ -86,7 +86,7 @@ def _check_path(path: Path, labels: Path | None) -> None:
 
     if labels is not None and path.resolve().is_relative_to(labels.resolve()):
         raise ValueError(
-            f"--out {path} is in the new folder of --labels {labels}: give another --out"
+            f"--out {path} is in the folder that --labels {labels} creates: give another --out"
         )
     check_ending(path, ".parquet", "plans")
     if path.exists():

@@ -45,7 +45,7 @@ def fleiss_kappa(counts: Ints) -> float:
     if votes.min() < max(2, m):
         raise ValueError(
             f"the items have {votes.min()} to {m} votes: Fleiss' kappa needs the same number "
-            "on all items, 2 or more"
+            "of votes on every item, 2 or more"
         )
     agreeing_pairs = counts * (counts - 1)
     pairs_per_item = m * (m - 1)

@@ -155,7 +155,7 @@ def _read_arrays(
         if array.ndim not in (1, 2) or len(array) != len(train_ids):
             raise ValueError(
                 f"{path}: {name} has shape {array.shape}: "
-                f"there must be a row for each of {len(train_ids)} training images"
+                f"there must be a row for each of the {len(train_ids)} training images"
             )
     if TRUE_LABELS in arrays and train_labels is not None:
         arrays = _in_order(path, arrays, train_labels.to_numpy())

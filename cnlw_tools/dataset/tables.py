@@ -40,7 +40,7 @@ MANIFEST = pa.schema(
         pa.field("image_id", STRING, nullable=False),  # the id of the image
         pa.field("label", pa.int32(), nullable=False),  # the class of the image, counted from 0
         pa.field("split", STRING, nullable=False),  # train, validation ...; web for candidates
-        pa.field("uri", STRING),  # the address of the image
+        pa.field("uri", STRING),  # the URL of the image
         pa.field("sha256", STRING),  # the sha256 of the file, or of the RGB pixels
     ]
 )

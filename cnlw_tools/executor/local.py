@@ -77,8 +77,8 @@ class Processes:
         except (BrokenProcessPool, BrokenPipeError) as error:  # dead, or dead before it began
             self.close()
             raise OSError(
-                "a worker process died: give fewer --workers if memory ran out, and call this "
-                "from under `if __name__ == '__main__':` if you call it from a script"
+                "a worker process died: give fewer --workers if memory ran out; in a script, call "
+                "this function only under `if __name__ == '__main__':`"
             ) from error
 
     def submit(self, task: Callable[[Item], Result], item: Item, /) -> Future[Result]:

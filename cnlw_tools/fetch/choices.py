@@ -85,7 +85,7 @@ def _read_keep(choices: FetchChoices) -> Storage | None:
     if getattr(choices, size) is None:
         for option in others:
             if getattr(choices, option) is not None:
-                raise ValueError(f"--{option} needs --keep: give --keep N, too")
+                raise ValueError(f"--{option} needs --keep: give --keep N as well")
         return None
     keys = {}
     for option, key in KEEP_OPTIONS.items():

@@ -148,7 +148,7 @@ def read_plain_group(
         for chunk in _chunks(parquet, row_group, leaves, None):
             if chunk.has_dictionary or chunk.n_stored > LEAST_LIMIT:
                 raise BadFile(
-                    f"{place}: its column {chunk.name} has a dictionary or is too large: "
+                    f"{place}: its column {chunk.name} is dictionary-encoded or too large: "
                     f"{MAKE_AGAIN}"
                 )
         rows = _select(parquet.read_row_group(row_group, columns), columns)

@@ -160,7 +160,7 @@ class Method(nn.Module):
         """
 
     def begin_epoch(self, epoch: int, train_batches: BatchSource) -> None:
-        """Prepare an epoch, counted over all phases. It may iterate over the training set."""
+        """Prepare an epoch; epochs are counted over all phases. It may read the training set."""
 
     def after_step(self) -> None:
         """Adjust parameters after an optimiser step, for example by a projection or a clamp."""

@@ -23,8 +23,8 @@ In a long training run, the network nevertheless memorises wrong labels; the aut
 at epoch 84 of 120. The logged weights are min(1, 1 / sigma). With several ranks, the gradients are
 gathered, and all ranks hold the same temperatures.
 
-This implementation does not allow temperatures outside the bounds. The code skips entries whose
-gradient is 0; this implementation also updates those entries.
+This implementation does not allow temperatures outside the bounds. The authors' code skips
+temperatures whose gradient is 0; this implementation also updates them.
 """
 
 import math
@@ -89,8 +89,7 @@ class DataParameters(Method):
 
     Args:
         task: the learning task
-        of: This option says what has a temperature: each example (instance), each class (class)
-            or both.
+        of: what has a temperature: each example (instance), each class (class) or both
         instance_lr: learning rate of the temperatures of examples
         instance_init: initial temperature of examples
         instance_decay: weight decay of the logarithms of the temperatures of examples

@@ -26,7 +26,7 @@ p^q.
 On `shapes` (blue 40, 16 pixels), truncation at k = 0.5 reaches a top-1 accuracy of 31 % in 10
 epochs, and `vanilla` reaches 54 %. At this stage, a network gives few labels a high probability. At
 k = 0.3, truncation reaches 39 % in 12 epochs, and `vanilla` reaches 56 %; in 20 epochs, they reach
-53 % and 52 %. Without truncation, L_q ends at 62 %.
+53 % and 52 %. Without truncation, L_q ends at 62 % after 20 epochs.
 
 At the end of training, the best network is not restored, because the trainer reports both the last
 and the best epoch.
@@ -89,7 +89,7 @@ class GCETruncated(GCE):
         q: exponent of the probability, from 0 (cross-entropy) to 1 (mean absolute error)
         k: smallest probability of a label that is used; less likely labels are left out
         start: epochs before labels are left out; a value below 1 is a share of all epochs
-        every: After this number of epochs, the method decides again which labels are left out.
+        every: epochs after which the method decides again which labels are left out
     """
 
     cross_entropy_options = {"q": 0.0, "k": 0.0}  # noqa: RUF012, read only

@@ -14,18 +14,17 @@ that truly belong to a class shows which labels this class gets. The trusted set
 only K^2 numbers, so it may be small. Then the network restarts from its initial weights and learns
 from all examples: from noisy ones through C, and from trusted ones directly.
 
-Each step draws trusted examples anew and adds them to its batch: at least one, and otherwise as
-many as the ratio of m to n demands. As in the authors' code, the trusted examples of a batch pass
-through the network separately, after the noisy ones. Batch normalisation uses separate statistics
-for them, and both parts update its running averages. The loss weights the two parts by their total
-sizes n and m, not by their sizes in the batch. With several ranks, each rank adds its part of the
-drawn examples.
+Each step draws new trusted examples and adds them to its batch of B noisy ones: B m / n, rounded,
+but at least one. As in the authors' code, the trusted examples of a batch pass through the network
+separately, after the noisy ones. Batch normalisation uses separate statistics for them, and both
+parts update its running averages. The loss weights the two parts by their total sizes n and m, not
+by their sizes in the batch. With several ranks, each rank adds its part of the drawn examples.
 
 On `shapes` (blue 40, 16 pixels, 16 epochs), the accuracies of two seeds end at 45.4 and 46.1 %.
 With a single pass for both parts, they ended at 45.9 and 48.6 %. With ten trusted images per class,
 a batch has only two trusted images, which are too few for the statistics of batch normalisation.
 After so few epochs, `vanilla` is better. The second training, which produces the result, has only
-half of the epochs, and the estimate of a half-trained network is coarse.
+half of the epochs, and a network that is only half trained gives a coarse estimate.
 
 This implementation does not shuffle both parts into a single set in which every trusted example
 occurs once per epoch.

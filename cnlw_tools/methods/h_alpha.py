@@ -11,9 +11,9 @@ H_alpha = mean_b -1 / (1 + alpha) log p_b[y_b] - alpha / (K (1 + alpha)) sum_k l
 On average, uniform noise affects all classes equally. The gradient that it adds pulls the
 prediction towards uniform probabilities and does not change which class is the most likely one. At
 the minimum, the true class has the probability (1 + alpha / K) / (1 + alpha). The noise does harm
-through the variance of a finite batch, in which only B / (1 + alpha) examples have correct labels.
-The remedies are larger batches, ``scale = "batch"`` (batch size times 1 + alpha), or smaller steps,
-``scale = "lr"`` (learning rate over 1 + alpha).
+through the variance of a finite batch, in which only about B / (1 + alpha) examples have correct
+labels. There are two remedies: larger batches (``scale = "batch"`` multiplies the batch size by 1 +
+alpha), and smaller steps (``scale = "lr"`` divides the learning rate by 1 + alpha).
 
 The paper trains with plain cross-entropy on labels diluted with wrong ones. On true labels, H_alpha
 is the limit of this loss for infinite batches; on labels that are already noisy, it is label

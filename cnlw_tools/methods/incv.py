@@ -35,9 +35,9 @@ With asymmetric noise, no example is removed from C, the factor K - 1 in eps_S i
 the warm-up is twice as long. It is also twice as long if eps > 0.6, but never as long as the last
 stage. By default, the epochs are divided as in the authors' code: eight halves of 50 epochs each,
 then 200 epochs. A network that has hardly learned predicts little more than its initial weights do.
-If there are few epochs, the number of iterations is therefore reduced so that each half has three
-epochs. A run of one epoch has no iteration, and neither has a run with ``iterations`` = 0 or
-``validation`` = 0. S is then all examples, and eps is 0.
+If there are few epochs, the number of iterations is therefore reduced, to no less than one, until
+each half has at least three epochs. If the run has only one epoch, or if ``iterations`` or
+``validation`` is 0, there is no iteration. S is then all examples, and eps is 0.
 
 Every training begins with the same weights, as in the code. During cross-validation, the second
 network is not trained; it stores the best weights of the first one. With several ranks, the
@@ -54,13 +54,13 @@ On `shapes` (blue 40, 16 pixels, 12 epochs), INCV ends at an accuracy of 29 %, w
 at 58 %. The halves and the last stage share the epochs, and networks that have learned for three
 epochs predict too few labels correctly for a useful selection.
 
-This implementation does not enlarge batches by the examples drawn from C, and does not draw anew in
-each epoch. The authors' code can also select an example whose label is among the k most probable
-classes; for CIFAR it uses k = 1, and so does this implementation. In the code, batch normalisation
-uses only the kept examples. Here the whole batch goes through the networks, so a step need not wait
-until the number of kept examples is known. On `shapes` (blue 40, 16 pixels, 30 epochs, mean of
-three seeds), the accuracy ends at 41.3 % with the whole batch and at 41.0 % with only the kept
-examples.
+This implementation does not enlarge batches by the examples drawn from C, and draws these examples
+only once, not in each epoch. The authors' code can also select an example whose label is among the
+k most probable classes; for CIFAR it uses k = 1, and so does this implementation. In the code,
+batch normalisation uses only the kept examples. Here the whole batch goes through the networks, so
+a step need not wait until the number of kept examples is known. On `shapes` (blue 40, 16 pixels, 30
+epochs, mean of three seeds), the accuracy ends at 41.3 % with the whole batch and at 41.0 % with
+only the kept examples.
 """
 
 from collections.abc import Iterable, Iterator

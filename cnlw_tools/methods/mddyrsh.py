@@ -64,7 +64,7 @@ def bootstrap_temperature(epoch: int, cooling: int) -> float:
 
 
 class MDDYRSH(Method):
-    """Trains with mixup that favours likely correct labels and replaces others by predictions.
+    """Favours likely correct labels in mixup, and replaces the others by predictions.
 
     Args:
         task: the learning task

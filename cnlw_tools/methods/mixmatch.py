@@ -6,7 +6,7 @@ MixMatch-KL, the source is Zhang, Zhang, Arik, Lee and Pfister 2020 (IEG), secti
 X are B trusted images with labels Y_p. U and U^ are two views of the B images of the batch. t'_r
 are the labels of the mixed row r, and z'_r are its logits. mean_X is the mean over the rows of X,
 and mean_U is the mean over those of U and U^. beta, tau, w, ramp and, for MixMatch-KL, k are
-options, and progress is the share of the training that is over:
+options, and progress is the share of the training that is completed:
 
 g    = sharpened mean of softmax(z_U), softmax(z_U^)    constant; temperature tau: `pseudo_labels`
 rows = [X, U, U^], labels [Y_p, g, g]                   3B rows r; pi is a random permutation

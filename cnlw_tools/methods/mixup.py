@@ -36,8 +36,7 @@ class Mixup(Method):
     Args:
         task: the learning task
         alpha: parameter of the Beta distribution; a larger value makes the two parts more equal
-        per: This option says how often lam is drawn: once for each batch (batch) or for each
-            example (example).
+        per: whether lam is drawn once for each batch (batch) or for each example (example)
     """
 
     cross_entropy_options = {"alpha": 0.0}  # noqa: RUF012, read only

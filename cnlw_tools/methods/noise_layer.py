@@ -12,9 +12,9 @@ L = -mean_b log p~_b[y_b] + q_lambda / K r(Q)     r: trace tr(Q) | ridge |Q|^2 /
 Let C[i, j] be the mean of p_i over images whose true class is j, and let Q* be the true noise
 matrix. The loss is smallest if Q C = Q*. If Q is fixed to Q*, this means C = I: the network
 predicts the true class. A learned Q would stay at I, because C = Q* explains the labels equally
-well; the regulariser r therefore makes Q diffuse. Q is frozen at I until the network distinguishes
-the classes, and then learned with the network. After every step, each column is projected back to
-probabilities (`simplex`). The paper does not say how this is done.
+well. To prevent this, the regulariser r makes Q diffuse. Q is frozen at I until the network
+distinguishes the classes, and then learned with the network. After every step, each column is
+projected back to probabilities (`simplex`). The paper does not say how this is done.
 
 The paper leaves other details open. These are our choices:
 

@@ -66,8 +66,8 @@ class O2U(Method):
         lowest: lowest learning rate of a cycle, as a share of the highest one
         rate: highest learning rate of the cyclic stage, as a multiple of the preset's learning rate
         batch: batch size of the cyclic stage, as a multiple of the preset's batch size
-        again: This option says with which weights the last stage begins: those before training
-            (init) or those after the first stage (first).
+        again: weights with which the last stage begins: those before training (init) or those
+            after the first stage (first)
     """
 
     cross_entropy_options = {"cyclic": 0.0}  # noqa: RUF012, read only

@@ -1,4 +1,4 @@
-"""S-Model adds a layer that maps true classes to given labels, and uses it only in training.
+"""The S-Model adds a layer that maps true classes to given labels, and uses it only in training.
 
 Source: Goldberger and Ben-Reuven 2017, "Training deep neural-networks using a noise adaptation
 layer".

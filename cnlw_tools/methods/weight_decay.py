@@ -7,7 +7,7 @@ weights, so a penalty on large weights makes memorising harder. The optimiser ad
 the penalty, decay * w, and the reported loss is the cross-entropy alone. The code of TF-Slim, on
 which the paper builds, penalises only the kernels of convolutions and of the classifier. IEG's code
 also penalises biases and batch normalisation. `vanilla` uses the weight decay of the preset; this
-method replaces it with its own.
+method uses the option `decay` instead.
 
 The paper gives neither the values that it tried nor the best one. The default, 1e-3, is our choice;
 it is larger than the weight decay of most presets.
@@ -26,7 +26,7 @@ from cnlw_tools.methods.components.validation import check_flag, check_number
 
 
 class WeightDecay(Method):
-    """Trains with cross-entropy and its own weight decay in place of the preset's.
+    """Trains with cross-entropy and a weight decay that replaces the one in the preset.
 
     Args:
         task: the learning task

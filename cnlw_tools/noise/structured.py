@@ -156,7 +156,7 @@ def _check_options(
     if delta > max_delta * (1 + 1e-12):
         raise ValueError(
             f"delta = {delta:g} is above alpha / C = {alpha:g} / {n_classes}: "
-            f"give delta at most {max_delta:g}, or alpha at least {delta * n_classes:g}"
+            f"give a delta of at most {max_delta:g}, or an alpha of at least {delta * n_classes:g}"
         )
 
 

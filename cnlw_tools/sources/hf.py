@@ -3,8 +3,9 @@
 The dataset itself says which files belong to which split (see the module formats/data_files.py). It
 must have one image column. Labels are read from the column `label` or from the only ClassLabel
 column, and are matched by class name (see the module formats/class_labels.py). An image id consists
-of the dataset's own name of the split and the row in the split: ``train-00000``. The Parquet files
-of a dataset on the Hub are downloaded once into the cache of the Hub, and the commit is recorded.
+of the name of the split, as the dataset calls it, and the number of the row in the split:
+``train-00000``. The Parquet files of a dataset on the Hub are downloaded once into the cache of the
+Hub, and the commit is recorded.
 """
 
 import re

@@ -276,9 +276,9 @@ class MiniImagenet(LocalSource):
         names = self._sorted_names(wnid)
         if not 1 <= number <= len(names):
             raise ValueError(
-                f"{self.train}: class {wnid} has {len(names)} images, but the lists name its "
-                f"{number}th: the class is incomplete, and ids would refer to other images: copy "
-                "it again"
+                f"{self.train}: class {wnid} has {len(names)} images, but the lists contain its "
+                f"image number {number}: the class is incomplete, and ids would refer to other "
+                "images: copy it again"
             )
         return names[number - 1]
 

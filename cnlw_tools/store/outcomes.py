@@ -17,7 +17,7 @@ OUTCOMES: Mapping[str, str] = {
     "opt_out": "an X-Robots-Tag header forbids the use: noai, noimageai, noindex, noimageindex",
     "dns": "the name of the host is unknown",
     "connect": "the connection failed or broke",
-    "tls": "there was no trusted (TLS) connection",
+    "tls": "no trusted TLS connection could be made",
     "timeout": "the server was too slow",
     "unreachable": "no request was made, because the host failed several times in a row",
     "redirect": "there were too many redirects, or a redirect led nowhere",

@@ -1,15 +1,15 @@
 """The image store is a folder with image files and a ledger, which has the outcome of every URL.
 
-    STORE/ledger.sqlite      the ledger: one row per image id, a database that survives being killed
-    STORE/ledger.parquet     a copy of the ledger for readers, as of the end of the last run
+    STORE/ledger.sqlite      the ledger, an SQLite database; it stays intact if a command is killed
+    STORE/ledger.parquet     a copy of the ledger for readers, made at the end of the last fetch
     STORE/images/3f/3f2...   the image files, named by the sha256 of the image id
     STORE/drafts/            files that are being written
 
 An image file is written to drafts/ and then moved to images/, and finally gets a row in the ledger.
 The file of a row with the outcome `ok` is therefore complete. After a power failure, a file may
-still be damaged, so every read compares the sha256 of the file with that in the ledger.
-Every `cnlw fetch` compares the size and the modification time, and if the time differs, also the
-sha256. It fetches damaged files again. While it runs, it locks the folder.
+still be damaged, so every read compares the sha256 of the file with that in the ledger. Every `cnlw
+fetch` compares the size and the modification time of each file with the ledger, and if the time
+differs, also the sha256. It fetches damaged files again. While it runs, it locks the folder.
 
 The files are the originals. After `cnlw fetch --keep 84`, they are resized images instead, exactly
 as a build with `--size 84` stores them. All files of a store are of one kind, and the ledger always
@@ -54,7 +54,7 @@ class Row:
     uri: str | None  # the URI of the image in the manifest
     outcome: str  # the outcome: a name from the list of outcomes below
     reason: str | None  # why there is no image
-    attempts: int  # the number of requests, over all runs
+    attempts: int  # the number of requests, over all fetches
     timestamp: float  # the time of the outcome, in seconds since 1970
     final_uri: str | None = None  # the URI after redirects
     status: int | None = None  # the HTTP status

@@ -145,7 +145,7 @@ class Study:
         "",
         help="Folder of the dataset's build below builds/.",
         check=FOLDER_NAME,
-        default_text="its name",
+        default_text="the dataset's name",
     )
     changes: Table = key(
         default_factory=dict, help="Keys of the preset, with the values that replace its own."

@@ -29,8 +29,8 @@ def make_pages() -> dict[str, str]:
         "into a new folder, with the recipe on the card.\n"
         "- **Tables differ from those on the card:** restore the folder `tables/` from the "
         "published build.\n"
-        "- **An image differs from its source:** compare the version of your copy of the dataset "
-        "with the digests in its manifest.\n"
+        "- **An image differs from its source:** make sure that your copy of the dataset is the "
+        "version whose digests are in the manifest.\n"
     )
     return {"reference/checks.md": text}
 

@@ -75,7 +75,8 @@ NEEDS: Mapping[str, str] = {
     "the network is not trained. The section *Formula* says what it is used for. For example, "
     "`-o holdout=0.1` sets aside a tenth.",
     "noise_rate": "The method needs the **noise rate**, which is the share of wrong labels. You "
-    "have to know this rate or estimate it. For example, `-o noise_rate=0.4` states that 40 % are wrong.",
+    "have to know this rate or estimate it. For example, `-o noise_rate=0.4` states that 40 % of "
+    "the labels are wrong.",
 }
 UNIT = (
     "Each number is the cost of this method divided by that of [`vanilla`](vanilla.md), which is "

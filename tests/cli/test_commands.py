@@ -219,7 +219,7 @@ def test_a_plan_writes_labels_for_a_loader(here: Path) -> None:
     assert np.load("labels/validation.npy").tolist() == test.targets.tolist()
     assert (again.exit_code, unwritable.exit_code, within.exit_code) == (1, 1, 1)
     assert "labels exists already: use another --labels" in again.output
-    assert "new/x.parquet is in the new folder of --labels new: give another" in within.output
+    assert "new/x.parquet is in the folder that --labels new creates: give another" in within.output
     assert not (here / "new").exists()
     assert not (here / "other.parquet").exists()
 

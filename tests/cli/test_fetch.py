@@ -236,7 +236,7 @@ def test_dataset(server, folder, toy):
         ),
         (
             ["--manifest", "m.parquet", "--store", "s", "--resize", "crop"],
-            "--resize needs --keep: give --keep N, too",
+            "--resize needs --keep: give --keep N as well",
         ),
         (
             ["--manifest", "m.parquet", "--store", "s", "--keep", "0"],

@@ -101,7 +101,7 @@ def test_ends():
 @pytest.mark.parametrize("counts", [[[2, 0], [1, 2]], [[1, 0], [0, 1]]])
 def test_fleiss_wants_as_many_votes_on_all(counts):
     """Items with other numbers of votes, or with one, have no kappa."""
-    with pytest.raises(ValueError, match="the same number on all items, 2 or more"):
+    with pytest.raises(ValueError, match="the same number of votes on every item, 2 or more"):
         fleiss_kappa(np.array(counts))
 
 

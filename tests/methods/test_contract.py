@@ -329,7 +329,7 @@ def test_a_stage_that_takes_all_epochs_is_refused(toy, name, option, more):
     """Otherwise the method would train without its other stages, and not say so."""
     value = LAST_EPOCHS.get(name, 6) + more
     with pytest.raises(
-        ValueError, match=f"^{option} = {value}: the other stages .* give {option} at most"
+        ValueError, match=f"^{option} = {value}: the other stages .* give at most {option} ="
     ):
         toy.make_unstarted(name, **{option: value})
 

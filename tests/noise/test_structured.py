@@ -166,7 +166,7 @@ def test_promise(delta, profile):
     [
         (
             {"alpha": 1.0, "delta": 0.2},
-            r"delta = 0.2 is above alpha / C = 1 / 10: .* at most 0.1, or alpha at least 2",
+            r"delta = 0.2 is above alpha / C = 1 / 10: .* at most 0.1, or an alpha of at least 2",
         ),
         ({"delta": 1.5}, r"delta = 1.5 is not allowed: give a number from 0 \(uniform\) to 1"),
         ({"delta": -0.1}, r"delta = -0.1 is not allowed: give a number from 0"),

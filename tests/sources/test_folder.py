@@ -67,7 +67,7 @@ def test_names_of_splits(tmp_path, make, folders, split_of_folder):
         (
             ["val/a/1.jpg"],
             "its splits are val, which is not allowed: there must be a training split, and "
-            "each split once",
+            "no split may occur twice",
         ),
         (
             ["train/a/1.jpg", "val/a/1.jpg", "dev/a/1.jpg"],

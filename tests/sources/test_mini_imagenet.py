@@ -274,7 +274,8 @@ def test_an_incomplete_class_is_an_error(manual, tmp_path):
     write_class_folders(tmp_path / "copy" / "train", skip="n04515003")
 
     with pytest.raises(
-        ValueError, match=r"class n04515003 has 11 images, but the lists name its 12th"
+        ValueError,
+        match=r"class n04515003 has 11 images, but the lists contain its image number 12",
     ):
         MiniImagenet(tmp_path / "copy").manifest()
 

@@ -55,7 +55,7 @@ def _make_class_folders(split_folder: Path, classes: tuple[str, ...]) -> list[Pa
             class_folder.mkdir(parents=True)
         except FileExistsError:
             raise ValueError(
-                f"class {name!r} and another would both be the folder {class_folder.name!r}: "
+                f"class {name!r} and another would both get the folder {class_folder.name!r}: "
                 "rename one in classes.csv and build again"
             ) from None
         folders.append(class_folder)
@@ -76,6 +76,6 @@ def _write_new(path: Path, image: bytes, image_id: str) -> None:
             file.write(image)
     except FileExistsError:
         raise ValueError(
-            f"image {image_id!r} and another of the class {path.parent.name!r} would both be the "
-            f"file {path.name!r}: rename one in the manifest and build again, or export labels"
+            f"image {image_id!r} and another of the class {path.parent.name!r} would both get the "
+            f"file name {path.name!r}: rename one in the manifest and build again, or export labels"
         ) from None

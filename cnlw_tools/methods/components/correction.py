@@ -30,7 +30,8 @@ class Correction(Method):
             pairflip:0.4, or a list of rows, in which q[j][i] is the probability of the given label
             j if the true class is i
         percentile: percentile, from 0 to 1, of the predicted probabilities of a class; the image at
-            this percentile represents the class in the estimate; with 1, it is the most likely one
+            this percentile represents the class in the estimate; with 1, this is the image with the
+            highest probability
         first: epochs of the first network, which estimates T; a value below 1 is a share of all
             epochs
     """

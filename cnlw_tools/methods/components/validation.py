@@ -97,7 +97,7 @@ def resolve_first_epochs(
         raise ValueError(
             f"{option} = {value}: the other stages of the method need {n_other_epochs} of the "
             f"{total} epochs: "
-            f"give {option} at most {limit}, or train for more epochs"
+            f"give at most {option} = {limit}, or train for more epochs"
         )
     return min(epochs, limit)
 

@@ -147,7 +147,7 @@ def _reject_broken_link(path: Path) -> None:
     """Raise if a link leads nowhere: it may stand for a file or a folder of data."""
     if path.is_symlink() and not path.exists():
         raise FileNotFoundError(
-            f"{path}: this is a link to nothing: complete your copy, or remove the link"
+            f"{path}: this is a broken link: complete your copy, or remove the link"
         )
 
 

@@ -52,5 +52,5 @@ def _check_splits(splits: dict[str, str], fixed_names: Collection[str], place: P
         raise ValueError(
             f"{place}: its splits are {', '.join(splits)}, which is not allowed: there must be "
             "a training split, "
-            "and each split once; choose with `cnlw import --split NAME=train`"
+            "and no split may occur twice; choose with `cnlw import --split NAME=train`"
         )

@@ -53,7 +53,7 @@ def standard_splits(names: Iterable[str], place: Path) -> dict[str, str]:
     if "train" not in splits.values() or has_duplicates:
         raise ValueError(
             f"{place}: its splits are {', '.join(splits)}, which is not allowed: "
-            "there must be a training split, and each split once"
+            "there must be a training split, and no split may occur twice"
         )
     return use_test_as_validation(splits)
 

@@ -81,7 +81,7 @@ def test_ids_that_would_be_one_file_are_refused(pixels_config, tmp_path):
     """One image is not written over another."""
     config = pixels_config({"a/b": 0, "a:b": 0})
 
-    with pytest.raises(ValueError, match=r"image 'a.b' and another of the class 'a' would both be"):
+    with pytest.raises(ValueError, match=r"image 'a.b' and another of the class 'a' would both get"):
         export_imagefolder(config, tmp_path / "out")
 
 
@@ -97,7 +97,7 @@ def test_classes_that_would_be_one_folder_are_refused(pixels_config, tmp_path):
     """Two classes do not become one."""
     config = pixels_config({"x": 0, "y": 1}, ("c/v", "c:v"))
 
-    with pytest.raises(ValueError, match="class 'c:v' and another would both be the folder 'c_v'"):
+    with pytest.raises(ValueError, match="class 'c:v' and another would both get the folder 'c_v'"):
         export_imagefolder(config, tmp_path / "out")
 
 

@@ -117,7 +117,7 @@ def test_a_number_that_leaves_no_other_stage_is_refused(value, others, most):
     """The error names the option, the epochs and the most that it may be."""
     message = (
         f"^first = {value}: the other stages of the method need {others} of the 10 epochs: "
-        f"give first at most {most}, or train for more epochs$"
+        f"give at most first = {most}, or train for more epochs$"
     )
     with pytest.raises(ValueError, match=message):
         resolve_first_epochs("first", value, 10, n_other_epochs=others)

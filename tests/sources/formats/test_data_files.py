@@ -321,7 +321,7 @@ def test_a_broken_link(tmp_path, name):
     put_table(tmp_path / "train.parquet", DARK)
     (tmp_path / name).symlink_to("nowhere")
 
-    with pytest.raises(FileNotFoundError, match=rf"{name}: this is a link to nothing: complete"):
+    with pytest.raises(FileNotFoundError, match=rf"{name}: this is a broken link: complete"):
         find_data_files(tmp_path)
 
 

@@ -44,7 +44,7 @@ def test_choice(names, choices, expected):
         (
             ["train", "training"],
             (),
-            "its splits are train, training, which is not allowed: .* each split once",
+            "its splits are train, training, which is not allowed: .* no split may occur twice",
         ),
     ],
 )

@@ -46,7 +46,8 @@ def test_standard_splits():
     }
     assert list(standard_splits(["TEST", "val", "train"], place)) == ["train", "val", "TEST"]
     with pytest.raises(
-        ValueError, match=r"its splits are Train, train, which is not allowed: .* each split once"
+        ValueError,
+        match=r"its splits are Train, train, which is not allowed: .* no split may occur twice",
     ):
         standard_splits(["train", "Train"], place)
     with pytest.raises(ValueError, match="D: 'fold1' is not a split: rename it to one of train"):
