@@ -69,7 +69,7 @@ def explain_difference(folder: Path, data: Dataset) -> str:
         return ""
     if _is_marked(web):
         return "it was made with a store of web images, and this command has none: give --store"
-    return "it was made without a store of web images: leave out --store"
+    return "it was made without a store of web images: omit --store"
 
 
 def _is_marked(web: pa.Table) -> bool:

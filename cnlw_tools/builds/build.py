@@ -280,7 +280,7 @@ def _reject_addresses(data: Dataset) -> None:
             has_address,
             data.votes[column],
             "a build would publish this e-mail address. Fix: import this file once more with "
-            "`cnlw votes import`, which makes numbers of annotators; drop other such columns",
+            "`cnlw votes import`, which makes numbers of annotators; remove other such columns",
         )
 
 

@@ -148,7 +148,7 @@ def _open_repository(hub: Any, repository: str, private: bool) -> str:
     if private and is_public:
         raise ValueError(
             f"{repository}: the repository exists and is public: make it private in its settings "
-            "on the Hub, use another name, or leave out --private"
+            "on the Hub, use another name, or omit --private"
         )
     return str(url)
 

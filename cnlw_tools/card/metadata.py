@@ -173,7 +173,7 @@ def _source_of(folder: Path) -> str:
 def _parse_block(head: str, source: str) -> dict[str, Any]:
     block = parse_yaml(head.removeprefix(FENCE), source, REMEDY)
     if not isinstance(block, dict):
-        raise ValueError(f"{source}, because the block at its top has no keys: {REMEDY}")
+        raise ValueError(f"{source}: the block at its top has no keys: {REMEDY}")
     return block
 
 

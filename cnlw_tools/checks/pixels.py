@@ -37,7 +37,7 @@ FIX_TWINS = (
     "images, or let `cnlw import` write the sha256 of each into the base manifest; otherwise "
     f"{REBUILD_FILE}"
 )
-KEEP_ONE = "drop all but one from the base manifest, or accept it"
+KEEP_ONE = "remove all but one from the base manifest, or accept it"
 COMPARE = "give --data-dir, and --store for web images, to compare them with their source"
 LOOK = "look at them before you trust small differences, the first two with"
 

@@ -34,7 +34,7 @@ COMMAND_GROUPS: Mapping[str, Mapping[str, str]] = {  # name and summary, as the 
         "report": "Write tables and figures about runs.",
     },
     "Web images": {
-        "fetch": "Fetch images by URI.",
+        "fetch": "Fetch images by URL.",
         "store": "Pack a store of web images.",
         "votes": "Collect, import and report votes.",
     },

@@ -107,7 +107,7 @@ def _check_shard_choices(shard: str, choices_of_last: Mapping[str, Any]) -> None
         if value:
             raise ValueError(
                 f"--shard {shard} cannot be given with {option}, which belongs to the final "
-                "command: drop --shard"
+                "command: omit --shard"
             )
 
 

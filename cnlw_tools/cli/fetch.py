@@ -58,7 +58,7 @@ SECONDS = click.FloatRange(0.1)
 @click.option(
     "--manifest",
     type=PATH,
-    help="Parquet file with the columns image_id and uri.  [default: that of --dataset]",
+    help="Parquet file with the columns image_id and uri (the URL).  [default: that of --dataset]",
 )
 @click.option(
     "--store",
@@ -69,7 +69,7 @@ SECONDS = click.FloatRange(0.1)
 @click.option(
     "--retry",
     metavar="OUTCOME",
-    help="Request again only URLs with this outcome: failed (any), timeout, 404 ...  "
+    help="Request only URLs with this outcome again: failed (any), timeout, 404 ...  "
     "[default: none]",
 )
 @click.option(
@@ -213,17 +213,20 @@ SECONDS = click.FloatRange(0.1)
 )
 @ROOT
 def fetch(**flags: Any) -> None:
-    """Fetch images by URI. URLs that have an outcome are not requested again.
+    """Fetch images by URL. URLs that already have an outcome are requested again only with --retry.
 
-    Images are stored with their original bytes, or, with --keep, resized and encoded as in a build
-    with the same --size, --resize and --quality. --retry takes `failed` (any failure), or one of
-    these outcomes: refused, robots, opt_out, dns, connect, tls, timeout, unreachable, redirect,
-    http_404 (or another status), too_big, truncated, bomb, animated, not_image, decode.
+    By default, the original bytes are stored. With --keep N, images are stored as a build with
+    --size N and the same --resize and --quality would store them.
 
-    With --shard 2/5, the command requests the second of five parts of the sites, with a --store of
-    its own, or with an address as --store that all five share. --join makes one store of five
-    folders; a final command without --shard requests what is left. With --engine, the workers of a
-    cluster divide the sites.
+    --retry takes `failed` (any failure), or one of these outcomes: refused, robots, opt_out, dns,
+    connect, tls, timeout, unreachable, redirect, http_404 (or 404; likewise any other status),
+    too_big, truncated, bomb, animated, not_image, decode.
+
+    With --shard 2/5, the command fetches from only the second of five groups of sites. Give each of
+    the five commands its own --store, or give all five the same address. If they wrote to five
+    folders, a command with --join combines the folders into one store. A final command without
+    --shard then requests the URLs that have no outcome yet. With --engine, the workers of a cluster
+    divide the sites among themselves.
     """
     _check_choices(flags)
     # numpy's threads for linear algebra have nothing to do here, but spin a moment in each process.
@@ -275,7 +278,7 @@ def _check_choices(flags: dict[str, Any]) -> None:
     if len(given) > 1 and given[0] in acts:
         raise ValueError(
             f"{given[0]} cannot be given with {given[1]}, since {given[0]} fetches nothing: "
-            f"drop {given[1]}, or give it to another command"
+            f"omit {given[1]}, or give it to another command"
         )
 
 

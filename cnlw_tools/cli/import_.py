@@ -109,7 +109,7 @@ def import_(source: str, path: Path, name: str | None, root: Path, **flags: Any)
     elif options.as_block() or any(flags[name] for name in READING_FLAGS):
         raise ValueError(
             f"{source}: this source has no configs, splits or columns to choose, and it reads no "
-            "images: drop the options about them"
+            "images: omit the options about them"
         )
     elif source == "candidates":
         _import_candidates(path, name, root)

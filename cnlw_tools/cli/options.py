@@ -63,7 +63,7 @@ def _reject_empty(value: Any) -> None:
         ValueError: it is, as where a variable of a shell is not set
     """
     if str(value) == "":
-        raise ValueError("the path is empty: give a folder or a file, or drop the option")
+        raise ValueError("the path is empty: give a folder or a file, or omit the option")
 
 
 def key_option(cls: type, name: str, default_text: str = "") -> Decorator[Any]:

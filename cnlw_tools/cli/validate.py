@@ -97,11 +97,11 @@ def validate(
 
     BUILD is the folder of a build, or its address, such as s3://bucket/build. The default is the
     newest build under builds/. The exit code is 0 if there are no errors. It is 1 if there are
-    errors or this machine cannot read the build, and 2 if there is no build to check.
+    errors or if this machine cannot read the build, and 2 if there is no build to check.
 
     Several processes can share the work. With --shard 2/5 --out DIR, the command inspects only the
-    second of five parts of the images. A final command with --join DIR inspects the parts that
-    are missing from DIR, and runs all checks.
+    second of five parts of the images, and writes its findings to DIR. A final command with --join
+    DIR uses these findings, inspects the parts that are missing from DIR, and runs all checks.
     """
     from cnlw_tools.checks import validate as run_all
     from cnlw_tools.executor import open_executor
@@ -111,7 +111,7 @@ def validate(
     if cache is not None and not end_to_end:
         raise ValueError(
             f"--cache {cache} has no effect without --end-to-end: give --end-to-end as well, "
-            "or drop --cache"
+            "or omit --cache"
         )
     inputs = read_inputs(None, data_dir, donors, store)
     with open_executor(engine, workers) as executor, ProgressBars() as bars:
@@ -141,7 +141,7 @@ def _check_choices(
     if shard is None:
         if out is not None:
             raise ValueError(
-                f"--out {out} has no effect without --shard: give --shard as well, or drop --out"
+                f"--out {out} has no effect without --shard: give --shard as well, or omit --out"
             )
         return
     if out is None:

@@ -43,7 +43,8 @@ N_VOTES = click.option(
 VOTED_STORE = click.option(
     "--store",
     type=PathOrAddress(path_type=Path),
-    help="Store of web images, from `cnlw fetch` or `cnlw store pack`.  [default: stores/NAME]",
+    help="Store of web images, from `cnlw fetch` or `cnlw store pack`.  [default: stores/NAME, if "
+    "it exists]",
 )
 
 
@@ -74,13 +75,14 @@ def report_votes(
 ) -> None:
     """Print how often people agree, who disagrees often, and how much red noise is possible.
 
-    If the votes have times, the command sorts them by time and divides them into five equal parts.
-    For each part, it prints the share of votes that agree with other votes on the same candidate,
-    and the median number of seconds for one vote.
+    If the votes have timestamps, the command sorts them by time and divides them into five equal
+    parts. For each part, it prints the share of votes that agree with other votes on the same
+    candidate, and the median number of seconds for one vote.
 
-    For each class, the command prints its verdicts, the number of images that red noise may use,
-    and the highest level of red noise that is possible with these images. With --store, only images
-    in the store count. If there is a recipe NAME_red, its rules for verdicts apply.
+    For each class, the command prints the number of candidates with each verdict, the number of
+    images that red noise may use, and the highest level of red noise that is possible with these
+    images. If there is a store, only images in the store count. Verdicts follow the rules of the
+    recipe NAME_red, if there is one.
 
     With --level L, the command also prints, for each class, how many wrong images level L needs and
     how many of them are known. For the missing ones, it estimates how many more votes are needed.
@@ -153,12 +155,7 @@ def annotate_votes(
 @votes.command("review", short_help="Look through candidates and their votes.")
 @DATASET
 @ROOT
-@click.option(
-    "--store",
-    type=PathOrAddress(path_type=Path),
-    help="Store of web images, from `cnlw fetch` or `cnlw store pack`.  [default: stores/NAME, if "
-    "it exists]",
-)
+@VOTED_STORE
 @DATA_DIR
 @click.option(
     "--out",
@@ -315,8 +312,8 @@ def import_votes(paths: tuple[Path, ...], dataset: str, root: Path) -> None:
     in the release of Jiang et al. (2020). A CSV or Parquet file identifies each candidate by the
     columns image_id and label, or by the columns class and url.
 
-    The command stores numbers in place of the names of annotators. The file annotators/NAME.csv, in
-    the folder of annotations/, lists the name for each number.
+    The command stores numbers in place of the names of annotators. The file annotators/NAME.csv,
+    next to the folder annotations/, lists the name for each number.
     """
     from cnlw_tools.cli.next_step import find_project, print_next
     from cnlw_tools.ingest.import_votes import add_votes

@@ -137,7 +137,7 @@ class Dataset:
         if "search" not in self.web.column_names:
             raise ValueError(
                 f"{path}: there is no column 'search', which says how images were found: add it, "
-                f"or leave out search = {list(search)}"
+                f"or omit search = {list(search)}"
             )
         column = cast_column(path, pa.field("search", pa.string()), self.web["search"])
         existing = dict.fromkeys(pc.unique(column).drop_null().to_pylist())
@@ -476,7 +476,7 @@ def _check_disjoint(
     if not len(web):
         return
     in_both = find_values(web["image_id"], base["image_id"]) >= 0
-    remedy = "a candidate may not be an image of the base manifest: drop it"
+    remedy = "a candidate may not be an image of the base manifest: remove it"
     reject_bad_rows(
         path,
         "image_id",

@@ -114,7 +114,7 @@ def _check_column(
     place = f"{path}: column {name!r}"
     if values.null_count:
         raise ValueError(
-            f"{place}: {values.null_count} rows have no value: fill them in, or drop them"
+            f"{place}: {values.null_count} rows have no value: fill them in, or remove them"
         )
     if pa.types.is_integer(values.type):
         return cast_column(path, pa.field(name, pa.int32(), nullable=False), values)

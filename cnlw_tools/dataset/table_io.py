@@ -217,7 +217,7 @@ def open_table(path: Path, schema: pa.Schema) -> pa.Table:
     names = table.column_names
     if len(set(names)) < len(names):
         raise ValueError(
-            f"{path}: several columns have the same name: {', '.join(names)}; drop or rename one"
+            f"{path}: several columns have the same name: {', '.join(names)}; remove or rename one"
         )
     return table
 

@@ -242,7 +242,7 @@ def check_candidates(
         [votes["image_id"].combine_chunks(), votes["label"].combine_chunks()],
         ["image_id", "label"],
     )
-    remedy = "no such image_id and label in the web manifest: add or drop it"
+    remedy = "no such image_id and label in the web manifest: add or remove it"
     reject_bad_rows(
         path,
         "image_id",

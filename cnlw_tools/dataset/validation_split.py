@@ -41,7 +41,7 @@ def split_off_validation(base: pa.Table, percent: int, classes: Sequence[str]) -
     if n_existing:
         raise ValueError(
             f"validation = {percent}: there is already a validation split, of {n_existing:,} "
-            "images: leave out the option validation, or remove these images"
+            "images: omit the option validation, or remove these images"
         )
     is_train = pc.equal(splits, "train")
     train = base.filter(is_train)
@@ -53,7 +53,7 @@ def split_off_validation(base: pa.Table, percent: int, classes: Sequence[str]) -
         raise ValueError(
             f"validation = {percent}: no class has two different images, so none can be moved "
             "out of train: "
-            "add images, or leave out the option validation"
+            "add images, or omit the option validation"
         )
     is_first = _random_ranks(candidates) < n_chosen[candidates["label"].to_numpy()]
     validation_ids = candidates["image_id"].filter(pa.array(is_first))

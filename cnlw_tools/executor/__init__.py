@@ -78,7 +78,7 @@ def open_executor(
         if workers is not None:
             raise ValueError(
                 f"--engine {engine} with --workers {workers}: the cluster says how many workers "
-                "there are: drop --workers"
+                "there are: omit --workers"
             )
     return opener(workers, address)
 

@@ -51,7 +51,7 @@ def name_candidates(
     )
     urls = table_io.cast_column(file, URL, table["url"])
     rows = find_values(urls, web_dataset.web["uri"])
-    remedy = "no candidate has this address: add it with `cnlw import candidates`, or drop the row"
+    remedy = "no candidate has this URL: add it with `cnlw import candidates`, or remove the row"
     table_io.reject_bad_rows(file, "url", rows < 0, urls, remedy)
     image_ids = take_rows(web_dataset.web.select(["image_id"]), rows)["image_id"]
     named = table.drop_columns(["class", "url"]).append_column("image_id", image_ids)

@@ -77,7 +77,7 @@ def check_shard(shard: str | None, engine: str) -> None:
     if shard is not None and engine != LOCAL:
         raise ValueError(
             f"--shard {shard} with --engine {engine}: the workers of an engine divide the sites "
-            "themselves: drop one of the two"
+            "themselves: omit one of the two"
         )
 
 

@@ -1,4 +1,4 @@
-"""Dropout (Srivastava et al. 2014) with a chosen rate is a baseline of Jiang et al. 2020.
+"""`dropout` is cross-entropy with dropout at a rate of your choice (Srivastava et al. 2014).
 
 L = mean_b CE(y_b, head(m_b * h_b / (1 - p)))        m_b ~ Bernoulli(1 - p)^D        h_b: D features
 

@@ -30,7 +30,7 @@ in mixed form. The network therefore does not memorise them, and the loss on the
 whether a step helps.
 
 The paper and the code differ. The published numbers come from the code, so the defaults follow it.
-Each of these options turns on what the code does:
+Each of these options selects the behaviour of the code:
 
     halve          the loss contains (L_omega + L_lam) / 2; Algorithm 1 has the sum, without the
                    factor 1/2
@@ -40,26 +40,25 @@ Each of these options turns on what the code does:
     approximate    beta is 1 - u^(1 / alpha) / 2 with a uniform random u from 0 to 1
     through_guess  the virtual step also differentiates the pseudo-labels g
 
-Algorithm 1 computes g before the virtual step and treats it as a constant. So does
-``through_guess`` = false, which reduces the cost of a step by that of 1.7 steps of `vanilla`. In a
-test with 48 examples, this choice changed lam* for 0 to 9 of them after 3 steps, and for 10 to 17
-after 60 steps.
+Algorithm 1 computes g before the virtual step and treats it as a constant. ``through_guess`` =
+false does the same. Each step then costs less; the saving equals the cost of 1.7 steps of
+`vanilla`.
 
-eta (option ``meta_lr``) is 0.1 by default and does not follow the learning rate of the training.
+eta (option ``meta_lr``) is 0.1 by default and is independent of the learning-rate schedule.
 `buffer` is the momentum buffer of SGD, and l2 is the penalty of the optimiser's weight decay. A
 mixed row keeps its given label if omega*_b >= ``threshold``. In the paper, a threshold of 1 was
 best. All weights are then below the threshold, so no row keeps its given label.
 
-Table 9 of the paper has variants M-1 to M-10. These options give them:
+Table 9 of the paper has variants M-1 to M-10. They correspond to these options, presets and data:
 
-- M-1 is L2R. These options turn IEG into L2R: omega0 = 0, momentum = 0, l2 = false,
-  relabel = false, anchors = false and k = 0.
-- M-2: the options of M-3, with a preset whose view `policy` has no augmentation policy.
+- M-1 (which is L2R): omega0 = 0, momentum = 0, l2 = false, relabel = false, anchors = false, k = 0.
+- M-2: the options of M-3, with a preset that applies no augmentation policy to the second view
+  (called `policy`).
 - M-3: k = 0, anchors = false.
 - M-4: k = 0.
 - M-5: the defaults.
 - M-6: anchors = false.
-- M-7: the defaults, with a preset whose view `policy` has no augmentation policy.
+- M-7: the defaults, with a preset as for M-2.
 - M-8: relabel = false; then T = Y and there is no L_lam.
 - M-9: alpha = 0; then no row is mixed.
 - M-10: alpha = 0, with one trusted image of each class.

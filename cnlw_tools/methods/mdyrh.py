@@ -1,4 +1,4 @@
-"""M-DYR-H combines mixup with dynamic hard bootstrapping.
+"""M-DYR-H combines mixup with dynamic hard bootstrapping, which replaces likely wrong labels.
 
 Source: Arazo, Ortego, Albert, O'Connor and McGuinness, ICML 2019, "Unsupervised label noise
 modeling and loss correction".

@@ -1,4 +1,4 @@
-"""`vanilla` is ordinary training by cross-entropy on the given labels, the baseline of all methods.
+"""`vanilla` is training with cross-entropy on the given labels, the baseline of all other methods.
 
 L = mean_b CE(y_b, z_b) = -mean_b log p_b[y_b]
 """

@@ -1,4 +1,4 @@
-"""Weight decay of a chosen strength is a baseline of Jiang et al. 2020 (Krogh and Hertz 1991).
+"""`weight_decay` is cross-entropy with a weight decay of your choice (Krogh and Hertz 1991).
 
 L = mean_b CE(y_b, z_b) + decay / 2 sum_w |w|^2     w: kernels, or all parameters if every = true
 

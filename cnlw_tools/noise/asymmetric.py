@@ -1,13 +1,13 @@
-"""In asymmetric noise, the wrong labels of each class all belong to one other class.
+"""In asymmetric noise, all wrong labels of a class are the same other class.
 
     y' = map[y]     for level % of the images of every class with map[y] != y
     y' = y          for the others
 
-The map names, for each class y, the class that its wrong labels belong to. It is applied once, to
-the true label, so a cat that became a dog is not flipped back. The level is the share of wrong
-labels in each class that the map changes. On CIFAR-10, the map changes five of the ten classes, so
-a level of 40 % changes 20 % of all labels. The map of `pairflip` changes all classes. These are the
-maps:
+For each class y, map[y] is the class that wrongly labelled images of y receive. The map is applied
+once, to the true label, so a cat that became a dog is not flipped back. In each class that the map
+changes, `level` percent of the labels become wrong. On CIFAR-10, the map changes five of the ten
+classes, so a level of 40 % changes 20 % of all labels. The noise model `pairflip` is asymmetric
+noise with the last of these maps, which changes all classes:
 
     cifar10      truck -> automobile, bird -> airplane,         Patrini et al., 2017;
                  cat <-> dog, deer -> horse                     Zhang et al., 2020
@@ -17,8 +17,8 @@ maps:
     blocks       rings through groups of five classes           Patrini's code, for CIFAR-100
     pairflip     y -> (y + 1) mod C                             Han et al. (Co-teaching), 2018
 
-On CIFAR-100, ``blocks`` differs from ``cifar100``: it puts classes with consecutive numbers into a
-group, and classes are numbered in the order of their names, not by superclass.
+On CIFAR-100, ``blocks`` differs from ``cifar100``: ``blocks`` puts classes with consecutive numbers
+into a group, and classes are numbered in the order of their names, not by superclass.
 """
 
 import numpy as np
@@ -61,11 +61,11 @@ def asymmetric(
     n_classes: int,
     map: str = "cifar10",
 ) -> Draw:
-    """Flip ``level`` percent of some classes to a similar class, such as trucks to automobiles.
+    """Flip ``level`` percent of the labels of some or all classes, each class to one other class.
 
     Args:
-        map: cifar10, mnist, cifar100, blocks or pairflip; the table above says which class the
-            wrong labels of each class belong to
+        map: cifar10, mnist, cifar100, blocks or pairflip; the table above says what each map
+            changes
 
     Raises:
         ValueError: no such map, or it is for another number of classes
@@ -148,7 +148,7 @@ def pairflip(
     level: int,
     n_classes: int,
 ) -> Draw:
-    """Flip ``level`` percent of every class to the next class, and the last class to the first.
+    """Flip ``level`` percent of the labels of each class to the next class, the last to the first.
 
     Raises:
         ValueError: there is no other class

@@ -1,14 +1,18 @@
-"""The labels come from a file. People gave them, or a network that was trained on few examples.
+"""In `human` noise, people gave the labels; in `semantic` noise, a network predicted them.
 
     y' = the label of the image in a column of the side table
 
-The side table is a file with a row for each training image (option `--side-table`). Nothing is
-drawn, so the noise rate is the share of wrong labels in the column. The labels of ``human`` noise
-come from people. CIFAR-10N, for example, gives three labels to each image of CIFAR-10. Of the first
-labels, 17.23 % are wrong; if the worst of the three is taken, 40.21 % are wrong (Wei et al., ICLR
-2022, "Learning with noisy labels revisited"). The labels of ``semantic`` noise come from a network
-that was trained only on a small clean share (Lee et al., ICML 2019, RoG; Zhang et al., 2020, table
-4). Such a network confuses similar classes, and its errors depend on the image.
+The side table is a file with a row for each training image (option `--side-table`). No label is
+sampled, so the noise rate is the share of wrong labels in the column.
+
+The labels of ``human`` noise were given by people. CIFAR-10N, for example, gives three labels to
+each image of CIFAR-10. Of the first labels, 17.23 % are wrong. If a wrong label is taken whenever
+one of the three is wrong, 40.21 % are wrong (Wei et al., ICLR 2022, "Learning with noisy labels
+revisited").
+
+The labels of ``semantic`` noise were predicted by a network that was trained on a small share of
+the images, with clean labels (Lee et al., ICML 2019, RoG; Zhang et al., 2020, table 4). Such a
+network confuses similar classes, and its errors depend on the image.
 """
 
 import numpy as np
@@ -32,7 +36,7 @@ def human(
     n_classes: int,
     labels: str = "labels",
 ) -> Draw:
-    """Use labels that human annotators gave to the images; a file provides the labels.
+    """Take the labels from a file; people gave these labels to the images.
 
     Args:
         labels: name of the column of the side table that holds the labels
@@ -56,7 +60,7 @@ def semantic(
     n_classes: int,
     labels: str = "labels",
 ) -> Draw:
-    """Use labels that a network predicted for the images; a file provides the labels.
+    """Take the labels from a file; a network predicted these labels for the images.
 
     Args:
         labels: name of the column of the side table that holds the labels

@@ -1,11 +1,10 @@
-"""Foreign images, which show none of the classes, are added to the clean examples.
+"""Images of another dataset, which show none of the classes, are added to the clean examples.
 
-    N = floor(alpha n + 1/2)    added images of other datasets, or of white noise, beside n clean
-                                examples
+    N = floor(alpha n + 1/2)    images that are added to n clean examples
     N / C                       added images with each label, rounded up or down
 
 alpha is an option. The other dataset is called a donor (option `--donor`). If a donor has few
-images, each of them is used several times, some of them once more than others. The donor `white`
+images, each is used several times, and some are used once more than others. The donor `white`
 stands for pictures of random pixels. With ``copy_own``, copies of the dataset's own images are
 added instead, as in dilution.py.
 
@@ -29,7 +28,7 @@ def source(
     shares: str = "",
     copy_own: bool = False,
 ) -> Draw:
-    """Keep every example, and add ``alpha`` foreign images for each one, with random labels.
+    """Keep every example, and add ``alpha`` images of another dataset, with random labels.
 
     Args:
         alpha: added images for each clean example

@@ -78,7 +78,7 @@ def find_images(place: Path, config: str | None, run_config: str) -> OwnImages:
         return _build_images(place, config or run_config)
     if config is not None:
         raise ValueError(
-            f"{place}: this is not a build, so it has no config {config}: leave out --config"
+            f"{place}: this is not a build, so it has no config {config}: omit --config"
         )
     if place.is_file():
         return OwnImages(iter([NamedImage(place.name, place.read_bytes)]), 1)

@@ -406,7 +406,7 @@ def _read_commit(folder: Path, place: Path | None, imported_commit: str) -> str:
     if imported_commit and commit != imported_commit:
         raise ValueError(
             f"{place}: this is commit {commit}, but the dataset was imported at "
-            f"{imported_commit}: leave out the revision, or import the dataset again"
+            f"{imported_commit}: omit the revision, or import the dataset again"
         )
     return commit
 

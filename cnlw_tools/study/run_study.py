@@ -135,7 +135,7 @@ def open_cluster(
     if jobs is not None:
         raise ValueError(
             f"--engine {engine} with --jobs {jobs}: the cluster determines how many runs "
-            "are trained at once: drop --jobs"
+            "are trained at once: omit --jobs"
         )
     with opener as executor:
         yield cast(ClusterExecutor, executor)

@@ -80,7 +80,10 @@ def _check_published_weights(net: str) -> None:
 
     if net not in (*TORCHVISION, *TIMM):
         names = ", ".join((*TORCHVISION, *TIMM))
-        raise ValueError(f"{net} has no published weights. Only these networks have them: {names}")
+        raise ValueError(
+            f"{net} has no published weights; these networks have them: {names}. "
+            "Fix: omit --pretrained, or give --weights FILE"
+        )
 
 
 def _make_method(

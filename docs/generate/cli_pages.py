@@ -58,7 +58,7 @@ def _file_name(words: tuple[str, ...]) -> str:
 def _index_page(commands: dict[tuple[str, ...], click.Command]) -> str:
     """Return the list of commands, in the groups of `cnlw --help`."""
     text = heading("Commands")
-    text += "In a terminal, `cnlw COMMAND --help` prints the text of its page. "
+    text += "In a terminal, `cnlw COMMAND --help` prints the text of that command's page. "
     text += f"{GLOSSARY}\n\n"
     for title, group in COMMAND_GROUPS.items():
         rows = []
@@ -74,7 +74,11 @@ def _index_page(commands: dict[tuple[str, ...], click.Command]) -> str:
         [
             ["0", "success"],
             ["1", "an error; for `cnlw diff`: the two differ"],
-            ["2", "a wrong command line; for `cnlw diff`: the two cannot be compared"],
+            [
+                "2",
+                "a wrong command line; for `cnlw diff`: the two cannot be compared; for "
+                "`cnlw validate`: there is no build to check",
+            ],
             ["130, 143", "stopped by Ctrl-C, or by SIGTERM"],
         ],
     )

@@ -53,9 +53,9 @@ NOT_FIXED = "The message ends with the remedy, which depends on the case."
 CHOICES = (" The choices are: ", " The columns are: ")  # how a sentence that lists them begins
 INTRODUCTION = """# Messages
 
-This page lists the errors of commands and functions, and what to do about them. It is collected
-from the source code. Braces, such as `{path}` or `{...}`, stand for a value or for a part of the
-sentence. To find a message, search this site for its words.
+This page lists the error messages of commands and functions, and what to do about them. It is
+generated from the source code. Text in braces, such as `{path}` or `{...}`, stands for a value or
+for a part of the sentence. To find a message, search this site for its words.
 [Troubleshooting](../guides/troubleshooting.md) has the most common problems.
 
 """
@@ -140,7 +140,7 @@ def _template(expression: ast.expr, constants: dict[str, str]) -> str:
 def _placeholder(value: str) -> str:
     """Return how a value stands in a template: by its name, if it has a short one."""
     name = value.rpartition(".")[2]
-    return f"{{{name}}}" if re.fullmatch(r"\w+", name) else "{...}"
+    return f"{{{name}}}" if re.fullmatch(r"[a-z]\w*", name) else "{...}"
 
 
 def _constants(tree: ast.Module) -> dict[str, str]:

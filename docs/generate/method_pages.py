@@ -1,7 +1,7 @@
 """A page for every method: formula, paper, needs, options, cost, presets, published numbers."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -65,9 +65,9 @@ METRICS: Mapping[str, str] = {  # by the metric or the caption of a table of pub
     "error rates in percent": "They are error rates in percent.",
 }
 NEEDS: Mapping[str, str] = {
-    "probe": "The method needs a **probe**, which is a trusted set of a few images of each class "
-    "with true labels. `cnlw build --probe 10` sets aside ten images of each class, and adds "
-    "`_probe10` to the names of the configs.",
+    "probe": "The method needs a **probe**: a few trusted images of each class, with true labels. "
+    "`cnlw build --probe 10` sets aside ten images of each class, and adds `_probe10` to the names "
+    "of the configs.",
     "verified": "The method needs **verified labels**. For these labels, it is told whether "
     "they are correct. `cnlw build --verified 20` sets aside twenty images of each class, and adds "
     "`_verified20` to the names of the configs.",
@@ -84,20 +84,20 @@ UNIT = (
 )
 OWN_UNIT = "The costs of all methods are divided by those of `vanilla`, so all numbers here are 1."
 COST = (
-    "A network pass sends one batch through the network, "
-    "forward or backward; a backward pass counts as two forward passes. A step of `vanilla` is one "
-    "forward and one backward pass. Passes that a method makes between its steps are averaged "
-    "over the steps.\n\n"
+    "In a network pass, one batch goes through the network, forward or backward; a backward pass "
+    "counts as two forward passes. A step of `vanilla` consists of one forward and one backward "
+    "pass. Passes between the steps of a method are averaged over its steps.\n\n"
 )
 MEASURED = (
     "Times and memory were measured with a small network on a CPU. The additional memory is the "
-    "peak memory of training minus that of a process that holds the same data and trains `vanilla` "
-    "on two images at a time. For `vanilla` it is only about 50 MiB, so differences below a factor "
-    "of 2 are noise. [Benchmarks](../../project/benchmarks.md) describes the measurement.\n\n"
+    "peak memory of training minus the peak memory of a process that holds the same data and trains "
+    "`vanilla` on two images at a time. For `vanilla`, the additional memory is only about 50 MiB, "
+    "so ratios between 1/2 and 2 may be due to chance. [Benchmarks](../../project/benchmarks.md) "
+    "describes the measurement.\n\n"
 )
 WORDS = (
-    "[Notation](index.md#notation) and the [glossary](../../glossary.md) explain the symbols and "
-    "words that this page does not explain.\n\n"
+    "Symbols and words that are not explained here are in [Notation](index.md#notation) and in the "
+    "[glossary](../../glossary.md).\n\n"
 )
 TAG_OR_FOOTNOTE = r"<[^>]*>| \[†\]"  # in the labels of the rows of a paper
 NOTATION = """| symbol | meaning |
@@ -185,21 +185,33 @@ def _index_page() -> str:
 
 def _method_page(name: str) -> str:
     target = METHODS.target(name)
-    module = target.partition(":")[0]
+    module = _module(name)
     info = describe_method(target)
     title, _, rest = module_docstring(module).partition("\n")
+    shares_module = len([1 for other in METHODS if _module(other) == module]) > 1
     text = heading(f"Method: {name}")
-    text += f"The method `{name}` {escape(_lower_first(info.summary))}\n\n{WORDS}"
-    text += fence(f"cnlw train --method {name}{_example_options(info)}", "console") + "\n"
-    text += heading("Formula", 2) + f"{escape(title)}\n\n"
+    if shares_module:
+        text += f"The method `{name}` {escape(_lower_first(info.summary))}\n\n"
+    else:
+        text += f"{escape(title)}\n\n"
+    text += WORDS + fence(f"cnlw train --method {name}{_example_options(info)}", "console") + "\n"
+    text += heading("Formula", 2)
+    if shares_module:
+        text += f"{escape(title)}\n\n"
     text += _link_methods(_link_components(docstring_to_markdown(rest))) + "\n"
-    text += f"**Paper:** {escape(info.paper)}\n\n"
+    if "\nSource: " not in rest:
+        text += f"**Paper:** {escape(info.paper)}\n\n"
     text += heading("What it needs", 2) + _needs(info)
     text += heading("Options", 2) + _options(target, info)
     text += heading("Cost", 2) + _cost(name, info)
     text += heading("Presets", 2) + _presets(name)
     text += heading("Our own numbers", 2) + _own_numbers(name)
     return text + heading("Published numbers", 2) + _published(name)
+
+
+def _module(name: str) -> str:
+    """Return the module that holds a method."""
+    return METHODS.target(name).partition(":")[0]
 
 
 def _lower_first(text: str) -> str:
@@ -311,7 +323,7 @@ def _own_numbers(name: str) -> str:
         "names the dataset and the [config](../../glossary.md), that is, the noise and its level."
     )
     if any(trial.variant for trial in trials):
-        text += " The column *variant* names the network or the options of the runs."
+        text += " The column *variant* says how runs on the same data differ, such as by network."
     if any(find_baseline(trial) for trial in trials if name != BASELINE):
         text += (
             " The last column is the accuracy of [`vanilla`](vanilla.md), ordinary training on the "
@@ -346,15 +358,14 @@ def _published(name: str) -> str:
         return "No study compares this method with a published number.\n\n"
     text = (
         "Each table below belongs to one study, which compares our numbers with published ones. "
-        "The first two columns say where the published number is found: the table of the paper, the "
-        "row and the column.\n\n"
+        "The first two columns give the source of the published number: the table, its row and its "
+        "column.\n\n"
     )
     for study in dict.fromkeys(cell.study for cell in cells):
         rows = [_published_row(cell) for cell in cells if cell.study == study]
-        text += heading(f"Compared by {study}", 3)
-        for name in dict.fromkeys(cell.table for cell in cells if cell.study == study):
-            text += _source_of_table(name)
-        text += "\n\n"
+        text += heading(f"Study {study}", 3)
+        names = dict.fromkeys(cell.table for cell in cells if cell.study == study)
+        text += " ".join(_sources_of_tables(names)) + "\n\n"
         text += table(["published table: row", "column", "our data", "published", "ours"], rows)
     if any(_our_number(cell) != NOT_RUN for cell in cells):
         text += (
@@ -369,19 +380,28 @@ def _published(name: str) -> str:
     )
 
 
-def _source_of_table(name: str) -> str:
-    """Return what a table of published numbers measures, and where it comes from."""
-    paper_table = read_paper_tables(default_root())[name]
-    source = paper_table["source"]
-    words = escape(source)
+def _sources_of_tables(names: Iterable[str]) -> list[str]:
+    """Return what tables of published numbers measure, and where they come from."""
+    tables: dict[tuple[str, str], list[str]] = {}  # by source and metric
+    for name in names:
+        paper_table = read_paper_tables(default_root())[name]
+        metric = METRICS.get(paper_table.get("metric", ""), "They are accuracies in percent.")
+        metric = METRICS.get(paper_table.get("caption", ""), metric)
+        shown_name = f"*{escape(name.replace('_', ' '))}*"
+        tables.setdefault((paper_table["source"], metric), []).append(shown_name)
+    return [
+        f"The numbers of {' and '.join(shown_names)} come from {_link_source(source)}. {metric}"
+        for (source, metric), shown_names in tables.items()
+    ]
+
+
+def _link_source(source: str) -> str:
+    """Return the source of a table, in which a repository is a link."""
     match = REPOSITORY.search(source)
-    if match:
-        repository = link(escape(match[1]), f"https://github.com/{match[1]}")
-        words = escape(source[: match.start()]) + repository + escape(source[match.end() :])
-    text = f"The numbers of *{escape(name.replace('_', ' '))}* come from {words}. "
-    metric = METRICS.get(paper_table.get("metric", ""), "They are accuracies in percent.")
-    metric = METRICS.get(paper_table.get("caption", ""), metric)
-    return f"{text}{metric} "
+    if not match:
+        return escape(source)
+    repository = link(escape(match[1]), f"https://github.com/{match[1]}")
+    return escape(source[: match.start()]) + repository + escape(source[match.end() :])
 
 
 def _published_row(cell: PublishedCell) -> list[str]:
@@ -497,10 +517,10 @@ def _link_methods(text: str) -> str:
 def _components_page() -> str:
     """Return the page of the mathematics that methods share, a section a module."""
     text = heading("What methods share")
-    text += "Several methods use these formulas. Each section is a module of "
+    text += "Several methods use these formulas. Each section describes a module of "
     text += f"`methods/components`. {WORDS}"
     for name in _component_names():
         title, _, rest = module_docstring(f"{COMPONENTS}.{name}").partition("\n")
         text += f"## {name} {{#{name.replace('_', '-')}}}\n\n{escape(title)}\n\n"
-        text += _link_components(docstring_to_markdown(rest)) + "\n"
+        text += _link_methods(_link_components(docstring_to_markdown(rest))) + "\n"
     return text

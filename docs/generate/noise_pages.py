@@ -57,7 +57,7 @@ VERBS: Mapping[str, str] = {  # how the summary of a model begins -> what the mo
     "keep": "keeps",
     "replace": "replaces",
     "simulate": "simulates",
-    "use": "uses",
+    "take": "takes",
 }
 WORDS = (
     "The [glossary](../../glossary.md) explains words such as *level*, *recipe* and *donor*.\n\n"
@@ -66,13 +66,13 @@ PICTURE = "The picture has a row for each true class and a column for each given
 LEFT_OUT = "It leaves out examples whose image was replaced or added."
 IDENTITY = "This noise changes no label of the other examples, so the matrix is the identity."
 DONORS = (
-    "This noise **needs** images of another dataset, which is called a donor. Name it with "
-    "`--donor NAME=DIR`, or give `--donor white` for pictures of white noise."
+    "This noise needs a donor. Name a dataset with `--donor NAME=DIR`, or give `--donor white` for "
+    "pictures of white noise."
 )
 OWN_DONOR = "The recipe for `shapes` already names a donor."
 WEB_POOL = (
-    "web images that a search for each class returned, and the votes of people who judged that "
-    "these images do not show the class."
+    "candidates, that is, web images that a search for each class returned, and the votes of people "
+    "on whether they show the class."
 )
 
 
@@ -116,23 +116,30 @@ def _say_of_a_model(summary: str) -> str:
 
 
 def _model_page(name: str, model: NoiseModel, example: Example) -> str:
-    module = sys.modules[model.draw.__module__]
-    title, _, rest = (module.__doc__ or "").partition("\n")
+    title, _, rest = (sys.modules[_module(model)].__doc__ or "").partition("\n")
+    shares_module = len([1 for other in NOISE.values() if _module(other) == _module(model)]) > 1
     text = heading(f"Noise: {name}")
-    text += f"The noise model `{name}` {escape(_say_of_a_model(summarise(model)))}\n\n{WORDS}"
-    text += (
-        heading("Formula", 2)
-        + f"{escape(title)}\n\n"
-        + _link_models(docstring_to_markdown(rest))
-        + "\n"
-    )
+    if shares_module:
+        text += f"The noise model `{name}` {escape(_say_of_a_model(summarise(model)))}\n\n"
+    else:
+        text += f"{escape(title)}\n\n"
+    text += WORDS + heading("Formula", 2)
+    if shares_module:
+        text += f"{escape(title)}\n\n"
+    text += _link_models(docstring_to_markdown(rest)) + "\n"
     text += _explain_symbols(rest)
-    if model.paper:
+    if model.paper and "\nSource: " not in rest:
         text += f"**Paper:** {escape(model.paper)}\n\n"
+    text += _what_it_needs(name, model)
     text += heading("Options", 2) + _options(model)
-    text += heading("What is guaranteed", 2) + _guarantees(model) + _what_it_needs(name, model)
+    text += heading("What is guaranteed", 2) + _guarantees(model)
     text += heading("Example", 2) + _example(name, example)
     return text + heading("Recipes", 2) + _recipes(name)
+
+
+def _module(model: NoiseModel) -> str:
+    """Return the module that holds a model."""
+    return model.draw.__module__
 
 
 def _link_models(text: str) -> str:
@@ -148,8 +155,10 @@ def _explain_symbols(formula: str) -> str:
     meanings = [text for symbol, text in SYMBOLS.items() if re.search(symbol, formula)]
     if not meanings:
         return ""
+    if len(meanings) == 1:
+        return f"Here, {meanings[0]}.\n\n"
     return (
-        "In these formulas:\n\n"
+        "The symbols and terms have these meanings:\n\n"
         + "".join(f"- {text};\n" for text in meanings[:-1])
         + (f"- {meanings[-1]}.\n\n")
     )
@@ -195,21 +204,21 @@ def _guarantees(model: NoiseModel) -> str:
     for name, meaning in GUARANTEES.items():
         if name in model.guarantees:
             lines.append(f"- **{name.replace('_', ' ')}**: {meaning}")
-    tests = "Tests check these properties."
-    if model.options:
-        tests = "These properties hold with the default options. Tests check them."
+    subject, verb = ("This property", "holds") if len(lines) == 1 else ("These properties", "hold")
+    sentences = [f"{subject} {verb} with the default options."] if model.options else []
+    tests = " ".join([*sentences, "The tests of the package check this."])
     return "\n".join(lines) + f"\n\n{tests}\n\n"
 
 
 def _what_it_needs(name: str, model: NoiseModel) -> str:
-    """Return which images from elsewhere a model needs, if any."""
+    """Return a section on the images from elsewhere that a model needs, if any."""
     text = ""
     if model.needs_web_pool:
         subject = "With its default options, this noise" if name == "mix" else "This noise"
-        text += f"{subject} **needs** {WEB_POOL}\n\n"
+        text += f"{subject} needs {WEB_POOL}\n\n"
     if model.needs_donors:
         text += f"{DONORS} {OWN_DONOR}\n\n" if _has_recipe(name) else f"{DONORS}\n\n"
-    return text
+    return heading("What it needs", 2) + text if text else ""
 
 
 def _has_recipe(name: str) -> bool:
@@ -242,8 +251,8 @@ def _example(name: str, example: Example) -> str:
     text = example.steps + (f"\n{example.note}\n" if example.note else "")
     if _has_recipe(name):
         text += (
-            f"\nThe dataset is `{DATASET}`, the default. The recipe `{DATASET}_{name}` gives the "
-            "options that are not in the command.\n"
+            f"\nThe dataset is `{DATASET}`, the default. All choices that are not in the command "
+            f"are those of the recipe `{DATASET}_{name}`.\n"
         )
     text += "\n" + table(["share of the training rows", "expected", "realised"], rows)
     text += f"![Transition matrix of {example.plan.config}]({name}.png)\n\n"

@@ -86,11 +86,10 @@ def _citation_page() -> str:
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     text = heading("Cite")
     text += (
-        "If you use this software, cite it, and also the paper on controlled noisy web labels, whose "
-        "benchmarks it builds. "
-        "Cite the papers of the noise and of the methods that you use as well: the page of each "
-        "[noise model](../reference/noise/index.md) and of each "
-        "[method](../reference/methods/index.md) names them.\n\n"
+        "If you use this software, please cite it together with Jiang et al. (2020), the paper that "
+        "introduced the benchmarks it builds. Please also cite the papers that introduced the noise "
+        "models and methods you use. The page of each [noise model](../reference/noise/index.md) "
+        "and of each [method](../reference/methods/index.md) names its paper.\n\n"
     )
     software = {
         "title": f"{{{citation['title']}}}",  # braces keep capital letters

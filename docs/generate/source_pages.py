@@ -40,13 +40,12 @@ def _sources_page() -> str:
 def _networks_page() -> str:
     text = heading("Networks")
     text += (
-        "`--net NAME` chooses a network. Networks whose names end in `_cifar` are for images of "
-        "32 x 32 pixels. Without `_cifar`, these are the names of torchvision's networks for "
-        "larger images.\n\n"
+        "`--net NAME` chooses a network. `resnet34_cifar` and `vgg13_cifar` are variants, for "
+        "images of 32 x 32 pixels, of torchvision's `resnet34` and `vgg13`.\n\n"
         "In the formulas below, `x <- ...` is what a layer or a unit computes, `conv` is a "
-        "convolution, and `BN` is batch normalisation. A network is a stem, several stages and a "
-        "head, and each stage consists of units. For example, 3 stages of 5, 16-32-64, are three "
-        "stages of five units each, with 16, 32 and 64 channels.\n\n"
+        "convolution, and `BN` is batch normalisation. A network has a stem, several stages and a "
+        "head, and each stage consists of units. For example, *3 stages of 5, 16-32-64* means "
+        "three stages of five units each, with 16, 32 and 64 channels.\n\n"
     )
     rows = []
     for name in NETS:

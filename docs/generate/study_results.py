@@ -103,7 +103,7 @@ def describe_scale(study: str) -> str:
         ValueError: benchmarks/studies/README.md says nothing of the study
     """
     text = (STUDIES / "README.md").read_text(encoding="utf-8")
-    pattern = rf"^(`cnlw sweep {study}\b[^#]*?\.)\s+See the\s+\[tables\]\({study}/tables\.md\)"
+    pattern = rf"^(`cnlw sweep {study}\b[^#]*?\.)\s+See\s+the\s+\[tables\]\({study}/tables\.md\)"
     match = re.search(pattern, text, re.MULTILINE)
     if match is None:
         raise ValueError(

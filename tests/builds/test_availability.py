@@ -19,7 +19,7 @@ def candidates(name, marks=None):
     ("built", "asked", "cause"),
     [
         (candidates("a", [False]), candidates("a"), "give --store"),
-        (candidates("a"), candidates("a", [True]), "leave out --store"),
+        (candidates("a"), candidates("a", [True]), "omit --store"),
         (candidates("a", [False]), candidates("a", [True]), ""),
         (candidates("a", [False]), candidates("b"), ""),
     ],

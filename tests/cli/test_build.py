@@ -144,7 +144,7 @@ def test_shards_are_written_in_one_folder_or_joined(tmp_path, monkeypatch, tiny)
         ),
         (["--join", "x"], "x: there is no shard of a build here: give a folder that"),
         (["--shard", ""], "shard '' is not allowed: write it as 2/5"),
-        (["--join", ""], "the path is empty: give a folder or a file, or drop the option"),
+        (["--join", ""], "the path is empty: give a folder or a file, or omit the option"),
     ],
 )
 def test_wrong_shards_are_one_line(tmp_path, monkeypatch, arguments, message):

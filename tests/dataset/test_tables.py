@@ -290,7 +290,7 @@ def test_twice_named(tmp_path):
 
     assert (
         complaint(tables.read_classes, path)
-        == "several columns have the same name: label, name, name; drop or rename one"
+        == "several columns have the same name: label, name, name; remove or rename one"
     )
 
 

@@ -86,7 +86,7 @@ def test_published_numbers_stand_on_the_page_of_the_method():
     pages = method_pages.make_pages()
 
     assert "| jiang table2: Ours (MentorMix) |" in pages["reference/methods/mentormix.md"]
-    assert "### Compared by zhang_table1" in pages["reference/methods/ieg.md"]
+    assert "### Study zhang_table1" in pages["reference/methods/ieg.md"]
 
 
 def test_our_own_numbers_stand_on_the_page_of_the_method():
@@ -117,6 +117,20 @@ def test_every_study_that_was_run_says_its_scale():
         assert study_results.describe_scale(study).startswith(f"`cnlw sweep {study}")
     with pytest.raises(ValueError, match="no section on zhang_table1: begin one with"):
         study_results.describe_scale("zhang_table1")
+
+
+def test_a_page_says_once_what_its_subject_is():
+    """The title of a module is the lead, unless several methods or models share the module."""
+    for make, folder, names in [
+        (method_pages.make_pages, "methods", ("mentormix", "mixmatch_kl")),
+        (noise_pages.make_pages, "noise", ("blue", "pairflip")),
+    ]:
+        pages = make()
+        alone, sharing = (pages[f"reference/{folder}/{name}.md"] for name in names)
+        assert alone.count("Source: ") == 1
+        assert "**Paper:**" not in alone
+        assert f"`{names[0]}`" not in alone.split("\n\n")[1]
+        assert f"`{names[1]}`" in sharing.split("\n\n")[1]
 
 
 @pytest.mark.parametrize("name", ["blue", "mix", "human", "semantic"])

@@ -257,7 +257,7 @@ def test_search_wants_a_column(data):
 
     with pytest.raises(
         ValueError,
-        match=r"toy: web.parquet: there is no column 'search'.* leave out search = \['text'\]",
+        match=r"toy: web.parquet: there is no column 'search'.* omit search = \['text'\]",
     ):
         plan(recipe("red", search=("text",)), data, 40)
     with pytest.raises(ValueError, match="column 'search' has type int64"):

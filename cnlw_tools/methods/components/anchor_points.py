@@ -13,7 +13,7 @@ code does. x_i is the most likely of the other images. If several images are equ
 first one is taken.
 
 The authors' code sets p_i of the discarded images to 0, and these zeros also enter the rows of
-later classes. In this implementation they do not.
+later classes. This implementation leaves p_i unchanged.
 """
 
 import math

@@ -15,7 +15,7 @@ weight = mean r
 w(l)   = r_1(x), in 100 bins; constant from its maximum on
 
 Losses of correct labels are mostly near 0, and those of wrong labels have a long tail towards 0.
-Both distributions are skewed, so two Gaussians cannot describe them. The fit leaves out losses
+Both distributions are skewed, so two Gaussians do not fit them well. The fit leaves out losses
 below P5 and above P95. All numbers are in double precision, and r_c is computed from the logarithms
 of the densities.
 """

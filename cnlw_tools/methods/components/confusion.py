@@ -1,8 +1,8 @@
-"""The shares c_ij estimate the transition matrix T; the S-Model takes them as initial values.
+"""The shares c_ij estimate the transition matrix T.
 
-Among the images predicted as class i, c_ij is the share of those with the given label j. With the
-option hard, the most likely class is the prediction; with soft, each class counts with its
-probability p_t(i):
+Among the images predicted as class i, c_ij is the share of those with the given label j. S-Model
+(s_model.py) starts from these shares. With ``hard``, the predicted class is the most likely one.
+With ``soft``, each image counts towards every class i, with weight p_t(i):
 
 hard    c_ij = #{t: argmax p_t = i, y_t = j} / #{t: argmax p_t = i}
 soft    c_ij = sum_t p_t(i) 1[y_t = j] / sum_t p_t(i)      t: an example of the training set

@@ -2,16 +2,17 @@
 
 Source: Jiang, Zhou, Leung, Li and Fei-Fei 2018 (MentorNet, arXiv:1712.05055) and their code.
 
-e = min(99, floor(100 progress))                percent of the training that is over
+e = min(99, floor(100 progress))                percentage of the training completed
 gamma <- d gamma + (1 - d) percentile_p(l)      from 0, without bias correction, in every step
 v_b = 1 if e < burn_in - 1, else rule(l_b, l_b - gamma, e)
 v_b = 0 for all but a random floor(B (1 - r_e)) examples
 
-Progress is the share of steps that are over, and v_b is the weight of example b. The rule is one of
-weighting_rules.py or a learned network (mentor.py). d is the option `decay`, p is the option
-`percentile`, and `burn_in` is another option. r_e is the share of examples that are dropped at e
-(option `example_dropout`). With several ranks, the percentile is taken over the whole batch, and
-each rank drops the same share of its part.
+Progress is the share of completed steps. v_b is the weight of example b, and gamma is the threshold
+for its loss: a moving average of a percentile of the losses. The rule is one of weighting_rules.py
+or a learned network (mentor.py). d, p and `burn_in` are the options `decay`, `percentile` and
+`burn_in`. r_e is the share of examples that are dropped at e (option `example_dropout`). With
+several ranks, the percentile is taken over the whole batch, and each rank drops the same share of
+its part.
 """
 
 import torch

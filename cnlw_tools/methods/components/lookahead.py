@@ -1,16 +1,16 @@
 """L2R and IEG compute how much a step on each noisy example would reduce the loss on trusted ones.
 
-Theta' are the weights after a virtual step, l_b is the loss of noisy example b, and m is the number
-of trusted examples in a step:
+Theta' are the weights of the network after a virtual step, l_b is the loss of noisy example b, and
+m is the number of trusted examples in a step:
 
 g_p   = grad L^p(Theta')                            L^p: cross-entropy on trusted examples
 z'_b  = d/dt f(x_b; Theta + t g_p) at t = 0         one forward-mode pass
 <g_p, grad l_b> = <dl_b / dz, z'>                   the rest is arithmetic on B x K numbers
 
 The derivative of L^p(Theta') with respect to the weight of an example is this inner product, up to
-a factor, because Theta' is linear in these weights. Forward mode costs 3 forward passes per view;
-torch's double backward costs 4 and keeps a second graph. With several ranks, all ranks draw the
-same m trusted examples, and each rank keeps m / world_size of them. g_p is the mean over ranks.
+a factor, because Theta' is linear in the example weights. Forward mode costs 3 forward passes per
+view; torch's double backward costs 4 and keeps a second graph. With several ranks, all ranks draw
+the same m trusted examples, and each rank keeps m / world_size of them. g_p is the mean over ranks.
 
 This implementation does not reuse the dropout masks of the first forward pass; a network with
 dropout draws new ones in the forward-mode pass.

@@ -14,16 +14,17 @@ data-driven   v* = 1[the given label is correct]  with delta = l - percentile_p 
 
 Of these samples, at most 100,000 random ones are used: four fifths to fit the mentor and one fifth
 to test it. The optimiser is Adam with a learning rate of 0.1, which is multiplied by 0.9 thirty
-times; gradients are clipped to norm 5. For the rule `pd`, the following table gives the share of
-the test samples for which v and v* are on the same side of 1/2. This share depends on the number of
-steps, on the number of samples in each step, and on whether the embedding of the epoch is learned:
+times in the course of training. Gradients are clipped to norm 5. For the rule `pd`, the following
+table gives the share of the test samples for which v and v* are on the same side of 1/2. This share
+depends on the number of steps, on the number of samples in each step, and on whether the embedding
+of the epoch is learned:
 
     steps x samples               epoch embedding learned          as initialised (`freeze_epoch`)
     3,000 x 512, the default      0.9998 - 0.9999, seeds 0 to 2    0.9904 - 0.9923
     30,000 x 32, the code         0.9953 - 0.9956, seeds 0 and 1   0.9904 - 0.9930
 
-The MentorNet code never trains the embedding. The copy of that code in the MentorMix repository has
-an option to train it.
+The MentorNet code never trains the epoch embedding. The copy of that code in the MentorMix
+repository has an option to train it.
 
 The package includes a mentor that was fitted to the rule `pd`, in mentor_pd.json. It was made by
 `to_json(fit_mentor(predefined_samples(pd), seed=0), rule="pd", seed=0)`.

@@ -1,6 +1,6 @@
 """Networks by name. Each is a function of the number of classes and of (height, width) of images.
 
-Those called `_cifar` share their name with one of torchvision, and are for images of 32 pixels.
+Those called `_cifar` are variants, for images of 32 pixels, of torchvision's network of that name.
 Nothing here imports torch until a network is used, so `cnlw list nets` works without it.
 """
 

@@ -1,10 +1,10 @@
-"""In DenseNet-BC (Huang et al. 2017), every layer receives the outputs of all earlier layers.
+"""In DenseNet-BC (Huang et al. 2017), a layer receives the outputs of all earlier ones of a block.
 
     x <- [x, conv3x3 ReLU BN conv1x1 ReLU BN x]     k more channels per layer,
                                                     4 k between the two convolutions
 
-densenet100 has three blocks of 16 such layers with k = 12, on a stem of 2 k channels. A transition
-between two blocks halves the number of channels, the height and the width.
+The network `densenet100` has three blocks of 16 such layers with k = 12, after a stem of 2 k
+channels. A transition between two blocks halves the number of channels, the height and the width.
 """
 
 import torch

@@ -1,7 +1,7 @@
-"""These networks are for photographs. They come from torchvision and timm.
+"""These networks are for photographs.
 
-timm provides Inception-ResNet-v2, and torchvision provides the others. `cnlw_tools` cuts each
-network into blocks, and methods can read the output of each block.
+The package timm provides Inception-ResNet-v2, and torchvision provides the others. `cnlw_tools`
+cuts each network into blocks, and methods can read the output of each block.
 
     resnet18, resnet50, resnet101     He et al. 2015
     inception_v3                      Szegedy et al. 2016, without its auxiliary head
@@ -9,9 +9,9 @@ network into blocks, and methods can read the output of each block.
     efficientnet_b5                   Tan and Le 2019
     inception_resnet_v2               Szegedy et al. 2017
 
-A block ends where the next layer halves height and width. The Inception networks have three blocks,
-one for each grid size in the papers (35, 17 and 8 pixels). All networks expect images that are
-normalised by the mean and the standard deviation of ImageNet.
+A block ends where the next layer halves height and width. `inception_v3` and `inception_resnet_v2`
+have three blocks, one for each grid size in the papers (35, 17 and 8 pixels). The networks of this
+section expect images that are normalised by the mean and the standard deviation of ImageNet.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Inception-v2 is the network of CurriculumNet (Ioffe and Szegedy 2015, figure 5: BN-Inception).
+"""Inception-v2 is BN-Inception (Ioffe and Szegedy 2015, figure 5), the network of CurriculumNet.
 
     x <- [1x1,  1x1 3x3,  1x1 3x3 3x3,  pool 1x1] of x, side by side
 

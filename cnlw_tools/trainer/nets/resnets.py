@@ -1,13 +1,15 @@
-"""These are residual networks for small images. The right column names their sources.
+"""These are residual networks for small images. The last column of each list names the sources.
 
 post-activation     x <- ReLU(shortcut(x) + BN conv ReLU BN conv x)                      He 2015
 pre-activation      x <- shortcut(x) + conv ReLU BN conv ReLU BN x                       He 2016
                     where the width changes, the shortcut begins after the first ReLU BN
 
+Units are the building blocks above. These are the networks:
+
 resnet32            3 stages of 5, 16-32-64, post-activation, shortcuts without weights  He 2015
-resnet32_wide       3 stages of 5, 128-256-512 on a stem of 64, pre-activation,          Jiang 2020,
+resnet32_wide       3 stages of 5, 128-256-512 after a stem of 64, pre-activation,       Jiang 2020,
                     leaky ReLU 0.1, shortcuts without weights                            MentorMix
-resnet56_wide       3 stages of 9, 160-320-640 on a stem of 16, otherwise the same       Jiang 2018,
+resnet56_wide       3 stages of 9, 160-320-640 after a stem of 16, otherwise the same    Jiang 2018,
                                                                                          MentorNet
 resnet29            3 stages of 3 bottlenecks, 64-128-256, pre-activation                Zhang 2020,
                                                                                          IEG

@@ -122,9 +122,9 @@ def fetch_pretrained(name: str) -> Mapping[str, Tensor]:
     """
     if name not in TORCHVISION + TIMM:
         raise ValueError(
-            f"{name} has no published weights. Only these networks have them: "
+            f"{name} has no published weights; these networks have them: "
             f"{', '.join(TORCHVISION + TIMM)}. "
-            f"Omit --pretrained, or give --weights FILE"
+            f"Fix: omit --pretrained, or give --weights FILE"
         )
     try:
         if name in TIMM:

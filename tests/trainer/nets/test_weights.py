@@ -185,7 +185,7 @@ def test_nothing_published():
     """A network without published weights says which have some."""
     with pytest.raises(
         ValueError,
-        match=r"wrn28_2 has no published weights. Only these networks have them: resnet18, .*--weights",
+        match=r"wrn28_2 has no published weights; these networks have them: resnet18, .*--weights",
     ):
         build_network("wrn28_2", 10, (32, 32), pretrained=True)
 
