@@ -1,12 +1,16 @@
 """Accuracy over two numbers: a square for each pair."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from matplotlib.axes import Axes
 
 from cnlw_tools.reports.context import Figure, ReportContext
 from cnlw_tools.reports.plotting import Plot, PlotFunction, draw_panels
 from cnlw_tools.reports.study_file import FigurePosition, dataset_config
 from cnlw_tools.reports.tables import NOT_RUN
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 MAX_COLUMNS = 7  # of squares whose numbers fit into a narrow picture
 Squares = dict[tuple[float, float], float | None]  # x, y -> top-1; None: planned, but not run
@@ -82,7 +86,7 @@ def _square_plot(
 ) -> PlotFunction:
     """Return a plot of squares whose colours go from the lowest to the highest value."""
 
-    def plot(axes: Axes) -> None:
+    def plot(axes: "Axes") -> None:
         xs = sorted({x for x, _ in squares})
         ys = sorted({y for _, y in squares})
         rows = [[squares.get((x, y)) for x in xs] for y in ys]

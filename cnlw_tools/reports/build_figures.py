@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow.compute as pc
-from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from cnlw_tools.builds.ground_truth import Truth
@@ -16,6 +16,9 @@ from cnlw_tools.reports.plotting import PERCENT, Plot, PlotFunction, draw_panels
 from cnlw_tools.reports.published import BuildCounts
 from cnlw_tools.reports.study_file import BuildConfig
 from cnlw_tools.reports.tables import EMPTY, Table
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -147,7 +150,7 @@ def _bar_plot(
 ) -> PlotFunction:
     """Return a plot of a bar for each label, (C,), in the given order, (C,)."""
 
-    def plot(axes: Axes) -> None:
+    def plot(axes: "Axes") -> None:
         positions = range(len(order))
         colours = [FALSE_LABEL_COLOUR] * len(order)
         for position, label in enumerate(order):

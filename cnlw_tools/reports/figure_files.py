@@ -7,7 +7,9 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 
+from cnlw_tools.registry.extras import EXTRAS, install_command
 from cnlw_tools.reports.layout import PlotStyle
 from cnlw_tools.reports.plotting import FORMATS, PAGE_STYLE
 
@@ -15,6 +17,7 @@ INCHES = {"in": 1.0, "cm": 1 / 2.54, "mm": 1 / 25.4, "pt": 1 / 72.27}
 LEAST_WIDTH, GREATEST_WIDTH = 1.5, 40.0  # inches
 LEAST_FONT_SIZE, GREATEST_FONT_SIZE = 4.0, 40.0  # points
 LEAST_EMS = 16  # of text, in a width
+PACKAGE = "matplotlib"  # draws the figures
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,9 @@ def choose_figure_files(
 
     Raises:
         ValueError: a format is unknown, or a size makes no picture
+        ModuleNotFoundError: what draws the figures is not installed
     """
+    _require_package()
     for name in formats:
         if name not in FORMATS:
             raise ValueError(
@@ -81,6 +86,15 @@ def read_width(width: str | float) -> float:
         width = float(number) * INCHES[unit]
     _check_range("width", width, LEAST_WIDTH, GREATEST_WIDTH, "inches")
     return width
+
+
+def _require_package() -> None:
+    """Raise if nothing could draw; the drawing itself would fail only after all runs are read."""
+    if find_spec(PACKAGE) is None:
+        raise ModuleNotFoundError(
+            f"figures need {PACKAGE}, which is not installed: {install_command(EXTRAS[PACKAGE])}",
+            name=PACKAGE,
+        )
 
 
 def _check_range(name: str, value: float, least: float, greatest: float, unit: str) -> None:

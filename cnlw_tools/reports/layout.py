@@ -8,21 +8,16 @@ import math
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, cast
-
-from matplotlib.axes import Axes
-from matplotlib.backend_bases import RendererBase
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.transforms import (
-    Affine2DBase,
-    ScaledTranslation,
-    Transform,
-    blended_transform_factory,
-)
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from cnlw_tools.reports.looks import GREY, Look
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.backend_bases import RendererBase
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+    from matplotlib.transforms import Affine2DBase, Transform
 
 POINTS = 72  # in an inch
 QUIET_TEXT = "#52525B"
@@ -123,7 +118,7 @@ def wrap_cell_title(title: str, style: PlotStyle) -> str:
     return wrap(title, CELL_WIDTH * style.em, style)
 
 
-def add_legend(figure: Figure, style: PlotStyle) -> None:
+def add_legend(figure: "Figure", style: PlotStyle) -> None:
     """Add a legend of as many columns as fit, to be read line by line; none without labels."""
     handles, labels = figure.axes[0].get_legend_handles_labels()
     if not labels:
@@ -147,7 +142,7 @@ def add_legend(figure: Figure, style: PlotStyle) -> None:
 
 
 def add_end_labels(
-    axes: Axes,
+    axes: "Axes",
     labels: Sequence[EndLabel],
     is_wide: bool,
     style: PlotStyle,
@@ -185,11 +180,13 @@ def add_end_labels(
         )
 
 
-def _right_margin(axes: Axes) -> Transform:
+def _right_margin(axes: "Axes") -> "Transform":
     """Return the transform of x, inches right of the axes, and y, a fraction of their height."""
+    from matplotlib.transforms import ScaledTranslation, blended_transform_factory
+
     figure = axes.get_figure(root=True)
     assert figure is not None  # noqa: S101, axes are made by a figure
-    corner = ScaledTranslation(1, 0, cast(Affine2DBase, axes.transAxes))
+    corner = ScaledTranslation(1, 0, cast("Affine2DBase", axes.transAxes))
     inches = figure.dpi_scale_trans + corner
     return blended_transform_factory(inches, axes.transAxes)
 
@@ -199,9 +196,11 @@ def _handle(
     start: float,
     width: float,
     y: float,
-    margin: Transform,
-) -> Line2D:
+    margin: "Transform",
+) -> "Line2D":
     """Return the look of a line, to stand before its name."""
+    from matplotlib.lines import Line2D
+
     return Line2D(
         [start, start + width / 2, start + width],
         [y, y, y],
@@ -244,7 +243,7 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def place(
-    figure: Figure,
+    figure: "Figure",
     height_of_axes: float,
     texts: PictureTexts,
     style: PlotStyle,
@@ -296,7 +295,7 @@ class Frame(NamedTuple):
 
 
 def _place_axes(
-    figure: Figure,
+    figure: "Figure",
     n_columns: int,
     height_of_axes: float,
     texts: PictureTexts,
@@ -325,7 +324,7 @@ def _place_axes(
 
 
 def _write_texts(
-    figure: Figure,
+    figure: "Figure",
     texts: PictureTexts,
     frame: Frame,
     room_for_legend: float,
@@ -349,7 +348,7 @@ def count_lines(text: str) -> int:
     return text.count("\n") + 1 if text else 0
 
 
-def measure(figure: Figure) -> Margins:
+def measure(figure: "Figure") -> Margins:
     """Return what stands around the axes of a picture, the most that any of them needs."""
     renderer = _renderer(figure)
     left = right = bottom = top = 0.0
@@ -363,21 +362,23 @@ def measure(figure: Figure) -> Margins:
     return Margins(left, right, bottom, top)
 
 
-def legend_height(figure: Figure, style: PlotStyle) -> float:
+def legend_height(figure: "Figure", style: PlotStyle) -> float:
     """Return the room that the legend of a picture needs, inches; 0 without one."""
     if not figure.legends:
         return 0.0
     return _legend_size(figure)[1] + LINE_HEIGHT * style.em / 2
 
 
-def _legend_size(figure: Figure) -> tuple[float, float]:
+def _legend_size(figure: "Figure") -> tuple[float, float]:
     """Return width and height of the legend, inches."""
     box = figure.legends[0].get_window_extent(_renderer(figure))
     return box.width / figure.dpi, box.height / figure.dpi
 
 
-def _renderer(figure: Figure) -> RendererBase:
+def _renderer(figure: "Figure") -> "RendererBase":
     """Return what measures the text of a picture."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     canvas: Any = FigureCanvasAgg(figure)
     renderer: RendererBase = canvas.get_renderer()
     return renderer

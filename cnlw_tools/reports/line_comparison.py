@@ -11,9 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import mean
-from typing import Any, NamedTuple
-
-from matplotlib.axes import Axes
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnlw_tools.reports.layout import EndLabel
 from cnlw_tools.reports.looks import (
@@ -26,6 +24,9 @@ from cnlw_tools.reports.looks import (
     mute,
 )
 from cnlw_tools.reports.plotting import Plot, PlotFunction
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 MAX_STRONG = len(COLOURS)
 MAX_LISTED = 4  # results in a sentence
@@ -81,7 +82,7 @@ def epoch_plot(curves: Mapping[str, Sequence[float]], references: Mapping[str, f
         epochs = range(1, len(values) + 1)
         lines.append(Line(label, epochs, values, look=line_look(i)))
 
-    def plot(axes: Axes) -> None:
+    def plot(axes: "Axes") -> None:
         for i, line in enumerate(lines):
             draw_line(axes, line, first_marker=i)
         for label, value in references.items():
@@ -249,7 +250,7 @@ def plot_lines(
     """Return a plot of all lines, the strong ones on top."""
     offsets = _offsets(lines, strong, comparison)
 
-    def plot(axes: Axes) -> None:
+    def plot(axes: "Axes") -> None:
         for line in lines:
             if line.label not in strong:
                 draw_line(axes, line._replace(look=_step_back(line.look)), width=0.8)
@@ -278,7 +279,7 @@ def _plot_among(
         grey_xs += [*grey_line.xs[::-step], math.nan]
         grey_means += [*grey_line.means[::-step], math.nan]
 
-    def plot(axes: Axes) -> None:
+    def plot(axes: "Axes") -> None:
         axes.plot(grey_xs, grey_means, color=GREY, linewidth=0.5)
         axes.plot(first.xs, first.means, color=REFERENCE_COLOUR, linewidth=0.9, linestyle="--")
         front_line = line._replace(look=LINE_LOOK)
@@ -315,7 +316,7 @@ def _offsets(
 
 
 def draw_line(
-    axes: Axes,
+    axes: "Axes",
     line: Line,
     width: float = 1.5,
     first_marker: int = 0,
@@ -339,7 +340,7 @@ def draw_line(
     )
 
 
-def _draw_spread(axes: Axes, line: Line, comparison: Comparison) -> None:
+def _draw_spread(axes: "Axes", line: Line, comparison: Comparison) -> None:
     """Draw what lies around the points of a line; a band of one point is a bar."""
     if not line.lows or all(map(math.isnan, line.lows)):
         return
@@ -365,7 +366,7 @@ def _draw_spread(axes: Axes, line: Line, comparison: Comparison) -> None:
     )
 
 
-def _set_x_axis(axes: Axes, lines: Sequence[Line], comparison: Comparison) -> None:
+def _set_x_axis(axes: "Axes", lines: Sequence[Line], comparison: Comparison) -> None:
     """Set the limits of epochs, or the ticks of numbers if they are few and far enough apart."""
     xs = sorted({x for line in lines for x in line.xs})
     span = xs[-1] - xs[0]
@@ -380,7 +381,7 @@ def _set_x_axis(axes: Axes, lines: Sequence[Line], comparison: Comparison) -> No
         axes.set_xticks(xs, [f"{x:g}" for x in xs])
 
 
-def set_outer_limits(axes: Axes, lines: Sequence[Line]) -> None:
+def set_outer_limits(axes: "Axes", lines: Sequence[Line]) -> None:
     """Let the axis of x end at the outer points; one alone stands in the middle."""
     xs = [x for line in lines for x in line.xs]
     left, right = min(xs), max(xs)

@@ -2,11 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
-
-import matplotlib as mpl
-from matplotlib.axes import Axes
-from matplotlib.colors import to_hex
+from typing import TYPE_CHECKING, NamedTuple
 
 from cnlw_tools.reports.context import Figure, ReportContext
 from cnlw_tools.reports.line_comparison import (
@@ -30,6 +26,9 @@ from cnlw_tools.reports.plotting import (
 )
 from cnlw_tools.reports.statistics import MeanInterval, mean_interval
 from cnlw_tools.reports.trials import Curves, Trial, mean_curve
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 NOISE_COLOURS = {"red": "#B91C1C", "red_standin": "#B91C1C", "blue": "#1E3A8A"}
 TRAINING = Comparison(unit=" %", is_band=True, is_interval=False)
@@ -211,6 +210,9 @@ def _shaded_plot(
     x_name: str,
 ) -> Plot:
     """Return a plot of trials over epochs; the higher its number x, the darker a curve."""
+    import matplotlib as mpl
+    from matplotlib.colors import to_hex
+
     colour_map = mpl.colormaps["viridis_r"]
     lines = []
     ordered = sorted(places, key=lambda place: place.x)
@@ -220,7 +222,7 @@ def _shaded_plot(
         line = epoch_line(trial, curves)
         lines.append(line._replace(label=_describe_x(x_name, x), look=look))
 
-    def plot(axes: Axes) -> None:
+    def plot(axes: "Axes") -> None:
         for i, line in enumerate(lines):
             draw_line(axes, line, first_marker=i)
         set_outer_limits(axes, lines)

@@ -9,8 +9,6 @@ has colour i mod 8; a colour comes again with another line style and another mar
 
 from typing import Any, NamedTuple
 
-from matplotlib.colors import to_hex, to_rgb
-
 COLOURS = (
     "#0072B2",
     "#D55E00",
@@ -51,5 +49,7 @@ def line_look(i: int) -> Look:
 
 def mute(colour: str) -> str:
     """Return a colour mixed with white."""
+    from matplotlib.colors import to_hex, to_rgb
+
     parts = [MUTED_WHITE + (1 - MUTED_WHITE) * part for part in to_rgb(colour)]
     return to_hex((parts[0], parts[1], parts[2]))

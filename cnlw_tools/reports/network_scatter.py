@@ -6,13 +6,15 @@ Pearson's r = sum (x - mean x)(y - mean y) / sqrt(sum (x - mean x)^2 sum (y - me
 import math
 from collections.abc import Mapping
 from statistics import mean
-
-from matplotlib.axes import Axes
+from typing import TYPE_CHECKING
 
 from cnlw_tools.reports.context import Figure, ReportContext
 from cnlw_tools.reports.looks import line_look
 from cnlw_tools.reports.plotting import PERCENT, TOP1_LABEL, Plot, PlotFunction, draw_panels
 from cnlw_tools.reports.tables import Table
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 Points = Mapping[str, tuple[float, float]]  # network -> its value in `net_values`, and top-1
 HEADER = ["Dataset", "Noise", "Method", "Network", "x", "Ours"]
@@ -117,7 +119,7 @@ def _describe_points(methods: Mapping[str, Points]) -> str:
 
 
 def _scatter_plot(methods: Mapping[str, Points]) -> PlotFunction:
-    def plot(axes: Axes) -> None:
+    def plot(axes: "Axes") -> None:
         for i, (method, points) in enumerate(methods.items()):
             xs, ys = zip(*points.values(), strict=True)
             look = line_look(i)

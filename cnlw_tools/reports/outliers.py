@@ -9,12 +9,11 @@ threshold of that:
 Source: Sukhbaatar et al., 2015, figure 4.
 """
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from cnlw_tools.files.parquet import read_table
@@ -23,6 +22,9 @@ from cnlw_tools.reports.looks import line_look
 from cnlw_tools.reports.plotting import PERCENT, Plot, draw_panels
 from cnlw_tools.reports.runs import RunFolder
 from cnlw_tools.reports.tables import Table
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 Floats = NDArray[np.float64]
 OUTLIER_SPLIT = "test_outliers"
@@ -143,7 +145,7 @@ def _inlier_scores(predictions: pa.Table, split: str) -> Floats:
 def _curve_plot(curves: dict[str, PrecisionRecall]) -> Plot:
     """Return a plot of precision over recall, a line a method."""
 
-    def plot(axes: Axes) -> None:
+    def plot(axes: "Axes") -> None:
         for i, (method, curve) in enumerate(curves.items()):
             look = line_look(i)
             axes.plot(

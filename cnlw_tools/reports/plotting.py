@@ -1,7 +1,8 @@
 """Plots of a report: one small picture for each panel, so that they flow on a page of any width.
 
 What a panel shows is kept, and drawn when it is saved: on the page at one width and size of text,
-in a file at those that a paper asks for. The same data give the same bytes.
+in a file at those that a paper asks for. The same data give the same bytes. Only functions that
+draw import matplotlib, which takes longer than all other imports of a report.
 """
 
 import io
@@ -10,12 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
-
-import matplotlib as mpl
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from typing import TYPE_CHECKING, Any
 
 from cnlw_tools.reports.layout import (
     EndLabel,
@@ -31,7 +27,11 @@ from cnlw_tools.reports.layout import (
     wrap_cell_title,
 )
 
-PlotFunction = Callable[[Axes], None]  # draws into the axes of a panel
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+PlotFunction = Callable[["Axes"], None]  # draws into the axes of a panel
 Bounds = tuple[float, float]
 
 FORMATS = ("svg", "pdf", "png")
@@ -155,7 +155,7 @@ def draw_panels(
 
 
 @lru_cache(maxsize=4)
-def draw_sheet(sheet: Sheet, style: PlotStyle) -> dict[str, Figure]:
+def draw_sheet(sheet: Sheet, style: PlotStyle) -> "dict[str, Figure]":
     """Return the pictures of a sheet, by title."""
     with drawing_settings(style):
         figures = {}
@@ -177,7 +177,7 @@ def draw_sheet(sheet: Sheet, style: PlotStyle) -> dict[str, Figure]:
     return figures
 
 
-def _name_lines(figure: Figure, plot: Plot, style: PlotStyle) -> int:
+def _name_lines(figure: "Figure", plot: Plot, style: PlotStyle) -> int:
     """Name the lines of a picture, below or at the right; return how many stand at the right."""
     if len(plot.cells) > 1:
         return 0
@@ -192,14 +192,19 @@ def _name_lines(figure: Figure, plot: Plot, style: PlotStyle) -> int:
 @contextmanager
 def drawing_settings(style: PlotStyle) -> Iterator[None]:
     """Draw with our settings, whatever the user's matplotlibrc says."""
+    import matplotlib as mpl
+
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update({**STYLE, **dict.fromkeys(TEXT_SIZES, style.font_size)})
         yield
 
 
-def _draw_cells(sheet: Sheet, plot: Plot, style: PlotStyle) -> Figure:
+def _draw_cells(sheet: Sheet, plot: Plot, style: PlotStyle) -> "Figure":
     """Draw the axes of a picture, which have no place yet."""
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
     figure = Figure(figsize=(style.picture_width(plot.is_wide), style.width))
     n_cells = len(plot.cells)
     n_columns = count_columns(n_cells, plot.is_wide, style)
@@ -217,7 +222,7 @@ def _draw_cells(sheet: Sheet, plot: Plot, style: PlotStyle) -> Figure:
     return figure
 
 
-def _set_limits(sheet: Sheet, figures: Sequence[Figure]) -> None:
+def _set_limits(sheet: Sheet, figures: "Sequence[Figure]") -> None:
     """Set the limits of all axes: alike within a picture, and in all if they share a scale."""
     groups = [figure.axes for figure in figures]
     for group in groups:
@@ -232,7 +237,7 @@ def _set_limits(sheet: Sheet, figures: Sequence[Figure]) -> None:
             axes.set_ylim(bound_limits(low, high, sheet.y_bounds))
 
 
-def _share_x_limits(group: Sequence[Axes]) -> None:
+def _share_x_limits(group: "Sequence[Axes]") -> None:
     limits = _outer_limits([axes.get_xlim() for axes in group])
     for axes in group:
         axes.set_xlim(limits)

@@ -149,7 +149,7 @@ def test_a_weight_above_zero_is_not_removed():
 
 def test_an_unknown_mark_is_an_error():
     """The error lists those that there are."""
-    with pytest.raises(ValueError, match="it must be removed, down_weighted or relabelled"):
+    with pytest.raises(ValueError, match="declare removed, down_weighted or relabelled"):
         detect([1.0], [1.0], [1], "pruned")
 
 

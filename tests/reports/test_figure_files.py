@@ -1,6 +1,7 @@
 """Formats and sizes of figures as files."""
 
 import re
+import sys
 import zlib
 
 import pytest
@@ -127,3 +128,12 @@ def test_no_figure_takes_the_file_of_another(tmp_path, run_maker):
 
     assert (figures / "curves_toy_a_blue_40.svg").is_file()
     assert (figures / "curves_toy_a_blue_40_2.svg").is_file()
+
+
+def test_what_draws_is_missing(tmp_path, monkeypatch):
+    """This is said at once, not after all runs were read."""
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(ModuleNotFoundError, match=r"figures need matplotlib.*\[report\]"):
+        choose_figure_files()
+    with pytest.raises(ModuleNotFoundError, match="figures need matplotlib"):
+        cnlw.report(tmp_path / "missing")

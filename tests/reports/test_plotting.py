@@ -96,6 +96,30 @@ def test_the_same_data_give_the_same_bytes_in_every_process():
     assert len({*output.split()}) == len(FORMATS)
 
 
+def test_matplotlib_is_imported_where_a_picture_is_drawn():
+    """Wrong input is answered before; and no picture asks for a screen, as pyplot does."""
+    code = """
+import sys
+import cnlw_tools.reports.write
+from cnlw_tools.reports.figure_files import choose_figure_files
+from cnlw_tools.study.figures import FIGURES
+from cnlw_tools.reports.figures import FUNCTIONS
+from tests.reports.test_plotting import sheets
+
+for name in FIGURES:
+    FUNCTIONS[name]
+choose_figure_files(["png"], "3in", 8)
+print("matplotlib" in sys.modules)
+panels = next(sheets())
+panels[0].save("png")
+print("matplotlib" in sys.modules, "matplotlib.pyplot" in sys.modules)
+"""
+    environment = {"PYTHONPATH": ":".join(sys.path)}
+    output = subprocess.check_output([sys.executable, "-c", code], env=environment, text=True)
+
+    assert output.split() == ["False", "True", "False"]
+
+
 def test_a_pdf_has_text_and_no_date():
     """A font of outlines that a reader can search and copy; the title is the panel's."""
     (panel,) = draw_panels("epoch", "top-1, %", {"shapes, red_40": epoch_plot({"a": [1.0, 2.0]})})
