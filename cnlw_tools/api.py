@@ -837,7 +837,7 @@ def train(
         net: name of a network, or a function that makes one from the number of classes and
             (height, width) of the images. Default: the preset's network
         preset: a preset, its name or its file. Default: the preset of the dataset
-        seeds: the number of seeds, counted from 0, or a list of seeds. Finished runs are kept, and
+        seeds: a number n, for the seeds 0 to n - 1, or a list of seeds. Finished runs are kept, and
             stopped ones continue. Default: one run, with the argument ``seed``
         progress: show progress bars
         **choices: other arguments of `Trainer`: options, changes, quick, seed, device, out,

@@ -5,7 +5,7 @@ modeling and loss correction".
 
 Each example p of the batch is blended with a partner q. w_p is the probability that the label of p
 is wrong, according to a mixture of two Beta distributions (`beta_mixture`). T is a temperature, R
-keeps all classes in use, and eta is an option:
+keeps the predictions from collapsing to a few classes, and eta is an option:
 
 x~  = d_p x_p + (1 - d_p) x_q           d_p = (1 - w_p) / ((1 - w_p) + (1 - w_q))
                                         q: a random permutation of the batch
@@ -73,7 +73,7 @@ class MDDYRSH(Method):
         dynamic: epochs of dynamic mixup with the given labels; a value below 1 is a share of all
             epochs
         cooling: epochs in which T falls; a value below 1 is a share of all epochs
-        eta: weight of R, which keeps all classes in use
+        eta: weight of R
     """
 
     paper = "Arazo et al. 2019, arXiv:1904.11238"

@@ -4,7 +4,7 @@ Source: Arazo, Ortego, Albert, O'Connor and McGuinness, ICML 2019, "Unsupervised
 modeling and loss correction".
 
 Each example p of the batch is blended with a partner q. w_p is the probability that the label of p
-is wrong. R keeps all classes in use, and alpha and eta are options:
+is wrong. R keeps the predictions from collapsing to a few classes, and alpha and eta are options:
 
 x~  = lam x_p + (1 - lam) x_q           lam ~ Beta(alpha, alpha), one per batch
                                         q: a random permutation of the batch
@@ -53,7 +53,7 @@ class MDYRH(Method):
         task: the learning task
         alpha: parameter of the Beta distribution of mixup
         warmup: epochs of plain mixup; a value below 1 is a share of all epochs
-        eta: weight of R, which keeps all classes in use
+        eta: weight of R
     """
 
     paper = "Arazo et al. 2019, arXiv:1904.11238"

@@ -70,7 +70,7 @@ class MethodEntry:
     options: Table = key(default_factory=dict, help="Options of the method.")
     grid: Grid = key(
         default_factory=dict,
-        help="A list of values for each of some options; every combination is run.",
+        help="Lists of values for options of the method; every combination is run.",
         check=IS_GRID,
     )
     configs: tuple[str, ...] = key(
@@ -97,7 +97,7 @@ class ConfigEntry:
 
     grid: Grid = key(
         default_factory=dict,
-        help="A list of values for each of some noise options; each combination is a config.",
+        help="Lists of values for options of the noise; each combination is a config.",
         check=IS_GRID,
     )
     preset: str = key(
@@ -152,7 +152,7 @@ class Study:
     )
     grid: Grid = key(
         default_factory=dict,
-        help="A list of values for each of some preset keys; every combination is run.",
+        help="Lists of values for keys of the preset; every combination is run.",
         check=IS_GRID,
     )
     x_axis: str = key(

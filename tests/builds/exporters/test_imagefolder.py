@@ -81,7 +81,9 @@ def test_ids_that_would_be_one_file_are_refused(pixels_config, tmp_path):
     """One image is not written over another."""
     config = pixels_config({"a/b": 0, "a:b": 0})
 
-    with pytest.raises(ValueError, match=r"image 'a.b' and another of the class 'a' would both get"):
+    with pytest.raises(
+        ValueError, match=r"image 'a.b' and another of the class 'a' would both get"
+    ):
         export_imagefolder(config, tmp_path / "out")
 
 
