@@ -33,8 +33,8 @@ training set, is also our choice: without it, encoders that give low similaritie
 training. On a few hundred images, the encoders learn too little in six passes: they need a thousand
 steps or more to distinguish correct labels from wrong ones.
 
-This implementation does not choose the threshold on a verified validation set. It does not use
-scikit-learn's k-means, because twenty lines of code (`kmeans`) replace that dependency.
+This implementation does not choose the threshold on a verified validation set. Its k-means
+(`kmeans`) is not that of scikit-learn.
 """
 
 from typing import cast

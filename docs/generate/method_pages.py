@@ -68,12 +68,12 @@ NEEDS: Mapping[str, str] = {
     "probe": "The method needs a **probe**: a few trusted images of each class, with true labels. "
     "`cnlw build --probe 10` sets aside ten images of each class, and adds `_probe10` to the names "
     "of the configs.",
-    "verified": "The method needs **verified labels**. For these labels, it is told whether "
-    "they are correct. `cnlw build --verified 20` sets aside twenty images of each class, and adds "
-    "`_verified20` to the names of the configs.",
+    "verified": "The method needs **verified labels**, and is told which of them are correct. "
+    "`cnlw build --verified 20` sets aside twenty images of each class, and adds `_verified20` to "
+    "the names of the configs.",
     "holdout": "The method needs a **holdout**, which is a share of the noisy training set on which "
-    "the network is not trained. The section *Formula* says what it is used for. For example, "
-    "`-o holdout=0.1` sets aside a tenth.",
+    "the network is not trained. By default, a tenth is set aside; `-o holdout=0.2` sets aside a "
+    "fifth. The section *Formula* says what the holdout is used for.",
     "noise_rate": "The method needs the **noise rate**, which is the share of wrong labels. You "
     "have to know this rate or estimate it. For example, `-o noise_rate=0.4` states that 40 % of "
     "the labels are wrong.",

@@ -7,8 +7,7 @@ kmeans_1d  divides numbers. The groups of an optimum are intervals, so dynamic p
            should begin (Fisher 1958). The cost of the group of positions i to j - 1 is
            sum x^2 - (sum x)^2 / count, and is computed from running sums
 
-This implementation does not use scikit-learn's k-means, because scikit-learn would be a dependency
-for this function alone.
+This implementation does not use scikit-learn, which would be an extra dependency needed only here.
 """
 
 import torch
