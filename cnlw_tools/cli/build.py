@@ -69,8 +69,9 @@ def build(
     the recipe D_N. Levels that the output folder (--out) already holds are not built again.
 
     With --shard 2/5, the command does the second of five parts of the work. The five commands can
-    run at the same time, with the same --out, or each with its own. A final command without
-    --shard writes the rest, and the card, which is the README.md that describes the build.
+    run at the same time. A final command without --shard completes the build and writes the card,
+    which is the README.md that describes the build. Give all commands the same --out. If each has
+    its own, the final command needs --join for each of the other folders.
     """
     from cnlw_tools.builds.remote import build_at, build_shard_at
     from cnlw_tools.cli.next_step import print_next, validate_command

@@ -28,10 +28,10 @@ class NotComparable(click.ClickException):
     help="Print a line for each difference: kind, slot, image in A, image in B.",
 )
 def diff(a: Path | str, b: Path | str, list_slots: bool) -> None:
-    """Count the slots in which two plans, or two builds, differ, and say how they differ.
+    """Count the slots in which two plans or two builds, A and B, differ, and say how they differ.
 
     A slot is a place in the training set. --list prints the slots that are missing, changed,
-    substituted or withdrawn (see --without of `cnlw build`). The exit code is 0 if the two are the
+    substituted or withdrawn (see --without of `cnlw build`). The exit code is 0 if A and B are the
     same, 1 if they differ, and 2 if they cannot be compared.
     """
     from cnlw_tools.builds.diff import (

@@ -47,8 +47,8 @@ def features(
 ) -> None:
     """Write thumbnails of the training images as features.
 
-    The file is a side table, a table with a row for each image. Use it with `cnlw build --noise
-    instance --side-table FILE`.
+    The file that the command writes is a side table: it has a row for each image. Use it with
+    `cnlw build --noise instance --side-table FILE`.
     """
     import pyarrow.compute as pc
 

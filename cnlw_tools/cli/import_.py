@@ -40,7 +40,7 @@ READING_FLAGS = ("validation", "skip_broken", "list_broken")
     "--list-broken",
     type=LocalPath(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="List images that cannot be decoded in this csv file; they remain an error.  "
+    help="Csv file for a list of images that cannot be decoded; they remain an error.  "
     "[default: none]",
 )
 @click.option(

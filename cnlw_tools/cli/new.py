@@ -55,9 +55,9 @@ def new(
     PHOTOS is a folder with a folder of images for each class, or a csv file of paths and labels, as
     for `cnlw import folder`. No photograph is copied.
 
-    A candidate is an image that a web search returned for a class. The csv file has a line for
-    each: the name or the number of the class, and the url. Other columns, such as the query or the
-    licence, are kept.
+    A candidate is an image that a web search returned for a class. The csv file of candidates has a
+    line for each, with the name or the number of the class and the URL. Other columns, such as the
+    query or the licence, are kept.
 
     To add candidates, run the same command with a longer list, or run `cnlw import candidates`,
     which does not read the photographs again. Votes on earlier candidates are kept. If a line of

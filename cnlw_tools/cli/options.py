@@ -179,6 +179,12 @@ PORT = click.option(
     help="Port at which to serve the page.  [default: one that is free]",
 )
 DONOR = key_option(Recipe, "donors")
+ONE_LEVEL = click.option(
+    "--level",
+    "levels",
+    metavar="PERCENT",
+    help="Level of noise in percent, from 0 to 95.  [default: the recipe's, if it has only one]",
+)
 RECIPE = click.argument("recipe_name", metavar="[RECIPE]", required=False)
 PRESET = click.option(
     "--preset",
@@ -224,16 +230,25 @@ def recipe_options(command: F) -> F:
     return _add_options([RECIPE, *_options_of_kind(kinds), DATA_DIR, STORE, ROOT], command)
 
 
+def plan_options(command: F) -> F:
+    """Add the options that say what to plan, with a single level."""
+    options = _options_of_kind((PLAN, LEVEL, INPUT), {"levels": ONE_LEVEL})
+    return _add_options([RECIPE, *options, DATA_DIR, STORE, ROOT], command)
+
+
 def storage_options(command: F) -> F:
     """Add the options that say how images are stored."""
     return _add_options(_options_of_kind((STORAGE,)), command)
 
 
-def _options_of_kind(kinds: Iterable[str]) -> list[Decorator[Any]]:
+def _options_of_kind(
+    kinds: Iterable[str], replaced: Mapping[str, Decorator[Any]] = {}
+) -> list[Decorator[Any]]:
     options = []
     for name, declared in declared_keys(Recipe).items():
         if declared.option and declared.kind in kinds:
-            options.append(key_option(Recipe, name, DEFAULT_TEXTS.get(name, "")))
+            option = key_option(Recipe, name, DEFAULT_TEXTS.get(name, ""))
+            options.append(replaced.get(name, option))
     return options
 
 

@@ -12,9 +12,9 @@ from cnlw_tools.cli.options import (
     LocalPath,
     check_ending,
     find_root,
+    plan_options,
     read_inputs,
     read_recipe_flags,
-    recipe_options,
 )
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=GuessingCommand)
-@recipe_options
+@plan_options
 @click.option(
     "--out",
     type=LocalPath(dir_okay=False, path_type=Path),

@@ -58,13 +58,13 @@ def predict_labels(
     out: Path,
     **flags: Any,
 ) -> None:
-    """Train a network on the split `probe`, and write the labels that it predicts for all images.
+    """Train a network on the split `probe`, and write the labels that it predicts.
 
-    Validation images are left out. The labels are a side table for semantic noise, in a column that
-    has the name of the network. To use them, run
-    `cnlw build --noise semantic --side-table OUT -o labels=NET`. The training run is kept in a
-    folder beside OUT, such as labels.labeller for labels.parquet. If the command is interrupted,
-    the same command resumes the run.
+    The network labels all images except those of validation splits. The command writes a side table
+    for semantic noise, in which the labels are in a column with the name of the network. To use
+    them, run `cnlw build --noise semantic --side-table OUT -o labels=NET`. The training run is kept
+    in a folder beside OUT, such as labels.labeller for labels.parquet. If the command is
+    interrupted, the same command resumes the run.
     """
     from cnlw_tools.executor.progress import ProgressBars
     from cnlw_tools.trainer import Trainer

@@ -62,7 +62,7 @@ if TYPE_CHECKING:
 @click.option(
     "--hub",
     metavar="OWNER/NAME",
-    help="Also write files with results for this dataset of the Hugging Face Hub to hub/.  "
+    help="Also write to hub/: result files for this dataset of the Hugging Face Hub.  "
     "[default: none]",
 )
 @ROOT

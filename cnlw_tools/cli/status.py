@@ -39,8 +39,6 @@ def status(
     The command prints how many photographs, candidates, fetched images, votes and verdicts there
     are. It also prints the highest level of red noise that is possible in all classes, and the
     levels that have been built. The next command follows the line `next:`.
-
-    Without --store, the command uses the image store stores/NAME, if there is one.
     """
     from cnlw_tools.cli.next_step import (
         choose_next,

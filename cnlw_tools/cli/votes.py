@@ -172,8 +172,8 @@ def review_votes(
     """Serve a page on which you can look through the candidates, their votes and their verdicts.
 
     The page has filters for classes, verdicts, ties, annotators and more. It marks annotators whose
-    error rate is unusually high, and it shows their numbers, not their names. If there is a recipe
-    NAME_red, its rules for verdicts apply.
+    error rate is unusually high, and it shows their numbers, not their names. Verdicts follow the
+    rules of the recipe NAME_red, if there is one.
 
     With --out, the command writes this page to a folder, and the page then needs no server. Web
     images belong to other people: before you give such a folder to anybody, check that you may
@@ -206,7 +206,7 @@ def review_votes(
 @DATA_DIR
 @click.option(
     "--url",
-    help="URL of each image, in which {image_id} stands for its id.  [default: the uri in the "
+    help="URL of each image, in which {image_id} stands for its id.  [default: the URL in the "
     "manifest]",
 )
 @click.option(

@@ -21,7 +21,7 @@ def blue(
     level: int,
     n_classes: int,
 ) -> Draw:
-    """Flip ``level`` percent of every class to one of the other classes, uniformly.
+    """Flip ``level`` percent of the labels of every class to other classes, drawn uniformly.
 
     Raises:
         ValueError: there is no other class

@@ -1,6 +1,6 @@
 """In instance-dependent noise, the new label depends on the image.
 
-    q_i(p)     the flip rate of image i at the level p, a share: drawn from a normal distribution
+    q_i(p)     the flip rate of image i at the level p (a share), drawn from a normal distribution
                with a standard deviation of 0.1, truncated to [0, 1], with a mean of exactly p
     y'_i = j   with probability  softmax_j (x_i W_y), j != y,   if  u_i < q_i(p);   y otherwise
 
@@ -13,17 +13,17 @@ one standard deviation. It gives 24.6 % at tau = 0.2.)
 
 Each image has two uniform random numbers, u_i and v_i. The rate q_i(p) is the v_i-quantile of the
 truncated normal distribution with the mean p. It grows with p, so each image has its own level: the
-first p with u_i < q_i(p). The images of each class become noisy in the order of their own levels. A
-level takes the first images of that order. Therefore the number of noisy images is exact, levels
-are nested, and every class has the same share of noise. With ``exact = false``, an image is noisy
-if its own level is at most the level of the recipe. The number of noisy images is then random, as
-in the paper.
+first p with u_i < q_i(p). The images of each class become noisy in the order of their own levels,
+and a level takes the first images of that order. Therefore the number of noisy images is exact,
+levels are nested, and every class has the same share of noise. With ``exact = false``, an image is
+noisy if its own level is at most the level of the recipe. The number of noisy images is then
+random, as in the paper.
 
 x_i are the d features of image i in the side table, unchanged. The side table is a file with a row
 for each image (option `--side-table`). `cnlw features` writes such a file, in which the features
 are the pixels of a thumbnail of each image. For each true class y, W_y is a d x C matrix of
 independent standard normal numbers, which do not depend on the images. As in the authors' code,
-another seed draws other matrices W_y, so the transition matrix differs between seeds. Its
+each seed draws different matrices W_y, so the transition matrix differs between seeds. Its
 off-diagonal entries at 40 % have a standard deviation of 0.030 over five seeds (5,000 images of
 CIFAR-10). Confidence intervals over noise seeds therefore include this variation. With
 ``fixed_weights``, all seeds share the same matrices W_y, and the standard deviation is 0.007.
@@ -77,7 +77,7 @@ def instance(
     exact: bool = True,
     fixed_weights: bool = False,
 ) -> Draw:
-    """Flip ``level`` percent of every class to labels that depend on the images' features.
+    """Flip ``level`` percent of the labels of every class to classes that depend on the image.
 
     Args:
         features: column of the side table that holds the features

@@ -2,15 +2,14 @@
 
     P(y' = j | y = i) = Q[i, j]        rows: the true class; columns: the given label; rows sum to 1
 
-The option q gives the matrix Q. In the paper, columns stand for the true class. Give such a matrix
-with ``transpose = true``; the orientation of a matrix is never guessed. Counts are exact. Class i
-has n_i images, and n_ij of them get the label j:
+The option q gives the matrix Q. In the paper, columns stand for the true class. If your matrix has
+this orientation, add ``transpose = true``; the orientation is never guessed. Counts are exact.
+Class i has n_i images, and n_ij of them get the label j:
 
     n_ij = floor(n_i Q[i, j]), and one more for the largest remainders until sum_j n_ij = n_i
 
 This is Hamilton's method of apportionment. Images get their labels in key order. With ``exact =
-false``, every image draws its label independently. There is no level, because the matrix says how
-much noise there is.
+false``, the label of every image is drawn independently.
 
 Source: Sukhbaatar et al., ICLR 2015 workshop, "Training convolutional networks with noisy
 labels".
@@ -52,7 +51,7 @@ def matrix(
     Args:
         q: the matrix: C rows of C numbers; -o q=FILE reads it from a file
         transpose: if true, rows of q are given labels, and columns are true classes
-        exact: if false, each image draws its label independently
+        exact: if false, the label of each image is drawn independently
 
     Raises:
         ValueError: see `check_matrix`

@@ -1,11 +1,12 @@
 """In open-set noise, images of other datasets replace images of the dataset; labels stay.
 
-    level % of every class     get an image of another dataset, of any class, and keep their label
-    flips % of every class     keep their image and get another label
+    level % of every class     the image is replaced by one of another dataset, of any class; the
+                               label stays
+    flips % of every class     the image stays; the label changes to another class:
                                y' = (y + 1 + floor(u (C - 1))) mod C
 
 Replaced images are the first in the corruption order, and images with flipped labels are the last.
-No image is both replaced and flipped, and levels are nested. The other dataset is called a donor
+No example gets both changes, and levels are nested. The other dataset is called a donor
 (option `--donor`), and each of its images is used at most once. The donor `white` stands for
 pictures of white noise. If there are several donors, every level takes their images in proportion
 to the option `shares`.

@@ -5,10 +5,10 @@
     (N_out - N_labelled) / C                    outliers with each label of the C classes of the
                                                 dataset, rounded up or down
 
-An outlier is an image of another dataset, called a donor (option `--donor`). Each image of a donor
-is used at most once. The donor `white` stands for pictures of white noise. If
-``known_share`` is above 0, the true class of every outlier is "outlier", so the outliers with this
-label are clean. Otherwise, outliers have no true label, and all of them count as wrong.
+The other dataset is called a donor (option `--donor`). Each image of a donor is used at most once.
+The donor `white` stands for pictures of white noise. If ``known_share`` is above 0, the true class
+of every outlier is "outlier", so the outliers with this label are clean. Otherwise, outliers have
+no true label, and all of them count as wrong.
 
 Source: Sukhbaatar et al., 2015.
 """
@@ -29,7 +29,7 @@ def outlier(
     known_share: float = 0.0,
     shares: str = "",
 ) -> Draw:
-    """Keep every example, and add ``ratio`` images of another dataset for each example.
+    """Keep every example, and add ``ratio`` images of another dataset for each one.
 
     Their labels are drawn uniformly; a share ``known_share`` of them is labelled ``outlier``
     instead.

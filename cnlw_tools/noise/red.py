@@ -1,18 +1,18 @@
 """In red noise, web images replace clean images.
 
-In every class c, web images replace the clean images of a share of the slots, which the level gives
-in percent. A web search for c returned each of these web images, and people judged that it does not
-show c. The label is unchanged; the image is wrong.
+A slot is a place in the training set, and belongs to one image of the clean dataset. In `level`
+percent of the slots of every class c, a web image replaces the clean image. A web search for c
+returned this web image, and people judged that it does not show c. The label is unchanged; the
+image is wrong.
 
     slot of rank r in class c   <->   web image of rank r among the wrong ones of c  (ranked by key)
 
-A slot is a place in the training set, and belongs to one image of the clean dataset. Slots and web
-images are paired before a level is selected, so a pair is the same at all levels. The option
-``top`` is the highest level that you want to build. Web images that this level does not need are
-reserves. If a web image is dead, that is, if its URL no longer works, a reserve replaces it, and
-it is the same reserve at all levels. It is the first reserve that is free and available,
-counted from a position that depends only on the slot. A dead link therefore changes only its own
-slot, and two dead links hardly ever change a third slot.
+Slots and web images are paired before a level is selected, so a pair is the same at all levels. The
+option ``top`` is the highest level that you want to build. Web images that this level does not need
+are reserves. If a web image is dead, that is, if its URL no longer works, a reserve replaces it,
+the same one at all levels. The search for this reserve begins at a position that depends only on
+the slot, and takes the first reserve that is free and available. A dead link therefore changes only
+its own slot, and two dead links hardly ever change a third slot.
 
 Source: Jiang et al., ICML 2020, "Beyond synthetic noise: deep learning on controlled noisy
 labels"; the authors' slides on the "construction of our dataset".

@@ -8,9 +8,10 @@ numbers of copies get each label:
                                                                             (profile = linear)
 
 alpha and delta are options. If delta is 0, the labels are uniform. If delta is 1, the first false
-label is as frequent as the true one, if the clean example is counted, too. The paper defines the
-cases delta = 0 and delta = 1 and the frequency of the first rank, but not those of the other ranks.
-There are therefore two more profiles, with the same frequency of the first rank and the same sum:
+label is as frequent as the true one, counting the clean example. The paper defines the cases
+delta = 0 and delta = 1 and the frequency of the first rank, but not those of the other ranks. The
+option ``profile`` therefore has two more values, with the same frequency of the first rank and the
+same sum:
 
     geometric                (alpha / C + delta) q^(r - 1), with q such that the sum is
                              alpha (C - 1) / C
@@ -20,9 +21,9 @@ The option ``order`` says how false labels are ranked. With ``confusing``, they 
 often a network predicted them for images of the class, and equally frequent labels are ranked by
 number. The predictions are a column of the side table, a file with a row for each image (option
 `--side-table`). ``reverse`` is the opposite order, and ``random`` is a random permutation for each
-class. Another seed draws other permutations, so confidence intervals over noise seeds include this
-variation. If a build has a split `verified`, whose labels are noisy, too, its ranks are computed
-from the predictions for its own images.
+class. Each seed draws different permutations, so confidence intervals over noise seeds include this
+variation. If a build has a split `verified`, whose labels are also noisy, the ranks for this split
+are computed from the predictions for its own images.
 
 Source: Rolnick et al., 2017, experiment 2.
 """
@@ -53,7 +54,8 @@ def structured(
 
     Args:
         alpha: copies of each image
-        delta: how much more frequent the first false label is: from 0 (uniform) to alpha / C
+        delta: how much more frequent the first false label is: from 0 (uniform) to 1, and at most
+            alpha / C
         order: how false labels are ranked: confusing, reverse or random
         profile: how the counts fall with the rank: linear, geometric or top
         labels: column of the side table with predicted labels; not needed with a random order

@@ -51,7 +51,7 @@ def symmetric(
     exact: bool = True,
     variant: str = "uniform",
 ) -> Draw:
-    """Flip ``level`` percent of every class to a label drawn uniformly.
+    """Flip ``level`` percent of the labels of every class to labels drawn uniformly.
 
     Args:
         include_self: if true, a flipped label may be the true one

@@ -40,7 +40,7 @@ class Published:
     )
     match: Table = key(
         default_factory=dict,
-        help='Values that rows of the table must have: `dataset = "CIFAR10"`.',
+        help='Values that rows of the table must have, such as `dataset = "CIFAR10"`.',
         old_name="where",
     )
     metric: str = key("last", help="Result of our runs to compare.", check=one_of(*METRICS))

@@ -60,7 +60,7 @@ def test_a_gallery_becomes_a_folder(built: Path, tmp_path: Path) -> None:
 
     assert result.exit_code == 0, result.output
     assert f"{out / 'index.html'}: gallery of {built}" in result.output
-    assert "belong to others" in result.output
+    assert "belong to other people" in result.output
     items = read_items(out)
     assert len([*(out / "pictures").iterdir()]) == items["count"] > 0
     assert "duplicates" in [choice["name"] for choice in items["filters"]]
