@@ -126,7 +126,7 @@ def test_expected_matrix(map_):
 @pytest.mark.parametrize(
     ("map_", "classes", "message"),
     [
-        ("cifar", 10, "no map 'cifar': there are cifar10, mnist"),
+        ("cifar", 10, "no map 'cifar': give one of cifar10, mnist"),
         ("cifar100", 10, "is for 100 classes, but there are 10"),
     ],
 )

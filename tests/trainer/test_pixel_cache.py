@@ -58,11 +58,11 @@ def test_damage_is_an_error(builds, tmp_path, kind, change):
         path.write_bytes(change(content))
 
     with pytest.raises(
-        ValueError, match=r"npy: damaged, .*: delete .*\.images\.npy; its images are then "
+        ValueError, match=r"npy: the file is damaged, .*: delete .*\.images\.npy; its images are then "
     ) as error:
         load(builds, tmp_path)
     message = str(error.value)
-    assert Path(message.split(": damaged")[0]) in damaged_paths
+    assert Path(message.split(": the file is damaged")[0]) in damaged_paths
     assert Path(message.split("delete ")[1].split(";")[0]).is_file()
     for path in tmp_path.glob("*.images.npy"):
         path.unlink()
