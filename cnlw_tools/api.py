@@ -915,7 +915,7 @@ def fetch_images(
         dataset: fetch the web candidates of this dataset
         manifest: Parquet file with the columns image_id and uri. Default: that of the dataset
         store: folder of the image store, or address of a pack. Default: stores/DATASET
-        shard: fetch only one part of the sites, such as 2/5, the second of five parts; see
+        shard: fetch from one group of sites only, such as 2/5, the second of five groups; see
             `join_stores`
         root: folder that holds manifests/. Default: the package's
         engine: where the work runs: local, dask://HOST:PORT or ray://HOST:PORT

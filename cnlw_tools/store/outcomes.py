@@ -12,7 +12,7 @@ from cnlw_tools.registry import suggest
 
 OUTCOMES: Mapping[str, str] = {
     "ok": "an image was stored",
-    "refused": "no request was made: an invalid id or URI, or a private address",
+    "refused": "no request was made: an invalid id or URI, or a private IP address",
     "robots": "robots.txt forbids the request, or cannot be read",
     "opt_out": "an X-Robots-Tag header forbids the use: noai, noimageai, noindex, noimageindex",
     "dns": "the name of the host is unknown",
