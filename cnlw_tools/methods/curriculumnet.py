@@ -27,10 +27,10 @@ In the paper, the learning rate falls in steps over all stages. We could not ver
 number of epochs and its weights of 1/2 for subsets 1 and 2. The values of ``first`` and ``fall``
 are our choice; on `shapes`, fall = 1 gave the best result.
 
-d_c is computed on the first 2,048 images of a class, so memory is bounded. These images are a
-random sample, because the training set is stored in random order. The clusters are optimal
-(`kmeans`), whereas the authors' code starts k-means from random centres. With several ranks, each
-rank processes the whole set, and the result of rank 0 is used.
+The distance d_c is computed on the first 2,048 images of a class, so memory is bounded. These
+images are a random sample, because the training set is stored in random order. The clusters are
+optimal (`kmeans`), whereas the authors' code starts k-means from random centres. With several
+ranks, each rank processes the whole set, and the result of rank 0 is used.
 
 The authors' code can also compute the density as a sum of exp(-(d_ij / d_c)^2). This implementation
 cannot.

@@ -4,7 +4,8 @@ Source: Saxena, Tuzel and DeCoste, "Data parameters: a new family of parameters 
 differentiable curriculum", NeurIPS 2019, and their code.
 
 Each example has a parameter s, or each class has a parameter s', or both. They are the logarithms
-of temperatures, by which the logits are divided. lr and decay are options, and v is a momentum:
+of temperatures, by which the logits are divided. The options are the learning rate lr and the
+weight decay, and v is a momentum buffer:
 
 sigma_b = exp(s_b) | exp(s'_y) | exp(s_b) + exp(s'_y)               of = instance | class | both
 L       = mean_b CE(y_b, z_b / sigma_b)

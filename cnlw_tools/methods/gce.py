@@ -2,8 +2,8 @@
 
 Source: Zhang and Sabuncu, NeurIPS 2018, arXiv:1805.07836.
 
-p is the probability of the given label. q is an option; k is an option of the truncated variant, in
-which w_b is 0 or 1 and selects examples:
+Let p be the probability of the given label; q is an option. The truncated variant also has the
+option k, and a weight w_b of 0 or 1, which selects examples:
 
 L_q(p)   = (1 - p^q) / q,  p = p_y          q -> 0: cross-entropy l = -log p
                                             q = 1: 1 - p, the mean absolute error

@@ -4,9 +4,9 @@ Source: Zhang, Zhang, Arik, Lee and Pfister, CVPR 2020, "Distilling effective su
 severe label noise". IEG is the name of the method in the authors' code and in the first version of
 the paper.
 
-x and x^ are two views of the B images of a batch; z and z^ are their logits, and Y are the given
-labels. X_p are trusted images, and Y_p are their labels. lam0, omega0, eta, mu, tau, delta, alpha,
-p and k are options. The loss L follows equations (3) to (9) and Algorithm 1:
+Let x and x^ be two views of the B images of a batch, z and z^ their logits, and Y the given labels.
+X_p are trusted images, and Y_p are their labels. The options are lam0, omega0, eta, mu, tau, delta,
+alpha, p and k. The loss L follows equations (3) to (9) and Algorithm 1:
 
 P       = (softmax(z) + softmax(z^)) / 2
 g       = P^(1/tau) / sum P^(1/tau)             pseudo-labels
@@ -44,10 +44,11 @@ Algorithm 1 computes g before the virtual step and treats it as a constant. ``th
 false does the same. Each step then costs less; the saving equals the cost of 1.7 steps of
 `vanilla`.
 
-eta (option ``meta_lr``) is 0.1 by default and is independent of the learning-rate schedule.
-`buffer` is the momentum buffer of SGD, and l2 is the penalty of the optimiser's weight decay. A
-mixed row keeps its given label if omega*_b >= ``threshold``. In the paper, a threshold of 1 was
-best. All weights are then below the threshold, so no row keeps its given label.
+The learning rate eta of the virtual step (option ``meta_lr``) is 0.1 by default, and does not
+follow the learning-rate schedule. `buffer` is the momentum buffer of SGD, and l2 is the penalty of
+the optimiser's weight decay. A mixed row keeps its given label if omega*_b >= ``threshold``. In the
+paper, a threshold of 1 was best. All weights are then below the threshold, so no row keeps its
+given label.
 
 Table 9 of the paper has variants M-1 to M-10. They correspond to these options, presets and data:
 

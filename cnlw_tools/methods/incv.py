@@ -3,8 +3,8 @@
 Source: Chen, Liao, Chen and Zhang, ICML 2019, "Understanding and utilizing deep neural networks
 trained with noisy labels".
 
-S is the set of selected examples, and C is the set of candidates. eps is the estimated share of
-wrong labels, eps_S is the share of wrong labels in S, and ramp is an option:
+Let S be the set of selected examples, and C the set of candidates. The estimated share of wrong
+labels is eps, and their share in S is eps_S; ramp is an option:
 
 S = no examples, C = all examples. Each iteration halves C at random. For each half H, with the
         other half O:

@@ -3,8 +3,8 @@
 Source: Ren, Zeng, Yang and Urtasun, ICML 2018, "Learning to reweight examples for robust deep
 learning".
 
-i and j are examples of the batch, eps_i is the weight of example i in a virtual step, and w_i is
-its weight in the loss:
+Let i and j be examples of the batch. Example i has the weight eps_i in a virtual step, and the
+weight w_i in the loss:
 
 Theta'(eps) = Theta - eta grad sum_i eps_i l_i(Theta)            a virtual step, l_i = CE(y_i, z_i)
 u_i = -d L_v(Theta'(eps)) / d eps_i at eps = 0                   L_v = mean CE on trusted examples

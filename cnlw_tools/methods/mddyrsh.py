@@ -3,9 +3,9 @@
 Source: Arazo, Ortego, Albert, O'Connor and McGuinness, ICML 2019, "Unsupervised label noise
 modeling and loss correction".
 
-Each example p of the batch is blended with a partner q. w_p is the probability that the label of p
-is wrong, according to a mixture of two Beta distributions (`beta_mixture`). T is a temperature, R
-keeps the predictions from collapsing to a few classes, and eta is an option:
+Each example p of the batch is blended with a partner q. The label of p is wrong with the
+probability w_p, according to a mixture of two Beta distributions (`beta_mixture`). T is a
+temperature, R keeps the predictions from collapsing to a few classes, and eta is an option:
 
 x~  = d_p x_p + (1 - d_p) x_q           d_p = (1 - w_p) / ((1 - w_p) + (1 - w_q))
                                         q: a random permutation of the batch
@@ -23,9 +23,10 @@ next epochs use dynamic mixup with the given labels, l_p = CE(y_p, z~), and omit
 The defaults are those of the authors, who train for 300 epochs; here, their numbers of epochs are
 expressed as shares of all epochs. As with M-DYR-H (mdyrh.py), short training runs do better with a
 small alpha and a long warm-up. As in the authors' code, the prediction comes from a pass in
-training mode, which also changes the running averages of batch normalisation. w comes from a second
-pass over the batch, in evaluation mode. With several ranks, each rank has its own partners and R.
-The logged losses are those of the evaluation pass, and the logged weights are 1 - w.
+training mode, which also changes the running averages of batch normalisation. The probabilities w
+come from a second pass over the batch, in evaluation mode. With several ranks, each rank has its
+own partners and R. The logged losses are those of the evaluation pass, and 1 - w
+is the logged weight.
 
 On `shapes` (blue 40, 16 pixels, 12 epochs), MD-DYR-SH ends at an accuracy of 47 %, and `vanilla` at
 58 %. Plain mixup takes half of these few epochs, and the predictions help only in longer training

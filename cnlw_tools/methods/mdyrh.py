@@ -3,8 +3,9 @@
 Source: Arazo, Ortego, Albert, O'Connor and McGuinness, ICML 2019, "Unsupervised label noise
 modeling and loss correction".
 
-Each example p of the batch is blended with a partner q. w_p is the probability that the label of p
-is wrong. R keeps the predictions from collapsing to a few classes, and alpha and eta are options:
+Each example p of the batch is blended with a partner q. The label of p is wrong with the
+probability w_p. R keeps the predictions from collapsing to a few classes, and alpha and eta are
+options:
 
 x~  = lam x_p + (1 - lam) x_q           lam ~ Beta(alpha, alpha), one per batch
                                         q: a random permutation of the batch
@@ -22,10 +23,11 @@ The defaults are those of the authors, who train for 300 epochs; here, their num
 expressed as shares of all epochs. The predictions are only as good as the network. If the network
 knows few classes when the warm-up ends, it learns its own mistakes from then on. A short training
 run therefore does better with a small alpha and a long warm-up. As in the authors' code, the
-prediction comes from a pass in training mode. w comes from a second pass over the batch, in
-evaluation mode. It uses running averages of batch normalisation that the earlier passes over images
-and blends have already changed. With several ranks, each rank has its own lam, partners and R. The
-logged losses are those of the evaluation pass, and the logged weights are 1 - w.
+prediction comes from a pass in training mode. The probabilities w come from a second pass over the
+batch, in evaluation mode. This pass uses running averages of batch normalisation that the earlier
+passes over images and blends have already changed. With several ranks, each rank has its own lam,
+partners and R. The logged losses are those of the evaluation pass, and 1 - w is the logged
+weight.
 
 The mixture is fitted to the losses on images without augmentation.
 """

@@ -3,8 +3,8 @@
 Source: Jiang, Huang, Liu and Yang 2020, "Beyond synthetic noise: deep learning on controlled noisy
 labels", arXiv:1911.09781, algorithm 1, and its code.
 
-Each example i of the batch is blended with a partner j. v_i is the weight that the mentor gives to
-example i. The temperature T and alpha are options:
+Each example i of the batch is blended with a partner j. The mentor gives the weight v_i to example
+i. The temperature T and alpha are options:
 
 l_i = CE(y_i, f(x_i))        v = Curriculum(l, progress)        the mentor is v_i = 1[l_i < gamma]
 j ~ softmax(v / T)           with replacement, for every i

@@ -3,7 +3,7 @@
 Source: Jiang, Zhou, Leung, Li and Fei-Fei 2018, "MentorNet: learning data-driven curriculum for
 very deep neural networks on corrupted labels", arXiv:1712.05055, and its code.
 
-v_b is the weight that the mentor gives to example b:
+The mentor gives the weight v_b to example b:
 
 L = mean_b v_b l_b        l_b = CE(y_b, z_b)        v = Curriculum(l, progress), a constant
 

@@ -3,10 +3,10 @@
 Source: Berthelot, Carlini, Goodfellow, Papernot, Oliver and Raffel 2019 and their code. For
 MixMatch-KL, the source is Zhang, Zhang, Arik, Lee and Pfister 2020 (IEG), section 5.4.
 
-X are B trusted images with labels Y_p. U and U^ are two views of the B images of the batch. t'_r
-are the labels of the mixed row r, and z'_r are its logits. mean_X is the mean over the rows of X,
-and mean_U is the mean over those of U and U^. beta, tau, w, ramp and, for MixMatch-KL, k are
-options, and progress is the share of the training that is completed:
+Let X be B trusted images with labels Y_p, and U and U^ two views of the B images of the batch. A
+mixed row r has the label vector t'_r and the logits z'_r. The mean over the rows of X is mean_X,
+and the mean over those of U and U^ is mean_U. The options are beta, tau, w, ramp and, for
+MixMatch-KL, k. Progress is the completed share of the training:
 
 g    = sharpened mean of softmax(z_U), softmax(z_U^)    constant; temperature tau: `pseudo_labels`
 rows = [X, U, U^], labels [Y_p, g, g]                   3B rows r; pi is a random permutation

@@ -3,7 +3,7 @@
 Source: Huang, Qu, Jia and Zhao, ICCV 2019, "O2U-Net: a simple noisy label detection approach for
 deep neural networks".
 
-Training has three stages. i and j are examples, and l^_i is the number by which they are ranked:
+Training has three stages. Let i and j be examples; they are ranked by l^_i:
 
 1. first    plain training
 2. cyclic   training continues in small batches; the learning rate repeatedly falls to a tenth in

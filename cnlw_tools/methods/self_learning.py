@@ -2,9 +2,9 @@
 
 Source: Han, Luo and Wang 2019, "Deep self-learning from noisy labels".
 
-For each class c, m images with this label are drawn. i and j are two of these images, f are their
-features, y^ is the second label of an image x, and prototype_cl is prototype l of class c. m, p and
-alpha are options:
+For each class c, m images with this label are drawn. Let i and j be two of these images, and f
+their features. The second label of an image x is y^, and prototype_cl is prototype l of class c.
+The options are m, p and alpha:
 
 S_ij  = cos(f_i, f_j)                                  s = 60th percentile of all S_ij
 rho_i = sum_j sign(S_ij - s)                           density around i

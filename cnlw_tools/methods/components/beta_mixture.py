@@ -3,7 +3,7 @@
 Source: Arazo, Ortego, Albert, O'Connor and McGuinness 2019, "Unsupervised label noise modeling and
 loss correction".
 
-l is the loss of an example, and w(l) is the probability that its label is wrong:
+An example with the loss l has a wrong label with the probability w(l):
 
 x      = (l - P5) / (P95 - P5), clamped to [0.001, 0.999]   P5, P95: percentiles of the losses l
 p(x)   = sum_c weight_c Beta(x; alpha_c, beta_c)            c = 0: correct, c = 1: wrong

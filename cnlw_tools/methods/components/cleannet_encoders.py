@@ -3,7 +3,8 @@
 Source: Lee, He, Zhang and Yang 2018, "CleanNet: transfer learning for scalable image classifier
 training with label noise".
 
-phi_q describes an image, and phi_s describes a class. A_1 to A_3, B_1 to B_4, W and c are learned:
+The vector phi_q describes an image, and phi_s describes a class. The weights A_1 to A_3, B_1 to
+B_4, W and c are learned:
 
 v     : features of an image; S = {s_1 ... s_R}: reference features of a class
         v <- sign(v) log(1 + |v|), s likewise

@@ -7,10 +7,10 @@ gamma <- d gamma + (1 - d) percentile_p(l)      from 0, without bias correction,
 v_b = 1 if e < burn_in - 1, else rule(l_b, l_b - gamma, e)
 v_b = 0 for all but a random floor(B (1 - r_e)) examples
 
-Progress is the share of completed steps. v_b is the weight of example b, and gamma is the threshold
+Progress is the share of completed steps. Example b gets the weight v_b, and gamma is the threshold
 for its loss: a moving average of a percentile of the losses. The rule is one of weighting_rules.py
-or a learned network (mentor.py). d, p and `burn_in` are the options `decay`, `percentile` and
-`burn_in`. r_e is the share of examples that are dropped at e (option `example_dropout`). With
+or a learned network (mentor.py). The options `decay` and `percentile` are d and p, and `burn_in` is
+an option, too. The share r_e of the examples is dropped at e (option `example_dropout`). With
 several ranks, the percentile is taken over the whole batch, and each rank drops the same share of
 its part.
 """

@@ -2,8 +2,8 @@
 
 Source: Jiang, Zhou, Leung, Li and Fei-Fei 2018 (MentorNet, arXiv:1712.05055) and their code.
 
-w are the parameters of the mentor, v_r is the weight that the mentor gives to sample r, v*_r is the
-target of v_r, and BCE is the binary cross-entropy:
+Let w be the parameters of the mentor. The mentor gives the weight v_r to sample r, for which the
+target is v*_r. BCE is the binary cross-entropy:
 
 min_w  mean_r BCE(v*_r, v_r)       if every target v* is 0 or 1
        mean_r (v*_r - v_r)^2       otherwise

@@ -4,10 +4,10 @@ Source: Zhang, Cisse, Dauphin and Lopez-Paz 2018, "mixup: beyond empirical risk 
 
 x' = lam x_i + (1 - lam) x_j        t' = lam t_i + (1 - lam) t_j        lam ~ Beta(alpha, alpha)
 
-x_i is an image, and t_i is its label as a vector. lam is drawn at random, and alpha is an option. A
-Beta variate is computed as g / (g + g'), where g and g' are two Gamma(alpha) variates. Each is
-h u^(1 / alpha) with h ~ Gamma(alpha + 1) and u uniform. The computation uses logarithms, so no
-Gamma variate underflows, even if alpha is very small.
+Let x_i be an image, and t_i its label as a vector. The share lam is drawn at random, and alpha is
+an option. A Beta variate is computed as g / (g + g'), where g and g' are two Gamma(alpha) variates.
+Each is h u^(1 / alpha) with h ~ Gamma(alpha + 1) and u uniform. The computation uses logarithms, so
+no Gamma variate underflows, even if alpha is very small.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """IEG and MixMatch use pseudo-labels, and IEG measures how much two views of an image differ.
 
-z are the logits of a view, g is the pseudo-label, tau is a temperature, and KL is the
-Kullback-Leibler divergence:
+Let z be the logits of a view, g the pseudo-label, tau a temperature, and KL the Kullback-Leibler
+divergence:
 
 P = mean over views of softmax(z)
 g = P^(1/tau) / sum P^(1/tau)               tau < 1 sharpens (Berthelot et al. 2019)

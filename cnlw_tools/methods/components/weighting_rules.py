@@ -2,8 +2,8 @@
 
 Source: Jiang, Zhou, Leung, Li and Fei-Fei 2018 (MentorNet, arXiv:1712.05055) and their code.
 
-l_b is the loss of example b, delta_b = l_b - gamma is its difference from a threshold
-(curriculum.py), and e is the percentage of the training completed, from 0 to 99:
+Let l_b be the loss of example b, delta_b = l_b - gamma its difference from a threshold
+(curriculum.py), and e the completed percentage of the training, from 0 to 99:
 
     rule          v_b
     baseline      1
