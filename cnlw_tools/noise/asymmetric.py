@@ -1,4 +1,4 @@
-"""In asymmetric noise, all wrong labels of a class are the same other class.
+"""In asymmetric noise, the wrong labels of a class are always the same other class.
 
     y' = map[y]     for level % of the images of every class with map[y] != y
     y' = y          for the others
@@ -6,8 +6,8 @@
 For each class y, map[y] is the class that wrongly labelled images of y receive. The map is applied
 once, to the true label, so a cat that became a dog is not flipped back. In each class that the map
 changes, `level` percent of the labels become wrong. On CIFAR-10, the map changes five of the ten
-classes, so a level of 40 % changes 20 % of all labels. The noise model `pairflip` is asymmetric
-noise with the last of these maps, which changes all classes:
+classes, so a level of 40 % changes 20 % of all labels. The list below has all maps. The noise model
+`pairflip` is asymmetric noise with the last of them, which changes all classes:
 
     cifar10      truck -> automobile, bird -> airplane,         Patrini et al., 2017;
                  cat <-> dog, deer -> horse                     Zhang et al., 2020
@@ -148,7 +148,7 @@ def pairflip(
     level: int,
     n_classes: int,
 ) -> Draw:
-    """Flip ``level`` percent of the labels of each class to the next class, the last to the first.
+    """Flip ``level`` percent of the labels of each class to the next, and of the last to the first.
 
     Raises:
         ValueError: there is no other class

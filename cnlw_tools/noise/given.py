@@ -5,14 +5,13 @@
 The side table is a file with a row for each training image (option `--side-table`). No label is
 sampled, so the noise rate is the share of wrong labels in the column.
 
-The labels of ``human`` noise were given by people. CIFAR-10N, for example, gives three labels to
-each image of CIFAR-10. Of the first labels, 17.23 % are wrong. If a wrong label is taken whenever
-one of the three is wrong, 40.21 % are wrong (Wei et al., ICLR 2022, "Learning with noisy labels
-revisited").
+An example of ``human`` noise is CIFAR-10N, in which people gave three labels to each image of
+CIFAR-10. Of the first labels, 17.23 % are wrong. If a wrong label is taken whenever one of the
+three is wrong, 40.21 % are wrong (Wei et al., ICLR 2022, "Learning with noisy labels revisited").
 
-The labels of ``semantic`` noise were predicted by a network that was trained on a small share of
-the images, with clean labels (Lee et al., ICML 2019, RoG; Zhang et al., 2020, table 4). Such a
-network confuses similar classes, and its errors depend on the image.
+For ``semantic`` noise, the network is trained on a small share of the images, with clean labels
+(Lee et al., ICML 2019, RoG; Zhang et al., 2020, table 4). Such a network confuses similar classes,
+and its errors depend on the image.
 """
 
 import numpy as np

@@ -4,20 +4,20 @@
                with a standard deviation of 0.1, truncated to [0, 1], with a mean of exactly p
     y'_i = j   with probability  softmax_j (x_i W_y), j != y,   if  u_i < q_i(p);   y otherwise
 
-This is the noise of Xia et al. (2020). The location of the normal distribution is chosen so that
-the mean is p: level 20 means 20 % wrong labels. In the authors' code, the option tau is the
-location, and the truncation moves the mean. The values tau = 0.1, 0.2, 0.3 and 0.4 give 12.9, 20.6,
-30.0 and 40.0 %, which are the levels 13, 21, 30 and 40 here. (The benchmark AQuA, Goswami et al.,
-2023, has a copy of that code. The copy truncates to other bounds: to the range from tau to tau plus
-one standard deviation. It gives 24.6 % at tau = 0.2.)
+This is the noise of Xia et al. (2020). The location of the normal distribution, that is, its mean
+before the truncation, is chosen so that the mean after the truncation is p: level 20 means 20 %
+wrong labels. In the authors' code, the option tau is the location, and the truncation moves the
+mean. The values tau = 0.1, 0.2, 0.3 and 0.4 give 12.9, 20.6, 30.0 and 40.0 %, which are the levels
+13, 21, 30 and 40 here. (The benchmark AQuA, Goswami et al., 2023, has a copy of that code, which
+truncates to the range from tau to tau plus one standard deviation. This gives 24.6 % at tau = 0.2.)
 
 Each image has two uniform random numbers, u_i and v_i. The rate q_i(p) is the v_i-quantile of the
-truncated normal distribution with the mean p. It grows with p, so each image has its own level: the
-first p with u_i < q_i(p). The images of each class become noisy in the order of their own levels,
-and a level takes the first images of that order. Therefore the number of noisy images is exact,
-levels are nested, and every class has the same share of noise. With ``exact = false``, an image is
-noisy if its own level is at most the level of the recipe. The number of noisy images is then
-random, as in the paper.
+truncated normal distribution with the mean p. This rate grows with p, so each image has its own
+level: the first p with u_i < q_i(p). The images of each class become noisy in the order of their
+own levels, and a level takes the first images of that order. Therefore the number of noisy images
+is exact, levels are nested, and every class has the same share of noise. With ``exact = false``, an
+image is noisy if its own level is at most the level of the recipe. The number of noisy images is
+then random, as in the paper.
 
 x_i are the d features of image i in the side table, unchanged. The side table is a file with a row
 for each image (option `--side-table`). `cnlw features` writes such a file, in which the features

@@ -8,8 +8,8 @@ Class i has n_i images, and n_ij of them get the label j:
 
     n_ij = floor(n_i Q[i, j]), and one more for the largest remainders until sum_j n_ij = n_i
 
-This is Hamilton's method of apportionment. Images get their labels in key order. With ``exact =
-false``, the label of every image is drawn independently.
+This is Hamilton's method of apportionment. Images get their labels in the order of their keys. With
+``exact = false``, the label of every image is drawn independently.
 
 Source: Sukhbaatar et al., ICLR 2015 workshop, "Training convolutional networks with noisy
 labels".

@@ -1,7 +1,7 @@
 """In structured dilution, some false labels are more frequent than others.
 
-Each example gets alpha copies, as in dilution.py. On average over the examples of a class, these
-numbers of copies get each label:
+Each example gets alpha copies, as in dilution.py. On average over the examples of a class, each
+label is given to this number of copies:
 
     true label               alpha / C
     false label of rank r    alpha / C + delta (1 - 2 (r - 1) / (C - 2))    r = 1 ... C - 1

@@ -1,6 +1,6 @@
 """In symmetric noise, a share p of the rows of every class gets a random label.
 
-The level is 100 p percent. Papers draw the label in four ways:
+The level is 100 p percent. In papers, the label is drawn in four ways:
 
     option              label of a flipped row              P(it is still true)     used by
     by default          (y + 1 + floor(u (C - 1))) mod C    0                       Jiang, Patrini,

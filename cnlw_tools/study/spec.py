@@ -86,9 +86,7 @@ class MethodEntry:
         default_text="that of the config",
     )
     nets: tuple[str, ...] = key((), help="Networks to train.", default_text="those of the study")
-    changes: Table = key(
-        default_factory=dict, help="Keys of the preset, with the values that replace its own."
-    )
+    changes: Table = key(default_factory=dict, help="Keys of the preset, with new values.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +107,7 @@ class ConfigEntry:
     build: str = key(
         "", help="Folder of the build below builds/.", check=FOLDER_NAME, default_text="the study's"
     )
-    changes: Table = key(
-        default_factory=dict, help="Keys of the preset, with the values that replace its own."
-    )
+    changes: Table = key(default_factory=dict, help="Keys of the preset, with new values.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,9 +143,7 @@ class Study:
         check=FOLDER_NAME,
         default_text="the dataset's name",
     )
-    changes: Table = key(
-        default_factory=dict, help="Keys of the preset, with the values that replace its own."
-    )
+    changes: Table = key(default_factory=dict, help="Keys of the preset, with new values.")
     grid: Grid = key(
         default_factory=dict,
         help="Lists of values for keys of the preset; every combination is run.",

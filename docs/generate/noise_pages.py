@@ -47,7 +47,7 @@ SYMBOLS: Mapping[str, str] = {  # symbol -> what it means, if a formula has it
     r"\bu\b": "`u` is a random number from 0 to 1 that depends only on the seed and the image",
     r"\bn_c\b": "`n_c` is the number of images of class c",
     r"\bP\(": "`P(...)` is a probability",
-    r"by key|key order": "the `key` of an image is a random number that depends only on the seed and the image",
+    r"by key|of their keys": "the `key` of an image is a random number that depends only on the seed and the image",
     r"corruption order": "the corruption order is the order in which images become noisy; a level takes the first of them",
 }
 VERBS: Mapping[str, str] = {  # how the summary of a model begins -> what the model does
@@ -127,7 +127,7 @@ def _model_page(name: str, model: NoiseModel, example: Example) -> str:
     if shares_module:
         text += f"{escape(title)}\n\n"
     text += _link_models(docstring_to_markdown(rest)) + "\n"
-    text += _explain_symbols(rest)
+    text += _explain_symbols("\n".join([rest, *option_meanings(model).values()]))
     if model.paper and "\nSource: " not in rest:
         text += f"**Paper:** {escape(model.paper)}\n\n"
     text += _what_it_needs(name, model)

@@ -100,3 +100,15 @@ def test_an_option_says_what_it_does_and_its_default(words: tuple[str, ...]) -> 
             assert option.show_default or default.endswith("]"), sentence
         if option.multiple:
             assert "may be repeated." in sentence
+
+
+def test_the_level_of_a_plan_is_a_single_one() -> None:
+    """The help of `cnlw build` mentions lists of levels, and that of `cnlw plan` does not."""
+    texts = {}
+    for name in ("build", "plan"):
+        (option,) = [p for p in find_command((name,)).params if p.name == "levels"]
+        assert isinstance(option, click.Option)
+        texts[name] = option.help or ""
+
+    assert "a list such as" in texts["build"]
+    assert "a list such as" not in texts["plan"]
