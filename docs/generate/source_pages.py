@@ -18,8 +18,9 @@ def _sources_page() -> str:
     text += (
         "A source reads the images of a dataset from your folder, in the layout in which they "
         "were published. `--data-dir DIR` names the folder. The tables of the dataset list the "
-        "ids of its images. The [glossary](../glossary.md) explains words such as *split* and "
-        "*manifest*.\n\n"
+        "ids of its images. [Manifests](manifests.md#your-own-dataset) describes the layouts of your "
+        "own images and of Hugging Face datasets in detail. The [glossary](../glossary.md) explains "
+        "words such as *split* and *manifest*.\n\n"
     )
     rows = []
     for name, description in list_datasets(default_root()):

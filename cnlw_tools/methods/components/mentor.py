@@ -12,9 +12,9 @@ First, the LSTM passes on its cell state c and not its output. After one step fr
 forget gate nor the output gate has an effect on c, so both gates are left out here. Second, the
 bias q of the last layer is added to the weights o of this layer, not to the weighted sum.
 
-The label is always 0 in the code, so only one row of its embedding is needed. The weights of the
-mentor are fixed: it is fitted beforehand (mentor_fit.py) and does not learn while the student
-trains.
+The label is always 0 in the code, so only one row of its embedding is needed. The mentor is fitted
+beforehand (mentor_fit.py), and does not learn together with the student, which is the network whose
+examples it weights.
 
 This implementation does not support a loss history of more than one time step, which is in the
 paper but not in the code.

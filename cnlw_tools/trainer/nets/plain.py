@@ -7,9 +7,9 @@
                                                                         as used on CIFAR
     conv_small                5 convolutions, for `shapes` on a laptop  ours
 
-Rolnick et al. state the number of layers of their networks, but not the widths. conv_mnist, conv4
-and conv6 therefore have the widths and the initial weights (Glorot and Bengio 2010) of the Keras
-examples for MNIST and CIFAR-10 of that time.
+Rolnick et al. state the number of layers of their networks, but not the widths. The networks
+`conv_mnist`, `conv4` and `conv6` therefore have the widths and the initial weights (Glorot and
+Bengio 2010) of the Keras examples for MNIST and CIFAR-10 of that time.
 """
 
 from collections.abc import Sequence
