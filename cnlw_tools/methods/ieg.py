@@ -1,4 +1,4 @@
-"""IEG chooses example weights and pseudo-labels that reduce the loss on trusted examples.
+"""IEG weights and relabels examples so that a step on them reduces the loss on trusted examples.
 
 Source: Zhang, Zhang, Arik, Lee and Pfister, CVPR 2020, "Distilling effective supervision from
 severe label noise". IEG is the name of the method in the authors' code and in the first version of
@@ -27,7 +27,7 @@ If most labels are wrong, reducing their weights leaves little to learn from. IE
 examples for two decisions: how much each example is worth, and whether its label or the network's
 pseudo-label is better. Then it learns from all examples. It also learns from trusted ones, but only
 in mixed form. The network therefore does not memorise them, and the loss on them still shows
-whether a step helps.
+whether a step helps. `lookahead` says how a_b and c_b are computed.
 
 The paper and the code differ. The published numbers come from the code, so the defaults follow it.
 Each of these options selects the behaviour of the code:

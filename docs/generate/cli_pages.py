@@ -18,9 +18,6 @@ from docs.generate.markdown import (
 )
 
 FOLDER = "reference/cli"
-GLOSSARY = (
-    "The [glossary](../../glossary.md) explains words such as *build*, *config* and *recipe*."
-)
 LARGEST_STATED = 2**63 - 1  # this and more is no limit that a user meets
 
 
@@ -59,7 +56,7 @@ def _index_page(commands: dict[tuple[str, ...], click.Command]) -> str:
     """Return the list of commands, in the groups of `cnlw --help`."""
     text = heading("Commands")
     text += "In a terminal, `cnlw COMMAND --help` prints the text of that command's page. "
-    text += f"{GLOSSARY}\n\n"
+    text += "The [glossary](../../glossary.md) explains words such as *build*, *config* and *store*.\n\n"
     for title, group in COMMAND_GROUPS.items():
         rows = []
         for words, command in commands.items():
@@ -89,7 +86,7 @@ def _command_page(words: tuple[str, ...], command: click.Command) -> str:
     """Return the page of a command: usage, what it does, arguments and options."""
     context = click.Context(command, info_name=" ".join(words))
     usage = " ".join([*words, *command.collect_usage_pieces(context)])
-    text = heading(" ".join(words)) + f"{GLOSSARY}\n\n" + fence(usage)
+    text = heading(" ".join(words)) + fence(usage)
     text += "\n" + _help_to_markdown(command.help or "") + "\n\n"
     rows = []
     for parameter in command.get_params(context):

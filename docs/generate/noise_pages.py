@@ -59,9 +59,6 @@ VERBS: Mapping[str, str] = {  # how the summary of a model begins -> what the mo
     "simulate": "simulates",
     "take": "takes",
 }
-WORDS = (
-    "The [glossary](../../glossary.md) explains words such as *level*, *recipe* and *donor*.\n\n"
-)
 PICTURE = "The picture has a row for each true class and a column for each given label."
 LEFT_OUT = "It leaves out examples whose image was replaced or added."
 IDENTITY = "This noise changes no label of the other examples, so the matrix is the identity."
@@ -123,7 +120,7 @@ def _model_page(name: str, model: NoiseModel, example: Example) -> str:
         text += f"The noise model `{name}` {escape(_say_of_a_model(summarise(model)))}\n\n"
     else:
         text += f"{escape(title)}\n\n"
-    text += WORDS + heading("Formula", 2)
+    text += heading("Formula", 2)
     if shares_module:
         text += f"{escape(title)}\n\n"
     text += _link_models(docstring_to_markdown(rest)) + "\n"
