@@ -1168,8 +1168,8 @@ def import_source(
         name: name of the new dataset. Default: the name of the source
         root: folder in which to write manifests/
         validation: percent of each class that moves from train to validation
-        skip_broken: leave out images that cannot be decoded, and list them in this csv file
-        list_broken: list images that cannot be decoded in this csv file; they remain an error
+        skip_broken: leave out images that cannot be decoded, and list them in this CSV file
+        list_broken: list images that cannot be decoded in this CSV file; they remain an error
         engine, workers, progress: as for `build`
         **choices: for a Hugging Face dataset: config, splits, image_column, label_column
 
@@ -1215,8 +1215,8 @@ def new(
 
     Args:
         name: name of the dataset
-        photographs: class folders, or a csv file of paths and labels
-        candidates: a csv file with the columns class and url; other columns are kept
+        photographs: class folders, or a CSV file of paths and labels
+        candidates: a CSV file with the columns class and url; other columns are kept
         root: folder in which to write manifests/
         validation: percent of each class that moves from train to validation
         engine, workers, progress: as for `build`

@@ -33,14 +33,14 @@ READING_FLAGS = ("validation", "skip_broken", "list_broken")
     "--skip-broken",
     type=LocalPath(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Leave out images that cannot be decoded, and list them in this csv file.  "
+    help="Leave out images that cannot be decoded, and list them in this CSV file.  "
     "[default: none]",
 )
 @click.option(
     "--list-broken",
     type=LocalPath(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Csv file for a list of images that cannot be decoded; they remain an error.  "
+    help="CSV file for a list of images that cannot be decoded; they remain an error.  "
     "[default: none]",
 )
 @click.option(
@@ -81,7 +81,7 @@ READING_FLAGS = ("validation", "skip_broken", "list_broken")
 def import_(source: str, path: Path, name: str | None, root: Path, **flags: Any) -> None:
     """Write the class list and the base manifest of your images; no image is copied.
 
-    SOURCE is a name from `cnlw list datasets`: `folder` for class folders or a csv file, `hf` for a
+    SOURCE is a name from `cnlw list datasets`: `folder` for class folders or a CSV file, `hf` for a
     Hugging Face dataset. PATH is the folder or file that `cnlw build` will get as --data-dir; for
     `hf` it may be OWNER/NAME[@REVISION] on the Hub.
 
@@ -98,7 +98,7 @@ def import_(source: str, path: Path, name: str | None, root: Path, **flags: Any)
     that Jiang et al. released in 2020; PATH is the folder or zip of this release.
 
     For red noise, the source `candidates` adds web images to the dataset that --as names. PATH is a
-    csv file with the columns class and url. `cnlw new` imports images and candidates in one step.
+    CSV file with the columns class and url. `cnlw new` imports images and candidates in one step.
     """
     from cnlw_tools.recipe.inputs import SourceOptions
 

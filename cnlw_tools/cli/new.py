@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     required=True,
     metavar="FILE",
     type=LocalPath(path_type=Path),
-    help="Csv file with the columns class and url: the candidates from the web.",
+    help="CSV file with the columns class and url: the candidates from the web.",
 )
 @NEW_TABLES_ROOT
 @click.option(
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     "--skip-broken",
     type=LocalPath(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Leave out photographs that cannot be decoded, and list them in this csv file.  "
+    help="Leave out photographs that cannot be decoded, and list them in this CSV file.  "
     "[default: none]",
 )
 @ENGINE
@@ -52,10 +52,10 @@ def new(
 ) -> None:
     """Make the dataset NAME from labelled photographs and candidates from the web.
 
-    PHOTOS is a folder with a folder of images for each class, or a csv file of paths and labels, as
+    PHOTOS is a folder with a folder of images for each class, or a CSV file of paths and labels, as
     for `cnlw import folder`. No photograph is copied.
 
-    A candidate is an image that a web search returned for a class. The csv file of candidates has a
+    A candidate is an image that a web search returned for a class. The CSV file of candidates has a
     line for each, with the name or the number of the class and the URL. Other columns, such as the
     query or the licence, are kept.
 

@@ -1,4 +1,4 @@
-"""Candidates from a list of addresses: a csv file with a class and a url becomes web.parquet.
+"""Candidates from a list of addresses: a CSV file with a class and a url becomes web.parquet.
 
     image_id   the first 16 hexadecimal digits of the sha256 of the url
     label      the number of the class
@@ -96,11 +96,11 @@ def create_dataset(
 
     Args:
         name: of the dataset
-        photographs: class folders, or a csv file; see sources/folder.py
-        candidates: a csv file with the columns class and url
+        photographs: class folders, or a CSV file; see sources/folder.py
+        candidates: a CSV file with the columns class and url
         root: the folder that holds `manifests/`
         validation: percent of each class that moves from train to validation
-        skip_broken: a csv file to list photographs in that cannot be used: leave these out
+        skip_broken: a CSV file to list photographs in that cannot be used: leave these out
         executor, progress: where photographs are read, and what is told how many are done
 
     Raises:
@@ -207,7 +207,7 @@ def read_candidates(file: Path, classes: Sequence[str]) -> CandidateList:
     """Return the candidates of a list, each once, in the order of the file.
 
     Args:
-        file: csv in UTF-8; commas, semicolons, tabs or bars separate its columns
+        file: CSV in UTF-8; commas, semicolons, tabs or bars separate its columns
         classes: names of classes, by label
 
     Raises:

@@ -74,8 +74,8 @@ def import_source(
         root: the folder that holds `manifests/`
         options: which part of the images the source reads. Default: all that belongs together
         validation: percent of each class that moves from train to validation
-        skip_broken: a csv file to list images in that cannot be used: leave these out
-        list_broken: a csv file to list them in before the error that there are some
+        skip_broken: a CSV file to list images in that cannot be used: leave these out
+        list_broken: a CSV file to list them in before the error that there are some
         executor, progress: where the images are read, and what is told how many are done
 
     Raises:

@@ -3,10 +3,10 @@
     examples of class c     n_c clean ones and N_c = floor(alpha n_c + 1/2) copies of their images
     labels of the copies    label j for a share q_j = 1 / C of them; the true label is included
 
-alpha is an option. A share (1 + alpha / C) / (1 + alpha) of all labels is correct. With 10 classes,
-this is 0.55, 0.25, 0.1818, 0.1429, 0.1176 and 0.1089 at alpha = 1, 5, 10, 20, 50 and 100. Each
-image is copied floor(alpha) times, and the first images of each class, sorted by key, are copied
-once more.
+The option alpha is the number of copies of each image. A share (1 + alpha / C) / (1 + alpha) of all
+labels is correct. With 10 classes, this is 0.55, 0.25, 0.1818, 0.1429, 0.1176 and 0.1089 at alpha =
+1, 5, 10, 20, 50 and 100. Each image is copied floor(alpha) times, and the first images of each
+class, sorted by key, are copied once more.
 
 Counts are exact. The copies of a class are put into a random order and divided among the labels,
 beginning with the true one. The first j labels together get D_cj copies:

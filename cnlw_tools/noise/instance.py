@@ -19,11 +19,11 @@ is exact, levels are nested, and every class has the same share of noise. With `
 image is noisy if its own level is at most the level of the recipe. The number of noisy images is
 then random, as in the paper.
 
-x_i are the d features of image i in the side table, unchanged. The side table is a file with a row
-for each image (option `--side-table`). `cnlw features` writes such a file, in which the features
-are the pixels of a thumbnail of each image. For each true class y, W_y is a d x C matrix of
-independent standard normal numbers, which do not depend on the images. As in the authors' code,
-each seed draws different matrices W_y, so the transition matrix differs between seeds. Its
+The vector x_i holds the d features of image i in the side table, unchanged. The side table is a
+file with a row for each image (option `--side-table`). `cnlw features` writes such a file, in which
+the features are the pixels of a thumbnail of each image. For each true class y, W_y is a d x C
+matrix of independent standard normal numbers, which do not depend on the images. As in the authors'
+code, each seed draws different matrices W_y, so the transition matrix differs between seeds. Its
 off-diagonal entries at 40 % have a standard deviation of 0.030 over five seeds (5,000 images of
 CIFAR-10). Confidence intervals over noise seeds therefore include this variation. With
 ``fixed_weights``, all seeds share the same matrices W_y, and the standard deviation is 0.007.

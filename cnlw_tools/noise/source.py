@@ -3,10 +3,10 @@
     N = floor(alpha n + 1/2)    images that are added to n clean examples
     N / C                       added images with each label, rounded up or down
 
-alpha is an option. The other dataset is called a donor (option `--donor`). If a donor has few
-images, each is used several times, and some are used once more than others. The donor `white`
-stands for pictures of random pixels. With ``copy_own``, copies of the dataset's own images are
-added instead, as in dilution.py.
+The option alpha is the number of added images for each clean example. The other dataset is called a
+donor (option `--donor`). If a donor has few images, each is used several times, and some are used
+once more than others. The donor `white` stands for pictures of random pixels. With ``copy_own``,
+copies of the dataset's own images are added instead, as in dilution.py.
 
 Source: Rolnick et al., 2017, experiment 3, figure 5.
 """

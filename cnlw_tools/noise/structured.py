@@ -7,8 +7,8 @@ label is given to this number of copies:
     false label of rank r    alpha / C + delta (1 - 2 (r - 1) / (C - 2))    r = 1 ... C - 1
                                                                             (profile = linear)
 
-alpha and delta are options. If delta is 0, the labels are uniform. If delta is 1, the first false
-label is as frequent as the true one, counting the clean example. The paper defines the cases
+Both alpha and delta are options. If delta is 0, the labels are uniform. If delta is 1, the first
+false label is as frequent as the true one, counting the clean example. The paper defines the cases
 delta = 0 and delta = 1 and the frequency of the first rank, but not those of the other ranks. The
 option ``profile`` therefore has two more values, with the same frequency of the first rank and the
 same sum:

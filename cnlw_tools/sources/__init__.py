@@ -49,7 +49,7 @@ SOURCES: Mapping[str, type[Source]] = ImportOnUse(
         "webvision_mini": "webvision:WebVisionMini",  # 50 classes of what Google found
         "clothing1m": "clothing1m:Clothing1m",
         "food101n": "food101n:Food101n",
-        "folder": "folder:Folder",  # your own class folders, or a csv file
+        "folder": "folder:Folder",  # your own class folders, or a CSV file
         "hf": "hf:HuggingFace",  # a dataset of Hugging Face
     },
 )

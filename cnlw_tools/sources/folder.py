@@ -1,8 +1,8 @@
-"""Your own images are in class folders, or in a csv file with the columns path,label[,split].
+"""Your own images are in class folders, or in a CSV file with the columns path,label[,split].
 
 Class folders may be inside `train/`, `val/` and `test/`. An id is the path of the image, relative
-to the folder or to the folder of the csv file. Classes are the names of the class folders, or the
-labels in the csv file, in sorted order; numbers are sorted as numbers. If there are no splits, all
+to the folder or to the folder of the CSV file. Classes are the names of the class folders, or the
+labels in the CSV file, in sorted order; numbers are sorted as numbers. If there are no splits, all
 images are for training. If there is a test set but no validation set, the test set becomes the
 split ``validation``.
 """
@@ -27,11 +27,11 @@ WINDOWS_DRIVE = re.compile(r"[A-Za-z]:/")
 
 
 class Folder(LocalSource):
-    """A folder of images, or a csv file beside or above them."""
+    """A folder of images, or a CSV file beside or above them."""
 
     name = "folder"
     layout = (
-        "class folders, also inside train/, val/ and test/; or a csv file with path,label[,split]"
+        "class folders, also inside train/, val/ and test/; or a CSV file with path,label[,split]"
     )
 
     def __init__(self, data_dir: Path | None) -> None:
@@ -50,7 +50,7 @@ class Folder(LocalSource):
         """Return one row per image, sorted by split and path.
 
         Raises:
-            OSError: images of the csv file are missing
+            OSError: images of the CSV file are missing
             ValueError: there is no image, an unknown split, a class without training images, or a
                 wrong path
         """
@@ -94,7 +94,7 @@ class Folder(LocalSource):
         return standard_splits({row.split_name for row in self._rows}, self.data_dir)
 
     def _csv_rows(self) -> list[ImageRow]:
-        """Return the images of the csv file; a row without a split is for training."""
+        """Return the images of the CSV file; a row without a split is for training."""
         image_list = read_image_rows(self.data_dir)
         unread = [f"column {name!r}" for name in image_list.other_columns]
         self._left_out[self.data_dir] = Counter(unread)

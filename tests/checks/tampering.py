@@ -863,7 +863,7 @@ TAMPERS: dict[str, Tamper] = {
         lambda folder, *_: _cut(50)(folder / "tables/base.parquet"), is_recorded=False
     ),
     "an unknown source in the metadata of the tables": Tamper(other_source, alone="nothing"),
-    "a csv file replaces a table": Tamper(
+    "a CSV file replaces a table": Tamper(
         lambda folder, *_: (folder / "tables/web.parquet").rename(folder / "tables/web.csv"),
         is_recorded=False,
     ),
@@ -1007,7 +1007,7 @@ TAMPERS: dict[str, Tamper] = {
         text("\nconfigs:\n", "\nlanguage: en\nconfigs:\n"), "nothing", "nothing", is_recorded=False
     ),
     # files
-    "a csv file in data/": Tamper(add("data/train.csv"), is_recorded=False),
+    "a CSV file in data/": Tamper(add("data/train.csv"), is_recorded=False),
     "a JSON file in data/": Tamper(add("data/train.json"), is_recorded=False),
     "a zip file in data/": Tamper(add("data/train.zip"), is_recorded=False),
     "a script in data/": Tamper(add("data/data.py"), is_recorded=False),

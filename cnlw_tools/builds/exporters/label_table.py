@@ -19,7 +19,7 @@ WORDS = {True: "true", False: "false"}
 
 
 class Writer(Protocol):
-    """Something that writes a line of a csv file."""
+    """Something that writes a line of a CSV file."""
 
     def writerow(self, row: Sequence[Any], /) -> Any:
         """Write a line."""
@@ -28,7 +28,7 @@ class Writer(Protocol):
 
 @contextmanager
 def open_csv(path: Path, columns: Sequence[str]) -> Iterator[Writer]:
-    """Open a new csv file with a first line that names the columns.
+    """Open a new CSV file with a first line that names the columns.
 
     Raises:
         FileExistsError: there is a file of this name

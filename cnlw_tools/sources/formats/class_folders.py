@@ -30,7 +30,7 @@ Parts = tuple[str, ...]  # the names in the path of a folder
 
 
 class ImageRow(NamedTuple):
-    """One image as the folder or the csv file has it."""
+    """One image as the folder or the CSV file has it."""
 
     path: str
     class_name: str
@@ -81,7 +81,7 @@ def _holds_splits(holders: Sequence[Parts], place: Path) -> bool:
     raise ValueError(
         f"{place}: is {min(split_tops)!r} a split or a class? {min(class_tops)!r} contains images, "
         f"and {min(tops - class_tops)!r} contains folders: rename or move one of them, "
-        "or give a csv file"
+        "or give a CSV file"
     )
 
 
@@ -108,7 +108,7 @@ def _check_nesting(holders: Iterable[Parts], n_levels: int, place: Path) -> None
                 raise ValueError(
                     f"{place}: {_describe_clash(owner, class_folder, folder)}, so it is unclear "
                     "whether they are classes or splits: call splits train, val and test; put the "
-                    "images of a class into one folder; remove copies; or give a csv file"
+                    "images of a class into one folder; remove copies; or give a CSV file"
                 )
     for class_folders in classes_of_split.values():
         first = min(class_folders)
@@ -118,7 +118,7 @@ def _check_nesting(holders: Iterable[Parts], n_levels: int, place: Path) -> None
                 f"{place}: {_path(first)} would be the only class, but it contains folders, "
                 "such as "
                 f"{inner[0][n_levels]!r}: if those are classes, give {place / _path(first)}; "
-                "otherwise put its images side by side, or give a csv file"
+                "otherwise put its images side by side, or give a CSV file"
             )
 
 
@@ -182,7 +182,7 @@ def _describe_stray(path: str, place: Path) -> str:
         reason = f", since {path.partition('/')[0]!r} is the word for a split"
     return (
         f"{place}: {printable(path)} lies in no class folder{reason}: put it into one, "
-        "move it away, or give a csv file with path,label[,split]"
+        "move it away, or give a CSV file with path,label[,split]"
     )
 
 

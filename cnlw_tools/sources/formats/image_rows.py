@@ -1,4 +1,4 @@
-"""Lists of images as spreadsheets, pandas and people write them: a csv file with path and label.
+"""Lists of images as spreadsheets, pandas and people write them: a CSV file with path and label.
 
 The columns may stand in any order and between others, separated by a comma, semicolon, tab or bar.
 Their names may have capital letters and blanks, or be other usual words: `Label`, `file_name`.
@@ -23,7 +23,7 @@ CsvRow = dict[str, str]  # path, label and split, which may be empty
 
 
 class ImageList(NamedTuple):
-    """What a csv file says about images."""
+    """What a CSV file says about images."""
 
     rows: list[CsvRow]
     other_columns: list[str]  # the names of columns that are not read
@@ -36,7 +36,7 @@ def read_image_rows(path: Path) -> ImageList:
     floats of numbers when some are missing.
 
     Raises:
-        ValueError: not a csv file in UTF-8, a column is missing or there twice, or a row has no
+        ValueError: not a CSV file in UTF-8, a column is missing or there twice, or a row has no
             path, no label, or more values than there are columns
     """
     names, values = read_csv(path)
