@@ -26,13 +26,15 @@ STORAGES: Mapping[str, str] = {  # scheme -> the package that serves it
 }
 KNOWN = "s3:// (extra s3), gs:// (extra gs) or hf://"
 # A path keeps one of the slashes. One letter would be a drive of Windows.
-ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+(.*)")
+ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+(.*)", re.DOTALL)
 WAITS = (1, 2, 4, 8, 16)  # seconds before further attempts, if another may succeed
+INVALID_NAMES = ("ParamValidationError", "HfUriError")  # of a bucket or a repository
 # What another attempt does not change, by the names of errors: not all packages are installed.
 LASTING = {
     *("FileNotFoundError", "PermissionError", "NotImplementedError"),
-    *("NoCredentialsError", "PartialCredentialsError", "ProfileNotFound", "ParamValidationError"),
+    *("NoCredentialsError", "PartialCredentialsError", "ProfileNotFound"),
     *("LocalTokenNotFoundError", "DefaultCredentialsError"),
+    *INVALID_NAMES,
 }
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 VERSIONS = ("generation", "ETag", "blob_id")  # what storages say of contents
@@ -121,8 +123,9 @@ class RemoteFolder:
     def _find_files(self) -> dict[str, Any]:
         """Return what the storage says now of each file by its path."""
         self._files.invalidate_cache()  # huggingface_hub has one although we want none
-        files: dict[str, Any] = self._files.find(self._path, detail=True)
-        return files
+        found: dict[str, Any] = self._files.find(self._path, detail=True)
+        # A folder that appears while it is listed is found itself, in place of its files.
+        return {path: info for path, info in found.items() if info["type"] != "directory"}
 
     def _reject_files_in_files(self, names: Iterable[str]) -> None:
         """Raise if a name is that of a file and of a folder, which a disk cannot have.
@@ -347,7 +350,7 @@ class RemoteFolder:
         """Return an error that names the address, what is wrong and the remedy."""
         reason = describe_error(error).rstrip(".")
         remedy = "check the network, and run the same command again"
-        if isinstance(error, FileNotFoundError):
+        if isinstance(error, FileNotFoundError) or type(error).__name__ in INVALID_NAMES:
             remedy = "check the address; its bucket or repository must be there"
         elif _is_forbidden(error):
             remedy = "check the rights of these credentials"
@@ -399,6 +402,8 @@ def _split_address(address: str) -> tuple[str, str]:
         )
     if not path or ".." in path.split("/"):
         raise ValueError(f"{address} names no folder: give {scheme}://BUCKET/FOLDER")
+    if not path.isprintable():
+        raise ValueError(f"{address!r}: no address has such characters: drop them")
     return scheme, path
 
 

@@ -4,7 +4,11 @@ import socket
 
 import pytest
 
+from cnlw_tools.fetch import FetchOptions, fetch
+from cnlw_tools.store.manifest import Manifest
+from cnlw_tools.store.pack import open_store
 from cnlw_tools.store.store import Store
+from cnlw_tools.store.writer import open_writer
 
 
 @pytest.fixture(autouse=True)
@@ -74,6 +78,31 @@ def test_no_archive_by_default(server, fetch_rows, uris, tmp_path):
     assert ("ok", 3) == (rows["archived"].outcome, rows["archived"].attempts)
     with Store(tmp_path / "store") as store:
         assert store.read("archived") == store.read("archived")
+
+
+def test_a_store_at_an_address_keeps_what_the_archive_has(
+    server, uris, write_manifest, memory, tmp_path, monkeypatch
+):
+    """Dead links are looked up by a later fetch of another machine, as in a folder."""
+    manifest = Manifest(write_manifest({name: uris[name] for name in ("archived", "gone", "ok")}))
+    archive = f"{server.url}/archive/2020id_/"
+    for machine, retry, choices in (
+        ("one", None, {}),
+        ("two", "http_404", {"archive": archive}),
+        ("three", "failed", {}),
+    ):
+        monkeypatch.setenv("CNLW_CACHE", str(tmp_path / machine))
+        with open_writer("memory://bucket/web") as writer:
+            options = FetchOptions(allow_private=True, **choices)
+            fetch(manifest, writer.ledger, options, 8, retry)
+            writer.finish()
+
+    with open_store("memory://bucket/web") as store:
+        rows = {row.image_id: (row.outcome, row.source) for row in store.rows()}
+        assert store.read("archived")
+        assert {"archive": 1} == store.count_foreign_sources()
+    assert {"archived": ("ok", "archive"), "gone": ("http_410", None), "ok": ("ok", "uri")} == rows
+    assert 1 == server.requests["/ok/1"]
 
 
 def test_the_rules_of_the_archive(server, fetch_rows, uris):

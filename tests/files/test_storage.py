@@ -128,6 +128,27 @@ def test_a_bucket_that_is_not_there_is_an_error(s3, tmp_path):
     assert 1 == len(s3.requests("PUT"))
 
 
+@pytest.mark.parametrize(
+    ("name", "address"), [("s3", "s3://my bucket/x"), ("hf", "hf://datasets/x")]
+)
+def test_a_name_that_no_bucket_can_have_is_an_error(request, monkeypatch, name, address):
+    """No attempt is repeated, and the error says what to check."""
+    request.getfixturevalue(name)
+    monkeypatch.setattr(storage, "WAITS", [99])
+    with pytest.raises(OSError, match=rf"^{address}: cannot be listed .*: check the address"):
+        RemoteFolder(address).list_files()
+
+
+def test_a_folder_that_appears_while_it_is_listed(folder, tmp_path, monkeypatch):
+    """It is empty as yet; its first file is listed the next time."""
+    monkeypatch.setattr(
+        folder._files,
+        "find",
+        lambda path, detail: {path: {"name": path, "size": 0, "type": "directory"}},
+    )
+    assert {} == folder.list_files()
+
+
 def test_a_bucket_that_may_not_be_written_is_an_error(s3, tmp_path):
     """The error says whose rights to check."""
     s3.fail({"method": "PUT", "status": 403, "times": 1})
@@ -149,6 +170,9 @@ def test_an_unknown_storage_is_an_error():
     for address in ("s3://", "s3:///", "s3://bucket/../x"):
         with pytest.raises(ValueError, match="names no folder: give s3://BUCKET/FOLDER"):
             RemoteFolder(address)
+    assert is_address("s3://bucket/a\nb")
+    with pytest.raises(ValueError, match=r"^'s3://bucket/a\\nb': no address has such characters"):
+        RemoteFolder("s3://bucket/a\nb")
 
 
 def test_a_package_that_is_missing_is_named(monkeypatch):
