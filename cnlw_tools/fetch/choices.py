@@ -1,6 +1,6 @@
 """What a user may choose about a fetch: the options of `cnlw fetch`, with their defaults."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from cnlw_tools.executor.work_shard import WHOLE, WorkShard
 from cnlw_tools.fetch.options import USER_AGENT, FetchOptions
@@ -11,6 +11,7 @@ from cnlw_tools.recipe.keys import declared_keys
 from cnlw_tools.recipe.recipe import Recipe
 from cnlw_tools.recipe.strict import between, choice
 
+MAX_SECONDS = 1_000_000  # some libraries count milliseconds, in 32 bits
 KEEP_OPTIONS = {"keep": "size", "resize": "resize", "quality": "quality"}  # option -> recipe key
 
 
@@ -23,9 +24,9 @@ class FetchChoices:
     quality: int | None = None
     per_host: int = choice(4, check=between(0))
     tries: int = choice(3, check=between(1))
-    connect_timeout: float = choice(5.0, check=between(0.1))
-    read_timeout: float = choice(10.0, check=between(0.1))
-    timeout: float = choice(30.0, check=between(0.1))
+    connect_timeout: float = choice(5.0, check=between(0.1, MAX_SECONDS))
+    read_timeout: float = choice(10.0, check=between(0.1, MAX_SECONDS))
+    timeout: float = choice(30.0, check=between(0.1, MAX_SECONDS))
     max_bytes: int = choice(32_000_000, check=between(1))
     patience: float = choice(300.0, check=between(0))
     contact: str | None = None
@@ -50,6 +51,7 @@ def to_options(choices: FetchChoices, work_shard: WorkShard | None = None) -> Fe
     Raises:
         ValueError: a choice is not allowed, or needs another one
     """
+    _check_ranges(choices)
     user_agent = choices.user_agent
     if not user_agent:
         user_agent = USER_AGENT + (f" (+{choices.contact})" if choices.contact else "")
@@ -77,6 +79,15 @@ def to_options(choices: FetchChoices, work_shard: WorkShard | None = None) -> Fe
         archive=(choices.archive or WAYBACK_URL) if choices.wayback else "",
         patience=choices.patience,
     )
+
+
+def _check_ranges(choices: FetchChoices) -> None:
+    """Raise ValueError if a number is out of range, or is none."""
+    for field in fields(choices):
+        check, value = field.metadata.get("check"), getattr(choices, field.name)
+        if check and not check.test(value):
+            option = field.name.replace("_", "-")
+            raise ValueError(f"--{option} {value} is not allowed: it must be {check.expected}")
 
 
 def _read_keep(choices: FetchChoices) -> Storage | None:

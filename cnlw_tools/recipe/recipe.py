@@ -303,7 +303,11 @@ def merge_choices(raw: Mapping[str, Any], choices: Mapping[str, Any]) -> dict[st
         for name, declared in declared_keys(Recipe).items():
             if not declared.published:
                 keys.pop(name, None)
-    options = {**keys.get("options", {}), **choices.get("options", {})}
+    options: dict[str, Any] = {}
+    for given in (keys.get("options", {}), choices.get("options", {})):
+        if not isinstance(given, Mapping):  # the reader of the recipe says what is wrong
+            return {**keys, **choices, "options": given}
+        options |= given
     return {**keys, **choices, "options": options}
 
 

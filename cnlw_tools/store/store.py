@@ -549,7 +549,12 @@ def open_ledger(folder: Path, exclusive: bool = False) -> Iterator[Ledger]:
     Raises:
         OSError: the folder holds something else, or another fetch is running there
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(
+            f"{folder}: cannot be created ({error.strerror}): choose another --store"
+        ) from error
     handle = lock(
         folder,
         f"{folder}: another fetch is running here: wait for it, or choose another --store",

@@ -82,7 +82,7 @@ def mark_shard(folder: Path, work_shard: WorkShard) -> str:
             f"the files {SHARD_MARKS} there if all sweeps have ended"
         )
     name = f".cnlw-shard-{work_shard.number}-of-{work_shard.count}"
-    folder.mkdir(parents=True, exist_ok=True)
+    files.check_writable(folder)
     (folder / name).touch()
     return name
 

@@ -313,6 +313,18 @@ def test_choices_go_before_the_file():
     }
 
 
+@pytest.mark.parametrize("options", [5, "x", [1]])
+def test_options_that_are_no_table(options):
+    """Of the file or of the user: the reader of the recipe names them."""
+    raw = {"dataset": "shapes", "noise": "blue", "levels": [40]}
+    for keys in (
+        merge_choices({**raw, "options": options}, {"options": {"x": 1}}),
+        merge_choices(raw, {"options": options}),
+    ):
+        with pytest.raises(ValueError, match=r"^the test: options = .*: it must be a table"):
+            parse_recipe(keys, "the test")
+
+
 def test_published_splits_go_before_what_the_file_says_about_drawing():
     """Keys of drawing in the file are left out; those that the user gives stay, and are an error later."""
     raw = {**GOOD, "per_class": 500, "size": 84, "options": {"top": 60}}

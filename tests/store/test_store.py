@@ -140,6 +140,18 @@ def test_other_folders(tmp_path):
     assert ["thesis.txt"] == [p.name for p in (tmp_path / "mine").iterdir()]
 
 
+def test_a_folder_that_cannot_be_made(tmp_path):
+    """The error names it and the remedy."""
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(
+            OSError, match=r"file: cannot be created \(File exists\): choose another --s"
+        ),
+        open_ledger(tmp_path / "file"),
+    ):
+        pass
+
+
 def test_damaged_ledger(folder):
     """An error names a ledger that is not a database."""
     (folder / "ledger.sqlite").write_bytes(b"x" * 5000)

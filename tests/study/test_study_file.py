@@ -94,3 +94,10 @@ def test_mixed_counts_of_shards(tmp_path):
         mark_shard(tmp_path / "runs", WorkShard(3, 1))
 
     assert before == sorted((tmp_path / "runs").iterdir())
+
+
+def test_a_folder_of_runs_that_cannot_be_made(tmp_path):
+    """The error names it and the remedy."""
+    (tmp_path / "runs").touch()
+    with pytest.raises(OSError, match=r"runs: cannot be written \(.*\): give another folder"):
+        mark_shard(tmp_path / "runs", WorkShard(2, 1))
