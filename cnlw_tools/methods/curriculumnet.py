@@ -16,12 +16,12 @@ therefore distinguishes them without a trusted image. A network that has first l
 clean subset is not misled by the other subsets, which come later and with less weight. In this way,
 the noise acts only as a regulariser.
 
-There are four stages. Stage 0 trains a network for the features on all images, and then discards
-it. Stage 1 trains a new network on subset 0, stage 2 on subsets 0 and 1, and stage 3 on all images.
-The option ``first`` is the number of epochs of stage 0 or, if it is below 1, their share of all
-epochs. The other stages divide the rest. If the rest has fewer than three epochs, stages 1 and 2
-are left out. Each stage runs through the preset's schedule, starting from ``fall`` times the
-learning rate of the previous stage.
+There are four stages. In stage 0, a network for the features is trained on all images; it is then
+discarded. A new network is trained on subset 0 in stage 1, on subsets 0 and 1 in stage 2, and on
+all images in stage 3. The option ``first`` is the number of epochs of stage 0 or, if it is below 1,
+their share of all epochs. The other stages divide the remaining epochs equally. If only two epochs
+remain, stage 1 is left out; if only one remains, stages 1 and 2 are. Each stage runs through the
+preset's schedule, starting from ``fall`` times the learning rate of the previous stage.
 
 In the paper, the learning rate falls in steps over all stages. We could not verify the paper's
 number of epochs and its weights of 1/2 for subsets 1 and 2. The values of ``first`` and ``fall``

@@ -1,4 +1,4 @@
-"""GCE trains with the generalised cross-entropy L_q, either plain or truncated.
+"""The generalised cross-entropy L_q lies between cross-entropy and the mean absolute error.
 
 Source: Zhang and Sabuncu, NeurIPS 2018, arXiv:1805.07836.
 
@@ -13,15 +13,15 @@ w_b      = 1[p*_b > k]                      p* from the best network so far; w i
 
 Cross-entropy has the largest gradients for labels that the network finds unlikely, and wrong labels
 are among these. The mean absolute error weights all examples equally; it resists noise but hardly
-learns. L_q is in between. In the truncated variant, an example whose label is less likely than k
-has a constant loss and no gradient. Minimising the truncated loss directly would discard every
-example that is not learned yet. The network and w are therefore updated in turn: w changes every
-``every`` epochs, from epoch ``start`` on.
+learns. In the truncated variant, an example whose label is less likely than k has a constant loss
+and no gradient. Minimising the truncated loss directly would discard every example that is not
+learned yet. The network and w are therefore updated in turn: from epoch ``start`` on, w is computed
+again whenever ``every`` epochs have passed.
 
-The best network is the one that predicts the largest share of the labels in a held-out part of the
-noisy training set. If several are equally good, it is the earliest. The paper writes w (L_q(p) -
-L_q(k)), which is smaller by the constant L_q(k) and has the same gradient. The logged weights are w
-p^q.
+For truncation, the best network is the one that predicts the largest share of the labels in a
+held-out part of the noisy training set. If several are equally good, it is the earliest. The paper
+writes w (L_q(p) - L_q(k)), which is smaller by the constant L_q(k) and has the same gradient. The
+logged weights are w p^q.
 
 On `shapes` (blue 40, 16 pixels), truncation at k = 0.5 reaches a top-1 accuracy of 31 % in 10
 epochs, and `vanilla` reaches 54 %. At this stage, a network gives few labels a high probability. At
