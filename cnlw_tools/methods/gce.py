@@ -15,8 +15,8 @@ Cross-entropy has the largest gradients for labels that the network finds unlike
 are among these. The mean absolute error weights all examples equally; it resists noise but hardly
 learns. In the truncated variant, an example whose label is less likely than k has a constant loss
 and no gradient. Minimising the truncated loss directly would discard every example that is not
-learned yet. The network and w are therefore updated in turn: from epoch ``start`` on, w is computed
-again whenever ``every`` epochs have passed.
+learned yet. The network and w are therefore updated in turn: w is computed when epoch ``start``
+begins, and again each time ``every`` epochs have passed.
 
 For truncation, the best network is the one that predicts the largest share of the labels in a
 held-out part of the noisy training set. If several are equally good, it is the earliest. The paper
