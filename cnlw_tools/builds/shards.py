@@ -135,6 +135,8 @@ def plan_waves(
 ) -> list[list[FilePlan]]:
     """Return the files to write, in waves: a file comes after all that it copies from.
 
+    Files with more images to read come first, so that all workers end at about the same time.
+
     Blocks of the pool that a killed build left, and this one does not need, are deleted, unless
     ``keep_pool``.
     """
@@ -163,7 +165,12 @@ def plan_waves(
                 wave = max(wave, wave_of[owner] + 1)
         wave_of[plan.name] = wave
         waves.setdefault(wave, []).append(plan)
-    return [waves[wave] for wave in sorted(waves)]
+    return [sorted(waves[wave], key=_count_own_images, reverse=True) for wave in sorted(waves)]
+
+
+def _count_own_images(plan: FilePlan) -> int:
+    """Return how many rows of a file show an image that is read from its source."""
+    return int(np.count_nonzero(plan.owner < 0))
 
 
 def _read_ids(folder: Path, untrusted_files: Collection[str]) -> dict[str, pa.ChunkedArray]:

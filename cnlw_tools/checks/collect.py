@@ -382,6 +382,7 @@ def _inspect_rows(
         progress: is told how many files are done
     """
     parts = [ShardRows(file, numbers) for file, numbers in rows.items()]
+    parts.sort(key=lambda part: len(part.rows), reverse=True)  # so all workers end together
     for done, (part, inspections) in enumerate(
         executor.map(partial(_inspect_images, task), parts), 1
     ):

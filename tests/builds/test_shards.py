@@ -89,6 +89,14 @@ def test_waves(tmp_path_factory, wanted):
             assert wave[shard.name] == max((wave[name] + 1 for name in shard.owners), default=0)
 
 
+def test_large_files_come_first(tmp_path):
+    """The most images are read for them, and no worker should begin one when the others are done."""
+    wanted = {"a": planned("p"), "b": planned("qrst"), "c": planned("puvq"), "d": planned("wxyz")}
+    order = plan_waves(job_in(tmp_path), wanted)
+
+    assert [[shard.name for shard in wave] for wave in order] == [["b", "d", "a"], ["c"]]
+
+
 def test_standing(tmp_path):
     """What stands is not written again, and whoever takes from it need not wait."""
     stand(tmp_path, "a", ["x"])
@@ -187,7 +195,7 @@ def test_a_killed_build_finds_its_pool(job, crowded, monkeypatch):
     shards.write_file(job, plans["0.parquet"])
     again, _ = plan_crowded(job)
 
-    assert [*again] == ["1.parquet", "2.parquet", "3.parquet"]
+    assert [*again] == ["1.parquet", "3.parquet", "2.parquet"]
     assert pool_files(job) == left
     assert shards.write_shards(job, wanted).keys() == again.keys()
     assert pool_files(job) == []
@@ -247,7 +255,7 @@ def test_bad_image(job, image, error, message):
     with pytest.raises(error, match=message):
         shards.write_shards(
             job,
-            {"a.parquet": planned(["a"]), "b.parquet": planned(["b", image])},
+            {"a.parquet": planned("acd"), "b.parquet": planned(["b", image])},
         )
 
     assert [p.name for p in job.folder.iterdir()] == ["a.parquet"]

@@ -66,13 +66,11 @@ def colour_distance(first: Colour, second: Colour) -> float:
 
 def jitter(rng: Rng, colour: Colour, amount: float = MAX_JITTER) -> Colour:
     """Change each channel of a colour by at most an amount, and make it opaque."""
-    red, green, blue = [_jitter_channel(rng, value, amount) for value in colour[:3]]
+    red, green, blue = [
+        min(255, max(0, round(value + (2 * amount * u - amount))))
+        for value, u in zip(colour[:3], rng.take(3), strict=True)
+    ]
     return red, green, blue, 255
-
-
-def _jitter_channel(rng: Rng, value: int, amount: float) -> int:
-    changed = round(value + rng.uniform(-amount, amount))
-    return min(255, max(0, changed))
 
 
 def choose_contrasting(
@@ -82,7 +80,8 @@ def choose_contrasting(
     min_distance: float,
 ) -> Colour:
     """Choose a colour that differs enough from a reference; of twelve the farthest if none does."""
-    candidates = [rng.choice(colours) for _ in range(N_ATTEMPTS)]
+    n_colours = len(colours)
+    candidates = [colours[int(n_colours * u)] for u in rng.take(N_ATTEMPTS)]
     for colour in candidates:
         if colour_distance(colour, reference) > min_distance:
             return jitter(rng, colour)

@@ -30,6 +30,15 @@ class Rng:
             self._unused = self.uniforms(BLOCK_SIZE).tolist()
         return low + (high - low) * self._unused.pop()
 
+    def take(self, n: int) -> list[float]:
+        """Return the next n numbers of the interval [0, 1), faster than one by one."""
+        numbers = []
+        for _ in range(n):
+            if not self._unused:
+                self._unused = self.uniforms(BLOCK_SIZE).tolist()
+            numbers.append(self._unused.pop())
+        return numbers
+
     def integer(self, low: int, high: int) -> int:
         """Return a whole number from low to high, both included."""
         return int(self.uniform(low, high + 1))

@@ -21,9 +21,11 @@ class Role(IntEnum):
     LEAF = 12
     WARM = 13  # flames, brass, amber
     FOOD = 14
-    FIRST = 15  # FIRST to THIRD are the colours of backgrounds and clutter
+    # FIRST to THIRD are the colours of backgrounds and clutter. The sum of 16 of these numbers says
+    # how often each is among them (see `vector_graphics.apply_opaque_palette`).
+    FIRST = 15
     SECOND = 16
-    THIRD = 17
+    THIRD = 32
 
 
 # The drawings name them often, so here they are without their prefix.

@@ -27,6 +27,8 @@ Drawing = Callable[[Rng], Parts]
 
 OUTLINES = (0.0, 0.0, 0.022, 0.03)  # widths in unit coordinates
 SHADOW_COLOUR = (20, 18, 30)
+BLUR = ImageFilter.BoxBlur(2)
+ALL_BYTES = np.arange(256)
 N_PATTERNS = 32
 N_LIGHT_DIRECTIONS = 16
 GRAIN_SIZES = (16, 32, 64)  # cells a side
@@ -86,12 +88,16 @@ def draw_background(rng: Rng, staging: Staging = SNAPSHOT) -> tuple[Image.Image,
         return Image.new("RGB", (SIZE, SIZE), colour[:3]), colour
     main_colour = palette[Role.FIRST]
     draw_parts = rng.choice(backgrounds.BACKGROUNDS)
-    roles = draw_roles(draw_parts(rng), background=Role.FIRST)
-    picture = apply_opaque_palette(roles, palette)
+    parts = draw_parts(rng)
+    if parts:
+        picture = apply_opaque_palette(draw_roles(parts, background=Role.FIRST), palette)
+    else:
+        picture = Image.new("RGB", (SIZE, SIZE), main_colour[:3])
     things = backgrounds.clutter(rng, staging.max_clutter)
     if things:
         clutter_palette = colours.clutter_palette(rng, main_colour)
-        picture = _lay_over(picture, apply_palette(draw_roles(things), clutter_palette))
+        clutter = apply_palette(draw_roles(things), clutter_palette)
+        picture.paste(clutter, (0, 0), clutter)
     return picture, main_colour
 
 
@@ -124,13 +130,6 @@ def random_pose(rng: Rng, staging: Staging) -> tuple[complex, complex, complex]:
     return a, b, complex(shift_x, shift_y)
 
 
-def _lay_over(picture: Image.Image, things: Image.Image) -> Image.Image:
-    """Return an RGB picture with an RGBA picture over it."""
-    composed = picture.convert("RGBA")
-    composed.alpha_composite(things)
-    return composed.convert("RGB")
-
-
 def _draw_object(drawing: Drawing, rng: Rng, staging: Staging) -> Image.Image:
     """Return the map of roles of a posed object; sometimes a small thing lies on it."""
     parts = drawing(rng)
@@ -148,12 +147,13 @@ def _cast_shadow(picture: Image.Image, thing: Image.Image, rng: Rng) -> None:
     """Darken a picture beside a thing, in place: its silhouette, moved and blurred."""
     shift_x = rng.integer(-3, 3)
     shift_y = rng.integer(1, 4)
-    moved = Image.new("L", (SIZE, SIZE))
-    moved.paste(thing.getchannel("A"), (shift_x, shift_y))
-    blurred = moved.filter(ImageFilter.BoxBlur(2))
+    box = (-shift_x, -shift_y, SIZE - shift_x, SIZE - shift_y)
+    moved = thing.getchannel("A").crop(box)  # outside of the picture, it is 0
+    blurred = moved.filter(BLUR)
     depth = rng.uniform(0.15, 0.5)
-    mask = np.rint(np.asarray(blurred) * depth).astype(np.uint8)
-    picture.paste(SHADOW_COLOUR, (0, 0), Image.fromarray(mask))
+    darkened = np.rint(ALL_BYTES * depth).astype(np.uint8).tobytes()
+    mask = Image.frombytes("L", (SIZE, SIZE), blurred.tobytes().translate(darkened))
+    picture.paste(SHADOW_COLOUR, (0, 0), mask)
 
 
 def _add_grain(picture: Image.Image, rng: Rng) -> Image.Image:

@@ -27,6 +27,7 @@ SIZE = 64  # pixels of a side of the finished picture
 OVERSAMPLING = 4  # pixels of the canvas for one of the finished picture
 CANVAS_SIZE = SIZE * OVERSAMPLING
 SCALE = CANVAS_SIZE / 2  # pixels of the canvas for a unit of length
+BLOCK_SIZE = OVERSAMPLING**2  # pixels of the canvas for one of the finished picture
 
 ROLES_WITHOUT_OUTLINE = frozenset(
     {
@@ -39,6 +40,16 @@ ROLES_WITHOUT_OUTLINE = frozenset(
         Role.THIRD,
     }
 )
+OPAQUE_ROLES = (Role.FIRST, Role.SECOND, Role.THIRD)
+# How many pixels of a block may have each of these roles, and the sums of the roles of a block.
+BLOCK_COUNTS = np.array(
+    [
+        (BLOCK_SIZE - n_second - n_third, n_second, n_third)
+        for n_third in range(BLOCK_SIZE + 1)
+        for n_second in range(BLOCK_SIZE + 1 - n_third)
+    ]
+)
+BLOCK_SUMS = BLOCK_COUNTS @ OPAQUE_ROLES
 MIN_OUTLINED_WIDTH = 0.045  # narrower strokes have no outline
 MIN_ROUND_WIDTH = 4  # pixels; wider strokes have round ends
 
@@ -244,14 +255,16 @@ def apply_palette(roles: Image.Image, palette: Palette) -> Image.Image:
     part.
     """
     table = bytearray(4 * 256)
-    for role, (*colour, alpha) in palette.items():
-        multiplied = [value * alpha // 255 for value in colour]
-        table[4 * role : 4 * role + 4] = bytes([*multiplied, alpha])
+    for role, (red, green, blue, alpha) in palette.items():
+        multiplied = (red * alpha // 255, green * alpha // 255, blue * alpha // 255, alpha)
+        table[4 * role : 4 * role + 4] = bytes(multiplied)
     picture = Image.new("RGBA", (SIZE, SIZE))
     box = _covered_box(roles)
     if box:
         # RGBX has four channels that nothing else changes; RGBA would be multiplied once more.
-        reduced = _reduce_colours(roles.crop(box), table, "RGBA", "RGBX")
+        cropped = roles.crop(box)
+        cropped.putpalette(bytes(table), "RGBA")
+        reduced = cropped.convert("RGBX").reduce(OVERSAMPLING)
         covered = Image.frombytes("RGBa", reduced.size, reduced.tobytes())
         left, top = box[:2]
         position = (left // OVERSAMPLING, top // OVERSAMPLING)
@@ -260,11 +273,19 @@ def apply_palette(roles: Image.Image, palette: Palette) -> Image.Image:
 
 
 def apply_opaque_palette(roles: Image.Image, palette: Palette) -> Image.Image:
-    """Turn a map of roles, all of which have opaque colours, into a finished RGB picture."""
-    table = bytearray(3 * 256)
-    for role, colour in palette.items():
-        table[3 * role : 3 * role + 3] = bytes(colour[:3])
-    return _reduce_colours(roles.copy(), table, "RGB", "RGB")
+    """Turn a map of the roles FIRST, SECOND and THIRD alone into a finished RGB picture.
+
+    A finished pixel is the mean of a block of 4 x 4 pixels. The sum of their roles says how many of
+    them have each, so the mean is looked up by this sum:
+
+        mean = (n1 colour1 + n2 colour2 + n3 colour3) / 16       n1 + n2 + n3 = 16
+    """
+    colours = np.array([(*palette[role][:3], 0) for role in OPAQUE_ROLES])
+    means = (BLOCK_COUNTS @ colours + BLOCK_SIZE // 2) // BLOCK_SIZE
+    table = np.zeros(BLOCK_SUMS.max() + 1, np.uint32)
+    table[BLOCK_SUMS] = means.astype(np.uint8).view(np.uint32).ravel()
+    pixels = table.take(_sum_blocks(np.asarray(roles)))
+    return Image.frombytes("RGB", (SIZE, SIZE), pixels.tobytes(), "raw", "RGBX")
 
 
 def apply_pattern(roles: Image.Image, pattern: NDArray[np.bool_]) -> Image.Image:
@@ -276,7 +297,7 @@ def apply_pattern(roles: Image.Image, pattern: NDArray[np.bool_]) -> Image.Image
     """
     pixels = np.asarray(roles)
     is_covered = (pixels == Role.BODY) & pattern
-    return Image.fromarray(np.where(is_covered, np.uint8(Role.PATTERN), pixels))
+    return Image.fromarray(pixels + is_covered * np.uint8(Role.PATTERN - Role.BODY))
 
 
 def _covered_box(roles: Image.Image) -> Box | None:
@@ -293,10 +314,13 @@ def _covered_box(roles: Image.Image) -> Box | None:
     )
 
 
-def _reduce_colours(roles: Image.Image, table: bytearray, layout: str, mode: str) -> Image.Image:
-    """Replace roles by their colours in a table, and reduce them to the finished size."""
-    roles.putpalette(bytes(table), layout)
-    return roles.convert(mode).reduce(OVERSAMPLING)
+def _sum_blocks(pixels: NDArray[np.uint8]) -> NDArray[np.uint16]:
+    """Return the sum of each block of 4 x 4 pixels (y, x); that of 4 x 1 must not exceed 255."""
+    rows = pixels.reshape(SIZE, OVERSAMPLING, CANVAS_SIZE)
+    columns = rows[:, 0] + rows[:, 1] + rows[:, 2] + rows[:, 3]
+    pairs = columns[:, ::2].astype(np.uint16) + columns[:, 1::2]
+    sums: NDArray[np.uint16] = pairs[:, ::2] + pairs[:, 1::2]
+    return sums
 
 
 def _draw_polygon(

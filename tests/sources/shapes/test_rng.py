@@ -13,6 +13,13 @@ def test_numbers_follow_from_the_text_alone():
     assert 0.4 < sum(numbers) / 300 < 0.6
 
 
+def test_several_numbers_at_once_are_those_that_come_one_by_one():
+    """Blocks end anywhere among them."""
+    one_by_one, several = Rng("c"), Rng("c")
+    for n in (3, 0, 125, 1, 300):
+        assert several.take(n) == [one_by_one.uniform() for _ in range(n)]
+
+
 def test_numbers_stay_within_their_bounds():
     """Whole numbers include both ends."""
     rng = Rng("bounds")

@@ -2,6 +2,7 @@
 
 import cmath
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -9,8 +10,13 @@ from cnlw_tools.sources.shapes.drawings import CLASSES, NEIGHBOURS
 from cnlw_tools.sources.shapes.rng import Rng
 from cnlw_tools.sources.shapes.roles import Role
 from cnlw_tools.sources.shapes.vector_graphics import (
+    BLOCK_COUNTS,
+    BLOCK_SUMS,
     CANVAS_SIZE,
+    OPAQUE_ROLES,
+    OVERSAMPLING,
     SIZE,
+    apply_opaque_palette,
     apply_palette,
     draw_roles,
     ellipse,
@@ -50,6 +56,23 @@ def test_a_palette_turns_roles_into_smooth_colours():
     shades = {alpha for _, alpha in _red_and_alpha(image) if 0 < alpha < 255}
     assert len(shades) > 4
     assert all(red > 200 for red, alpha in _red_and_alpha(image) if alpha > 30)
+
+
+def test_an_opaque_palette_gives_the_means_of_blocks():
+    """What is looked up is what Pillow computes from all pixels."""
+    draw = np.random.default_rng(0)
+    roles = Image.fromarray(
+        draw.choice(np.array(OPAQUE_ROLES, np.uint8), (CANVAS_SIZE, CANVAS_SIZE))
+    )
+    roles.paste(Role.THIRD, (0, 0, CANVAS_SIZE // 2, CANVAS_SIZE))  # the largest sum of a block
+    palette = {role: (*draw.integers(0, 256, 3).tolist(), 255) for role in OPAQUE_ROLES}
+    pixels = np.zeros((CANVAS_SIZE, CANVAS_SIZE, 3), np.uint8)
+    for role, colour in palette.items():
+        pixels[np.asarray(roles) == role] = colour[:3]
+    expected = Image.fromarray(pixels).reduce(OVERSAMPLING)
+
+    assert apply_opaque_palette(roles, palette).tobytes() == expected.tobytes()
+    assert len({*BLOCK_SUMS.tolist()}) == len(BLOCK_COUNTS)
 
 
 def test_a_transform_rotates_scales_moves_and_mirrors():
