@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from multiprocessing import get_context
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -31,7 +32,7 @@ from cnlw_tools import files
 from cnlw_tools.checks import roundtrip
 from cnlw_tools.dataset import tables
 from cnlw_tools.dataset.tables import MANIFEST, VOTES
-from cnlw_tools.executor import SERIAL, Executor
+from cnlw_tools.executor import SERIAL, Executor, local
 from cnlw_tools.files import storage
 from cnlw_tools.sources.shapes import Shapes
 from tests import gcs_server, hub_server
@@ -121,6 +122,14 @@ def written_at_leisure() -> Iterator[None]:
     """Force no file to the disk: no test cuts the power, and thousands of files wait long for it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda handle: None)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def fresh_processes() -> Iterator[None]:
+    """Start no fork server in a process of tests: it would keep the environment of the first test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(local, "choose_processes", lambda modules: get_context("spawn"))
         yield
 
 

@@ -73,9 +73,9 @@ def build(
     which is the README.md that describes the build. Give all commands the same --out. If each has
     its own, the final command needs --join for each of the other folders.
     """
-    from cnlw_tools.builds.remote import build_at, build_shard_at
     from cnlw_tools.cli.next_step import print_next, validate_command
     from cnlw_tools.executor import open_executor
+    from cnlw_tools.executor.fork_server import BUILD_MODULES
     from cnlw_tools.executor.progress import ProgressBars
     from cnlw_tools.executor.work_shard import parse_work_shard
 
@@ -85,7 +85,10 @@ def build(
     recipe = read_recipe_flags(recipe_name, find_root(root), flags)
     folder = out or Path("builds") / recipe.dataset
     inputs = read_inputs(root, flags["data_dir"], flags["donors"], flags["store"])
-    with open_executor(engine, workers) as executor, ProgressBars() as bars:
+    with open_executor(engine, workers, BUILD_MODULES) as executor, ProgressBars() as bars:
+        # here, since another process begins to import the same when the executor is opened
+        from cnlw_tools.builds.remote import build_at, build_shard_at
+
         if work_shard:
             shard_summary = build_shard_at(recipe, inputs, folder, work_shard, executor, bars)
         else:

@@ -103,8 +103,8 @@ def validate(
     second of five parts of the images, and writes its findings to DIR. A final command with --join
     DIR uses these findings, inspects the parts that are missing from DIR, and runs all checks.
     """
-    from cnlw_tools.checks import validate as run_all
     from cnlw_tools.executor import open_executor
+    from cnlw_tools.executor.fork_server import CHECK_MODULES
     from cnlw_tools.executor.progress import ProgressBars
 
     _check_choices(shard, out, joined_folders, as_json, end_to_end)
@@ -114,7 +114,10 @@ def validate(
             "or omit --cache"
         )
     inputs = read_inputs(None, data_dir, donors, store)
-    with open_executor(engine, workers) as executor, ProgressBars() as bars:
+    with open_executor(engine, workers, CHECK_MODULES) as executor, ProgressBars() as bars:
+        # here, since another process begins to import the same when the executor is opened
+        from cnlw_tools.checks import validate as run_all
+
         if shard is not None and out is not None:
             text = _inspect(build, out, shard, inputs, executor, bars)
         else:

@@ -9,7 +9,7 @@ An entry of `EXECUTORS` is a context manager in a file of its own, over anything
 `submit(task, item) -> Future`. `futures.map_futures` keeps the tasks in flight for all of them.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -36,9 +36,12 @@ class Opener(Protocol):
     """Opens an executor."""
 
     def __call__(
-        self, workers: int | None = None, address: str = ""
+        self, workers: int | None = None, address: str = "", modules: Sequence[str] = ()
     ) -> AbstractContextManager[Executor]:
-        """Start workers on this machine, or connect to the cluster at HOST:PORT."""
+        """Start workers on this machine, or connect to the cluster at HOST:PORT.
+
+        Modules are what tasks need; workers import them before the first task, or with it.
+        """
         ...
 
 
@@ -54,13 +57,15 @@ EXECUTORS: Mapping[str, Opener] = ImportOnUse(
 
 
 def open_executor(
-    engine: str = LOCAL, workers: int | None = None
+    engine: str = LOCAL, workers: int | None = None, modules: Sequence[str] = ()
 ) -> AbstractContextManager[Executor]:
     """Open an executor.
 
     Args:
         engine: a name of `EXECUTORS`, or NAME://HOST:PORT for a cluster that is there
         workers: how many to start here; none: one for each processor, if memory allows
+        modules: that tasks need: processes of this machine begin to import them when the executor
+            is opened, and keep the environment of this moment
 
     Raises:
         ValueError, LookupError: no such engine, no such address, or no such number of workers
@@ -80,7 +85,7 @@ def open_executor(
                 f"--engine {engine} with --workers {workers}: the cluster says how many workers "
                 "there are: omit --workers"
             )
-    return opener(workers, address)
+    return opener(workers, address, modules)
 
 
 def _check_address(engine: str) -> None:

@@ -36,12 +36,15 @@ START_WORKERS = "start them with `dask worker HOST:PORT --nworkers auto --nthrea
 
 
 @contextmanager
-def cluster(workers: int | None = None, address: str = "") -> Iterator[ClusterExecutor]:
+def cluster(
+    workers: int | None = None, address: str = "", modules: Sequence[str] = ()
+) -> Iterator[ClusterExecutor]:
     """Open an executor of Dask.
 
     Args:
         workers: processes to start on this machine; none: one for each processor, if memory allows
         address: HOST:PORT of the scheduler of a cluster; none: start one here, on loopback
+        modules: that tasks need; a worker imports them with its first task
 
     Raises:
         OSError: no scheduler answers, or it has no workers that may do the work

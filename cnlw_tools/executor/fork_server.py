@@ -6,8 +6,10 @@ it needs itself.
 """
 
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from multiprocessing import forkserver, get_context
+from multiprocessing.context import BaseContext
 
 from cnlw_tools.executor.signals import ignore_interrupts
 
@@ -15,14 +17,32 @@ IS_USED = sys.platform == "linux"
 PROCESSES = get_context("forkserver") if IS_USED else get_context("spawn")
 FETCH_MODULES = ["cnlw_tools.fetch.remote_worker", "simplejpeg"]  # what a fetch's processes need
 
+# what processes need that write the images of a build, and those that check them
+BUILD_MODULES = ["cnlw_tools.builds.shards"]
+CHECK_MODULES = ["cnlw_tools.checks.collect"]
 
-def start_fork_server(modules: list[str]) -> None:
+
+def choose_processes(modules: Sequence[str]) -> BaseContext:
+    """Return how to make processes: as copies of one that imports some modules, or fresh ones.
+
+    The server has the environment of this process as it is now, and starts at once.
+
+    Args:
+        modules: by name; none: fresh processes
+    """
+    if not modules or not IS_USED:
+        return get_context("spawn")
+    start_fork_server(modules)
+    return PROCESSES
+
+
+def start_fork_server(modules: Sequence[str]) -> None:
     """Start the server, unless it runs already; it imports these modules, which takes a while.
 
     If this machine allows no process, nothing happens: the first copy will need one, and say so.
     """
     if not IS_USED:
         return
-    PROCESSES.set_forkserver_preload(modules)
+    PROCESSES.set_forkserver_preload([*modules])
     with suppress(OSError), ignore_interrupts():
         forkserver.ensure_running()

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import get_context, parent_process
+from multiprocessing import parent_process
 from multiprocessing.connection import wait as wait_for
 from typing import TypeVar
 
 from cnlw_tools.executor import limits
+from cnlw_tools.executor.fork_server import choose_processes
 from cnlw_tools.executor.futures import SERIAL, Executor, map_futures
 from cnlw_tools.executor.signals import ignore_interrupts
 from cnlw_tools.files.machine_faults import start_thread
@@ -21,12 +22,15 @@ Result = TypeVar("Result")
 
 
 @contextmanager
-def processes(workers: int | None = None, address: str = "") -> Iterator[Executor]:
+def processes(
+    workers: int | None = None, address: str = "", modules: Sequence[str] = ()
+) -> Iterator[Executor]:
     """Open an executor of processes of this machine; one worker is this process.
 
     Args:
         workers: how many processes; none: one for each processor, if memory allows
         address: must be empty
+        modules: that tasks need; see `isolated`
 
     Raises:
         ValueError: there is an address
@@ -39,17 +43,22 @@ def processes(workers: int | None = None, address: str = "") -> Iterator[Executo
     if workers == 1:
         yield SERIAL
         return
-    with isolated(workers or limits.workers()) as executor:
+    with isolated(workers or limits.workers(), modules) as executor:
         yield executor
 
 
 @contextmanager
-def isolated(workers: int) -> Iterator[Executor]:
-    """Open an executor of fresh processes, never this one.
+def isolated(workers: int, modules: Sequence[str] = ()) -> Iterator[Executor]:
+    """Open an executor of other processes, never this one.
 
     They ignore Ctrl-C; when this process is interrupted, they are killed.
+
+    Args:
+        workers: how many processes
+        modules: that tasks need: where this is safe, one process begins to import them now, and the
+            workers will be copies of it
     """
-    executor = Processes(workers, begin_work)
+    executor = Processes(workers, begin_work, modules)
     try:
         yield executor
     except KeyboardInterrupt:
@@ -62,8 +71,11 @@ def isolated(workers: int) -> Iterator[Executor]:
 class Processes:
     """An executor of processes that begin when they are needed, and anew after one of them died."""
 
-    def __init__(self, workers: int, initializer: Callable[[], None]) -> None:
+    def __init__(
+        self, workers: int, initializer: Callable[[], None], modules: Sequence[str] = ()
+    ) -> None:
         self.workers, self.initializer = workers, initializer
+        self.context = choose_processes(modules)
         self.pool: ProcessPoolExecutor | None = None
 
     def map(self, task: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
@@ -84,7 +96,7 @@ class Processes:
     def submit(self, task: Callable[[Item], Result], item: Item, /) -> Future[Result]:
         """Begin a task as soon as there is a process for it."""
         if self.pool is None:
-            self.pool = ProcessPoolExecutor(self.workers, get_context("spawn"), self.initializer)
+            self.pool = ProcessPoolExecutor(self.workers, self.context, self.initializer)
         with ignore_interrupts():  # a process that begins cannot ignore Ctrl-C yet
             return self.pool.submit(task, item)
 

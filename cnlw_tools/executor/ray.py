@@ -48,12 +48,15 @@ CHECK_CLUSTER = (
 
 
 @contextmanager
-def cluster(workers: int | None = None, address: str = "") -> Iterator[ClusterExecutor]:
+def cluster(
+    workers: int | None = None, address: str = "", modules: Sequence[str] = ()
+) -> Iterator[ClusterExecutor]:
     """Open an executor of Ray; a process has one at a time.
 
     Args:
         workers: processes to start on this machine; none: one for each processor, if memory allows
         address: HOST:PORT of the client server of a cluster; none: start one here, on loopback
+        modules: that tasks need; a worker imports them with its first task
 
     Raises:
         ValueError: this process is connected to Ray already

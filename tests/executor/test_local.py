@@ -1,5 +1,6 @@
 """Processes of this machine; what holds for every executor is in test_contract.py."""
 
+import ast
 import math
 import os
 import signal
@@ -11,7 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from cnlw_tools.executor import local
+from cnlw_tools.executor import fork_server, local
 from cnlw_tools.files import default_root
 
 
@@ -158,3 +159,74 @@ def test_killed_parent(tmp_path):
 
     assert len(found) == 2
     assert [pid for pid in found if stat(pid)[0] != "Z"] == []
+
+
+COPIES = """
+import sys
+from cnlw_tools.executor import local
+from cnlw_tools.executor.fork_server import BUILD_MODULES, CHECK_MODULES, IS_USED
+
+def look(_: int) -> tuple[list[bool], bool]:
+    modules = [name in sys.modules for name in (*BUILD_MODULES, *CHECK_MODULES)]
+    return modules, "pandas" in sys.modules
+
+if __name__ == "__main__":
+    assert IS_USED
+    with local.processes(2, modules=sys.argv[1:]) as executor:
+        assert not {*BUILD_MODULES, *CHECK_MODULES} & {*sys.modules}
+        print(list(executor.map(look, [0, 1])))
+"""
+SLEEPING_COPIES = SLEEPERS.replace("processes(2)", "processes(2, modules=['json'])")
+
+
+@pytest.mark.skipif(not fork_server.IS_USED, reason="processes are fresh ones here")
+@pytest.mark.parametrize("modules", [fork_server.BUILD_MODULES, fork_server.CHECK_MODULES])
+def test_workers_are_copies_that_have_imported_what_tasks_need(tmp_path, modules):
+    """The names of the modules are right, and none of these imports pandas."""
+    script = tmp_path / "copies.py"
+    script.write_text(COPIES)
+    env = {**os.environ, "PYTHONPATH": str(default_root())}
+    command = [sys.executable, str(script), *modules]
+    output = subprocess.check_output(command, env=env, text=True)
+
+    for are_imported, has_pandas in ast.literal_eval(output):
+        names = [*fork_server.BUILD_MODULES, *fork_server.CHECK_MODULES]
+        assert are_imported[names.index(modules[0])]
+        assert not has_pandas
+
+
+@pytest.mark.skipif(not fork_server.IS_USED, reason="processes are fresh ones here")
+def test_copies_end_with_the_process_that_began_them(tmp_path):
+    """So do the server and the workers, even if the process is killed."""
+    script = tmp_path / "sleepers.py"
+    script.write_text(SLEEPING_COPIES)
+    env = {**os.environ, "PYTHONPATH": str(default_root())}
+    parent = subprocess.Popen(
+        [sys.executable, str(script)], env=env, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    until = time.monotonic() + 20
+    while len(members(parent.pid)) < 5 and time.monotonic() < until:
+        time.sleep(0.05)
+    n_processes = len(members(parent.pid))
+
+    parent.kill()
+    parent.wait()
+    until = time.monotonic() + 10
+    while members(parent.pid) and time.monotonic() < until:
+        time.sleep(0.05)
+
+    assert n_processes == 5  # the tracker of resources, the server and two workers, too
+    assert members(parent.pid) == []
+
+
+def members(session: int) -> list[int]:
+    """The living processes of a session."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(fields[3]) == session and fields[0] != "Z":
+            found.append(int(folder.name))
+    return found
