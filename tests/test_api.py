@@ -6,7 +6,7 @@ import io
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -55,7 +55,9 @@ def one_process(monkeypatch):
     """Let this process do the work of others: to start one takes seconds."""
 
     @contextmanager
-    def here(workers: int | None = None, address: str = "") -> Iterator[Executor]:
+    def here(
+        workers: int | None = None, address: str = "", modules: Sequence[str] = ()
+    ) -> Iterator[Executor]:
         yield SERIAL
 
     monkeypatch.setattr(local, "processes", here)
