@@ -11,6 +11,7 @@ import pickle
 import threading
 import time
 import warnings
+from collections.abc import Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -51,12 +52,11 @@ class Outbox:
         self.thread = threading.Thread(target=self._send, daemon=True)
         start_thread(self.thread)
 
-    def put(self, message: Any) -> None:
-        """Send a message soon, together with others."""
+    def put(self, messages: Sequence[Any]) -> None:
+        """Send messages soon, together with others."""
         with self.changed:
-            self.messages.append(message)
-            if len(self.messages) == 1:
-                self.changed.notify()
+            self.messages += messages
+            self.changed.notify()
 
     def close(self, timeout: float) -> None:
         """Send the remaining messages and then None; wait at most ``timeout`` seconds for that."""
@@ -128,9 +128,9 @@ class RemoteWorker:
             self.process.kill()
             raise
 
-    def add(self, job: FetchJob) -> None:
-        """Send a job to the worker; that its process has died is reported by the reader."""
-        self.outbox.put(job)
+    def add(self, jobs: Sequence[FetchJob]) -> None:
+        """Send jobs to the worker; that its process has died is reported by the reader."""
+        self.outbox.put(jobs)
 
     def stop(self) -> None:
         """Abort the requests in flight and end the process."""
@@ -186,14 +186,13 @@ def _serve(
     outbox = Outbox(pipe)
 
     def report(message: WorkerMessage) -> None:
-        outbox.put(make_picklable(message))
+        outbox.put([make_picklable(message)])
 
     with Ledger(folder) as ledger:
         worker = Worker(ledger, options, n_threads, report, number, memory)
         with suppress(EOFError):
             while jobs := pipe.recv():
-                for job in jobs:
-                    worker.add(job)
+                worker.add(jobs)
         worker.stop()
     outbox.close(EXIT_TIMEOUT)
 

@@ -12,7 +12,7 @@ import threading
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -27,7 +27,7 @@ from cnlw_tools.fetch.remote_worker import RemoteWorker, WorkerDied
 from cnlw_tools.fetch.resources import FetchMemory, max_requests
 from cnlw_tools.fetch.schedule import FetchJob
 from cnlw_tools.fetch.worker import (
-    JobResult,
+    Outcomes,
     Worker,
     WorkerMessage,
     WorkerNumber,
@@ -271,20 +271,37 @@ class _Run:
         for block in self.manifest.read_blocks():
             self.recent.clear()
             states = self._read_states([row.image_id for row in block])
-            for row in block:
-                if not self._is_own(row):
-                    with self.changed:
-                        self.tally.skipped += 1
-                        self.tally.of_other_shards += 1
-                    continue
-                attempts = self._claim(row.image_id, states.get(row.image_id))
-                if attempts is not None:
-                    self._feed_row(row, attempts)
-                if self.ended:
-                    return
+            jobs: list[list[FetchJob]] = [[] for _ in self.workers]
+            for row, attempts in self._claim_rows(block, states):
+                if job := self._make_job(row, attempts):
+                    index = worker_index(job, self.options, len(self.workers))
+                    jobs[index].append(job)
+            for index in range(len(self.workers)):
+                self._queue(index, jobs[index])
+            if self.ended:
+                return
         with self.changed:
             self.manifest_read = True
             self.changed.notify_all()
+
+    def _claim_rows(
+        self, rows: "Sequence[ManifestRow]", states: Mapping[str, State]
+    ) -> "list[tuple[ManifestRow, int]]":
+        """Return the rows that are to be fetched, with the attempts in earlier runs.
+
+        The others are counted.
+        """
+        claimed = []
+        with self.changed:
+            for row in rows:
+                if not self._is_own(row):
+                    self.tally.skipped += 1
+                    self.tally.of_other_shards += 1
+                    continue
+                attempts = self._claim(row.image_id, states.get(row.image_id))
+                if attempts is not None:
+                    claimed.append((row, attempts))
+        return claimed
 
     def _is_own(self, row: "ManifestRow") -> bool:
         """Return whether this fetch requests a row, or that of another shard."""
@@ -304,31 +321,30 @@ class _Run:
         Returns:
             the number of attempts in earlier runs; None: do not fetch it
         """
-        with self.changed:
-            if image_id in self.in_flight:
-                self.in_flight[image_id] += 1  # another row with this id is being fetched
-                return None
+        if image_id in self.in_flight:
+            self.in_flight[image_id] += 1  # another row with this id is being fetched
+            return None
+        outcome = self._final_outcome(image_id, state)
+        if not outcome and image_id in self.recent:
+            # another row with this id was fetched since the states were read
+            state = self._read_states([image_id]).get(image_id)
             outcome = self._final_outcome(image_id, state)
-            if not outcome and image_id in self.recent:
-                # another row with this id was fetched since the states were read
-                state = self._read_states([image_id]).get(image_id)
-                outcome = self._final_outcome(image_id, state)
-            if outcome:
-                self.tally.counts[outcome] += 1
-                return None
-            if state is None and self.retry:
-                self.tally.skipped += 1
-                return None
-            self.in_flight[image_id] += 1
-            return state.attempts if state else 0
+        if outcome:
+            self.tally.counts[outcome] += 1
+            return None
+        if state is None and self.retry:
+            self.tally.skipped += 1
+            return None
+        self.in_flight[image_id] += 1
+        return state.attempts if state else 0
 
     def _final_outcome(self, image_id: str, state: State | None) -> str | None:
         """Return the outcome of a row that this run does not fetch again; None: it does."""
         retry = None if image_id in self.failed_again else self.retry
         return final_outcome(state, retry)
 
-    def _feed_row(self, row: "ManifestRow", attempts: int) -> None:
-        """Hand a row to a worker, or write its failure if its id or URI is invalid."""
+    def _make_job(self, row: "ManifestRow", attempts: int) -> FetchJob | None:
+        """Return the job of a row; none if its id or URI is invalid: then its failure is written."""
         try:
             if row.problem or not row.uri:
                 raise FetchError("refused", row.problem or "no uri")
@@ -339,16 +355,18 @@ class _Run:
             self.patience.recover()
             with self.changed:
                 self._count(row.image_id, error.outcome)
-        else:
-            self._queue(FetchJob(row.image_id, row.uri, row.licence, address, attempts))
+            return None
+        return FetchJob(row.image_id, row.uri, row.licence, address, attempts)
 
-    def _queue(self, job: FetchJob) -> None:
-        """Give a job to its worker as soon as the queue of that worker has room."""
-        index = worker_index(job, self.options, len(self.workers))
-        with self.changed:
-            self.changed.wait_for(lambda: self.queued[index] < self.max_queued or self.ended)
-            self.queued[index] += 1
-        self.workers[index].add(job)
+    def _queue(self, index: int, jobs: list[FetchJob]) -> None:
+        """Give jobs to a worker as soon as its queue has room, as many at a time as there is."""
+        while jobs and not self.ended:
+            with self.changed:
+                self.changed.wait_for(lambda: self.queued[index] < self.max_queued or self.ended)
+                n_free = max(0, self.max_queued - self.queued[index])
+                self.queued[index] += min(n_free, len(jobs))
+            self.workers[index].add(jobs[:n_free])
+            jobs = jobs[n_free:]
 
     def _receive(self, index: int, message: WorkerMessage) -> None:
         """Handle a message of a worker.
@@ -362,7 +380,7 @@ class _Run:
         elif isinstance(message, Notice):
             self._receive_notice(message)
         else:
-            self._receive_result(index, message)
+            self._receive_outcomes(index, message)
 
     def _receive_error(self, error: BaseException) -> None:
         with self.changed:
@@ -396,16 +414,19 @@ class _Run:
         with self.changed:
             self.queued[new_index] += 1
             self._take_from_queue(index)
-        self.workers[new_index].add(job)
+        self.workers[new_index].add([job])
 
-    def _receive_result(self, index: int, result: JobResult) -> None:
+    def _receive_outcomes(self, index: int, outcomes: Outcomes) -> None:
         with self.changed:
-            self._count(result.image_id, result.outcome)
-            self._take_from_queue(index)
+            for image_id, outcome in outcomes.items():
+                self._count(image_id, outcome)
+            self._take_from_queue(index, len(outcomes))
 
-    def _take_from_queue(self, index: int) -> None:
-        self.queued[index] -= 1
-        if self.ended or self.queued[index] in (0, self.max_queued // 2):
+    def _take_from_queue(self, index: int, n_jobs: int = 1) -> None:
+        n_before = self.queued[index]
+        self.queued[index] -= n_jobs
+        has_room = self.queued[index] <= self.max_queued // 2 < n_before
+        if self.ended or has_room or not self.queued[index]:
             self.changed.notify_all()
 
     def _count(self, image_id: str, outcome: str) -> None:

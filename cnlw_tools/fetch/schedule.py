@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from operator import attrgetter
 from typing import Any
@@ -100,10 +101,11 @@ class Schedule:
         self.stopped = False
         self.lock = threading.Lock()
 
-    def add(self, job: FetchJob) -> None:
-        """Add a job to the queue of its host."""
+    def add(self, jobs: Iterable[FetchJob]) -> None:
+        """Add jobs to the queues of their hosts."""
         with self.lock:
-            self._enqueue_job(job)
+            for job in jobs:
+                self._enqueue_job(job)
 
     def stop(self) -> None:
         """Hand out no more jobs."""

@@ -20,14 +20,13 @@ site of another shard (`cnlw fetch --shard`).
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import sha256
 from queue import Empty, SimpleQueue
-from typing import NamedTuple
 from zlib import crc32
 
 from cnlw_tools.executor.limits import cores
@@ -60,15 +59,9 @@ MAX_ABSENCE = 0.02  # seconds after which the thread of requests interrupts the 
 NO_REQUEST = frozenset({"refused", "unreachable"})  # outcomes for which no request was made
 
 
-class JobResult(NamedTuple):
-    """A job is done: its row is in the ledger."""
-
-    image_id: str
-    outcome: str
-
-
+Outcomes = dict[str, str]  # image id -> outcome, of jobs that are done: their rows are written
 # done | for another worker | for the user | the run must end
-WorkerMessage = JobResult | FetchJob | Notice | BaseException
+WorkerMessage = Outcomes | FetchJob | Notice | BaseException
 Answer = FetchedImage | Address  # to a request
 Report = Callable[[WorkerMessage], None]
 
@@ -192,9 +185,9 @@ class Worker:
             )
         return running
 
-    def add(self, job: FetchJob) -> None:
-        """Add a job."""
-        self.schedule.add(job)
+    def add(self, jobs: Sequence[FetchJob]) -> None:
+        """Add jobs."""
+        self.schedule.add(jobs)
 
     def stop(self) -> None:
         """Abort the requests in flight, and wait for the threads, at most one connect timeout."""
@@ -545,5 +538,4 @@ class Worker:
     def _report_rows(self, rows: list[Row]) -> None:
         """Report jobs whose rows are written."""
         self.patience.recover()
-        for row in rows:
-            self.report(JobResult(row.image_id, row.outcome))
+        self.report({row.image_id: row.outcome for row in rows})

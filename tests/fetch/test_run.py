@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from cnlw_tools.fetch import FetchOptions, fetch
+from cnlw_tools.fetch import FetchOptions, fetch, run
+from cnlw_tools.fetch.worker import Worker
 from cnlw_tools.files import TEMPORARY_PREFIX, default_root
 from cnlw_tools.images.pixels import KeptPicture, Storage, encode_picture
 from cnlw_tools.store.inspect import inspect_image
@@ -326,3 +327,23 @@ def test_threads(server, fetch_rows):
     fetch_rows({"a": f"{server.url}/ok/1"})
 
     assert not [thread for thread in threading.enumerate() if "_run" in thread.name]
+
+
+def test_a_full_queue(server, fetch_rows, monkeypatch):
+    """A worker is given new jobs as others are done, and never more than its queue may hold."""
+    monkeypatch.setattr(run, "MAX_QUEUED", 4)
+    add = Worker.add
+    n_added = []
+
+    def note_number(worker, jobs):
+        n_added.append(len(jobs))
+        add(worker, jobs)
+
+    monkeypatch.setattr(Worker, "add", note_number)
+    uris = {str(i): f"{server.url}/ok/{i % 9}" for i in range(30)}
+
+    rows = fetch_rows(uris, per_host=0)
+
+    assert ["ok"] * 30 == [row.outcome for row in rows.values()]
+    assert 30 == sum(n_added)
+    assert max(n_added) <= 4

@@ -17,7 +17,7 @@ def test_hosts_take_turns():
     """A long queue of one host does not delay the others."""
     schedule = Schedule(100, ALLOW_ALL)
     for host in "aaaaaabc":
-        schedule.add(make_job(host))
+        schedule.add([make_job(host)])
 
     hosts = [schedule.next_job()[0].address.host for _ in range(4)]
     assert ["a", "b", "c", "a"] == hosts
@@ -27,7 +27,7 @@ def test_limit_of_a_host():
     """With a limit of 2, the third request waits until one is done."""
     schedule = Schedule(2, ALLOW_ALL)
     for i in range(3):
-        schedule.add(make_job("a", i))
+        schedule.add([make_job("a", i)])
     _, host = schedule.next_job()
     schedule.next_job()
     assert not schedule.ready_hosts
@@ -41,7 +41,7 @@ def test_limit_of_all_hosts():
     """With two requests in all, the third host waits until one of the others is done."""
     schedule = Schedule(9, ALLOW_ALL, n_requests=2)
     for host in "abc":
-        schedule.add(make_job(host))
+        schedule.add([make_job(host)])
     _, host = schedule.next_job()
     schedule.next_job()
     assert schedule.next_job() is None
@@ -62,7 +62,7 @@ def test_one_request_before_the_rules_are_known():
     """A host whose robots.txt is not known yet gets one request at a time."""
     schedule = Schedule(9)
     for i in range(3):
-        schedule.add(make_job("a", i))
+        schedule.add([make_job("a", i)])
 
     _, host = schedule.next_job()
     assert not schedule.ready_hosts
@@ -76,7 +76,7 @@ def test_one_request_before_the_rules_are_known():
 def test_stop():
     """After a stop there are no more jobs."""
     schedule = Schedule(1, ALLOW_ALL)
-    schedule.add(make_job("a"))
+    schedule.add([make_job("a")])
 
     schedule.stop()
 
@@ -87,7 +87,7 @@ def test_idle_hosts_are_forgotten():
     """Memory does not grow with the number of hosts."""
     schedule = Schedule(1, ALLOW_ALL, max_idle_hosts=10)
     for i in range(100):
-        schedule.add(make_job(f"h{i}"))
+        schedule.add([make_job(f"h{i}")])
         schedule.release(schedule.next_job()[1])
 
     assert len(schedule.hosts) <= 11
@@ -96,7 +96,7 @@ def test_idle_hosts_are_forgotten():
 def test_delayed_job():
     """A job that is released with a delay comes again after that delay."""
     schedule = Schedule(1, ALLOW_ALL)
-    schedule.add(make_job("a"))
+    schedule.add([make_job("a")])
     start = time.monotonic()
     job, host = schedule.next_job()
 
@@ -111,7 +111,7 @@ def test_throttle():
     """A throttled host is paused, then gets one request at a time, and slowly more."""
     schedule = Schedule(4, ALLOW_ALL)
     for i in range(9):
-        schedule.add(make_job("a", i))
+        schedule.add([make_job("a", i)])
     _, host = schedule.next_job()
     start = time.monotonic()
 
@@ -129,7 +129,7 @@ def test_throttle():
 def test_failing_hosts_are_blocked():
     """A host is blocked after several failures in a row; a success in between resets the count."""
     schedule = Schedule(1, ALLOW_ALL)
-    schedule.add(make_job("a"))
+    schedule.add([make_job("a")])
     _, host = schedule.next_job()
     for _ in range(MAX_FAILURES - 1):
         schedule.record_failure(host, FetchError("connect", "x"))
