@@ -13,13 +13,14 @@ import threading
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 from urllib.parse import urljoin
-
-from urllib3.exceptions import LocationParseError
-from urllib3.util import Url, parse_url
 
 from cnlw_tools.files.machine_faults import FREE_MEMORY, MachineFault, find_fault
 from cnlw_tools.store.outcomes import FetchError
+
+if TYPE_CHECKING:
+    from urllib3.util import Url
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -106,6 +107,9 @@ def _split_uri(uri: str) -> tuple[str, str, int | None, str]:
     Raises:
         FetchError: the URI may not be fetched
     """
+    from urllib3.exceptions import LocationParseError  # most URIs are plain, and it imports much
+    from urllib3.util import parse_url
+
     try:
         url = parse_url(uri)
     except (LocationParseError, UnicodeError) as error:
@@ -231,7 +235,7 @@ def _refusal(reason: str) -> FetchError:
     return FetchError("refused", reason)
 
 
-def _check_scheme_and_user(uri: str, url: Url) -> None:
+def _check_scheme_and_user(uri: str, url: "Url") -> None:
     if url.scheme not in DEFAULT_PORTS or not uri.lower().startswith(f"{url.scheme}://"):
         raise _refusal("only http:// and https:// are fetched")
     after_scheme = uri.partition("://")[2]

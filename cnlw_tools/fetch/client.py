@@ -7,12 +7,10 @@ from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
-from urllib3 import HTTPHeaderDict
-
 from cnlw_tools.fetch import robots
 from cnlw_tools.fetch.address import Address, follow_redirect
 from cnlw_tools.fetch.http import HttpClient
-from cnlw_tools.fetch.transfer import Response
+from cnlw_tools.fetch.transfer import Headers, Response
 from cnlw_tools.images.pixels import Storage
 from cnlw_tools.store.inspect import MAX_PIXELS, Inspection, inspect_image
 from cnlw_tools.store.memory import MemoryBudget
@@ -24,7 +22,7 @@ RETRYABLE = frozenset({408, 425, 429, 500, 502, 503, 504})
 TOO_MANY_REQUESTS = 429
 SERVICE_UNAVAILABLE = 503
 # the second is what an archive received from the host when it captured the image
-OPT_OUT_HEADERS = ("X-Robots-Tag", "X-Archive-Orig-X-Robots-Tag")
+OPT_OUT_HEADERS = ("x-robots-tag", "x-archive-orig-x-robots-tag")
 MAX_RETRY_AFTER = 120.0  # seconds; if a host asks for more, this run leaves it alone
 
 
@@ -90,9 +88,9 @@ def request_rules(http_client: HttpClient, address: Address, loan: ExitStack) ->
     return robots.ALLOW_ALL
 
 
-def parse_retry_after(headers: HTTPHeaderDict, clock: Callable[[], float] = time.time) -> float:
+def parse_retry_after(headers: Headers, clock: Callable[[], float] = time.time) -> float:
     """Return the seconds in the header Retry-After, a number or a date; 0 if there are none."""
-    text = headers.get("Retry-After", "").strip()
+    text = headers.get("retry-after").strip()
     try:
         if text.isdecimal():
             seconds = float(text)
@@ -103,25 +101,25 @@ def parse_retry_after(headers: HTTPHeaderDict, clock: Callable[[], float] = time
     return min(max(seconds, 0.0), 1e9)
 
 
-def check_opt_out(status: int, headers: HTTPHeaderDict) -> None:
+def check_opt_out(status: int, headers: Headers) -> None:
     """Check that the headers of an image or a redirect do not forbid its use.
 
     Raises:
         FetchError: the header X-Robots-Tag forbids it
     """
     if status == 200 or status in REDIRECTS:
-        values = [value for name in OPT_OUT_HEADERS for value in headers.getlist(name)]
+        values = [value for name in OPT_OUT_HEADERS for value in headers.get_all(name)]
         directive = robots.find_opt_out(values)
         if directive:
             raise FetchError("opt_out", f"X-Robots-Tag: {directive}")
 
 
-def accept_all(status: int, headers: HTTPHeaderDict) -> None:
+def accept_all(status: int, headers: Headers) -> None:
     """Accept any headers: those of a robots.txt, or all if the user says so."""
 
 
 def _redirect_target(address: Address, response: Response) -> Address:
-    location = response.headers.get("Location")
+    location = response.headers.get("location")
     if not location:
         raise FetchError("redirect", f"HTTP {response.status} without a location")
     return follow_redirect(address, location)

@@ -5,21 +5,18 @@ import os
 import socket
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from io import BytesIO
 from typing import NamedTuple
 
 import pycurl
-from urllib3 import HTTPHeaderDict
 
 from cnlw_tools.fetch.address import SEVERAL_HOSTS, Address
 from cnlw_tools.files.machine_faults import find_fault
 from cnlw_tools.store.memory import MemoryBudget
 from cnlw_tools.store.outcomes import FetchError
-
-HeaderCheck = Callable[[int, HTTPHeaderDict], None]  # sees status and headers; may raise FetchError
 
 SMALL_BODY = 1 << 18  # bytes of a body up to which its memory does not count
 CHUNK = 1 << 16  # bytes that are read of a body without use, so that the connection can stay open
@@ -45,11 +42,34 @@ class Limits:
     max_bytes: int = 32_000_000  # of a body, after it was decompressed
 
 
+class Headers:
+    """The headers of a response; upper case in a name does not count."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, list[str]] = {}  # by name in lower case
+
+    def add(self, name: str, value: str) -> None:
+        """Add a header, which may be one of several with its name."""
+        self.values.setdefault(name.lower(), []).append(value)
+
+    def get_all(self, name: str) -> Sequence[str]:
+        """Return the values of all headers with a name in lower case."""
+        return self.values.get(name, ())
+
+    def get(self, name: str, default: str = "") -> str:
+        """Return the value under a name in lower case: of several headers, with commas between."""
+        values = self.get_all(name)
+        return ", ".join(values) if values else default
+
+
+HeaderCheck = Callable[[int, Headers], None]  # sees status and headers; may raise FetchError
+
+
 class Response(NamedTuple):
     """What a server answered."""
 
     status: int
-    headers: HTTPHeaderDict
+    headers: Headers
     body: bytes
 
 
@@ -89,7 +109,7 @@ class Transfer:
         self.n_heard = 0  # lines and bytes that had come by then
         self.lines: list[bytes] = []  # of the headers
         self.status = 0
-        self.headers: HTTPHeaderDict | None = None
+        self.headers: Headers | None = None
         self.encoding = IDENTITY  # how the body is compressed
         self.body = BytesIO()
         self.n_bytes = 0  # of the body
@@ -111,7 +131,7 @@ class Transfer:
             MachineFault: this machine has no more memory
         """
         if self.error is None:
-            headers = self.headers or HTTPHeaderDict()
+            headers = self.headers or Headers()
             return Response(self.status, headers, self._decompress())
         if fault := find_fault(self.error):
             raise fault from self.error
@@ -208,7 +228,7 @@ class Transfer:
         """Parse and check the headers, if this has not been done yet."""
         if self.headers is not None:
             return
-        self.headers = HTTPHeaderDict()
+        self.headers = Headers()
         self.status = int(self.lines[0].split()[1])
         for line in self.lines[1:]:
             name, colon, value = line.decode("latin-1").partition(":")
@@ -218,13 +238,13 @@ class Transfer:
         if self.status == 200:
             self._read_length(self.headers)
 
-    def _read_length(self, headers: HTTPHeaderDict) -> None:
+    def _read_length(self, headers: Headers) -> None:
         """Find out how much memory the body may need.
 
         A large body borrows memory for all of it at once: if bodies borrowed bit by bit, all of
         them could wait for each other.
         """
-        encoding = headers.get("Content-Encoding", IDENTITY).strip().lower()
+        encoding = headers.get("content-encoding", IDENTITY).strip().lower()
         if encoding not in WBITS:  # a body that is compressed twice has two names
             raise FetchError("decode", f"its Content-Encoding is {encoding!r}")
         self.encoding = encoding
@@ -232,14 +252,14 @@ class Transfer:
         self.n_wanted = self.limits.max_bytes
         if WBITS[encoding]:
             self.n_wanted *= 2  # for both forms
-        length = headers.get("Content-Length", "")
+        length = headers.get("content-length")
         if not length.isdecimal():
             return
         n_bytes = int(length)
         if n_bytes > self.limits.max_bytes:
             allowed = f"{self.limits.max_bytes:,} are allowed"
             raise FetchError("too_big", f"{n_bytes:,} bytes announced; {allowed}")
-        if "Transfer-Encoding" not in headers and not WBITS[encoding]:
+        if "transfer-encoding" not in headers.values and not WBITS[encoding]:
             self.n_wanted = n_bytes
 
     def _decompress(self) -> bytes:

@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from io import BytesIO
-from operator import gt, itemgetter
 from typing import NamedTuple
 
 import PIL
@@ -42,6 +41,8 @@ TRANSPOSITIONS = {  # EXIF orientation -> the transposition that turns the pictu
 FIRST_TURNED = 5  # from this orientation on, width and height change places
 PADDING_COLOR = (127, 127, 127)
 GRID = 9  # a fingerprint is made from 9 x 9 grey pixels
+PAIRS = 128  # of these pixels
+ZERO = 255  # an index behind the last pixel
 
 _object_address = re.compile(r"<[^<>]* at 0x[0-9a-fA-F]+>")
 
@@ -249,9 +250,14 @@ def _pixel_pairs() -> tuple[list[int], list[int]]:
     return quartered_first, quartered_second
 
 
-_first_indices, _second_indices = _pixel_pairs()
-_first_pixels = itemgetter(*_first_indices)
-_second_pixels = itemgetter(*_second_indices)
+def _in_two_bytes(indices: list[int]) -> bytes:
+    """Return indices of two bytes each, of which the first is that of a zero; see `fingerprint`."""
+    return b"".join(bytes([ZERO, index]) for index in indices)
+
+
+_first_indices, _second_indices = map(_in_two_bytes, _pixel_pairs())
+_highest_values = int.from_bytes(b"\x00\xff" * PAIRS)
+_digits = bytes.maketrans(b"\x00\x01", b"01")
 
 
 def pixel_digest(image: Image.Image) -> str:
@@ -298,13 +304,13 @@ def fingerprint(image: Image.Image) -> bytes:
     """
     grey = image if image.mode == "L" else image.convert("L")
     small = grey.resize((GRID, GRID), Image.Resampling.BOX)
-    pixels = small.tobytes()
-    first = _first_pixels(pixels)
-    second = _second_pixels(pixels)
-    bits = bytes(map(gt, second, first))  # 128 bytes of 0 or 1
-    binary_digits = bits.hex()[1::2]  # the second hex digit of each byte
-    number = int(binary_digits, 2)
-    return number.to_bytes(16, "big")
+    pixels = small.tobytes().ljust(ZERO + 1, b"\x00")  # at an index: the pixel, or 0
+    first = int.from_bytes(_first_indices.translate(pixels))  # 128 numbers of 16 bits, in one
+    second = int.from_bytes(_second_indices.translate(pixels))
+    # of each pair, 255 + second - first: its upper byte is 1 if the second is brighter, else 0
+    differences = (_highest_values + second - first).to_bytes(2 * PAIRS)
+    bits = differences[::2].translate(_digits)
+    return int(bits, 2).to_bytes(PAIRS // 8)
 
 
 def _decode_file(data: bytes, file: ImageFile.ImageFile, min_side: int | None) -> Image.Image:

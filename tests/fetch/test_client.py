@@ -8,10 +8,10 @@ import time
 from email.utils import formatdate
 
 import pytest
-from urllib3 import HTTPHeaderDict
 
 from cnlw_tools.fetch import Limits, http
 from cnlw_tools.fetch.client import parse_retry_after
+from cnlw_tools.fetch.transfer import Headers
 
 OUTCOMES = {  # route -> outcome
     "/ok/1": "ok",
@@ -216,6 +216,8 @@ def test_long_retry_after(server, fetch_rows):
 )
 def test_parse_retry_after(text, seconds):
     """Retry-After is a number of seconds or a date; anything else counts as 0."""
-    headers = HTTPHeaderDict({} if text is None else {"Retry-After": text})
+    headers = Headers()
+    if text is not None:
+        headers.add("Retry-After", text)
 
     assert seconds == round(parse_retry_after(headers, clock=lambda: 1000.0))

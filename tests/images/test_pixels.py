@@ -356,6 +356,22 @@ def differing_bits(a, b):
     return sum((x ^ y).bit_count() for x, y in zip(a, b, strict=True))
 
 
+@pytest.mark.parametrize("levels", [2, 256])
+def test_bits_of_a_fingerprint(levels):
+    """Each bit says whether a pixel is darker than its neighbour; each quarter has every fourth."""
+    grey = np.random.default_rng(levels).integers(0, 256, (9, 9), np.uint8) // (256 // levels)
+    bits = []
+    for dy, dx in ((0, 1), (1, 0)):
+        for y in range(8):
+            for x in range(8):
+                bits.append(int(grey[y, x] < grey[y + dy, x + dx]))
+    quartered = [*bits[0::4], *bits[1::4], *bits[2::4], *bits[3::4]]
+
+    found = fingerprint(Image.fromarray(grey))
+
+    assert np.packbits(quartered).tobytes() == found
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_fingerprint_stays(seed):
     """A fingerprint hardly changes when an image is compressed, and a little when it is resized."""
