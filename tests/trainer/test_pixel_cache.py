@@ -58,7 +58,8 @@ def test_damage_is_an_error(builds, tmp_path, kind, change):
         path.write_bytes(change(content))
 
     with pytest.raises(
-        ValueError, match=r"npy: the file is damaged, .*: delete .*\.images\.npy; its images are then "
+        ValueError,
+        match=r"npy: the file is damaged, .*: delete .*\.images\.npy; its images are then ",
     ) as error:
         load(builds, tmp_path)
     message = str(error.value)

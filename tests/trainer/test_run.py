@@ -310,7 +310,9 @@ def test_a_flipped_bit_of_a_checkpoint_is_seen(tmp_path):
         flipped[position] ^= 1 << position % 8
         run.checkpoint_path.write_bytes(flipped)
 
-        with pytest.raises(ValueError, match=r"checkpoint.pt: the file is damaged, .* or delete the run"):
+        with pytest.raises(
+            ValueError, match=r"checkpoint.pt: the file is damaged, .* or delete the run"
+        ):
             RunWriter(tmp_path, CONFIG, resume=True)
 
     run.checkpoint_path.write_bytes(content)
