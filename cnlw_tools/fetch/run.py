@@ -344,7 +344,7 @@ class _Run:
         return final_outcome(state, retry)
 
     def _make_job(self, row: "ManifestRow", attempts: int) -> FetchJob | None:
-        """Return the job of a row; none if its id or URI is invalid: then its failure is written."""
+        """Return the job of a row; none if its id or URI is invalid: its failure is written."""
         try:
             if row.problem or not row.uri:
                 raise FetchError("refused", row.problem or "no uri")
