@@ -18,7 +18,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from threading import Event
@@ -28,7 +28,7 @@ from cnlw_tools.files.cache import default_cache
 from cnlw_tools.files.drafts import HOST, TEMPORARY_PREFIX, atomic_write
 from cnlw_tools.files.folders import list_names
 from cnlw_tools.files.locks import lock, wait_for_lock
-from cnlw_tools.files.storage import RemoteFile, RemoteFolder, is_address
+from cnlw_tools.files.storage import RemoteFile, RemoteFolder, ReplacedFile, is_address
 from cnlw_tools.files.texts import read_json
 
 STATE = "state.json"
@@ -101,13 +101,29 @@ class Mirror:
         """
         self.home.mkdir(parents=True, exist_ok=True)
         with wait_for_lock(self.home), self.writing():
-            remote_files = self.remote.list_files()
-            if not remote_files:
+            if not self.update_to_newest(is_needed, progress):
                 raise FileNotFoundError(
                     f"{self.remote.address}: there is nothing at this address: check it"
                 )
-            self.update(remote_files, is_needed, progress)
         return self.folder
+
+    def update_to_newest(
+        self, is_needed: Callable[[str], bool] = every_file, progress: Progress = no_progress
+    ) -> dict[str, RemoteFile]:
+        """Make the mirror the same as the storage is now, within `writing`; return its files.
+
+        Args:
+            is_needed: says of a name whether the file is needed
+            progress: is told how many bytes came
+
+        Raises:
+            OSError: a file cannot be read
+        """
+        while True:
+            remote_files = self.remote.list_files()
+            with suppress(ReplacedFile):  # by another command since they were listed
+                self.update(remote_files, is_needed, progress)
+                return remote_files
 
     def update(
         self,

@@ -34,7 +34,7 @@ LASTING = {
     *("FileNotFoundError", "PermissionError", "NotImplementedError"),
     *("NoCredentialsError", "PartialCredentialsError", "ProfileNotFound"),
     *("LocalTokenNotFoundError", "DefaultCredentialsError"),
-    *INVALID_NAMES,
+    *("ReplacedFile", *INVALID_NAMES),
 }
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 VERSIONS = ("generation", "ETag", "blob_id")  # what storages say of contents
@@ -69,6 +69,10 @@ def local_path(path: Path | str) -> Path:
             "storage service"
         )
     return Path(path)
+
+
+class ReplacedFile(OSError):
+    """A file of a storage was written anew between two looks at it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,13 +152,16 @@ class RemoteFolder:
         """Copy a file of the storage to a path; after an error, a part of it may be there.
 
         Raises:
-            OSError: it cannot be read, or has another size
+            ReplacedFile: it has another size now
+            OSError: it cannot be read
         """
 
         def copy() -> None:
             self._files.get_file(self._join(name), str(path))
             n_bytes = path.stat().st_size
             if size is not None and n_bytes != size:
+                if self._files.info(self._join(name))["size"] == n_bytes:
+                    raise self._replaced(name)
                 raise OSError(f"{name} came with {n_bytes} bytes in place of {size}")
 
         self.attempt("read", copy)
@@ -207,11 +214,14 @@ class RemoteFolder:
         if (stored_file.version if stored_file else None) != version or not self.attempt(
             "written", copy
         ):
-            raise FileExistsError(
-                f"{self.address}/{name}: another command has just written this file: run this "
-                "command again"
-            )
+            raise FileExistsError(str(self._replaced(name)))
         return self.list_files()[name]
+
+    def _replaced(self, name: str) -> ReplacedFile:
+        return ReplacedFile(
+            f"{self.address}/{name}: another command has just written this file: run this command "
+            "again"
+        )
 
     def _put_if(self, path: Path, name: str, version: str | None) -> None:
         """Copy a file into the storage, on the condition that what is there is of a version."""
@@ -341,7 +351,8 @@ class RemoteFolder:
             except Exception as error:  # each package raises errors of its own
                 wait = next(waits, None)
                 if wait is None or _is_lasting(error):
-                    if isinstance(error, BadFile):  # about the bytes; else a library hid a cause
+                    # one about the bytes has no other cause that a library hides
+                    if isinstance(error, BadFile | ReplacedFile):
                         raise
                     raise self._explain(work, error) from error
                 time.sleep(wait)

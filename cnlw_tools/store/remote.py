@@ -228,8 +228,7 @@ class RemoteWriter:
     def _read_pack(self) -> None:
         """Read the pack as it is at the address now."""
         mirror = self.mirror
-        remote_files = mirror.remote.list_files()
-        mirror.update(remote_files, pack.SMALL_FILES.__contains__)
+        remote_files = mirror.update_to_newest(pack.SMALL_FILES.__contains__)
         self.version, opened = None, None
         if pack.LEDGER in remote_files:
             self.version = remote_files[pack.LEDGER].version

@@ -215,6 +215,34 @@ def test_a_put_does_not_disturb_those_who_fetch(memory):
     check(MEMORY, IDS)
 
 
+def test_a_ledger_that_is_replaced_while_it_is_read_is_read_again(address, move, monkeypatch):
+    """By those who write and by those who read: nobody tries to get a file that is gone."""
+    place = f"{address}/web"
+    fill(place, IDS[:12])
+    puts = iter([[failure(f"f{number}") for number in range(n)] for n in (300, 900)])
+    list_files = RemoteFolder.list_files
+    busy = False
+
+    def list_before_another_put(folder):
+        nonlocal busy
+        files = list_files(folder)
+        rows = None if busy else next(puts, None)
+        if rows:
+            busy = True
+            with pytest.MonkeyPatch.context() as other_machine:
+                other_machine.setenv("CNLW_CACHE", f"{os.environ['CNLW_CACHE']}-{len(rows)}")
+                fill(place, [], *rows)
+            busy = False
+        return files
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RemoteFolder, "list_files", list_before_another_put)
+        with open_store(place) as store:
+            assert 300 <= store.count_outcomes()["http_404"]
+    fill(place, IDS[12:])
+    check(place, IDS)
+
+
 def refuse(*_: object, **__: object) -> None:
     raise OSError("so busy")
 
