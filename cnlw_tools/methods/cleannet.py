@@ -12,14 +12,14 @@ cos_i = cosine(phi_q(f_i), phi_s(S_{y_i}))      similarity of the features f_i t
 w_i   = max(0, cos_i)  soft  |  1[cos_i >= threshold]  hard
 L     = mean_b w_b CE(y_b, z_b) / w^
 
-People have verified some labels. From these labels, two encoders, phi_q and phi_s, learn how
+Some labels have been verified. From these labels, two encoders, phi_q and phi_s, learn how
 similar an image with a correct label is to the reference features S_c of its class. What the
 encoders learn also applies to images and classes without verified labels, so a few verified labels
 are enough.
 
-The network first learns from all labels, for as many epochs as the option ``start`` says. Then,
-``rounds`` times at equal intervals, the encoders learn from the network's features and weight the
-training set. Network and encoders are thus trained in turn. The encoders are initialised anew each
+The network first learns from all labels, for the share ``start`` of the epochs. Then, ``rounds``
+times at equal intervals, the encoders are trained on the network's features, and new weights are
+computed for all training images. Network and encoders are thus trained in turn. The encoders are initialised anew each
 time, because the features are new. In each round, they see the training set ``passes`` times. The
 default of 6 corresponds to the 60,000 steps of 32 images in the authors' code, on the 310,000
 images of Food-101N. With several ranks, each rank processes the whole training set, and the result

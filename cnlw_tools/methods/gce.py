@@ -2,8 +2,8 @@
 
 Source: Zhang and Sabuncu, NeurIPS 2018, arXiv:1805.07836.
 
-Let p be the probability of the given label; q is an option. The truncated variant also has the
-option k, and a weight w_b of 0 or 1, which selects examples:
+Let p be the probability of the given label; q is an option. The method `gce_truncated` truncates the
+loss. It also has the option k, and gives each example a weight w_b of 0 or 1:
 
 L_q(p)   = (1 - p^q) / q,  p = p_y          q -> 0: cross-entropy l = -log p
                                             q = 1: 1 - p, the mean absolute error
@@ -12,11 +12,11 @@ l_b      = w_b L_q(p_b) + (1 - w_b) L_q(k)  truncated
 w_b      = 1[p*_b > k]                      p* from the best network so far; w is initially 1
 
 Cross-entropy has the largest gradients for labels that the network finds unlikely, and wrong labels
-are among these. The mean absolute error weights all examples equally; it resists noise but hardly
-learns. In the truncated variant, an example whose label is less likely than k has a constant loss
-and no gradient. Minimising the truncated loss directly would discard every example that is not
-learned yet. The network and w are therefore updated in turn: w is computed when epoch ``start``
-begins, and again each time ``every`` epochs have passed.
+are among these. The mean absolute error has the same gradient with respect to p for all examples; it
+resists noise but hardly learns. With `gce_truncated`, an example whose label is less likely than k
+has a constant loss and no gradient. Minimising the truncated loss directly would discard every
+example that is not learned yet. The network and w are therefore updated in turn: w is computed when
+epoch ``start`` begins, and again each time ``every`` epochs have passed.
 
 For truncation, the best network is the one that predicts the largest share of the labels in a
 held-out part of the noisy training set. If several are equally good, it is the earliest. The paper
@@ -28,8 +28,8 @@ epochs, and `vanilla` reaches 54 %. At this stage, a network gives few labels a 
 k = 0.3, truncation reaches 39 % in 12 epochs, and `vanilla` reaches 56 %; in 20 epochs, they reach
 53 % and 52 %. Without truncation, L_q ends at 62 % after 20 epochs.
 
-At the end of training, the best network is not restored, because the trainer reports both the last
-and the best epoch.
+`gce_truncated` uses the best network only to compute w, so training ends with the last network. The
+trainer reports the last and the best epoch of every method.
 """
 
 import math

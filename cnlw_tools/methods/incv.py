@@ -3,14 +3,15 @@
 Source: Chen, Liao, Chen and Zhang, ICML 2019, "Understanding and utilizing deep neural networks
 trained with noisy labels".
 
-Let S be the set of selected examples, and C the set of candidates. The estimated share of wrong
-labels is eps, and their share in S is eps_S; ramp is an option:
+Let S be the set of selected training examples, and C the set of examples that are neither selected
+nor removed. The estimated share of wrong labels is eps, and their share in S is eps_S; ramp is an
+option:
 
 S = no examples, C = all examples. Each iteration halves C at random. For each half H, with the
         other half O:
-        a new network learns from S and O, and the n_H examples of H whose label it predicts go
-        to S; of the rest, those whose loss is among the int(r n_H) highest in H are removed from
-        C for good; r = min(2, eps / (1 - eps))
+        a new network learns from S and O, and the n_H examples of H whose label it predicts move
+        from C to S; of the rest, those whose loss is among the int(r n_H) highest in H are
+        removed from C for good; r = min(2, eps / (1 - eps))
 eps   = the smallest value, in steps of 0.001, with
         (1 - eps)^2 + eps^2 / (K - 1) <= share of the first H that was selected
 eps_S = eps^2 / (eps^2 + (K - 1) (1 - eps)^2): the share of wrong labels in S
@@ -19,48 +20,51 @@ L     = mean CE of network 1 over examples with a small loss by network 2, and v
         n = round(|B and S| (1 - eps_S min(1, e / ramp)))
 
 A network cannot have memorised the wrong labels of examples that it has not seen. If it predicts
-the label of such an example, the label is likely correct: otherwise the network and the label would
-have to make the same mistake. The frequency of agreement shows how many labels are wrong. The wrong
-labels that remain in S are left to two networks that select for each other, as in Co-teaching.
-After the warm-up, they also select among the candidates outside S. At most |S| / 2 of these
-candidates are drawn.
+the label of such an example, the label is likely correct: the network would otherwise have to
+predict exactly this wrong label. The frequency of agreement shows how many labels are wrong. In the
+last stage, two networks learn from S and leave out wrong labels for each other, as in Co-teaching.
+At most |S| / 2 examples of C are drawn at random and added to the training set of this stage. The
+networks may select these examples once the warm-up (option ``warmup``) is over.
 
-Early iterations select with the network of the best epoch, and later ones with the network of the
-last epoch, because a network memorises more the longer it learns. The best epoch is the one that
-predicts the largest share of the given labels in the half to select from. If eps > 0.6 or the noise
-is asymmetric, only the first iteration uses the best epoch. If eps is from 0.3 to 0.6, the first
-two iterations do, and if it is lower, all iterations do.
+The longer a network is trained, the more wrong labels it memorises. The network of the best epoch
+may therefore select better than the network of the last epoch. The best epoch is the one after
+which the network predicts the largest share of the given labels of H. If eps is at most 0.3, all
+iterations use the network of the best epoch. If eps is from 0.3 to 0.6, the first two iterations
+do, and if eps > 0.6 or the noise is asymmetric, only the first one does. The remaining iterations
+use the network of the last epoch.
 
 With asymmetric noise, no example is removed from C, the factor K - 1 in eps_S is replaced by 1, and
 the warm-up is twice as long. It is also twice as long if eps > 0.6, but never as long as the last
-stage. By default, the epochs are divided as in the authors' code: eight halves of 50 epochs each,
-then 200 epochs. A network that has hardly learned predicts little more than its initial weights do.
-If there are few epochs, the number of iterations is therefore reduced, to no less than one, until
-each half has at least three epochs. If the run has only one epoch, or if ``iterations`` or
-``validation`` is 0, there is no iteration. S is then all examples, and eps is 0.
+stage. By default, the epochs are divided in the proportions of the authors' code: four iterations
+that train a network for 50 epochs on each of two halves, and a last stage of 200 epochs. A network
+that was trained for very few epochs predicts labels hardly better than at initialisation. If there
+are few epochs, the number of iterations is therefore reduced, but not below one, until each half
+has at least three epochs. If the run has only one epoch, or if ``iterations`` or ``validation`` is
+0, cross-validation is skipped. S is then all examples, and eps is 0.
 
-Every training begins with the same weights, as in the code. During cross-validation, the second
-network is not trained; it stores the best weights of the first one. With several ranks, the
-selection of rank 0 is used, and small losses are found within each rank. In the last stage, losses
-are compared in evaluation mode, and examples outside S have a logged weight of 0, unless they are
-drawn.
+As in the authors' code, every network starts from the same initial weights. During
+cross-validation, the second network is not trained; it stores the best weights of the first one.
+With several ranks, the selection of rank 0 is used, and small losses are found within each rank. In
+the last stage, networks are in evaluation mode when they compute the losses by which they select.
+Examples of C that are not drawn have a logged weight of 0 in this stage.
 
-The authors' code tests both networks separately, and the paper's table does not say which one it
-shows. By default, only the first network predicts here (``predict`` = one). With ``predict`` =
-mean, predictions use the mean of the logits of both networks, and the paper does not report such a
-result.
+The authors' code tests both networks separately, and the paper does not say which network's result
+its table shows. By default, only the first network predicts here (``predict`` = one). With
+``predict`` = mean, predictions use the mean of the logits of both networks, and the paper does not
+report such a result.
 
 On `shapes` (blue 40, 16 pixels, 12 epochs), INCV ends at an accuracy of 29 %, while `vanilla` ends
-at 58 %. The halves and the last stage share the epochs, and networks that have learned for three
+at 58 %. The halves and the last stage share the epochs, and networks that were trained for so few
 epochs predict too few labels correctly for a useful selection.
 
-This implementation does not enlarge batches by the examples drawn from C, and draws these examples
-only once, not in each epoch. The authors' code can also select an example whose label is among the
-k most probable classes; for CIFAR it uses k = 1, and so does this implementation. In the code,
-batch normalisation uses only the kept examples. Here the whole batch goes through the networks, so
-a step need not wait until the number of kept examples is known. On `shapes` (blue 40, 16 pixels, 30
-epochs, mean of three seeds), the accuracy ends at 41.3 % with the whole batch and at 41.0 % with
-only the kept examples.
+The authors' code draws examples of C anew in every epoch, and adds them to each batch. Here they
+are drawn once, and batches keep their size. The authors' code can also select an example whose
+label is among the k most probable classes; for CIFAR it uses k = 1, and so does this
+implementation. In the authors' code, the batch statistics of batch normalisation come only from the
+examples that a network learns from. Here the whole batch goes through the networks, which saves the
+processor from waiting for a GPU in each step. On `shapes` (blue 40, 16 pixels, 30 epochs, mean of
+three seeds), the accuracy ends at 41.3 % with the whole batch and at 41.0 % with only those
+examples.
 """
 
 from collections.abc import Iterable, Iterator

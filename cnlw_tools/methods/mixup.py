@@ -14,7 +14,7 @@ example with a wrong label. Each blend occurs only once, so there is less to mem
 alpha is, the closer the blends are to equal parts. The paper uses alpha = 1 in general, and 8 to 32
 for noisy labels.
 
-The option ``per`` says how often lam is drawn. The authors' code of mixup draws one lam per batch;
+The option ``per`` says how often lam is drawn. The authors' code for mixup draws one lam per batch;
 MentorMix, MixMatch and IEG draw one per example. The logged loss is the cross-entropy of the
 example's own label on the blend.
 

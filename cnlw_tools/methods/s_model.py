@@ -15,17 +15,18 @@ class. Predictions do not use the layer. Whether this works depends on the initi
 network is therefore first trained without the layer. The weights of the layer are then set to
 b_ij = log(c_ij + 1e-8) and u = 0, where c_ij is the share of label j among the images that this
 network predicts as class i. The authors' code counts the most likely class (hard), and the paper
-counts all classes by their probabilities (soft).
+weights all classes by their probabilities (soft).
 
 The code stops each stage early, according to the accuracy on a held-out tenth of the data, so the
 number of epochs is not known. By default, the training without the layer (the warm-up) takes a
 tenth of the epochs. This is our choice. The warm-up should end before the network memorises the
 labels, because a network that predicts all given labels considers none of them wrong. The value
-beta = 0 comes from a demonstration in the code. On `shapes` (blue 40, 16 pixels, 12 epochs, one
-seed), the preset uses half of the epochs for the warm-up. The method then ends at an accuracy of
-59 %, and `vanilla` at 56 %. With a warm-up of a tenth of the epochs, the method ends at 57 %.
+beta = 0 comes from a demo in the authors' code. The preset `shapes` uses half of the epochs for the
+warm-up. In a run of 12 epochs on `shapes` (blue 40, 16 pixels, one seed), the method then ended at
+an accuracy of 59 %. With a warm-up of a tenth of the epochs, it ended at 57 %, and `vanilla` at
+56 %.
 
-The code can also start from a guessed noise rate without a warm-up, and from a random u. This
+The code can also start from an assumed noise rate without a warm-up, and from a random u. This
 implementation cannot.
 """
 

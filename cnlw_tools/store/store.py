@@ -1,4 +1,4 @@
-"""The image store is a folder with image files and a ledger, which has the outcome of every URL.
+"""The image store is a folder with image files and a ledger, which records the outcome of every URL.
 
     STORE/ledger.sqlite      the ledger, an SQLite database; it stays intact if a command is killed
     STORE/ledger.parquet     a copy of the ledger for readers, made at the end of the last fetch
@@ -7,13 +7,14 @@
 
 An image file is written to drafts/ and then moved to images/, and finally gets a row in the ledger.
 The file of a row with the outcome `ok` is therefore complete. After a power failure, a file may
-still be damaged, so every read compares the sha256 of the file with that in the ledger. Every `cnlw
-fetch` compares the size and the modification time of each file with the ledger, and if the time
-differs, also the sha256. It fetches damaged files again. While it runs, it locks the folder.
+still be damaged, so every read compares the sha256 of the file with the ledger. At its start, `cnlw
+fetch` compares the size and the modification time of each file with the ledger, and also the sha256
+if only the time differs. It fetches damaged files again. While it runs, it locks the folder.
 
 The files are the originals. After `cnlw fetch --keep 84`, they are resized images instead, exactly
-as a build with `--size 84` stores them. All files of a store are of one kind, and the ledger always
-describes the originals.
+as a build with `--size 84` stores them. A store holds either originals or files that were resized
+in the same way. In the ledger, the columns `kept` and `kept_*` describe a resized file, and
+the other columns describe the original.
 """
 
 import os

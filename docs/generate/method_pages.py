@@ -86,7 +86,8 @@ OWN_UNIT = "The costs of all methods are divided by those of `vanilla`, so all n
 COST = (
     "In a network pass, one batch goes through the network, forward or backward; a backward pass "
     "counts as two forward passes. A step of `vanilla` consists of one forward and one backward "
-    "pass. Passes between the steps of a method are averaged over its steps.\n\n"
+    "pass. Some methods also make passes between steps, for example over the whole training set once "
+    "per round. Their number is divided by the number of steps.\n\n"
 )
 MEASURED = (
     "Times and memory were measured with a small network on a CPU. The additional memory is the "

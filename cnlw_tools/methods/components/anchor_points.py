@@ -9,8 +9,8 @@ belongs to class i, these probabilities are row i of T. An outlier may look more
 real image of the class. If ``percentile`` is below 1, the method therefore discards the images with
 the highest p_i. It sorts the N images by p_i, the lowest first, and counts their ranks from 0. It
 discards the image with the rank ceil(percentile (N - 1)) and all images above it, as the authors'
-code does. x_i is the most likely of the other images. If several images are equally likely, the
-first one is taken.
+code does. x_i is the remaining image with the highest p_i. If several images have the same
+p_i, the first one is taken.
 
 The authors' code sets p_i of the discarded images to 0, and these zeros also enter the rows of
 later classes. This implementation leaves p_i unchanged.

@@ -1,6 +1,6 @@
 """The shares c_ij estimate the transition matrix T.
 
-Among the images predicted as class i, c_ij is the share of those with the given label j. S-Model
+Among the images predicted as class i, c_ij is the share with the given label j. S-Model
 (s_model.py) starts from these shares. With ``hard``, the predicted class is the most likely one.
 With ``soft``, each image counts towards every class i, with weight p_t(i):
 

@@ -1,4 +1,4 @@
-"""Dynamic bootstrapping weights a label less if its loss suggests that it is wrong.
+"""Dynamic bootstrapping gives a label less weight if its loss suggests that it is wrong.
 
 Source: Arazo et al. 2019 (see beta_mixture.py).
 

@@ -26,7 +26,7 @@ of the epoch is learned:
 The MentorNet code never trains the epoch embedding. The copy of that code in the MentorMix
 repository has an option to train it.
 
-The package includes a mentor that was fitted to the rule `pd`, in mentor_pd.json. It was made by
+The package includes mentor_pd.json, a mentor that was fitted to the rule `pd`. It was made by
 `to_json(fit_mentor(predefined_samples(pd), seed=0), rule="pd", seed=0)`.
 """
 

@@ -15,7 +15,7 @@ Let l_b be the loss of example b, delta_b = l_b - gamma its difference from a th
     pd            1 if e <= 18, self_paced if 18 < e < 90, spcl if e >= 90
 
 The constants of these rules are fixed, with the values of the authors' code: the exponent of focal
-is 2, and spcl divides delta by 1.
+is 2, and delta has no further factor in spcl.
 """
 
 import math
