@@ -227,9 +227,9 @@ def export_votes(
     """Write tasks for Label Studio: the candidates that have too few votes.
 
     If there is an image store, the command leaves out candidates that are not in the store, and
-    those whose images builds do not use, such as placeholders of sites. With --data-dir, it also leaves out copies of your validation
-    images. If candidates of a class look alike, only one of them gets a task. If no candidate has
-    too few votes, no file is written.
+    those whose images builds do not use, such as placeholders of sites. With --data-dir, it also
+    leaves out copies of your validation images. If candidates of a class look alike, only one of
+    them gets a task. If no candidate has too few votes, no file is written.
 
     The labelling interface is written to an XML file. Paste it into the settings of your project.
     When people have answered, export the project as JSON and run `cnlw votes import`.

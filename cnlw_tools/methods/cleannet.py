@@ -19,11 +19,11 @@ are enough.
 
 The network first learns from all labels, for the share ``start`` of the epochs. Then, ``rounds``
 times at equal intervals, the encoders are trained on the network's features, and new weights are
-computed for all training images. Network and encoders are thus trained in turn. The encoders are initialised anew each
-time, because the features are new. In each round, they see the training set ``passes`` times. The
-default of 6 corresponds to the 60,000 steps of 32 images in the authors' code, on the 310,000
-images of Food-101N. With several ranks, each rank processes the whole training set, and the result
-of rank 0 is used.
+computed for all training images. Network and encoders are thus trained in turn. The encoders are
+initialised anew each time, because the features are new. In each round, they see the training set
+``passes`` times. The default of 6 corresponds to the 60,000 steps of 32 images in the authors'
+code, on the 310,000 images of Food-101N. With several ranks, each rank processes the whole training
+set, and the result of rank 0 is used.
 
 The paper takes the features of a network that was trained to the end on the noisy set, and then
 fine-tunes this network. We do not know the paper's number of rounds. We chose the values of

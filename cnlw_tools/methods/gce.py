@@ -2,8 +2,8 @@
 
 Source: Zhang and Sabuncu, NeurIPS 2018, arXiv:1805.07836.
 
-Let p be the probability of the given label; q is an option. The method `gce_truncated` truncates the
-loss. It also has the option k, and gives each example a weight w_b of 0 or 1:
+Let p be the probability of the given label; q is an option. The method `gce_truncated` truncates
+the loss. It also has the option k, and gives each example a weight w_b of 0 or 1:
 
 L_q(p)   = (1 - p^q) / q,  p = p_y          q -> 0: cross-entropy l = -log p
                                             q = 1: 1 - p, the mean absolute error
@@ -12,9 +12,9 @@ l_b      = w_b L_q(p_b) + (1 - w_b) L_q(k)  truncated
 w_b      = 1[p*_b > k]                      p* from the best network so far; w is initially 1
 
 Cross-entropy has the largest gradients for labels that the network finds unlikely, and wrong labels
-are among these. The mean absolute error has the same gradient with respect to p for all examples; it
-resists noise but hardly learns. With `gce_truncated`, an example whose label is less likely than k
-has a constant loss and no gradient. Minimising the truncated loss directly would discard every
+are among these. The mean absolute error has the same gradient with respect to p for all examples;
+it resists noise but hardly learns. With `gce_truncated`, an example whose label is less likely than
+k has a constant loss and no gradient. Minimising the truncated loss directly would discard every
 example that is not learned yet. The network and w are therefore updated in turn: w is computed when
 epoch ``start`` begins, and again each time ``every`` epochs have passed.
 

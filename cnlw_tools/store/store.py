@@ -1,4 +1,4 @@
-"""The image store is a folder with image files and a ledger, which records the outcome of every URL.
+"""The image store is a folder with image files and a ledger of the outcomes of all URLs.
 
     STORE/ledger.sqlite      the ledger, an SQLite database; it stays intact if a command is killed
     STORE/ledger.parquet     a copy of the ledger for readers, made at the end of the last fetch
