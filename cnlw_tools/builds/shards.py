@@ -30,7 +30,7 @@ from cnlw_tools.builds.parquet import EncodedImages
 from cnlw_tools.dataset import hashing
 from cnlw_tools.dataset.row_numbers import first_places, number_values
 from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
-from cnlw_tools.executor.job import Job, find_folders, require_folders
+from cnlw_tools.executor.job import Job, NeededFolder, find_folders, require_folders
 from cnlw_tools.files import arrow
 from cnlw_tools.files.mapped import zeros
 from cnlw_tools.files.parquet import read_table
@@ -306,7 +306,7 @@ def write_file(job: WriteJob, plan: FilePlan) -> WrittenFile:
     return WrittenFile(plan.name, len(plan.rows), digest)
 
 
-def _find_folders(job: WriteJob) -> tuple[Path, ...]:
+def _find_folders(job: WriteJob) -> tuple[NeededFolder, ...]:
     """Return the folders of a job that this machine sees."""
     inputs = job.inputs
     images = (inputs.data_dir, inputs.store, *inputs.donors.values())

@@ -27,10 +27,9 @@ from cnlw_tools.builds.shards import ImageOwners
 from cnlw_tools.builds.staging import RECORD_PREFIX
 from cnlw_tools.card.metadata import DRAFT_SUFFIX
 from cnlw_tools.executor.remote import SAME_VERSIONS, describe_difference, program_versions
-from cnlw_tools.executor.work_shard import WorkShard
+from cnlw_tools.executor.work_shard import WorkShard, describe_mixed_counts
 from cnlw_tools.files.texts import read_json
 from cnlw_tools.recipe.strict import between, read_dataclass
-from cnlw_tools.registry.counts import join_words
 
 RECORDS = f"{RECORD_PREFIX}*-of-*.json"
 REMEDY = "delete it, and run the build of this shard again"
@@ -145,7 +144,6 @@ def check_records(contents: str, records: Records) -> None:
     Raises:
         ValueError: a record is of another build, another count, or was made with other versions
     """
-    counts = {record.count for record in records.values()}
     for path, record in records.items():
         if record.contents != contents:
             raise ValueError(
@@ -155,13 +153,9 @@ def check_records(contents: str, records: Records) -> None:
         difference = describe_difference(record.made_with, program_versions())
         if difference:
             raise ValueError(f"{path}: this process has {difference}: {SAME_VERSIONS}")
-        if len(counts) > 1:
-            numbers = join_words([str(count) for count in sorted(counts)])
-            raise ValueError(
-                f"{path.parent} contains shards of work that was divided in different ways, into "
-                f"{numbers} parts: give every process the same number, or delete the records "
-                f"{RECORDS} of one division"
-            )
+    mixed = describe_mixed_counts({path: record.count for path, record in records.items()})
+    if mixed:
+        raise ValueError(f"{mixed}, or delete the records {RECORDS} of one division")
 
 
 @contextmanager

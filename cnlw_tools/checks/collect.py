@@ -41,7 +41,7 @@ from cnlw_tools.checks.inspections import (
 from cnlw_tools.dataset import dataset
 from cnlw_tools.dataset.shared_chunks import ChunkStock
 from cnlw_tools.executor import SERIAL, Executor, Progress, limits, no_progress
-from cnlw_tools.executor.job import Job, find_folders, require_folders
+from cnlw_tools.executor.job import Job, NeededFolder, find_folders, require_folders
 from cnlw_tools.executor.work_shard import WHOLE, WorkShard
 from cnlw_tools.files.machine_faults import raise_machine_fault
 from cnlw_tools.files.mapped import release_pages
@@ -292,7 +292,7 @@ def _select_shards(data: Path, names: Sequence[str], work_shard: WorkShard) -> l
 def _read_shard(data: Path, name: str) -> tuple[str, ShardContent | str]:
     """Read one file, and hash it and its images; or return why it cannot be read."""
     path = data / name
-    require_folders([data])  # elsewhere than here, it may be missing
+    require_folders([NeededFolder(data)])  # elsewhere than here, it may be missing
     try:
         with open_parquet(path) as file, translate_errors(path, PARQUET):
             check_decoded_size(file, path)

@@ -37,12 +37,11 @@ from cnlw_tools.dataset.row_numbers import first_places, number_rows
 from cnlw_tools.dataset.row_selection import take_rows
 from cnlw_tools.dataset.shared_chunks import ChunkStock, store_values
 from cnlw_tools.executor.remote import SAME_VERSIONS, describe_difference, program_versions
-from cnlw_tools.executor.work_shard import WorkShard
+from cnlw_tools.executor.work_shard import WorkShard, describe_mixed_counts
 from cnlw_tools.files.parquet import open_parquet, read_batches, read_schema
 from cnlw_tools.files.texts import parse_json
 from cnlw_tools.files.untrusted import translate_errors
 from cnlw_tools.recipe.strict import between, read_dataclass
-from cnlw_tools.registry.counts import join_words
 
 Rows = NDArray[np.integer]
 BATCH_ROWS = 1 << 14  # that are Python objects at a time
@@ -204,7 +203,6 @@ def check_records(
     Raises:
         ValueError: with the file that does not fit
     """
-    counts = sorted({record.count for record in records.values()})
     for path, record in records.items():
         if record.compared_with != json.loads(json.dumps(compared_with)):
             raise ValueError(
@@ -214,13 +212,9 @@ def check_records(
         difference = describe_difference(record.made_with, program_versions())
         if difference:
             raise ValueError(f"{path}: this process has {difference}: {SAME_VERSIONS}")
-        if len(counts) > 1:
-            numbers = join_words([str(count) for count in counts])
-            raise ValueError(
-                f"{path.parent} contains shards of work that was divided in different ways, into "
-                f"{numbers} parts: give every process the same number, or delete the files "
-                f"{FILES} of one division"
-            )
+    mixed = describe_mixed_counts({path: record.count for path, record in records.items()})
+    if mixed:
+        raise ValueError(f"{mixed}, or delete the files {FILES} of one division")
 
 
 def read_inspections(folders: Sequence[Path], compared_with: Mapping[str, Any]) -> pa.Table:

@@ -4,9 +4,12 @@ Work is divided by numbers that every process computes alike, from the work itse
 knows its share without asking, and the shares of all processes together are the work.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
+
+from cnlw_tools.registry.counts import join_words
 
 Item = TypeVar("Item")
 
@@ -34,6 +37,23 @@ class WorkShard:
 WHOLE = WorkShard()  # all of the work
 MAX_COUNT = 1_000_000  # of shards
 MAX_DIGITS = len(str(MAX_COUNT))
+
+
+def describe_mixed_counts(counts: Mapping[Path, int]) -> str:
+    """Return where shards lie whose work was divided in different ways; nothing if none do.
+
+    Args:
+        counts: into how many parts the work was divided, by the file that says so
+    """
+    folders = {count: str(path.parent) for path, count in counts.items()}
+    if len(folders) < 2:
+        return ""
+    places = join_words(sorted(set(folders.values())))
+    numbers = join_words([str(count) for count in sorted(folders)])
+    return (
+        f"{places}: the work of these shards was divided in different ways, into {numbers} parts: "
+        "give every process the same number"
+    )
 
 
 def parse_work_shard(text: object) -> WorkShard:

@@ -203,7 +203,7 @@ def test_mixed_counts_of_processes_at_an_address(memory, inputs):
     ) as caught:
         build_shard_at(BLUE, inputs, MEMORY, WorkShard(3, 2))
 
-    assert name_addresses(str(caught.value)).startswith(f"{MEMORY} contains shards of")
+    assert name_addresses(str(caught.value)).startswith(f"{MEMORY}: the work of these")
     assert before == stored(memory)
 
 

@@ -16,6 +16,7 @@ from cnlw_tools import files, sources
 from cnlw_tools.builds import parquet, shards
 from cnlw_tools.builds.shards import WriteJob, plan_waves, write_file
 from cnlw_tools.dataset.tables import PLAN
+from cnlw_tools.executor.job import NeededFolder
 from cnlw_tools.files import arrow
 from cnlw_tools.images.pixels import Storage
 from cnlw_tools.recipe.inputs import Inputs
@@ -279,7 +280,9 @@ def test_a_web_image_without_a_store_names_the_store(job, tmp_path, monkeypatch)
 
 def test_a_machine_without_a_folder_writes_nothing(job, tmp_path):
     """A worker elsewhere says which folder it does not see, in place of making one of its own."""
-    there = replace(job, folder=tmp_path / "disk" / "data", folders=(tmp_path / "disk",))
+    there = replace(
+        job, folder=tmp_path / "disk" / "data", folders=(NeededFolder(tmp_path / "disk"),)
+    )
     ((plan,),) = plan_waves(there, {"a.parquet": planned(["x"])})
 
     with pytest.raises(OSError, match=r"disk: the machine .* does not see this folder: put it on"):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from cnlw_tools.executor.job import Job, find_folders, require_folders
+from cnlw_tools.executor.job import Job, NeededFolder, find_folders, require_folders
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,6 +40,20 @@ def test_a_machine_lacks_a_folder(tmp_path, monkeypatch):
     require_folders(folders)
     folder.rmdir()
 
-    assert folders == (folder,)
+    assert folders == (NeededFolder(folder, has_contents=False),)
     with pytest.raises(OSError, match=r"photos: the machine .* does not see this folder"):
+        require_folders(folders)
+
+
+def test_a_machine_sees_an_empty_folder(tmp_path):
+    """A disk that is not mounted leaves an empty folder; one that is empty everywhere is no fault."""
+    photos, empty = tmp_path / "photos", tmp_path / "empty"
+    photos.mkdir()
+    empty.mkdir()
+    (photos / "1.png").touch()
+    folders = find_folders([photos, empty, photos / "1.png"])
+    require_folders(folders)
+    (photos / "1.png").unlink()
+
+    with pytest.raises(OSError, match=r"photos: the machine .* sees no files in this folder"):
         require_folders(folders)

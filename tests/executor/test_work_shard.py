@@ -1,8 +1,15 @@
 """A share of work: every process knows its own, and all shares together are the work."""
 
+from pathlib import Path
+
 import pytest
 
-from cnlw_tools.executor.work_shard import WHOLE, WorkShard, parse_work_shard
+from cnlw_tools.executor.work_shard import (
+    WHOLE,
+    WorkShard,
+    describe_mixed_counts,
+    parse_work_shard,
+)
 
 SHARDS = [parse_work_shard(f"{number}/3") for number in (1, 2, 3)]
 
@@ -44,3 +51,15 @@ def test_a_shard_that_does_not_exist(text):
     """The message says how to write it."""
     with pytest.raises(ValueError, match=r"^shard .{1,20} is not allowed: write it as 2/5"):
         parse_work_shard(text)
+
+
+def test_mixed_counts_are_described_with_their_folders():
+    """Both of them if the shards lie in two; nothing if the work was divided in one way."""
+    one, two = Path("parts/1/shard-1-of-2.json"), Path("parts/2/shard-2-of-3.json")
+    beside = Path("parts/1/shard-2-of-3.json")
+    mixed = "the work of these shards was divided in different ways, into 2 and 3 parts"
+
+    assert describe_mixed_counts({one: 2, two: 3}).startswith(f"parts/1 and parts/2: {mixed}: give")
+    assert describe_mixed_counts({one: 2, beside: 3}).startswith(f"parts/1: {mixed}: give")
+    assert describe_mixed_counts({one: 2, Path("x/shard-2-of-2.json"): 2}) == ""
+    assert describe_mixed_counts({}) == ""
