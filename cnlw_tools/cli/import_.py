@@ -85,14 +85,15 @@ def import_(source: str, path: Path, name: str | None, root: Path, **flags: Any)
     Hugging Face dataset. PATH is the folder or file that `cnlw build` will get as --data-dir; for
     `hf` it may be OWNER/NAME[@REVISION] on the Hub.
 
-    Every image is read and decoded once. The manifest records the sha256 of each, so a build from
-    different images is an error. If images cannot be decoded, the command stops and lists them all.
+    Every image is read and decoded once. The manifest records the sha256 of each, so `cnlw build`
+    refuses other images. If images cannot be decoded, the command stops and lists them all; with
+    --skip-broken, it leaves them out.
 
     --config, --split and the options for columns choose what is read from a Hugging Face dataset.
     The manifest records the choice, so a build reads the same images.
 
-    --validation chooses images by their ids, so the split is the same on every machine. Images that
-    occur twice stay in train.
+    --validation chooses the images of the validation split by their ids, so the split is the same
+    on every machine. Images that occur twice stay in train.
 
     With the source `cnlw_release`, the command imports the candidates, votes and published splits
     that Jiang et al. released in 2020; PATH is the folder or zip of this release.
