@@ -15,8 +15,8 @@ Each image has two uniform random numbers, u_i and v_i. The rate q_i(p) is the v
 truncated normal distribution with the mean p. This rate grows with p, so each image has its own
 level: the smallest p with u_i < q_i(p). The images of each class become noisy in the order of their
 own levels, and each level makes the first images in this order noisy. Therefore the number of noisy
-images is exact, levels are nested, and every class has the same share of noise. With ``exact =
-false``, an image is noisy if its own level is at most the level of the recipe. The number of noisy
+images is exact, levels are nested, and every class has the same share of noise. If ``exact`` is
+false, an image is noisy if its own level is at most the level of the recipe. The number of noisy
 images is then random, as in the paper.
 
 The vector x_i holds the d features of image i in the side table, unchanged. The side table is a
