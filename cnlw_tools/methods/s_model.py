@@ -17,17 +17,17 @@ b_ij = log(c_ij + 1e-8) and u = 0, where c_ij is the share of label j among the 
 network predicts as class i. The authors' code counts the most likely class (hard), and the paper
 weights all classes by their probabilities (soft).
 
-The code stops each stage early, according to the accuracy on a held-out tenth of the data, so the
-number of epochs is not known. By default, the training without the layer (the warm-up) takes a
-tenth of the epochs. This is our choice. The warm-up should end before the network memorises the
-labels, because a network that predicts all given labels considers none of them wrong. The value
+The authors' code stops each stage early, according to the accuracy on a held-out tenth of the data,
+so their number of epochs is not known. By default, the training without the layer (the warm-up)
+takes a tenth of the epochs. This is our choice. The warm-up should end before the network memorises
+the labels, because a network that predicts all given labels considers none of them wrong. The value
 beta = 0 comes from a demo in the authors' code. The preset `shapes` uses half of the epochs for the
 warm-up. In a run of 12 epochs on `shapes` (blue 40, 16 pixels, one seed), the method then ended at
-an accuracy of 59 %. With a warm-up of a tenth of the epochs, it ended at 57 %, and `vanilla` at
-56 %.
+an accuracy of 59 %. With a warm-up of a tenth of the epochs, it ended at 57 %, and `vanilla` at 56
+%.
 
-The code can also start from an assumed noise rate without a warm-up, and from a random u. This
-implementation cannot.
+The authors' code can also start from an assumed noise rate without a warm-up, or from a random u.
+This implementation cannot.
 """
 
 from typing import Any

@@ -1,30 +1,28 @@
-"""Self-Learning gives each image a second label: the class with the prototypes most similar to it.
+"""Self-Learning gives each image a second label: the class whose prototypes are most similar to it.
 
 Source: Han, Luo and Wang 2019, "Deep self-learning from noisy labels".
 
 For each class c, m images with this label are drawn. Let i and j be two of these images, and f
 their features. The second label of an image x is y^, and prototype_cl is prototype l of class c.
-The options are m, p and alpha:
+The options are m, p, alpha and start:
 
-S_ij  = cos(f_i, f_j)                                  s = 60th percentile of all S_ij
-rho_i = sum_j sign(S_ij - s)                           density around i
-eta_i = max_{j: rho_j > rho_i} S_ij                    similarity to a denser image
-        min_j S_ij for the densest
-prototypes of c = the p densest of those with eta_i < 0.95
-y^    = argmax_c mean_l cos(f(x), f(prototype_cl))     for all images, before every epoch
-L     = mean_b (1 - alpha) CE(y_b, z_b) + alpha CE(y^_b, z_b)     alpha = 0 in the first epochs
+S_ij = cos(f_i, f_j) s = 60th percentile of all S_ij rho_i = sum_j sign(S_ij - s) density around i
+eta_i = max_{j: rho_j > rho_i} S_ij similarity to a denser image min_j S_ij for the densest
+prototypes of c = the densest image, and the densest others with eta_i < 0.95, p in all y^ =
+argmax_c mean_l cos(f(x), f(prototype_cl)) for all images, before each epoch with alpha > 0 L =
+mean_b (1 - alpha) CE(y_b, z_b) + alpha CE(y^_b, z_b) alpha = 0 before epoch start
 
 In the densest regions of a class, most labels are correct. The prototypes are a few images from
 these regions that differ from each other. They represent the class and correct the labels of the
 other images; no trusted images are needed. The densest image is always a prototype, so that every
-class has one. A class without examples never becomes a second label.
+class with examples has one. A class without examples never becomes a second label.
 
-The paper has m = 1280, p = 8 and alpha = 0.5. It does not say for how many epochs alpha stays 0;
+The paper uses m = 1280, p = 8 and alpha = 0.5. It does not say for how many epochs alpha stays 0;
 half of the epochs is our choice. The logged weight is the share of the given label in the target.
 If y^ differs from the given label, this weight is 1 - alpha; otherwise it is 1. With several ranks,
-each rank processes the whole training set, and all use the result of rank 0.
+each rank processes the whole training set; all then use the result of rank 0, so that they agree.
 
-This implementation does not compute y^ again in each step, which would cost another forward pass
+Within an epoch, y^ stays as it is: to compute it again in each step would cost another forward pass
 per step.
 """
 

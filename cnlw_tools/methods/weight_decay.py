@@ -2,15 +2,15 @@
 
 L = mean_b CE(y_b, z_b) + decay / 2 sum_w |w|^2     w: kernels, or all parameters if every = true
 
-Wrong labels follow no pattern, so a network can only memorise them. Memorising requires large
-weights, so a penalty on large weights makes memorising harder. The optimiser adds the gradient of
-the penalty, decay * w, and the reported loss is the cross-entropy alone. The code of TF-Slim, on
-which the paper builds, penalises only the kernels of convolutions and of the classifier. IEG's code
-also penalises biases and batch normalisation. `vanilla` uses the weight decay of the preset; this
-method uses the option `decay` instead.
+Random wrong labels follow no pattern, so a network can only memorise them. Memorising requires
+large weights, so a penalty on large weights makes memorising harder. The optimiser adds the
+gradient of the penalty, decay * w, and the reported loss is the cross-entropy alone. This method is
+a baseline of Jiang et al. (2020), who build on TF-Slim. Its code penalises only the kernels of
+convolutions and of the classifier. The code of `ieg` also penalises biases and batch normalisation.
+`vanilla` uses the weight decay of the preset; this method uses the option `decay` instead.
 
-The paper gives neither the values that it tried nor the best one. The default, 1e-3, is our choice;
-it is larger than the weight decay of most presets.
+Jiang et al. give neither the values that they tried nor the best one. The default, 1e-3, is our
+choice; it is larger than the weight decay of most presets.
 
 This method does not offer decoupled weight decay, as in MixMatch and AdamW, which shrinks the
 weights directly and not through the gradient.
