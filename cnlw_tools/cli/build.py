@@ -128,7 +128,11 @@ def _print_shard(summary: "ShardSummary", work_shard: "WorkShard", out: Path | s
         f"written in {summary.seconds:.1f} s"
     )
     click.echo(fit_parts([text]))
-    click.echo("next: when all shards are done, the same command without --shard", err=True)
+    click.echo(
+        "next: when all shards are done, the same command without --shard; if they have folders of "
+        "their own, with --join for each of the other folders",
+        err=True,
+    )
 
 
 def _print_summary(summary: "BuildSummary") -> None:

@@ -17,11 +17,14 @@ from cnlw_tools.executor import limits
 from cnlw_tools.executor.futures import ClusterExecutor, Executor, map_futures
 from cnlw_tools.executor.remote import (
     DEAD_WORKER,
+    SAME_VERSIONS,
     Absence,
     RemoteTask,
     check_workers,
+    describe_difference,
     describe_worker,
     marked_folder,
+    program_versions,
 )
 from cnlw_tools.executor.signals import ignore_interrupts
 
@@ -122,7 +125,7 @@ def _count_workers(engine: str, client: Any) -> int:
     """Return the number of workers, each of which may do the work.
 
     Raises:
-        OSError: there is none, or one may not
+        OSError: there is none, or one may not, or the scheduler has other versions
     """
     try:
         client.wait_for_workers(1, timeout=CONNECT_SECONDS)
@@ -136,6 +139,7 @@ def _count_workers(engine: str, client: Any) -> int:
             f"process, but only one at a time may read an archive: {START_WORKERS}"
         )
     _check_folder(engine, client, Path.cwd())
+    _check_scheduler(engine, client)
     return len(threads)
 
 
@@ -147,6 +151,23 @@ def _check_folder(engine: str, client: Any, folder: Path) -> None:
     """
     with marked_folder(folder) as mark:
         check_workers(engine, client.run(describe_worker, mark, on_error="return"), folder)
+
+
+def _check_scheduler(engine: str, client: Any) -> None:
+    """Raise if the scheduler cannot read the tasks that it distributes, or has other versions.
+
+    Raises:
+        OSError: with what is different
+    """
+    try:
+        versions = client.run_on_scheduler(program_versions)
+    except Exception as error:  # it may be any Python, with any packages
+        raise OSError(
+            f"{engine}: the scheduler cannot run cnlw_tools ({error}): {SAME_VERSIONS}"
+        ) from error
+    difference = describe_difference(program_versions(), versions)
+    if difference:
+        raise OSError(f"{engine}: the scheduler has {difference}: {SAME_VERSIONS}")
 
 
 class Cluster:

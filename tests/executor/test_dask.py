@@ -50,6 +50,28 @@ def test_versions_are_compared_before_the_work(dask, monkeypatch):
         open_executor(dask).__enter__()
 
 
+def test_the_scheduler_is_compared_before_the_work(dask, monkeypatch):
+    """A scheduler reads tasks, so it needs the same packages."""
+    versions = {**remote.program_versions(), "pillow": "0.1"}
+    monkeypatch.setattr("distributed.Client.run_on_scheduler", lambda *_: versions)
+
+    with pytest.raises(OSError, match=r"the scheduler has pillow 0\.1 instead of .*: install the"):
+        open_executor(dask).__enter__()
+
+
+def test_a_scheduler_without_the_package(dask, monkeypatch):
+    """One line instead of an error while it reads the first task."""
+    monkeypatch.setattr("distributed.Client.run_on_scheduler", import_nothing)
+
+    with pytest.raises(OSError, match=r"the scheduler cannot run cnlw_tools \(No module named"):
+        open_executor(dask).__enter__()
+
+
+def import_nothing(*_: object) -> None:
+    """Fail as a scheduler in another environment does."""
+    raise ModuleNotFoundError("No module named 'cnlw_tools'")
+
+
 def test_the_folder_is_compared_before_the_work(dask, tmp_path, monkeypatch):
     """Workers that do not see the working folder get no task."""
     monkeypatch.setattr(engine, "describe_worker", describe_without_folder)
