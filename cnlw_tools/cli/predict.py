@@ -22,7 +22,7 @@ MAX_LINES = 10  # about images that cannot be read
     default=Path("predictions.csv"),
     show_default=True,
     type=LocalPath(dir_okay=False, path_type=Path),
-    help="File to write, .CSV or .parquet.",
+    help="File to write, .csv or .parquet.",
 )
 @click.option(
     "--top",
@@ -69,7 +69,7 @@ def predict(
 
     if out.suffix not in (".csv", ".parquet"):
         raise ValueError(
-            f"{out}: predictions are written as .CSV or .parquet: give a name with one of "
+            f"{out}: predictions are written as .csv or .parquet: give a name with one of "
             "these endings"
         )
     run_folder = copy_run(run)

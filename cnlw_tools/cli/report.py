@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 @click.option(
     "--list-noisy",
     type=LocalPath(dir_okay=False, path_type=Path),
-    help="File (.CSV or .parquet) for a list of images that methods classify as noisy.  "
+    help="File (.csv or .parquet) for a list of images that methods classify as noisy.  "
     "[default: none]",
 )
 @click.option(

@@ -209,7 +209,7 @@ def open_table(path: Path, schema: pa.Schema) -> pa.Table:
     """
     if not path.is_file():
         raise FileNotFoundError(
-            f"{path}: there is no such file; a table is a .parquet or .CSV file"
+            f"{path}: there is no such file; a table is a .parquet or .csv file"
         )
     is_csv = path.suffix.lower() in (".csv", ".tsv")
     with translate_errors(path, "CSV" if is_csv else PARQUET, MAKE_AGAIN):

@@ -119,7 +119,7 @@ def require_candidates(web_dataset: dataset.Dataset, root: Path) -> None:
 
 
 def read_vote_file(file: Path, find_dataset: Callable[[], Dataset] | None = None) -> VoteFile:
-    """Return the votes of a .CSV or .parquet table, or of a .json export or release.
+    """Return the votes of a .csv or .parquet table, or of a .json export or release.
 
     Args:
         file: of the votes

@@ -376,7 +376,7 @@ def name_without_level(config: str, noise: str, level: int | None) -> str:
 
 
 def _read_matrix(value: Any, source: str) -> Any:
-    """Return the value of an option; a matrix, or a .CSV or .npy file of one, as lists of floats.
+    """Return the value of an option; a matrix, or a .csv or .npy file of one, as lists of floats.
 
     Raises:
         ValueError: rows that are not numbers, or not all of one length

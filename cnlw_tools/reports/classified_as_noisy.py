@@ -42,7 +42,7 @@ def write_classified_as_noisy(
 
     Args:
         folder: of runs, or of one
-        path: a .CSV or .parquet file
+        path: a .csv or .parquet file
         on_problem: is told which runs have no list, and why
 
     Raises:
@@ -71,7 +71,7 @@ def check_list_path(path: Path) -> None:
     """
     if path.suffix not in (".csv", ".parquet"):
         raise ValueError(
-            f"{path}: the list is written as .CSV or .parquet: give a name with one of these "
+            f"{path}: the list is written as .csv or .parquet: give a name with one of these "
             "endings"
         )
 

@@ -67,7 +67,7 @@ def test_the_card_names_the_papers_of_its_noise():
     """Each kind of noise is there with what it does and who described it."""
     words = text("flat")
 
-    assert "- `blue`: Flip ``level`` percent of every class" in words
+    assert "- `blue`: Flip ``level`` percent of the labels of every class" in words
     assert "uniformly (Jiang et al. 2020)." in words
 
 

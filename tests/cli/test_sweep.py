@@ -133,7 +133,7 @@ def test_a_cluster_makes_the_runs(cnlw, tmp_path, monkeypatch):
             events.append(f"check {folder.name}")
 
     @contextmanager
-    def open_cluster(workers=None, address=""):
+    def open_cluster(workers=None, address="", modules=()):
         events.append(f"open {address}")
         try:
             yield Cluster()

@@ -1,7 +1,7 @@
 """A small world in which pages and notebooks are followed: small data, one process, no web."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -39,7 +39,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @contextmanager
-def this_process(workers: int) -> Iterator[Executor]:
+def this_process(workers: int, modules: Sequence[str] = ()) -> Iterator[Executor]:
     """Stand for worker processes."""
     yield SERIAL
 

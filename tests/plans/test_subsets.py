@@ -509,7 +509,7 @@ def test_validation_comes_before_all_other_subsets():
 def test_a_second_validation_split_is_an_error():
     """The message names the dataset, the key and the remedy."""
     with pytest.raises(
-        ValueError, match=r"toy: validation = 20: .* already .* of 4 images: leave out"
+        ValueError, match=r"toy: validation = 20: .* already .* of 4 images: omit the"
     ):
         choose_subsets(recipe(validation=20), made())
 
