@@ -268,6 +268,7 @@ class VotingPage {
     }
     const text = document.createElement("p");
     text.append(`${level} When everyone has finished, run: `, code);
+    find("message").querySelector("p")?.remove(); // if the page was drawn twice while it asked
     find("message").append(text);
   }
 
