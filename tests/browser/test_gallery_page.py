@@ -105,7 +105,9 @@ def expect_loaded(page: Page) -> None:
     """Expect that every picture which can be seen is there."""
     pictures = ".cell:not([hidden]):not(.empty) img"
     expect(page.locator(pictures).first).to_be_visible()
-    script = "s => [...document.querySelectorAll(s)].every(i => !i.checkVisibility() || i.naturalWidth)"
+    script = (
+        "s => [...document.querySelectorAll(s)].every(i => !i.checkVisibility() || i.naturalWidth)"
+    )
     page.wait_for_function(script, arg=pictures)
 
 

@@ -96,7 +96,9 @@ def test_bad_arrays(tmp_path):
     (tmp_path / "z.json").write_text("{")
     (tmp_path / "w.npz").write_bytes(b"PK nothing")
 
-    with pytest.raises(ValueError, match=r"y has shape \(2,\): there must be a row for each of the 3"):
+    with pytest.raises(
+        ValueError, match=r"y has shape \(2,\): there must be a row for each of the"
+    ):
         side_table.read_side_table(tmp_path / "y.npy", IDS)
     for name in ("z.json", "w.npz"):
         with pytest.raises(ValueError, match=r"cannot be read as (JSON|a zip archive)"):
