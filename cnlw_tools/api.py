@@ -114,7 +114,7 @@ class Build:
     ) -> PathLike:
         """Write a config in the format of another program, and return the new folder.
 
-        A warning says what to know about the files, for example that labels are missing.
+        If the files have limitations, such as missing labels, a warning says so.
 
         Args:
             exporter: imagefolder, labels, npz or webdataset; see `cnlw list exporters`
@@ -152,10 +152,10 @@ class Build:
         duplicates: bool = False,
         progress: bool = True,
     ) -> Path:
-        """Write a page with all images as a folder, and return the path of the page.
+        """Write a folder with a web page of all images, and return the path of the page.
 
-        The page needs no server. Images from the web belong to others: check that you may pass them
-        on before you send the folder to anybody. A warning names runs that are not shown.
+        The page needs no server. Images from the web belong to other people: check that you may
+        pass them on before you send the folder to anybody. A warning names runs that are not shown.
 
         Args:
             out: the folder, which may hold an earlier gallery
@@ -216,10 +216,10 @@ class Build:
             the URL of the repository, and how many files were sent
 
         Raises:
-            ValueError: a check found an error, a name cannot be that of a repository or a tag, the
-                repository is public in spite of ``private``, or the tag marks another build
+            ValueError: a check found an error, the name of the repository or of the tag is invalid,
+                the repository is public in spite of ``private``, or the tag marks another build
             OSError: the Hub refused the push, the connection broke, or the repository holds
-                something else
+                something other than a build
         """
         from cnlw_tools.builds.hub import check_names, push_build
         from cnlw_tools.checks.require import require_sound
@@ -476,7 +476,8 @@ def build(
         **choices: other keys of a recipe: options, seed, size, probe, train_size ...
 
     Raises:
-        ValueError, LookupError, OSError: the message says how to fix it; no incomplete file is left
+        ValueError, LookupError, OSError: the message says what is wrong and how to fix it;
+            no incomplete file is left
 
     Example:
         >>> sorted(cnlw.build("shapes", noise="red", levels=[0, 40]).configs)
@@ -538,7 +539,8 @@ def build_shard(
         **choices: other keys of a recipe, as for `build`
 
     Raises:
-        ValueError, LookupError, OSError: the message says how to fix it; no file is incomplete
+        ValueError, LookupError, OSError: the message says what is wrong and how to fix it;
+            no file is incomplete
 
     Example:
         >>> for shard in ("1/2", "2/2"):
@@ -588,7 +590,7 @@ def plan(
     workers: int | None = None,
     **choices: Any,
 ) -> Plan:
-    """Draw one level of noise as a table, without reading an image.
+    """Draw the plan of one level of noise, which is a table. No image is read.
 
     The other arguments are those of `build`.
 
@@ -756,7 +758,7 @@ def rebuild(
     workers: int | None = None,
     progress: bool = True,
 ) -> "RebuildSummary":
-    """Make a published build from your own images, and compare the bytes.
+    """Rebuild a published build from your copy of its images, and compare the bytes.
 
     Args:
         published: the build, its folder, or its address; only its card, its list of files and its
@@ -776,8 +778,8 @@ def rebuild(
 
     Raises:
         LookupError: the published build has no such config
-        ValueError: ``out`` is the published folder, the tables are not those of the card, or this
-            version draws other plans
+        ValueError: ``out`` is the published folder, the tables do not match the digests on the
+            card, or this version of the package draws different plans
         OSError: this machine cannot read or write
 
     Example:
@@ -844,7 +846,8 @@ def train(
             resume ...
 
     Raises:
-        ValueError, LookupError, OSError: the message says how to fix it; no file has been written
+        ValueError, LookupError, OSError: the message says what is wrong and how to fix it;
+            no file has been written
         TypeError: there is no such argument
         TrainingStopped: a signal stopped the training; resume=True continues it
 
@@ -960,9 +963,9 @@ def join_stores(stores: Folders, store: PathLike, *, progress: bool = True) -> F
         progress: show a progress bar
 
     Raises:
-        ValueError, OSError: the stores hold images of different kinds (originals, or resized with
-            other options) or come from different numbers of shards, or one of them cannot be read
-            or written
+        ValueError, OSError: the stores hold different kinds of images (originals and resized ones,
+            or images resized with different options), they come from fetches that were divided
+            into different numbers of shards, or a store cannot be read or written
 
     Example:
         >>> import pyarrow as pa, pyarrow.parquet as pq
@@ -1211,7 +1214,7 @@ def new(
 ) -> Path:
     """Write the tables of photographs and of candidates from the web, and return their folder.
 
-    If the dataset exists, candidates of the file that are new are added to it.
+    If the dataset already exists, new candidates in the file are added to the dataset.
 
     Args:
         name: name of the dataset

@@ -87,8 +87,8 @@ def push_build(
         progress: is told how many files are there
 
     Raises:
-        ValueError: the folder holds no build, a name cannot be that of a repository or a tag, the
-            repository is public in spite of ``private``, or the tag marks another build
+        ValueError: the folder holds no build, the name of the repository or of the tag is invalid,
+            the repository is public in spite of ``private``, or the tag marks another build
         FileExistsError: the repository holds something else than a build
         OSError: the Hub refused or broke off; what it has remains there for the next push
     """

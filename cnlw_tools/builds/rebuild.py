@@ -85,8 +85,8 @@ def rebuild(
 
     Raises:
         LookupError: the published build has no such config
-        ValueError: ``out`` is the published folder, the tables are not those of the card, or this
-            version draws other plans
+        ValueError: ``out`` is the published folder, the tables do not match the digests on the
+            card, or this version of the package draws different plans
         OSError: this machine cannot read or write
     """
     if published.resolve() == out.resolve():

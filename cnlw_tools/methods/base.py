@@ -86,8 +86,8 @@ class Phase:
 class Method(nn.Module):
     """Base class of all methods. Most methods override only ``loss``.
 
-    The keyword arguments of ``__init__`` are the options of a method. State that a resumed run
-    needs has to be a parameter or a buffer.
+    The keyword arguments of ``__init__`` are the options of a method. Anything that a
+    resumed run needs must be stored in a parameter or a buffer.
 
     ``self.task`` says what the method knows before training: make_net, n_examples, n_classes,
     epochs, label_counts, and, if the user provides them, probe, verified, holdout and noise_rate.
@@ -160,7 +160,7 @@ class Method(nn.Module):
         """
 
     def begin_epoch(self, epoch: int, train_batches: BatchSource) -> None:
-        """Prepare an epoch; epochs are counted over all phases. It may read the training set."""
+        """Prepare an epoch, counted from the start of training; this may read the training set."""
 
     def after_step(self) -> None:
         """Adjust parameters after an optimiser step, for example by a projection or a clamp."""

@@ -20,9 +20,9 @@ u is an inner product of gradients. Computing it needs no second network, only o
 mode.
 
 The authors divide by the sum, or by 1 if the sum is 0; this corresponds to ``delta`` = 0. IEG's
-version of L2R has ``delta`` = 1e-5. Only the pass with the gradient changes the running averages of
-batch normalisation. With several ranks, u is gathered and normalised over the whole batch. The
-logged weights are w_i / max w.
+version of L2R has ``delta`` = 1e-5. Only the pass that computes the gradient of L changes the
+running averages of batch normalisation. With several ranks, u is gathered and normalised over the
+whole batch. The logged weights are w_i / max w.
 
 IEG's version of L2R applies weight decay in the virtual step and in L_v. This implementation does
 not.

@@ -58,9 +58,9 @@ class NoiseModel:
     ``expected(base, level, n_classes, **options)`` returns the statistics of that draw, without
     drawing.
 
-    ``base`` and ``pool`` are `Items`: the label of each image and the key of its random numbers. A
-    `Draw` holds three numbers for each training example: its slot, its label, and the row of the
-    pool whose image replaces the original.
+    ``base`` and ``pool`` are `Items`: for each image, its label and the key from which its random
+    numbers are derived. A `Draw` holds three numbers for each training example: its slot, its
+    label, and the row of the pool whose image replaces the original.
     """
 
     draw: Callable[..., Draw]  # the function that makes the noise

@@ -49,9 +49,9 @@ COUNT = between(0, expected="a whole number that is 0 or more")
 class Recipe:
     """One benchmark: a dataset, a kind of noise, its levels, and how images are stored.
 
-    The texts of the fields are those of the options of `cnlw build`; N, PERCENT and RATIO stand for
-    the value. ``options`` maps names to values, and ``donors`` lists names. The parts of the name
-    of a config are in the order of these fields.
+    The descriptions of many fields are those of options of `cnlw build`; N, PERCENT and RATIO stand
+    for the value. ``options`` maps names to values, and ``donors`` lists names. The name of a
+    config lists its parts in the order of these fields.
     """
 
     dataset: str = key(

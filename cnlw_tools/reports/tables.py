@@ -362,9 +362,9 @@ def trials_table(
     columns = [metric_title(metric, trials) for metric in (*RESULT_METRICS, "drop")]
     header = ["Dataset", "Config", "Method", "Options", "Selected", "Epochs", *columns]
     caption = (
-        f'The selected trial of a method and config has the highest mean of "{select_by}" on the '
-        "validation set over its seeds; ties go to the first row. The drop is the best accuracy "
-        "minus the last one. "
+        "For each method and config, the selected trial is the one with the highest validation "
+        f'accuracy ("{select_by}"), averaged over its seeds. If trials tie, the first row is '
+        "selected. The drop is the best accuracy minus the last one. "
         f'The deviation is the standard deviation of "{select_by}" over seeds.'
     )
     return Table(

@@ -239,7 +239,7 @@ def open_store(place: Path | str) -> Store:
     """Open the store or the pack in a folder, or the pack at an address, for reading.
 
     Raises:
-        OSError, ValueError: neither is there, or it cannot be read
+        OSError, ValueError: there is no store or pack, or it cannot be read
     """
     return PackedStore(place) if is_address(place) or is_pack(place) else Store(place)
 

@@ -87,7 +87,7 @@ COST = (
     "In a network pass, one batch goes through the network, forward or backward; a backward pass "
     "counts as two forward passes. A step of `vanilla` consists of one forward and one backward "
     "pass. Some methods also make passes between steps, for example over the whole training set once "
-    "per round. Their number is divided by the number of steps.\n\n"
+    "per round. Divided by the number of steps, these passes are added to the cost of a step.\n\n"
 )
 MEASURED = (
     "Times and memory were measured with a small network on a CPU. The additional memory is the "

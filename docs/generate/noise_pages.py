@@ -203,7 +203,9 @@ def _guarantees(model: NoiseModel) -> str:
             lines.append(f"- **{name.replace('_', ' ')}**: {meaning}")
     subject, verb = ("This property", "holds") if len(lines) == 1 else ("These properties", "hold")
     sentences = [f"{subject} {verb} with the default options."] if model.options else []
-    tests = " ".join([*sentences, "Tests of the package check it."])
+    tests = " ".join(
+        [*sentences, f"Tests of the package check {'it' if len(lines) == 1 else 'them'}."]
+    )
     return "\n".join(lines) + f"\n\n{tests}\n\n"
 
 
