@@ -5,9 +5,10 @@ L = mean_b CE(y_b, z_b) + decay / 2 sum_w |w|^2     w: kernels, or all parameter
 Random wrong labels follow no pattern, so a network can only memorise them. Memorising requires
 large weights, so a penalty on large weights makes memorising harder. The optimiser adds the
 gradient of the penalty, decay * w, and the reported loss is the cross-entropy alone. This method is
-a baseline of Jiang et al. (2020), who build on TF-Slim. Its code penalises only the kernels of
-convolutions and of the classifier. The code of `ieg` also penalises biases and batch normalisation.
-`vanilla` uses the weight decay of the preset; this method uses the option `decay` instead.
+a baseline of Jiang et al. (2020). TF-Slim, on which they build, penalises only the kernels of
+convolutions and of the classifier, as with ``every`` = false. The code of `ieg` also penalises
+biases and batch normalisation, as with ``every`` = true. `vanilla` uses the weight decay of the
+preset; this method uses the option `decay` instead.
 
 Jiang et al. give neither the values that they tried nor the best one. The default, 1e-3, is our
 choice; it is larger than the weight decay of most presets.
