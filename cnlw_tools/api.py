@@ -476,8 +476,7 @@ def build(
         **choices: other keys of a recipe: options, seed, size, probe, train_size ...
 
     Raises:
-        ValueError, LookupError, OSError: the message says what is wrong and how to fix it;
-            no incomplete file is left
+        ValueError, LookupError, OSError: the message names the remedy; no incomplete file is left
 
     Example:
         >>> sorted(cnlw.build("shapes", noise="red", levels=[0, 40]).configs)
@@ -539,8 +538,7 @@ def build_shard(
         **choices: other keys of a recipe, as for `build`
 
     Raises:
-        ValueError, LookupError, OSError: the message says what is wrong and how to fix it;
-            no file is incomplete
+        ValueError, LookupError, OSError: the message names the remedy; no incomplete file is left
 
     Example:
         >>> for shard in ("1/2", "2/2"):
@@ -846,8 +844,7 @@ def train(
             resume ...
 
     Raises:
-        ValueError, LookupError, OSError: the message says what is wrong and how to fix it;
-            no file has been written
+        ValueError, LookupError, OSError: the message names the remedy; no file has been written
         TypeError: there is no such argument
         TrainingStopped: a signal stopped the training; resume=True continues it
 
