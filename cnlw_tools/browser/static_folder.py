@@ -59,7 +59,7 @@ def write_folder(
         progress: is told how many pictures are written
 
     Raises:
-        FileExistsError: something else than such a folder is there
+        FileExistsError: something other than such a folder is there
         ValueError, LookupError, OSError: a picture cannot be read, or nothing can be written
     """
     check_folder(out)

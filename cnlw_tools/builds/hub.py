@@ -89,7 +89,7 @@ def push_build(
     Raises:
         ValueError: the folder holds no build, the name of the repository or of the tag is invalid,
             the repository is public in spite of ``private``, or the tag marks another build
-        FileExistsError: the repository holds something else than a build
+        FileExistsError: the repository holds something other than a build
         OSError: the Hub refused or broke off; what it has remains there for the next push
     """
     from huggingface_hub import HfApi
@@ -174,7 +174,7 @@ def _list_remote(hub: Any, repository: str, tag: str | None = None) -> dict[str,
 
 
 def _require_build(repository: str, remote: Mapping[str, _RemoteFile]) -> None:
-    """Raise if the repository has files of something else than a build."""
+    """Raise if the repository has files of something other than a build."""
     others = [name for name in remote if not is_of_build(name) and name not in OWNERS_FILES]
     if others:
         raise FileExistsError(

@@ -47,7 +47,7 @@ def build_at(
 
     Raises:
         ValueError, LookupError, OSError: as for `build`; or nothing can be written at the address,
-            or something else than a build is there
+            or something other than a build is there
     """
     folder = None if previous is None else published_folder(previous, progress)
     build_in = partial(
@@ -130,7 +130,7 @@ def _files_of_others(folder: Path, work_shard: WorkShard) -> set[str]:
 
 
 def _require_build(mirror: Mirror, remote_files: RemoteFiles) -> None:
-    """Raise FileExistsError if something else than a build is at the address."""
+    """Raise FileExistsError if something other than a build is at the address."""
     for name in remote_files:
         if not is_of_build(name):
             raise FileExistsError(

@@ -49,7 +49,7 @@ def locked_folder(out: Path) -> Iterator[Path]:
     deleted.
 
     Raises:
-        OSError: ``out`` is something else than a build, or another build is at work there
+        OSError: ``out`` is something other than a build, or another build is at work there
     """
     out = out.resolve()
     folder = _prepare_folder(out)
@@ -74,7 +74,7 @@ def shared_folder(out: Path) -> Iterator[Path]:
     and nobody else is at work there.
 
     Raises:
-        OSError: ``out`` is something else than a build, or a build writes its card there
+        OSError: ``out`` is something other than a build, or a build writes its card there
     """
     out = out.resolve()
     folder = _prepare_folder(out)

@@ -15,9 +15,8 @@ from cnlw_tools.executor.signals import ignore_interrupts
 
 IS_USED = sys.platform == "linux"
 PROCESSES = get_context("forkserver") if IS_USED else get_context("spawn")
-FETCH_MODULES = ["cnlw_tools.fetch.remote_worker", "simplejpeg"]  # what a fetch's processes need
-
-# what processes need that write the images of a build, and those that check them
+# What the worker processes of a fetch, a build and a check need.
+FETCH_MODULES = ["cnlw_tools.fetch.remote_worker", "simplejpeg"]
 BUILD_MODULES = ["cnlw_tools.builds.shards"]
 CHECK_MODULES = ["cnlw_tools.checks.collect"]
 

@@ -91,7 +91,7 @@ def read_named_arrays(path: Path, remedy: str = SAVE_AGAIN) -> dict[str, NDArray
     An .npy file may hold a dict of arrays, pickled: numpy.save writes one so.
 
     Raises:
-        BadFile: it is damaged, too large, or holds something else than numbers
+        BadFile: it is damaged, too large, or holds something other than numbers
         OSError: it cannot be read
     """
     if path.suffix == ".npz":

@@ -197,7 +197,7 @@ class Unpickler(pickle.Unpickler):
 
     def _encode(self, text: str, encoding: str) -> bytes:
         if encoding != "latin1":
-            raise pickle.UnpicklingError("it encodes bytes as something else than latin1")
+            raise pickle.UnpicklingError("it encodes bytes as something other than latin1")
         self._count_copied(len(text))
         return text.encode("latin1")
 

@@ -28,7 +28,7 @@ def read_columns(
         other_tables: that may be in the database, too; they are not looked at
 
     Raises:
-        BadFile: the database holds something else than this table, or a column that it may not have
+        BadFile: the database holds something other than this table, or a column not allowed here
         sqlite3.Error: it cannot be read
     """
     sql = "SELECT type, name FROM sqlite_master WHERE type != 'index'"

@@ -137,7 +137,7 @@ def pack_store(store: Store, out: Path | str, progress: Progress = no_progress) 
 
 
 def require_pack(address: str, names: Collection[str]) -> None:
-    """Raise FileExistsError if something else than a pack is there."""
+    """Raise FileExistsError if something other than a pack is there."""
     for name in names:
         if name not in (*SMALL_FILES, SNAPSHOT, CARD) and not IMAGE_FILE.fullmatch(name):
             raise FileExistsError(
