@@ -6,11 +6,15 @@ For each class c, m images with this label are drawn. Let i and j be two of thes
 their features. The second label of an image x is y^, and prototype_cl is prototype l of class c.
 The options are m, p, alpha and start:
 
-S_ij = cos(f_i, f_j) s = 60th percentile of all S_ij rho_i = sum_j sign(S_ij - s) density around i
-eta_i = max_{j: rho_j > rho_i} S_ij similarity to a denser image min_j S_ij for the densest
-prototypes of c = the densest image, and the densest others with eta_i < 0.95, p in all y^ =
-argmax_c mean_l cos(f(x), f(prototype_cl)) for all images, before each epoch with alpha > 0 L =
-mean_b (1 - alpha) CE(y_b, z_b) + alpha CE(y^_b, z_b) alpha = 0 before epoch start
+S_ij  = cos(f_i, f_j)                                  s = 60th percentile of all S_ij
+rho_i = sum_j sign(S_ij - s)                           density around i
+eta_i = max_{j: rho_j > rho_i} S_ij                    similarity to a denser image
+        min_j S_ij for the densest
+prototypes of c = the densest image, and the densest   p in all
+                  others with eta_i < 0.95
+y^    = argmax_c mean_l cos(f(x), f(prototype_cl))     for all images, before each epoch with
+                                                       alpha > 0
+L     = mean_b (1 - alpha) CE(y_b, z_b) + alpha CE(y^_b, z_b)     alpha = 0 before epoch start
 
 In the densest regions of a class, most labels are correct. The prototypes are a few images from
 these regions that differ from each other. They represent the class and correct the labels of the
@@ -22,8 +26,8 @@ half of the epochs is our choice. The logged weight is the share of the given la
 If y^ differs from the given label, this weight is 1 - alpha; otherwise it is 1. With several ranks,
 each rank processes the whole training set; all then use the result of rank 0, so that they agree.
 
-Within an epoch, y^ stays as it is: to compute it again in each step would cost another forward pass
-per step.
+Within an epoch, y^ does not change: computing it again in each step would cost another forward
+pass per step.
 """
 
 import torch

@@ -1,6 +1,8 @@
 """Generated pages have what a reader looks for, of every entry of every table."""
 
 import ast
+from itertools import pairwise
+from pathlib import Path
 
 import click
 import pytest
@@ -24,7 +26,8 @@ from docs.generate import (
     source_pages,
     study_results,
 )
-from tests.docs.test_pages import parse
+from docs.generate.markdown import is_formula
+from tests.docs.test_pages import WIDEST_LINE, parse
 
 
 def test_every_command_and_option_has_its_place():
@@ -49,6 +52,20 @@ def test_every_method_has_a_page_with_its_formula():
         assert "```text" in section.partition("**Paper:**")[0], name
         assert describe_method(METHODS.target(name)).paper
         assert f"({name}.md)" in pages["reference/methods/index.md"]
+
+
+def test_no_formula_is_wrapped_like_text():
+    """In a wrapped paragraph, no line has room for the first word of the next line."""
+    for path in sorted(Path(cnlw_tools.__file__).parent.rglob("*.py")):
+        docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")), clean=False)
+        for block in (docstring or "").split("\n\n"):
+            lines = block.splitlines()
+            is_full = [
+                len(line) + 1 + len(below.split()[0]) > WIDEST_LINE
+                for line, below in pairwise(filter(str.strip, lines))
+            ]
+            is_wrapped = len(is_full) > 1 and all(is_full) and "   " not in block
+            assert not (is_wrapped and is_formula(block.strip("\n"))), f"{path}: {lines[0]}"
 
 
 def test_every_option_of_a_method_has_a_meaning():

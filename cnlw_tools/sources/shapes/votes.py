@@ -3,9 +3,9 @@
 Annotator a errs on image i if           u < (1 - skill_a) hardness_i
 annotator a is unsure instead if         u < shyness_a hardness_i
 
-with hardness_i = HARDNESS[kind_i] * oddity_i: a look-alike is mistaken more often than an empty
-picture, and the oddity is 1 for most images and large for a few on which people disagree, which
-makes ties.
+The factor hardness_i is HARDNESS[kind_i] * oddity_i: a look-alike is mistaken more often than an
+empty picture, and the oddity is 1 for most images and large for a few on which people disagree,
+which makes ties.
 """
 
 import datetime
