@@ -45,6 +45,10 @@ if TYPE_CHECKING:
 PROGRESS_INTERVAL = 0.2  # seconds between two reports
 NOTICE_INTERVAL = 60.0  # seconds of silence after which a notice is shown again
 MAX_QUEUED = 4096  # URLs that are handed to the workers and not done
+# if hosts have no limit, any worker may do any job, and short queues are enough
+SHORT_QUEUES = 1024  # URLs in the queues of all workers, if there are not many requests at once
+QUEUED_PER_REQUEST = 4  # URLs, if there are
+PIECE = 128  # URLs that a worker is given at a time
 
 
 def fetch(
@@ -196,7 +200,7 @@ class _Run:
     def _start_workers(self, n_requests: int, n_workers: int) -> None:
         """Start the workers; where no process can be started, one in this process."""
         self.queued = [0] * n_workers
-        self.max_queued = MAX_QUEUED // n_workers
+        self.max_queued = self._count_queued(n_requests) // n_workers
         try:
             if n_workers > 1:
                 self.memory = FetchMemory(PROCESSES)
@@ -212,6 +216,15 @@ class _Run:
             self._start_workers(n_requests, n_workers=1)
         else:
             self.started.set()
+
+    def _count_queued(self, n_requests: int) -> int:
+        """Return how many URLs the queues of all workers hold.
+
+        Long queues hold many hosts. Short ones let all workers end at nearly the same time.
+        """
+        if self.options.per_host:
+            return MAX_QUEUED
+        return min(MAX_QUEUED, max(SHORT_QUEUES, QUEUED_PER_REQUEST * n_requests))
 
     def wait(self, timeout: float) -> bool:
         """Wait at most ``timeout`` seconds for the end; return whether there is still work."""
@@ -271,13 +284,14 @@ class _Run:
         for block in self.manifest.read_blocks():
             self.recent.clear()
             states = self._read_states([row.image_id for row in block])
-            jobs: list[list[FetchJob]] = [[] for _ in self.workers]
+            jobs = []
             for row, attempts in self._claim_rows(block, states):
                 if job := self._make_job(row, attempts):
-                    index = worker_index(job, self.options, len(self.workers))
-                    jobs[index].append(job)
-            for index in range(len(self.workers)):
-                self._queue(index, jobs[index])
+                    jobs.append(job)
+            if self.options.per_host:
+                self._queue_by_host(jobs)
+            else:
+                self._queue_anywhere(jobs)
             if self.ended:
                 return
         with self.changed:
@@ -358,6 +372,22 @@ class _Run:
             return None
         return FetchJob(row.image_id, row.uri, row.licence, address, attempts)
 
+    def _queue_by_host(self, jobs: list[FetchJob]) -> None:
+        """Give each job to the worker that makes all requests to its host."""
+        jobs_of_workers: list[list[FetchJob]] = [[] for _ in self.workers]
+        for job in jobs:
+            jobs_of_workers[worker_index(job.address, len(self.workers))].append(job)
+        for index, jobs_of_worker in enumerate(jobs_of_workers):
+            self._queue(index, jobs_of_worker)
+
+    def _queue_anywhere(self, jobs: list[FetchJob]) -> None:
+        """Give jobs to the workers with the shortest queues, so that all end at the same time."""
+        for start in range(0, len(jobs), PIECE):
+            with self.changed:
+                self.changed.wait_for(lambda: min(self.queued) < self.max_queued or self.ended)
+                index = self.queued.index(min(self.queued))
+            self._queue(index, jobs[start : start + PIECE])
+
     def _queue(self, index: int, jobs: list[FetchJob]) -> None:
         """Give jobs to a worker as soon as its queue has room, as many at a time as there is."""
         while jobs and not self.ended:
@@ -410,7 +440,7 @@ class _Run:
                 self.tally.redirected += n_rows
                 self._take_from_queue(index)
             return
-        new_index = worker_index(job, self.options, len(self.workers))
+        new_index = worker_index(job.address, len(self.workers))
         with self.changed:
             self.queued[new_index] += 1
             self._take_from_queue(index)

@@ -74,13 +74,9 @@ class WorkerNumber:
     n_workers: int
 
 
-def worker_index(job: FetchJob, options: FetchOptions, n_workers: int) -> int:
-    """Return the index of the worker that does a job.
-
-    It is the worker of the job's host, or, if hosts have no limit, any worker.
-    """
-    key = job.address.origin if options.per_host else job.image_id
-    return crc32(key.encode()) % n_workers
+def worker_index(address: Address, n_workers: int) -> int:
+    """Return the index of the worker that makes all requests to a host, if hosts have a limit."""
+    return crc32(address.origin.encode()) % n_workers
 
 
 def site_key(address: Address, image_id: str, options: FetchOptions) -> int:
@@ -474,12 +470,17 @@ class Worker:
         """Queue a job at a new address, or report it if its new host is not of this worker."""
         job.address = target
         is_own = is_own_site(target, job.image_id, self.options)
-        index = worker_index(job, self.options, self.number.n_workers)
-        if is_own and index == self.number.index:
+        if is_own and self._is_own_host(target):
             self.schedule.release(host, retry=job)
         else:
             self.schedule.release(host)
             self.report(job)
+
+    def _is_own_host(self, address: Address) -> bool:
+        """Return whether this worker may request a host; if hosts have no limit, any worker may."""
+        if not self.options.per_host:
+            return True
+        return worker_index(address, self.number.n_workers) == self.number.index
 
     def _handle_failure(self, job: FetchJob, host: Host, error: FetchError) -> None:
         """Queue a job again, look for it in the archive, or write its failure."""

@@ -19,7 +19,6 @@ from PIL import Image
 
 from cnlw_tools.fetch import FetchOptions, Limits, fetch, patience, schedule
 from cnlw_tools.fetch.address import parse_uri
-from cnlw_tools.fetch.schedule import FetchJob
 from cnlw_tools.fetch.worker import worker_index
 from cnlw_tools.store.manifest import Manifest
 from cnlw_tools.store.store import Row, Store, open_ledger
@@ -259,8 +258,7 @@ def other_server(server: Server) -> Iterator[Server]:
 
 def index_of_two(server: Server) -> int:
     """Return which of two workers fetches from a server."""
-    job = FetchJob("a", server.url, None, parse_uri(server.url))
-    return worker_index(job, FetchOptions(), 2)
+    return worker_index(parse_uri(server.url), 2)
 
 
 @pytest.fixture(autouse=True)

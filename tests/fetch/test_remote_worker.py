@@ -28,16 +28,13 @@ def make_job(uri, image_id="a"):
 
 
 def test_worker_index():
-    """A host belongs to one worker; where hosts have no limit, its images are divided."""
-    jobs = [make_job(f"http://h{i % 9}/{i}", str(i)) for i in range(90)]
+    """A host belongs to one worker, and each worker has hosts."""
+    addresses = [parse_uri(f"http://h{i % 9}/{i}") for i in range(90)]
 
-    indices = {(job.address.host, worker_index(job, FetchOptions(), 3)) for job in jobs}
+    indices = {(address.host, worker_index(address, 3)) for address in addresses}
+
     assert 9 == len(indices)
     assert {0, 1, 2} == {index for _, index in indices}
-
-    jobs_of_a_host = [job for job in jobs if job.address.host == "h0"]
-    unlimited = FetchOptions(per_host=0)
-    assert {0, 1, 2} == {worker_index(job, unlimited, 3) for job in jobs_of_a_host}
 
 
 def test_jobs_can_be_pickled():

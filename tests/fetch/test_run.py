@@ -347,3 +347,39 @@ def test_a_full_queue(server, fetch_rows, monkeypatch):
     assert ["ok"] * 30 == [row.outcome for row in rows.values()]
     assert 30 == sum(n_added)
     assert max(n_added) <= 4
+
+
+def test_workers_end_together(server, write_manifest, tmp_path, monkeypatch):
+    """Where hosts have no limit, a worker that does nothing is given no more than its queue."""
+    n = 2_000
+    monkeypatch.setattr(run, "MAX_QUEUED", 400)  # of both workers
+    manifest = write_manifest({str(i): f"{server.url}/ok/{i}" for i in range(n)})
+    n_jobs = [0, 0]
+
+    class FakeWorker:
+        def __init__(self, folder, options, n_threads, report, number, memory):
+            self.index = number.index
+            self.report = report
+
+        def add(self, jobs):
+            n_jobs[self.index] += len(jobs)
+            if self.index == 1:
+                self.report({job.image_id: "ok" for job in jobs})
+
+        def stop(self):
+            pass
+
+    monkeypatch.setattr(run, "RemoteWorker", FakeWorker)
+    options = FetchOptions(per_host=0, allow_private=True)
+    with open_ledger(tmp_path / "store") as ledger:
+        fetch(
+            Manifest(manifest),
+            ledger,
+            options,
+            n_requests=4,
+            n_processes=2,
+            is_unwanted=lambda: sum(n_jobs) == n,
+        )
+
+    assert n == sum(n_jobs)
+    assert n_jobs[0] <= 200
