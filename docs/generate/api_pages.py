@@ -1,10 +1,21 @@
-"""The page of the Python API, made from signatures and docstrings; every one must have a text."""
+"""Pages of the Python API, made from signatures and docstrings; every one must have a text."""
 
 import ast
 import re
+from collections import Counter
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import cnlw_tools
-from docs.generate.markdown import code, docstring_to_markdown, escape, fence, heading, table
+from docs.generate.markdown import (
+    code,
+    docstring_to_markdown,
+    escape,
+    fence,
+    heading,
+    link,
+    table,
+)
 from docs.generate.source_code import (
     find_definition,
     parse_module,
@@ -13,9 +24,64 @@ from docs.generate.source_code import (
 )
 
 SECTIONS = re.compile(r"^(Args|Returns|Raises|Example|Yields):\n", re.MULTILINE)
-PAGE = "reference/api.md"
+FOLDER = "reference/api"
 LONG = 88  # columns of a signature in one line
 ONLY_ON_COMMAND_LINE = "; may be repeated"  # of an option, but not of a field
+NAME_IN_CODE = re.compile(r"`(\w+)`")
+ERROR = re.compile(r"\b[A-Z]\w+")
+
+
+class ApiPage(NamedTuple):
+    """A page of the Python API."""
+
+    title: str
+    introduction: str
+    names: tuple[str, ...]  # public names, in the order of the page
+
+
+PAGES = {  # which public name stands on which page
+    "datasets": ApiPage(
+        "Datasets and recipes",
+        "Make a dataset of your own images. The guide [Your own "
+        "data](../../guides/your_own_data.md) shows the steps.",
+        ("import_source", "new", "Recipe", "Inputs"),
+    ),
+    "builds": ApiPage(
+        "Builds",
+        "Draw noise, write images and labels into a build, and load, export or publish the build.",
+        ("build", "Build", "load_dataset", "plan", "Plan", "build_shard", "rebuild"),
+    ),
+    "checking": ApiPage(
+        "Checking",
+        "Check what a build claims about its images and its noise. [Checks](../checks.md) lists "
+        "the checks.",
+        ("validate", "ValidationReport", "validate_shard"),
+    ),
+    "web_images": ApiPage(
+        "Web images and stores",
+        "Fetch images from the web into a store, and read a store. The guide [Web "
+        "images](../../guides/web_images.md) shows the steps.",
+        ("fetch_images", "FetchedStore", "join_stores", "open_store", "Store"),
+    ),
+    "training": ApiPage(
+        "Training and predicting",
+        "Train a method on a build, read the results, and predict the classes of other images. "
+        "The guide [Training](../../guides/training.md) shows the steps.",
+        ("train", "Run", "SeedRuns", "predict", "Trainer"),
+    ),
+    "studies": ApiPage(
+        "Studies and reports",
+        "Train all runs of a study, and compare runs in a report. The guide [Studies and "
+        "reports](../../guides/studies_and_reports.md) shows the steps.",
+        ("sweep", "StudyRuns", "report", "RunsReport"),
+    ),
+    "your_own": ApiPage(
+        "Your own methods, noise and sources",
+        "Write a method, a noise model or a source, and pass it to `train` or `build`. You need "
+        "not add it to the package.",
+        ("Method", "NoiseModel"),
+    ),
+}
 INTRODUCTION = """# Python API
 
 ```python
@@ -24,11 +90,10 @@ import cnlw_tools as cnlw
 
 Most functions have the name of the command that does the same, with the same defaults and errors:
 `build` does what `cnlw build` does. A package such as PyTorch is imported only when a function
-needs it, so `import cnlw_tools` is fast. The end of this page explains [types in the
-signatures](#types-in-the-signatures).
+needs it, so `import cnlw_tools` is fast.
 
 """
-TYPES = {  # in the signatures, where no other section explains them
+TYPES = {  # in the signatures, where no section explains them
     "PathLike": "a `str` or a `pathlib.Path`; a `str` may be an address: s3://bucket/folder",
     "Folders": "one `PathLike`, or a sequence of them",
     "DonorDirs": "names of donors, or a mapping from these names to the folders of the images",
@@ -41,43 +106,150 @@ TYPES = {  # in the signatures, where no other section explains them
         "differ) and more"
     ),
     "PushSummary": "what a push did: `url`, `n_files`, `n_sent`, `sent_bytes`, `n_deleted`, `notes`",
-    "Preset": "the settings of a training run; see [Presets](presets.md)",
-    "RunConfig": "the content of `config.json`; see [Files of a run](run_files.md)",
+    "BuildCard": (
+        "what the card of a build says: `dataset`, `images` (how they are stored), `made_with` "
+        "(versions of packages), `tables` (their digests), `configs` and more"
+    ),
+    "ConfigCard": (
+        "what the card of a build says about a config: `recipe`, `level`, `digest` (of the plan), "
+        "`rows` (of each split), `rate` (of wrong labels) and more"
+    ),
+    "Finding": (
+        "an error or a note of a check: `severity`, `message`, `location`, `count` (of rows or "
+        "files), `fix`, `consequences` (findings that follow from this one)"
+    ),
+    "MeanInterval": (
+        "the `mean` of `n` numbers, their standard deviation `sd`, and the `half_width` of the "
+        "95 % confidence interval of the mean"
+    ),
+    "Preset": "the settings of a training run; see [Presets](../presets.md)",
+    "RunConfig": "the content of `config.json`; see [Files of a run](../run_files.md)",
     "Metrics": "the metrics of one epoch, by name",
     "Phase": "a part of training with its own epochs, schedule, learning rate and batch size",
     "BatchSource": (
         "a function without arguments; each call iterates once over a set of examples, without "
         "augmentation"
     ),
-    "Progress": "a function that is called with the stage, the finished steps and all steps",
+    "Progress": (
+        "a function of three arguments: the name of the stage, the number of finished steps and "
+        "the number of all steps"
+    ),
 }
 
 
 def make_pages() -> dict[str, str]:
-    """Return the page of all public names.
+    """Return the page of each subject, and one that lists all public names.
 
     Raises:
-        ValueError: a public name has no docstring, or no signature has a type that is explained
+        ValueError: a public name has no docstring or no page, or no signature has a type that is
+            explained
     """
-    text = INTRODUCTION
-    functions, classes = [], []
-    for name in sorted(cnlw_tools.__all__, key=str.lower):
-        module, _, target = cnlw_tools.__getattr__.__self__.target(name).partition(":")
-        definition = find_definition(*_follow(module, target))
-        group = classes if isinstance(definition, ast.ClassDef) else functions
-        group.append((name, _follow(module, target)[0], definition))
-    text += heading("Functions", 2)
-    for name, _, definition in functions:
-        text += f"### {name}\n\n" + _function(f"cnlw.{name}", definition)
-    text += heading("Classes", 2)
-    for name, module, definition in classes:
-        text += _class(name, module, definition)
-    unused = [name for name in TYPES if not re.search(rf"\b{name}\b", text)]
+    check_names(cnlw_tools.__all__)
+    pages = {}
+    for page in PAGES:
+        pages[_path(page)] = _subject_page(page)
+    text = "".join(pages.values())
+    unused = [name for name in TYPES if not _mentions(text, name)]
     if unused:
         raise ValueError(f"no signature has the types {unused}. Fix: delete them from TYPES")
+    return {_path("index"): _index_page(), **pages}
+
+
+def _path(page: str) -> str:
+    return f"{FOLDER}/{page}.md"
+
+
+def check_names(public: list[str]) -> None:
+    """Compare the public names with those on the pages.
+
+    Raises:
+        ValueError: a public name is on no page or on two, or a page has a name that is not public
+    """
+    placed = Counter(name for page in PAGES.values() for name in page.names)
+    fix = "Fix: correct PAGES in docs/generate/api_pages.py"
+    for name in public:
+        if placed[name] != 1:
+            raise ValueError(
+                f"cnlw_tools.{name} is on {placed[name]} pages of the Python API, but must be on "
+                f"one. {fix}"
+            )
+    unknown = sorted(placed.keys() - set(public))
+    if unknown:
+        raise ValueError(f"cnlw_tools has no public name {unknown[0]!r}. {fix}")
+
+
+def find_sections() -> Iterator[tuple[str, str]]:
+    """Yield each public name, and the address of its section from the root of the site."""
+    for name, address in _addresses().items():
+        yield name, f"{FOLDER}/{address}"
+
+
+def _addresses() -> dict[str, str]:
+    """Return the address of the section of each public name, from the folder of the pages."""
+    return {name: f"{page}.md#{name}" for page in PAGES for name in PAGES[page].names}
+
+
+def _index_page() -> str:
+    """Return the page with a line for each public name, and the types in the signatures."""
+    text = link_names(INTRODUCTION)
+    addresses = _addresses()
+    for page, (title, _, names) in PAGES.items():
+        rows = []
+        for name in names:
+            _, definition = _find(name)
+            summary = _docstring(name, definition).partition("\n")[0]
+            rows.append([link(code(name), addresses[name]), link_names(escape(summary), name)])
+        text += heading(link(title, f"{page}.md"), 2) + table(["name", "what it does or is"], rows)
     text += heading("Types in the signatures", 2)
-    text += table(["type", "meaning"], [[code(name), TYPES[name]] for name in TYPES])
-    return {PAGE: text}
+    return text + table(["type", "meaning"], [[code(name), TYPES[name]] for name in TYPES])
+
+
+def _subject_page(page: str) -> str:
+    """Return the page of some public names: a section for each."""
+    title, introduction, names = PAGES[page]
+    sections = ""
+    for name in names:
+        module, definition = _find(name)
+        sections += f"## {name} {{#{name}}}\n\n"
+        if isinstance(definition, ast.ClassDef):
+            sections += _class(name, module, definition)
+        else:
+            sections += _function(f"cnlw.{name}", definition, name)
+    text = (
+        heading(f"Python API: {title[:1].lower()}{title[1:]}") + link_names(introduction) + "\n\n"
+    )
+    types = [code(name) for name in TYPES if _mentions(sections, name)]
+    address = "index.md#types-in-the-signatures"
+    text += f"[Types in the signatures]({address}) explains {', '.join(types)}.\n\n"
+    return text + sections
+
+
+def _mentions(text: str, name: str) -> bool:
+    return re.search(rf"\b{name}\b", text) is not None
+
+
+def _find(name: str) -> tuple[str, ast.ClassDef | ast.FunctionDef]:
+    """Return the module and the definition of a public name."""
+    module, _, target = cnlw_tools.__getattr__.__self__.target(name).partition(":")
+    module, target = _follow(module, target)
+    return module, find_definition(module, target)
+
+
+def link_names(text: str, own: str = "") -> str:
+    """Return Markdown in which public names in code are links to their sections.
+
+    Args:
+        text: Markdown
+        own: the public name that the text describes, which is no link
+    """
+    addresses = _addresses()
+
+    def replace(match: re.Match[str]) -> str:
+        name = match[1]
+        is_link = name in addresses and name != own
+        return link(match[0], addresses[name]) if is_link else match[0]
+
+    return NAME_IN_CODE.sub(replace, text)
 
 
 def _follow(module: str, name: str) -> tuple[str, str]:
@@ -93,11 +265,11 @@ def _follow(module: str, name: str) -> tuple[str, str]:
 
 
 def _class(name: str, module: str, definition: ast.ClassDef) -> str:
-    """Return the section of a class: its text, fields, properties and methods."""
-    text = f"### {name}\n\n" + docstring_sections(_docstring(name, definition))
+    """Return the section of a class below its heading: text, fields, properties and methods."""
+    text = docstring_sections(_docstring(name, definition), name)
     rows = []
     for field in read_fields(module, definition.name):
-        if not field.name.startswith("_") and not field.type.startswith("ClassVar"):
+        if not field.name.startswith("_"):
             default = field.default
             meaning = field.comment
             called = re.match(r"key\((.*)", default, re.DOTALL)
@@ -105,16 +277,18 @@ def _class(name: str, module: str, definition: ast.ClassDef) -> str:
                 meaning = _keyword(definition, field.name, "help")
                 meaning = meaning.replace(ONLY_ON_COMMAND_LINE, "")
                 default = ""
-            rows.append([code(field.name), escape(_as_phrase(meaning))])
+            rows.append([code(field.name), link_names(escape(_as_phrase(meaning)), name)])
     if any(meaning for _, meaning in rows):
         text += table(["field", "meaning"], rows)
     for node in definition.body:
         if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
-            text += f"#### {name}.{node.name} {{#{name}-{node.name}}}\n\n"
+            text += f"### {name}.{node.name} {{#{name}-{node.name}}}\n\n"
             if _is_property(node):
-                text += docstring_sections(_docstring(f"{name}.{node.name}", node))
+                type_of = f": {_plain(node.returns)}" if node.returns else ""
+                text += fence(f"{name.lower()}.{node.name}{type_of}", "python") + "\n"
+                text += docstring_sections(_docstring(f"{name}.{node.name}", node), name)
             else:
-                text += _function(f"{name.lower()}.{node.name}", node)
+                text += _function(f"{name.lower()}.{node.name}", node, name)
     return text
 
 
@@ -142,12 +316,12 @@ def _is_property(node: ast.FunctionDef) -> bool:
     return any("property" in ast.unparse(decorator) for decorator in node.decorator_list)
 
 
-def _function(name: str, definition: ast.FunctionDef) -> str:
-    """Return the signature of a function and its text."""
+def _function(name: str, definition: ast.FunctionDef, own: str) -> str:
+    """Return the signature of a function, or of a method of the class ``own``, and its text."""
     return (
         fence(format_signature(name, definition), "python")
         + "\n"
-        + docstring_sections(_docstring(name, definition))
+        + docstring_sections(_docstring(name, definition), own)
     )
 
 
@@ -200,25 +374,48 @@ def _plain(annotation: ast.expr) -> str:
     return ast.unparse(annotation).replace("'", "").replace('"', "")
 
 
-def docstring_sections(docstring: str) -> str:
-    """Return a docstring as Markdown: arguments as a table, errors as a list, examples as code."""
+def docstring_sections(docstring: str, own: str = "") -> str:
+    """Return a docstring as Markdown: arguments as a table, errors as a list, examples as code.
+
+    Args:
+        docstring: as the source has it
+        own: the public name that it describes, which is no link
+    """
     parts = SECTIONS.split(docstring)
-    text = docstring_to_markdown(parts[0]) + "\n"
+    text = link_names(docstring_to_markdown(parts[0]), own) + "\n"
     for title, body in zip(parts[1::2], parts[2::2], strict=True):
         if title == "Args":
             rows = []
             for name, meaning in read_arguments(f"Args:\n{body}").items():
-                rows.append([code(name), escape(meaning)])
+                rows.append([code(name), link_names(escape(meaning), own)])
             text += table(["argument", "meaning"], rows)
         elif title == "Example":
             text += fence(re.sub(r"^    ", "", body.rstrip(), flags=re.MULTILINE), "pycon") + "\n"
+        elif title == "Raises":
+            text += f"**Raises:**\n\n{link_names(_list_errors(body), own)}\n"
         else:
-            text += f"**{title}:** {escape(_join(body))}\n\n"
+            text += f"**{title}:** {link_names(escape(_join(body)), own)}\n\n"
+    return text
+
+
+def _list_errors(body: str) -> str:
+    """Return the errors of a section as a list, with their names as code."""
+    text = ""
+    for entry in _entries(body):
+        names, _, reason = entry.partition(": ")
+        marked = ERROR.sub(lambda match: code(match[0]), names)
+        text += f"- {marked}: {escape(reason)}\n"
     return text
 
 
 def _join(body: str) -> str:
     """Return the lines of a section as one text; each entry of its own ends with a full stop."""
+    entries = _entries(body)
+    return ". ".join(entries) + ("" if entries and entries[-1].endswith(".") else ".")
+
+
+def _entries(body: str) -> list[str]:
+    """Return the entries of a section, each as one line."""
     entries: list[str] = []
     for line in body.strip("\n").splitlines():
         text = line.removeprefix("    ")
@@ -226,4 +423,4 @@ def _join(body: str) -> str:
             entries[-1] += f" {text.strip()}"
         elif text.strip():
             entries.append(text.strip())
-    return ". ".join(entries) + ("" if entries and entries[-1].endswith(".") else ".")
+    return entries

@@ -13,12 +13,12 @@ from pathlib import Path
 
 from cnlw_tools.methods import METHODS
 from cnlw_tools.noise import NOISE
-from docs.generate import cli_pages, method_pages, noise_pages, notebooks, project_pages
+from docs.generate import api_pages, cli_pages, method_pages, noise_pages, notebooks, project_pages
 
 ROOT = Path(__file__).parents[2]
 DOCS = "docs/"
 PAGE_OF_FILE: Mapping[str, str] = {  # of pages that are made from more than one file
-    "cnlw_tools/api.py": "reference/api.md",
+    "cnlw_tools/api.py": "reference/api/index.md",
     "cnlw_tools/checks/__init__.py": "reference/checks.md",
     "cnlw_tools/cli": "reference/cli/index.md",
     "cnlw_tools/dataset/tables.py": "reference/columns.md",
@@ -42,7 +42,8 @@ def find_pages() -> Mapping[str, str]:
     """Return the page of each file and folder of the repository that the site has as a page.
 
     A module that has several methods, noise models or commands leads to the page of the first;
-    `FILE#NAME` leads to that of a method or a noise model.
+    `FILE#NAME` leads to that of a method or a noise model, and `cnlw_tools/api.py#NAME` to the section
+    of a public name.
     """
     pages = {**PAGE_OF_FILE, **project_pages.find_pages()}
     for path in sorted((ROOT / DOCS).rglob("*")):
@@ -61,6 +62,8 @@ def find_pages() -> Mapping[str, str]:
         page = f"{noise_pages.FOLDER}/{name}.md"
         pages.setdefault(file, page)
         pages[f"{file}#{name}"] = page
+    for name, section in api_pages.find_sections():
+        pages[f"cnlw_tools/api.py#{name}"] = section
     for module, page in cli_pages.page_of_modules():
         pages.setdefault(_file_of(module), page)
     return pages

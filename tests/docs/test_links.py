@@ -58,5 +58,8 @@ def test_a_module_of_several_leads_to_the_one_that_is_named() -> None:
     assert links.rewrite_links(text, "docs/index.md", "index.md") == (
         "[a](reference/noise/human.md) [b](reference/noise/semantic.md)"
     )
+    assert links.rewrite_links("[a](../cnlw_tools/api.py#plan)", "docs/index.md", "index.md") == (
+        "[a](reference/api/builds.md#plan)"
+    )
     assert PAGES["cnlw_tools/cli/build.py"] == "reference/cli/build.md"
     assert PAGES["docs/notebooks/build_and_look.ipynb"] == "notebooks/build_and_look.md"

@@ -186,11 +186,50 @@ def test_every_guarantee_is_explained():
 
 
 def test_every_public_name_is_in_the_api():
-    """Each has a section of its own."""
-    text = api_pages.make_pages()["reference/api.md"]
+    """Each has a section of its own, and a line on the first page that links to it."""
+    pages = api_pages.make_pages()
+    index = pages["reference/api/index.md"]
+    sections = dict(api_pages.find_sections())
 
-    assert all(f"### {name}\n" in text for name in cnlw_tools.__all__)
-    assert "cnlw.build(\n    dataset:" in text
+    assert {*sections} == {*cnlw_tools.__all__}
+    for name, section in sections.items():
+        page, _, anchor = section.partition("#")
+        assert f"## {name} {{#{anchor}}}\n" in pages[page]
+        assert f"| [`{name}`]({section.removeprefix('reference/api/')}) | " in index
+    assert "cnlw.build(\n    dataset:" in pages["reference/api/builds.md"]
+    assert "build.card: BuildCard\n" in pages["reference/api/builds.md"]
+
+
+def test_a_public_name_without_a_page_is_an_error(monkeypatch):
+    """So are a name on two pages and one that does not exist; the message says what to do."""
+    remedy = "Fix: correct PAGES in docs/generate/api_pages.py"
+    with pytest.raises(ValueError, match=f"cnlw_tools.mend is on 0 pages .* {remedy}"):
+        api_pages.check_names([*cnlw_tools.__all__, "mend"])
+
+    with pytest.raises(ValueError, match=f"cnlw_tools has no public name 'new'. {remedy}"):
+        api_pages.check_names([name for name in cnlw_tools.__all__ if name != "new"])
+
+    twice = api_pages.ApiPage("More", "More.", ("build",))
+    monkeypatch.setitem(api_pages.PAGES, "more", twice)
+    with pytest.raises(ValueError, match=f"cnlw_tools.build is on 2 pages .* {remedy}"):
+        api_pages.check_names(cnlw_tools.__all__)
+
+
+def test_public_names_become_links():
+    """They lead to their sections; the name that a text describes is no link."""
+    text = api_pages.docstring_sections("As `build` does.\n\nRaises:\n    OSError: none", "plan")
+
+    assert text.startswith("As [`build`](builds.md#build) does.")
+    assert text.endswith("**Raises:**\n\n- `OSError`: none\n\n")
+    assert api_pages.link_names("`build`, `loss`", "build") == "`build`, `loss`"
+
+
+def test_a_page_names_its_types():
+    """Those that its signatures have, in the order of the table that explains them."""
+    text = api_pages.make_pages()["reference/api/studies.md"]
+
+    line = "[Types in the signatures](index.md#types-in-the-signatures) explains `PathLike`, "
+    assert f"{line}`DonorDirs`.\n" in text
 
 
 def test_a_public_function_without_docstring_is_an_error():
@@ -198,7 +237,7 @@ def test_a_public_function_without_docstring_is_an_error():
     function = ast.parse("def run():\n    pass").body[0]
 
     with pytest.raises(ValueError, match="run is public and has no docstring"):
-        api_pages._function("run", function)
+        api_pages._function("run", function, "run")
 
 
 def test_long_signatures_have_a_line_for_each_argument():
