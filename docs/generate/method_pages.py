@@ -1,10 +1,10 @@
 """A page for every method: formula, paper, needs, options, cost, presets, published numbers."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from cnlw_tools.cli.definitions import MethodInfo, describe_method
 from cnlw_tools.cli.list import format_default
@@ -12,7 +12,6 @@ from cnlw_tools.files import default_root
 from cnlw_tools.files.roots import find_toml_files
 from cnlw_tools.methods import METHODS
 from cnlw_tools.recipe.toml import read_toml
-from cnlw_tools.reports.published import read_paper_tables
 from docs.generate.markdown import (
     code,
     docstring_to_markdown,
@@ -24,46 +23,19 @@ from docs.generate.markdown import (
     read_tables,
     table,
 )
+from docs.generate.method_numbers import own_numbers, published_numbers
 from docs.generate.source_code import (
     base_classes,
     class_docstring,
     module_docstring,
     read_arguments,
 )
-from docs.generate.study_results import (
-    BASELINE,
-    Trial,
-    describe_scale,
-    find_baseline,
-    methods_by_label,
-    read_comparisons,
-    read_trials,
-)
+from docs.generate.study_results import BASELINE
 
 FOLDER = "reference/methods"
 PARTS = f"{FOLDER}/what_methods_share.md"
 COMPONENTS = "cnlw_tools.methods.components"
 ROOT = Path(__file__).parents[2]
-NOT_RUN = "not run"
-STUDIES = "../../studies/index.md"  # from the page of a method
-REPOSITORY = re.compile(r"([\w-]+/[\w.-]+) on GitHub")
-SIC = ("Aym.", "Aym. (sic)")  # as the README of INCV spells it
-METRICS: Mapping[str, str] = {  # by the metric or the caption of a table of published.json
-    "top-1 accuracy %": "They are top-1 accuracies in percent.",
-    "peak top-1 accuracy %, averaged over 10 noise levels": "They are the highest top-1 "
-    "accuracies during training, in percent, averaged over ten noise levels.",
-    "validation error %": "They are validation errors in percent.",
-    "top1/top5 on ImageNet val": "They are top-1 and top-5 accuracies on the validation set of "
-    "ImageNet, in percent.",
-    "WebVision 1.0, top-1 accuracy in percent, with top-5 accuracy in parentheses": (
-        "They are top-1 accuracies in percent, with top-5 accuracies in parentheses."
-    ),
-    "accuracies of a re-implementation of MentorNet, from 0 to 1": (
-        "They are accuracies from 0 to 1."
-    ),
-    "a re-implementation of MentorMix with ResNet-32": "They are accuracies from 0 to 1.",
-    "error rates in percent": "They are error rates in percent.",
-}
 NEEDS: Mapping[str, str] = {
     "probe": "The method needs a **probe**: a few trusted images of each class, with true labels. "
     "`cnlw build --probe 10` sets aside ten images of each class, and adds `_probe10` to the names "
@@ -78,18 +50,15 @@ NEEDS: Mapping[str, str] = {
     "have to know this rate or estimate it. For example, `-o noise_rate=0.4` states that 40 % of "
     "the labels are wrong.",
 }
-UNIT = (
-    "Each number is the cost of this method divided by that of [`vanilla`](vanilla.md), which is "
-    "ordinary training on the given labels."
-)
-OWN_UNIT = "The costs of all methods are divided by those of `vanilla`, so all numbers here are 1."
 COST = (
-    "In a network pass, one batch goes through the network, forward or backward; a backward pass "
-    "counts as two forward passes. A step of `vanilla` consists of one forward and one backward "
-    "pass. Some methods also make passes between steps, for example over the whole training set once "
-    "per round. Divided by the number of steps, these passes are added to the cost of a step.\n\n"
-)
-MEASURED = (
+    "The costs of a method are divided by those of [`vanilla`](vanilla.md), which is ordinary training "
+    "on the given labels. The page of each method has a cost that was counted and three that were "
+    "measured.\n\n"
+    "The cost of a training step is counted in network passes. In a network pass, one batch goes "
+    "through the network, forward or backward; a backward pass counts as two forward passes. A step of "
+    "`vanilla` consists of one forward and one backward pass. Some methods also make passes between "
+    "steps, for example over the whole training set once per round. Divided by the number of steps, "
+    "these passes are added to the cost of a step.\n\n"
     "Times and memory were measured with a small network on a CPU. The additional memory is the "
     "peak memory of training minus the peak memory of a process that holds the same data and trains "
     "`vanilla` on two images at a time. For `vanilla`, the additional memory is only about 50 MiB, "
@@ -134,18 +103,6 @@ These words occur on many pages:
 """
 
 
-class PublishedCell(NamedTuple):
-    """A number of a paper beside which a study puts a run of ours."""
-
-    table: str
-    row: str
-    column: str
-    dataset: str
-    configs: str
-    value: str  # as printed
-    study: str
-
-
 def make_pages() -> dict[str, str]:
     """Return the page of each method, the list of methods, and the page of what they share."""
     pages = {f"{FOLDER}/index.md": _index_page(), PARTS: _components_page()}
@@ -158,10 +115,9 @@ def _index_page() -> str:
     text = heading("Methods")
     text += (
         "`cnlw train --method NAME` trains a method, and `-o option=value` sets its options. The "
-        "column `cost` compares a training step of the method with one of `vanilla`, counted in "
-        "network passes: `vanilla` makes one forward and one backward pass, which is a cost of "
-        "1. The column `needs` names what a method needs besides images and given labels, and the "
-        "page of the method says how to get it.\n\n"
+        "column `needs` names what a method needs besides images and given labels, and the page of "
+        "the method says how to get it. The column `cost` compares a training step of the method "
+        "with one of `vanilla`; see [Cost](#cost).\n\n"
     )
     rows = []
     for name in METHODS:
@@ -177,6 +133,7 @@ def _index_page() -> str:
             ]
         )
     text += table(["name", "what it does", "paper", "needs", "cost"], rows)
+    text += heading("Cost", 2) + COST
     text += heading("Notation", 2) + NOTATION + "\n"
     return (
         text
@@ -206,8 +163,8 @@ def _method_page(name: str) -> str:
     text += heading("Options", 2) + _options(target, info)
     text += heading("Cost", 2) + _cost(name, info)
     text += heading("Presets", 2) + _presets(name)
-    text += heading("Our own numbers", 2) + _own_numbers(name)
-    return text + heading("Published numbers", 2) + _published(name)
+    text += heading("Our own numbers", 2) + own_numbers(name)
+    return text + heading("Published numbers", 2) + published_numbers(name)
 
 
 def _module(name: str) -> str:
@@ -263,15 +220,19 @@ def option_meanings(target: str) -> dict[str, str]:
 
 def _cost(name: str, info: MethodInfo) -> str:
     """Return the counted and the measured cost."""
-    unit = OWN_UNIT if name == BASELINE else UNIT
     rows = [["a step, counted in network passes", f"{info.relative_cost:g}"]]
     measured = read_measured_costs().get(name)
     if measured:
         rows.append(["time of a step, measured", measured["step x"]])
         rows.append(["time of five epochs with validation, measured", measured["training x"]])
         rows.append(["additional peak memory, measured", measured["peak x"]])
-    text = f"{unit} {COST}" + table(["cost", "ratio to `vanilla`"], rows)
-    return text + (MEASURED if measured else "")
+    text = (
+        "Each number is the cost of this method divided by that of [`vanilla`](vanilla.md). "
+        if name != BASELINE
+        else "The costs of all methods are divided by those of `vanilla`, so all numbers here are 1. "
+    )
+    text += "[Cost](index.md#cost) says how they were counted and measured.\n\n"
+    return text + table(["cost", "ratio to `vanilla`"], rows)
 
 
 @cache
@@ -310,179 +271,6 @@ def _format_options(options: Mapping[str, Any]) -> str:
         words = " ".join(f"{name}={format_default(value)}" for name, value in choices.items())
         parts.append(f"at {level} %: {code(words)}")
     return ", ".join(parts)
-
-
-def _own_numbers(name: str) -> str:
-    """Return the results of our own studies with a method, study by study."""
-    trials = [trial for trial in read_trials() if trial.method == name]
-    if not trials:
-        return f"None of the [studies that we ran]({STUDIES}) includes this method.\n\n"
-    text = (
-        "Each table below belongs to one of our [studies]"
-        f"({STUDIES}). It gives the accuracy on the validation set in percent: the mean over seeds, "
-        "the half-width of its 95 % t-interval, and, in parentheses, the number of seeds. The column *our data* "
-        "names the dataset and the [config](../../glossary.md), that is, the noise and its level."
-    )
-    if any(trial.variant for trial in trials):
-        text += " The column *variant* says how runs on the same data differ, such as by network."
-    if any(find_baseline(trial) for trial in trials if name != BASELINE):
-        text += (
-            " The last column is the accuracy of [`vanilla`](vanilla.md), ordinary training on the "
-            "given labels, on the same data, after the last epoch."
-        )
-    text += "\n\n"
-    for study in dict.fromkeys(trial.study for trial in trials):
-        rows = [_trial_cells(trial) for trial in trials if trial.study == study]
-        text += heading(study, 3) + f"{describe_scale(study)} "
-        text += f"See the [tables](../../studies/tables/{study}.md) and the "
-        text += f"[conclusions]({STUDIES}).\n\n"
-        text += table(["our data", "variant", "last epoch", "best epoch", "vanilla, last"], rows)
-    return text
-
-
-def _trial_cells(trial: Trial) -> list[str]:
-    """Return the row of a trial, with that of plain cross-entropy beside it."""
-    baseline = find_baseline(trial) if trial.method != BASELINE else None
-    return [
-        f"{trial.dataset}: {code(trial.config)}",
-        escape(trial.variant),
-        trial.last,
-        trial.best,
-        baseline.last if baseline else "",
-    ]
-
-
-def _published(name: str) -> str:
-    """Return the numbers of papers that studies compare with runs of this method."""
-    cells = [cell for method, cell in _published_cells() if method == name]
-    if not cells:
-        return "No study compares this method with a published number.\n\n"
-    text = (
-        "Each table below belongs to one study, which compares our numbers with published ones. "
-        "The first two columns give the source of the published number: the table, its row and its "
-        "column.\n\n"
-    )
-    for study in dict.fromkeys(cell.study for cell in cells):
-        rows = [_published_row(cell) for cell in cells if cell.study == study]
-        text += heading(f"Study {study}", 3)
-        names = dict.fromkeys(cell.table for cell in cells if cell.study == study)
-        text += " ".join(_sources_of_tables(names)) + "\n\n"
-        text += table(["published table: row", "column", "our data", "published", "ours"], rows)
-    if any(_our_number(cell) != NOT_RUN for cell in cells):
-        text += (
-            "**Numbers at a small scale cannot be compared with the published ones.** They come "
-            "from fewer images, a smaller network and fewer epochs; see [Our own "
-            "numbers](#our-own-numbers). They only show how the methods compare with each "
-            "other.\n\n"
-        )
-    return text + (
-        "`cnlw sweep STUDY --scale paper` carries out all runs of a study at the scale of the paper, "
-        "and `cnlw report` puts their results beside the published numbers.\n\n"
-    )
-
-
-def _sources_of_tables(names: Iterable[str]) -> list[str]:
-    """Return what tables of published numbers measure, and where they come from."""
-    tables: dict[tuple[str, str], list[str]] = {}  # by source and metric
-    for name in names:
-        paper_table = read_paper_tables(default_root())[name]
-        metric = METRICS.get(paper_table.get("metric", ""), "They are accuracies in percent.")
-        metric = METRICS.get(paper_table.get("caption", ""), metric)
-        shown_name = f"*{escape(name.replace('_', ' '))}*"
-        tables.setdefault((paper_table["source"], metric), []).append(shown_name)
-    return [
-        f"The numbers of {' and '.join(shown_names)} come from {_link_source(source)}. {metric}"
-        for (source, metric), shown_names in tables.items()
-    ]
-
-
-def _link_source(source: str) -> str:
-    """Return the source of a table, in which a repository is a link."""
-    match = REPOSITORY.search(source)
-    if not match:
-        return escape(source)
-    repository = link(escape(match[1]), f"https://github.com/{match[1]}")
-    return escape(source[: match.start()]) + repository + escape(source[match.end() :])
-
-
-def _published_row(cell: PublishedCell) -> list[str]:
-    """Return the row of a number of a paper, with ours beside it."""
-    return [
-        escape(f"{cell.table.replace('_', ' ')}: {_plain_label(cell.row)}"),
-        escape(cell.column.replace(*SIC)),
-        f"{cell.dataset}: {escape(cell.configs)}",
-        escape(_plain_number(cell.value)),
-        _our_number(cell),
-    ]
-
-
-def _plain_label(label: str) -> str:
-    """Return the label of a row of a paper without tags and footnotes, and links as their words."""
-    without_tags = re.sub(TAG_OR_FOOTNOTE, "", label)
-    return re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", without_tags)
-
-
-def _plain_number(text: str) -> str:
-    """Return a number of a paper as plain text, without the TeX of some papers."""
-    plain = re.sub(r"\\textbf\{([^}]*)\}", r"\1", text.strip("$"))
-    plain = re.sub(r"\{?\\pm\}?", "±", plain)
-    return plain.replace("^*", "*")
-
-
-def _our_number(cell: PublishedCell) -> str:
-    """Return our number beside a published one, with its scale, or that there is none."""
-    label = re.sub(TAG_OR_FOOTNOTE, "", cell.row)
-    number = read_comparisons().get((cell.study, cell.table, label, cell.column))
-    if number is None:
-        return NOT_RUN
-    is_small = "--scale paper" not in describe_scale(cell.study)
-    return f"{number}, at a small scale" if is_small else number
-
-
-@cache
-def _published_cells() -> tuple[tuple[str, PublishedCell], ...]:
-    """Return all numbers that studies compare with, each with the method of ours."""
-    cells = []
-    for study, path in find_toml_files(default_root(), Path("pipelines/studies")).items():
-        raw = read_toml(path, "study")
-        methods = methods_by_label(study)
-        for scale in [raw, *raw.get("scale", {}).values()]:
-            dataset = scale.get("dataset", raw.get("dataset", ""))
-            for entry in scale.get("published", []):
-                cells += list(_cells_of_entry(study, dataset, entry, methods))
-    return tuple(cells)
-
-
-def _cells_of_entry(
-    study: str, dataset: str, entry: Mapping[str, Any], methods: Mapping[str, list[str]]
-) -> Iterator[tuple[str, PublishedCell]]:
-    """Yield the numbers of one `[[published]]` of a study, each with the method of ours."""
-    paper_table = read_paper_tables(default_root())[entry["table"]]
-    match = entry.get("match", {})
-    rows = {}
-    for row in paper_table["rows"]:
-        if "label" in row and all(row.get(key) == value for key, value in match.items()):
-            rows[row["label"]] = row["cells"]
-    own_dataset = entry.get("dataset", dataset)
-    for label, own_label in entry["rows"].items():
-        for column, configs in entry["columns"].items():
-            cell = rows.get(label, {}).get(column)
-            if cell is None:
-                continue
-            words = configs if isinstance(configs, str) else _abbreviate(configs)
-            for method in methods.get(own_label, []):
-                yield (
-                    method,
-                    PublishedCell(
-                        entry["table"], label, column, own_dataset, words, cell["raw"], study
-                    ),
-                )
-
-
-def _abbreviate(names: list[str]) -> str:
-    if len(names) < 3:
-        return ", ".join(names)
-    return f"{names[0]} ... {names[-1]}, the mean of {len(names)}"
 
 
 def _component_names() -> list[str]:

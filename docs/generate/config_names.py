@@ -1,0 +1,30 @@
+"""What the parts of the names of configs mean, as far as a text has such parts."""
+
+import re
+from collections.abc import Mapping
+
+NOTATION: Mapping[str, str] = {  # part of a name -> its meaning, {noise} being a link to a page
+    r"(dilution|structured)_a\d": "A number after `a` is the option alpha, the number of noisy copies "
+    "of each image.",
+    r"structured_a\d+_d\d": "A number after `d` is 100 times the option delta.",
+    r"structured_\w+_conv-mnist": "`conv-mnist` is the network whose predictions rank the false "
+    "labels.",
+    r"structured_\w+_(reverse|random)|conv-mnist_reverse": "`reverse` and `random` are values of the "
+    "option `order`; if neither is in the name, the order is `confusing`.",
+    r"outlier_k\d": "The numbers after `k` and `r` are 100 times the options `known_share` and `ratio`.",
+    r"_no-exact": "`no-exact` stands for `exact = false`.",
+    r"_self\b|_self_": "`self` stands for `include_self = true`.",
+    r"openset_\d": "In a name with `openset`, the donors follow the level.",
+    r"semantic-vgg": "`semantic-vgg` is the column of the side table that holds the labels.",
+    r"_probe\d": "A number after `probe` is the number of trusted images of each class.",
+    r"_clean\d": "A number after `clean` is the number of training images that were kept before noise "
+    "was added.",
+    r"matrix_[0-9a-f]{6}": "The six characters after `matrix` are the beginning of a digest of "
+    "the transition matrix.",
+}
+
+
+def explain_config_names(text: str) -> str:
+    """Return sentences on the parts of names of configs that a text has; empty if there are none."""
+    plain = text.replace("\\_", "_")
+    return " ".join(words for part, words in NOTATION.items() if re.search(part, plain))

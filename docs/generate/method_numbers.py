@@ -1,0 +1,264 @@
+"""The numbers on the page of a method: those of our own studies, and published ones."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cnlw_tools.files import default_root
+from cnlw_tools.files.roots import find_toml_files
+from cnlw_tools.recipe.toml import read_toml
+from cnlw_tools.registry.counts import join_words
+from cnlw_tools.reports.published import read_paper_tables
+from docs.generate.config_names import explain_config_names
+from docs.generate.markdown import code, escape, heading, link, table
+from docs.generate.study_results import (
+    BASELINE,
+    Trial,
+    describe_scale,
+    find_baseline,
+    methods_by_label,
+    read_comparisons,
+    read_trials,
+)
+
+STUDIES = "../../studies/index.md"  # from the page of a method
+NOT_RUN = "not run"
+EPOCHS: Mapping[str, str] = {  # by the result of a run
+    "last": "last epoch",
+    "best": "best epoch",
+    "mean10": "mean of the last ten epochs",
+}
+PUBLISHED_HEADER = ["study", "published table: row", "column", "our data", "published"]
+SPREAD = "The ± is "  # how a note of published.json begins that says what it measures
+UNKNOWN_SPREAD = "We do not know what the ± measures."
+TAG_OR_FOOTNOTE = r"<[^>]*>| \[†\]"  # in the labels of the rows of a paper
+REPOSITORY = re.compile(r"([\w-]+/[\w.-]+) on GitHub")
+SIC = ("Aym.", "Aym. (sic)")  # as the README of INCV spells it
+METRICS: Mapping[str, str] = {  # by the metric or the caption of a table of published.json
+    "top-1 accuracy %": "top-1 accuracies in percent",
+    "peak top-1 accuracy %, averaged over 10 noise levels": "the highest top-1 accuracies during "
+    "training, in percent, averaged over ten noise levels",
+    "validation error %": "validation errors in percent",
+    "top1/top5 on ImageNet val": "top-1 and top-5 accuracies on the validation set of ImageNet, in "
+    "percent",
+    "WebVision 1.0, top-1 accuracy in percent, with top-5 accuracy in parentheses": (
+        "top-1 accuracies in percent, with top-5 accuracies in parentheses"
+    ),
+    "accuracies of a re-implementation of MentorNet, from 0 to 1": "accuracies from 0 to 1",
+    "a re-implementation of MentorMix with ResNet-32": "accuracies from 0 to 1",
+    "error rates in percent": "error rates in percent",
+}
+
+
+class PublishedCell(NamedTuple):
+    """A number of a paper beside which a study puts a run of ours."""
+
+    table: str
+    row: str
+    column: str
+    dataset: str
+    configs: str
+    value: str  # as printed
+    study: str
+    metric: str  # of our run: last, best or mean10
+
+
+def own_numbers(name: str) -> str:
+    """Return the results of our own studies with a method, study by study."""
+    trials = [trial for trial in read_trials() if trial.method == name]
+    if not trials:
+        return f"None of the [studies that we ran]({STUDIES}) includes this method.\n\n"
+    text = (
+        f"These are accuracies on the validation set in percent, from our [studies]({STUDIES}): the "
+        "mean over seeds, ± the half-width of its 95 % t-interval if there are several seeds, and, in "
+        "parentheses, the number of seeds. The column *our data* names the dataset and the "
+        "[config](../../glossary.md), that is, the noise and its level. "
+    )
+    text += explain_config_names(" ".join(trial.config for trial in trials))
+    if any(trial.variant for trial in trials):
+        text += " The column *variant* says how runs on the same data differ, such as by network."
+    if any(find_baseline(trial) for trial in trials if name != BASELINE):
+        text += (
+            " The last column has the accuracy of [`vanilla`](vanilla.md) on the same data after the "
+            "last epoch."
+        )
+    text = text.rstrip() + "\n\n"
+    for study in dict.fromkeys(trial.study for trial in trials):
+        rows = [_trial_cells(trial) for trial in trials if trial.study == study]
+        text += heading(study, 3) + f"{_first_sentence(describe_scale(study))} "
+        text += f"See its [tables](../../studies/tables/{study}.md).\n\n"
+        text += table(["our data", "variant", "last epoch", "best epoch", "vanilla, last"], rows)
+    return text
+
+
+def _first_sentence(text: str) -> str:
+    """Return a text up to its first full stop."""
+    return text.partition(". ")[0].removesuffix(".") + "."
+
+
+def _trial_cells(trial: Trial) -> list[str]:
+    """Return the row of a trial, with that of plain cross-entropy beside it."""
+    baseline = find_baseline(trial) if trial.method != BASELINE else None
+    return [
+        f"{trial.dataset}: {code(trial.config)}",
+        escape(trial.variant),
+        trial.last,
+        trial.best,
+        baseline.last if baseline else "",
+    ]
+
+
+def published_numbers(name: str) -> str:
+    """Return the numbers of papers that studies compare with runs of this method."""
+    cells = [cell for method, cell in _published_cells() if method == name]
+    if not cells:
+        return "No study compares this method with a published number.\n\n"
+    ours = {cell.study for cell in cells if _our_number(cell) != NOT_RUN}
+    compared = [cell for cell in cells if cell.study in ours]
+    others = [cell for cell in cells if cell.study not in ours]
+    text = (
+        "[Studies](../study_keys.md) of this package compare runs of the method with published "
+        "numbers. The tables name the study, the published table with its row and column, and the "
+        "data of our runs. "
+    )
+    text += explain_config_names(" ".join(cell.configs for cell in cells)) + "\n\n"
+    text += f"The published tables are:\n\n{_list_tables(cells)}\n"
+    if compared:
+        text += (
+            "We have run these comparisons. The column *ours* says which epoch a number is from."
+        )
+        if any("--scale paper" not in describe_scale(study) for study in ours):
+            text += (
+                " **Numbers at a small scale cannot be compared with the published ones.** They come "
+                "from fewer images, a smaller network and fewer epochs; see [Our own "
+                "numbers](#our-own-numbers). They only show how the methods compare with each other."
+            )
+        text += "\n\n"
+        rows = [[*_published_row(cell), _our_number(cell)] for cell in compared]
+        text += table([*PUBLISHED_HEADER, "ours"], rows)
+    if others:
+        word = "other" if compared else "following"
+        text += (
+            f"We have not run the {word} comparisons. `cnlw sweep STUDY --scale paper` carries out all runs of a "
+            "study at the scale of the paper, and `cnlw report` puts their results beside the "
+            "published numbers.\n\n"
+        )
+        text += table(PUBLISHED_HEADER, map(_published_row, others))
+    return text
+
+
+def _list_tables(cells: Iterable[PublishedCell]) -> str:
+    """Return a list of tables: what the numbers are, where they come from, and what ± means."""
+    all_tables = read_paper_tables(default_root())
+    with_spread = {cell.table for cell in cells if "±" in _plain_number(cell.value)}
+    names: dict[str, list[str]] = {}  # by what is said of a table
+    for name in dict.fromkeys(cell.table for cell in cells):
+        paper_table = all_tables[name]
+        metric = METRICS.get(paper_table.get("metric", ""), "accuracies in percent")
+        metric = METRICS.get(paper_table.get("caption", ""), metric)
+        words = f"{metric}, from {_link_source(paper_table['source'])}."
+        notes = [note for note in paper_table.get("notes", []) if note.startswith(SPREAD)]
+        if name in with_spread:
+            words += f" {escape(notes[0]) if notes else UNKNOWN_SPREAD}"
+        names.setdefault(words, []).append(f"*{escape(name.replace('_', ' '))}*")
+    return "".join(f"- {_join(shown)}: {words}\n" for words, shown in names.items())
+
+
+def _join(names: Sequence[str]) -> str:
+    return join_words(names, max_words=len(names))
+
+
+def _link_source(source: str) -> str:
+    """Return the source of a table, in which a repository is a link."""
+    match = REPOSITORY.search(source)
+    if not match:
+        return escape(source)
+    repository = link(escape(match[1]), f"https://github.com/{match[1]}")
+    return escape(source[: match.start()]) + repository + escape(source[match.end() :])
+
+
+def _published_row(cell: PublishedCell) -> list[str]:
+    """Return the row of a number of a paper."""
+    return [
+        code(cell.study),
+        escape(f"{cell.table.replace('_', ' ')}: {_plain_label(cell.row)}"),
+        escape(cell.column.replace(*SIC)),
+        f"{cell.dataset}: {escape(cell.configs)}",
+        escape(_plain_number(cell.value)),
+    ]
+
+
+def _plain_label(label: str) -> str:
+    """Return the label of a row of a paper without tags and footnotes, and links as their words."""
+    without_tags = re.sub(TAG_OR_FOOTNOTE, "", label)
+    return re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", without_tags)
+
+
+def _plain_number(text: str) -> str:
+    """Return a number of a paper as plain text, without the TeX of some papers."""
+    plain = re.sub(r"\\textbf\{([^}]*)\}", r"\1", text.strip("$"))
+    plain = re.sub(r"\{?\\pm\}?", "±", plain)
+    plain = re.sub(r"(?<=\d) ?[±+] ?(?=\d)", " ± ", plain)  # text recognition read some ± as +
+    return plain.replace("^*", "*")
+
+
+def _our_number(cell: PublishedCell) -> str:
+    """Return our number beside a published one, with its epoch, or that there is none."""
+    label = re.sub(TAG_OR_FOOTNOTE, "", cell.row)
+    number = read_comparisons().get((cell.study, cell.table, label, cell.column))
+    return NOT_RUN if number is None else f"{number} ({EPOCHS[cell.metric]})"
+
+
+@cache
+def _published_cells() -> tuple[tuple[str, PublishedCell], ...]:
+    """Return all numbers that studies compare with, each with the method of ours."""
+    cells = []
+    for study, path in find_toml_files(default_root(), Path("pipelines/studies")).items():
+        raw = read_toml(path, "study")
+        methods = methods_by_label(study)
+        for scale in [raw, *raw.get("scale", {}).values()]:
+            dataset = scale.get("dataset", raw.get("dataset", ""))
+            for entry in scale.get("published", []):
+                cells += list(_cells_of_entry(study, dataset, entry, methods))
+    return tuple(cells)
+
+
+def _cells_of_entry(
+    study: str, dataset: str, entry: Mapping[str, Any], methods: Mapping[str, list[str]]
+) -> Iterator[tuple[str, PublishedCell]]:
+    """Yield the numbers of one `[[published]]` of a study, each with the method of ours."""
+    paper_table = read_paper_tables(default_root())[entry["table"]]
+    match = entry.get("match", {})
+    rows = {}
+    for row in paper_table["rows"]:
+        if "label" in row and all(row.get(key) == value for key, value in match.items()):
+            rows[row["label"]] = row["cells"]
+    own_dataset = entry.get("dataset", dataset)
+    for label, own_label in entry["rows"].items():
+        for column, configs in entry["columns"].items():
+            cell = rows.get(label, {}).get(column)
+            if cell is None:
+                continue
+            words = configs if isinstance(configs, str) else _abbreviate(configs)
+            for method in methods.get(own_label, []):
+                yield (
+                    method,
+                    PublishedCell(
+                        entry["table"],
+                        label,
+                        column,
+                        own_dataset,
+                        words,
+                        cell["raw"],
+                        study,
+                        entry.get("metric", "last"),
+                    ),
+                )
+
+
+def _abbreviate(names: list[str]) -> str:
+    if len(names) < 3:
+        return ", ".join(names)
+    return f"{names[0]} ... {names[-1]}, the mean of {len(names)}"
