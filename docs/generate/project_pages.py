@@ -1,10 +1,14 @@
 """Files of the repository as pages: the READMEs of its folders, and what our studies showed."""
 
-from collections.abc import Mapping
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import yaml
 
+from cnlw_tools.recipe.toml import read_toml
+from docs.generate.config_names import explain_config_names
 from docs.generate.markdown import fence, heading
 
 ROOT = Path(__file__).parents[2]
@@ -24,14 +28,12 @@ PAGES: Mapping[str, str] = {  # file of the repository -> page of the site
 STUDIES = Path("benchmarks") / "studies"
 PICTURES = (".png", ".svg")
 EXPLANATION = (
-    "The name of a *config* gives the noise, its level and further choices. A number after `clean` "
-    "is the number of training images that were kept before noise was added. `a10` and `d50` are "
-    "the options alpha = 10 and delta = 0.5 of the noise models "
-    "[dilution](../../../cnlw_tools/noise/dilution.py) and "
-    "[structured](../../../cnlw_tools/noise/structured.py). A *trial* is a set of runs that differ "
-    "only in their seed. `vanilla` is ordinary training on the given labels. "
-    "The [glossary](../../../docs/glossary.md) explains these words and others.\n\n"
+    "The name of a *config* gives the noise, its level and further choices.{names} A *trial* is a set "
+    "of runs that differ only in their seed. `vanilla` is ordinary training on the given labels.{labels}"
+    " The [glossary](../../../docs/glossary.md) explains these words and others.\n\n"
 )
+ACCURACIES = re.compile(r"(?<=\n\n)The numbers are top-1 [^\n]+(?=\n\n\|)")  # such a caption
+SENTENCE_END = re.compile(r"(?<=\.) (?=[A-Z])")
 
 
 def make_pages() -> dict[str, str | bytes]:
@@ -57,16 +59,45 @@ def _introduce_tables(study: str, text: str) -> str:
     title, _, rest = text.partition("\n")
     settings = ROOT / "pipelines" / "studies" / f"{study}.toml"
     summary = settings.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
+    rest = _state_captions_once(rest.lstrip("\n"))
+    names = explain_config_names(rest)
+    labels = "".join(f" {sentence}" for sentence in _explain_labels(study, rest))
     return (
-        (
-            f"{title}\n\n"
-            f"These are the tables of our study `{study}`. Its file describes it in one line: "
-            f"*{summary}*.\n\n"
-            f"[What small studies show](../README.md) says what we conclude from them.\n\n"
-        )
-        + EXPLANATION
-        + rest.lstrip("\n")
+        f"{title}\n\n"
+        f"These are the tables of our study `{study}`. Its file describes it in one line: "
+        f"*{summary}*.\n\n"
+        "[What small studies show](../README.md) says what we conclude from them.\n\n"
+        + EXPLANATION.format(names=f" {names}" if names else "", labels=labels)
+        + rest
     )
+
+
+def _state_captions_once(text: str) -> str:
+    """Return a page whose captions of accuracies have their common sentences above all tables."""
+    sentences = [SENTENCE_END.split(caption) for caption in ACCURACIES.findall(text)]
+    counts = Counter(sentence for caption in sentences for sentence in caption)
+    common = [sentence for sentence, n in counts.items() if n > 1]
+    if not common:
+        return text
+    for sentence in common:
+        text = re.sub(rf" {re.escape(sentence)}|{re.escape(sentence)} ?", "", text)
+    words = " ".join(common).replace("The last column is the mean", "A column *Mean* is the mean")
+    text = re.sub(r"\n{3,}", "\n\n", text)
+    return f"All tables of accuracies are read in the same way. {words}\n\n{text}"
+
+
+def _explain_labels(study: str, text: str) -> Iterator[str]:
+    """Yield what each label of a method stands for that its study has in place of a name."""
+    raw = read_toml(ROOT / "pipelines" / "studies" / f"{study}.toml", "study")
+    said = set()
+    for scale in [raw, *raw.get("scale", {}).values()]:
+        for entry in scale.get("methods", []):
+            label, options = entry.get("label"), entry.get("options", {})
+            if not label or label in said or label not in text:
+                continue
+            said.add(label)
+            values = " and ".join(f"`{name}={value}`" for name, value in options.items())
+            yield f"*{label}* is `{entry['name']}`{f' with {values}' if values else ''}."
 
 
 def find_pages() -> dict[str, str]:
