@@ -13,7 +13,15 @@ from pathlib import Path
 
 from cnlw_tools.methods import METHODS
 from cnlw_tools.noise import NOISE
-from docs.generate import api_pages, cli_pages, method_pages, noise_pages, notebooks, project_pages
+from docs.generate import (
+    api_pages,
+    benchmark_pages,
+    cli_pages,
+    method_pages,
+    noise_pages,
+    notebooks,
+    project_pages,
+)
 
 ROOT = Path(__file__).parents[2]
 DOCS = "docs/"
@@ -34,6 +42,7 @@ PAGE_OF_FILE: Mapping[str, str] = {  # of pages that are made from more than one
 }
 LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)")
 FENCE = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
+SPLIT = (benchmark_pages.FILE,)  # files with a page for each of their parts
 ELSEWHERE = re.compile(r"[a-z]+:")
 
 
@@ -42,10 +51,10 @@ def find_pages() -> Mapping[str, str]:
     """Return the page of each file and folder of the repository that the site has as a page.
 
     A module that has several methods, noise models or commands leads to the page of the first;
-    `FILE#NAME` leads to that of a method or a noise model, and `cnlw_tools/api.py#NAME` to the section
-    of a public name.
+    `FILE#NAME` leads to that of a method or a noise model, `cnlw_tools/api.py#NAME` to the section
+    of a public name, and `benchmarks/README.md#ANCHOR` to the part with this heading.
     """
-    pages = {**PAGE_OF_FILE, **project_pages.find_pages()}
+    pages = {**PAGE_OF_FILE, **project_pages.find_pages(), **benchmark_pages.find_pages()}
     for path in sorted((ROOT / DOCS).rglob("*")):
         name = path.relative_to(ROOT).as_posix()
         if path.suffix in (".md", ".png"):
@@ -92,25 +101,36 @@ def rewrite_links(text: str, file: str, page: str) -> str:
 
 def _rewrite(file: str, page: str) -> Callable[[re.Match[str]], str]:
     """Return a function that replaces a link of a file by that of its page."""
-    folder = posixpath.dirname(file)
     page_folder = posixpath.dirname(page) or "."
     pages = find_pages()
 
     def rewrite(match: re.Match[str]) -> str:
         mark, words, address = match.groups()
-        if ELSEWHERE.match(address) or address.startswith("#"):
+        if ELSEWHERE.match(address) or (address.startswith("#") and file not in SPLIT):
             return match[0]
-        path, hash_sign, anchor = address.partition("#")
-        linked = posixpath.normpath(posixpath.join(folder, path))
-        if not (ROOT / linked).exists():
-            raise ValueError(f"{file}: there is no {linked}: correct the link")
-        own_page = pages.get(f"{linked}{hash_sign}{anchor}")
-        if own_page is not None:
-            return f"{mark}[{words}]({posixpath.relpath(own_page, page_folder)})"
-        targets = [pages[name] for name in (linked, f"{linked}/README.md") if name in pages]
-        if not targets:
+        linked, hash_sign, anchor = _find_file(address, file).partition("#")
+        if f"{linked}{hash_sign}{anchor}" in pages:
+            target = pages[f"{linked}{hash_sign}{anchor}"]
+        elif linked in SPLIT:
+            raise ValueError(f"{file}: {linked} has no heading {anchor}: correct the link")
+        elif linked in pages:
+            target = f"{pages[linked]}{hash_sign}{anchor}"
+        else:
             return words
-        relative = posixpath.relpath(targets[0], page_folder)
-        return f"{mark}[{words}]({relative}{hash_sign}{anchor})"
+        return f"{mark}[{words}]({posixpath.relpath(target, page_folder)})"
 
     return rewrite
+
+
+def _find_file(address: str, file: str) -> str:
+    """Return the path that a link of a file leads to, from the root of the repository.
+
+    A link to a folder leads to its README, if it has one.
+    """
+    path, hash_sign, anchor = address.partition("#")
+    linked = posixpath.normpath(posixpath.join(posixpath.dirname(file), path)) if path else file
+    if not (ROOT / linked).exists():
+        raise ValueError(f"{file}: there is no {linked}: correct the link")
+    if (ROOT / linked / "README.md").exists():
+        linked = f"{linked}/README.md"
+    return f"{linked}{hash_sign}{anchor}"

@@ -62,7 +62,7 @@ COST = (
     "Times and memory were measured with a small network on a CPU. The additional memory is the "
     "peak memory of training minus the peak memory of a process that holds the same data and trains "
     "`vanilla` on two images at a time. For `vanilla`, the additional memory is only about 50 MiB, "
-    "so ratios between 1/2 and 2 may be due to chance. [Benchmarks](../../project/benchmarks.md) "
+    "so ratios between 1/2 and 2 may be due to chance. [Benchmarks](../../project/benchmarks/training.md) "
     "describes the measurement.\n\n"
 )
 WORDS = (

@@ -19,7 +19,6 @@ PAGES: Mapping[str, str] = {  # file of the repository -> page of the site
     "manifests/README.md": "reference/manifests.md",
     "annotations/README.md": "reference/annotations.md",
     "benchmarks/studies/README.md": "studies/index.md",
-    "benchmarks/README.md": "project/benchmarks.md",
     "benchmarks/mutants.md": "project/mutants.md",
     "CONTRIBUTING.md": "project/contributing.md",
     "CHANGELOG.md": "project/changelog.md",

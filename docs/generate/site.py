@@ -13,6 +13,7 @@ import yaml
 
 from docs.generate import (
     api_pages,
+    benchmark_pages,
     check_pages,
     cli_pages,
     file_pages,
@@ -31,6 +32,7 @@ SETTINGS = "mkdocs.yml"
 NOT_PAGES = ("generate", "notebooks", SETTINGS)  # in docs/
 GENERATORS = (
     api_pages.make_pages,
+    benchmark_pages.make_pages,
     check_pages.make_pages,
     cli_pages.make_pages,
     file_pages.make_pages,
@@ -101,10 +103,11 @@ def rewrite_pages(pages: Pages) -> dict[str, str]:
     """
     rewritten = {}
     for file, page in links.find_pages().items():
-        if file.endswith(".md"):
+        path = file.partition("#")[0]
+        if path.endswith(".md") and "#" not in page:
             content = pages[page]
             text = content if isinstance(content, str) else content.decode()
-            rewritten[page] = links.rewrite_links(text, file, page)
+            rewritten[page] = links.rewrite_links(text, path, page)
     return rewritten
 
 

@@ -29,12 +29,12 @@ def test_a_link_leads_to_the_page_of_a_file() -> None:
     """Modules, folders and READMEs become pages; a file that is no page becomes its words."""
     text = (
         "[a](../../cnlw_tools/methods/mentormix.py) [b](../../cnlw_tools/noise)\n"
-        "[c](../../benchmarks#costs) [d](../../cnlw_tools/prng.py) [e](#here) [f](training.md)\n"
+        "[c](../../benchmarks/studies#scales) [d](../../cnlw_tools/prng.py) [e](#here) [f](training.md)\n"
     )
 
     assert links.rewrite_links(text, "docs/guides/web_images.md", "guides/web_images.md") == (
         "[a](../reference/methods/mentormix.md) [b](../reference/noise/index.md)\n"
-        "[c](../project/benchmarks.md#costs) d [e](#here) [f](training.md)\n"
+        "[c](../studies/index.md#scales) d [e](#here) [f](training.md)\n"
     )
 
 
