@@ -223,9 +223,9 @@ def _cost(name: str, info: MethodInfo) -> str:
     rows = [["a step, counted in network passes", f"{info.relative_cost:g}"]]
     measured = read_measured_costs().get(name)
     if measured:
-        rows.append(["time of a step, measured", measured["step x"]])
-        rows.append(["time of five epochs with validation, measured", measured["training x"]])
-        rows.append(["additional peak memory, measured", measured["peak x"]])
+        rows.append(["time of a step, measured", measured["step"]])
+        rows.append(["time of five epochs with validation, measured", measured["training"]])
+        rows.append(["additional peak memory, measured", measured["peak"]])
     text = (
         "Each number is the cost of this method divided by that of [`vanilla`](vanilla.md). "
         if name != BASELINE
