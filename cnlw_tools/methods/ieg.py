@@ -27,22 +27,12 @@ If most labels are wrong, reducing their weights leaves little to learn from. IE
 examples for two decisions: how much each example is worth, and whether its label or the network's
 pseudo-label is better. Then it learns from all examples. It also learns from trusted ones, but only
 in mixed form. The network therefore does not memorise them, and the loss on them still shows
-whether a step helps. `lookahead` says how a_b and c_b are computed.
+whether a step helps.
 
-The paper and the code differ. The published numbers come from the code, so the defaults follow it.
-Each of these options selects the behaviour of the code:
-
-    halve          the loss contains (L_omega + L_lam) / 2; Algorithm 1 has the sum, without the
-                   factor 1/2
-    logit_norm     logits are divided by their root mean square: for g over the batch, and for L_mix
-                   over each of the three parts [X_p, x, x^]
-    detach         the KL term pulls z^ to z, and not z to z^
-    approximate    beta is 1 - u^(1 / alpha) / 2 with a uniform random u from 0 to 1
-    through_guess  the virtual step also differentiates the pseudo-labels g
-
-Algorithm 1 computes g before the virtual step and treats it as a constant. ``through_guess`` =
-false does the same. Each step then costs less; the saving equals the cost of 1.7 steps of
-`vanilla`.
+The paper and the code differ. The published numbers come from the code, so the defaults follow it:
+the options ``halve``, ``logit_norm``, ``detach``, ``approximate`` and ``through_guess`` select what
+the code does. Algorithm 1 computes g before the virtual step and treats it as a constant, as
+``through_guess`` = false does. This saves 1.7 times the cost of a step of `vanilla` in each step.
 
 The learning rate eta of the virtual step (option ``meta_lr``) is 0.1 by default, and does not
 follow the learning-rate schedule. `buffer` is the momentum buffer of SGD, and l2 is the penalty of
@@ -150,7 +140,8 @@ class IEG(Method):
         l2: whether the virtual step has weight decay
         halve: whether the loss contains (L_omega + L_lam) / 2, as in the code; if not, it
             contains the sum
-        logit_norm: whether logits are divided by their root mean square, as in the code
+        logit_norm: whether logits are divided by their root mean square, as in the code: for g over
+            the batch, and for L_mix over each of the three parts [X_p, x, x^]
         detach: whether the KL term pulls only z^ to z, and not z to z^, as in the code
         approximate: whether beta is drawn as 1 - u^(1 / alpha) / 2 with a uniform u, as in the
             code

@@ -16,9 +16,10 @@ T   = from 1 to 0.001, linearly by epochs
 
 At high noise levels, most blends of two images contain a wrong label. In this method, the image
 whose label is more likely correct makes up the larger part of the blend, so the network learns more
-from correct labels. The prediction that replaces a label consists of probabilities (soft) as long
-as it is unreliable, and becomes a single class (hard) as T falls. Training begins with mixup. The
-next epochs use dynamic mixup with the given labels, l_p = CE(y_p, z~), and omit R.
+from correct labels. The target of an example is a blend of its label and the prediction. As long as
+predictions are unreliable, they are probabilities (soft); as T falls, each becomes a single class
+(hard). Training begins with mixup. The next epochs use dynamic mixup with the given labels, l_p =
+CE(y_p, z~), and omit R.
 
 The defaults are those of the authors, who train for 300 epochs; here, their numbers of epochs are
 expressed as shares of all epochs. As with M-DYR-H (mdyrh.py), short training runs do better with a
@@ -65,7 +66,7 @@ def bootstrap_temperature(epoch: int, cooling: int) -> float:
 
 
 class MDDYRSH(Method):
-    """Favours likely correct labels in mixup, and replaces the others by predictions.
+    """Favours likely correct labels in mixup, and blends the others with predictions.
 
     Args:
         task: the learning task

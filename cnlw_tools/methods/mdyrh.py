@@ -1,4 +1,4 @@
-"""M-DYR-H combines mixup with dynamic hard bootstrapping, which replaces likely wrong labels.
+"""M-DYR-H combines mixup with dynamic hard bootstrapping, which blends labels with predictions.
 
 Source: Arazo, Ortego, Albert, O'Connor and McGuinness, ICML 2019, "Unsupervised label noise
 modeling and loss correction".
@@ -49,7 +49,7 @@ from cnlw_tools.methods.components.validation import check_number, resolve_first
 
 
 class MDYRH(Method):
-    """Trains with mixup and replaces likely wrong labels by the network's predictions.
+    """Trains with mixup, and blends likely wrong labels with the network's predictions.
 
     Args:
         task: the learning task

@@ -16,13 +16,13 @@ The mentor's weights make mixup selective: examples that the mentor trusts are c
 more often. A trusted example makes up more than half of its blend, and a distrusted one less than
 half. No label is discarded.
 
-The mixed examples can be weighted once more, by their own losses and with their own threshold:
-L = mean_i v~_i CE(y~_i, f(x~_i)). The option `second_reweight` turns this second weighting on. It
-is on by default, as in the code. The authors' scripts, and the presets here, use it at noise levels
-of 60 % and 80 %, and not at 20 % and 40 %. In one run on `shapes` (red 40, 16 pixels, 16 epochs,
-one seed), the accuracy ended at 60.5 % without the second weighting and at 54.8 % with it. At the
-scale of the papers, our studies on data that the authors' scripts do not cover run both settings,
-and report the better one.
+The mixed examples can be weighted once more, by their own losses and with their own threshold: L =
+mean_i v~_i CE(y~_i, f(x~_i)). The option `second_reweight` turns this second weighting on. It is on
+by default, as in the code. The authors' scripts, and the presets here, use it at noise levels of 60
+% and 80 %, and not at 20 % and 40 %. In one run on `shapes` (red 40, 16 pixels, 16 epochs), the
+accuracy ended at 60.5 % without the second weighting and at 54.8 % with it. At the scale of the
+papers, our studies run both settings on data that the authors' scripts do not cover, and report the
+better one.
 
 The losses l_i are computed in a separate pass without a gradient. In this pass, batch normalisation
 uses the statistics of the batch, as in the code, and leaves the running averages unchanged. Three
@@ -36,10 +36,8 @@ rank, and no image is exchanged.
 
 When the second weighting is on, the authors' code applies no weight decay, apparently by mistake;
 this implementation does apply it. This implementation does not include example dropout, which the
-code switches off. `resnet32_wide` differs from the network of the code in two respects. In the
-code, in the first residual unit, the activation comes before batch normalisation; here, as in all
-other units, it comes after. The epsilon of batch normalisation is 1e-3 in the code, and 1e-5 in all
-networks here. The effects of these differences were not measured.
+code switches off. The page on networks says how `resnet32_wide` differs from the network of the
+code.
 """
 
 import torch

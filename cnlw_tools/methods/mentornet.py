@@ -21,10 +21,8 @@ data-driven curriculum (DD) has these options at 20 %: mentor = FILE.json, perce
 
 The code multiplies the weight decay by the mean of v. This implementation applies the full decay in
 each step. It does not update the mentor while the student learns: as in the code, the mentor is
-fitted beforehand (components/mentor_fit.py). The networks of the presets differ from those of the
-code in two respects. In the code, the first residual unit activates before batch normalisation;
-here, as in all other units, the activation comes after it. The epsilon of batch normalisation is
-1e-3 in the code, and 1e-5 in all networks here. The effect was not measured.
+fitted beforehand (components/mentor_fit.py). The page on networks says how `resnet56_wide` differs
+from the network of the code.
 """
 
 from torch import Tensor

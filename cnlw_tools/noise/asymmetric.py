@@ -1,4 +1,4 @@
-"""In asymmetric noise, the wrong labels of a class are always the same other class.
+"""In asymmetric noise, all wrong labels of a class are one and the same other class.
 
     y' = map[y]     for level % of the images of every class with map[y] != y
     y' = y          for the others
@@ -64,7 +64,7 @@ def asymmetric(
     """Flip ``level`` percent of the labels of some or all classes, each class to one other class.
 
     Args:
-        map: cifar10, mnist, cifar100, blocks or pairflip; the table above says what each map
+        map: cifar10, mnist, cifar100, blocks or pairflip; the list above says what each map
             changes
 
     Raises:
@@ -148,7 +148,7 @@ def pairflip(
     level: int,
     n_classes: int,
 ) -> Draw:
-    """Flip ``level`` percent of the labels of each class to the next, and of the last to the first.
+    """Flip ``level`` percent of the labels of each class y to the next class, (y + 1) mod C.
 
     Raises:
         ValueError: there is no other class

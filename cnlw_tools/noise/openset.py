@@ -6,10 +6,9 @@
                                y' = (y + 1 + floor(u (C - 1))) mod C
 
 Replaced images are the first in the corruption order, and images with flipped labels are the last.
-No example gets both changes, and levels are nested. The other dataset is called a donor
-(option `--donor`), and each of its images is used at most once. The donor `white` stands for
-pictures of white noise. If there are several donors, every level takes their images in proportion
-to the option `shares`.
+No example gets both changes, and levels are nested. The other dataset is called a donor (option
+`--donor`), and each of its images is used at most once. If there are several donors, every level
+takes their images in proportion to the option `shares`.
 
 Source: Zhang et al., IEG, 2020, table 5.
 """

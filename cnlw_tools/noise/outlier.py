@@ -6,9 +6,8 @@
                                                 dataset, rounded up or down
 
 The other dataset is called a donor (option `--donor`). Each image of a donor is used at most once.
-The donor `white` stands for pictures of white noise. If ``known_share`` is above 0, the true class
-of every outlier is "outlier", so the outliers with this label are clean. Otherwise, outliers have
-no true label, and all of them count as wrong.
+If ``known_share`` is above 0, the true class of every outlier is "outlier", so the outliers with
+this label are clean. Otherwise, outliers have no true label, and all of them count as wrong.
 
 Source: Sukhbaatar et al., 2015.
 """

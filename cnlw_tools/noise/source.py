@@ -5,8 +5,8 @@
 
 The option alpha is the number of added images for each clean example. The other dataset is called a
 donor (option `--donor`). If a donor has few images, each is used several times, and some are used
-once more than others. The donor `white` stands for pictures of random pixels. With ``copy_own``,
-copies of the dataset's own images are added instead, as in dilution.py.
+once more than others. With ``copy_own``, copies of the dataset's own images are added instead, as
+in dilution.py.
 
 Source: Rolnick et al., 2017, experiment 3, figure 5.
 """

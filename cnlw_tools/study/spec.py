@@ -1,4 +1,4 @@
-"""A study is a TOML file in pipelines/studies/: which runs to make, and what to compare them with.
+"""A study is a TOML file in pipelines/studies/: which runs to train, and what to compare them with.
 
 `[scale.NAME]` holds keys that override those above it: what fits a laptop, what the paper did.
 expand.py turns a study into runs.

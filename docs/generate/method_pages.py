@@ -157,6 +157,7 @@ def _method_page(name: str) -> str:
     if shares_module:
         text += f"{escape(title)}\n\n"
     text += _link_methods(_link_components(docstring_to_markdown(rest))) + "\n"
+    text = text.replace("page on networks", "page on [networks](../networks.md)")
     if "\nSource: " not in rest:
         text += f"**Paper:** {escape(info.paper)}\n\n"
     text += heading("What it needs", 2) + _needs(info)

@@ -76,7 +76,7 @@ def _draw_human() -> Example:
     given = _train_rows(plan(DATASET, noise="matrix")).select(["image_id", "label"])
     drawn = _plan_with_side_table(given, "human", options={"labels": "label"})
     note = (
-        "Nobody has labelled the images of `shapes`, so the labels of this example are drawn by "
+        "There are no labels from people for `shapes`, so the labels of this example are drawn by "
         "[matrix](matrix.md) noise. The files with human labels of CIFAR-10 and CIFAR-100 that Wei "
         "et al. published can be used unchanged."
     )

@@ -63,8 +63,8 @@ PICTURE = "The picture has a row for each true class and a column for each given
 LEFT_OUT = "It leaves out examples whose image was replaced or added."
 IDENTITY = "This noise changes no label of the other examples, so the matrix is the identity."
 DONORS = (
-    "This noise needs a donor. Name a dataset with `--donor NAME=DIR`, or give `--donor white` for "
-    "pictures of white noise."
+    "This noise needs a donor: `--donor NAME=DIR` names a dataset, and `--donor white` stands for "
+    "pictures of random pixels (white noise)."
 )
 OWN_DONOR = "The recipe for `shapes` already names a donor."
 WEB_POOL = (

@@ -1,7 +1,7 @@
 """L2R and IEG compute how much a step on each noisy example would reduce the loss on trusted ones.
 
-Theta' are the weights of the network after a virtual step, l_b is the loss of noisy example b, and
-m is the number of trusted examples in a step:
+Theta' stands for the weights of the network after a virtual step, l_b is the loss of noisy example
+b, and m is the number of trusted examples in a step:
 
 g_p   = grad L^p(Theta')                            L^p: cross-entropy on trusted examples
 z'_b  = d/dt f(x_b; Theta + t g_p) at t = 0         one forward-mode pass

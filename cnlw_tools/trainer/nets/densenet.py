@@ -1,4 +1,4 @@
-"""In DenseNet-BC (Huang et al. 2017), a layer receives the outputs of all earlier ones of a block.
+"""In DenseNet-BC (Huang et al. 2017), a layer gets the outputs of all earlier layers of its block.
 
     x <- [x, conv3x3 ReLU BN conv1x1 ReLU BN x]     k more channels per layer,
                                                     4 k between the two convolutions

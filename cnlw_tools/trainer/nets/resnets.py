@@ -19,8 +19,13 @@ resnet34_narrow     the same with 256 channels in the last stage                
 wrn28_2, ...        3 stages of (depth - 4) / 6, k times 16-32-64, pre-activation,       Zagoruyko
                     dropout between the two convolutions                                 2016
 wrn28_10_ieg        WRN-28-10 with shortcuts without weights, and with more of them:     Zhang 2020,
-                    stage(x) + shortcut(x) in place of stage(x), and one around all       IEG
+                    stage(x) + shortcut(x) in place of stage(x), and one around all      IEG
                     three stages
+
+`resnet32_wide` and `resnet56_wide` differ from the networks of the authors' code in two respects.
+In the code, the first residual unit activates before batch normalisation; here, as in all other
+units, the activation comes after it. The epsilon of batch normalisation is 1e-3 in the code, and
+1e-5 in all networks here. The effects of these differences were not measured.
 """
 
 from functools import partial
