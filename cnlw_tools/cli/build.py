@@ -63,7 +63,7 @@ def build(
     workers: int | None,
     **flags: Any,
 ) -> None:
-    """Build one level of noise, or all levels of a recipe.
+    """Build a dataset with noise at one or more levels; by default, at all levels of the recipe.
 
     RECIPE is a TOML file or a name from `cnlw list recipes`. --dataset D and --noise N stand for
     the recipe D_N. Levels that the output folder (--out) already holds are not built again.

@@ -267,7 +267,7 @@ def _check_choices(flags: dict[str, Any]) -> None:
 
     if flags["shard"] is not None and flags["joined_places"]:
         raise ValueError(
-            f"--shard {flags['shard']} with --join: join with a command without --shard"
+            f"--shard {flags['shard']} and --join cannot be used together: omit --shard"
         )
     check_shard(flags["shard"], flags["engine"])
     check_place(flags["store"] or "", flags["engine"])
@@ -277,8 +277,8 @@ def _check_choices(flags: dict[str, Any]) -> None:
     given += ["--engine"] if flags["engine"] != "local" else []
     if len(given) > 1 and given[0] in acts:
         raise ValueError(
-            f"{given[0]} cannot be given with {given[1]}, since {given[0]} fetches nothing: "
-            f"omit {given[1]}, or give it to another command"
+            f"{given[0]} cannot be used together with {given[1]}, because {given[0]} "
+            f"fetches nothing: omit one of the two"
         )
 
 

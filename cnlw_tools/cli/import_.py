@@ -85,9 +85,9 @@ def import_(source: str, path: Path, name: str | None, root: Path, **flags: Any)
     Hugging Face dataset. PATH is the folder or file that `cnlw build` will get as --data-dir; for
     `hf` it may be OWNER/NAME[@REVISION] on the Hub.
 
-    Every image is read and decoded once. The manifest records the sha256 of each, so `cnlw build`
-    refuses other images. If images cannot be decoded, the command stops and lists them all; with
-    --skip-broken, it leaves them out.
+    Every image is read and decoded once. The manifest records the sha256 of each image, so `cnlw
+    build` refuses other images. If images cannot be decoded, the command stops and prints the first
+    ten; with --skip-broken, it leaves all of them out.
 
     --config, --split and the options for columns choose what is read from a Hugging Face dataset.
     The manifest records the choice, so a build reads the same images.

@@ -67,9 +67,9 @@ def rebuild(
 
     PUBLISHED is the folder of the published build, its README.md, or its address, such as
     hf://datasets/OWNER/NAME. To make the build, the command needs only the card, the list of files
-    and the tables of the published build. The list gives the sha256 of each file. If that of your
-    new shard differs, and PUBLISHED is an address, the command downloads the published shard and
-    compares the images.
+    and the tables of the published build. The list gives the sha256 of each file. If the
+    sha256 of your new shard differs, and PUBLISHED is an address, the command downloads the
+    published shard and compares the images.
 
     If one of your images is missing, or its sha256 differs from the one in the tables, nothing is
     written. The exit code is 0 if all files are identical, and 1 if a file differs or nothing is

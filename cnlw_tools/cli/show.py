@@ -63,7 +63,7 @@ def show(
     PATH may be a local path or an address such as `s3://bucket/shapes`. If PATH is a store of web
     images, the command prints how many URLs had each outcome.
 
-    With --image, the command instead draws the images with these ids in one PNG file, with their
+    With --image, the command instead writes the images with these ids into one PNG file, with their
     labels in each config.
 
     With --gallery, the command serves a page on which you can look through all images of a build or

@@ -125,7 +125,7 @@ def train(
     level: str | None,
     **flags: Any,
 ) -> None:
-    """Train a method on one config of a build, and print its top-1 accuracy on validation.
+    """Train a method on one config of a build, and print its top-1 accuracy on validation images.
 
     To train one run on N devices, use `torchrun --nproc-per-node N -m cnlw_tools train ...`.
     """

@@ -7,7 +7,7 @@
                a name that differ in capitals or blanks are one person (`fold_annotator`), unless
                the key of the dataset has numbers for both (ingest/annotators.py)
     correct    true, yes, 1, false, no, 0 ..., in capital or small letters; empty: unsure
-    seconds    a number from 0: how long the picture was in view; empty: not measured
+    seconds    a number of at least 0: how long the picture was in view; empty: not measured
     at         ISO 8601 with or without an offset (none: UTC), or a number of seconds, milliseconds,
                microseconds or nanoseconds since 1970; from 2000 to 2099, so the units cannot be
                mistaken for each other; empty: none
@@ -244,5 +244,5 @@ RULES: Mapping[str, Rule] = {
         "a time is ISO 8601, such as 2026-01-31T12:00:00+01:00, or seconds since 1970, and in the "
         "years 2000 to 2099; or leave it empty",
     ),
-    "seconds": Rule(read_seconds, "give seconds as a number from 0, or leave it empty"),
+    "seconds": Rule(read_seconds, "give seconds as a number of at least 0, or leave it empty"),
 }

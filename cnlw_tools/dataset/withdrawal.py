@@ -16,8 +16,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cnlw_tools.dataset.table_io import read_table, reject_bad_rows, reject_duplicates
+from cnlw_tools.dataset.table_io import read_table
 from cnlw_tools.files.texts import read_text
+from cnlw_tools.registry.counts import count_things
 
 WITHDRAWN = "withdrawn"  # the name of the table, and of the column of candidates
 SCHEMA = pa.schema([pa.field("image_id", pa.string(), nullable=False)])
@@ -43,7 +44,14 @@ def read_withdrawn(path: Path) -> pa.Table:
         ids = pa.table({"image_id": [line for line in lines if line]}, schema=SCHEMA)
     if not len(ids):
         raise ValueError(f"{path}: it contains no image ids: write one id on each line")
-    reject_duplicates(path, ids, ["image_id"], "keep each id once")
+    counts = ids["image_id"].value_counts()
+    repeated = counts.filter(pc.greater(counts.field("counts"), 1))
+    if len(repeated):
+        duplicate = repeated[0].as_py()
+        raise ValueError(
+            f"{path}: the id {duplicate['values']!r} occurs {duplicate['counts']} times: "
+            "keep each id once"
+        )
     return ids
 
 
@@ -116,8 +124,12 @@ def reject_unknown(
     for manifest in manifests:
         if manifest is not None:
             is_known |= pc.is_in(ids, pc.unique(manifest["image_id"])).to_numpy()
-    remedy = "no image has this id, not even one of a --donor: correct it, or remove the line"
-    reject_bad_rows(path, "image_id", ~is_known, ids, remedy)
+    unknown = ids.filter(pa.array(~is_known))
+    if len(unknown):
+        raise ValueError(
+            f"{path}: no image has the id {unknown[0].as_py()!r}, not even one of a --donor "
+            f"({count_things(len(unknown), 'such id')}): correct it, or remove the line"
+        )
 
 
 def _is_withdrawn(table: pa.Table, withdrawn: pa.Table) -> pa.ChunkedArray:

@@ -73,17 +73,17 @@ def open_executor(
         OSError: nothing answers there
     """
     if not isinstance(engine, str):
-        raise ValueError(f"engine {engine!r}: give a text, such as {LOCAL!r}")
+        raise ValueError(f"engine {engine!r} is not allowed: give a text, such as {LOCAL!r}")
     if workers is not None and (type(workers) is not int or workers < 1):
-        raise ValueError(f"workers {workers!r}: give a whole number from 1 on")
+        raise ValueError(f"workers {workers!r} is not allowed: give a whole number of at least 1")
     name, separator, address = engine.partition("://")
     opener = pick(EXECUTORS, name, "engine")
     if separator:
         _check_address(engine)
         if workers is not None:
             raise ValueError(
-                f"--engine {engine} with --workers {workers}: the cluster says how many workers "
-                "there are: omit --workers"
+                f"--engine {engine} with --workers {workers}: the cluster determines how many "
+                "workers there are: omit --workers"
             )
     return opener(workers, address, modules)
 

@@ -136,7 +136,7 @@ def _count_workers(engine: str, client: Any) -> int:
     if crowded:
         raise OSError(
             f"{engine}: worker {crowded[0]} runs {threads[crowded[0]]} tasks at once in one "
-            f"process, but only one at a time may read an archive: {START_WORKERS}"
+            f"process, but only one task of a process may read an archive: {START_WORKERS}"
         )
     _check_folder(engine, client, Path.cwd())
     _check_scheduler(engine, client)

@@ -41,7 +41,10 @@ def read_columns(
             unknown.append(f"the {kind} {name}")
     unknown += [f"the computed column {info[1]}" for info in infos if info[-1]]
     if unknown:
-        raise BadFile(f"{path}: it contains {unknown[0]}, which no run writes: restore the file")
+        raise BadFile(
+            f"{path}: it contains {unknown[0]}, which cnlw never writes there: "
+            "restore it from a copy"
+        )
     names = [info[1] for info in infos]
     new_names = [name for name in names if name not in columns]
     if new_names:

@@ -414,7 +414,9 @@ def _split_address(address: str) -> tuple[str, str]:
     if not path or ".." in path.split("/"):
         raise ValueError(f"{address} names no folder: give {scheme}://BUCKET/FOLDER")
     if not path.isprintable():
-        raise ValueError(f"{address!r}: no address has such characters: remove them")
+        raise ValueError(
+            f"{address!r}: it contains characters that no address may contain: remove them"
+        )
     return scheme, path
 
 

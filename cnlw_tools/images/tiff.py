@@ -29,7 +29,7 @@ def check_tiff(file: TiffImagePlugin.TiffImageFile) -> None:
     is_apart = file.tag_v2.get(PLANES) == APART and len(bands) > 1 and is_raw
     if is_apart and set(file.tag_v2.get(BITS_PER_SAMPLE, ())) - {8}:
         raise ValueError(
-            f"it stores each colour channel in a plane of its own, and not with 8 bits: {REMEDY}"
+            f"its colour channels are stored in separate planes, and not with 8 bits: {REMEDY}"
         )
     if file.mode == "L" and SIGNED in file.tag_v2.get(SAMPLE_FORMAT, ()):
         raise ValueError(f"its pixels are signed numbers: {REMEDY}, from 0 to 255")

@@ -151,7 +151,7 @@ def _check_keys(recipe: Recipe) -> None:
         value = getattr(recipe, name)
         if not declared.published and value != declared.default:
             raise ValueError(
-                "published splits are read and not drawn, so this key has no effect: remove "
+                "published splits are read, not drawn, so this key has no effect: remove "
                 f"{name} = {value!r}"
             )
 
@@ -185,8 +185,9 @@ def _with_manifest_ids(
     unknown = listed.filter(pc.and_not(row.is_null(), is_candidate))
     if len(unknown):
         raise ValueError(
-            f"{len(unknown):,} rows of the published splits name neither an image here nor a "
-            f"candidate, such as {unknown[0]}; an image here is called {base_ids[0]}: fix the lists"
+            f"{len(unknown):,} rows of the published splits name neither an image of the dataset "
+            f"nor a candidate, such as {unknown[0]}; an image of the dataset is called "
+            f"{base_ids[0]}: fix the lists"
         )
     column = lists.schema.get_field_index("image_id")
     image_ids = pc.coalesce(base_ids.take(row), listed)

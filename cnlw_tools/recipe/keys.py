@@ -111,4 +111,6 @@ def refuse_old_names(cls: type, raw: Mapping[str, Any], source: str) -> None:
         value = raw.get(name)
         if isinstance(value, str) and value in declared.old_values:
             new_value = declared.old_values[value]
-            raise ValueError(f"{source}: {name} = {value!r} is called {new_value!r} now: change it")
+            raise ValueError(
+                f"{source}: the value {value!r} of {name} is called {new_value!r} now: change it"
+            )

@@ -61,8 +61,8 @@ def between(
 ) -> Check:
     """Return the check of a number from ``low`` to ``high``, both included."""
     if not expected:
-        end = "on" if high == float("inf") else f"to {high}"
-        expected = f"a number from {low} {end}"
+        is_open = high == float("inf")
+        expected = f"a number of at least {low}" if is_open else f"a number from {low} to {high}"
     return Check(lambda value: low <= value <= high, expected)
 
 

@@ -132,7 +132,7 @@ class Imagenet(LocalSource):
         for name in names:
             if not name.startswith(f"{wnid}_"):
                 raise ValueError(
-                    f"{self.train}: class {wnid}: image {name!r} is not called {wnid}_...: "
+                    f"{self.train}: class {wnid}: the name {name!r} does not begin with {wnid}_: "
                     "use the official files"
                 )
         return names

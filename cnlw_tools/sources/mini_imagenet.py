@@ -301,7 +301,8 @@ class MiniImagenet(LocalSource):
             match = re.fullmatch(rf"{wnid}_(\d+)\.\w+", name)
             if match is None:
                 raise ValueError(
-                    f"{self.train}: class {wnid}: {name!r} is not called like {wnid}_10026.JPEG: "
+                    f"{self.train}: class {wnid}: the name {name!r} is not of the form "
+                    f"{wnid}_10026.JPEG: "
                     "use the official files"
                 )
             numbers.append(int(match[1]))

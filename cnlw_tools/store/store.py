@@ -412,7 +412,7 @@ class Store:
     def _bad_value(self, image_id: Any, name: str, value: Any) -> BadFile:
         return BadFile(
             f"{self.ledger_path}: image {image_id!r}: {name} is {SHORT.repr(value)}, "
-            "which no run writes: restore the file, or delete this row and fetch again"
+            "which cnlw never writes there: restore the file, or delete this row and fetch again"
         )
 
     def _file_intact(self, row: Row) -> bool:

@@ -25,8 +25,8 @@ def escape(text: str) -> str:
 
 
 def code(text: object) -> str:
-    """Return text as a span of code."""
-    return f"`{text}`"
+    """Return text as a span of code; text with backticks stands between two of them."""
+    return f"`` {text} ``" if "`" in str(text) else f"`{text}`"
 
 
 def option(text: object) -> str:

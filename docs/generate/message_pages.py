@@ -45,6 +45,11 @@ ROOMS = {  # folder of the package -> when its messages come
     "files": "Files in general",
     "registry": "Names",
 }
+ROOM_OF_MODULE = {  # where other messages come than those of their folder
+    "ingest/recipes.py": "recipe",
+    "ingest/web_images.py": "fetch",
+    "ingest/web_places.py": "fetch",
+}
 PLACE = re.compile(r"\{[^{}]*\}")
 WORD = re.compile(r"[a-z]{2}")
 # How the part behind the last colon begins if it says what is wrong, and not what to do.
@@ -53,9 +58,10 @@ NOT_FIXED = "The message ends with the remedy, which depends on the case."
 CHOICES = (" The choices are: ", " The columns are: ")  # how a sentence that lists them begins
 INTRODUCTION = """# Messages
 
-This page lists the error messages of commands and functions, and what to do about them. It is
-generated from the source code. Text in braces, such as `{path}` or `{...}`, stands for a value or
-for a part of the sentence. To find a message, search this site for its words.
+This page lists most error messages of commands and functions, and what to do about them. It is
+generated from the source code, and leaves out messages that are assembled from several parts there.
+Text in braces, such as `{path}` or `{...}`, stands for a value or for a part of the sentence. Rows
+are counted from 0, and lines from 1. To find a message, search this site for its words.
 [Troubleshooting](../guides/troubleshooting.md) has the most common problems.
 
 """
@@ -81,8 +87,11 @@ def make_pages() -> dict[str, str]:
 
 
 def read_messages(room: str) -> Iterator[Message]:
-    """Yield the errors with a remedy that the modules of a folder of the package raise."""
-    for path in sorted((PACKAGE / room).rglob("*.py")):
+    """Yield the errors with a remedy that belong to a folder of the package."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        name = path.relative_to(PACKAGE).as_posix()
+        if ROOM_OF_MODULE.get(name, name.partition("/")[0]) != room:
+            continue
         tree = ast.parse(path.read_text(encoding="utf-8"))
         constants = _constants(tree)
         for node in ast.walk(tree):

@@ -127,6 +127,14 @@ def _citation_page() -> str:
         "version": citation["version"],
         "note": f"Licence: {citation['license']}",
     }
+    if "date-released" in citation and "repository-code" in citation:
+        software["year"] = str(citation["date-released"])[:4]
+        software["url"] = citation["repository-code"]
+    else:
+        text += (
+            "This version has not been released, so the first entry has no year and no URL. Add the "
+            "year in which you got your copy, and the URL that you got it from.\n\n"
+        )
     text += fence(_bibtex("software", "cnlw_tools", software), "bibtex") + "\n"
     for paper in citation["references"]:
         names = [f"{name['family-names']}, {name['given-names']}" for name in paper["authors"]]
@@ -138,7 +146,9 @@ def _citation_page() -> str:
         }
         key = f"{paper['authors'][0]['family-names'].lower()}{paper['year']}"
         text += fence(_bibtex("inproceedings", key, fields), "bibtex") + "\n"
-    text += "The file `CITATION.cff` in the repository has the same information in the Citation File Format.\n"
+    text += (
+        "The file `CITATION.cff` in the repository has the same information for other programs.\n"
+    )
     return text
 
 

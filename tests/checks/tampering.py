@@ -780,7 +780,7 @@ TAMPERS: dict[str, Tamper] = {
     # images
     "a pixel of a base image is changed": Tamper(image(one_pixel, False)),
     "a pixel of a web image is changed": Tamper(image(one_pixel, True), alone="nothing"),
-    "a red patch, and another version of Pillow on the card": Tamper(
+    "a red patch in an image, and another version of Pillow on the card": Tamper(
         with_other_pillow(red_patch, True), alone="nothing"
     ),
     "an image is brighter by 7, and another version of Pillow on the card": Tamper(
@@ -975,10 +975,10 @@ TAMPERS: dict[str, Tamper] = {
         is_recorded=False,
     ),
     # what a reader of the block does
-    "a key `columns` beside a config": Tamper(
+    "an additional key `columns` of a config in the YAML block": Tamper(
         beside_config("columns: [image, label]"), is_recorded=False
     ),
-    "a key `drop_labels` beside a config": Tamper(
+    "an additional key `drop_labels` of a config in the YAML block": Tamper(
         beside_config("drop_labels: true"), is_recorded=False
     ),
     "a config is listed twice, the wrong one first": Tamper(
@@ -991,7 +991,7 @@ TAMPERS: dict[str, Tamper] = {
     "a list of features in the YAML block": Tamper(
         text("\nconfigs:\n", "\ndataset_info: {features: []}\nconfigs:\n"), is_recorded=False
     ),
-    "a config without a description on the card": Tamper(
+    "an additional config in the YAML block, which the build does not have": Tamper(
         text("\nconfigs:\n", "\nconfigs:\n- {config_name: more, data_files: x.csv}\n"),
         is_recorded=False,
     ),

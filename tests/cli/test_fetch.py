@@ -381,16 +381,31 @@ def test_processes_fetch_side_by_side_and_are_joined(server, folder):
             ["--shard", "4/3", "--manifest", "m.parquet"],
             "shard '4/3' is not allowed: write it as 2/5",
         ),
-        (["--shard", "1/3", "--join", "x"], "--shard 1/3 with --join: join with a command without"),
+        (
+            ["--shard", "1/3", "--join", "x"],
+            "--shard 1/3 and --join cannot be used together: omit --shard",
+        ),
         (
             ["--join", "x"],
             "x: there is no image store here: give one, or a folder that holds stores",
         ),
         (["--shard", "", "--manifest", "m.parquet"], "shard '' is not allowed: write it as 2/5"),
-        (["--report", "--join", "x"], "--report cannot be given with --join, since --report"),
-        (["--report", "--shard", "1/3"], "--report cannot be given with --shard, since --report"),
-        (["--join", "x", "--retry", "404"], "--join cannot be given with --retry, since --join"),
-        (["--report", "--engine", "ray"], "--report cannot be given with --engine, since --report"),
+        (
+            ["--report", "--join", "x"],
+            "--report cannot be used together with --join, because --report",
+        ),
+        (
+            ["--report", "--shard", "1/3"],
+            "--report cannot be used together with --shard, because --report",
+        ),
+        (
+            ["--join", "x", "--retry", "404"],
+            "--join cannot be used together with --retry, because --join",
+        ),
+        (
+            ["--report", "--engine", "ray"],
+            "--report cannot be used together with --engine, because --report",
+        ),
         (
             ["--shard", "1/3", "--engine", "dask", "--manifest", "m.parquet"],
             "--shard 1/3 with --engine dask: the workers of an engine divide the sites themselves",

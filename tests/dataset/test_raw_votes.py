@@ -171,7 +171,7 @@ def test_no_votes():
 
 
 def test_seconds():
-    """A number from 0 is read in every notation; without one, the column is left out."""
+    """A number of at least 0 is read in every notation; without one, the column is left out."""
     values = [2, 2.5, "2.5", " 1e1 ", Decimal("0.25"), 0, None, "", "nan", np.nan]
     votes = read(image_id=["a"] * 10, label=[0] * 10, seconds=values)
 
@@ -184,5 +184,5 @@ def test_seconds():
 @pytest.mark.parametrize("value", [-1, "-0.5", True, "fast", "1_000", "inf", 10**10, []])
 def test_no_seconds(value):
     """Another value is an error that shows file, row and value."""
-    with pytest.raises(ValueError, match=r"votes.csv: column 'seconds', row 0: .*from 0"):
+    with pytest.raises(ValueError, match=r"votes.csv: column 'seconds', row 0: .*at least 0"):
         read(seconds=[value])

@@ -223,7 +223,7 @@ def test_files_of_ids(tmp_path):
     ("text", "message"),
     [
         ("\n \n", "ids.txt: it contains no image ids: write one id on each line"),
-        ("a\nb\na\n", "ids.txt: column 'image_id', row 0: 'a' occurs 2 times; keep each id once"),
+        ("b\na\n\na\n", "ids.txt: the id 'a' occurs 2 times: keep each id once"),
     ],
 )
 def test_bad_files(tmp_path, text, message):
@@ -238,7 +238,7 @@ def test_unknown_ids(root, tmp_path):
     """An id of no image is an error, since a wrong id would leave its image in the build."""
     recipe = without(tmp_path / "ids.txt", "lamp-web-0001", "lamp-web-9999")
 
-    with pytest.raises(ValueError, match=r"ids.txt: .* row 1: 'lamp-web-9999' .* no image has"):
+    with pytest.raises(ValueError, match=r"ids.txt: no image has the id 'lamp-web-9999'"):
         build(recipe, Inputs(root), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

@@ -65,3 +65,9 @@ def test_options_are_code_that_stays_in_one_line():
     text = markdown.escape_with_options("Give --level, as in `cnlw plan --level 40`.")
 
     assert text == "Give `--level`{ .option }, as in `cnlw plan --level 40`."
+
+
+def test_code_with_backticks_stands_between_two():
+    """As Markdown asks; one would end at the first of them."""
+    assert markdown.code("a method `features`") == "`` a method `features` ``"
+    assert markdown.code("a") == "`a`"

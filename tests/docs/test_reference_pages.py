@@ -307,6 +307,14 @@ def test_messages_are_collected():
     assert any("no image store here" in problem for problem in messages)
 
 
+def test_messages_stand_where_they_come():
+    """Those of a fetch stand in its section, although the module is in another folder."""
+    problems = [message.problem for message in message_pages.read_messages("fetch")]
+
+    assert any("the workers of an engine divide the sites" in problem for problem in problems)
+    assert not any("engine" in message.problem for message in message_pages.read_messages("ingest"))
+
+
 def test_sources_and_networks_are_listed():
     """Each by its name."""
     pages = source_pages.make_pages()

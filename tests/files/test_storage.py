@@ -171,7 +171,10 @@ def test_an_unknown_storage_is_an_error():
         with pytest.raises(ValueError, match="names no folder: give s3://BUCKET/FOLDER"):
             RemoteFolder(address)
     assert is_address("s3://bucket/a\nb")
-    with pytest.raises(ValueError, match=r"^'s3://bucket/a\\nb': no address has such characters"):
+    with pytest.raises(
+        ValueError,
+        match=r"^'s3://bucket/a\\nb': it contains characters that no address may contain",
+    ):
         RemoteFolder("s3://bucket/a\nb")
 
 

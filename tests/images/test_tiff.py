@@ -48,7 +48,9 @@ def test_missing_planes(n_planes):
 
 def test_planes_of_16_bits():
     """Planes of 16 bits are an error, as Pillow takes each half of a number for a pixel."""
-    with pytest.raises(ValueError, match="each colour channel in a plane of its own, and not with"):
+    with pytest.raises(
+        ValueError, match="colour channels are stored in separate planes, and not with"
+    ):
         decode(in_planes(PIXELS.astype("<u2"), 3))
 
 

@@ -66,7 +66,7 @@ def test_a_choice_that_goes_with_drawing_is_refused(published, key):
     ):
         with pytest.raises(
             ValueError,
-            match=f"published splits are read and not drawn, so this key has no effect: remove {key} = ",
+            match=f"published splits are read, not drawn, so this key has no effect: remove {key} = ",
         ):
             read()
 

@@ -292,7 +292,7 @@ def test_name_without_level(config, noise, level, expected):
         ({"side": "x.npy"}, "'side' is called 'side_table' now"),
         ({"splits": "official"}, "'splits' is called 'published_splits' now"),
         ({"needs": "the tar"}, "'needs' is called 'data_dir_layout' now"),
-        ({"layout": "bands"}, "layout = 'bands' is called 'shared' now: change it"),
+        ({"layout": "bands"}, "the value 'bands' of layout is called 'shared' now: change it"),
     ],
 )
 def test_a_recipe_with_the_words_of_earlier_versions(change, message):

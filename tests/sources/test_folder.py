@@ -207,7 +207,7 @@ def test_a_class_may_be_called_like_a_split(tmp_path, make):
             ["train/a/1.jpg", "test/2.jpg"],
             "test/2.jpg lies in no class folder, since 'test' is the word for a split: put",
         ),
-        (["cat/1.jpg", "cat /2.jpg"], "'cat' and 'cat ' differ only in blanks: rename one"),
+        (["cat/1.jpg", "cat /2.jpg"], "'cat' and 'cat ' differ only in spaces: rename one"),
     ],
 )
 def test_ambiguous_folders(tmp_path, make, paths, message):
@@ -403,9 +403,9 @@ def test_labels_are_sorted_as_numbers(tmp_path, make, labels, classes):
         (
             "path,label,Label",
             "0.jpg,a,b",
-            "2 columns may be the label; the columns are 'path', 'la",
+            "2 columns could be the column 'label'; the columns are 'path', 'la",
         ),
-        ("file,filename,label", "0.jpg,1.jpg,a", "2 columns may be the path"),
+        ("file,filename,label", "0.jpg,1.jpg,a", "2 columns could be the column 'path'"),
         ("path,label", "a,b.jpg,a", "row 0: 3 values for 2 columns: put a value .* into quotes"),
         (
             "path,label",

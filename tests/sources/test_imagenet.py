@@ -195,7 +195,7 @@ def test_not_the_official_files(lay_out, name):
     (folder / "train/n02012849" / name).write_bytes(b"")
 
     with pytest.raises(
-        ValueError, match=r"class n02012849: (there is no image|image 'cat.JPEG' is not called)"
+        ValueError, match=r"class n02012849: (there is no image|the name 'cat.JPEG' does not begin)"
     ):
         Imagenet(folder).manifest()
 

@@ -511,7 +511,7 @@ def test_links_in_class_folders_of_the_release(manual, tmp_path):
         ({"levels": [30]}, "split of red noise at level 30: the published levels are 0, 5, 20"),
         (
             {"probe": 1},
-            "published splits are read and not drawn, so this key has no effect: remove probe = 1",
+            "published splits are read, not drawn, so this key has no effect: remove probe = 1",
         ),
         ({"noise": "symmetric"}, "there are no published splits of symmetric noise"),
     ],

@@ -238,7 +238,8 @@ def test_published_splits_of_other_names(lay_out, make):
     cars = load_dataset(PUBLISHED_RED, Inputs(files.default_root(), folder))
 
     with pytest.raises(
-        ValueError, match=r"9 rows .* such as 000004; an image here is called cars_train/00001.jpg"
+        ValueError,
+        match=r"9 rows .* such as 000004; an image of the dataset is called cars_train/00001.jpg",
     ):
         published.read_published_split(PUBLISHED_RED, cars, 20)
 

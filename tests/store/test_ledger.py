@@ -55,7 +55,7 @@ def test_a_sound_ledger_is_read(folder):
         (
             "ALTER TABLE ledger RENAME TO old; CREATE VIEW ledger AS WITH RECURSIVE n(i) AS "
             "(SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n",
-            "it contains the table old, which no run writes",
+            "it contains the table old, which cnlw never writes there",
         ),
         (
             "CREATE TRIGGER t AFTER INSERT ON ledger BEGIN SELECT 1; END",
@@ -63,11 +63,11 @@ def test_a_sound_ledger_is_read(folder):
         ),
         (
             "ALTER TABLE ledger ADD COLUMN c AS (1)",
-            "it contains the computed column c, which no run writes",
+            "it contains the computed column c, which cnlw never writes there",
         ),
         ("UPDATE ledger SET fingerprint = NULL", "image 'a': fingerprint is None"),
         ("UPDATE ledger SET fingerprint = x'00'", "image 'a': fingerprint is b'.x00'"),
-        ("UPDATE ledger SET size = 'x'", "image 'a': size is 'x', which no run writes"),
+        ("UPDATE ledger SET size = 'x'", "image 'a': size is 'x', which cnlw never writes there"),
         ("UPDATE ledger SET at = 'x'", "image 'a': timestamp is 'x'"),
         ("UPDATE ledger SET at = NULL", "image 'a': timestamp is None"),
         ("UPDATE ledger SET class = 7", "image 'a': outcome is 7"),

@@ -226,10 +226,10 @@ def change_ledger(pack_folder: Path, sql: str) -> None:
 @pytest.mark.parametrize(
     ("sql", "message"),
     [
-        ("UPDATE places SET file = '../../x'", "file is '../../x', which no run writes"),
-        ("UPDATE places SET file = 3", "file is 3, which no run writes"),
-        ("UPDATE places SET row_group = -1", "row_group is -1, which no run writes"),
-        ("UPDATE places SET row_group = 'x'", "row_group is 'x', which no run writes"),
+        ("UPDATE places SET file = '../../x'", "file is '../../x', which cnlw never writes there"),
+        ("UPDATE places SET file = 3", "file is 3, which cnlw never writes there"),
+        ("UPDATE places SET row_group = -1", "row_group is -1, which cnlw never writes there"),
+        ("UPDATE places SET row_group = 'x'", "row_group is 'x', which cnlw never writes there"),
         ("UPDATE places SET row_group = 99", r"images/\w+\.parquet"),
         ("DELETE FROM places", "pack: lacks image 'w13': pack the store again"),
         ("DROP TABLE places", "no such table: places"),

@@ -187,4 +187,6 @@ def _check_rows(rows: pa.Table, expected: int | None, classes: tuple[str, ...], 
             raise ValueError(f"{place}: a row has no {name}: {REMEDY}")
     labels = pc.min_max(rows["label"]).as_py()
     if len(rows) and not 0 <= labels["min"] <= labels["max"] < len(classes):
-        raise ValueError(f"{place}: a label is not from 0 to {len(classes) - 1}: {REMEDY}")
+        raise ValueError(
+            f"{place}: a label is outside of the range from 0 to {len(classes) - 1}: {REMEDY}"
+        )

@@ -171,7 +171,7 @@ def _check_class_names(holders: Iterable[Parts], n_levels: int, place: Path) -> 
         if first_folder != class_folder:
             raise ValueError(
                 f"{place}: {_path(first_folder)!r} and {_path(class_folder)!r} differ only in "
-                "blanks: rename one, or put both into one folder"
+                "spaces: rename one, or put both into one folder"
             )
 
 

@@ -384,7 +384,7 @@ def require_whole_sets(folder: Path, paths: Iterable[str], belongs: PathTest) ->
             raise ValueError(
                 f"{folder / parent}: a part of {stem}-...-of-{total} occurs twice: "
                 f"{enumerate_names([path for _, path in parts])}: "
-                "remove the ones that do not belong"
+                "remove those that do not belong to the dataset"
             )
         absent = []
         for number in range(min(int(total), 10 * len(parts) + 1000)):
@@ -445,5 +445,5 @@ def _require_one_format(folder: Path, paths: Sequence[str]) -> None:
         raise ValueError(
             f"{folder}: it has both Parquet and Arrow files, "
             f"{data_files[is_parquet.index(True)]} and "
-            f"{data_files[is_parquet.index(False)]}: remove the ones that do not belong"
+            f"{data_files[is_parquet.index(False)]}: remove those that do not belong to the dataset"
         )

@@ -58,7 +58,7 @@ def _find_columns(names: Sequence[str], path: Path) -> Mapping[str, int]:
         candidates = candidates or [i for i, word in enumerate(words) if word in other_words]
         if len(candidates) > 1:
             raise ValueError(
-                f"{path}: {len(candidates)} columns may be the {column}; {there_are}: "
+                f"{path}: {len(candidates)} columns could be the column {column!r}; {there_are}: "
                 f"call one of them {column!r}, and rename the others"
             )
         if candidates:
