@@ -61,7 +61,7 @@ PLAN = pa.schema(
         pa.field("clean_label", pa.int32()),  # the true class; null for a wrong web image
         pa.field("origin", STRING, nullable=False),  # base, web, other or white
         pa.field("replaces", STRING),  # the image that this one replaces
-        pa.field("is_noisy", pa.bool_(), nullable=False),  # whether the label is wrong
+        pa.field("is_noisy", pa.bool_(), nullable=False),  # wrong label or unknown class
         pa.field("split", STRING, nullable=False),  # the split of the row: train, validation ...
     ]
 )
@@ -90,7 +90,7 @@ PUBLISHED_SPLITS = pa.schema(
 )
 CLASSES = pa.schema(
     [
-        pa.field("label", pa.int32(), nullable=False),  # numbers from 0, in the order of the rows
+        pa.field("label", pa.int32(), nullable=False),  # counted from 0, in the order of rows
         pa.field("name", STRING, nullable=False),  # the name of the class
     ]
 )

@@ -68,7 +68,7 @@ class Row:
     fingerprint: bytes | None = None  # a code; images that look alike have similar codes
     mtime: int | None = None  # modification time of the file, in nanoseconds
     source: str | None = None  # where the bytes are from: uri, archive, or img2dataset (re-encoded)
-    # options of the builds that the file was resized for; null: it is the original, for any build
+    # options of the builds that the file was resized for; null if it is the original
     kept: str | None = None
     kept_sha256: str | None = None  # the sha256 of the resized file, if there is one
     kept_size: int | None = None  # the size of the resized file, in bytes
