@@ -53,9 +53,10 @@ Folders = PathLike | Sequence[PathLike]
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """The folder of a build: images and labels, in configs such as ``red_40``.
+    """A build in a folder or at an address: images and labels, in configs such as ``red_40``.
 
-    A build at an address, such as ``s3://bucket/shapes``, is copied into the cache first.
+    The files of a build at an address, such as ``s3://bucket/shapes``, are first copied into a
+    cache on this machine.
 
     Example:
         >>> build = cnlw.Build("builds/shapes")
@@ -80,18 +81,18 @@ class Build:
 
     @property
     def card(self) -> "BuildCard":
-        """The card of the build: its versions, storage and configs."""
+        """What the card of the build says, as an object."""
         from cnlw_tools.card.metadata import read_card
 
         return read_card(self.path)
 
     @property
     def configs(self) -> dict[str, "ConfigCard"]:
-        """The description of each config on the card, by the name of the config."""
+        """What the card says about each config, by the name of the config."""
         return self.card.configs
 
     def load(self, config: str, split: str | None = None) -> Any:
-        """Load a config: a split as `datasets.Dataset`, or all splits as `datasets.DatasetDict`.
+        """Load a config of the build, as `load_dataset` does.
 
         Raises:
             LookupError: the build has no config of this name
@@ -99,7 +100,7 @@ class Build:
         return load_dataset(self, config, split)
 
     def validate(self, **choices: Any) -> "ValidationReport":
-        """Prove that the build is what its card claims it to be; see `validate`."""
+        """Run all checks on the build; the arguments are those of `validate`."""
         report: ValidationReport = validate(self, **choices)
         return report
 
@@ -114,19 +115,19 @@ class Build:
     ) -> PathLike:
         """Write a config in the format of another program, and return the new folder.
 
-        If the files have limitations, such as missing labels, a warning says so.
+        If the new files lack something, such as a label, a warning says so.
 
         Args:
-            exporter: imagefolder, labels, npz or webdataset; see `cnlw list exporters`
+            exporter: format to write: imagefolder, labels, npz or webdataset; see
+                `cnlw list exporters`
             config: name of the config, such as red_40
-            out: the new folder, or the address of one
+            out: folder to create, or its address
             progress: show a progress bar
-            **options: options of the exporter, such as truth
+            **options: options of the exporter, such as truth=True
 
         Raises:
             LookupError: there is no such exporter or config
-            ValueError, OSError: the message says what is wrong and how to fix it; no file is left
-                incomplete
+            OSError: the files cannot be written; none of them is left incomplete
 
         Example:
             >>> build = cnlw.Build("builds/shapes")
@@ -154,20 +155,21 @@ class Build:
     ) -> Path:
         """Write a folder with a web page of all images, and return the path of the page.
 
-        The page needs no server. Images from the web belong to other people: check that you may
-        pass them on before you send the folder to anybody. A warning names runs that are not shown.
+        The page needs no server. Images from the web belong to other people, so check that you may
+        distribute them before you send the folder to anybody.
 
         Args:
-            out: the folder, which may hold an earlier gallery
-            config: show only this config, such as red_40
-            runs: folder of runs; the page then shows which labels they treat as wrong
-            duplicates: also find near duplicates
+            out: folder to write; an earlier gallery in the folder is replaced
+            config: show only this config, such as red_40. Default: all configs
+            runs: folder of runs; the page then shows which labels the methods of these runs
+                treated as wrong. A warning names runs that cannot be shown
+            duplicates: also find images that look almost the same
             progress: show a progress bar
 
         Raises:
             LookupError: there is no such config
-            ValueError, OSError: the message says what is wrong and how to fix it; no folder is left
-                incomplete
+            OSError: ``out`` holds something other than a gallery, or it cannot be written; it is
+                not left incomplete
 
         Example:
             >>> build = cnlw.Build("builds/shapes")
@@ -197,27 +199,28 @@ class Build:
         workers: int | None = None,
         progress: bool = True,
     ) -> "PushSummary":
-        """Check the build, and put it into a dataset repository of the Hugging Face Hub.
+        """Check the build, and upload it to a dataset repository of the Hugging Face Hub.
 
-        An interrupted push continues with the next call. Warnings repeat what the Hub says about
-        the card.
+        If a push is interrupted, the next call continues it. Remarks of the Hub about the card are
+        issued as warnings.
 
         Args:
-            repository: OWNER/NAME; it is created if it does not exist
-            private: create a repository that only its owner sees; an existing repository must be
-                private
-            gated: ask people for name and e-mail address before they get the files
-            tag: name of this version, such as v1. Default: none
+            repository: OWNER/NAME of the repository, which is created if it does not exist
+            private: create a repository that only its owner can see; an existing repository must
+                be private already
+            gated: require people to give their name and e-mail address before they download
+            tag: name of this version, such as v1. Default: no tag
             engine: where the checks run: local, dask, ray, dask://HOST:PORT or ray://HOST:PORT
             workers: number of worker processes. Default: one for each processor
             progress: show progress bars
 
         Returns:
-            the URL of the repository, and how many files were sent
+            the URL of the repository, and the number of files that were sent
 
         Raises:
             ValueError: a check found an error, the name of the repository or of the tag is invalid,
-                the repository is public in spite of ``private``, or the tag marks another build
+                the repository is public although ``private`` is set, or the tag already marks
+                another build
             OSError: the Hub refused the push, the connection broke, or the repository holds
                 something other than a build
         """
@@ -244,16 +247,16 @@ class Build:
     ) -> Path:
         """Check the build, and write it as one zip file, for example for Zenodo.
 
-        The same build gives the same bytes.
+        Archives of the same build have the same bytes.
 
         Args:
-            out: the file, which ends with .zip
+            out: the file to write; its name must end with .zip
             engine: where the checks run: local, dask, ray, dask://HOST:PORT or ray://HOST:PORT
             workers: number of worker processes. Default: one for each processor
             progress: show progress bars
 
         Raises:
-            ValueError: a check found an error, or the name does not end with .zip
+            ValueError: a check found an error, or the name of the file does not end with .zip
             OSError: the file cannot be written
 
         Example:
@@ -272,24 +275,28 @@ class Build:
 
 @dataclass(frozen=True, slots=True)
 class ValidationReport:
-    """The results of all checks of a build."""
+    """The result of `validate`: what all checks of a build found.
+
+    ``str(report)`` lists the findings.
+    """
 
     build: Path  # the folder of the build
-    results: "list[CheckResult]"  # one for each check
+    # The result of each check: `name`, `claim`, `findings`, and why the check was `skipped`, if so.
+    results: "list[CheckResult]"
 
     @property
     def findings(self) -> "list[Finding]":
-        """All findings, errors and notes."""
+        """The errors and notes of all checks."""
         return [finding for result in self.results for finding in result.findings]
 
     @property
     def errors(self) -> "list[Finding]":
-        """The findings that make the build unfit for use."""
+        """The findings that are errors: they make the build unfit for use."""
         return [finding for finding in self.findings if finding.severity == "error"]
 
     @property
     def ok(self) -> bool:
-        """Whether no check found an error."""
+        """True if no check found an error."""
         return not self.errors
 
     def __str__(self) -> str:
@@ -305,17 +312,19 @@ class ValidationReport:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A plan says which image and label the learner gets in each slot, at one level of noise."""
+    """The result of `plan`: the image and the label of each slot, at one level of noise."""
 
-    table: "pa.Table"  # one row for each slot
-    config: str  # the name of the config in a build
-    # What the noise model expects: the rate, the share of foreign images and a (C, C) matrix.
+    table: "pa.Table"  # a pyarrow table with one row for each slot
+    config: str  # the name that the config of this plan has in a build
+    # Statistics of train that the noise model expects: `rate` (share of wrong labels),
+    # `foreign_rate` (share of images that are not of the dataset) and `matrix`, (C, C): the share
+    # of each given label for each true class.
     expected: "Expected"
-    realised: "Expected"  # the same, measured on the table
+    realised: "Expected"  # the same statistics, counted in the table
 
     @property
     def digest(self) -> str:
-        """The sha256 of the rows: two plans with the same digest are the same plan."""
+        """The sha256 of the rows; plans with the same digest are identical."""
         from cnlw_tools.dataset import hashing
 
         return hashing.digest(self.table)
@@ -328,9 +337,22 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A folder with the results of one training run."""
+    """The results of one training run, in a folder or at an address.
+
+    The files of a run at an address are first copied into a cache on this machine.
+    """
 
     path: Path
+
+    def __init__(self, path: PathLike) -> None:
+        """Name the folder or the address of a run.
+
+        Raises:
+            OSError: the address cannot be read
+        """
+        from cnlw_tools.trainer.run_upload import copy_run
+
+        object.__setattr__(self, "path", copy_run(path))
 
     @property
     def config(self) -> "RunConfig":
@@ -341,7 +363,14 @@ class Run:
 
     @property
     def result(self) -> dict[str, float]:
-        """Top-1 accuracy on validation in percent: last, best, and mean of the last ten epochs."""
+        """Top-1 accuracy on the validation images, in percent.
+
+        ``last`` is the accuracy after the last epoch, ``best`` is the accuracy after the best
+        epoch, and ``mean10`` is the mean of the last ten epochs.
+
+        Raises:
+            ValueError: the run has not ended
+        """
         from dataclasses import asdict
 
         from cnlw_tools.recipe.run_files import read_result
@@ -353,7 +382,7 @@ class Run:
 
     @property
     def history(self) -> "pd.DataFrame":
-        """The metrics of every epoch."""
+        """The metrics of all epochs, one row for each epoch."""
         import pandas as pd
 
         from cnlw_tools.recipe.run_files import read_metrics
@@ -362,7 +391,10 @@ class Run:
 
     @property
     def examples(self) -> "pd.DataFrame":
-        """Loss and weight of each example in each epoch, by its row in the build."""
+        """The loss and the weight of each training example in each epoch.
+
+        The column ``row`` is the number of the example in the training split of the build.
+        """
         return _read_parquet(self.path / "examples.parquet")
 
     @property
@@ -372,13 +404,14 @@ class Run:
 
     @property
     def classified_as_noisy(self) -> "pd.DataFrame":
-        """The training examples that the method classifies as noisy, with their image ids.
+        """The training examples whose labels the method treats as wrong after the last epoch.
 
-        Columns are run, row of the training split, image_id, given_label, verdict (removed,
-        down_weighted or relabelled), loss and weight, all of the last epoch.
+        The columns are run, row (of the training split), image_id, given_label, verdict (removed,
+        down_weighted or relabelled), loss and weight.
 
         Raises:
-            ValueError, LookupError, OSError: the run recorded nothing, or its build is gone
+            ValueError, LookupError, OSError: the run recorded no losses and weights, or its build
+                no longer exists
         """
         from cnlw_tools.builds import ground_truth
         from cnlw_tools.reports.classified_as_noisy import list_classified_as_noisy
@@ -390,19 +423,19 @@ class Run:
         return frame
 
     def predict(self, images: PathLike, **choices: Any) -> "pd.DataFrame":
-        """Predict the classes of your own images; see `predict`."""
+        """Predict the classes of your own images; the arguments are those of `predict`."""
         return predict(self, images, **choices)
 
 
 @dataclass(frozen=True, slots=True)
 class SeedRuns:
-    """Runs that differ only in their seed."""
+    """Runs that differ only in their seed, as `train` returns them for several seeds."""
 
-    runs: tuple[Run, ...]
+    runs: tuple[Run, ...]  # one for each seed
 
     @property
     def result(self) -> "dict[str, MeanInterval]":
-        """The mean of each result over seeds, with the half-width of its 95 % t-interval."""
+        """The mean and the 95 % t-interval of each result (last, best, mean10) over the seeds."""
         from cnlw_tools.reports.statistics import mean_interval
 
         results = [run.result for run in self.runs]
@@ -411,29 +444,31 @@ class SeedRuns:
 
 @dataclass(frozen=True, slots=True)
 class RunsReport:
-    """The report of a folder of runs."""
+    """The result of `report`: where the report is, and what it lacks."""
 
-    page: Path | str  # index.html or its address; tables and figures are in the same folder
-    notes: list[str]  # the results that are missing from the report, and why
+    page: Path | str  # path or address of index.html; tables and figures are in the same folder
+    notes: list[str]  # which results are missing from the report, and why
 
 
 @dataclass(frozen=True, slots=True)
 class FetchedStore:
-    """An image store, and how many URLs of a manifest have an outcome."""
+    """The result of `fetch_images` or `join_stores`: a store, and counts of its URLs."""
 
     path: PathLike  # the folder of the store, or its address
-    counts: "Counter[str]"  # the number of URLs by outcome: ok, http_404 ...
-    n_new: int  # the number of URLs that got an outcome in this call
-    n_left: int  # the number of URLs that this call left without an outcome
+    counts: "Counter[str]"  # the number of URLs with each outcome: ok, http_404 ...
+    n_new: int  # the number of URLs whose outcome this call wrote into the store
+    # The number of URLs that still have no outcome; after `join_stores`, the number of damaged
+    # images that were not copied.
+    n_left: int
 
 
 @dataclass(frozen=True, slots=True)
 class StudyRuns:
-    """The runs of a study."""
+    """The result of `sweep`: the runs of a study."""
 
-    path: PathLike  # their folder or address
-    runs: dict[str, Run]  # those that are finished, by name
-    failures: dict[str, str]  # why the others have no result, by name
+    path: PathLike  # the folder or the address of all runs
+    runs: dict[str, Run]  # the finished runs, by the name of the run
+    failures: dict[str, str]  # the reason why a run failed, by the name of the run
 
 
 def build(
@@ -455,28 +490,38 @@ def build(
     progress: bool = True,
     **choices: Any,
 ) -> Build:
-    """Build one level of noise, or several, into a folder that `datasets` loads.
+    """Add noise of one or several levels to a dataset, and write images and labels into a build.
 
     Args:
-        dataset: name of a dataset, or your own source. Default: the recipe's, or else `shapes`
-        noise: kind of noise, such as red or blue, or your own model. Default: the recipe's
+        dataset: name of a dataset, or your own source. Default: the dataset of the recipe, or
+            `shapes`
+        noise: name of a noise model, such as red or blue, or your own `NoiseModel`. Default: the
+            noise of the recipe
         level: one level in percent. Default: the levels of the recipe
-        levels: several levels in percent, in place of `level`
+        levels: several levels in percent, instead of ``level``
         recipe: a TOML file, or the name of a recipe. Default: the recipe DATASET_NOISE
-        out: folder or address of the build; levels already there are kept. Default: builds/DATASET
-        root: folder that holds manifests/, annotations/ and pipelines/. Default: the package's
+        out: folder or address of the build; other configs that it holds are kept. Default:
+            builds/DATASET
+        root: folder that holds manifests/, annotations/ and pipelines/. Default: the folder of
+            the package
         data_dir: folder or address of your copy of the images
-        donors: datasets whose images some kinds of noise use, with the folders of their images
-        store: web images that `cnlw fetch` or `cnlw store pack` wrote
-        previous: an earlier build, or its address; the card then says what changed
+        donors: other datasets whose images the noise uses, and the folders of these images
+        store: folder or address of web images that `cnlw fetch` or `cnlw store pack` wrote
+        previous: folder or address of an earlier build; the card of the new build then lists the
+            differences
         join: folders that `build_shard` wrote, or folders that hold such folders
         engine: where the work runs: local, dask, ray, dask://HOST:PORT or ray://HOST:PORT
-        workers: number of processes. Default: one for each processor; 1 for a source in __main__
+        workers: number of worker processes. Default: one for each processor, or 1 if your own
+            source is defined in __main__
         progress: show progress bars
         **choices: other keys of a recipe: options, seed, size, probe, train_size ...
 
     Raises:
-        ValueError, LookupError, OSError: the message names the remedy; no incomplete file is left
+        LookupError: there is no noise model or no donor of this name
+        ValueError: a key of the recipe is unknown or has a value that is not allowed, or a class
+            has too few images for a level
+        OSError: there is no such recipe, or a file cannot be read or written; no incomplete file
+            is left
 
     Example:
         >>> sorted(cnlw.build("shapes", noise="red", levels=[0, 40]).configs)
@@ -528,17 +573,16 @@ def build_shard(
     progress: bool = True,
     **choices: Any,
 ) -> PathLike:
-    """Write one of several parts of a build, and return the folder or address that holds it.
+    """Write one of several parts of a build, and return the folder or address of the part.
 
-    A final call of `build` completes the build. The other arguments are those of `build`.
+    When all parts are written, call `build` to complete the build. Arguments that the table lacks
+    have the same meaning as for `build`; the errors are the same, too.
 
     Args:
-        shard: which part, such as 2/5, the second of five
-        out: folder or address, the same for all parts, or one for each. Default: builds/DATASET
+        shard: the part to write: 2/5 is the second of five parts
+        out: folder or address to write to. It can be the same for all parts, or different for
+            each part, and then `build` needs ``join``. Default: builds/DATASET
         **choices: other keys of a recipe, as for `build`
-
-    Raises:
-        ValueError, LookupError, OSError: the message names the remedy; no incomplete file is left
 
     Example:
         >>> for shard in ("1/2", "2/2"):
@@ -588,16 +632,20 @@ def plan(
     workers: int | None = None,
     **choices: Any,
 ) -> Plan:
-    """Draw the plan of one level of noise, which is a table. No image is read.
+    """Draw the noise of one level, and return it as a table, without reading or writing images.
 
-    The other arguments are those of `build`.
+    Arguments that the table lacks have the same meaning as for `build`.
 
     Args:
-        level: level of noise in percent, or None for noise without levels
+        level: level of noise in percent; None for a recipe with a single level, or for noise that
+            has no level
         **choices: other keys of a recipe, as for `build`
 
     Raises:
-        ValueError, LookupError, OSError: the message says what is wrong, where, and how to fix it
+        LookupError: there is no noise model or no donor of this name
+        ValueError: a key of the recipe is unknown or has a value that is not allowed, the recipe
+            has several levels, or a class has too few images for the level
+        OSError: there is no such recipe, or a table cannot be read
 
     Example:
         >>> plan = cnlw.plan("shapes", noise="symmetric", level=40)
@@ -632,10 +680,11 @@ def _check_single(levels: Sequence[int | None]) -> None:
 
 
 def load_dataset(build: Build | PathLike, config: str, split: str | None = None) -> Any:
-    """Load a config of a build with `datasets.load_dataset`.
+    """Load a config of a build with the package `datasets` of Hugging Face.
 
     Returns:
-        `datasets.Dataset` of the split, or `datasets.DatasetDict` of all splits
+        a `datasets.Dataset` with the split, or, without ``split``, a `datasets.DatasetDict` with
+            all splits
 
     Raises:
         LookupError: the build has no config of this name
@@ -668,23 +717,28 @@ def validate(
     workers: int | None = None,
     progress: bool = True,
 ) -> ValidationReport:
-    """Prove that a build is what its card claims it to be.
+    """Check that everything that the card of a build claims is true.
+
+    The arguments ``source``, ``data_dir``, ``donors`` and ``store`` say where the original images
+    are. With them, the images in the build are compared with the originals.
 
     Args:
-        build: the build, or its folder. Default: the newest build in builds/
-        source: your own source, if the build was made from it, for comparison with its images
+        build: the build, its folder or its address. Default: the newest build in builds/
+        source: your own source, if the build was made from one
         end_to_end: also train briefly on every config, and check how the noise affects accuracy
-        data_dir: folder or address of your copy of the images, for comparison
-        donors: datasets whose images the build uses, with the folders of their images
-        store: web images that `cnlw fetch` or `cnlw store pack` wrote
-        cache: folder of decoded pixels, for `end_to_end`. Default: that of `cnlw train`
-        join: folders with the findings of `validate_shard`; this call checks all other images
+        data_dir: folder or address of your copy of the images
+        donors: other datasets whose images the build uses, and the folders of these images
+        store: folder or address of web images that `cnlw fetch` or `cnlw store pack` wrote
+        cache: folder for decoded pixels, which ``end_to_end`` uses. Default: the cache of
+            `cnlw train`
+        join: folders with findings that `validate_shard` wrote; their images are not checked again
         engine: where the work runs: local, dask, ray, dask://HOST:PORT or ray://HOST:PORT
         workers: number of worker processes. Default: one for each processor
         progress: show progress bars
 
     Raises:
-        ValueError, OSError: there is no build to check
+        ValueError, OSError: there is no build to check. Faults of a build are findings in the
+            report and raise no error
 
     Example:
         >>> cnlw.validate("builds/shapes").ok
@@ -717,15 +771,15 @@ def validate_shard(
 ) -> Path:
     """Check one of several parts of the images of a build, and return the file of findings.
 
-    A final call of `validate` with ``join`` uses the findings. The other arguments are those of
-    `validate`.
+    When all parts are checked, call `validate` and pass the folders of findings as ``join``.
+    Arguments that the table lacks have the same meaning as for `validate`.
 
     Args:
-        shard: which part, such as 2/5, the second of five
-        out: folder for the findings
+        shard: the part to check: 2/5 is the second of five parts
+        out: folder for the file of findings
 
     Raises:
-        ValueError, OSError: there is no build to check, or no such part
+        ValueError, OSError: there is no build to check, or ``shard`` is not a part such as 2/5
 
     Example:
         >>> file = cnlw.validate_shard("1/2", "builds/shapes", out="checks")
@@ -756,29 +810,29 @@ def rebuild(
     workers: int | None = None,
     progress: bool = True,
 ) -> "RebuildSummary":
-    """Rebuild a published build from your copy of its images, and compare the bytes.
+    """Make a published build again from your copy of its images, and compare the bytes of the two.
 
     Args:
-        published: the build, its folder, or its address; only its card, its list of files and its
-            tables are needed
+        published: the published build, its folder, or its address; only its card, its list of
+            files and its tables are read, unless files differ
         out: folder of the new build; nothing is written if an image is missing or differs
         configs: names of the configs to make. Default: all
-        root: folder or address of your tables of donors. Default: those of the package
+        root: folder or address of your tables of donors. Default: the tables of the package
         data_dir: folder or address of your copy of the images
-        donors: datasets whose images the build uses, with the folders of their images
-        store: web images that `cnlw fetch` or `cnlw store pack` wrote
+        donors: other datasets whose images the build uses, and the folders of these images
+        store: folder or address of web images that `cnlw fetch` or `cnlw store pack` wrote
         engine: where the work runs: local, dask, ray, dask://HOST:PORT or ray://HOST:PORT
         workers: number of worker processes. Default: one for each processor
         progress: show progress bars
 
     Returns:
-        whether the bytes are the same, and the files and images that differ
+        whether all bytes are the same, and which files and images differ
 
     Raises:
         LookupError: the published build has no such config
-        ValueError: ``out`` is the published folder, the tables do not match the digests on the
-            card, or this version of the package draws different plans
-        OSError: this machine cannot read or write
+        ValueError: ``out`` is the folder of the published build, its tables do not match the
+            digests on its card, or this version of the package draws different plans
+        OSError: a file cannot be read or written
 
     Example:
         >>> cnlw.rebuild("builds/shapes", "again").is_same
@@ -833,20 +887,23 @@ def train(
     Args:
         build: the build, its folder or its address
         config: name of the config, such as red_40
-        method: name of a method, or your own class
-        net: name of a network, or a function that makes one from the number of classes and
-            (height, width) of the images. Default: the preset's network
+        method: name of a method, or your own `Method` class
+        net: name of a network, or a function that takes the number of classes and the
+            (height, width) of the images, and returns a network. Default: the network of the
+            preset
         preset: a preset, its name or its file. Default: the preset of the dataset
-        seeds: a number n, for the seeds 0 to n - 1, or a list of seeds. Finished runs are kept, and
-            stopped ones continue. Default: one run, with the argument ``seed``
+        seeds: a list of seeds, or a number n for the seeds 0 to n - 1. Finished runs are skipped,
+            and stopped runs are continued. Default: a single run with the argument ``seed``
         progress: show progress bars
         **choices: other arguments of `Trainer`: options, changes, quick, seed, device, out,
             resume ...
 
     Raises:
-        ValueError, LookupError, OSError: the message names the remedy; no file has been written
+        LookupError: there is no method, network or config of this name
+        ValueError, OSError: a setting is not allowed, or there is no such build or preset; no
+            file of the run has been written
         TypeError: there is no such argument
-        TrainingStopped: a signal stopped the training; resume=True continues it
+        TrainingStopped: a signal stopped the training; call again with resume=True to continue
 
     Example:
         >>> run = cnlw.train("builds/shapes", "red_40", method="mixup", quick=True)
@@ -909,22 +966,27 @@ def fetch_images(
     progress: bool = True,
     **choices: Any,
 ) -> FetchedStore:
-    """Fetch web images into a store. URLs with an outcome are requested again only with `retry`.
+    """Fetch images from the web into a store, and record the outcome of every URL.
+
+    A URL that has an outcome is not requested again, except with ``retry``.
 
     Args:
-        dataset: fetch the web candidates of this dataset
-        manifest: Parquet file with the columns image_id and uri. Default: that of the dataset
-        store: folder of the image store, or address of a pack. Default: stores/DATASET
-        shard: fetch from one group of sites only, such as 2/5, the second of five groups; see
-            `join_stores`
-        root: folder that holds manifests/. Default: the package's
+        dataset: name of the dataset whose web candidates are fetched
+        manifest: Parquet file with the columns image_id and uri. Default: the manifest of the
+            candidates of the dataset
+        store: folder of the store, or address of a pack. Default: stores/DATASET
+        shard: fetch only from one group of web sites: 2/5 is the second of five groups.
+            `join_stores` makes one store of the stores of all groups. Default: all sites
+        root: folder that holds manifests/. Default: the folder of the package
         engine: where the work runs: local, dask://HOST:PORT or ray://HOST:PORT
         workers: number of worker processes. Default: one for each processor, or fewer for few URLs
         progress: show a progress bar
         **choices: other options of `cnlw fetch`: keep, requests, retry, contact, max_bytes ...
 
     Raises:
-        ValueError, LookupError, OSError: the message says what is wrong, where, and how to fix it
+        LookupError: there is no dataset of this name
+        ValueError: no manifest or no store is given, or an option is not allowed
+        OSError: the manifest cannot be read, or the store cannot be written
         Interrupted (a subclass of KeyboardInterrupt): a signal stopped the work; make the same
             call again to continue
 
@@ -950,19 +1012,20 @@ def fetch_images(
 
 
 def join_stores(stores: Folders, store: PathLike, *, progress: bool = True) -> FetchedStore:
-    """Copy the contents of other stores into one store, for example those of several fetches.
+    """Copy the images and outcomes of several stores into one store.
 
-    A final call of `fetch_images` with this store then fetches the URLs without an outcome.
+    Use this function after `fetch_images` was called with ``shard`` on several machines. Then call
+    `fetch_images` with the joined store: it requests the URLs that still have no outcome.
 
     Args:
         stores: folders of stores, folders that hold stores, or addresses of packs
-        store: folder of the store to write into, or address of a pack
+        store: folder of the store to write, or address of a pack
         progress: show a progress bar
 
     Raises:
-        ValueError, OSError: the stores hold different kinds of images (originals and resized ones,
-            or images resized with different options), they come from fetches that were divided
-            into different numbers of shards, or a store cannot be read or written
+        ValueError: one store holds original images and another one resized images, the images
+            were resized in different ways, or the fetches used different numbers of shards
+        OSError: a store cannot be read or written, or a fetch is writing into it
 
     Example:
         >>> import pyarrow as pa, pyarrow.parquet as pq
@@ -1003,19 +1066,22 @@ def sweep(
     progress: bool = True,
     **choices: Any,
 ) -> StudyRuns:
-    """Train all runs of a study. Finished runs are skipped, and stopped ones are resumed.
+    """Train all runs of a study that are not finished; stopped runs are resumed.
 
-    If a run fails, the others go on. The arguments that are not listed are those of `build`.
+    If a run fails, the other runs are still trained. Arguments that the table lacks have the same
+    meaning as for `build`.
 
     Args:
         study: a TOML file, or the name of a study; see `cnlw list studies`
-        scale: scale of the study, such as small. Default: none
+        scale: size of the study, such as small or paper. Default: the study without a scale
         out: folder or address of the runs. Default: runs/STUDY, or runs/STUDY_SCALE
-        shard: train only one part of the runs, such as 2/5, the second of five parts
+        shard: train only one part of the runs: 2/5 is the second of five parts. Default: all runs
         **choices: other options of `cnlw sweep`: builds, cache, device, jobs, keep_best
 
     Raises:
-        ValueError, LookupError, OSError: the message says what is wrong, where, and how to fix it
+        LookupError: there is no study of this name
+        ValueError: a key of the study has a value that is not allowed, or none of its runs can work
+        OSError: the study cannot be read, or the folder of the runs cannot be written
         Interrupted (a subclass of KeyboardInterrupt): a signal stopped the work; make the same
             call again to continue
 
@@ -1063,22 +1129,26 @@ def predict(
 ) -> "pd.DataFrame":
     """Predict the classes of your own images with the network of a run.
 
-    Images are resized and scaled like the validation images of the run. The columns are `image`,
-    `prediction`, `confidence` and `problem`, which says why an image could not be read.
+    Your images are resized and scaled like the validation images of the run. The result has one row
+    for each image, with the columns ``image``, ``prediction``, ``confidence`` and ``problem``,
+    which says why an image could not be read.
 
     Args:
         run: the run, its folder or its address
         images: a folder of image files, an image file, or a build
-        top: number of most likely classes; 2 adds `prediction_2` and `confidence_2`
-        best: use the weights of the best epoch, which `keep_best=True` kept
-        config: name of a config, if the images are a build. Default: that of the run
-        method: the class, if the run used your own method
-        net: the function that makes the network, if the run used your own network
+        top: number of classes to return, the most likely first; 2 adds the columns
+            ``prediction_2`` and ``confidence_2``
+        best: use the weights of the best epoch, which a run keeps if it was trained with
+            ``keep_best=True``. Default: the weights of the last epoch
+        config: name of a config, if ``images`` is a build. Default: the config of the run
+        method: the class of your own method, if the run used one
+        net: the function that makes your own network, if the run used one
         device: cpu, cuda or auto
         progress: show a progress bar
 
     Raises:
-        ValueError, LookupError, OSError: the message says what is wrong, where, and how to fix it
+        ValueError, LookupError, OSError: the run is not finished, it needs ``method`` or ``net``,
+            or there are no images
 
     Example:
         >>> run = cnlw.train("builds/shapes", "red_40", method="gce", quick=True)
@@ -1110,22 +1180,25 @@ def report(
     font_size: float | None = None,
     engine: str = "local",
 ) -> RunsReport:
-    """Write tables, figures and a web page about all runs below a folder.
+    """Write a web page, tables and figures about all runs below a folder.
 
     Args:
-        runs: folder or address with runs of `cnlw sweep` or `cnlw train`
+        runs: folder or address that holds the runs of `cnlw sweep` or `cnlw train`
         out: folder or address of the report. Default: RUNS/report
-        root: folder that holds pipelines/, with published numbers. Default: the package's
-        select_by: result that selects the best trial of a method: last, best or mean10
-        group_by: options of methods; trials with different values count as different methods
+        root: folder that holds pipelines/ with published numbers. Default: the folder of the
+            package
+        select_by: last, best or mean10: the accuracy that selects the best trial of a method.
+            Default: the choice of the study, or last
+        group_by: names of options of methods; trials with different values of such an option are
+            reported as different methods
         formats: formats of the files in figures/: svg, pdf or png
-        width: width of each figure in figures/: inches, or a string such as ``"8.3cm"``. Default:
-            that of the page
-        font_size: size of all text in figures/, in points. Default: that of the page
+        width: width of each figure in figures/: a number of inches, or a string such as
+            ``"8.3cm"``. Default: the width of the figure on the web page
+        font_size: size of all text in figures/, in points. Default: the size on the web page
         engine: where runs are read: local, dask, ray, dask://HOST:PORT or ray://HOST:PORT
 
     Raises:
-        ValueError, LookupError, OSError: a run cannot be read, or the report cannot be written
+        OSError: the folder holds no run, or the report cannot be written
 
     Example:
         >>> run = cnlw.train("builds/shapes", "red_40", quick=True)
@@ -1160,21 +1233,27 @@ def import_source(
     progress: bool = True,
     **choices: Any,
 ) -> Path:
-    """Read every image once, write the class list and the base manifest, and return their folder.
+    """Make a dataset of your images: write its tables, and return the folder of the tables.
+
+    The tables are the class list and the base manifest. Every image is read once.
 
     Args:
         source: name of a source, such as folder or hf; see `cnlw list datasets`
-        path: the folder or file of the images; later, `build` gets it as `data_dir`
+        path: the folder or the file of the images; later, pass it to `build` as ``data_dir``
         name: name of the new dataset. Default: the name of the source
-        root: folder in which to write manifests/
-        validation: percent of each class that moves from train to validation
-        skip_broken: leave out images that cannot be decoded, and list them in this CSV file
-        list_broken: list images that cannot be decoded in this CSV file; they remain an error
+        root: folder in which manifests/NAME is written
+        validation: percentage of each class that moves from train to validation
+        skip_broken: a CSV file to write; images that cannot be decoded are left out of the
+            dataset and listed in the file
+        list_broken: a CSV file to write, which lists the images that cannot be decoded; the call
+            still fails with an error
         engine, workers, progress: as for `build`
-        **choices: for a Hugging Face dataset: config, splits, image_column, label_column
+        **choices: only for a Hugging Face dataset: config, splits, image_column, label_column
 
     Raises:
-        ValueError, LookupError, OSError: the message says what is wrong, where, and how to fix it
+        LookupError: there is no source of this name
+        ValueError: an image cannot be decoded, or an argument is not allowed
+        OSError: there is no such folder or file, or the tables cannot be written
 
     Example:
         >>> images = cnlw.Build("builds/shapes").export("imagefolder", "red_40", "pictures")
@@ -1209,20 +1288,23 @@ def new(
     workers: int | None = None,
     progress: bool = True,
 ) -> Path:
-    """Write the tables of photographs and of candidates from the web, and return their folder.
+    """Make a dataset of your images and of web candidates: write its tables into a folder.
 
-    If the dataset already exists, new candidates in the file are added to the dataset.
+    The tables are the class list, the base manifest and the manifest of the candidates. The folder
+    is returned. If the dataset already exists, new candidates in the file are added to it.
 
     Args:
         name: name of the dataset
-        photographs: class folders, or a CSV file of paths and labels
+        photographs: folder with a subfolder of images for each class, or a CSV file of paths and
+            labels
         candidates: a CSV file with the columns class and url; other columns are kept
-        root: folder in which to write manifests/
-        validation: percent of each class that moves from train to validation
+        root: folder in which manifests/NAME is written
+        validation: percentage of each class that moves from train to validation
         engine, workers, progress: as for `build`
 
     Raises:
-        ValueError, LookupError, OSError: the message says what is wrong, where, and how to fix it
+        ValueError: an image cannot be decoded, or a row of ``candidates`` is wrong
+        OSError: a file or folder is missing, or the tables cannot be written
 
     Example:
         >>> images = cnlw.Build("builds/shapes").export("imagefolder", "red_40", "photographs")

@@ -82,6 +82,15 @@ def test_a_build_is_opened_by_its_folder(built):
         api.Build(built.path / "data")
 
 
+def test_a_run_is_opened_by_its_folder(tmp_path):
+    """A string and a `Path` name the same run; a folder without a result has not ended."""
+    run = api.Run(str(tmp_path))
+
+    assert run == api.Run(tmp_path)
+    with pytest.raises(ValueError, match="the run has not ended"):
+        _ = run.result
+
+
 def test_splits_are_loaded_as_datasets(built):
     """One split, or all of them."""
     train = built.load("red_40", split="train")
