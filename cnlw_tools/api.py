@@ -493,35 +493,25 @@ def build(
     """Add noise of one or several levels to a dataset, and write images and labels into a build.
 
     Args:
-        dataset: name of a dataset, or your own source. Default: the dataset of the recipe, or
-            `shapes`
-        noise: name of a noise model, such as red or blue, or your own `NoiseModel`. Default: the
-            noise of the recipe
+        dataset: name of a dataset, or your own source. Default: the recipe's dataset, or `shapes`
+        noise: name of a noise model, or your own `NoiseModel`. Default: the recipe's noise model
         level: one level in percent. Default: the levels of the recipe
         levels: several levels in percent, instead of ``level``
         recipe: a TOML file, or the name of a recipe. Default: the recipe DATASET_NOISE
-        out: folder or address of the build; other configs that it holds are kept. Default:
-            builds/DATASET
-        root: folder that holds manifests/, annotations/ and pipelines/. Default: the folder of
-            the package
+        out: folder or address of the build; its other configs are kept. Default: builds/DATASET
+        root: folder of manifests/, annotations/ and pipelines/. Default: the folder of the package
         data_dir: folder or address of your copy of the images
         donors: other datasets whose images the noise uses, and the folders of these images
         store: folder or address of web images that `cnlw fetch` or `cnlw store pack` wrote
-        previous: folder or address of an earlier build; the card of the new build then lists the
-            differences
+        previous: an earlier build, or its address; the card of the new build lists what changed
         join: folders that `build_shard` wrote, or folders that hold such folders
         engine: where the work runs: local, dask, ray, dask://HOST:PORT or ray://HOST:PORT
-        workers: number of worker processes. Default: one for each processor, or 1 if your own
-            source is defined in __main__
+        workers: number of processes. Default: one for each processor, or 1 for a source in __main__
         progress: show progress bars
         **choices: other keys of a recipe: options, seed, size, probe, train_size ...
 
     Raises:
-        LookupError: there is no noise model or no donor of this name
-        ValueError: a key of the recipe is unknown or has a value that is not allowed, or a class
-            has too few images for a level
-        OSError: there is no such recipe, or a file cannot be read or written; no incomplete file
-            is left
+        ValueError, LookupError, OSError: an argument or a file is wrong; no incomplete file is left
 
     Example:
         >>> sorted(cnlw.build("shapes", noise="red", levels=[0, 40]).configs)
@@ -637,14 +627,12 @@ def plan(
     Arguments that the table lacks have the same meaning as for `build`.
 
     Args:
-        level: level of noise in percent; None for a recipe with a single level, or for noise that
-            has no level
+        level: level of noise in percent; None for noise without levels
         **choices: other keys of a recipe, as for `build`
 
     Raises:
-        LookupError: there is no noise model or no donor of this name
-        ValueError: a key of the recipe is unknown or has a value that is not allowed, the recipe
-            has several levels, or a class has too few images for the level
+        ValueError, LookupError: a name or a value is wrong, a class has too few images, or
+            ``level`` is missing and the recipe has several levels
         OSError: there is no such recipe, or a table cannot be read
 
     Example:
@@ -737,8 +725,7 @@ def validate(
         progress: show progress bars
 
     Raises:
-        ValueError, OSError: there is no build to check. Faults of a build are findings in the
-            report and raise no error
+        ValueError, OSError: there is no build to check; a fault of a build raises no error
 
     Example:
         >>> cnlw.validate("builds/shapes").ok
@@ -888,20 +875,16 @@ def train(
         build: the build, its folder or its address
         config: name of the config, such as red_40
         method: name of a method, or your own `Method` class
-        net: name of a network, or a function that takes the number of classes and the
-            (height, width) of the images, and returns a network. Default: the network of the
-            preset
+        net: name of a network, or a function that makes a network from the number of classes and
+            the (height, width) of the images. Default: the network of the preset
         preset: a preset, its name or its file. Default: the preset of the dataset
         seeds: a list of seeds, or a number n for the seeds 0 to n - 1. Finished runs are skipped,
             and stopped runs are continued. Default: a single run with the argument ``seed``
         progress: show progress bars
-        **choices: other arguments of `Trainer`: options, changes, quick, seed, device, out,
-            resume ...
+        **choices: other arguments of `Trainer`: options, changes, quick, seed, device, out ...
 
     Raises:
-        LookupError: there is no method, network or config of this name
-        ValueError, OSError: a setting is not allowed, or there is no such build or preset; no
-            file of the run has been written
+        ValueError, LookupError, OSError: an argument is wrong; no file has been written
         TypeError: there is no such argument
         TrainingStopped: a signal stopped the training; call again with resume=True to continue
 
@@ -972,11 +955,9 @@ def fetch_images(
 
     Args:
         dataset: name of the dataset whose web candidates are fetched
-        manifest: Parquet file with the columns image_id and uri. Default: the manifest of the
-            candidates of the dataset
+        manifest: Parquet file with the columns image_id and uri, instead of ``dataset``
         store: folder of the store, or address of a pack. Default: stores/DATASET
-        shard: fetch only from one group of web sites: 2/5 is the second of five groups.
-            `join_stores` makes one store of the stores of all groups. Default: all sites
+        shard: fetch from one group of sites only: 2/5 is the second of five. See `join_stores`
         root: folder that holds manifests/. Default: the folder of the package
         engine: where the work runs: local, dask://HOST:PORT or ray://HOST:PORT
         workers: number of worker processes. Default: one for each processor, or fewer for few URLs
@@ -984,11 +965,8 @@ def fetch_images(
         **choices: other options of `cnlw fetch`: keep, requests, retry, contact, max_bytes ...
 
     Raises:
-        LookupError: there is no dataset of this name
-        ValueError: no manifest or no store is given, or an option is not allowed
-        OSError: the manifest cannot be read, or the store cannot be written
-        Interrupted (a subclass of KeyboardInterrupt): a signal stopped the work; make the same
-            call again to continue
+        ValueError, LookupError, OSError: an argument or a file is wrong
+        Interrupted, a subclass of KeyboardInterrupt: a signal stopped the call; call again
 
     Example:
         >>> import pyarrow as pa, pyarrow.parquet as pq
@@ -1079,11 +1057,9 @@ def sweep(
         **choices: other options of `cnlw sweep`: builds, cache, device, jobs, keep_best
 
     Raises:
-        LookupError: there is no study of this name
-        ValueError: a key of the study has a value that is not allowed, or none of its runs can work
+        ValueError, LookupError: a name or a value is wrong, or none of the runs can work
         OSError: the study cannot be read, or the folder of the runs cannot be written
-        Interrupted (a subclass of KeyboardInterrupt): a signal stopped the work; make the same
-            call again to continue
+        Interrupted, a subclass of KeyboardInterrupt: a signal stopped the call; call again
 
     Example:
         >>> with open("mine.toml", "w") as file:
@@ -1136,10 +1112,8 @@ def predict(
     Args:
         run: the run, its folder or its address
         images: a folder of image files, an image file, or a build
-        top: number of classes to return, the most likely first; 2 adds the columns
-            ``prediction_2`` and ``confidence_2``
-        best: use the weights of the best epoch, which a run keeps if it was trained with
-            ``keep_best=True``. Default: the weights of the last epoch
+        top: number of most likely classes; 2 adds ``prediction_2`` and ``confidence_2``
+        best: use the weights of the best epoch; the run needs ``keep_best=True`` for this
         config: name of a config, if ``images`` is a build. Default: the config of the run
         method: the class of your own method, if the run used one
         net: the function that makes your own network, if the run used one
@@ -1233,9 +1207,7 @@ def import_source(
     progress: bool = True,
     **choices: Any,
 ) -> Path:
-    """Make a dataset of your images: write its tables, and return the folder of the tables.
-
-    The tables are the class list and the base manifest. Every image is read once.
+    """Make a dataset of your images: write its class list and manifest, and return their folder.
 
     Args:
         source: name of a source, such as folder or hf; see `cnlw list datasets`
@@ -1243,17 +1215,13 @@ def import_source(
         name: name of the new dataset. Default: the name of the source
         root: folder in which manifests/NAME is written
         validation: percentage of each class that moves from train to validation
-        skip_broken: a CSV file to write; images that cannot be decoded are left out of the
-            dataset and listed in the file
-        list_broken: a CSV file to write, which lists the images that cannot be decoded; the call
-            still fails with an error
+        skip_broken: leave out images that cannot be decoded, and list them in this CSV file
+        list_broken: list images that cannot be decoded in this CSV file; they remain an error
         engine, workers, progress: as for `build`
         **choices: only for a Hugging Face dataset: config, splits, image_column, label_column
 
     Raises:
-        LookupError: there is no source of this name
-        ValueError: an image cannot be decoded, or an argument is not allowed
-        OSError: there is no such folder or file, or the tables cannot be written
+        ValueError, LookupError, OSError: an argument is wrong, or an image cannot be decoded
 
     Example:
         >>> images = cnlw.Build("builds/shapes").export("imagefolder", "red_40", "pictures")
@@ -1295,8 +1263,7 @@ def new(
 
     Args:
         name: name of the dataset
-        photographs: folder with a subfolder of images for each class, or a CSV file of paths and
-            labels
+        photographs: folder with a subfolder for each class, or a CSV file of paths and labels
         candidates: a CSV file with the columns class and url; other columns are kept
         root: folder in which manifests/NAME is written
         validation: percentage of each class that moves from train to validation

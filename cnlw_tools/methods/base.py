@@ -84,44 +84,52 @@ class Phase:
 
 
 class Method(nn.Module):
-    """Base class of all methods. Most methods override only ``loss``.
+    """Base class of all methods, a `torch.nn.Module`. A method must define ``loss``.
 
-    The keyword arguments of ``__init__`` are the options of a method. Anything that a
-    resumed run needs must be stored in a parameter or a buffer.
+    ``self.net`` is the network, and the keyword arguments of ``__init__`` are the options of the
+    method. If training stops and is resumed, only parameters and buffers are restored. A method
+    must therefore keep its state in them.
 
-    ``self.task`` says what the method knows before training: make_net, n_examples, n_classes,
-    epochs, label_counts, and, if the user provides them, probe, verified, holdout and noise_rate.
-    A `Batch` has the fields index, views and y, and its property x is the first view.
+    ``self.task`` describes the training: make_net (a function that returns a new network),
+    n_examples (n), n_classes (K), epochs and label_counts. Its fields probe, verified, holdout and
+    noise_rate are None unless the user provides them.
+
+    A batch of B examples has the fields index (their positions in the training set), views (a
+    tensor for each augmentation) and y (the given labels); ``batch.x`` is the first view.
 
     Raises:
-        ValueError: the task lacks something that the method requires
+        ValueError: the user did not provide something that the method requires
     """
 
-    views: ClassVar[tuple[str, ...]] = ("standard",)  # augmentations that `loss` expects
-    # Options at which the method is exactly cross-entropy; None: there are no such options.
+    # Names of the augmentations in ``batch.views``; a preset defines them, such as "standard".
+    views: ClassVar[tuple[str, ...]] = ("standard",)
+    # Options with which the loss is exactly cross-entropy, for tests; None: there are none.
     cross_entropy_options: ClassVar[dict[str, Any] | None] = None
-    requires: ClassVar[tuple[str, ...]] = ()  # keys of `REQUIREMENTS`
-    paper: ClassVar[str] = ""
-    relative_cost: ClassVar[float] = 1.0  # cost of a step in steps of vanilla; counted by hand
-    # How the loss of several processes relates to that of a single one with the whole batch:
-    # "mean"      a mean over examples: averaging the gradients over ranks gives the same step
-    # "gathered"  the weights of examples are computed from the whole batch, gathered from all ranks
-    # "per_rank"  each rank treats its part of the batch as if it were a batch of its own
+    # Fields of the task that must not be None: "probe", "verified", "holdout", "noise_rate".
+    requires: ClassVar[tuple[str, ...]] = ()
+    paper: ClassVar[str] = ""  # authors and year
+    # Cost of a training step, relative to a step of `vanilla`.
+    relative_cost: ClassVar[float] = 1.0
+    # How the loss is computed if several processes share a batch. With "mean", the loss is a mean
+    # over examples, so the average of the gradients is exact. With "gathered", the method gathers
+    # the batch from all processes to compute the weights of examples. With "per_rank", each
+    # process treats its part as if it were the whole batch.
     distributed_loss: ClassVar[str] = "mean"
-    # Within which stretch of training the losses of two batches are the same operations with the
-    # same numbers of Python, and differ in tensors alone, so that a CUDA graph can repeat them:
-    # "epoch", "percent" (of the training, within an epoch), or None
+    # Where the loss runs the same operations for every batch, so that a CUDA graph can repeat
+    # them: "epoch" (within an epoch), "percent" (within a percent of the training), None (nowhere).
     repeats_within: ClassVar[str | None] = None
-    # How the report finds the examples whose label the method takes for wrong, in what
-    # `log_examples` recorded; keys of `NOISE_MARKS`. An example without a record was never seen.
+    # How the report finds the examples whose labels the method treats as wrong. With "removed",
+    # their weight is 0. With "down_weighted", it is less than half the mean weight. With
+    # "relabelled", ``uses_given_label`` is 0.
     marks_noise: ClassVar[tuple[str, ...]] = ("down_weighted",)
-    # Whether training has several stages, so that a run of one epoch would have only one of them.
-    is_staged: bool = False
-    optimiser: Optimizer  # set by the trainer before the first step
-    progress: float = 0.0  # share of finished steps, 0 to 1; set by the trainer before every step
-    example_losses: Tensor  # (n,) the last logged loss of each example; nan: none
-    example_weights: Tensor  # (n,) the last logged weight of each example; nan: none
-    uses_given_label: Tensor  # (n,) whether the method learned the given label; nan: not logged
+    is_staged: bool = False  # whether training has stages, so that it needs several epochs
+    optimiser: Optimizer  # the optimiser, which the trainer sets before the first step
+    # Share of steps that are finished, from 0 to 1, which the trainer sets before every step.
+    progress: float = 0.0
+    example_losses: Tensor  # (n,) the last logged loss of each example; nan: none was logged
+    example_weights: Tensor  # (n,) the last logged weight of each example; nan: none was logged
+    # (n,) 1 if the method learned from the given label, 0 if not; nan: nothing was logged
+    uses_given_label: Tensor
 
     def __init__(self, task: Task) -> None:
         super().__init__()
@@ -134,48 +142,58 @@ class Method(nn.Module):
             self.register_buffer(name, torch.full((task.n_examples,), torch.nan))
 
     def loss(self, batch: Batch) -> Tensor:
-        """Return the scalar that the trainer minimises."""
+        """Return the loss of a batch, a scalar that the trainer minimises."""
         raise NotImplementedError
 
     def predict(self, x: Tensor) -> Tensor:
-        """Return (B, K) logits, from which validation computes the accuracy."""
+        """Return (B, K) logits for the images x, from which the accuracy is computed."""
         logits: Tensor = self.net(x)
         return logits
 
     def phases(self) -> list[Phase]:
-        """Return the phases of training, in order; their epochs sum to ``task.epochs``."""
+        """Return the phases of training in order; their epochs must add up to ``task.epochs``."""
         return [Phase(self.task.epochs)]
 
     def reported_epochs(self) -> int:
-        """Return the number of final epochs from which the best and the mean of a run are taken.
+        """Return how many epochs at the end count for the best and the mean accuracy of a run.
 
-        These are the epochs of the last phase; predictions of earlier phases are not reported.
+        By default, they are the epochs of the last phase.
         """
         return self.phases()[-1].epochs
 
     def begin_phase(self, phase: int, train_batches: BatchSource) -> Tensor | None:
-        """Prepare a phase, before the weights of its networks are set.
+        """Prepare a phase. Afterwards, the trainer resets the weights if the phase asks for it.
 
-        It may return (m,) positions in the training set; the phase then trains only on these.
+        Returns:
+            (m,) positions of the training examples that the phase uses; None: it uses all of them
         """
 
     def begin_epoch(self, epoch: int, train_batches: BatchSource) -> None:
-        """Prepare an epoch, counted from the start of training; this may read the training set."""
+        """Prepare an epoch; epochs are counted from 0 over all phases.
+
+        Args:
+            epoch: number of the epoch
+            train_batches: iterates over the training set
+        """
 
     def after_step(self) -> None:
-        """Adjust parameters after an optimiser step, for example by a projection or a clamp."""
+        """Change parameters after a step of the optimiser, for example clamp them."""
 
     def param_groups(self) -> list[dict[str, Any]]:
-        """Return the parameter groups of the optimiser, for methods with several learning rates."""
+        """Return the parameter groups that the optimiser gets.
+
+        A method overrides this function to use several learning rates, for example.
+        """
         return [{"params": list(self.parameters())}]
 
     def finish(self, train_batches: BatchSource) -> None:
-        """Fit everything that has to be fitted after training."""
+        """Compute what the method needs for predictions, after the last epoch."""
 
     def epoch_artifacts(self) -> dict[str, Tensor]:
         """Return the tensors that a run stores after each epoch, for the report.
 
-        The only key so far is `transition`: (K, K), row i is P(given label | true class i).
+        The only key that the report reads is `transition`: (K, K), row i is
+        P(given label | true class i).
         """
         return {}
 
@@ -186,15 +204,15 @@ class Method(nn.Module):
         weights: Tensor | None = None,
         uses_given_label: Tensor | None = None,
     ) -> None:
-        """Record the loss and the weight of each example, (B,) each, for the report.
+        """Record the loss and the weight of each example of a batch, for the report.
 
         Args:
             batch: the examples
             losses: (B,) cross-entropy of the given labels
-            weights: (B,) from 0 (the method treats the label as wrong) to 1 (the example counts
-                in full); None: 1 for all
+            weights: (B,) from 0 (the method treats the label as wrong) to 1 (the example has its
+                full weight); None: 1 for all examples
             uses_given_label: (B,) 1 if the method learns from the given label, 0 if it learns
-                from a pseudo-label instead; None: the method makes no such choice
+                from a pseudo-label instead; None: the method has no pseudo-labels
         """
         self.example_losses[batch.index] = losses.detach().float()
         if weights is None:

@@ -51,57 +51,63 @@ class Expected(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class NoiseModel:
-    """A pure function from clean items to a draw, with a declaration of what it needs.
+    """A kind of noise: a function that draws it, and a declaration of what the function needs.
 
-    ``draw(base, pool, level, n_classes, **options)`` makes the noise. The level is an integer
-    percent, and 0 for a model without levels; the options of the model are keywords.
-    ``expected(base, level, n_classes, **options)`` returns the statistics of that draw, without
-    drawing.
+    ``draw(base, pool, level, n_classes, **options)`` draws the noise and returns a `Draw`. The
+    level is a whole percentage, and 0 if the noise has no level. The options have default values.
+    ``expected(base, level, n_classes, **options)`` returns the statistics to expect of a draw as
+    `Expected`.
 
-    ``base`` and ``pool`` are `Items`: for each image, its label and the key from which its random
-    numbers are derived. A `Draw` holds three numbers for each training example: its slot, its
-    label, and the row of the pool whose image replaces the original.
+    ``base`` (the training images) and ``pool`` (images that can replace them) are `Items`: for
+    each image, the label and the key, a random number from which all others follow. A `Draw` has
+    three numbers for each training example: its slot, its label, and the row of the image in the
+    pool that replaces the original image, or -1.
     """
 
-    draw: Callable[..., Draw]  # the function that makes the noise
-    expected: Callable[..., Expected]  # the function that returns its expected statistics
+    draw: Callable[..., Draw]  # the function that draws the noise
+    expected: Callable[..., Expected]  # the function that returns the expected statistics
 
-    # Properties of every draw, which contract tests check: "exact", "proportional", "nested",
+    # Properties of every draw, which tests check: "exact", "proportional", "nested",
     # "keeps_images", "keeps_labels", "dilutes", "adds".
     guarantees: frozenset[str]
 
-    # Options for tests of the model; a value may be a function of the number of classes.
+    # Values of options with which the model is tested; a value may be a function of the number of
+    # classes.
     test_options: Mapping[str, Any] = field(default_factory=dict)
 
-    # Columns of the pool's table that the model reads if they exist.
+    # Columns of the table of the pool that the model reads if they exist.
     pool_columns: frozenset[str] = frozenset()
 
-    # Options whose value names a column of the side table that must exist.
+    # Options whose values are names of columns in the side table; the columns must exist.
     column_options: frozenset[str] = frozenset()
-    # Options whose value names a column that some settings of the model do not need.
+    # Options whose values may be names of columns in the side table, or something else.
     optional_column_options: frozenset[str] = frozenset()
 
-    # Options that are in every name of a config, even with their default values.
+    # Options that the name of a config always contains, even with their default values.
     always_in_name: frozenset[str] = frozenset()
 
-    # Whether the noise has a level; if not, its options say how much noise there is.
+    # Whether the noise has a level; if not, its options decide how much noise there is.
     has_level: bool = True
-    needs_web_pool: bool = False  # whether the pool has web images that people judged wrong
-    needs_donors: bool = False  # whether the pool has images of other datasets
-    # Whether the model needs the class that each donor image looks most like.
+    needs_web_pool: bool = False  # whether the pool must have web images that people judged wrong
+    needs_donors: bool = False  # whether the pool must have images of donors
+    # Whether the model needs to know which class each image of a donor looks most like.
     needs_nearest_class: bool = False
-    # Name of an option; if its value is above 0, there is a class "outlier" of foreign images.
+    # Name of an option that gives images of donors a class of their own, "outlier", if its value is
+    # above 0; "": there is no such option.
     outlier_option: str = ""
 
-    # (items, **options) -> (n,) the order in which items become noisy; None: the usual corruption
-    # order.
+    # Function of the items and the options that returns the order in which items become noisy,
+    # (n,); None: the corruption order.
     custom_order: Callable[..., Ints] | None = None
 
     paper: str = ""  # authors and year
 
     @property
     def options(self) -> Mapping[str, Any]:
-        """The keywords of ``draw`` with their defaults; values have the type of the default."""
+        """The options with their default values, read from the signature of ``draw``.
+
+        A value that a user gives must have the type of the default value.
+        """
         parameters = signature(self.draw).parameters.values()
         return {p.name: p.default for p in parameters if p.default is not p.empty}
 

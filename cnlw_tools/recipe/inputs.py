@@ -59,14 +59,18 @@ class SourceOptions:
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """The folders of tables and of images."""
+    """The folders with the tables and the images of a dataset.
 
-    # Folder of manifests/, annotations/ and pipelines/; its files take precedence over those of
-    # the package.
+    Functions such as `build` make an `Inputs` object from their arguments ``root``, ``data_dir``,
+    ``donors`` and ``store``.
+    """
+
+    # Folder that holds manifests/, annotations/ and pipelines/; its files replace files of the same
+    # name in the package.
     root: Path
-    data_dir: Path | None = None  # the user's copy of the images, if the package has none
-    # The folders of the images of donors, by the name of the donor.
+    data_dir: Path | None = None  # the user's copy of the images; None: the package has the images
+    # The folder of the images of each donor, by the name of the donor.
     donors: Mapping[str, Path | None] = field(default_factory=dict, hash=False)
     store: Path | str | None = None  # folder or address of web images: a store or a pack
-    # The user's own source, for the dataset of the same name; None: the source of the package.
+    # The user's own source; None: the source of the package.
     source: NamedSource | None = field(default=None, hash=False)

@@ -47,11 +47,11 @@ COUNT = between(0, expected="a whole number that is 0 or more")
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """One benchmark: a dataset, a kind of noise, its levels, and how images are stored.
+    """What to build: a dataset, a noise model, levels, and how images are stored.
 
-    The descriptions of many fields are those of options of `cnlw build`; N, PERCENT and RATIO stand
-    for the value. ``options`` maps names to values, and ``donors`` lists names. The name of a
-    config lists its parts in the order of these fields.
+    A recipe is read from a TOML file, and the arguments of `build` and `plan` replace values in
+    it. In the table, N, PERCENT and RATIO stand for the value of a field. The order of the fields
+    is also the order of their values in the name of a config.
     """
 
     dataset: str = key(
@@ -70,6 +70,7 @@ class Recipe:
         option="--noise",
         metavar="NAME",
     )
+    # Levels of noise in percent, from 0 to 95.
     levels: tuple[int, ...] = key(
         BENCHMARK_LEVELS,
         kind=LEVEL,
@@ -80,6 +81,7 @@ class Recipe:
         default_text="all",
         check=Check(_are_levels, f"whole percents from 0 to {HIGHEST_LEVEL}"),
     )
+    # Options of the noise model, by name; see `cnlw list noise`.
     options: Mapping[str, Any] = key(
         default_factory=dict,
         kind=PLAN,
@@ -96,6 +98,7 @@ class Recipe:
         old_name="splits",
         old_values={"drawn": False, "official": True},
     )
+    # Names of other datasets whose images the noise uses.
     donors: tuple[str, ...] = key(
         (),
         kind=PLAN,
@@ -254,6 +257,7 @@ class Recipe:
         option="--layout",
         old_values={"bands": "shared"},
     )
+    # What the folder of the images must hold; error messages show this text.
     data_dir_layout: str = key(
         "",
         kind=TEXT,

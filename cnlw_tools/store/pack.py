@@ -236,7 +236,10 @@ def is_pack(place: Path | str) -> bool:
 
 
 def open_store(place: Path | str) -> Store:
-    """Open the store or the pack in a folder, or the pack at an address, for reading.
+    """Open a store for reading: a folder that `cnlw fetch` wrote, or a pack.
+
+    Args:
+        place: folder of the store or of the pack, or address of the pack
 
     Raises:
         OSError, ValueError: there is no store or pack, or it cannot be read

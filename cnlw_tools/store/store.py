@@ -145,11 +145,10 @@ def is_store(folder: Path) -> bool:
 
 
 class Store:
-    """An image store that is open for reading, as `open_store` returns it.
+    """A store of web images that is open for reading, as `open_store` returns it.
 
-    A `Row` is a row of the ledger, with its columns as fields. A `State` has the fields outcome,
-    attempts, timestamp and file_intact of a row. `Storage` says how a build stores images: size,
-    resize, quality and shard_rows.
+    The ledger of a store has a row for each image id whose URL was requested, with or without
+    success. Use the store in a ``with`` statement, which closes the ledger at its end.
     """
 
     remedy = "run `cnlw fetch` to fetch it again"  # where the file of an image has changed
@@ -180,7 +179,7 @@ class Store:
 
     @property
     def place(self) -> Path | str:
-        """The folder of the store, or its address."""
+        """The folder or the address of the store."""
         return self.folder
 
     def __enter__(self) -> Self:
@@ -190,20 +189,24 @@ class Store:
         self.connection.close()
 
     def read(self, image_id: str) -> bytes:
-        """Return the file of an image: the original, or the resized file if the fetch resized it.
+        """Return the bytes of an image file: the original, or the resized file of `--keep`.
 
         Raises:
-            LookupError: the image is not in the store; the message says why
+            LookupError: the store has no image of this id; the message says why
             OSError: the file is damaged or missing
         """
         return self._read_file(self.read_row(image_id))
 
     def read_picture(self, image_id: str) -> bytes | KeptPicture:
-        """Return the file of an image for a build; the errors are those of `read`.
+        """Return an image in the form in which a build needs it.
 
         Returns:
-            the bytes of the original or, if the fetch resized it, a `KeptPicture`, which holds
+            the bytes of the original file; if the fetch resized the image, a `KeptPicture` with
                 the bytes of the resized file and the sha256 of the original
+
+        Raises:
+            LookupError: the store has no image of this id; the message says why
+            OSError: the file is damaged or missing
         """
         row = self.read_row(image_id)
         data = self._read_file(row)
@@ -212,10 +215,10 @@ class Store:
         return KeptPicture(data, row.kept, str(row.sha256))
 
     def check_use(self, storage: Storage) -> None:
-        """Check that a build with these options can use all images of the store.
+        """Check that a build which stores images in this way can use all images of the store.
 
         Raises:
-            ValueError: images of the store were resized with other options
+            ValueError: images of the store were resized with other options than those of the build
         """
         for kept in self.read_kept():
             if kept not in (None, storage.options):
@@ -227,12 +230,15 @@ class Store:
                 )
 
     def copy_ledger(self, path: Path) -> None:
-        """Write a copy of the ledger; the same rows give the same bytes."""
+        """Write a copy of the ledger as an SQLite file; equal rows give equal bytes."""
         with _report_database_errors(self.ledger_path):
             self.connection.execute("VACUUM INTO ?", [str(path)])
 
     def read_kept(self) -> list[str | None]:
-        """Return the options with which images of the store were resized; None: originals."""
+        """Return each combination of options with which images of the store were resized.
+
+        None stands for originals, which were not resized.
+        """
         images = f"SELECT {self.columns} FROM ledger WHERE class = 'ok'"  # noqa: S608, our names
         sql = f"SELECT DISTINCT kept FROM ({images}) ORDER BY kept"  # noqa: S608, our names
         return [kept for (kept,) in self.query(sql)]
@@ -258,25 +264,25 @@ class Store:
         return self.image_path(row.image_id, str(row.file_format)).read_bytes()
 
     def has_image(self, image_id: str) -> bool:
-        """Return whether this image was fetched."""
+        """Return whether the store has an image of this id."""
         sql = "SELECT 1 FROM ledger WHERE image_id = ? AND class = 'ok'"
         return next(self.query(sql, [image_id]), None) is not None
 
     def image_ids(self) -> list[str]:
-        """Return the ids of all images that were fetched, in order."""
+        """Return the ids of all images in the store, sorted."""
         sql = "SELECT image_id FROM ledger WHERE class = 'ok' ORDER BY image_id"
         return [image_id for (image_id,) in self.query(sql)]
 
     def copy_image(self, row: Row, path: Path) -> None:
-        """Create a link to the file of a row, or a copy if no link is possible.
+        """Create a link to the image file of a row, or a copy if no link is possible.
 
         Raises:
-            OSError: it cannot be read or written
+            OSError: the file cannot be read or written
         """
         link_or_copy(self.image_path(row.image_id, str(row.file_format)), path)
 
     def image_path(self, image_id: str, format: str) -> Path:
-        """Return the path of the file of an image, whether or not it exists."""
+        """Return the path that the file of an image has in the store, if it exists."""
         return Path(self._image_path(image_id, format))
 
     def _image_path(self, image_id: str, format: str) -> str:
@@ -285,7 +291,7 @@ class Store:
         return f"{self.folder}/images/{name[:2]}/{name}.{format}"
 
     def read_row(self, image_id: str) -> Row:
-        """Return the row of one image id.
+        """Return the row of an image id in the ledger.
 
         Raises:
             LookupError: the ledger has no row of this id
@@ -299,22 +305,22 @@ class Store:
         return self._make_row(values)
 
     def rows(self) -> Iterator[Row]:
-        """Yield all rows of the ledger in the order of ids."""
+        """Yield all rows of the ledger, sorted by image id."""
         sql = f"SELECT {self.columns} FROM ledger ORDER BY image_id"  # noqa: S608, our names
         for values in self.query(sql):
             yield self._make_row(values)
 
     def rows_as_stored(self) -> Iterator[Row]:
-        """Yield all rows in the order in which reading their images is fastest."""
+        """Yield all rows of the ledger in the order in which their images are read fastest."""
         return self.rows()
 
     def select(self, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
-        """Yield some columns of all rows, in the order of ids."""
+        """Yield the values of these columns for all rows of the ledger, sorted by image id."""
         sql = f"SELECT {', '.join(columns)} FROM ledger ORDER BY image_id"  # noqa: S608, our names
         yield from self.query(sql)
 
     def read_states(self, image_ids: Sequence[str]) -> Mapping[str, State]:
-        """Return the state of each of the given ids that has a row."""
+        """Return the state of each image id; ids without a row in the ledger are left out."""
         question_marks = _question_marks(len(image_ids))
         condition = f"image_id IN ({question_marks})"
         sql = f"SELECT {self.columns} FROM ledger WHERE {condition}"  # noqa: S608, our names
@@ -326,7 +332,7 @@ class Store:
         return states
 
     def fingerprints(self) -> Iterator[tuple[str, str, bytes]]:
-        """Yield id, sha256 and fingerprint (16 bytes) of every image, in the order of ids."""
+        """Yield id, sha256 and fingerprint (16 bytes) of every image, sorted by id."""
         sql = (
             "SELECT image_id, sha256, fingerprint FROM ledger WHERE class = 'ok' ORDER BY image_id"
         )
@@ -336,7 +342,10 @@ class Store:
             yield image_id, digest, fingerprint
 
     def shared_files(self, min_ids: int) -> dict[str, int]:
-        """Return the files that at least this many image ids share: sha256 -> number of ids."""
+        """Return the files that at least ``min_ids`` image ids have in common.
+
+        The keys are the sha256 of the files, and the values are numbers of image ids.
+        """
         sql = (
             "SELECT sha256, count(*) FROM ledger WHERE class = 'ok' "
             "GROUP BY 1 HAVING count(*) >= ? ORDER BY 2 DESC"
@@ -344,12 +353,15 @@ class Store:
         return dict(self.query(sql, [min_ids]))
 
     def count_outcomes(self) -> Counter[str]:
-        """Return the number of rows with each outcome, the most frequent outcome first."""
+        """Return the number of rows with each outcome, the most common outcome first."""
         sql = "SELECT class, count(*) FROM ledger GROUP BY class ORDER BY 2 DESC"
         return Counter(dict(self.query(sql)))
 
     def common_reasons(self, limit: int) -> list[tuple[str, str, int]]:
-        """Return the most common reasons of failures: outcome, reason, number of rows."""
+        """Return the most common reasons for failures, at most ``limit`` of them.
+
+        Each entry has the outcome, the reason and the number of rows.
+        """
         sql = (
             "SELECT class, reason, count(*) FROM ledger WHERE class != 'ok' AND reason != '' "
             "GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2 LIMIT ?"
@@ -357,17 +369,20 @@ class Store:
         return list(self.query(sql, [limit]))
 
     def some_uris(self, n: int, is_refused: bool) -> list[str]:
-        """Return the URIs of at most n rows: of refused rows if `is_refused`, else of others."""
+        """Return the URIs of at most n rows.
+
+        If ``is_refused`` is true, the rows have the outcome `refused`; if not, any other outcome.
+        """
         sql = "SELECT uri FROM ledger WHERE (class = 'refused') = ? ORDER BY image_id LIMIT ?"
         return [uri for (uri,) in self.query(sql, [is_refused, n]) if uri]
 
     def answered_uris(self, n: int) -> list[str]:
-        """Return the URIs of the n newest rows for which a host answered."""
+        """Return the URIs, after redirects, of the n latest requests that a host answered."""
         sql = "SELECT final_uri FROM ledger WHERE status IS NOT NULL ORDER BY at DESC LIMIT ?"
         return [uri for (uri,) in self.query(sql, [n]) if uri]
 
     def count_images_with_sha256(self, digests: Sequence[str]) -> int:
-        """Return the number of images whose file has one of these sha256 digests."""
+        """Return the number of images whose original file has one of these sha256 digests."""
         question_marks = _question_marks(len(digests))
         condition = f"class = 'ok' AND sha256 IN ({question_marks})"
         sql = f"SELECT count(*) FROM ledger WHERE {condition}"  # noqa: S608, only marks
@@ -375,7 +390,10 @@ class Store:
         return int(n_images)
 
     def count_foreign_sources(self) -> dict[str, int]:
-        """Return the number of images whose bytes do not come from their URI, by source."""
+        """Return the number of images that were not fetched from their own URI.
+
+        The keys are the sources: archive (a web archive) and img2dataset (an import).
+        """
         sql = (
             "SELECT source, count(*) FROM ledger WHERE class = 'ok' AND source != 'uri' "
             "GROUP BY 1 ORDER BY 1"
@@ -383,14 +401,14 @@ class Store:
         return dict(self.query(sql))
 
     def newest_timestamp(self) -> float:
-        """Return the time of the newest row in seconds since 1970; 0 if there are no rows."""
+        """Return the time of the latest outcome in seconds since 1970; 0 if there are no rows."""
         ((timestamp,),) = self.query("SELECT max(at) FROM ledger")
         if not isinstance(timestamp, float | int | None):
             raise self._bad_value("of the newest row", "timestamp", timestamp)
         return timestamp or 0.0
 
     def query(self, sql: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
-        """Yield the results of a query; only a block of them is in memory at a time."""
+        """Yield the rows that an SQL query of the ledger returns, without loading all at once."""
         with _report_database_errors(self.ledger_path):
             cursor = self.connection.execute(sql, values)
             with closing(cursor):

@@ -66,42 +66,53 @@ DEFAULT_HOLDOUT = 0.1
 
 @dataclass
 class Trainer:
-    """One run: a method learns from one config of a build."""
+    """One training run of a method on one config of a build, which `fit` carries out.
 
-    build: Path | str  # the folder of the build, or its address
-    config: str  # the name of the config in the build, such as red_40
+    `train` does the same in one call. A `Trainer` also gives access to the trained method. The last
+    six fields of the table are not arguments. They are set during training.
+    """
+
+    build: Path | str  # folder or address of the build
+    config: str  # name of the config in the build, such as red_40
     method: str | type[Method] = "vanilla"  # name of a method, or your own class
-    net: str | MakeNetwork | None = None  # name of a network, or a function; None: the preset's
-    preset: str | Preset | None = None  # a preset, its name or its file; None: the dataset's
-    # Values that replace those of the preset: epochs, batch_size, lr ...
+    # Name of a network, or a function that makes one; None: the network of the preset.
+    net: str | MakeNetwork | None = None
+    # A preset, its name or its file; None: the preset of the dataset.
+    preset: str | Preset | None = None
+    # Values that replace values of the preset: epochs, batch_size, lr ...
     changes: Mapping[str, Any] = field(default_factory=dict)
-    # Options of the method, which take precedence over those in the preset.
+    # Options of the method, which replace options in the preset.
     options: Mapping[str, Any] = field(default_factory=dict)
-    quick: bool = False  # train only a few epochs: the number `quick` of the preset
-    split: str = "train"  # the split to learn from
-    seed: int = 0  # the seed of the run
+    quick: bool = False  # train only the few epochs that the preset states as `quick`
+    split: str = "train"  # name of the split to learn from
+    seed: int = 0  # seed of the run
     device: str = "auto"  # auto, cpu or cuda
-    # Folder of the run, or its address; None: runs/BUILD/CONFIG/METHOD_sSEED.
+    # Folder or address of the run; None: runs/BUILD/CONFIG/METHOD_sSEED.
     out: Path | str | None = None
-    resume: bool = False  # continue the run in that folder
-    overwrite: bool = False  # delete the files of the run in that folder, and start again
-    keep_best: bool = False  # keep the weights of the best epoch on validation, in best.pt
-    pretrained: bool = False  # begin with the weights that torchvision or timm publish
-    # Begin with the weights in this file, or with those of the run at this path or address.
+    resume: bool = False  # continue the run in the folder ``out``
+    overwrite: bool = False  # delete the run in the folder ``out``, and start again
+    # Keep the weights of the epoch with the best accuracy on validation, in best.pt.
+    keep_best: bool = False
+    pretrained: bool = False  # start from the weights that torchvision or timm publish
+    # Start from the weights in this file, or of the run at this path or address.
     weights: Path | str | None = None
     compile: bool = False  # compile the network with torch.compile
     graph: bool = False  # repeat steps as a CUDA graph, which takes less processor time
-    root: Path | str | None = None  # folder that holds pipelines/; None: the package's own
-    # Folder of decoded pixels; None: $CNLW_CACHE, or ~/.cache/cnlw_tools.
+    # Folder that holds pipelines/; None: the folder of the package.
+    root: Path | str | None = None
+    # Folder for decoded pixels; None: $CNLW_CACHE, or ~/.cache/cnlw_tools.
     cache: Path | str | None = None
-    decode_threads: int | None = None  # threads that decode images; None: one for each processor
+    # Number of threads that decode images; None: one for each processor.
+    decode_threads: int | None = None
 
-    folder: Path = field(init=False)  # the folder of the run, or the local copy of its address
+    folder: Path = field(init=False)  # the folder of the run; for an address, that of a local copy
     n_classes: int = field(init=False)  # the number of classes
-    resizing: Resizing = field(init=False)  # the size of images, and how they are resized
+    resizing: Resizing = field(init=False)  # the size of the images, and how they are resized
     normaliser: Normaliser = field(init=False)  # scales pixels from [0, 1] for the network
-    note: str = field(init=False, default="")  # which part of the method is not trained, if any
-    trained_method: Method = field(init=False)  # the method; it predicts from normalised images
+    # Says so if one epoch is too short for all stages of the method; otherwise empty.
+    note: str = field(init=False, default="")
+    # The method after training; `trained_method.predict` takes images that `normaliser` scaled.
+    trained_method: Method = field(init=False)
 
     def __post_init__(self) -> None:
         """Raise ValueError if a path is an address of a storage, or ``out`` one of no storage."""
@@ -116,16 +127,21 @@ class Trainer:
         progress: Progress = no_progress,
         on_epoch: Callable[[Metrics], None] = lambda metrics: None,
     ) -> Metrics:
-        """Train to the end and return last, best and mean10: top-1 on validation in percent.
+        """Train to the end, and return the top-1 accuracy on validation, in percent.
 
         Args:
-            progress: called with the stage, the finished steps and all steps
-            on_epoch: called with the metrics of every epoch
+            progress: function that is called with the stage, the finished steps and all steps
+            on_epoch: function that is called with the metrics of each epoch
+
+        Returns:
+            last, best and mean10: the accuracy after the last epoch and after the best one, and
+                the mean of the last ten epochs
 
         Raises:
-            ValueError, LookupError, OSError: the message says what is wrong, where, and how to fix
-                it; if an argument is wrong, no file has been written
-            TrainingStopped: a signal stopped the training; the run can be resumed
+            LookupError: there is no method, network or config of this name
+            ValueError, OSError: an argument is wrong, or there is no such build or preset; no file
+                of the run has been written
+            TrainingStopped: a signal stopped the training; a trainer with ``resume`` continues it
         """
         device = devices.choose_device(self.device)
         devices.enable_fast_kernels(device)
@@ -196,7 +212,7 @@ class Trainer:
 
     @cached_property
     def build_folder(self) -> Path:
-        """The folder of the build; for a build at an address, that of its local copy.
+        """The folder of the build; for a build at an address, the folder of its local copy.
 
         Raises:
             ValueError, LookupError, OSError: there is no such build, or it has no such config
@@ -204,10 +220,10 @@ class Trainer:
         return local_build(self.build, self.config)
 
     def find_folder(self) -> Path:
-        """Return the folder of the run; for a run at an address, that of its local copy.
+        """Return the folder of the run; for a run at an address, the folder of its local copy.
 
         Raises:
-            ValueError, LookupError, OSError: an argument is wrong; see `fit`
+            ValueError, LookupError, OSError: an argument is wrong, as for `fit`
         """
         _, method_class, _ = self._resolve_choices()
         if self.out is not None and is_address(self.out):
@@ -216,19 +232,20 @@ class Trainer:
 
     @property
     def place(self) -> Path | str:
-        """The folder of the run, or its address, once training has begun."""
+        """The folder or the address of the run. It is known only after training has begun."""
         return self.out if self.out is not None and is_address(self.out) else self.folder
 
     def find_difference(self, config: RunConfig) -> str:
-        """Return the names of the settings in which this run differs from another; "" if none.
+        """Return the names of the settings in which this run differs from another run.
 
-        The data are not compared.
+        The names are separated by commas; if there are none, the text is empty. The images and
+        labels of the two runs are not compared.
 
         Args:
-            config: the config.json of the other run
+            config: the content of config.json of the other run
 
         Raises:
-            ValueError, LookupError, OSError: an argument is wrong; see `fit`
+            ValueError, LookupError, OSError: an argument is wrong, as for `fit`
         """
         preset, method_class, options = self._resolve_choices()
         values = {
@@ -251,10 +268,12 @@ class Trainer:
         return self._resolved_preset.epochs
 
     def describe(self) -> dict[str, str]:
-        """Return a description of the run by key (method, data, net ...), once training has begun.
+        """Return a description of the run as texts: method, data, net, preset, epochs ...
+
+        Call this function after training has begun, when the folder of the run is known.
 
         Raises:
-            ValueError, LookupError, OSError: an argument is wrong; see `fit`
+            ValueError, LookupError, OSError: an argument is wrong, as for `fit`
         """
         preset, method_class, options = self._resolve_choices()
         words = [f"{name}={value}" for name, value in sorted(options.items())]
@@ -275,7 +294,7 @@ class Trainer:
 
     @property
     def adapted_values(self) -> dict[str, str]:
-        """A description of the values that the preset adapts to the dataset, by key."""
+        """The values that the preset adapts to the dataset, as texts, by the key of the preset."""
         return describe_adapted(self._requested_preset, self._resolved_preset)
 
     @cached_property

@@ -26,7 +26,6 @@ from docs.generate.source_code import (
 SECTIONS = re.compile(r"^(Args|Returns|Raises|Example|Yields):\n", re.MULTILINE)
 FOLDER = "reference/api"
 LONG = 88  # columns of a signature in one line
-ONLY_ON_COMMAND_LINE = "; may be repeated"  # of an option, but not of a field
 NAME_IN_CODE = re.compile(r"`(\w+)`")
 ERROR = re.compile(r"\b[A-Z]\w+")
 
@@ -77,11 +76,16 @@ PAGES = {  # which public name stands on which page
     ),
     "your_own": ApiPage(
         "Your own methods, noise and sources",
-        "Write a method, a noise model or a source, and pass it to `train` or `build`. You need "
-        "not add it to the package.",
+        "You can write your own method and pass its class to `train`, or write your own noise "
+        "model or source and pass the object to `build`. You need not add them to the package.\n\n"
+        "A source is an object with the attribute `name`, the name of the dataset, and three "
+        "methods. `classes()` returns the names of the classes in the order of the labels. "
+        "`manifest()` returns the [table of all images](../manifests.md). `read(image_id)` returns "
+        "an image as the bytes of a file or as a `PIL.Image.Image`.",
         ("Method", "NoiseModel"),
     ),
 }
+TYPES_LINK = "[Types in the signatures](index.md#types-in-the-signatures)"
 INTRODUCTION = """# Python API
 
 ```python
@@ -92,20 +96,39 @@ Most functions have the name of the command that does the same, with the same de
 `build` does what `cnlw build` does. A package such as PyTorch is imported only when a function
 needs it, so `import cnlw_tools` is fast.
 
+If an argument, a table or a file is wrong, a function raises `ValueError`, `LookupError` (for an
+unknown name) or `OSError` (for a file or a connection). The message names the wrong value, its
+place and the remedy. The lists under *Raises* name the most common causes.
+
+Many functions have these arguments:
+
+| argument | meaning |
+| --- | --- |
+| `root` | a folder with your own `manifests/`, `annotations/` and `pipelines/` |
+| `data_dir` | the images of the dataset, if they do not come with the package |
+| `donors` | other datasets whose images some kinds of noise use |
+| `store` | images from the web |
+| `engine` | where the work runs: `local` (this machine), or a cluster of Dask or Ray |
+| `workers` | the number of processes that work at the same time |
+| `progress` | `False` hides the progress bars |
+
 """
 TYPES = {  # in the signatures, where no section explains them
-    "PathLike": "a `str` or a `pathlib.Path`; a `str` may be an address: s3://bucket/folder",
-    "Folders": "one `PathLike`, or a sequence of them",
+    "PathLike": (
+        "a `str` or a `pathlib.Path`; where an address is allowed, a `str` such as "
+        "`s3://bucket/folder`"
+    ),
+    "Folders": "a `PathLike`, or a sequence of several",
     "DonorDirs": "names of donors, or a mapping from these names to the folders of the images",
-    "NamedSource": (
-        "your own source: an object with the attribute `name` (of the dataset) and the methods "
-        "`classes()`, `manifest()` and `read(image_id)`"
-    ),
+    "NamedSource": "your own source; see [Your own methods, noise and sources](your_own.md)",
     "RebuildSummary": (
-        "what `rebuild` found: `is_same`, `differing_files`, `rows` (images that are missing or "
-        "differ) and more"
+        "the result of `rebuild`: `is_same`, `differing_files`, `rows` (images that are missing "
+        "or differ) and more"
     ),
-    "PushSummary": "what a push did: `url`, `n_files`, `n_sent`, `sent_bytes`, `n_deleted`, `notes`",
+    "PushSummary": (
+        "the result of a push: `url`, `n_files` (of the build), `n_sent` (files), `sent_bytes`, "
+        "`n_deleted` (files of an earlier build), `notes` (remarks of the Hub)"
+    ),
     "BuildCard": (
         "what the card of a build says: `dataset`, `images` (how they are stored), `made_with` "
         "(versions of packages), `tables` (their digests), `configs` and more"
@@ -124,11 +147,19 @@ TYPES = {  # in the signatures, where no section explains them
     ),
     "Preset": "the settings of a training run; see [Presets](../presets.md)",
     "RunConfig": "the content of `config.json`; see [Files of a run](../run_files.md)",
-    "Metrics": "the metrics of one epoch, by name",
+    "Metrics": "a dict of numbers, by the name of the metric",
+    "Row": "a row of the ledger of a store; [The image store](../store.md) lists its fields",
+    "State": (
+        "what the ledger says about an image id: `outcome`, `attempts`, `timestamp`, and "
+        "`file_intact` (the file is as it was written)"
+    ),
+    "Storage": "how a build stores images: `size`, `resize`, `quality` and `shard_rows`",
+    "KeptPicture": "an image that was resized when it was fetched: `data`, `options`, `sha256`",
+    "Batch": "a batch of training examples: `index`, `views`, `y` and `x` (the first view)",
     "Phase": "a part of training with its own epochs, schedule, learning rate and batch size",
     "BatchSource": (
-        "a function without arguments; each call iterates once over a set of examples, without "
-        "augmentation"
+        "a function without arguments; each call returns an iterator over all batches of a set of "
+        "examples, without augmentation"
     ),
     "Progress": (
         "a function of three arguments: the name of the stage, the number of finished steps and "
@@ -218,9 +249,9 @@ def _subject_page(page: str) -> str:
     text = (
         heading(f"Python API: {title[:1].lower()}{title[1:]}") + link_names(introduction) + "\n\n"
     )
-    types = [code(name) for name in TYPES if _mentions(sections, name)]
-    address = "index.md#types-in-the-signatures"
-    text += f"[Types in the signatures]({address}) explains {', '.join(types)}.\n\n"
+    *types, last = [code(name) for name in TYPES if _mentions(sections, name)]
+    names_of_types = f"{', '.join(types)} and {last}" if types else last
+    text += f"{TYPES_LINK} explains {names_of_types}.\n\n"
     return text + sections
 
 
@@ -270,32 +301,28 @@ def _class(name: str, module: str, definition: ast.ClassDef) -> str:
     rows = []
     for field in read_fields(module, definition.name):
         if not field.name.startswith("_"):
-            default = field.default
-            meaning = field.comment
-            called = re.match(r"key\((.*)", default, re.DOTALL)
-            if called:
-                meaning = _keyword(definition, field.name, "help")
-                meaning = meaning.replace(ONLY_ON_COMMAND_LINE, "")
-                default = ""
+            # A key of a recipe has the text of the option on the command line.
+            meaning = field.comment or _keyword(definition, field.name, "help")
             rows.append([code(field.name), link_names(escape(_as_phrase(meaning)), name)])
     if any(meaning for _, meaning in rows):
         text += table(["field", "meaning"], rows)
+    instance = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
     for node in definition.body:
         if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
             text += f"### {name}.{node.name} {{#{name}-{node.name}}}\n\n"
             if _is_property(node):
                 type_of = f": {_plain(node.returns)}" if node.returns else ""
-                text += fence(f"{name.lower()}.{node.name}{type_of}", "python") + "\n"
+                text += fence(f"{instance}.{node.name}{type_of}", "python") + "\n"
                 text += docstring_sections(_docstring(f"{name}.{node.name}", node), name)
             else:
-                text += _function(f"{name.lower()}.{node.name}", node, name)
+                text += _function(f"{instance}.{node.name}", node, name)
     return text
 
 
 def _as_phrase(text: str) -> str:
     """Return the meaning of a field as a phrase, without a capital letter and a full stop."""
     word = text.partition(" ")[0]
-    if word[1:].islower():  # no abbreviation, such as JPEG
+    if word == "A" or word[1:].islower():  # no abbreviation, such as JPEG
         text = text[:1].lower() + text[1:]
     has_more_sentences = re.search(r"\. [A-Z]", text)
     return text if has_more_sentences or text.endswith("...") else text.removesuffix(".")

@@ -219,6 +219,7 @@ def test_every_public_name_is_in_the_api():
         assert f"| [`{name}`]({section.removeprefix('reference/api/')}) | " in index
     assert "cnlw.build(\n    dataset:" in pages["reference/api/builds.md"]
     assert "build.card: BuildCard\n" in pages["reference/api/builds.md"]
+    assert "noise_model.options: Mapping" in pages["reference/api/your_own.md"]
 
 
 def test_a_public_name_without_a_page_is_an_error(monkeypatch):
@@ -249,7 +250,7 @@ def test_a_page_names_its_types():
     """Those that its signatures have, in the order of the table that explains them."""
     text = api_pages.make_pages()["reference/api/studies.md"]
 
-    line = "[Types in the signatures](index.md#types-in-the-signatures) explains `PathLike`, "
+    line = "[Types in the signatures](index.md#types-in-the-signatures) explains `PathLike` and "
     assert f"{line}`DonorDirs`.\n" in text
 
 
