@@ -3,13 +3,12 @@
 L = mean_b CE(y_b, head(m_b * h_b / (1 - p)))        m_b ~ Bernoulli(1 - p)^D        h_b: D features
 
 Each step trains a different sub-network, and a network whose features cannot rely on each other
-memorises fewer labels. The network already contains the dropout layers, with a default p; this
-method sets p in all of them. With several ranks, each rank draws its own masks.
+memorises fewer labels. This method sets p in all dropout layers of the network; it does not add
+layers, so a network without dropout layers is an error. With several ranks, each rank draws its own
+masks.
 
-The paper gives neither the values of p that it tried nor the best one. The default, 0.5, is the
+Jiang et al. give neither the values of p that they tried nor the best one. The default, 0.5, is the
 value of Srivastava et al. for hidden layers.
-
-This implementation does not add dropout layers to networks that have none.
 """
 
 from torch import Tensor, nn

@@ -32,7 +32,7 @@ weights are 0 or 1, this changes nothing. During `burn_in`, all weights are 1. `
 the weights v and the threshold gamma.
 
 With several ranks, the threshold is that of the whole batch. Partners come from an example's own
-rank, and no image is exchanged.
+rank, and ranks exchange no images.
 
 When the second weighting is on, the authors' code applies no weight decay, apparently by mistake;
 this implementation does apply it. This implementation does not include example dropout, which the
@@ -93,7 +93,7 @@ class MentorMix(Method):
         mentor: name of a weighting rule, learned_pd (the mentor in the package), or a FILE.json
             from `cnlw train-mentor`
         decay: share of the previous value that the moving threshold keeps in each step
-        burn_in: percent of the training in which every example has the weight 1; as in the code,
+        burn_in: percentage of the training in which every example has the weight 1; as in the code,
             the weights of the mentor already apply in the last 1 % of this part of the training
         hard_switch: whether an example always gets the larger part of its blend if v >= 1/2, and
             otherwise the smaller part, as in the code

@@ -43,7 +43,7 @@ class MentorNet(Method):
             from `cnlw train-mentor`
         percentile: percentile of the losses of a batch, from 0 to 1, that the threshold follows
         decay: share of the previous value that the moving threshold keeps in each step
-        burn_in: percent of the training in which every example has the weight 1
+        burn_in: percentage of the training in which every example has the weight 1
         fixed_epoch: whether, after burn_in, the mentor always gets burn_in as the progress of the
             training
         example_dropout: shares of examples that are dropped, each with its duration in percent of

@@ -3,9 +3,9 @@
     y' = map[y]     for level % of the images of every class with map[y] != y
     y' = y          for the others
 
-For each class y, map[y] is the class that wrongly labelled images of y receive. The map is applied
+For each class y, map[y] is the label that wrongly labelled images of y get. The map is applied
 once, to the true label, so a cat that became a dog is not flipped back. In each class that the map
-changes, `level` percent of the labels become wrong. On CIFAR-10, the map changes five of the ten
+changes, `level` percent of the labels become wrong. On CIFAR-10, it changes five of the ten
 classes, so a level of 40 % changes 20 % of all labels. The list below has all maps. The noise model
 `pairflip` is asymmetric noise with the last of them, which changes all classes:
 

@@ -141,9 +141,9 @@ def published_numbers(name: str) -> str:
     if others:
         word = "other" if compared else "following"
         text += (
-            f"We have not run the {word} comparisons. `cnlw sweep STUDY --scale paper` carries out all runs of a "
-            "study at the scale of the paper, and `cnlw report` puts their results beside the "
-            "published numbers.\n\n"
+            f"We have not run the {word} comparisons. `cnlw sweep STUDY --scale paper` carries out "
+            "all runs of a study at the scale of the paper, and `cnlw report` puts their results "
+            "beside the published numbers.\n\n"
         )
         text += table(PUBLISHED_HEADER, map(_published_row, others))
     return text

@@ -232,7 +232,7 @@ def _cost(name: str, info: MethodInfo) -> str:
         if name != BASELINE
         else "The costs of all methods are divided by those of `vanilla`, so all numbers here are 1. "
     )
-    text += "[Cost](index.md#cost) says how they were counted and measured.\n\n"
+    text += "[Cost](index.md#cost) says how the costs were counted and measured.\n\n"
     return text + table(["cost", "ratio to `vanilla`"], rows)
 
 

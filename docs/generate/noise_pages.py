@@ -68,8 +68,8 @@ DONORS = (
 )
 OWN_DONOR = "The recipe for `shapes` already names a donor."
 WEB_POOL = (
-    "candidates, that is, web images that a search for each class returned, and the votes of people "
-    "on whether they show the class."
+    "candidates (web images that a search for each class returned) and the votes of people on "
+    "whether these images show the class."
 )
 
 

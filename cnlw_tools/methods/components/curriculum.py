@@ -87,7 +87,7 @@ class Curriculum(nn.Module):
         mentor: name of a rule | "learned_pd" | FILE.json, written by mentor_fit.py
         percentile: p, from 0 to 1
         decay: d, from 0 (the percentile of the current batch alone) to 0.9999
-        burn_in: percent of the training in which every example has the weight 1; as in the code,
+        burn_in: percentage of the training in which every example has the weight 1; as in the code,
             the last of these percents is already weighted
         fixed_epoch: e stops at burn_in, as for the data-driven mentor, also for the dropout
         example_dropout: r, in the form of ``parse_dropout_rates``

@@ -1,6 +1,6 @@
 """The mentor network is a learned curriculum: it maps a loss and the epoch to a weight.
 
-Source: Jiang, Zhou, Leung, Li and Fei-Fei 2018 (MentorNet, arXiv:1712.05055) and their code.
+Source: Jiang et al. 2018, MentorNet, and their code (see curriculum.py).
 
 x = (l, delta)                            loss; difference from the moving percentile
 c = sigmoid(x G + g) * tanh(x C + k)      2 numbers: a bidirectional LSTM of size 1 after one step

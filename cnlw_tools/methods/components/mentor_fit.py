@@ -1,6 +1,6 @@
 """A mentor network is fitted to a rule, or to verified labels and a student's losses on them.
 
-Source: Jiang, Zhou, Leung, Li and Fei-Fei 2018 (MentorNet, arXiv:1712.05055) and their code.
+Source: Jiang et al. 2018, MentorNet, and their code (see curriculum.py).
 
 Let w be the parameters of the mentor. The mentor gives the weight v_r to sample r, for which the
 target is v*_r. BCE is the binary cross-entropy:

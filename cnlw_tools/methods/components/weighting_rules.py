@@ -1,6 +1,6 @@
 """A weighting rule is a fixed formula for the weight of an example, given its loss.
 
-Source: Jiang, Zhou, Leung, Li and Fei-Fei 2018 (MentorNet, arXiv:1712.05055) and their code.
+Source: Jiang et al. 2018, MentorNet, and their code (see curriculum.py).
 
 Let l_b be the loss of example b, delta_b = l_b - gamma its difference from a threshold
 (curriculum.py), and e the completed percentage of the training, from 0 to 99:
