@@ -88,7 +88,7 @@ NOTATION = """| symbol | meaning |
 | `Theta`, `eta` | the weights of the network; a learning rate |
 | `H(p)` | the entropy of p, `-sum_k p_k log p_k` |
 | `1[...]` | 1 if the condition holds, otherwise 0 |
-| `x^`, `x~` | an estimate or a second version of x; a blend of several x |
+| `x^`, `x~` | an estimate or a second version of x; a mixture of several x |
 
 These words occur on many pages:
 

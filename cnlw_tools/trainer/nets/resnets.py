@@ -4,7 +4,7 @@ post-activation     x <- ReLU(shortcut(x) + BN conv ReLU BN conv x)             
 pre-activation      x <- shortcut(x) + conv ReLU BN conv ReLU BN x                       He 2016
                     where the width changes, the shortcut begins after the first ReLU BN
 
-Units are the building blocks above. These are the networks:
+The networks consist of such units:
 
 resnet32            3 stages of 5, 16-32-64, post-activation, shortcuts without weights  He 2015
 resnet32_wide       3 stages of 5, 128-256-512 after a stem of 64, pre-activation,       Jiang 2020,
