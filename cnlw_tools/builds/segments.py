@@ -153,5 +153,5 @@ def _storage_order(rows: pa.Table) -> NDArray[np.integer]:
         key[block] = hashing.random_keys(slot, STORAGE_SEED)
         label = part["label"].to_numpy().astype(np.uint64)
         key_with_label[block] = prng.mix(key[block] ^ label)
-    by_label = sort_by_key(all_rows(len(rows)), key_with_label)
-    return sort_by_key(by_label, key)
+    by_label = sort_by_key(all_rows(len(rows), zeros), key_with_label, zeros)
+    return sort_by_key(by_label, key, zeros)

@@ -31,6 +31,7 @@ from cnlw_tools.noise.base import (
     NoiseModel,
     all_rows,
     class_counts,
+    copy_labels,
     corruption_order,
     n_noisy,
     no_rows,
@@ -72,10 +73,10 @@ def asymmetric(
     """
     n = len(base.label)
     flipped = corruption_order(base)[: n_noisy(level, n)]
-    label = base.label.copy()
+    label = copy_labels(base)
     label[flipped] = target_labels(map, n_classes)[label[flipped]]
     return Draw(
-        slot=all_rows(n),
+        slot=all_rows(n, base.new_array),
         label=label,
         pool=no_rows(n),
     )

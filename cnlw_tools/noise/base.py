@@ -12,12 +12,13 @@ from inspect import signature
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 BLOCK_ROWS = 1 << 18  # rows that a sort copies at a time
 
 Ints = NDArray[np.integer]
 Floats = NDArray[np.float64]
+NewArray = Callable[[int, DTypeLike], NDArray[Any]]  # makes an array of n numbers of a type
 
 
 class Items(NamedTuple):
@@ -27,6 +28,7 @@ class Items(NamedTuple):
     key: NDArray[np.uint64]  # (n,) the source of all random numbers of an image: prng.py
     side: Mapping[str, NDArray[Any]] = {}  # per-image data by name, n rows each, for some models
     seed: int = 0  # of the keys, for random numbers that belong to no image
+    new_array: NewArray = np.empty  # for n numbers; for a plan, it makes arrays on the disk
 
 
 class Draw(NamedTuple):
@@ -145,9 +147,13 @@ def row_type(n: int) -> type[np.integer]:
     return np.int32 if n < 1 << 31 else np.int64
 
 
-def all_rows(n: int) -> Ints:
+def all_rows(n: int, new_array: NewArray = np.empty) -> Ints:
     """Return (n,) the numbers from 0 to n - 1, for a draw that keeps every slot."""
-    return np.arange(n, dtype=row_type(n))
+    rows = new_array(n, row_type(n))
+    for start in range(0, n, BLOCK_ROWS):
+        end = min(start + BLOCK_ROWS, n)
+        rows[start:end] = np.arange(start, end)
+    return rows
 
 
 def no_rows(n: int) -> Ints:
@@ -155,17 +161,28 @@ def no_rows(n: int) -> Ints:
     return np.broadcast_to(np.int64(-1), n)
 
 
+def copy_labels(items: Items) -> Ints:
+    """Return (n,) the labels, for a draw that changes some of them."""
+    n = len(items.label)
+    labels = items.new_array(n, np.int32)
+    for start in range(0, n, BLOCK_ROWS):
+        labels[start : start + BLOCK_ROWS] = items.label[start : start + BLOCK_ROWS]
+    return labels
+
+
 def key_order(items: Items) -> Ints:
     """Return (n,) all items, sorted by key."""
-    return sort_by_key(all_rows(len(items.key)), items.key)
+    rows = all_rows(len(items.key), items.new_array)
+    return sort_by_key(rows, items.key, items.new_array)
 
 
-def sort_by_key(rows: Ints, key: NDArray[np.uint64]) -> Ints:
+def sort_by_key(rows: Ints, key: NDArray[np.uint64], new_array: NewArray = np.empty) -> Ints:
     """Return rows in the order of their keys; those of one key keep their order.
 
     Args:
         rows: (n,) any rows
         key: random numbers, one for each row that there is
+        new_array: makes the result
     """
     n_bits = (len(rows) // BLOCK_ROWS).bit_length()
 
@@ -174,7 +191,7 @@ def sort_by_key(rows: Ints, key: NDArray[np.uint64]) -> Ints:
             return np.zeros(len(some), np.int64)
         return (key[some] >> np.uint64(64 - n_bits)).astype(np.int64)
 
-    return sort_in_parts(rows, lambda some: key[some], part_of, 1 << n_bits)
+    return sort_in_parts(rows, lambda some: key[some], part_of, 1 << n_bits, new_array)
 
 
 def sort_in_parts(
@@ -182,6 +199,7 @@ def sort_in_parts(
     value_of: Callable[[Ints], NDArray[Any]],
     part_of: Callable[[Ints], Ints],
     n_parts: int,
+    new_array: NewArray = np.empty,
 ) -> Ints:
     """Sort rows by value; rows of one value keep their order. Only a part is copied at a time.
 
@@ -190,6 +208,7 @@ def sort_in_parts(
         value_of: returns the values of some rows
         part_of: returns the parts of some rows, from 0; a larger part has larger values
         n_parts: how many there are
+        new_array: makes the result
     """
     starts = range(0, len(rows), BLOCK_ROWS)
     blocks = [rows[start : start + BLOCK_ROWS] for start in starts]
@@ -198,7 +217,7 @@ def sort_in_parts(
         counts += np.bincount(part_of(block), minlength=n_parts)
     ends = np.cumsum(counts)
     places = Ranks(ends - counts)
-    ordered = np.empty_like(rows)
+    ordered = new_array(len(rows), rows.dtype)
     for block in blocks:
         ordered[places.add(part_of(block))] = block
     for start, end in zip(ends - counts, ends, strict=True):
@@ -252,7 +271,7 @@ def split_by_class(items: Items, rows: Ints, n_classes: int) -> list[Ints]:
 def rank_in_class(items: Items, order: Ints) -> Ints:
     """Return (n,) the rank of each item in its class; order: (n,) all items, first to last."""
     ranks = Ranks(np.zeros(int(items.label.max(initial=-1)) + 1, np.int64))
-    rank = np.empty(len(order), row_type(len(order)))
+    rank = items.new_array(len(order), row_type(len(order)))
     for start in range(0, len(order), BLOCK_ROWS):
         block = order[start : start + BLOCK_ROWS]
         rank[block] = ranks.add(items.label[block])
@@ -280,7 +299,7 @@ def corruption_order(items: Items) -> Ints:
     def part_of(rows: Ints) -> Ints:
         return (place_of(rows) * n_parts).astype(np.int64)
 
-    return sort_in_parts(by_key, place_of, part_of, n_parts)
+    return sort_in_parts(by_key, place_of, part_of, n_parts, items.new_array)
 
 
 def noisy_per_class(counts: Ints, level: int) -> Floats:

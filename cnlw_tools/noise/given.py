@@ -46,7 +46,7 @@ def human(
     n = len(base.label)
     label = side_labels(base, n_classes, labels)
     return Draw(
-        slot=all_rows(n),
+        slot=all_rows(n, base.new_array),
         label=label,
         pool=no_rows(n),
     )

@@ -52,6 +52,7 @@ from cnlw_tools.noise.base import (
     NoiseModel,
     all_rows,
     class_counts,
+    copy_labels,
     corruption_order,
     exact_rate,
     n_noisy,
@@ -93,12 +94,12 @@ def instance(
         flipped = order(base)[: n_noisy(level, n)]
     else:
         flipped = np.flatnonzero(flip_levels(base.key) <= level)
-    label = base.label.copy()
+    label = copy_labels(base)
     for true_class, rows in enumerate(split_by_class(base, flipped, n_classes)):
         weights = _class_weights(base, true_class, n_classes, fixed_weights)
         label[rows] = _draw_labels(base, rows, true_class, weights)
     return Draw(
-        slot=all_rows(n),
+        slot=all_rows(n, base.new_array),
         label=label,
         pool=no_rows(n),
     )

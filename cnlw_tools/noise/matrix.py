@@ -68,7 +68,7 @@ def matrix(
             u = uniform(base.key[rows], Stream.MATRIX_LABEL)
             label[rows] = np.searchsorted(cumulative / cumulative[-1], u, side="right")
     return Draw(
-        slot=all_rows(n),
+        slot=all_rows(n, base.new_array),
         label=label,
         pool=no_rows(n),
     )

@@ -21,7 +21,9 @@ from cnlw_tools.noise.base import (
     Ints,
     Items,
     NoiseModel,
+    all_rows,
     class_counts,
+    copy_labels,
     corruption_order,
     n_noisy,
 )
@@ -52,12 +54,12 @@ def openset(
     n = len(base.label)
     pool_row = np.full(n, -1)
     pool_row[replaced] = take_once(pool, len(replaced), shares)
-    label = base.label.copy()
+    label = copy_labels(base)
     u = uniform(base.key[flipped], Stream.NEW_LABEL)
     offset = (u * (n_classes - 1)).astype(np.int64)
     label[flipped] = (label[flipped] + 1 + offset) % n_classes
     return Draw(
-        slot=np.arange(n),
+        slot=all_rows(n, base.new_array),
         label=label,
         pool=pool_row,
     )

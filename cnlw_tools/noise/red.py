@@ -30,7 +30,9 @@ from cnlw_tools.noise.base import (
     Items,
     NoiseModel,
     TooFewImages,
+    all_rows,
     class_counts,
+    copy_labels,
     corruption_order,
     exact_rate,
     key_order,
@@ -69,8 +71,8 @@ def red(
     pool_row[replaced] = _pair_slots(base, pool, top_slots, n_classes)[replaced]
     _check_stock(base, pool, replaced, pool_row)
     return Draw(
-        slot=np.arange(n),
-        label=base.label.copy(),
+        slot=all_rows(n, base.new_array),
+        label=copy_labels(base),
         pool=pool_row,
     )
 

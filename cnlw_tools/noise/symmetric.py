@@ -31,6 +31,7 @@ from cnlw_tools.noise.base import (
     NoiseModel,
     all_rows,
     class_counts,
+    copy_labels,
     corruption_order,
     exact_rate,
     n_noisy,
@@ -67,14 +68,14 @@ def symmetric(
         flipped = corruption_order(base)[: n_noisy(level, n)]
     else:
         flipped = _bernoulli_rows(base.key, level / 100)
-    label = base.label.astype(np.int32)
+    label = copy_labels(base)
     n_at_once = max(n, BLOCK_ROWS) if variant == "permuted" else BLOCK_ROWS
     for start in range(0, len(flipped), n_at_once):
         rows = flipped[start : start + n_at_once]
         old_label, key = base.label[rows], base.key[rows]
         label[rows] = _new_labels(old_label, key, n_classes, include_self, variant)
     return Draw(
-        slot=all_rows(n),
+        slot=all_rows(n, base.new_array),
         label=label,
         pool=no_rows(n),
     )

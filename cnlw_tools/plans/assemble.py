@@ -13,7 +13,7 @@ from cnlw_tools.dataset.dataset import NEAREST_CLASS, Dataset
 from cnlw_tools.dataset.row_selection import BLOCK_ROWS, take_or_null, take_rows, take_values
 from cnlw_tools.dataset.shared_chunks import CHUNK_ROWS
 from cnlw_tools.dataset.tables import PLAN
-from cnlw_tools.files.mapped import store_numbers, zeros
+from cnlw_tools.files.mapped import zeros
 from cnlw_tools.noise import Draw
 from cnlw_tools.noise.base import all_rows, sort_in_parts
 from cnlw_tools.plans.subsets import base_manifest
@@ -58,13 +58,13 @@ def _in_corruption_order(slot: NDArray[np.integer], order: NDArray[np.integer]) 
         block = order[start : start + BLOCK_ROWS]
         position[block] = np.arange(start, start + len(block))
     position[-1] = n
-    rows = sort_in_parts(
-        store_numbers(all_rows(len(slot))),
+    return sort_in_parts(
+        all_rows(len(slot), zeros),
         lambda part: position[slot[part]],
         lambda part: position[slot[part]] // BLOCK_ROWS,
         n // BLOCK_ROWS + 1,
+        zeros,
     )
-    return store_numbers(rows)
 
 
 def _build_part(

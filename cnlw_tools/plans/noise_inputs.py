@@ -93,7 +93,8 @@ def noise_items(
     for chunk in manifest["label"].chunks:
         labels[start : start + len(chunk)] = chunk.to_numpy()
         start += len(chunk)
-    return Items(labels, hashing.random_keys(manifest["image_id"], seed), columns, seed)
+    keys = hashing.random_keys(manifest["image_id"], seed)
+    return Items(labels, keys, columns, seed, zeros)
 
 
 def _side_columns(

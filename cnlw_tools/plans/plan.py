@@ -233,7 +233,7 @@ class _Drawing:
         """Return (n,) the order in which the images of a split turn noisy; it lies on the disk."""
         if self.noise.custom_order:
             return store_numbers(self.noise.custom_order(base, **self.options))
-        return store_numbers(corruption_order(base))
+        return corruption_order(base)
 
     def _explain_shortage(self, shortage: TooFewImages, split: str) -> NoReturn:
         """Raise an error that says which class has too few images, and what to do."""

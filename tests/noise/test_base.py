@@ -157,3 +157,21 @@ def test_too_few():
         str(TooFewImages(3, 40, 39, 0))
         == "class 3 needs 40 wrong images but has 39: lower the level"
     )
+
+
+def test_new_array():
+    """Arrays as long as the items are made by the function that the items bring."""
+    new_arrays = []
+
+    def new_array(n, kind):
+        new_arrays.append(np.zeros(n, kind))
+        return new_arrays[-1]
+
+    label = np.arange(60) % 3
+    items = Items(label, np.arange(60, dtype=np.uint64), new_array=new_array)
+    order, labels = corruption_order(items), base.copy_labels(items)
+
+    assert labels.tolist() == label.tolist()
+    assert any(order is array for array in new_arrays)
+    assert any(labels is array for array in new_arrays)
+    assert 5 == len(new_arrays)  # the rows, by key, their ranks, their order; and the labels

@@ -224,6 +224,22 @@ def test_pure(model, world, level):
 
 
 @every
+@given(world=worlds(), level=LEVELS)
+def test_new_array(model, world, level):
+    """The draw does not depend on what new arrays contain before they are written."""
+
+    def new_array(n, kind):
+        return np.full(n, 77, kind)
+
+    base = world.base._replace(new_array=new_array)
+    pool = world.pool._replace(new_array=new_array)
+    first = drawn(model, world, level)
+    second = drawn(model, world._replace(base=base, pool=pool), level)
+
+    assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+@every
 @given(world=worlds(), level=LEVELS, seed=st.integers(0, 99))
 def test_row_order(model, world, level, seed):
     """The order of the rows, of the base and of the pool, changes nothing."""
