@@ -168,8 +168,8 @@ class Build:
 
         Raises:
             LookupError: there is no such config
-            OSError: ``out`` holds something other than a gallery, or it cannot be written; it is
-                not left incomplete
+            OSError: ``out`` holds something other than a gallery, or cannot be written; no
+                incomplete gallery is left
 
         Example:
             >>> build = cnlw.Build("builds/shapes")
@@ -431,7 +431,7 @@ class Run:
 class SeedRuns:
     """Runs that differ only in their seed, as `train` returns them for several seeds."""
 
-    runs: tuple[Run, ...]  # one for each seed
+    runs: tuple[Run, ...]  # the run of each seed
 
     @property
     def result(self) -> "dict[str, MeanInterval]":
@@ -565,8 +565,8 @@ def build_shard(
 ) -> PathLike:
     """Write one of several parts of a build, and return the folder or address of the part.
 
-    When all parts are written, call `build` to complete the build. Arguments that the table lacks
-    have the same meaning as for `build`; the errors are the same, too.
+    When all parts are written, call `build` to complete the build. All other arguments are the
+    same as for `build`, and so are the errors.
 
     Args:
         shard: the part to write: 2/5 is the second of five parts
@@ -622,9 +622,9 @@ def plan(
     workers: int | None = None,
     **choices: Any,
 ) -> Plan:
-    """Draw the noise of one level, and return it as a table, without reading or writing images.
+    """Draw noise of one level, and return the plan, which is a table. No image is read.
 
-    Arguments that the table lacks have the same meaning as for `build`.
+    All other arguments are the same as for `build`.
 
     Args:
         level: level of noise in percent; None for noise without levels
@@ -705,7 +705,7 @@ def validate(
     workers: int | None = None,
     progress: bool = True,
 ) -> ValidationReport:
-    """Check that everything that the card of a build claims is true.
+    """Check that every claim on the card of a build is true.
 
     The arguments ``source``, ``data_dir``, ``donors`` and ``store`` say where the original images
     are. With them, the images in the build are compared with the originals.
@@ -759,7 +759,7 @@ def validate_shard(
     """Check one of several parts of the images of a build, and return the file of findings.
 
     When all parts are checked, call `validate` and pass the folders of findings as ``join``.
-    Arguments that the table lacks have the same meaning as for `validate`.
+    All other arguments are the same as for `validate`.
 
     Args:
         shard: the part to check: 2/5 is the second of five parts
@@ -966,7 +966,7 @@ def fetch_images(
 
     Raises:
         ValueError, LookupError, OSError: an argument or a file is wrong
-        Interrupted, a subclass of KeyboardInterrupt: a signal stopped the call; call again
+        Interrupted, a KeyboardInterrupt: a signal stopped the work; the same call continues it
 
     Example:
         >>> import pyarrow as pa, pyarrow.parquet as pq
@@ -1046,12 +1046,12 @@ def sweep(
 ) -> StudyRuns:
     """Train all runs of a study that are not finished; stopped runs are resumed.
 
-    If a run fails, the other runs are still trained. Arguments that the table lacks have the same
-    meaning as for `build`.
+    If a run fails, the other runs are still trained. All other arguments are the same as for
+    `build`.
 
     Args:
         study: a TOML file, or the name of a study; see `cnlw list studies`
-        scale: size of the study, such as small or paper. Default: the study without a scale
+        scale: size of the study, such as small or paper. Default: no scale
         out: folder or address of the runs. Default: runs/STUDY, or runs/STUDY_SCALE
         shard: train only one part of the runs: 2/5 is the second of five parts. Default: all runs
         **choices: other options of `cnlw sweep`: builds, cache, device, jobs, keep_best
@@ -1059,7 +1059,7 @@ def sweep(
     Raises:
         ValueError, LookupError: a name or a value is wrong, or none of the runs can work
         OSError: the study cannot be read, or the folder of the runs cannot be written
-        Interrupted, a subclass of KeyboardInterrupt: a signal stopped the call; call again
+        Interrupted, a KeyboardInterrupt: a signal stopped the work; the same call continues it
 
     Example:
         >>> with open("mine.toml", "w") as file:
@@ -1216,7 +1216,7 @@ def import_source(
         root: folder in which manifests/NAME is written
         validation: percentage of each class that moves from train to validation
         skip_broken: leave out images that cannot be decoded, and list them in this CSV file
-        list_broken: list images that cannot be decoded in this CSV file; they remain an error
+        list_broken: list images that cannot be decoded in this CSV file; the call still fails
         engine, workers, progress: as for `build`
         **choices: only for a Hugging Face dataset: config, splits, image_column, label_column
 

@@ -29,7 +29,8 @@ from cnlw_tools.noise.base import corruption_order, n_noisy
 from cnlw_tools.sources.base import make_manifest
 from cnlw_tools.study.run_study import SweepChoices
 
-EXAMPLES = doctest.DocTestFinder(exclude_empty=True).find(api, "cnlw")
+FINDER = doctest.DocTestFinder(exclude_empty=True)
+EXAMPLES = [*FINDER.find(api, "cnlw"), *FINDER.find(cnlw_tools.Method, "Method")]
 QUIET = {"workers": 1, "progress": False}
 
 

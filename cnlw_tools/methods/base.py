@@ -99,6 +99,20 @@ class Method(nn.Module):
 
     Raises:
         ValueError: the user did not provide something that the method requires
+
+    Example:
+        >>> from torch.nn.functional import cross_entropy
+        >>> class Smoothing(cnlw.Method):  # cross-entropy with label smoothing
+        ...     def __init__(self, task, smoothing=0.1):
+        ...         super().__init__(task)
+        ...         self.smoothing = smoothing
+        ...
+        ...     def loss(self, batch):
+        ...         return cross_entropy(
+        ...             self.net(batch.x), batch.y, label_smoothing=self.smoothing
+        ...         )
+        >>> options = {"smoothing": 0.2}
+        >>> run = cnlw.train("builds/shapes", "red_40", Smoothing, options=options, quick=True)
     """
 
     # Names of the augmentations in ``batch.views``; a preset defines them, such as "standard".
@@ -118,9 +132,9 @@ class Method(nn.Module):
     # Where the loss runs the same operations for every batch, so that a CUDA graph can repeat
     # them: "epoch" (within an epoch), "percent" (within a percent of the training), None (nowhere).
     repeats_within: ClassVar[str | None] = None
-    # How the report finds the examples whose labels the method treats as wrong. With "removed",
-    # their weight is 0. With "down_weighted", it is less than half the mean weight. With
-    # "relabelled", ``uses_given_label`` is 0.
+    # Which logged examples the report counts as treated as wrong: "removed" (the weight is 0),
+    # "down_weighted" (the weight is less than half the mean), "relabelled" (``uses_given_label``
+    # is 0).
     marks_noise: ClassVar[tuple[str, ...]] = ("down_weighted",)
     is_staged: bool = False  # whether training has stages, so that it needs several epochs
     optimiser: Optimizer  # the optimiser, which the trainer sets before the first step
@@ -155,7 +169,7 @@ class Method(nn.Module):
         return [Phase(self.task.epochs)]
 
     def reported_epochs(self) -> int:
-        """Return how many epochs at the end count for the best and the mean accuracy of a run.
+        """Return the number of final epochs that count for the best and the mean accuracy.
 
         By default, they are the epochs of the last phase.
         """

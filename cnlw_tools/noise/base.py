@@ -57,13 +57,13 @@ class NoiseModel:
 
     ``draw(base, pool, level, n_classes, **options)`` draws the noise and returns a `Draw`. The
     level is a whole percentage, and 0 if the noise has no level. The options have default values.
-    ``expected(base, level, n_classes, **options)`` returns the statistics to expect of a draw as
-    `Expected`.
+    ``expected(base, level, n_classes, **options)`` returns the expected statistics of a draw, an
+    `Expected`. These types are in the module `cnlw_tools.noise`.
 
-    ``base`` (the training images) and ``pool`` (images that can replace them) are `Items`: for
-    each image, the label and the key, a random number from which all others follow. A `Draw` has
-    three numbers for each training example: its slot, its label, and the row of the image in the
-    pool that replaces the original image, or -1.
+    ``base`` (the training images) and ``pool`` (images that can replace them) are `Items`, with the
+    label and the key of each image. The key is a number from which all random numbers of the image
+    follow. A `Draw` has three numbers for each training example: its slot, its label, and the row
+    of the image in the pool that replaces the original image, or -1.
     """
 
     draw: Callable[..., Draw]  # the function that draws the noise

@@ -105,11 +105,12 @@ class Trainer:
     # Number of threads that decode images; None: one for each processor.
     decode_threads: int | None = None
 
-    folder: Path = field(init=False)  # the folder of the run; for an address, that of a local copy
+    # The folder of the run, or of its local copy if ``out`` is an address.
+    folder: Path = field(init=False)
     n_classes: int = field(init=False)  # the number of classes
     resizing: Resizing = field(init=False)  # the size of the images, and how they are resized
     normaliser: Normaliser = field(init=False)  # scales pixels from [0, 1] for the network
-    # Says so if one epoch is too short for all stages of the method; otherwise empty.
+    # A warning if one epoch is too short for all stages of the method; otherwise empty.
     note: str = field(init=False, default="")
     # The method after training; `trained_method.predict` takes images that `normaliser` scaled.
     trained_method: Method = field(init=False)
@@ -268,7 +269,7 @@ class Trainer:
         return self._resolved_preset.epochs
 
     def describe(self) -> dict[str, str]:
-        """Return a description of the run as texts: method, data, net, preset, epochs ...
+        """Return a description of the run: a text for each of method, data, net, preset ...
 
         Call this function after training has begun, when the folder of the run is known.
 

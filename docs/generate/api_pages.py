@@ -92,8 +92,8 @@ INTRODUCTION = """# Python API
 import cnlw_tools as cnlw
 ```
 
-Most functions have the name of the command that does the same, with the same defaults and errors:
-`build` does what `cnlw build` does. A package such as PyTorch is imported only when a function
+Most functions have the name, the defaults and the errors of a command: `build` does what `cnlw
+build` does. A package such as PyTorch is imported only when a function
 needs it, so `import cnlw_tools` is fast.
 
 If an argument, a table or a file is wrong, a function raises `ValueError`, `LookupError` (for an
