@@ -47,6 +47,7 @@ ROOMS = {  # folder of the package -> when its messages come
 }
 ROOM_OF_MODULE = {  # where other messages come than those of their folder
     "ingest/recipes.py": "recipe",
+    "recipe/run_files.py": "reports",
     "ingest/web_images.py": "fetch",
     "ingest/web_places.py": "fetch",
 }

@@ -292,7 +292,7 @@ def test_two_formats(tmp_path):
     save(tmp_path, 2, 1)
     put_table(tmp_path / "train.parquet", DARK)
 
-    with pytest.raises(ValueError, match=r"train.parquet and train/data-0.*arrow: remove the ones"):
+    with pytest.raises(ValueError, match=r"train.parquet and train/data-0.*arrow: remove those"):
         find_data_files(tmp_path)
 
 
