@@ -5,17 +5,19 @@ same path. So images that are read by id are compared with the `sha256` of the m
 gives one.
 """
 
-from bisect import bisect_left
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from cnlw_tools.dataset import tables
+from cnlw_tools import prng
+from cnlw_tools.dataset import hashing, tables
 from cnlw_tools.dataset.table_io import read_table
+from cnlw_tools.files.mapped import zeros
 from cnlw_tools.images.pixels import Picture, has_digest
+from cnlw_tools.noise.base import BLOCK_ROWS, all_rows, sort_by_key
 from cnlw_tools.recipe.inputs import ImageSource
 
 ID_AND_DIGEST = pa.schema([tables.MANIFEST.field("image_id"), tables.MANIFEST.field("sha256")])
@@ -24,8 +26,8 @@ ID_AND_DIGEST = pa.schema([tables.MANIFEST.field("image_id"), tables.MANIFEST.fi
 class Digests:
     """The sha256 of the images of a manifest, as far as it gives them.
 
-    They are kept as two sorted Arrow columns, which take a third of the memory of a dict: each
-    worker process has its own.
+    Every worker process has its own, so nothing of them is in memory: the table lies on the disk,
+    and so does the order of its rows by the random keys of their ids, in which an id is found.
     """
 
     def __init__(self, manifest: Path) -> None:
@@ -34,21 +36,27 @@ class Digests:
         Raises:
             OSError, ValueError: it is not a manifest
         """
-        table = read_table(manifest, ID_AND_DIGEST).select(ID_AND_DIGEST.names)
-        digests = table.filter(pc.is_valid(table["sha256"])).sort_by("image_id")
-        self.ids = digests["image_id"].combine_chunks()
-        self.sha256 = digests["sha256"].combine_chunks()
+        table = read_table(manifest, ID_AND_DIGEST)
+        self.ids = table["image_id"]
+        self.sha256 = table["sha256"]
+        keys = hashing.random_keys(self.ids, seed=0)
+        self.rows = sort_by_key(all_rows(len(keys), zeros), keys, zeros)
+        self.keys = zeros(len(keys), keys.dtype)
+        for start in range(0, len(keys), BLOCK_ROWS):
+            block = slice(start, start + BLOCK_ROWS)
+            self.keys[block] = keys[self.rows[block]]
 
     def find(self, image_id: str) -> str | None:
         """Return the sha256 of an image in hex; none where the manifest does not give it."""
-        row = bisect_left(range(len(self.ids)), image_id, key=self._id)
-        if row == len(self.ids) or self._id(row) != image_id:
-            return None
-        digest: str = self.sha256[row].as_py()
-        return digest.lower()
-
-    def _id(self, row: int) -> str:
-        return str(self.ids[row])
+        key = np.uint64(prng.random_key(image_id))
+        place = int(np.searchsorted(self.keys, key))
+        while place < len(self.keys) and self.keys[place] == key:  # two ids may share a key
+            row = int(self.rows[place])
+            if self.ids[row].as_py() == image_id:
+                digest: str | None = self.sha256[row].as_py()
+                return digest.lower() if digest else None
+            place += 1
+        return None
 
 
 class CheckedSource:

@@ -4,9 +4,11 @@ import pickle
 from hashlib import sha256
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from cnlw_tools.dataset import tables
+from cnlw_tools import prng
+from cnlw_tools.dataset import hashing, tables
 from cnlw_tools.sources.base import make_manifest
 from cnlw_tools.sources.checked import CheckedSource, Digests
 from cnlw_tools.sources.composite import CompositeReader
@@ -57,6 +59,19 @@ def test_every_digest_is_found(tmp_path: Path, folder: Folder) -> None:
 
     assert [digests.find(name) for name in NAMES] == expected
     assert [digests.find(name) for name in ("", "a", "a/1.jpg", "zzz", "\U0010ffff")] == [None] * 5
+
+
+def test_ids_may_share_a_key(
+    tmp_path: Path, folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ids with the same random key are told apart."""
+    monkeypatch.setattr(hashing, "random_keys", lambda ids, seed: np.full(len(ids), 7, np.uint64))
+    monkeypatch.setattr(prng, "random_key", lambda text: 7)
+    expected = digests_of(folder)
+    digests = Digests(write_manifest(tmp_path / "base.parquet", [*expected]))
+
+    assert [digests.find(name) for name in NAMES] == expected
+    assert digests.find("another") is None
 
 
 def test_digests_may_have_capitals(tmp_path: Path, folder: Folder) -> None:
