@@ -126,16 +126,14 @@ def published_numbers(name: str) -> str:
     text += explain_config_names(" ".join(cell.configs for cell in cells)) + "\n\n"
     text += f"The published tables are:\n\n{_list_tables(cells)}\n"
     if compared:
-        text += (
-            "We have run these comparisons. The column *ours* says which epoch a number is from."
-        )
+        text += "We have run these comparisons"
         if any("--scale paper" not in describe_scale(study) for study in ours):
             text += (
-                " **Numbers at a small scale cannot be compared with the published ones.** They come "
-                "from fewer images, a smaller network and fewer epochs; see [Our own "
-                "numbers](#our-own-numbers). They only show how the methods compare with each other."
+                " at a small scale, which [Our own numbers](#our-own-numbers) describes. **Our numbers "
+                "cannot be compared with the published ones.** They come from fewer images, a smaller "
+                "network and fewer epochs, and only show how the methods compare with each other"
             )
-        text += "\n\n"
+        text += ". The column *ours* says which epoch a number is from.\n\n"
         rows = [[*_published_row(cell), _our_number(cell)] for cell in compared]
         text += table([*PUBLISHED_HEADER, "ours"], rows)
     if others:
