@@ -21,6 +21,10 @@ COLUMNS: Mapping[str, str] = {
     "replaces": "the id of the original image that this one replaces; empty if the original image "
     "stayed",
 }
+NOTES: Mapping[str, str] = {  # below the table of a schema
+    "VOTES": "Votes may also have the column `seconds` (float32), which says how long the picture was "
+    "in view before the vote.\n\n",
+}
 SCHEMAS: Mapping[str, str] = {
     "MANIFEST": "Manifest: the images of a dataset",
     "VOTES": "Votes: the answers of people about web images",
@@ -60,7 +64,7 @@ def _columns_page() -> str:
         rows = [
             [code(column), kind, empty, escape(note)] for column, kind, empty, note in _schema(name)
         ]
-        text += table(["column", "type", "may be empty", "meaning"], rows)
+        text += table(["column", "type", "may be empty", "meaning"], rows) + NOTES.get(name, "")
     return text
 
 
