@@ -339,7 +339,7 @@ class Plan:
 class Run:
     """The results of one training run, in a folder or at an address.
 
-    The files of a run at an address are first copied into a cache on this machine.
+    The files of a run at an address are copied into a cache on this machine before they are read.
     """
 
     path: Path
@@ -404,13 +404,13 @@ class Run:
 
     @property
     def classified_as_noisy(self) -> "pd.DataFrame":
-        """The training examples whose labels the method treats as wrong after the last epoch.
+        """The training examples whose labels the method treated as wrong in the last epoch.
 
         The columns are run, row (of the training split), image_id, given_label, verdict (removed,
         down_weighted or relabelled), loss and weight.
 
         Raises:
-            ValueError, LookupError, OSError: the run recorded no losses and weights, or its build
+            ValueError, LookupError, OSError: the run recorded no losses or weights, or its build
                 no longer exists
         """
         from cnlw_tools.builds import ground_truth
@@ -423,13 +423,13 @@ class Run:
         return frame
 
     def predict(self, images: PathLike, **choices: Any) -> "pd.DataFrame":
-        """Predict the classes of your own images; the arguments are those of `predict`."""
+        """Predict the classes of your own images; the other arguments are those of `predict`."""
         return predict(self, images, **choices)
 
 
 @dataclass(frozen=True, slots=True)
 class SeedRuns:
-    """Runs that differ only in their seed, as `train` returns them for several seeds."""
+    """Runs that differ only in their seed; `train` returns them if it is given several seeds."""
 
     runs: tuple[Run, ...]  # the run of each seed
 

@@ -140,7 +140,7 @@ def annotate_votes(
     host: str,
     port: int | None,
 ) -> None:
-    """Serve a web page on which people vote on whether an image shows its class.
+    """Serve a web page on which people vote whether an image shows its class.
 
     The page shows one candidate at a time, or all candidates of a class. Each vote is written to
     annotations/NAME/ at once. With --data-dir, the page shows your own photographs of the class

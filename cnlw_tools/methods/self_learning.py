@@ -4,7 +4,7 @@ Source: Han, Luo and Wang 2019, "Deep self-learning from noisy labels".
 
 For each class c, m images with this label are drawn. Let i and j be two of these images, and f
 their features. The second label of an image x is y^, and prototype_cl is prototype l of class c.
-The options are m, p, alpha and start:
+The options are `samples` (m), `prototypes` (p), `alpha` and `start`:
 
 S_ij  = cos(f_i, f_j)                                  s = 60th percentile of all S_ij
 rho_i = sum_j sign(S_ij - s)                           density around i
@@ -16,18 +16,16 @@ y^    = argmax_c mean_l cos(f(x), f(prototype_cl))     for all images, before ea
                                                        alpha > 0
 L     = mean_b (1 - alpha) CE(y_b, z_b) + alpha CE(y^_b, z_b)     alpha = 0 before epoch start
 
-In the densest regions of a class, most labels are correct. The prototypes are a few images from
-these regions that differ from each other. They represent the class and correct the labels of the
-other images; no trusted images are needed. The densest image is always a prototype, so that every
-class with examples has one. A class without examples never becomes a second label.
+The method assumes that most labels are correct in the densest regions of a class. The prototypes
+are a few images from these regions that differ from each other. They represent the class and
+correct the labels of the other images; no trusted images are needed. The densest image is always a
+prototype, so that every class with examples has one. A class without examples never becomes a
+second label.
 
 The paper uses m = 1280, p = 8 and alpha = 0.5. It does not say for how many epochs alpha stays 0;
 half of the epochs is our choice. The logged weight is the share of the given label in the target.
 If y^ differs from the given label, this weight is 1 - alpha; otherwise it is 1. With several ranks,
-each rank processes the whole training set; all then use the result of rank 0, so that they agree.
-
-Within an epoch, y^ does not change: computing it again in each step would cost another forward
-pass per step.
+each rank processes the whole training set; all then use the y^ of rank 0, so that they agree.
 """
 
 import torch

@@ -8,7 +8,7 @@ pixels, and m_c is the mean of t over images of class c. In every class, images 
 look like the class replace the images of `level` % of the slots. (A slot is a place in the training
 set that belongs to one image of the dataset.) The label is unchanged. Everything else is as in
 red.py: slots and images are paired before a level is selected, levels are nested, and each image is
-used once. The result resembles web noise, but it is not web noise.
+used once. The result imitates web noise, but contains no web image.
 """
 
 from cnlw_tools.noise import red

@@ -1,17 +1,17 @@
-"""In structured dilution, some false labels are more frequent than others.
+"""Structured dilution adds copies with partly wrong labels; some wrong labels are more frequent.
 
-Each example gets alpha copies, as in dilution.py. On average over the examples of a class, each
-label is given to this number of copies:
+Each example gets alpha copies, as in dilution.py. Of these copies, this many get each label, on
+average over the examples of a class:
 
     true label               alpha / C
     false label of rank r    alpha / C + delta (1 - 2 (r - 1) / (C - 2))    r = 1 ... C - 1
                                                                             (profile = linear)
 
 Both alpha and delta are options. If delta is 0, the labels are uniform. If delta is 1, the first
-false label is as frequent as the true one, counting the clean example. The paper defines the cases
-delta = 0 and delta = 1 and the frequency of the first rank, but not those of the other ranks. The
-option ``profile`` therefore has two more values, with the same frequency of the first rank and the
-same sum:
+false label is as frequent as the true one, if the clean example is counted, too. The paper defines
+the cases delta = 0 and delta = 1. Between them, it defines only the frequency of the first rank.
+The option ``profile`` therefore has two more values, with the same frequency of the first rank and
+the same sum over all false labels:
 
     geometric                (alpha / C + delta) q^(r - 1), with q such that the sum is
                              alpha (C - 1) / C
@@ -19,11 +19,11 @@ same sum:
 
 The option ``order`` says how false labels are ranked. With ``confusing``, they are ranked by how
 often a network predicted them for images of the class, and equally frequent labels are ranked by
-number. The predictions are a column of the side table, a file with a row for each image (option
-`--side-table`). ``reverse`` is the opposite order, and ``random`` is a random permutation for each
-class. Each seed draws different permutations, so confidence intervals over noise seeds include this
-variation. If a build has a split `verified`, whose labels are also noisy, the ranks for this split
-are computed from the predictions for its own images.
+class number. The predictions are a column of the side table, a file with a row for each image
+(option `--side-table`). ``reverse`` is the opposite order, and ``random`` is a random permutation
+for each class. Each seed draws different permutations, so confidence intervals over noise seeds
+include this variation. If a build has a split `verified`, whose labels are also noisy, the ranks
+for this split are computed from the predictions for its own images.
 
 Source: Rolnick et al., 2017, experiment 2.
 """

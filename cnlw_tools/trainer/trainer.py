@@ -66,10 +66,10 @@ DEFAULT_HOLDOUT = 0.1
 
 @dataclass
 class Trainer:
-    """One training run of a method on one config of a build, which `fit` carries out.
+    """One training run of a method on one config of a build. Call `fit` to train.
 
-    `train` does the same in one call. A `Trainer` also gives access to the trained method. The last
-    six fields of the table are not arguments. They are set during training.
+    The function `train` does the same in one call. A `Trainer` also gives access to the trained
+    method. The last six fields of the table are not arguments. They are set during training.
     """
 
     build: Path | str  # folder or address of the build
@@ -128,10 +128,11 @@ class Trainer:
         progress: Progress = no_progress,
         on_epoch: Callable[[Metrics], None] = lambda metrics: None,
     ) -> Metrics:
-        """Train to the end, and return the top-1 accuracy on validation, in percent.
+        """Train to the end, and return three top-1 accuracies on validation, in percent.
 
         Args:
-            progress: function that is called with the stage, the finished steps and all steps
+            progress: function that is called with the stage, the number of finished steps and the
+                number of all steps
             on_epoch: function that is called with the metrics of each epoch
 
         Returns:
@@ -239,7 +240,7 @@ class Trainer:
     def find_difference(self, config: RunConfig) -> str:
         """Return the names of the settings in which this run differs from another run.
 
-        The names are separated by commas; if there are none, the text is empty. The images and
+        The names are separated by commas; if there are none, the string is empty. The images and
         labels of the two runs are not compared.
 
         Args:
@@ -269,7 +270,7 @@ class Trainer:
         return self._resolved_preset.epochs
 
     def describe(self) -> dict[str, str]:
-        """Return a description of the run: a text for each of method, data, net, preset ...
+        """Return a description of the run: a string for each of the keys method, data, net ...
 
         Call this function after training has begun, when the folder of the run is known.
 
@@ -295,7 +296,7 @@ class Trainer:
 
     @property
     def adapted_values(self) -> dict[str, str]:
-        """The values that the preset adapts to the dataset, as texts, by the key of the preset."""
+        """The values of the preset that were adapted to the dataset, as strings by key."""
         return describe_adapted(self._requested_preset, self._resolved_preset)
 
     @cached_property
