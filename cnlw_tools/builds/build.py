@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from cnlw_tools import files
 from cnlw_tools.builds.availability import WEB, explain_difference, match_availability
 from cnlw_tools.builds.changes import find_changes
-from cnlw_tools.builds.segments import SHARD_NAME, Segment, SegmentStock
+from cnlw_tools.builds.segments import SHARD_NAME, FileRows, Segment, SegmentStock
 from cnlw_tools.builds.shards import WriteJob, delete_pool, write_shards
 from cnlw_tools.builds.staging import locked_folder, shared_folder
 from cnlw_tools.builds.work_shards import (
@@ -177,7 +177,7 @@ def build_shard(
     plans = _draw_plans(recipe, data, progress)
     planned_shards = _planned_shards(_cut_plans(plans, _storage_of(recipe), recipe.layout))
     numbers = assign_files(planned_shards, work_shard.count)
-    shards = {name: planned_shards[name] for name in numbers if numbers[name] == work_shard.number}
+    shards = planned_shards.select(n for n in numbers if numbers[n] == work_shard.number)
     with shared_folder(out) as folder:
         old_card, data, _ = _open_build(folder, recipe, data, plans)
         record = make_record(work_shard, digest_contents(planned_shards, data.digests))
@@ -442,12 +442,12 @@ def _cut_plans(plans: Plans, storage: Storage, layout: str) -> Segments:
     return {name: list(stock.cut(table)) for name, table in plans.items()}
 
 
-def _planned_shards(segments: Segments) -> dict[str, pa.Table]:
+def _planned_shards(segments: Segments) -> FileRows:
     """Return the rows of every file that the configs need, by name."""
-    shards: dict[str, pa.Table] = {}
-    for parts in segments.values():
-        for _split, segment in parts:
-            shards |= segment.files()
+    distinct = {segment.name: segment for parts in segments.values() for _, segment in parts}
+    shards = FileRows({})
+    for segment in distinct.values():
+        shards |= segment.files()
     return shards
 
 

@@ -66,15 +66,21 @@ class FilePlan:
     """A shard or block to write, and where its images come from."""
 
     name: str
-    rows: pa.Table  # (n,) of the PLAN schema; of a block, image_id and origin
+    tables: Mapping[str, pa.Table]  # the rows of this file, and of others, by name
     owners: tuple[str, ...]  # other files that own some of its images
     owner: NDArray[np.int32]  # (n,) which of them; -1: read the source
     owner_row: NDArray[np.int32]  # (n,) row in that file
 
+    @property
+    def rows(self) -> pa.Table:
+        """Return the (n,) rows, of the PLAN schema; of a block, image_id and origin."""
+        return self.tables[self.name]
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle a copy of the rows: of a slice, all rows of its segment would be pickled."""
-        rows = self.rows.take(arrow.integer_array(np.arange(len(self.rows))))
-        return type(self), (self.name, rows, self.owners, self.owner, self.owner_row)
+        rows = self.rows.take(arrow.integer_array(np.arange(len(self.owner))))
+        tables = {self.name: rows}
+        return type(self), (self.name, tables, self.owners, self.owner, self.owner_row)
 
 
 class WrittenFile(NamedTuple):
@@ -110,7 +116,7 @@ def write_shards(
     job.folder.mkdir(parents=True, exist_ok=True)
     job = replace(job, folders=_find_folders(job))
     waves = plan_waves(job, planned_shards, untrusted_files, keep_pool)
-    to_write = {plan.name: len(plan.rows) for wave in waves for plan in wave}
+    to_write = {plan.name: len(plan.owner) for wave in waves for plan in wave}
     total = sum(to_write.values())
     for name, rows in planned_shards.items():
         total += 0 if name in to_write else len(rows)
@@ -141,21 +147,21 @@ def plan_waves(
     ``keep_pool``.
     """
     existing = _read_ids(job.folder, untrusted_files)
-    new_shards = {name: rows for name, rows in planned_shards.items() if name not in existing}
+    new_shards = [name for name in planned_shards if name not in existing]
     pool = plan_pool(planned_shards, job.storage) if new_shards else {}
     if not keep_pool:
         delete_pool(job.folder, keep=pool)
     ids = {name: rows["image_id"] for name, rows in pool.items()}
     ids |= existing
-    ids |= {name: rows["image_id"] for name, rows in new_shards.items()}
+    ids |= {name: planned_shards[name]["image_id"] for name in new_shards}
 
     owners = ImageOwners(ids)
-    plans = [owners.plan_file(name, rows, pool) for name, rows in new_shards.items()]
+    plans = [owners.plan_file(name, planned_shards, pool) for name in new_shards]
     used = {owner for plan in plans for owner in plan.owners}
     blocks = []
-    for name, rows in pool.items():
+    for name in pool:
         if name in used and not (job.folder / name).exists():
-            blocks.append(owners.plan_file(name, rows, pool))
+            blocks.append(owners.plan_file(name, pool, pool))
     waves: dict[int, list[FilePlan]] = {}
     wave_of: dict[str, int] = {}
     for plan in [*blocks, *plans]:
@@ -245,12 +251,14 @@ class ImageOwners:
         file, _ = self._owner_files(name)
         return self.files[np.bincount(file).argmax()]
 
-    def plan_file(self, name: str, rows: pa.Table, pool: Collection[str] = ()) -> FilePlan:
+    def plan_file(
+        self, name: str, tables: Mapping[str, pa.Table], pool: Collection[str] = ()
+    ) -> FilePlan:
         """Say where the images of one of the files come from.
 
         Args:
             name: of the file
-            rows: (n,) of it
+            tables: its rows, and those of others, by name
             pool: names of files from which any file may copy, however many they are
         """
         own = self.numbers[name]
@@ -267,7 +275,7 @@ class ImageOwners:
         self.planned_rows[place] = row
         return FilePlan(
             name=name,
-            rows=rows,
+            tables=tables,
             owners=tuple(self.files[number] for number in owners),
             owner=self.planned_owners[place],
             owner_row=self.planned_rows[place],

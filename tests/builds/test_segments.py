@@ -203,6 +203,23 @@ def test_files(rows, sizes):
     assert pa.concat_tables(found.values()).equals(table)
 
 
+def test_rows_of_files_are_combined_and_selected():
+    """The files of two segments are one mapping, and some of them are another."""
+    tables = [pa.table({"image_id": [f"{name}{i}" for i in range(5)]}) for name in "ab"]
+    first, second = (
+        segments.Segment(name * 16, table, 2).files()
+        for name, table in zip("ab", tables, strict=True)
+    )
+    both = first | second
+    names = [*second][1:]
+
+    assert [*both] == [*first, *second]
+    assert pa.concat_tables(both.values()).equals(pa.concat_tables(tables))
+    assert [*both.select(names)] == names
+    assert both.select(names)[names[0]]["image_id"].to_pylist() == ["b2", "b3"]
+    assert "another" not in both
+
+
 @pytest.mark.parametrize("alpha", [0.5, 3.0])
 def test_copies_stand_together(planned, alpha):
     """All examples of an image lie in a row, in one file, however few images a file holds."""
