@@ -22,7 +22,6 @@ import torch
 from torch import Tensor, UntypedStorage
 from torch.autograd import graph as autograd_graph
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves, tree_map_only
 from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
 
 from cnlw_tools.methods import ieg
@@ -118,12 +117,12 @@ class Phantom:
             raise RuntimeError(f"aten.{name}: operation not permitted when stream is capturing")
         if "device" in kwargs:
             kwargs = {**kwargs, "device": HOST}
-        args, kwargs = tree_map_only(OnGpu, lambda x: x.host, (args, kwargs))
+        args, kwargs = _map_tensors(_to_host, (args, kwargs))
         result = self._compute_on_host(op, name, args, kwargs)
         if target == HOST:
             return result
         known = {id(x.host): x for x in ours}  # what is changed in place stays the same object
-        return tree_map_only(Tensor, lambda x: self._on_gpu(x, known), result)
+        return _map_tensors(lambda x: self._on_gpu(x, known), result)
 
     def _target(self, name: str, args: Any, kwargs: Any) -> torch.device:
         """Return where the result of an operation belongs."""
@@ -132,7 +131,7 @@ class Phantom:
         if kwargs.get("device") is not None:
             return GPU if torch.device(kwargs["device"]).type == "cuda" else HOST
         leading = args[:1] if name == "copy_" else (args, kwargs)
-        return GPU if any(isinstance(x, OnGpu) for x in tree_leaves(leading)) else HOST
+        return GPU if any(isinstance(x, OnGpu) for x in _tensors(leading)) else HOST
 
     def _compute_on_host(self, op: Any, name: str, args: Any, kwargs: Any) -> Any:
         if self.capture:
@@ -217,8 +216,31 @@ def capturing(graph: Capture, **_: object) -> Iterator[None]:
     torch.set_rng_state(rng_state)
 
 
+def _to_host(tensor: Tensor) -> Tensor:
+    return tensor.host if isinstance(tensor, OnGpu) else tensor
+
+
 def _tensors(values: Any) -> list[Tensor]:
-    return [x for x in tree_leaves(values) if isinstance(x, Tensor)]
+    """Return the tensors in nested arguments. torch's own trees take three times as long."""
+    if isinstance(values, Tensor):
+        return [values]
+    if isinstance(values, dict):
+        values = values.values()
+    elif not isinstance(values, tuple | list):
+        return []
+    return [tensor for value in values for tensor in _tensors(value)]
+
+
+def _map_tensors(function: Callable[[Tensor], Tensor], values: Any) -> Any:
+    """Return nested arguments with each tensor replaced by what a function returns for it."""
+    if isinstance(values, Tensor):
+        return function(values)
+    if isinstance(values, dict):
+        return {name: _map_tensors(function, value) for name, value in values.items()}
+    if isinstance(values, tuple | list):
+        mapped = [_map_tensors(function, value) for value in values]
+        return tuple(mapped) if isinstance(values, tuple) else mapped
+    return values
 
 
 def _in_memory(values: Any) -> list[Tensor]:
