@@ -27,6 +27,7 @@ import requests
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from cnlw_tools import files
 from cnlw_tools.checks import roundtrip
@@ -34,6 +35,7 @@ from cnlw_tools.dataset import tables
 from cnlw_tools.dataset.tables import MANIFEST, VOTES
 from cnlw_tools.executor import SERIAL, Executor, local
 from cnlw_tools.files import storage
+from cnlw_tools.images import pixels
 from cnlw_tools.sources.shapes import Shapes
 from tests import gcs_server, hub_server
 from tests.gcs_server import Bucket
@@ -41,6 +43,9 @@ from tests.hub_server import Hub
 
 CIFAR = "cifar-10-batches-py"
 BATCHES = (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch")
+
+# Several processes of tests share the cores, and what they train is not worth a second thread.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 settings.register_profile(
     "core",
@@ -115,6 +120,24 @@ def drawing() -> Iterator[Callable[[Shapes, str], object]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Shapes, "read", lambda _, image_id: drawn(image_id).copy())
         yield read
+
+
+@pytest.fixture(scope="session", autouse=True)
+def encoded_once() -> Iterator[None]:
+    """Encode the same small picture as PNG once in a process, however many builds store it."""
+    encode = pixels._encode_png
+    encode_pixels = lru_cache(8192)(lambda size, data: encode(Image.frombytes("RGB", size, data)))
+
+    def encode_once(image: Image.Image) -> bytes:
+        image.load()
+        is_small = image.width * image.height <= 64 * 64
+        if image.mode == "RGB" and is_small and not image.info:  # its pixels decide the file
+            return encode_pixels(image.size, image.tobytes())
+        return encode(image)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pixels, "_encode_png", encode_once)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
