@@ -114,12 +114,11 @@ def test_a_frozen_epoch_embedding_stays():
 
 @pytest.mark.slow
 def test_the_mentor_of_the_package_can_be_made_again():
-    """A new fit, with the same or another seed, agrees with PD as well as the packaged mentor."""
+    """A new fit, with another seed, agrees with PD as well as the packaged mentor."""
     rows = predefined_samples(pd)
     shipped = evaluate_mentor(read_mentor(PACKAGED_MENTOR), rows)
+    fitted = fit_mentor(rows, seed=1)
 
     assert shipped[0] > 0.999
-    for seed in (0, 1):
-        fitted = fit_mentor(rows, seed=seed)
-        assert fitted.agreement == pytest.approx(shipped[0], abs=1e-3)
-        assert fitted.error < 1e-3
+    assert fitted.agreement == pytest.approx(shipped[0], abs=1e-3)
+    assert fitted.error < 1e-3
