@@ -215,8 +215,8 @@ SECONDS = click.FloatRange(0.1)
 def fetch(**flags: Any) -> None:
     """Fetch images by URL. URLs that already have an outcome are requested again only with --retry.
 
-    By default, the original bytes are stored. With --keep N, images are stored as a build with
-    --size N and the same --resize and --quality would store them.
+    By default, the original bytes are stored. With --keep N, each image is resized before it is
+    stored, as `cnlw build --size N` does with the same --resize and --quality.
 
     --retry takes `failed` (any failure), or one of these outcomes: refused, robots, opt_out, dns,
     connect, tls, timeout, unreachable, redirect, http_404 (or 404; likewise any other status),

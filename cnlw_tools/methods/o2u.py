@@ -1,9 +1,9 @@
-"""O2U-Net finds wrong labels by making a network forget and relearn them.
+"""O2U-Net finds wrong labels by making a network forget and relearn its examples.
 
 Source: Huang, Qu, Jia and Zhao, ICCV 2019, "O2U-Net: a simple noisy label detection approach for
 deep neural networks".
 
-Training has three stages. Let i and j be examples; they are ranked by l^_i:
+Training has three stages. Examples are ranked by l^_i; i and j denote examples:
 
 1. first    plain training
 2. cyclic   training continues in small batches; the learning rate repeatedly falls to a tenth in

@@ -35,10 +35,10 @@ DETECTION_CAPTION = (
     "share of noisy examples among those that the method classifies as noisy. Recall is the share "
     "of noisy examples that the method classifies as noisy. In these two columns, a dash means "
     "that the method classifies no example as noisy. Examples that the method has removed from "
-    "training are counted; other examples that were not seen in this epoch are not. Precision by "
-    "loss is the share of noisy examples among the n examples with the highest losses, where n is "
-    "the number of noisy examples. In that column, a dash means that some examples were removed "
-    "and have no loss."
+    "training count as classified as noisy. Other examples that were not seen in this epoch are "
+    "left out. Precision by loss is the share of noisy examples among the n examples with the "
+    "highest losses, where n is the number of noisy examples. In that column, a dash means that "
+    "some examples were removed and have no loss."
 )
 
 

@@ -248,9 +248,9 @@ def _compare_with_papers(
 
 
 def _describe_measure(metric: str, trials: Sequence[Trial]) -> str:
-    """Return which numbers the conclusions are about."""
+    """Return which numbers the summary compares, and what the tables contain."""
     title = metric_title(metric, trials)
-    return f"The conclusions are about the {title[:1].lower()}{title[1:]}. {RESULTS_CAPTION}"
+    return f"The summary above compares the {title[:1].lower()}{title[1:]}. {RESULTS_CAPTION}"
 
 
 def _markdown_top(content: PageContent) -> str:

@@ -14,8 +14,8 @@ NOTATION: Mapping[str, str] = {  # part of a name -> its meaning, {noise} being 
     r"outlier_k\d": "The numbers after `k` and `r` are 100 times the options `known_share` and `ratio`.",
     r"_no-exact": "`no-exact` stands for `exact = false`.",
     r"_self\b|_self_": "`self` stands for `include_self = true`.",
-    r"openset_\d": "In a name with `openset`, the donors follow the level.",
-    r"semantic-vgg": "`semantic-vgg` is the column of the side table that holds the labels.",
+    r"openset_\d": "In names with `openset`, the names after the level are those of the donors.",
+    r"semantic-vgg": "`semantic-vgg` is the column of the side table from which the labels are taken.",
     r"_probe\d": "A number after `probe` is the number of trusted images of each class.",
     r"_clean\d": "A number after `clean` is the number of training images that were kept before noise "
     "was added.",

@@ -119,9 +119,9 @@ def published_numbers(name: str) -> str:
     compared = [cell for cell in cells if cell.study in ours]
     others = [cell for cell in cells if cell.study not in ours]
     text = (
-        "[Studies](../study_keys.md) of this package compare runs of the method with published "
+        "[Studies](../study_keys.md) of this package can compare runs of the method with published "
         "numbers. The tables name the study, the published table with its row and column, and the "
-        "data of our runs. "
+        "data of the runs. "
     )
     text += explain_config_names(" ".join(cell.configs for cell in cells)) + "\n\n"
     text += f"The published tables are:\n\n{_list_tables(cells)}\n"
