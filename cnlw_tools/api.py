@@ -17,10 +17,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from cnlw_tools.executor import LOCAL, Executor, open_executor
+from cnlw_tools.executor import LOCAL, Executor, Progress, open_executor
 from cnlw_tools.executor.progress import ProgressBars
 from cnlw_tools.files.mirror import local_copy
-from cnlw_tools.files.roots import require_root
+from cnlw_tools.files.outputs import output_file
+from cnlw_tools.files.roots import open_root, require_root
 from cnlw_tools.files.storage import below, is_address, local_path
 from cnlw_tools.recipe.inputs import Inputs, SourceOptions
 from cnlw_tools.recipe.strict import read_dataclass
@@ -137,7 +138,7 @@ class Build:
         """
         from cnlw_tools.builds.exporters import export
 
-        folder: PathLike = str(out) if is_address(out) else Path(out)
+        folder = _to_place(out)
         with ProgressBars(progress) as bars:
             notes = export(exporter, self.path, config, folder, options, bars)
         for note in notes:
@@ -161,8 +162,8 @@ class Build:
         Args:
             out: folder to write; an earlier gallery in the folder is replaced
             config: show only this config, such as red_40. Default: all configs
-            runs: folder of runs; the page then shows which labels the methods of these runs
-                treated as wrong. A warning names runs that cannot be shown
+            runs: folder or address of runs; the page then shows which labels the methods of these
+                runs treated as wrong. A warning names runs that cannot be shown
             duplicates: also find images that look almost the same
             progress: show a progress bar
 
@@ -179,11 +180,13 @@ class Build:
         """
         from cnlw_tools.browser.gallery import GalleryOptions, make_gallery
         from cnlw_tools.browser.static_folder import check_folder, write_folder
+        from cnlw_tools.reports.remote import copy_runs
 
-        folder = Path(out)
+        folder = local_path(out)
         check_folder(folder)
-        options = GalleryOptions(config, _to_path(runs), duplicates)
         with ProgressBars(progress) as bars:
+            run_folder = None if runs is None else copy_runs(runs, bars)
+            options = GalleryOptions(config, run_folder, duplicates)
             items, pictures = make_gallery(self.path, options, bars, _warn_of)
             write_folder(folder, items, pictures, bars)
         return folder / "index.html"
@@ -244,13 +247,13 @@ class Build:
         engine: str = "local",
         workers: int | None = None,
         progress: bool = True,
-    ) -> Path:
+    ) -> PathLike:
         """Check the build, and write it as one zip file, for example for Zenodo.
 
         Archives of the same build have the same bytes.
 
         Args:
-            out: the file to write; its name must end with .zip
+            out: file to write, or its address; its name must end with .zip
             engine: where the checks run: local, dask, ray, dask://HOST:PORT or ray://HOST:PORT
             workers: number of worker processes. Default: one for each processor
             progress: show progress bars
@@ -266,11 +269,15 @@ class Build:
         from cnlw_tools.builds.archive import write_archive
         from cnlw_tools.checks.require import require_sound
 
-        path = local_path(out)
-        with open_executor(engine, workers) as executor, ProgressBars(progress) as bars:
+        place = _to_place(out)
+        with (
+            output_file(place) as path,
+            open_executor(engine, workers) as executor,
+            ProgressBars(progress) as bars,
+        ):
             require_sound(self.path, executor, bars)
             write_archive(self.path, path, bars)
-        return path
+        return place
 
 
 @dataclass(frozen=True, slots=True)
@@ -504,7 +511,7 @@ def build(
         donors: other datasets whose images the noise uses, and the folders of these images
         store: folder or address of web images that `cnlw fetch` or `cnlw store pack` wrote
         previous: an earlier build, or its address; the card of the new build lists what changed
-        join: folders that `build_shard` wrote, or folders that hold such folders
+        join: folders or addresses that `build_shard` wrote, or that hold such folders
         engine: where the work runs: local, dask, ray, dask://HOST:PORT or ray://HOST:PORT
         workers: number of processes. Default: one for each processor, or 1 for a source in __main__
         progress: show progress bars
@@ -537,7 +544,7 @@ def _build_at(
 
     place = _build_place(out, recipe)
     with ProgressBars(progress) as bars:
-        build_at(recipe, inputs, place, executor, bars, _list_folders(join), previous)
+        build_at(recipe, inputs, place, executor, bars, _list_places(join), previous)
     return Build(place)
 
 
@@ -598,14 +605,14 @@ def _paths_as_text(choices: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _list_folders(folders: Folders) -> list[Path]:
-    """Return one folder or several as a list."""
-    return [local_path(place) for place in _list_places(folders)]
-
-
 def _list_places(places: Folders) -> list[PathLike]:
     """Return one folder or address, or several, as a list."""
     return [places] if isinstance(places, str | Path) else list(places)
+
+
+def _copy_places(places: Folders, progress: Progress) -> list[Path]:
+    """Return folders of this machine; those of addresses are copied into the cache first."""
+    return [local_copy(place, progress=progress) for place in _list_places(places)]
 
 
 def plan(
@@ -719,7 +726,7 @@ def validate(
         store: folder or address of web images that `cnlw fetch` or `cnlw store pack` wrote
         cache: folder for decoded pixels, which ``end_to_end`` uses. Default: the cache of
             `cnlw train`
-        join: folders with findings that `validate_shard` wrote; their images are not checked again
+        join: folders or addresses that `validate_shard` wrote; their images are not checked again
         engine: where the work runs: local, dask, ray, dask://HOST:PORT or ray://HOST:PORT
         workers: number of worker processes. Default: one for each processor
         progress: show progress bars
@@ -738,7 +745,7 @@ def validate(
     folder = _open_build(build).path if build is not None else last_build(Path("builds"))
     inputs = _make_inputs(None, data_dir, donors, store, source)
     with _open_executor(engine, workers, source) as executor, ProgressBars(progress) as bars:
-        evidence = collect_evidence(folder, inputs, executor, bars, _list_folders(join))
+        evidence = collect_evidence(folder, inputs, executor, bars, _copy_places(join, bars))
         results = run_all(evidence, executor if end_to_end else None, bars, _to_path(cache))
     return ValidationReport(folder, results)
 
@@ -755,7 +762,7 @@ def validate_shard(
     engine: str = "local",
     workers: int | None = None,
     progress: bool = True,
-) -> Path:
+) -> PathLike:
     """Check one of several parts of the images of a build, and return the file of findings.
 
     When all parts are checked, call `validate` and pass the folders of findings as ``join``.
@@ -763,7 +770,7 @@ def validate_shard(
 
     Args:
         shard: the part to check: 2/5 is the second of five parts
-        out: folder for the file of findings
+        out: folder or address for the file of findings
 
     Raises:
         ValueError, OSError: there is no build to check, or ``shard`` is not a part such as 2/5
@@ -774,14 +781,19 @@ def validate_shard(
         True
     """
     from cnlw_tools.builds.build import last_build
-    from cnlw_tools.checks.collect import inspect_shard
+    from cnlw_tools.checks.collect import inspect_shard, open_findings
     from cnlw_tools.executor.work_shard import parse_work_shard
 
-    work_shard, findings = parse_work_shard(shard), local_path(out)
+    work_shard = parse_work_shard(shard)
     folder = _open_build(build).path if build is not None else last_build(Path("builds"))
     inputs = _make_inputs(None, data_dir, donors, store, source)
-    with _open_executor(engine, workers, source) as executor, ProgressBars(progress) as bars:
-        return inspect_shard(folder, findings, work_shard, inputs, executor, bars)[0]
+    with (
+        open_findings(out, work_shard) as findings,
+        _open_executor(engine, workers, source) as executor,
+        ProgressBars(progress) as bars,
+    ):
+        path = inspect_shard(folder, findings, work_shard, inputs, executor, bars)[0]
+    return below(out, path.name)
 
 
 def rebuild(
@@ -802,7 +814,7 @@ def rebuild(
     Args:
         published: the published build, its folder, or its address; only its card, its list of
             files and its tables are read, unless files differ
-        out: folder of the new build; nothing is written if an image is missing or differs
+        out: folder or address of the new build; not written if an image is missing or differs
         configs: names of the configs to make. Default: all
         root: folder or address of your tables of donors. Default: the tables of the package
         data_dir: folder or address of your copy of the images
@@ -833,7 +845,7 @@ def rebuild(
     with open_executor(engine, workers) as executor, ProgressBars(progress) as bars:
         folder = published_folder(place, bars)
         find_file = partial(published_file, place)
-        return make_again(folder, inputs, local_path(out), configs, executor, bars, find_file)
+        return make_again(folder, inputs, _to_place(out), configs, executor, bars, find_file)
 
 
 @overload
@@ -1206,17 +1218,17 @@ def import_source(
     workers: int | None = None,
     progress: bool = True,
     **choices: Any,
-) -> Path:
+) -> PathLike:
     """Make a dataset of your images: write its class list and manifest, and return their folder.
 
     Args:
         source: name of a source, such as folder or hf; see `cnlw list datasets`
         path: the folder or the file of the images; later, pass it to `build` as ``data_dir``
         name: name of the new dataset. Default: the name of the source
-        root: folder in which manifests/NAME is written
+        root: folder or address in which manifests/NAME is written
         validation: percentage of each class that moves from train to validation
-        skip_broken: leave out images that cannot be decoded, and list them in this CSV file
-        list_broken: list images that cannot be decoded in this CSV file; the call still fails
+        skip_broken: leave out images that cannot be decoded; list them in this CSV file or address
+        list_broken: list such images in this CSV file or address; the call still fails
         engine, workers, progress: as for `build`
         **choices: only for a Hugging Face dataset: config, splits, image_column, label_column
 
@@ -1231,18 +1243,18 @@ def import_source(
     """
     from cnlw_tools.ingest import import_dataset
 
-    name, path, root = name or source, local_path(path), local_path(root)
-    with open_executor(engine, workers) as executor, ProgressBars(progress) as bars:
+    opened_root, opened_executor = open_root(root), open_executor(engine, workers)
+    with opened_root as folder, opened_executor as executor, ProgressBars(progress) as bars:
         import_dataset.import_source(
-            *(source, path, name, root),
+            *(source, local_path(path), name or source, folder),
             options=read_dataclass(SourceOptions, choices, "import_source"),
             validation=validation,
-            skip_broken=_to_path(skip_broken),
-            list_broken=_to_path(list_broken),
+            skip_broken=skip_broken,
+            list_broken=list_broken,
             executor=executor,
             progress=bars,
         )
-    return root / "manifests" / name
+    return below(root, f"manifests/{name or source}")
 
 
 def new(
@@ -1255,7 +1267,7 @@ def new(
     engine: str = "local",
     workers: int | None = None,
     progress: bool = True,
-) -> Path:
+) -> PathLike:
     """Make a dataset of your images and of web candidates: write its tables into a folder.
 
     The tables are the class list, the base manifest and the manifest of the candidates. The folder
@@ -1265,7 +1277,7 @@ def new(
         name: name of the dataset
         photographs: folder with a subfolder for each class, or a CSV file of paths and labels
         candidates: a CSV file with the columns class and url; other columns are kept
-        root: folder in which manifests/NAME is written
+        root: folder or address in which manifests/NAME is written
         validation: percentage of each class that moves from train to validation
         engine, workers, progress: as for `build`
 
@@ -1283,18 +1295,18 @@ def new(
     """
     from cnlw_tools.ingest.candidates import create_dataset
 
-    root = local_path(root)
-    with open_executor(engine, workers) as executor, ProgressBars(progress) as bars:
+    opened_root, opened_executor = open_root(root), open_executor(engine, workers)
+    with opened_root as folder, opened_executor as executor, ProgressBars(progress) as bars:
         create_dataset(
             name,
             local_path(photographs),
             local_path(candidates),
-            root,
+            folder,
             validation=validation,
             executor=executor,
             progress=bars,
         )
-    return root / "manifests" / name
+    return below(root, f"manifests/{name}")
 
 
 def _open_executor(
@@ -1370,6 +1382,11 @@ def _root_or_default(root: PathLike | None) -> Path:
 def _copy_if_given(place: PathLike | None) -> Path | None:
     """Return a folder of this machine; that of an address is copied into the cache first."""
     return local_copy(place) if place is not None else None
+
+
+def _to_place(place: PathLike) -> PathLike:
+    """Return a path as `Path`, and an address as text."""
+    return str(place) if is_address(place) else Path(place)
 
 
 def _to_path(path: PathLike | None) -> Path | None:

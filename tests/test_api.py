@@ -530,6 +530,8 @@ ADDRESS = "ftp://host/b"  # of no storage that is known
         lambda: api.sweep("jiang_table1", scale="small", out=ADDRESS),
         lambda: api.sweep("jiang_table1", scale="small", builds=ADDRESS),
         lambda: api.import_source("folder", "photos", root=ADDRESS),
+        lambda: api.new("flowers", "photos", "list.csv", root=ADDRESS),
+        lambda: cnlw_tools.Trainer("builds/shapes", "red_40", root=ADDRESS),
     ],
 )
 def test_an_address_is_no_folder(call, tmp_path, monkeypatch):

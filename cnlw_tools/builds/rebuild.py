@@ -19,15 +19,20 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cnlw_tools.builds.build import Published, build
+from cnlw_tools.builds.build import Published
 from cnlw_tools.builds.changes import check_tables, draw_recorded_plan
 from cnlw_tools.builds.diff import read_shard
+from cnlw_tools.builds.remote import build_at
 from cnlw_tools.builds.shards import store_remedy
 from cnlw_tools.card.metadata import BuildCard, ConfigCard, config_shards, read_card
+from cnlw_tools.card.remote import build_folder
 from cnlw_tools.dataset.dataset import read_tables
 from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
 from cnlw_tools.executor.remote import program_versions
+from cnlw_tools.files.folders import open_folder
 from cnlw_tools.files.machine_faults import raise_machine_fault
+from cnlw_tools.files.outputs import check_output_folder
+from cnlw_tools.files.storage import RemoteFile
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.recipe import BENCHMARK_LEVELS, Recipe
 from cnlw_tools.registry import pick
@@ -50,7 +55,8 @@ class RowDifference(NamedTuple):
 class RebuildSummary:
     """What a rebuild found."""
 
-    folder: Path | None  # of the new build; none if images are missing, and nothing was written
+    # The folder or address of the new build; none if images are missing, and nothing was written.
+    folder: Path | str | None
     n_files: int  # of the chosen configs
     n_kept: int  # of these, how many the folder had before, and are only compared
     differing_files: tuple[str, ...]  # names of files with other bytes
@@ -66,7 +72,7 @@ class RebuildSummary:
 def rebuild(
     published: Path,
     inputs: Inputs,
-    out: Path,
+    out: Path | str,
     configs: Collection[str] = (),
     executor: Executor = SERIAL,
     progress: Progress = no_progress,
@@ -77,7 +83,7 @@ def rebuild(
     Args:
         published: folder with its card, its list of files and its tables
         inputs: where one's own images lie
-        out: the folder of the new build; nothing is written there if an image is missing or differs
+        out: the folder or address of the new build; not written if an image is missing or differs
         configs: names of the configs; all if empty
         executor: where images are read and files are written
         progress: is told how many images are compared, and how many rows are written
@@ -89,8 +95,7 @@ def rebuild(
             card, or this version of the package draws different plans
         OSError: this machine cannot read or write
     """
-    if published.resolve() == out.resolve():
-        raise ValueError(f"{out}: this is the published build: use another --out")
+    _check_place(out, published)
     card = read_card(published)
     tables = published / "tables"
     chosen = _choose_configs(card, configs)
@@ -101,18 +106,31 @@ def rebuild(
     if rows:
         return RebuildSummary(None, len(names), 0, (), tuple(rows), versions)
     known = Published(tables, card.about, card.changes)
-    old_times = _find_times(out, names)
+    old_files = _find_files(out, names)
     for recipe in _recipes(card, chosen):
-        build(recipe, inputs, out, executor, progress, published=known)
-    n_kept = len(old_times.items() & _find_times(out, names).items())
-    new_hashes = read_card(out).shards
+        build_at(recipe, inputs, out, executor, progress, published=known)
+    n_kept = len(old_files.items() & _find_files(out, names).items())
+    new_folder = build_folder(out)
+    new_hashes = read_card(new_folder).shards
     differing = [name for name in names if new_hashes.get(name) != card.shards[name]]
     if find_file is None:
         find_file = partial(_find_below, published / "data")
     for name in differing:
-        rows += _compare_files(out / "data" / name, find_file(name))
+        rows += _compare_files(new_folder / "data" / name, find_file(name))
     unique_rows = tuple(dict.fromkeys(rows))
     return RebuildSummary(out, len(names), n_kept, tuple(differing), unique_rows, versions)
+
+
+def _check_place(out: Path | str, published: Path) -> None:
+    """Raise if the new build cannot be written there, before images are compared.
+
+    Raises:
+        ValueError: this is the published build
+        OSError: nothing can be written there
+    """
+    if published.resolve() == build_folder(out).resolve():
+        raise ValueError(f"{out}: this is the published build: use another --out")
+    check_output_folder(out)
 
 
 def _choose_configs(card: BuildCard, configs: Collection[str]) -> dict[str, ConfigCard]:
@@ -137,10 +155,10 @@ def _files_of(card: BuildCard, config: str) -> list[str]:
     return [name for names in config_shards(card, config).values() for name in names]
 
 
-def _find_times(folder: Path, names: Sequence[str]) -> dict[str, int]:
-    """Return when each file that is there was written, in nanoseconds."""
-    paths = {name: folder / "data" / name for name in names}
-    return {name: path.stat().st_mtime_ns for name, path in paths.items() if path.exists()}
+def _find_files(place: Path | str, names: Sequence[str]) -> dict[str, RemoteFile]:
+    """Return size, version and time of each of some files that is there."""
+    files = open_folder(place).list_files()
+    return {name: files[f"data/{name}"] for name in names if f"data/{name}" in files}
 
 
 def _other_versions(card: BuildCard) -> dict[str, tuple[str, str]]:

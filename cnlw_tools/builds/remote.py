@@ -6,12 +6,12 @@ for the next one, which takes it into the mirror, as a build on this machine tak
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from cnlw_tools.builds.build import BuildSummary, ShardSummary, build, build_shard
+from cnlw_tools.builds.build import BuildSummary, Published, ShardSummary, build, build_shard
 from cnlw_tools.builds.segments import SHARD_NAME
 from cnlw_tools.builds.staging import is_of_build, is_record
 from cnlw_tools.builds.work_shards import read_records
@@ -21,7 +21,7 @@ from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
 from cnlw_tools.executor.work_shard import WorkShard
 from cnlw_tools.files.drafts import DAY
 from cnlw_tools.files.folders import list_names
-from cnlw_tools.files.mirror import Mirror, remove_folder
+from cnlw_tools.files.mirror import Mirror, local_copy, remove_folder
 from cnlw_tools.files.storage import RemoteFile, is_address
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.recipe import Recipe
@@ -35,14 +35,16 @@ def build_at(
     out: Path | str,
     executor: Executor = SERIAL,
     progress: Progress = no_progress,
-    joined_folders: Sequence[Path] = (),
+    joined_folders: Sequence[Path | str] = (),
     previous: Path | str | None = None,
+    published: Published | None = None,
 ) -> BuildSummary:
     """Build every level of a recipe into a folder of this machine, or at an address.
 
     Args:
-        recipe, inputs, executor, progress, joined_folders: as for `build`
+        recipe, inputs, executor, progress, published: as for `build`
         out: the folder, or the address
+        joined_folders: where `build_shard` wrote files of this build, or addresses
         previous: the folder of an earlier build, or its address
 
     Raises:
@@ -50,16 +52,39 @@ def build_at(
             or something other than a build is there
     """
     folder = None if previous is None else published_folder(previous, progress)
+    joined = [local_copy(joined_folder, progress=progress) for joined_folder in joined_folders]
     build_in = partial(
-        build, recipe, inputs, executor=executor, joined_folders=joined_folders, previous=folder
+        build,
+        recipe,
+        inputs,
+        executor=executor,
+        joined_folders=joined,
+        published=published,
+        previous=folder,
     )
-    if not is_address(out):
-        return build_in(Path(out), progress=progress)
-    mirror = Mirror(out)
+    if is_address(out):
+        return _build_remotely(build_in, out, progress)
+    return build_in(Path(out), progress=progress)
+
+
+def _build_remotely(
+    build_in: Callable[..., BuildSummary], address: Path | str, progress: Progress
+) -> BuildSummary:
+    """Build at an address.
+
+    Args:
+        build_in: builds in the folder that it is given
+        address: of the build
+        progress: is told how many rows are written, and how many files are put
+
+    Raises:
+        ValueError, LookupError, OSError: as for `build_at`
+    """
+    mirror = Mirror(address)
     with mirror.writing():
         remote_files = mirror.remote.list_files()
         _require_build(mirror, remote_files)
-        mirror.check_writable()
+        mirror.remote.check_writable()
         folder = _prepare_folder(mirror, remote_files)
         mirror.pull(remote_files, folder, progress=progress)
         if CARD in remote_files and not is_build(folder):
@@ -103,7 +128,7 @@ def build_shard_at(
     with mirror.writing():
         remote_files = mirror.remote.list_files()
         _require_build(mirror, remote_files)
-        mirror.check_writable()
+        mirror.remote.check_writable()
         folder = _prepare_folder(mirror, remote_files)
         mirror.pull(remote_files, folder, is_record)
         others = set() if CARD in remote_files else _files_of_others(folder, work_shard)

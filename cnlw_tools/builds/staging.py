@@ -139,12 +139,8 @@ def _new_remote_folder(out: Path | str, progress: Progress) -> Iterator[Path]:
     Raises:
         OSError: something is there already, or the address cannot be written
     """
+    reject_existing(out)
     remote = RemoteFolder(out)
-    if remote.list_files():
-        raise FileExistsError(
-            f"{remote.address}: something else is at this address: use another --out; if a command "
-            "that was killed left it there, delete it"
-        )
     with scratch_folder() as folder:
         yield folder
         names = list_names(folder)
@@ -160,19 +156,28 @@ def _new_remote_folder(out: Path | str, progress: Progress) -> Iterator[Path]:
             raise
 
 
-def reject_existing(out: Path, option: str = "--out") -> None:
-    """Raise if there is something where a folder is to be written.
+def reject_existing(out: Path | str, option: str = "--out") -> None:
+    """Raise if there is something where a folder is to be written, or an address takes no files.
 
     Args:
-        out: the folder
+        out: the folder, or the address
         option: in which the user named it
 
     Raises:
         FileExistsError: there is
+        OSError: the address cannot be read or written
     """
-    if out.exists():
+    if is_address(out):
+        remote = RemoteFolder(out)
+        if remote.list_files():
+            raise FileExistsError(
+                f"{remote.address}: something else is at this address: use another {option}; if a "
+                "command that was killed left it there, delete it"
+            )
+        remote.check_writable()
+    elif Path(out).exists():
         raise FileExistsError(
-            f"{out.resolve()} exists already: use another {option}, or move it away"
+            f"{Path(out).resolve()} exists already: use another {option}, or move it away"
         )
 
 

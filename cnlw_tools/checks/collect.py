@@ -6,7 +6,9 @@ Nothing here judges. What cannot be read is kept as the sentence that says why.
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
+from fnmatch import fnmatch
 from functools import lru_cache, partial
 from hashlib import sha256
 from pathlib import Path
@@ -27,6 +29,7 @@ from cnlw_tools.checks.encoding import Comparison, compare, surplus
 from cnlw_tools.checks.encoding import decode_file as decode
 from cnlw_tools.checks.evidence import COLUMN_NAMES, COLUMNS, Evidence, ImageInfo, ShardContent
 from cnlw_tools.checks.inspections import (
+    FILES,
     SCHEMA,
     ImageKey,
     Inspection,
@@ -45,6 +48,7 @@ from cnlw_tools.executor.job import Job, NeededFolder, find_folders, require_fol
 from cnlw_tools.executor.work_shard import WHOLE, WorkShard
 from cnlw_tools.files.machine_faults import raise_machine_fault
 from cnlw_tools.files.mapped import release_pages
+from cnlw_tools.files.outputs import changed_folder
 from cnlw_tools.files.parquet import PARQUET, check_decoded_size, open_parquet, read_table
 from cnlw_tools.files.untrusted import first_line, translate_errors
 from cnlw_tools.images.pixels import (
@@ -135,6 +139,21 @@ def collect_evidence(
         add_inspection(evidence, images, file, row, inspection)
     evidence.images = images.distinct()
     return evidence
+
+
+def open_findings(place: Path | str, work_shard: WorkShard) -> AbstractContextManager[Path]:
+    """Return a block that has the folder for the findings of one of several processes.
+
+    At an address, they are put when the block ends.
+
+    Args:
+        place: the folder, or the address
+        work_shard: which of the processes this is; each has a copy of its own of the address
+
+    Raises:
+        OSError: as for `changed_folder`
+    """
+    return changed_folder(place, f"findings {work_shard}", lambda name: fnmatch(name, FILES))
 
 
 def inspect_shard(

@@ -11,7 +11,6 @@ from cnlw_tools.cli.options import (
     SHARD,
     WORKERS,
     GuessingCommand,
-    LocalPath,
     PathOrAddress,
     find_root,
     read_inputs,
@@ -40,9 +39,10 @@ SHOWN_DIGITS = 10  # of the digest of a plan, so that the line of a config fits 
 @click.option(
     "--join",
     "joined_folders",
-    type=LocalPath(path_type=Path),
+    type=PathOrAddress(path_type=Path),
     multiple=True,
-    help="Take the files that --shard wrote to this folder; may be repeated.  [default: none]",
+    help="Take the files that --shard wrote to this folder or address; may be repeated.  "
+    "[default: none]",
 )
 @click.option(
     "--previous",
@@ -57,7 +57,7 @@ def build(
     root: Path | str | None,
     out: Path | str | None,
     shard: str | None,
-    joined_folders: tuple[Path, ...],
+    joined_folders: tuple[Path | str, ...],
     previous: Path | str | None,
     engine: str,
     workers: int | None,

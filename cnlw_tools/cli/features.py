@@ -9,7 +9,7 @@ from cnlw_tools.cli.options import (
     ENGINE,
     ROOT,
     WORKERS,
-    LocalPath,
+    PathOrAddress,
     check_ending,
     read_inputs,
 )
@@ -30,8 +30,8 @@ from cnlw_tools.registry.counts import count_things
 @click.option(
     "--out",
     required=True,
-    type=LocalPath(dir_okay=False, path_type=Path),
-    help="Side table to write, a .parquet file.",
+    type=PathOrAddress(dir_okay=False, path_type=Path),
+    help="File or address of the side table to write; its name ends in .parquet.",
 )
 @ROOT
 @ENGINE
@@ -40,7 +40,7 @@ def features(
     dataset: str,
     data_dir: Path | None,
     size: int,
-    out: Path,
+    out: Path | str,
     root: Path | None,
     engine: str,
     workers: int | None,
@@ -56,6 +56,7 @@ def features(
     from cnlw_tools.dataset.dataset import require_base_manifest
     from cnlw_tools.executor import open_executor
     from cnlw_tools.executor.progress import ProgressBars
+    from cnlw_tools.files.outputs import output_file
     from cnlw_tools.ingest.resolve import load_dataset, open_recipe_images
     from cnlw_tools.ingest.thumbnails import make_thumbnails
     from cnlw_tools.recipe.recipe import parse_recipe
@@ -66,9 +67,10 @@ def features(
     base = require_base_manifest(load_dataset(recipe, inputs))
     open_recipe_images(recipe, inputs)
     ids = base.filter(pc.equal(base["split"], "train"))["image_id"]
-    with open_executor(engine, workers) as executor, ProgressBars() as bars:
-        table = make_thumbnails(dataset, inputs, ids, size, executor, bars)
-    tables.write_parquet(table, out)
+    with output_file(out) as path:
+        with open_executor(engine, workers) as executor, ProgressBars() as bars:
+            table = make_thumbnails(dataset, inputs, ids, size, executor, bars)
+        tables.write_parquet(table, path)
     n_numbers = 3 * size * size
     n_images = count_things(len(table), "image")
     click.echo(f"{out}: column features, {n_numbers} numbers for each of {n_images}")

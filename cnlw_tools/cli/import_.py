@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cnlw_tools.cli.options import ENGINE, NEW_TABLES_ROOT, WORKERS, LocalPath
+from cnlw_tools.cli.options import ENGINE, NEW_TABLES_ROOT, WORKERS, LocalPath, PathOrAddress
+from cnlw_tools.files.storage import below, is_address
 from cnlw_tools.recipe.recipe import MAX_VALIDATION
 from cnlw_tools.registry.counts import count_things
 
@@ -31,16 +32,16 @@ READING_FLAGS = ("validation", "skip_broken", "list_broken")
 @NEW_TABLES_ROOT
 @click.option(
     "--skip-broken",
-    type=LocalPath(dir_okay=False, path_type=Path),
+    type=PathOrAddress(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Leave out images that cannot be decoded, and list them in this CSV file.  "
+    help="Leave out images that cannot be decoded; list them in this CSV file or address.  "
     "[default: none]",
 )
 @click.option(
     "--list-broken",
-    type=LocalPath(dir_okay=False, path_type=Path),
+    type=PathOrAddress(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="CSV file for a list of images that cannot be decoded; they remain an error.  "
+    help="CSV file or address to list images that cannot be decoded; they remain an error.  "
     "[default: none]",
 )
 @click.option(
@@ -78,7 +79,7 @@ READING_FLAGS = ("validation", "skip_broken", "list_broken")
 )
 @ENGINE
 @WORKERS
-def import_(source: str, path: Path, name: str | None, root: Path, **flags: Any) -> None:
+def import_(source: str, path: Path, name: str | None, root: Path | str, **flags: Any) -> None:
     """Write the class list and the base manifest of your images; no image is copied.
 
     SOURCE is a name from `cnlw list datasets`: `folder` for class folders or a CSV file, `hf` for a
@@ -118,23 +119,29 @@ def import_(source: str, path: Path, name: str | None, root: Path, **flags: Any)
         _import_release(path, root)
 
 
-def _import_candidates(path: Path, name: str | None, root: Path) -> None:
+def _import_candidates(path: Path, name: str | None, root: Path | str) -> None:
     from cnlw_tools.cli.new import print_candidates
     from cnlw_tools.cli.next_step import find_project, print_next
+    from cnlw_tools.files.roots import open_root
     from cnlw_tools.ingest.candidates import add_candidates
 
     if name is None:
         raise ValueError(
             f"{path}: the name of the dataset of the candidates is missing: give it with --as NAME"
         )
-    print_candidates(add_candidates(path, name, root))
+    with open_root(root) as folder:
+        imported = add_candidates(path, name, folder)
+    print_candidates(imported)
     print_next(find_project(name, root).fetch_command())
 
 
-def _import_release(path: Path, root: Path) -> None:
+def _import_release(path: Path, root: Path | str) -> None:
+    from cnlw_tools.files.roots import open_root
     from cnlw_tools.ingest.import_dataset import import_release
 
-    for dataset in import_release(path, root):
+    with open_root(root) as folder:
+        imported = import_release(path, folder)
+    for dataset in imported:
         parts = [
             count_things(len(dataset.web), "candidate"),
             count_things(len(dataset.votes), "vote"),
@@ -152,25 +159,30 @@ def _import_source(
     source: str,
     path: Path,
     name: str,
-    root: Path,
+    root: Path | str,
     options: "SourceOptions",
     validation: int | None,
-    skip_broken: Path | None,
-    list_broken: Path | None,
+    skip_broken: Path | str | None,
+    list_broken: Path | str | None,
     engine: str,
     workers: int | None,
 ) -> None:
     from cnlw_tools.cli.next_step import find_project, print_next
     from cnlw_tools.executor import open_executor
     from cnlw_tools.executor.progress import ProgressBars
+    from cnlw_tools.files.roots import open_root
     from cnlw_tools.ingest.import_dataset import import_source
 
-    with open_executor(engine, workers) as executor, ProgressBars() as bars:
+    with (
+        open_root(root) as folder,
+        open_executor(engine, workers) as executor,
+        ProgressBars() as bars,
+    ):
         imported = import_source(
             source,
             path,
             name,
-            root,
+            folder,
             options=options,
             validation=validation or 0,
             skip_broken=skip_broken,
@@ -183,12 +195,12 @@ def _import_source(
     print_next(f"{project.command('build')} --noise blue --level 40")
 
 
-def print_import(imported: "Import", root: Path, skip_broken: Path | None) -> None:
+def print_import(imported: "Import", root: Path | str, skip_broken: Path | str | None) -> None:
     """Print what was imported, and what a user should know of it."""
     from cnlw_tools.sources.formats.listing import describe_left_out, enumerate_names
 
     dataset = imported.dataset
-    folder = root / "manifests" / dataset.name
+    folder = below(root, f"manifests/{dataset.name}")
     click.echo(
         f"{folder}: {count_things(len(dataset.classes), 'class')}; {_describe_splits(dataset)}"
     )
@@ -208,13 +220,14 @@ def print_import(imported: "Import", root: Path, skip_broken: Path | None) -> No
     _note_packaged(dataset.name, root)
 
 
-def _note_packaged(name: str, root: Path) -> None:
+def _note_packaged(name: str, root: Path | str) -> None:
     """Print a note if the package has a dataset of the same name, which commands could mean."""
     from cnlw_tools.files.roots import default_root
 
     package_root = default_root()
     is_packaged = (package_root / "manifests" / name / "classes.csv").is_file()
-    if is_packaged and root.resolve() != package_root.resolve():
+    is_own = is_address(root) or Path(root).resolve() != package_root.resolve()
+    if is_packaged and is_own:
         click.echo(
             f"note: the package has a dataset {name!r}, too, and commands without --root {root} "
             "read that one: another name would avoid this"

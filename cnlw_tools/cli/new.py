@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cnlw_tools.cli.options import ENGINE, NEW_TABLES_ROOT, WORKERS, LocalPath
+from cnlw_tools.cli.options import ENGINE, NEW_TABLES_ROOT, WORKERS, LocalPath, PathOrAddress
+from cnlw_tools.files.mirror import name_addresses
 from cnlw_tools.recipe.recipe import MAX_VALIDATION
 from cnlw_tools.registry.counts import count_things
 
@@ -33,9 +34,9 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--skip-broken",
-    type=LocalPath(dir_okay=False, path_type=Path),
+    type=PathOrAddress(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Leave out photographs that cannot be decoded, and list them in this CSV file.  "
+    help="Leave out photographs that cannot be decoded; list them in this file or address.  "
     "[default: none]",
 )
 @ENGINE
@@ -44,9 +45,9 @@ def new(
     name: str,
     photographs: Path,
     candidates: Path,
-    root: Path,
+    root: Path | str,
     validation: int | None,
-    skip_broken: Path | None,
+    skip_broken: Path | str | None,
     engine: str,
     workers: int | None,
 ) -> None:
@@ -66,14 +67,19 @@ def new(
     from cnlw_tools.cli.next_step import find_project, print_next
     from cnlw_tools.executor import open_executor
     from cnlw_tools.executor.progress import ProgressBars
+    from cnlw_tools.files.roots import open_root
     from cnlw_tools.ingest.candidates import create_dataset
 
-    with open_executor(engine, workers) as executor, ProgressBars() as bars:
+    with (
+        open_root(root) as folder,
+        open_executor(engine, workers) as executor,
+        ProgressBars() as bars,
+    ):
         result = create_dataset(
             name,
             photographs,
             candidates,
-            root,
+            folder,
             validation=validation or 0,
             skip_broken=skip_broken,
             executor=executor,
@@ -90,9 +96,10 @@ def print_candidates(result: "ImportedCandidates") -> None:
     """Print how many candidates a dataset has, and how many of them are new."""
     from cnlw_tools.sources.formats.listing import enumerate_names
 
+    place = name_addresses(str(result.path))
     n_candidates = count_things(result.n_candidates, "candidate")
     repeated = f"; {count_things(result.n_repeated, 'repeated line')}" if result.n_repeated else ""
-    click.echo(f"{result.path}: {n_candidates}, {result.n_new:,} of them new{repeated}")
+    click.echo(f"{place}: {n_candidates}, {result.n_new:,} of them new{repeated}")
     if result.classes_without:
         names = enumerate_names([repr(name) for name in result.classes_without])
         click.echo(f"note: classes without a candidate, so without red noise: {names}")

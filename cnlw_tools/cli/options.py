@@ -42,7 +42,7 @@ class LocalPath(click.Path):
 
 
 class PathOrAddress(click.Path):
-    """The type of an option that is a path of this machine, or the address of a folder."""
+    """The type of an option that is a path of this machine, or an address of a storage."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the path, or the address as a text.
@@ -117,9 +117,9 @@ ROOT = click.option(
 )
 NEW_TABLES_ROOT = click.option(
     "--root",
-    type=LocalPath(file_okay=False, path_type=Path),
+    type=PathOrAddress(file_okay=False, path_type=Path),
     default=".",
-    help="Folder in which to write manifests/.  [default: .]",
+    help="Folder or address at which to write manifests/.  [default: .]",
 )
 WORKERS = click.option(
     "--workers",
@@ -324,20 +324,21 @@ def guess_options(words: Sequence[str]) -> dict[str, str]:
     return options
 
 
-def check_ending(path: Path, ending: str, content: str) -> None:
+def check_ending(place: Path | str, ending: str, content: str) -> None:
     """Check the name of a file that is to be written.
 
     Args:
-        path: of the file
+        place: the path, or the address, of the file
         ending: that its name must have, such as ``.png``
         content: what the file will hold, in the plural
 
     Raises:
         ValueError: the name has another ending, which promises another format
     """
+    path = Path(place)
     if path.suffix.lower() != ending:
         name = path.with_suffix(ending).name
-        raise ValueError(f"{path}: {content} are written as a {ending} file: name it {name}")
+        raise ValueError(f"{place}: {content} are written as a {ending} file: name it {name}")
 
 
 def find_root(root: Path | str | None) -> Path:

@@ -9,7 +9,7 @@ from cnlw_tools.cli.options import (
     ENGINE,
     WORKERS,
     GuessingCommand,
-    LocalPath,
+    PathOrAddress,
     check_ending,
     find_root,
     plan_options,
@@ -27,21 +27,22 @@ if TYPE_CHECKING:
 @plan_options
 @click.option(
     "--out",
-    type=LocalPath(dir_okay=False, path_type=Path),
-    help="Parquet file to write.  [default: DATASET_CONFIG.parquet]",
+    type=PathOrAddress(dir_okay=False, path_type=Path),
+    help="Parquet file to write, or its address.  [default: DATASET_CONFIG.parquet]",
 )
 @click.option(
     "--labels",
-    type=LocalPath(path_type=Path),
-    help="New folder for labels in the order of the dataset (npy, json, csv).  [default: none]",
+    type=PathOrAddress(path_type=Path),
+    help="New folder or address for labels in the order of the dataset (npy, json, csv).  "
+    "[default: none]",
 )
 @ENGINE
 @WORKERS
 def plan(
     recipe_name: str | None,
     root: Path | None,
-    out: Path | None,
-    labels: Path | None,
+    out: Path | str | None,
+    labels: Path | str | None,
     engine: str,
     workers: int | None,
     **flags: Any,
@@ -55,12 +56,15 @@ def plan(
     from cnlw_tools.builds.staging import reject_existing
     from cnlw_tools.dataset import tables
     from cnlw_tools.executor import open_executor
+    from cnlw_tools.files.outputs import output_file
     from cnlw_tools.ingest.resolve import load_dataset
     from cnlw_tools.plans.plan import config_name, recipe_levels
     from cnlw_tools.plans.plan import plan as draw_plan
 
     if labels is not None:
         reject_existing(labels, "--labels")
+    if out is not None:
+        _check_place(out, labels)
     recipe = read_recipe_flags(recipe_name, find_root(root), flags)
     inputs = read_inputs(root, flags["data_dir"], flags["donors"], flags["store"])
     with open_executor(engine, workers) as executor:
@@ -71,29 +75,32 @@ def plan(
             f"a plan has one level, but the recipe has {len(levels)}: "
             "give --level, such as --level 40"
         )
-    path = out or Path(f"{recipe.dataset}_{config_name(recipe, levels[0])}.parquet")
-    _check_path(path, labels)
+    place = out or Path(f"{recipe.dataset}_{config_name(recipe, levels[0])}.parquet")
+    if out is None:
+        _check_place(place, labels)
     table = draw_plan(recipe, dataset, levels[0])
-    tables.write_parquet(table, path)
+    with output_file(place, tables.read_plan) as path:
+        tables.write_parquet(table, path)
     if labels is not None:
         _write_labels(table, dataset, labels)
-    _print_plan(table, path)
+    _print_plan(table, place)
 
 
-def _check_path(path: Path, labels: Path | None) -> None:
+def _check_place(place: Path | str, labels: Path | str | None) -> None:
     """Raise if a plan may not be written there: it may replace another plan, and nothing else."""
     from cnlw_tools.dataset import tables
+    from cnlw_tools.files.outputs import check_output
+    from cnlw_tools.files.storage import is_inside
 
-    if labels is not None and path.resolve().is_relative_to(labels.resolve()):
+    if labels is not None and is_inside(place, labels):
         raise ValueError(
-            f"--out {path} is in the folder that --labels {labels} creates: give another --out"
+            f"--out {place} is in the folder that --labels {labels} creates: give another --out"
         )
-    check_ending(path, ".parquet", "plans")
-    if path.exists():
-        tables.read_plan(path)
+    check_ending(place, ".parquet", "plans")
+    check_output(place, tables.read_plan)
 
 
-def _write_labels(table: "pa.Table", dataset: "Dataset", folder: Path) -> None:
+def _write_labels(table: "pa.Table", dataset: "Dataset", folder: Path | str) -> None:
     """Write the files of `cnlw export labels -o truth=true`; a plan needs no build."""
     import pyarrow.compute as pc
 
@@ -111,7 +118,7 @@ def _write_labels(table: "pa.Table", dataset: "Dataset", folder: Path) -> None:
         click.echo(f"note: {note}", err=True)
 
 
-def _print_plan(table: "pa.Table", path: Path) -> None:
+def _print_plan(table: "pa.Table", place: Path | str) -> None:
     from cnlw_tools.dataset import hashing
     from cnlw_tools.plans.info import read_plan_info
     from cnlw_tools.plans.statistics import describe_invertibility
@@ -120,11 +127,11 @@ def _print_plan(table: "pa.Table", path: Path) -> None:
     info = read_plan_info(table)
     n_noisy = sum(table["is_noisy"].to_pylist())
     n_rows = count_things(len(table), "row")
-    click.echo(f"{path}: {n_rows}, {n_noisy:,} noisy, digest {hashing.digest(table)}")
+    click.echo(f"{place}: {n_rows}, {n_noisy:,} noisy, digest {hashing.digest(table)}")
     if info.substituted:
         click.echo(
-            f"{path}: {len(info.substituted):,} planned images are not available; "
+            f"{place}: {len(info.substituted):,} planned images are not available; "
             "the next ones in order stand in for them"
         )
     if info.level is None:
-        click.echo(f"{path}: {describe_invertibility(info.expected_matrix())}")
+        click.echo(f"{place}: {describe_invertibility(info.expected_matrix())}")

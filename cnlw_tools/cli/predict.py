@@ -21,8 +21,8 @@ MAX_LINES = 10  # about images that cannot be read
     "--out",
     default=Path("predictions.csv"),
     show_default=True,
-    type=LocalPath(dir_okay=False, path_type=Path),
-    help="File to write, .csv or .parquet.",
+    type=PathOrAddress(dir_okay=False, path_type=Path),
+    help="File or address to write to, .csv or .parquet.",
 )
 @click.option(
     "--top",
@@ -46,7 +46,7 @@ MAX_LINES = 10  # about images that cannot be read
 def predict(
     run: Path | str,
     images: Path,
-    out: Path,
+    out: Path | str,
     top: int,
     best: bool,
     config: str | None,
@@ -63,28 +63,30 @@ def predict(
     """
     from cnlw_tools.dataset import tables
     from cnlw_tools.executor.progress import ProgressBars
+    from cnlw_tools.files.outputs import output_file
     from cnlw_tools.reports.own_images import predict_own_images
     from cnlw_tools.trainer.predict import Predictor
     from cnlw_tools.trainer.run_upload import copy_run
 
-    if out.suffix not in (".csv", ".parquet"):
+    suffix = Path(out).suffix
+    if suffix not in (".csv", ".parquet"):
         raise ValueError(
             f"{out}: predictions are written as .csv or .parquet: give a name with one of "
             "these endings"
         )
-    run_folder = copy_run(run)
-    predictor = Predictor(run_folder, device, best)
-    with ProgressBars() as bars:
-        table = predict_own_images(run_folder, images, predictor, config, top, decode_threads, bars)
-    write = tables.write_csv if out.suffix == ".csv" else tables.write_parquet
-    write(table, out)
+    write = tables.write_csv if suffix == ".csv" else tables.write_parquet
+    with output_file(out) as path, ProgressBars() as bars:
+        folder = copy_run(run)
+        predictor = Predictor(folder, device, best)
+        table = predict_own_images(folder, images, predictor, config, top, decode_threads, bars)
+        write(table, path)
     n_unread = _print_problems(table, out)
     n_predicted = count_things(len(table) - n_unread, "image")
     unread = f"; {n_unread:,} cannot be read" if n_unread else ""
     click.echo(f"{out}: predictions of {n_predicted}{unread}")
 
 
-def _print_problems(table: "pa.Table", out: Path) -> int:
+def _print_problems(table: "pa.Table", out: Path | str) -> int:
     """Print which images cannot be read, and why; return how many there are."""
     rows = table.select(["image", "problem"]).to_pylist()
     problems = [row for row in rows if row["problem"]]

@@ -12,7 +12,7 @@ from cnlw_tools.cli.options import (
     PRESET,
     ROOT,
     SEED,
-    LocalPath,
+    PathOrAddress,
     check_ending,
     find_root,
     pop_preset_changes,
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     "build",
     required=True,
     metavar="BUILD",
-    type=LocalPath(path_type=Path),
-    help="Folder of a build that has a split `probe`.",
+    type=PathOrAddress(path_type=Path),
+    help="Folder or address of a build that has a split `probe`.",
 )
 @click.option(
     "--config",
@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 @click.option(
     "--out",
     required=True,
-    type=LocalPath(dir_okay=False, path_type=Path),
-    help="File to write the side table to; its name ends in .parquet.",
+    type=PathOrAddress(dir_okay=False, path_type=Path),
+    help="File or address of the side table to write; its name ends in .parquet.",
 )
 @preset_options
 @PRESET
@@ -53,9 +53,9 @@ if TYPE_CHECKING:
 @CACHE
 @DECODE_THREADS
 def predict_labels(
-    build: Path,
+    build: Path | str,
     config: str,
-    out: Path,
+    out: Path | str,
     **flags: Any,
 ) -> None:
     """Train a network on the split `probe`, and write the labels that it predicts.
@@ -67,6 +67,8 @@ def predict_labels(
     interrupted, the same command resumes the run.
     """
     from cnlw_tools.executor.progress import ProgressBars
+    from cnlw_tools.files.outputs import output_file
+    from cnlw_tools.files.storage import with_ending
     from cnlw_tools.trainer import Trainer
     from cnlw_tools.trainer.labeller import train_and_label
 
@@ -78,23 +80,25 @@ def predict_labels(
         config,
         changes=changes,
         split="probe",
-        out=out.with_suffix(".labeller"),
+        out=with_ending(out, ".labeller"),
         resume=True,
         **flags,
     )
-    with exit_when_stopped(), ProgressBars() as bars:
-        labels = train_and_label(labeller, bars)
-    column = changes["net"] or _preset_net(flags["preset"], build, flags["root"])
-    _write_labels(labels, column, out)
+    with output_file(out) as path:
+        with exit_when_stopped(), ProgressBars() as bars:
+            labels = train_and_label(labeller, bars)
+        column = changes["net"] or _preset_net(flags["preset"], build, flags["root"])
+        _write_labels(labels, column, path)
     click.echo(f"{out}: column {column}, labels of {count_things(len(labels), 'image')}")
 
 
-def _preset_net(preset: str | None, build: Path, root: Path) -> str:
+def _preset_net(preset: str | None, build: Path | str, root: Path) -> str:
     """Return the network of a preset; by default, of the one of the build's dataset."""
     from cnlw_tools.card.metadata import read_card
+    from cnlw_tools.card.remote import card_folder
     from cnlw_tools.recipe.preset import preset_name_of, read_preset
 
-    name = preset or preset_name_of(read_card(build).dataset, root)
+    name = preset or preset_name_of(read_card(card_folder(build)).dataset, root)
     return read_preset(name, root).net
 
 

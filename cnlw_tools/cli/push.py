@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cnlw_tools.cli.options import ENGINE, WORKERS, LocalPath, PathOrAddress, check_ending
+from cnlw_tools.cli.options import ENGINE, WORKERS, PathOrAddress, check_ending
 from cnlw_tools.registry.counts import count_things
 
 if TYPE_CHECKING:
     from cnlw_tools.builds.hub import PushSummary
+    from cnlw_tools.executor.progress import ProgressBars
 
 
 @click.command()
@@ -29,15 +30,15 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--archive",
-    type=LocalPath(dir_okay=False, path_type=Path),
+    type=PathOrAddress(dir_okay=False, path_type=Path),
     metavar="FILE.zip",
-    help="Also write the build as one file, for example for Zenodo.  [default: none]",
+    help="Also write the build to this file or address, for example for Zenodo.  [default: none]",
 )
 @click.option(
     "--croissant",
-    type=LocalPath(dir_okay=False, path_type=Path),
+    type=PathOrAddress(dir_okay=False, path_type=Path),
     metavar="FILE.json",
-    help="Also write croissant.json with the addresses of the pushed files.  [default: none]",
+    help="Also write croissant.json of the pushed files to this file or address.  [default: none]",
 )
 @ENGINE
 @WORKERS
@@ -47,8 +48,8 @@ def push(
     private: bool,
     gated: bool,
     tag: str,
-    archive: Path | None,
-    croissant: Path | None,
+    archive: Path | str | None,
+    croissant: Path | str | None,
     engine: str,
     workers: int | None,
 ) -> None:
@@ -59,7 +60,6 @@ def push(
     command again. Log in first with `hf auth login`, or set HF_TOKEN. Without OWNER/NAME, the
     command uploads nothing and only writes the file that --archive names.
     """
-    from cnlw_tools.builds.archive import write_archive
     from cnlw_tools.builds.hub import push_build
     from cnlw_tools.card.croissant import write_located_croissant
     from cnlw_tools.card.metadata import read_card
@@ -67,6 +67,7 @@ def push(
     from cnlw_tools.checks.require import require_sound
     from cnlw_tools.executor import open_executor
     from cnlw_tools.executor.progress import ProgressBars
+    from cnlw_tools.files.outputs import output_file
 
     _check_names(repository, tag, archive, croissant)
     _check_choices(
@@ -77,8 +78,7 @@ def push(
         results = require_sound(folder, executor, bars)
         click.echo(f"{build}: {count_things(len(results), 'check')} found no error")
         if archive is not None:
-            size = write_archive(folder, archive, bars)
-            click.echo(f"{archive}: {size / 1e6:.1f} MB")
+            _write_archive(folder, archive, bars)
         if repository is None:
             return
         summary = push_build(
@@ -87,32 +87,44 @@ def push(
     config = next(reversed(read_card(folder).configs))
     _print_summary(summary, repository, config, tag)
     if croissant is not None:
-        write_located_croissant(folder, croissant, repository, tag)
+        with output_file(croissant) as path:
+            write_located_croissant(folder, path, repository, tag)
         click.echo(f"{croissant}: the description of these files, for the form of a conference")
 
 
+def _write_archive(folder: Path, archive: Path | str, bars: "ProgressBars") -> None:
+    """Write a build as one file, and print how large it is."""
+    from cnlw_tools.builds.archive import write_archive
+    from cnlw_tools.files.outputs import output_file
+
+    with output_file(archive) as path:
+        size = write_archive(folder, path, bars)
+    click.echo(f"{archive}: {size / 1e6:.1f} MB")
+
+
 def _check_names(
-    repository: str | None, tag: str, archive: Path | None, croissant: Path | None
+    repository: str | None, tag: str, archive: Path | str | None, croissant: Path | str | None
 ) -> None:
     """Raise if a name is wrong, before the checks of the build, which can take hours.
 
     Raises:
         ValueError: with the name
-        OSError: the archive cannot be written
+        OSError: a file cannot be written
     """
     from cnlw_tools.builds.hub import check_names
-    from cnlw_tools.files import check_writable
+    from cnlw_tools.files.outputs import check_output
 
     if croissant is not None:
         check_ending(croissant, ".json", "descriptions of a build")
+        check_output(croissant)
     if archive is not None:
         check_ending(archive, ".zip", "archives")
-        check_writable(archive.parent)
+        check_output(archive)
     if repository is not None:
         check_names(repository, tag)
 
 
-def _check_choices(repository: str | None, archive: Path | None, **flags: bool) -> None:
+def _check_choices(repository: str | None, archive: Path | str | None, **flags: bool) -> None:
     """Raise if nothing is asked for, or an option needs a repository.
 
     Raises:

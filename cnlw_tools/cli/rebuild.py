@@ -12,7 +12,6 @@ from cnlw_tools.cli.options import (
     ROOT,
     STORE,
     WORKERS,
-    LocalPath,
     PathOrAddress,
     read_inputs,
 )
@@ -29,8 +28,8 @@ N_EXAMPLES = 5
 @click.option(
     "--out",
     required=True,
-    type=LocalPath(path_type=Path),
-    help="Folder to write the new build to.",
+    type=PathOrAddress(path_type=Path),
+    help="Folder or address to write the new build to.",
 )
 @click.option(
     "--config",
@@ -53,7 +52,7 @@ N_EXAMPLES = 5
 @WORKERS
 def rebuild(
     published: Path | str,
-    out: Path,
+    out: Path | str,
     configs: tuple[str, ...],
     list_rows: bool,
     data_dir: Path | str | None,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cnlw_tools.cli.options import ENGINE, ROOT, LocalPath, PathOrAddress, find_root
+from cnlw_tools.cli.options import ENGINE, ROOT, PathOrAddress, find_root
 from cnlw_tools.files.mirror import name_addresses
 from cnlw_tools.study.spec import METRICS
 
@@ -55,8 +55,8 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--list-noisy",
-    type=LocalPath(dir_okay=False, path_type=Path),
-    help="File (.csv or .parquet) for a list of images that methods classify as noisy.  "
+    type=PathOrAddress(dir_okay=False, path_type=Path),
+    help="File or address (.csv, .parquet) for a list of images classified as noisy.  "
     "[default: none]",
 )
 @click.option(
@@ -75,7 +75,7 @@ def report(
     formats: str | None,
     width: str | None,
     font_size: float | None,
-    list_noisy: Path | None,
+    list_noisy: Path | str | None,
     hub: str | None,
     root: Path | None,
     engine: str,
@@ -118,7 +118,7 @@ def _check_options(
     formats: str | None,
     width: str | None,
     font_size: float | None,
-    list_noisy: Path | None,
+    list_noisy: Path | str | None,
     hub: str | None,
 ) -> "FigureFiles":
     """Return formats and sizes of figures, after a check of the options that name files.
@@ -126,12 +126,14 @@ def _check_options(
     Raises:
         ValueError: an option has a value that it cannot have
     """
+    from cnlw_tools.files.outputs import check_output
     from cnlw_tools.reports.classified_as_noisy import check_list_path
     from cnlw_tools.reports.figure_files import choose_figure_files
     from cnlw_tools.reports.hub_results import check_repository
 
     if list_noisy is not None:
-        check_list_path(list_noisy)
+        check_list_path(Path(list_noisy))
+        check_output(list_noisy)
     if hub is not None:
         check_repository(hub)
     names = [name.strip() for name in formats.split(",")] if formats is not None else []
@@ -145,13 +147,15 @@ def _open_engine(engine: str) -> "AbstractContextManager[Executor]":
     return open_executor(engine, workers=1 if engine == LOCAL else None)
 
 
-def _list_noisy(runs: Path, path: Path) -> None:
+def _list_noisy(runs: Path, place: Path | str) -> None:
     """Write which examples the methods classify as noisy, and print how many there are."""
+    from cnlw_tools.files.outputs import output_file
     from cnlw_tools.registry.counts import count_things
     from cnlw_tools.reports.classified_as_noisy import write_classified_as_noisy
 
     problems: list[str] = []
-    n_examples = write_classified_as_noisy(runs, path, problems.append)
+    with output_file(place) as path:
+        n_examples = write_classified_as_noisy(runs, path, problems.append)
     for problem in problems:
         click.echo(f"note: {name_addresses(problem)}", err=True)
-    click.echo(f"{path}: {count_things(n_examples, 'example')} classified as noisy")
+    click.echo(f"{place}: {count_things(n_examples, 'example')} classified as noisy")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cnlw_tools.cli.options import LocalPath, PathOrAddress, check_ending
+from cnlw_tools.cli.options import PathOrAddress, check_ending
 from cnlw_tools.registry.counts import list_first
 
 if TYPE_CHECKING:
@@ -21,8 +21,9 @@ MAX_NAMES = 4  # in the title of a matrix that several configs share
 @click.option(
     "--matrix",
     "picture",
-    type=LocalPath(dir_okay=False, path_type=Path),
-    help="PNG file for a picture of the realised transition matrices.  [default: none]",
+    type=PathOrAddress(dir_okay=False, path_type=Path),
+    help="PNG file, or its address, for a picture of the realised transition matrices.  "
+    "[default: none]",
 )
 @click.option(
     "--image",
@@ -34,8 +35,9 @@ MAX_NAMES = 4  # in the title of a matrix that several configs share
 @click.option("--gallery", is_flag=True, help="Serve a page of all images on this computer.")
 @click.option(
     "--runs",
-    type=LocalPath(exists=True, file_okay=False, path_type=Path),
-    help="With --gallery: folder of runs; show which labels they treat as wrong.  [default: none]",
+    type=PathOrAddress(exists=True, file_okay=False, path_type=Path),
+    help="With --gallery: folder or address of runs; show which labels they treat as wrong.  "
+    "[default: none]",
 )
 @click.option(
     "--duplicates",
@@ -44,19 +46,19 @@ MAX_NAMES = 4  # in the title of a matrix that several configs share
 )
 @click.option(
     "--out",
-    type=LocalPath(path_type=Path),
-    help="PNG file for the images, or folder for the gallery.  [default: images.png; a gallery is "
-    "served]",
+    type=PathOrAddress(path_type=Path),
+    help="PNG file for the images, or its address, or local folder for the gallery.  "
+    "[default: images.png; a gallery is served]",
 )
 def show(
     path: Path | str,
     config: str | None,
-    picture: Path | None,
+    picture: Path | str | None,
     image_ids: tuple[str, ...],
     gallery: bool,
-    runs: Path | None,
+    runs: Path | str | None,
     duplicates: bool,
-    out: Path | None,
+    out: Path | str | None,
 ) -> None:
     """Print the number of rows, the realised noise and the class sizes of a plan or a build.
 
@@ -82,15 +84,13 @@ def show(
     if gallery:
         _show_gallery(local_build(path), config, runs, duplicates, out)
         return
-    out = out or Path("images.png")
-    check_ending(out, ".png", "images")
     path = local_build(path)
     plans = read_plans(path)
     if config is not None:
         plans = {config: pick(plans, config, "config")}
     classes = _class_names(path, plans)
     if image_ids:
-        _show_images(path, plans, classes, image_ids, out)
+        _show_images(path, plans, classes, image_ids, out or Path("images.png"))
         return
     for name, plan in plans.items():
         click.echo(f"{name:24} {_describe_plan(plan, len(classes))}")
@@ -99,20 +99,30 @@ def show(
 
 
 def _check_choices(
-    picture: Path | None,
+    picture: Path | str | None,
     image_ids: Sequence[str],
     gallery: bool,
-    runs: Path | None,
+    runs: Path | str | None,
     duplicates: bool,
-    out: Path | None,
+    out: Path | str | None,
 ) -> None:
-    """Raise if options of the command cannot be used together.
+    """Raise if options of the command cannot be used together, or a picture cannot be written.
 
     Raises:
         click.UsageError, ValueError: they do, or a file has another ending than its content
+        OSError: a picture cannot be written
     """
+    from cnlw_tools.files.outputs import check_output
+    from cnlw_tools.files.storage import local_path
+
     if picture:
         check_ending(picture, ".png", "matrices")
+        check_output(picture)
+    if out and image_ids:
+        check_ending(out, ".png", "images")
+        check_output(out)
+    if out and gallery:
+        local_path(out)
     if out and not image_ids and not gallery:
         raise click.UsageError(
             "--out needs --image or --gallery: name an image with --image, or give --gallery"
@@ -137,7 +147,7 @@ def _is_store(path: Path | str) -> bool:
 
 
 def _show_store(
-    path: Path | str, gallery: bool, out: Path | None, other_options: Sequence[object]
+    path: Path | str, gallery: bool, out: Path | str | None, other_options: Sequence[object]
 ) -> None:
     """Print the outcomes of a store, or serve or write the page of its images."""
     from cnlw_tools.browser.store_page import make_store_page
@@ -152,27 +162,36 @@ def _show_store(
     with open_store(path) as store:
         if gallery:
             items, pictures = make_store_page(store)
-            serve_or_write(items, pictures, out, f"gallery of {path}")
+            serve_or_write(
+                items, pictures, None if out is None else Path(out), f"gallery of {path}"
+            )
             return
         for outcome, n_urls in store.count_outcomes().items():
             click.echo(f"{outcome:24} {count_things(n_urls, 'URL')}")
 
 
 def _show_gallery(
-    path: Path, config: str | None, runs: Path | None, duplicates: bool, out: Path | None
+    path: Path,
+    config: str | None,
+    runs: Path | str | None,
+    duplicates: bool,
+    out: Path | str | None,
 ) -> None:
     """Serve or write the page of the images of a build."""
     from cnlw_tools.browser.gallery import GalleryOptions, make_gallery
     from cnlw_tools.cli.pages import check_page_folder, serve_or_write
     from cnlw_tools.executor.progress import ProgressBars
+    from cnlw_tools.reports.remote import copy_runs
 
     if not path.is_dir():
         raise ValueError(f"{path}: a plan contains no images: give the folder of a build")
-    check_page_folder(out)
-    options = GalleryOptions(config, runs, duplicates)
+    folder = None if out is None else Path(out)
+    check_page_folder(folder)
     with ProgressBars() as bars:
+        run_folder = None if runs is None else copy_runs(runs, bars)
+        options = GalleryOptions(config, run_folder, duplicates)
         items, pictures = make_gallery(path, options, bars, _print_problem)
-    serve_or_write(items, pictures, out, f"gallery of {path}")
+    serve_or_write(items, pictures, folder, f"gallery of {path}")
 
 
 def _print_problem(problem: str) -> None:
@@ -216,12 +235,15 @@ def _describe_split(plan: "pa.Table", split: str) -> str:
     return f"{split} {len(rows):,}{noisy}"
 
 
-def _draw_matrices(path: Path, plans: Mapping[str, "pa.Table"], classes: tuple[str, ...]) -> None:
+def _draw_matrices(
+    place: Path | str, plans: Mapping[str, "pa.Table"], classes: tuple[str, ...]
+) -> None:
     """Draw the matrix of each config, equal ones once, and say what the picture holds."""
     import numpy as np
 
     from cnlw_tools.card import heatmap
     from cnlw_tools.files import atomic_write
+    from cnlw_tools.files.outputs import output_file
     from cnlw_tools.plans.statistics import realised_stats
     from cnlw_tools.registry.counts import count_things
 
@@ -231,9 +253,9 @@ def _draw_matrices(path: Path, plans: Mapping[str, "pa.Table"], classes: tuple[s
     merged = heatmap.merge_equal(matrices)
     titled = [(_join_names(names), matrix) for names, matrix in merged]
     image = heatmap.draw_matrices(titled, classes)
-    with atomic_write(path) as draft:
+    with output_file(place) as path, atomic_write(path) as draft:
         image.save(draft, "PNG")
-    click.echo(f"{path}: {count_things(len(merged), 'matrix')} of the images of train that stayed")
+    click.echo(f"{place}: {count_things(len(merged), 'matrix')} of the images of train that stayed")
     for names, matrix in merged:
         if not np.any(matrix - np.diag(np.diag(matrix))):
             click.echo(f"{_join_names(names)}: no label of these images differs from the true one")
@@ -244,12 +266,13 @@ def _show_images(
     plans: Mapping[str, "pa.Table"],
     classes: tuple[str, ...],
     image_ids: Sequence[str],
-    out: Path,
+    out: Path | str,
 ) -> None:
     """Print what is known of images of a build, and draw them with it."""
     from cnlw_tools.builds.diff import read_images
     from cnlw_tools.card.image_list import draw_images
     from cnlw_tools.files import atomic_write
+    from cnlw_tools.files.outputs import output_file
     from cnlw_tools.registry.counts import count_things
 
     ids = list(dict.fromkeys(image_ids))
@@ -259,7 +282,7 @@ def _show_images(
     for image_id, text in zip(ids, texts, strict=True):
         click.echo(f"{image_id}: {text}")
         rows.append((images[image_id], image_id, text))
-    with atomic_write(out) as draft:
+    with output_file(out) as picture, atomic_write(picture) as draft:
         draw_images(rows).save(draft, "PNG")
     click.echo(f"{out}: {count_things(len(ids), 'image')}")
 

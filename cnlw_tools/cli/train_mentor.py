@@ -12,7 +12,7 @@ from cnlw_tools.cli.options import (
     PRESET,
     ROOT,
     SEED,
-    LocalPath,
+    PathOrAddress,
     check_ending,
     find_root,
     pop_preset_changes,
@@ -28,16 +28,16 @@ if TYPE_CHECKING:
 @click.option(
     "--out",
     required=True,
-    type=LocalPath(dir_okay=False, path_type=Path),
-    help="File to write the mentor to; its name ends in .json.",
+    type=PathOrAddress(dir_okay=False, path_type=Path),
+    help="File or address of the mentor to write; its name ends in .json.",
 )
 @click.option("--rule", help="Fit the mentor to this rule.  [default: none]")
 @click.option(
     "--data",
     "build",
     metavar="BUILD",
-    type=LocalPath(path_type=Path),
-    help="Fit the mentor to the verified labels of this build, from its split `verified`.  "
+    type=PathOrAddress(path_type=Path),
+    help="Folder or address of a build; the mentor is fitted to its split `verified`.  "
     "[default: none]",
 )
 @click.option("--config", help="Config of the build.  [default: none]")
@@ -57,9 +57,9 @@ if TYPE_CHECKING:
 @CACHE
 @DECODE_THREADS
 def train_mentor(
-    out: Path,
+    out: Path | str,
     rule: str | None,
-    build: Path | None,
+    build: Path | str | None,
     config: str | None,
     percentile: float,
     seed: int,
@@ -79,20 +79,23 @@ def train_mentor(
     To use the mentor, run `cnlw train --method mentornet -o mentor=FILE.json`.
     """
     from cnlw_tools.files import atomic_write
+    from cnlw_tools.files.outputs import output_file
+    from cnlw_tools.files.storage import with_ending
     from cnlw_tools.methods.components.mentor_fit import to_json
 
     check_ending(out, ".json", "mentors")
-    if rule is not None and build is None and config is None:
-        mentor = _fit_to_rule(rule, seed)
-        origin: dict[str, Any] = {"rule": rule, "seed": seed}
-    elif rule is None and build is not None and config is not None:
-        student = out.with_suffix(".student")
-        mentor = _fit_to_student(build, config, percentile, seed, student, flags)
-        origin = {"data": str(build), "config": config, "percentile": percentile, "seed": seed}
-    else:
-        raise ValueError("give either --rule pd, or --data BUILD with --config CONFIG")
-    with atomic_write(out) as draft:
-        draft.write_text(to_json(mentor, **origin), encoding="utf-8")
+    with output_file(out) as path:
+        if rule is not None and build is None and config is None:
+            mentor = _fit_to_rule(rule, seed)
+            origin: dict[str, Any] = {"rule": rule, "seed": seed}
+        elif rule is None and build is not None and config is not None:
+            student = with_ending(out, ".student")
+            mentor = _fit_to_student(build, config, percentile, seed, student, flags)
+            origin = {"data": str(build), "config": config, "percentile": percentile, "seed": seed}
+        else:
+            raise ValueError("give either --rule pd, or --data BUILD with --config CONFIG")
+        with atomic_write(path) as draft:
+            draft.write_text(to_json(mentor, **origin), encoding="utf-8")
     click.echo(
         f"{out}: {100 * mentor.agreement:.2f} % of held-out rows on the right side, "
         f"error {mentor.error:.3g}"
@@ -108,11 +111,11 @@ def _fit_to_rule(rule: str, seed: int) -> "FittedMentor":
 
 
 def _fit_to_student(
-    build: Path,
+    build: Path | str,
     config: str,
     percentile: float,
     seed: int,
-    student_folder: Path,
+    student_folder: Path | str,
     flags: dict[str, Any],
 ) -> "FittedMentor":
     from cnlw_tools.executor.progress import ProgressBars
@@ -120,7 +123,7 @@ def _fit_to_student(
     from cnlw_tools.trainer.mentor import train_data_driven_mentor
 
     student = Trainer(
-        str(build),
+        build,
         config,
         changes=pop_preset_changes(flags),
         seed=seed,

@@ -16,11 +16,10 @@ from cnlw_tools.cli.options import (
     SHARD,
     STORE,
     WORKERS,
-    LocalPath,
     PathOrAddress,
     read_inputs,
 )
-from cnlw_tools.files.mirror import name_addresses
+from cnlw_tools.files.mirror import local_copy, name_addresses
 from cnlw_tools.registry.counts import count_things
 
 if TYPE_CHECKING:
@@ -67,15 +66,16 @@ class NoBuild(click.ClickException):
 @SHARD
 @click.option(
     "--out",
-    type=LocalPath(path_type=Path),
-    help="Folder to which --shard writes its findings.  [default: none]",
+    type=PathOrAddress(path_type=Path),
+    help="Folder or address to which --shard writes its findings.  [default: none]",
 )
 @click.option(
     "--join",
     "joined_folders",
-    type=LocalPath(path_type=Path),
+    type=PathOrAddress(path_type=Path),
     multiple=True,
-    help="Use the findings that --shard wrote to this folder; may be repeated.  [default: none]",
+    help="Use the findings that --shard wrote to this folder or address; may be repeated.  "
+    "[default: none]",
 )
 @ENGINE
 @WORKERS
@@ -88,8 +88,8 @@ def validate(
     store: Path | None,
     cache: Path | None,
     shard: str | None,
-    out: Path | None,
-    joined_folders: tuple[Path, ...],
+    out: Path | str | None,
+    joined_folders: tuple[Path | str, ...],
     engine: str,
     workers: int | None,
 ) -> None:
@@ -131,8 +131,8 @@ def validate(
 
 def _check_choices(
     shard: str | None,
-    out: Path | None,
-    joined_folders: tuple[Path, ...],
+    out: Path | str | None,
+    joined_folders: tuple[Path | str, ...],
     as_json: bool,
     end_to_end: bool,
 ) -> None:
@@ -160,7 +160,7 @@ def _check_choices(
 
 def _inspect(
     build: Path | str | None,
-    out: Path,
+    out: Path | str,
     shard: str,
     inputs: "Inputs",
     executor: "Executor",
@@ -169,16 +169,21 @@ def _inspect(
     """Look at the images of one of several processes; return what there is to print."""
     from cnlw_tools.builds.build import last_build
     from cnlw_tools.card.remote import local_build
-    from cnlw_tools.checks.collect import inspect_shard
+    from cnlw_tools.checks.collect import inspect_shard, open_findings
     from cnlw_tools.executor.progress import fit_parts
     from cnlw_tools.executor.work_shard import parse_work_shard
 
     work_shard = parse_work_shard(shard)
     with _no_build():
         folder = local_build(build or last_build(Path("builds")), progress=bars)
-        path, n_images, n_bad = inspect_shard(folder, out, work_shard, inputs, executor, bars)
+        with open_findings(out, work_shard) as findings:
+            path, n_images, n_bad = inspect_shard(
+                folder, findings, work_shard, inputs, executor, bars
+            )
     images = count_things(n_images, "image")
-    return fit_parts([f"{path}: {images} of shard {shard}, {n_bad} of them with errors"])
+    return fit_parts(
+        [f"{name_addresses(str(path))}: {images} of shard {shard}, {n_bad} of them with errors"]
+    )
 
 
 def _collect(
@@ -186,7 +191,7 @@ def _collect(
     inputs: "Inputs",
     executor: "Executor",
     bars: "ProgressBars",
-    joined_folders: tuple[Path, ...],
+    joined_folders: tuple[Path | str, ...],
 ) -> "tuple[Path | str, Evidence]":
     """Read a build; return its folder or address, too."""
     from cnlw_tools.builds.build import last_build
@@ -196,7 +201,8 @@ def _collect(
     with _no_build():
         place = build or last_build(Path("builds"))
         folder = local_build(place, progress=bars)
-        return place, collect_evidence(folder, inputs, executor, bars, joined_folders)
+        joined = [local_copy(joined_folder, progress=bars) for joined_folder in joined_folders]
+        return place, collect_evidence(folder, inputs, executor, bars, joined)
 
 
 @contextmanager
@@ -205,7 +211,7 @@ def _no_build() -> Iterator[None]:
     try:
         yield
     except (ValueError, FileNotFoundError) as error:
-        raise NoBuild(str(error)) from error
+        raise NoBuild(name_addresses(str(error))) from error
 
 
 def _print_results(

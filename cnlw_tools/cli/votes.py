@@ -19,6 +19,7 @@ from cnlw_tools.cli.options import (
     read_inputs,
     read_recipe_flags,
 )
+from cnlw_tools.files.mirror import name_addresses
 from cnlw_tools.recipe.recipe import HIGHEST_LEVEL
 from cnlw_tools.registry.counts import count_things
 
@@ -211,8 +212,9 @@ def review_votes(
 )
 @click.option(
     "--out",
-    type=LocalPath(dir_okay=False, path_type=Path),
-    help="JSON file to write; an XML file is written beside it.  [default: NAME.json]",
+    type=PathOrAddress(dir_okay=False, path_type=Path),
+    help="JSON file to write, or its address; an XML file is written beside it.  "
+    "[default: NAME.json]",
 )
 @ROOT
 def export_votes(
@@ -221,7 +223,7 @@ def export_votes(
     store: Path | str | None,
     data_dir: Path | str | None,
     url: str | None,
-    out: Path | None,
+    out: Path | str | None,
     root: Path | None,
 ) -> None:
     """Write tasks for Label Studio: the candidates that have too few votes.
@@ -236,10 +238,12 @@ def export_votes(
     """
     from cnlw_tools.browser.asked import find_asked
     from cnlw_tools.cli.next_step import find_project, read_status
+    from cnlw_tools.files.outputs import check_output
     from cnlw_tools.ingest import label_studio
 
-    path = out or Path(f"{dataset}.json")
-    check_ending(path, ".json", "tasks")
+    place = out or Path(f"{dataset}.json")
+    check_ending(place, ".json", "tasks")
+    check_output(place)
     project = find_project(dataset, root, data_dir, store)
     data = read_status(project, data_dir).dataset
     if not len(data.web):
@@ -260,9 +264,9 @@ def export_votes(
             f"{dataset}: none of {n_candidates} has fewer than {votes_needed}: nothing to write"
         )
         return
-    interface = _write_tasks(tasks, path)
+    interface = _write_tasks(tasks, place)
     counts = f"{len(tasks):,} of {n_candidates} with fewer than {votes_needed}"
-    click.echo(f"{path}: {counts}; labelling interface: {interface}")
+    click.echo(f"{place}: {counts}; labelling interface: {interface}")
 
 
 def _describe_left_out(candidates: "AskedCandidates") -> str:
@@ -275,17 +279,19 @@ def _describe_left_out(candidates: "AskedCandidates") -> str:
     )
 
 
-def _write_tasks(tasks: Sequence[Mapping[str, Any]], path: Path) -> Path:
-    """Write tasks, and the labelling interface beside them; return the path of the interface."""
+def _write_tasks(tasks: Sequence[Mapping[str, Any]], place: Path | str) -> Path | str:
+    """Write tasks, and the labelling interface beside them; return where the interface is."""
     import json
 
     from cnlw_tools.files import atomic_write
+    from cnlw_tools.files.outputs import output_file
+    from cnlw_tools.files.storage import with_ending
     from cnlw_tools.ingest.label_studio import INTERFACE
 
-    interface = path.with_suffix(".xml")
-    texts = {interface: INTERFACE, path: json.dumps(tasks, indent=0, ensure_ascii=False)}
+    interface = with_ending(place, ".xml")
+    texts = {interface: INTERFACE, place: json.dumps(tasks, indent=0, ensure_ascii=False)}
     for target, text in texts.items():
-        with atomic_write(target) as draft:
+        with output_file(target) as path, atomic_write(path) as draft:
             draft.write_text(text, encoding="utf-8")
     return interface
 
@@ -301,11 +307,11 @@ def _write_tasks(tasks: Sequence[Mapping[str, Any]], path: Path) -> Path:
 @DATASET
 @click.option(
     "--root",
-    type=LocalPath(file_okay=False, path_type=Path),
+    type=PathOrAddress(file_okay=False, path_type=Path),
     default=".",
-    help="Folder in which to write annotations/.  [default: .]",
+    help="Folder or address at which to write annotations/.  [default: .]",
 )
-def import_votes(paths: tuple[Path, ...], dataset: str, root: Path) -> None:
+def import_votes(paths: tuple[Path, ...], dataset: str, root: Path | str) -> None:
     """Add the votes in one or more files to annotations/NAME/.
 
     A FILE is a CSV file, a Parquet file, a JSON export of Label Studio, or the JSON file of votes
@@ -316,15 +322,18 @@ def import_votes(paths: tuple[Path, ...], dataset: str, root: Path) -> None:
     next to the folder annotations/, lists the name for each number.
     """
     from cnlw_tools.cli.next_step import find_project, print_next
+    from cnlw_tools.files.roots import open_root
     from cnlw_tools.ingest.import_votes import add_votes
 
     key = None
     for path in paths:
-        result = add_votes(path, dataset, root)
+        with open_root(root) as folder:
+            result = add_votes(path, dataset, folder)
         key = result.key
         replaced = f", {result.n_replaced:,} replaced by later ones" if result.n_replaced else ""
         click.echo(
-            f"{result.path}: {count_things(result.n_added, 'vote')} added{replaced}; "
+            f"{name_addresses(str(result.path))}: {count_things(result.n_added, 'vote')} "
+            f"added{replaced}; "
             f"{result.n_votes:,} in all"
         )
         if result.n_unanswered:
@@ -334,5 +343,7 @@ def import_votes(paths: tuple[Path, ...], dataset: str, root: Path) -> None:
         if result.other_columns:
             click.echo(f"{path}: columns left out: {', '.join(result.other_columns)}")
     if key:
-        click.echo(f"{key}: the names of the annotators; do not publish this file")
+        click.echo(
+            f"{name_addresses(str(key))}: the names of the annotators; do not publish this file"
+        )
     print_next(find_project(dataset, root).command("votes", "report"))

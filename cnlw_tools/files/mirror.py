@@ -22,10 +22,9 @@ from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from threading import Event
-from uuid import uuid4
 
 from cnlw_tools.files.cache import default_cache
-from cnlw_tools.files.drafts import HOST, TEMPORARY_PREFIX, atomic_write
+from cnlw_tools.files.drafts import atomic_write
 from cnlw_tools.files.folders import list_names
 from cnlw_tools.files.locks import lock, wait_for_lock
 from cnlw_tools.files.storage import RemoteFile, RemoteFolder, ReplacedFile, is_address
@@ -256,15 +255,23 @@ class Mirror:
             path = folder / name
             state[name] = _state_of(self.remote.replace(path, name, version), path)
 
-    def check_writable(self) -> None:
-        """Put a small file and delete it, within `writing`.
+    def push_changes(self, names: Iterable[str], remote_files: Mapping[str, RemoteFile]) -> None:
+        """Put the files of the mirror, in this order, that are not in the storage as they are.
+
+        Args:
+            names: of the files, as they are in the storage
+            remote_files: the files of the storage when the mirror was the same
 
         Raises:
-            OSError: the storage takes no files from us
+            FileExistsError: another command has written one of these files since then
+            OSError: a file cannot be written
         """
-        name = f"{TEMPORARY_PREFIX}{HOST}-{uuid4().hex}"  # others may be doing the same
-        self.remote.put(self.home / WRITING, name)
-        self.remote.delete(name)
+        state = self._read_state()
+        for name in names:
+            entry = state.get(name)
+            if entry is None or entry[1:] != _local_state(self.folder / name):
+                file = remote_files.get(name)
+                self.push_instead(name, self.folder, None if file is None else file.version)
 
     def known_version(self, name: str) -> str | None:
         """Return the version of a file when it was last the same on both sides, if it ever was."""

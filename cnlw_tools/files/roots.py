@@ -4,12 +4,17 @@ The package comes with one. What a user looks up below a root of their own is ta
 from the package if that root does not have it.
 """
 
-from pathlib import Path
+from contextlib import AbstractContextManager
+from pathlib import Path, PurePosixPath
 
 from cnlw_tools.files.mirror import local_copy
+from cnlw_tools.files.outputs import changed_folder
 
 MAX_ROOTS = 3  # that an error names
 FOLDERS = ("manifests", "annotations", "pipelines")
+# In this order changed files are put at an address: votes have the numbers of annotators, and say
+# something of candidates.
+WRITTEN_FOLDERS = ("annotators", "annotations", "manifests")
 
 
 def default_root() -> Path:
@@ -33,6 +38,31 @@ def require_root(root: Path | str | None) -> Path:
     if not any((root / name).is_dir() for name in FOLDERS):
         raise FileNotFoundError(_explain_missing_root(place, root))
     return root
+
+
+def open_root(root: Path | str) -> AbstractContextManager[Path]:
+    """Return a block in which tables are written below a root.
+
+    Tables that are written for an address are put when the block ends, and the class list, without
+    which there is no dataset, comes last.
+
+    Args:
+        root: the folder, which need not exist, or the address
+
+    Raises:
+        OSError: as for `changed_folder`
+    """
+    return changed_folder(root, "tables", _is_written, _order)
+
+
+def _is_written(name: str) -> bool:
+    """Return whether commands write a file below a root for other machines, too."""
+    return name.partition("/")[0] in WRITTEN_FOLDERS and not name.endswith("/.gitignore")
+
+
+def _order(name: str) -> tuple[bool, int, str]:
+    is_last = PurePosixPath(name).name == "classes.csv"
+    return is_last, WRITTEN_FOLDERS.index(name.partition("/")[0]), name
 
 
 def _explain_missing_root(place: Path | str, root: Path) -> str:

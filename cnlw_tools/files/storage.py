@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, TypeVar
+from uuid import uuid4
 
-from cnlw_tools.files.drafts import TEMPORARY_PREFIX, scratch_folder
+from cnlw_tools.files.drafts import HOST, TEMPORARY_PREFIX, scratch_folder
 from cnlw_tools.files.machine_faults import find_causes
 from cnlw_tools.files.untrusted import BadFile, describe_error, to_megabytes
 
@@ -54,6 +55,24 @@ def is_address(path: Path | str) -> bool:
 def below(place: Path | str, name: str) -> Path | str:
     """Return the path, or the address, of what has this name in a folder."""
     return f"{str(place).rstrip('/')}/{name}" if is_address(place) else Path(place) / name
+
+
+def with_ending(place: Path | str, ending: str) -> Path | str:
+    """Return a path, or an address, with another ending of its name, such as ``.xml``."""
+    if not is_address(place):
+        return Path(place).with_suffix(ending)
+    folder, slash, name = str(place).rstrip("/").rpartition("/")
+    return f"{folder}{slash}{PurePosixPath(name).with_suffix(ending)}"
+
+
+def is_inside(place: Path | str, folder: Path | str) -> bool:
+    """Return whether a path, or an address, is that of a folder, or of something in it."""
+    if is_address(place) != is_address(folder):
+        return False
+    if not is_address(place):
+        return Path(place).resolve().is_relative_to(Path(folder).resolve())
+    address, parent = RemoteFolder(place).address, RemoteFolder(folder).address
+    return f"{address}/".startswith(f"{parent}/")
 
 
 def local_path(path: Path | str) -> Path:
@@ -147,6 +166,40 @@ class RemoteFolder:
                         "this machine can hold together: move one of them away"
                     )
                 folder = folder.rpartition("/")[0]
+
+    def find_file(self, name: str) -> RemoteFile | None:
+        """Return what the storage says of a file; none if it is not there.
+
+        Raises:
+            IsADirectoryError: it is a folder
+            OSError: the storage does not answer
+        """
+
+        def look() -> dict[str, Any] | None:
+            self._files.invalidate_cache()
+            try:
+                info: dict[str, Any] = self._files.info(self._join(name))
+            except FileNotFoundError:
+                return None
+            return info
+
+        info = self.attempt("read", look)
+        if info is not None and info["type"] == "directory":
+            raise IsADirectoryError(
+                f"{self.address}/{name}: there is a folder at this address: give the address of a "
+                "file"
+            )
+        return None if info is None else _describe_file(info)
+
+    def check_writable(self) -> None:
+        """Put a small file and delete it: before long work, not after it.
+
+        Raises:
+            OSError: the storage takes no files from us
+        """
+        name = f"{TEMPORARY_PREFIX}{HOST}-{uuid4().hex}"  # others may be doing the same
+        self.write(name, lambda path: path.write_text(self.address, encoding="utf-8"))
+        self.delete(name)
 
     def get(self, name: str, path: Path, size: int | None = None) -> None:
         """Copy a file of the storage to a path; after an error, a part of it may be there.
@@ -287,7 +340,7 @@ class RemoteFolder:
             **place,
         )
 
-    def write(self, name: str, write: Callable[[Path], None]) -> None:
+    def write(self, name: str, write: Callable[[Path], object]) -> None:
         """Put the file that a function writes to the path it is given.
 
         Raises:

@@ -85,7 +85,7 @@ def create_dataset(
     root: Path,
     *,
     validation: int = 0,
-    skip_broken: Path | None = None,
+    skip_broken: Path | str | None = None,
     executor: Executor = SERIAL,
     progress: Progress = no_progress,
 ) -> NewDataset:
@@ -100,7 +100,8 @@ def create_dataset(
         candidates: a CSV file with the columns class and url
         root: the folder that holds `manifests/`
         validation: percent of each class that moves from train to validation
-        skip_broken: a CSV file to list photographs in that cannot be used: leave these out
+        skip_broken: a CSV file, or its address, to list photographs in that cannot be used: leave
+            these out
         executor, progress: where photographs are read, and what is told how many are done
 
     Raises:

@@ -16,6 +16,7 @@ from cnlw_tools.dataset.tables import ManifestInfo
 from cnlw_tools.dataset.validation_split import split_off_validation
 from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
 from cnlw_tools.files.locks import wait_for_lock
+from cnlw_tools.files.outputs import check_output, output_file
 from cnlw_tools.ingest.hash_images import HashJob, hash_images
 from cnlw_tools.ingest.import_notes import describe_oddities
 from cnlw_tools.ingest.places import write_places
@@ -58,8 +59,8 @@ def import_source(
     *,
     options: SourceOptions | None = None,
     validation: int = 0,
-    skip_broken: Path | None = None,
-    list_broken: Path | None = None,
+    skip_broken: Path | str | None = None,
+    list_broken: Path | str | None = None,
     executor: Executor = SERIAL,
     progress: Progress = no_progress,
 ) -> Import:
@@ -74,8 +75,8 @@ def import_source(
         root: the folder that holds `manifests/`
         options: which part of the images the source reads. Default: all that belongs together
         validation: percent of each class that moves from train to validation
-        skip_broken: a CSV file to list images in that cannot be used: leave these out
-        list_broken: a CSV file to list them in before the error that there are some
+        skip_broken: path or address of a CSV list of images that cannot be used: leave these out
+        list_broken: path or address of a CSV list of them, before the error that there are some
         executor, progress: where the images are read, and what is told how many are done
 
     Raises:
@@ -102,8 +103,10 @@ def import_source(
     return Import(imported, report.broken, left_out(source), validation > 0)
 
 
-def _check_arguments(name: str, skip_broken: Path | None, list_broken: Path | None) -> None:
-    """Raise if a dataset may not have this name, or if there are two lists of broken images."""
+def _check_arguments(
+    name: str, skip_broken: Path | str | None, list_broken: Path | str | None
+) -> None:
+    """Raise if a dataset may not have this name, or a list of broken images cannot be written."""
     if skip_broken and list_broken:
         raise ValueError(
             f"{skip_broken}, {list_broken}: both options would list the images that cannot be "
@@ -111,6 +114,9 @@ def _check_arguments(name: str, skip_broken: Path | None, list_broken: Path | No
             "give one of --skip-broken and --list-broken"
         )
     check_dataset_name(name)
+    for place in (skip_broken, list_broken):
+        if place is not None:
+            check_output(place)
 
 
 def check_dataset_name(name: str) -> None:
@@ -136,13 +142,14 @@ def _split_off_validation(manifest: pa.Table, percent: int, empty: Dataset) -> p
     return split_off_validation(manifest, percent, empty.classes) if percent else manifest
 
 
-def _write_broken(broken: Mapping[str, str], path: Path | None) -> None:
+def _write_broken(broken: Mapping[str, str], place: Path | str | None) -> None:
     """Write the ids of images, and why each cannot be used."""
-    if path is not None:
+    if place is not None:
         ids = sorted(broken)
         reasons = [broken[image_id] for image_id in ids]
         columns = [pa.array(ids, pa.string()), pa.array(reasons, pa.string())]
-        tables.write_csv(pa.table(columns, ["image_id", "reason"]), path)
+        with output_file(place) as path:
+            tables.write_csv(pa.table(columns, ["image_id", "reason"]), path)
 
 
 def _reject_broken(data_dir: Path, broken: Mapping[str, str], n_images: int) -> None:
@@ -294,6 +301,9 @@ def _write_candidates(release_dataset: Dataset, root: Path) -> None:
     manifests = root / "manifests" / name
     annotations = root / "annotations" / name
     folder_of_table = {"votes": annotations, "official": annotations, "web": manifests}
+    if not (manifests / "classes.csv").exists():
+        classes = table_io.read_table(_package_classes(name), tables.CLASSES)
+        tables.write_csv(classes, manifests / "classes.csv")
     if (manifests / "web.parquet").exists():
         existing = dataset.read_tables(name, manifests, annotations).digests
         for table_name in folder_of_table:
@@ -302,9 +312,6 @@ def _write_candidates(release_dataset: Dataset, root: Path) -> None:
                     f"{manifests} contains other candidates: give another --root, or delete them"
                 )
         return
-    if not (manifests / "classes.csv").exists():
-        classes = table_io.read_table(_package_classes(name), tables.CLASSES)
-        tables.write_csv(classes, manifests / "classes.csv")
     for table_name, folder in folder_of_table.items():
         table = release_dataset.tables_by_file_name().get(table_name)
         if table is not None and len(table):

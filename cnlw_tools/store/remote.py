@@ -50,7 +50,7 @@ def open_remote_writer(place: Path | str, purpose: str) -> Iterator["RemoteWrite
     working = mirror.folder.with_name(f"{mirror.folder.name}.working")
     with mirror.writing():
         pack.require_pack(mirror.remote.address, mirror.remote.list_files())
-        mirror.check_writable()
+        mirror.remote.check_writable()
         address = mirror.remote.address
         with (
             open_ledger(working),

@@ -39,7 +39,7 @@ class RunUpload:
         """
         with ExitStack() as stack:
             stack.enter_context(self.mirror.writing())
-            self.mirror.check_writable()
+            self.mirror.remote.check_writable()
             self.mirror.update(self.list_files())
             self._lock = stack.pop_all()
 

@@ -24,7 +24,7 @@ from cnlw_tools.card.remote import local_build
 from cnlw_tools.executor import Progress, limits, no_progress
 from cnlw_tools.files.mirror import local_copy
 from cnlw_tools.files.roots import require_root
-from cnlw_tools.files.storage import is_address, local_path
+from cnlw_tools.files.storage import RemoteFolder, is_address, local_path
 from cnlw_tools.methods import METHODS, Batch, Method, ProbeSet, Task, VerifiedSource
 from cnlw_tools.methods.components import distributed
 from cnlw_tools.methods.components.validation import check_number
@@ -98,7 +98,7 @@ class Trainer:
     weights: Path | str | None = None
     compile: bool = False  # compile the network with torch.compile
     graph: bool = False  # repeat steps as a CUDA graph, which takes less processor time
-    # Folder that holds pipelines/; None: the folder of the package.
+    # Folder or address that holds pipelines/; None: the folder of the package.
     root: Path | str | None = None
     # Folder for decoded pixels; None: $CNLW_CACHE, or ~/.cache/cnlw_tools.
     cache: Path | str | None = None
@@ -116,12 +116,12 @@ class Trainer:
     trained_method: Method = field(init=False)
 
     def __post_init__(self) -> None:
-        """Raise ValueError if a path is an address of a storage, or ``out`` one of no storage."""
-        if self.out is not None and is_address(self.out):
-            RunUpload(self.out)
-        for path in (self.root, self.cache):
-            if path is not None:
-                local_path(path)
+        """Raise ValueError if ``cache`` is an address, or another path one of no known storage."""
+        for place in (self.out, self.root):
+            if place is not None and is_address(place):
+                RemoteFolder(place)
+        if self.cache is not None:
+            local_path(self.cache)
 
     def fit(
         self,
@@ -315,10 +315,10 @@ class Trainer:
         dataset = metadata.read_card(self.build_folder).dataset
         return presets.preset_name_of(dataset, self._preset_root)
 
-    @property
+    @cached_property
     def _preset_root(self) -> Path:
-        """The folder that holds pipelines/."""
-        return require_root(Path(self.root) if self.root is not None else None)
+        """The folder that holds pipelines/, which is copied from an address."""
+        return require_root(self.root)
 
     @cached_property
     def _weights_path(self) -> Path | None:

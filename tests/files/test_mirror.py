@@ -172,7 +172,7 @@ def test_a_command_waits_for_nobody_who_writes(mirror):
 def test_the_check_for_rights_leaves_nothing(mirror, memory):
     """What is put to find out is deleted again."""
     with mirror.writing():
-        mirror.check_writable()
+        mirror.remote.check_writable()
     assert ["/bucket/folder/a", "/bucket/folder/deep/b"] == memory.find("/bucket/folder")
 
 
@@ -180,7 +180,7 @@ def test_the_check_for_rights_disturbs_nobody(mirror, memory, monkeypatch):
     """What another command puts to find out, or left when it was killed, is not listed or copied."""
     monkeypatch.setattr(mirror.remote, "delete", lambda name: None)
     with mirror.writing():
-        mirror.check_writable()
+        mirror.remote.check_writable()
 
     assert 3 == len(memory.find("/bucket/folder"))
     assert ["a", "deep/b"] == list(mirror.remote.list_files())
@@ -235,7 +235,7 @@ def test_caches_of_a_machine_may_try_an_address_at_once(memory, tmp_path, monkey
         mirror = Mirror(ADDRESS)
         monkeypatch.setattr(mirror.remote, "delete", names.append)
         with mirror.writing():
-            mirror.check_writable()
+            mirror.remote.check_writable()
 
     assert 2 == len(set(names))
     assert set(names) == {name.rpartition("/")[2] for name in memory.find("/bucket/folder")}

@@ -1,5 +1,7 @@
 """The list of what methods classify as noisy."""
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -87,6 +89,23 @@ def test_the_command_lists_all_runs(make_run, tmp_path, built, ending):
     assert list(found["run"]) == ["low"] * 4
     assert list(found["row"]) == [0, 1, 2, 3]
     assert list(found["verdict"]) == ["down_weighted"] * 4
+
+
+def test_the_list_is_put_at_an_address(make_run, tmp_path, built, memory):
+    """It is that of a file of this machine; a bad address is an error before the report."""
+    n = len(load(built, CONFIG).noisy)
+    make_run("low", ["down_weighted"], np.where(np.arange(n) < 4, 0.25, 1.0), np.ones(n))
+    command = ["report", str(tmp_path / "runs"), "--list-noisy"]
+    for place in (str(tmp_path / "noisy.csv"), "memory://bucket/noisy.csv"):
+        done = CliRunner().invoke(main, [*command, place])
+        assert f"{place}: 4 examples classified as noisy" in done.stdout
+    assert (tmp_path / "noisy.csv").read_bytes() == memory.cat_file("/bucket/noisy.csv")
+
+    shutil.rmtree(tmp_path / "runs" / "report")
+    done = CliRunner().invoke(main, [*command, "memory://noisy.csv"])
+    assert done.exit_code == 1
+    assert "memory://noisy.csv names no file: give memory://BUCKET/NAME" in done.output
+    assert not (tmp_path / "runs" / "report").exists()
 
 
 def test_another_ending_is_an_error_before_the_report(make_run, tmp_path, built):

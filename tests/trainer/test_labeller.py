@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from cnlw_tools.builds.build import build
 from cnlw_tools.cli import main
 from cnlw_tools.dataset import side_table
+from cnlw_tools.files.folders import list_names
 from cnlw_tools.recipe import recipe
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.trainer import data
@@ -76,33 +77,23 @@ def test_ids_are_by_row(builds):
         data.read_image_ids(builds, CONFIG, "prob")
 
 
-def test_the_command_makes_semantic_noise(tmp_path, tiny):
+def test_the_command_makes_semantic_noise(tmp_path, tiny, memory):
     """Build with a probe, label, build semantic noise: its labels are those of the network."""
     root = tiny(tmp_path / "root")
     recipe_fields = {"dataset": "shapes", "noise": "blue", "levels": [0], "probe": 3, "size": 16}
     build(recipe.parse_recipe(recipe_fields, "test"), Inputs(root), tmp_path / "clean")
+    for name in list_names(tmp_path / "clean"):
+        memory.pipe_file(f"/bucket/clean/{name}", (tmp_path / "clean" / name).read_bytes())
     side = tmp_path / "side.parquet"
     common_flags = ["--root", str(root)]
-    clean = ["--data", str(tmp_path / "clean"), "--config", "blue_00_probe3", "--out", str(side)]
-    labels = CliRunner().invoke(
-        main,
-        [
-            "predict-labels",
-            *clean,
-            *common_flags,
-            "--decode-threads",
-            "1",
-            "--net",
-            "mlp1",
-            "--epochs",
-            "1",
-            "--batch-size",
-            "10",
-            "--device",
-            "cpu",
-        ],
-    )
-    assert labels.exit_code == 0, labels.output
+    words = ["--config", "blue_00_probe3", "--net", "mlp1", "--epochs", "1", "--batch-size", "10"]
+    words += ["--device", "cpu", "--decode-threads", "1", *common_flags]
+    for place in (str(tmp_path), "memory://bucket"):
+        places = ["--data", f"{place}/clean", "--out", f"{place}/side.parquet"]
+        labels = CliRunner().invoke(main, ["predict-labels", *places, *words])
+        assert labels.exit_code == 0, labels.output
+    assert side.read_bytes() == memory.cat_file("/bucket/side.parquet")
+    assert memory.exists("/bucket/side.labeller/result.json")
     result = CliRunner().invoke(
         main,
         [

@@ -1,8 +1,10 @@
 """Data-driven mentors."""
 
+import json
 import shutil
 from functools import partial
 
+import fsspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -137,9 +139,10 @@ def test_a_percentile_is_checked_before_the_student_trains(verified, tmp_path):
 
 
 @pytest.mark.usefixtures("few_steps")
-def test_the_command_goes_on_with_its_student(verified, tmp_path, monkeypatch):
+@pytest.mark.parametrize("place", ["", "memory://bucket"])
+def test_the_command_goes_on_with_its_student(verified, tmp_path, monkeypatch, memory, place):
     """Stopped after an epoch it says so in a line; the same command ends the work."""
-    monkeypatch.setenv("CNLW_CACHE", str(tmp_path / "cache"))
+    place = place or str(tmp_path)
     (tmp_path / "small.toml").write_text(
         'net = "mlp1"\nepochs = 2\nbatch_size = 30\nlr = 0.01\nsize = 8\n'
     )
@@ -153,7 +156,7 @@ def test_the_command_goes_on_with_its_student(verified, tmp_path, monkeypatch):
         "--decode-threads",
         "1",
     ]
-    call = ["train-mentor", "--out", str(tmp_path / "m.json"), "--device", "cpu", *flags]
+    call = ["train-mentor", "--out", f"{place}/m.json", "--device", "cpu", *flags]
     with monkeypatch.context() as patch:
         patch.setattr(
             "cnlw_tools.methods.components.distributed.any_rank", lambda *_: True
@@ -164,8 +167,10 @@ def test_the_command_goes_on_with_its_student(verified, tmp_path, monkeypatch):
     assert stopped.exit_code == 143
     assert "saved after epoch 1" in stopped.output
     assert done.exit_code == 0, done.output
-    assert len((tmp_path / "m.student" / "metrics.jsonl").read_text().splitlines()) == 2
-    assert (tmp_path / "m.json").is_file()
+    with fsspec.open(f"{place}/m.student/metrics.jsonl") as file:
+        assert len(file.read().splitlines()) == 2
+    with fsspec.open(f"{place}/m.json") as file:
+        assert "agreement" in json.loads(file.read())
 
 
 @pytest.mark.usefixtures("few_steps")

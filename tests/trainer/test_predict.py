@@ -156,6 +156,16 @@ def test_an_image_that_cannot_be_read_is_listed(ended, builds, tmp_path, monkeyp
     assert [row.split(",")[0] for row in rows[1:]] == ['"a.png"', '"broken.png"', '"deep/b.jpg"']
 
 
+def test_predictions_are_put_at_an_address(ended, builds, tmp_path, memory):
+    """They are those that are written to a file."""
+    for place in (str(tmp_path / "p.csv"), "memory://bucket/p.csv"):
+        words = ["predict", str(ended), str(builds), "--device", "cpu", "--out", place]
+        done = CliRunner().invoke(main, words)
+        assert done.exit_code == 0, done.output
+        assert done.stdout.startswith(f"{place}: predictions of ")
+    assert (tmp_path / "p.csv").read_bytes() == memory.cat_file("/bucket/p.csv")
+
+
 def test_if_no_image_can_be_read_that_is_an_error(ended, tmp_path):
     """So is a folder without images, or none at all."""
     predictor = Predictor(ended, "cpu")

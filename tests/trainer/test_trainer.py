@@ -469,6 +469,14 @@ def test_a_network_goes_on_from_the_checkpoint_of_another_run(make_trainer, memo
                 assert torch.equal(loop.method.state_dict()[name], value)
 
 
+def test_a_preset_may_be_at_an_address(make_trainer, memory):
+    """It is found below the root, as in a folder."""
+    text = (default_root() / "pipelines/train/shapes.toml").read_text()
+    text = text.replace("epochs = 30", "epochs = 7")
+    memory.pipe_file("/bucket/my/pipelines/train/short.toml", text.encode())
+    assert make_trainer(preset="short", root="memory://bucket/my").epochs == 7
+
+
 def test_pretrained_networks_see_what_they_learned_with(make_trainer, monkeypatch):
     """Images are normalised as ImageNet's, not by the training set."""
     from cnlw_tools.trainer import nets
