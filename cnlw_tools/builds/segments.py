@@ -17,6 +17,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from hashlib import sha256
 from itertools import pairwise
 
@@ -27,7 +28,7 @@ from numpy.typing import NDArray
 
 from cnlw_tools import prng
 from cnlw_tools.dataset import hashing, tables
-from cnlw_tools.dataset.row_selection import BLOCK_ROWS, filter_rows, take_rows
+from cnlw_tools.dataset.row_selection import BLOCK_ROWS, filter_rows, mark_rows, take_rows
 from cnlw_tools.dataset.shared_chunks import CHUNK_ROWS, ChunkStock
 from cnlw_tools.files.mapped import release_pages, zeros
 from cnlw_tools.images.pixels import Storage
@@ -126,7 +127,7 @@ class SegmentStock:
         info = read_plan_info(plan)
         plan = plan.replace_schema_metadata()
         for split in pc.unique(plan["split"]).to_pylist():
-            rows = filter_rows(plan, pc.equal(plan["split"], split).to_numpy())
+            rows = filter_rows(plan, mark_rows(plan["split"], partial(pc.equal, pa.scalar(split))))
             for start, end in pairwise(_bounds(split, len(rows), info, self.layout)):
                 if end > start:
                     yield split, self._find(rows.slice(start, end - start))

@@ -4,7 +4,7 @@ Arrow's own `take` and `filter` first copy a column of text into one array, or c
 stays. Here, only rows that are taken from the middle of a chunk are copied.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 
 import numpy as np
@@ -13,9 +13,27 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from cnlw_tools.files.arrow import integer_array
+from cnlw_tools.files.mapped import zeros
 
 Rows = NDArray[np.integer]
 BLOCK_ROWS = 1 << 18  # whose values are in memory at a time
+
+
+def mark_rows(
+    column: pa.ChunkedArray, is_marked: Callable[[pa.Array], pa.Array]
+) -> NDArray[np.bool_]:
+    """Return (n,) whether each value of a column is marked, on the disk.
+
+    Args:
+        column: (n,) values
+        is_marked: returns whether each value of a chunk is; null counts as false
+    """
+    marks = zeros(len(column), np.bool_)
+    for start, chunk in _placed_chunks(column):
+        marks[start : start + len(chunk)] = pc.fill_null(is_marked(chunk), False).to_numpy(
+            zero_copy_only=False
+        )
+    return marks
 
 
 def filter_rows(table: pa.Table, is_kept: NDArray[np.bool_]) -> pa.Table:

@@ -16,6 +16,7 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from cnlw_tools.dataset.row_selection import mark_rows
 from cnlw_tools.dataset.table_io import (
     INFO_KEY,
     cast_column,
@@ -160,14 +161,10 @@ def check_manifest(
     else:
         pattern = SPLIT_PATTERN
         remedy = f"the split 'web' belongs in web.parquet; others are {SPLIT_NAMES}"
-    bad_split = pc.invert(pc.match_substring_regex(table["split"], pattern))
-    reject_bad_rows(
-        path,
-        "split",
-        bad_split.to_numpy(),
-        table["split"],
-        remedy,
+    has_bad_split = mark_rows(
+        table["split"], lambda splits: pc.invert(pc.match_substring_regex(splits, pattern))
     )
+    reject_bad_rows(path, "split", has_bad_split, table["split"], remedy)
     key_columns = ["image_id", "label"] if web else ["image_id"]
     reject_duplicates(
         path,
@@ -409,16 +406,12 @@ def _check_labels(
     table: pa.Table,
     n_classes: int,
 ) -> None:
-    labels = table["label"].to_numpy()
-    out_of_range = (labels < 0) | (labels >= n_classes)
-    remedy = f"labels run from 0 to {n_classes - 1}: fix the label or the class list"
-    reject_bad_rows(
-        path,
-        "label",
-        out_of_range,
-        labels,
-        remedy,
+    out_of_range = mark_rows(
+        table["label"],
+        lambda labels: pc.or_(pc.less(labels, 0), pc.greater_equal(labels, n_classes)),
     )
+    remedy = f"labels run from 0 to {n_classes - 1}: fix the label or the class list"
+    reject_bad_rows(path, "label", out_of_range, table["label"], remedy)
 
 
 def number_candidates(

@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from cnlw_tools import prng
 from cnlw_tools.dataset import hashing
 from cnlw_tools.dataset.dataset import Dataset, require_base_manifest
-from cnlw_tools.dataset.row_selection import filter_rows
+from cnlw_tools.dataset.row_selection import filter_rows, mark_rows
 from cnlw_tools.dataset.validation_split import split_off_validation
 from cnlw_tools.noise import Items
 from cnlw_tools.noise.base import corruption_order, rank_in_class
@@ -99,9 +99,8 @@ def base_manifest(recipe: Recipe, dataset: Dataset) -> pa.Table:
 def _split_base(recipe: Recipe, dataset: Dataset) -> tuple[pa.Table, pa.Table]:
     """Return the training images of a base manifest, and the others."""
     base = base_manifest(recipe, dataset)
-    is_train = pc.equal(base["split"], "train").to_numpy()
-    train = filter_rows(base, is_train)
-    rest = filter_rows(base, ~is_train)
+    train = filter_rows(base, mark_rows(base["split"], lambda split: pc.equal(split, "train")))
+    rest = filter_rows(base, mark_rows(base["split"], lambda split: pc.not_equal(split, "train")))
     if not len(train):
         raise ValueError(
             f"{dataset.name}: no row of the base manifest is in the split 'train', so there is "

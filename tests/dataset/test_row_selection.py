@@ -4,10 +4,11 @@ from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnlw_tools.dataset.row_selection import filter_rows, take_rows
+from cnlw_tools.dataset.row_selection import filter_rows, mark_rows, take_rows
 
 IDS = st.lists(st.one_of(st.none(), st.sampled_from(["", "a", "bb"])), max_size=12)
 CUTS = st.lists(st.integers(0, 12), max_size=3)
@@ -50,3 +51,13 @@ def test_chunks_that_are_kept_as_a_whole_are_not_copied():
 
     assert [2, 3] == first.to_pylist()
     assert table["label"].chunk(1).buffers()[1].address == second.buffers()[1].address
+
+
+def test_mark_rows():
+    """A value is marked wherever its chunk begins; null is not."""
+    column = pa.chunked_array([["a", "b"], [], ["b", None], ["a"]], pa.string())
+
+    marks = mark_rows(column, lambda values: pc.equal(values, "b"))
+
+    assert marks.tolist() == [False, True, True, False, False]
+    assert not len(mark_rows(column[:0], lambda values: pc.equal(values, "b")))
