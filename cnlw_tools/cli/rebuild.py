@@ -65,14 +65,13 @@ def rebuild(
     """Make a published build again from your own copy of the images, and compare the files.
 
     PUBLISHED is the folder of the published build, its README.md, or its address, such as
-    hf://datasets/OWNER/NAME. To make the build, the command needs only the card, the list of files
-    and the tables of the published build. The list gives the sha256 of each file. If the
-    sha256 of your new shard differs, and PUBLISHED is an address, the command downloads the
-    published shard and compares the images.
+    hf://datasets/OWNER/NAME. Of the published build, the command needs only the card, the list of
+    files and the tables. The list gives the sha256 of each file. If the sha256 of a new file with
+    images differs, and PUBLISHED is an address, the command downloads the published shard and
+    compares the images.
 
-    If one of your images is missing, or its sha256 differs from the one in the tables, nothing is
-    written. The exit code is 0 if all files are identical, and 1 if a file differs or nothing is
-    written.
+    If one of your images is missing or differs from its sha256 in the tables, nothing is written.
+    The exit code is 0 if all files are identical, and 1 if a file differs or nothing is written.
     """
     from cnlw_tools.builds.rebuild import rebuild as make_again
     from cnlw_tools.card.remote import published_file, published_folder

@@ -1,19 +1,20 @@
-"""Backward correction mixes losses so that their mean over the noise is the loss of the true label.
+"""Backward correction combines the losses of all classes into one that is unbiased under noise.
 
 l_b = sum_j T^-1[y_b, j] (-log p_b[j])        T[i, j] = P(given j | true i): rows sum to 1; Q = T^t
 sum_j T[i, j] l(j) = -log p[i]                the mean over the given labels of class i
 
 Source: Patrini, Rozza, Menon, Nock and Qu, CVPR 2017, arXiv:1609.03683.
 
-The loss is unbiased for every p, not only at the minimum. However, individual losses may be
-negative, and their variance grows with the entries of T^-1. Before the logarithm, p is clipped to
-[1e-7, 1 - 1e-7]; otherwise, the loss could fall without limit. The option q gives the transpose of
-T; without it, a first network estimates T, as in forward.py.
+The expected value of the combined loss under the noise is the loss for the true label, for every p,
+not only at the minimum. However, individual losses may be negative, and their variance grows with
+the entries of T^-1. Before the logarithm, p is clipped to [1e-7, 1 - 1e-7]; otherwise, the loss
+could fall without limit. The option q gives the transpose of T; without it, a first network
+estimates T, as in forward.py.
 
 On a finite training set, the minimum of the loss is negative. At this minimum, the network has
 memorised the given labels, and the probabilities of all other labels are as small as the clipping
 allows. On `shapes` with 40 % of blue noise, backward correction therefore ends at about the
-accuracy of `vanilla`, and forward correction ends above it.
+accuracy of `vanilla`, while forward correction ends at a higher one.
 
 If an estimate of T has no inverse, the paper suggests mixing it with the identity matrix. This
 implementation does not do so.

@@ -1,11 +1,11 @@
-"""Data parameters are temperatures of examples or classes, learned with the network.
+"""Data parameters set temperatures of examples or classes, learned with the network.
 
 Source: Saxena, Tuzel and DeCoste, "Data parameters: a new family of parameters for learning a
 differentiable curriculum", NeurIPS 2019, and their code.
 
 Each example has a parameter s, or each class has a parameter s', or both. They are the logarithms
-of temperatures, by which the logits are divided. The options are the learning rate lr and the
-weight decay, and v is a momentum buffer:
+of temperatures, by which the logits are divided. The learning rate lr and the weight decay are
+options, and v is a momentum buffer:
 
 sigma_b = exp(s_b) | exp(s'_y) | exp(s_b) + exp(s'_y)               of = instance | class | both
 L       = mean_b CE(y_b, z_b / sigma_b)
@@ -24,8 +24,8 @@ In a long training run, the network nevertheless memorises wrong labels; the aut
 at epoch 84 of 120. The logged weights are min(1, 1 / sigma). With several ranks, the gradients are
 gathered, and all ranks hold the same temperatures.
 
-This implementation does not allow temperatures outside the bounds. The authors' code skips
-temperatures whose gradient is 0; this implementation also updates them.
+The parameters are always clamped to [-log 20, log 20]; no option changes this range. The authors'
+code skips temperatures whose gradient is 0; this implementation also updates them.
 """
 
 import math

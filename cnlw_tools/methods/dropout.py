@@ -27,7 +27,7 @@ class Dropout(Method):
     """
 
     cross_entropy_options = {"p": 0.0}  # noqa: RUF012, read only
-    paper = "a baseline of Jiang et al. 2020"
+    paper = "Srivastava et al. 2014; a baseline of Jiang et al. 2020"
     repeats_within = "epoch"
     distributed_loss = "per_rank"
 

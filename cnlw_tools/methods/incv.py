@@ -29,18 +29,19 @@ networks may select these examples once the warm-up (option ``warmup``) is over.
 The longer a network is trained, the more wrong labels it memorises. The network of the best epoch
 may therefore select better than the network of the last epoch. The best epoch is the one after
 which the network predicts the largest share of the given labels of H. If eps is at most 0.3, all
-iterations use the network of the best epoch. If eps is from 0.3 to 0.6, the first two iterations
-do, and if eps > 0.6 or the noise is asymmetric, only the first one does. The remaining iterations
-use the network of the last epoch.
+iterations use the network of the best epoch. If eps is above 0.3 and at most 0.6, the first two
+iterations do, and if eps > 0.6 or the noise is asymmetric, only the first one does. The remaining
+iterations use the network of the last epoch.
 
 With asymmetric noise, no example is removed from C, the factor K - 1 in eps_S is replaced by 1, and
 the warm-up is twice as long. It is also twice as long if eps > 0.6, but never as long as the last
 stage. By default, the epochs are divided in the proportions of the authors' code: four iterations
 that train a network for 50 epochs on each of two halves, and a last stage of 200 epochs. A network
 that was trained for very few epochs predicts labels hardly better than at initialisation. If there
-are few epochs, the number of iterations is therefore reduced, but not below one, until each half
-has at least three epochs. If the run has only one epoch, or if ``iterations`` or ``validation`` is
-0, cross-validation is skipped. S is then all examples, and eps is 0.
+are few epochs, the number of iterations is therefore reduced, but not below one, until the network
+of each half is trained for at least three epochs. If the run has only one epoch, or if
+``iterations`` or ``validation`` is 0, cross-validation is skipped. S is then all examples, and eps
+is 0.
 
 As in the authors' code, every network starts from the same initial weights. During
 cross-validation, the second network is not trained; it stores the best weights of the first one.

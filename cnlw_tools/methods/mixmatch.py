@@ -5,8 +5,8 @@ MixMatch-KL, the source is Zhang, Zhang, Arik, Lee and Pfister 2020 (IEG), secti
 
 Let X be B trusted images with labels Y_p, and U and U^ two views of the B images of the batch. A
 mixed row r has the label vector t'_r and the logits z'_r. The mean over the rows of X is mean_X,
-and the mean over those of U and U^ is mean_U. The options are beta, tau, w, ramp and, for
-MixMatch-KL, k. Progress is the completed share of the training:
+and the mean over those of U and U^ is mean_U. Beta, tau (``temperature``), w, ramp
+and, for MixMatch-KL, k are options. Progress is the completed share of the training:
 
 g    = sharpened mean of softmax(z_U), softmax(z_U^)    constant; temperature tau: `pseudo_labels`
 rows = [X, U, U^], labels [Y_p, g, g]                   3B rows r; pi is a random permutation
@@ -16,25 +16,25 @@ L    = mean_X CE(t'_r, z'_r) + w min(1, progress / ramp) mean_U,c (t'_rc - softm
 MixMatch-KL adds k mean_b KL(softmax(z_b) || softmax(z^_b)), z constant
 
 In MixMatch-KL, the second view has other augmentations: those that the preset lists in its key
-`views` under the name `policy`. Neither method uses the given labels. Both are therefore baselines,
-which show what trusted labels and unlabelled images achieve alone: a method that also uses the
-noisy labels should be better. The logged weight of an example is g[y], the probability of its given
-label in the pseudo-label. Learning from ten labels per class takes many steps (2^20 in the paper).
-After a thousand steps on `shapes`, the accuracy is far below that of `vanilla`.
+`views` under the name `policy`. Neither method uses the given labels. Both are therefore baselines:
+they show which accuracy is possible without the noisy labels, and a method that uses these as well
+should be better. The logged weight of an example is g[y], the probability of its given label in the
+pseudo-label. Learning from ten labels per class takes many steps (2^20 in the paper). After a
+thousand steps on `shapes`, the accuracy is far below that of `vanilla`.
 
 The 3B rows pass through the network in three batches, each with equal parts of X, U and U^, so that
 batch normalisation sees a mixture. Only the first batch changes the running averages. ``decay`` is
-the weight decay of the code, which is independent of the gradient: after each step, kernels are
-multiplied by 1 - lr decay. The ramp is that of the code: w grows during the first 2^20 of 2^26
-images. The default of w is the code's value for CIFAR-10. The values of k and w for MixMatch-KL
-(`mixmatch_kl`) are not published. The defaults are k = 20, as in IEG, and w = 30, which is our
-choice, because small networks do badly with w = 75 and the KL term. With several ranks, rows are
-mixed only with rows of the same rank.
+the weight decay of the authors' code, which is decoupled from the gradient: after each step,
+kernels are multiplied by 1 - lr decay. The ramp is that of the code: w grows during the first 2^20
+of 2^26 images. For MixMatch, the default of w is 75, the code's value for CIFAR-10. The values of k
+and w for MixMatch-KL (`mixmatch_kl`) are not published. The defaults are k = 20, as in IEG, and w =
+30, which is our choice, because small networks do badly with w = 75 and the KL term. With several
+ranks, rows are mixed only with rows of the same rank.
 
-The running averages of batch normalisation have the decay of the code, ``norm_decay`` = 0.999 by
-default, or (1 + t) / (10 + t) after t steps if that is smaller. The running average of the
-network's weights has the same decay. On `shapes` (blue 40, 16 pixels, 8 epochs, one seed), the
-method ends at an accuracy of 24.7 %. It ends at 24.6 % with ``norm_decay`` = 0.9, and at 22.8 %
+As in the authors' code, the running averages of batch normalisation use the smaller of two decays
+after t steps: ``norm_decay`` (0.999 by default) and (1 + t) / (10 + t). The running average of the
+network's weights uses the same decay. On `shapes` (blue 40, 16 pixels, 8 epochs, one seed),
+MixMatch ends at an accuracy of 24.7 %. It ends at 24.6 % with ``norm_decay`` = 0.9, and at 22.8 %
 without the weight decay.
 
 This implementation does not support more than two views of an unlabelled image.

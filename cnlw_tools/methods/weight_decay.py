@@ -37,7 +37,7 @@ class WeightDecay(Method):
     """
 
     cross_entropy_options = {"decay": 0.0}  # noqa: RUF012, read only
-    paper = "a baseline of Jiang et al. 2020"
+    paper = "Krogh and Hertz 1991; a baseline of Jiang et al. 2020"
     repeats_within = "epoch"
 
     def __init__(

@@ -1,14 +1,14 @@
-"""In simulated red noise, another dataset (the donor) takes the place of the web.
+"""Simulated red noise takes images of another dataset (the donor) in place of web images.
 
     argmin_c rank_c(x)     the class that an image x of the donor looks like
     rank_c(x)              the place of x among the donor's images, sorted by |t(x) - m_c|
 
 Here, c is a class of the dataset. The vector t(x) holds the colours of x after x is shrunk to 4 x 4
 pixels, and m_c is the mean of t over images of class c. In every class, images of the donor that
-look like the class replace the images of `level` % of the slots. (A slot is a place in the training
-set that belongs to one image of the dataset.) The label is unchanged. Everything else is as in
-red.py: slots and images are paired before a level is selected, levels are nested, and each image is
-used once. The result imitates web noise, but contains no web image.
+look like the class fill `level` % of the slots. (A slot is a place in the training set that belongs
+to one image of the dataset.) The label is unchanged. Everything else is as in red.py: slots and
+images are paired before a level is selected, levels are nested, and each image is used once. The
+result imitates web noise, but contains no web image.
 """
 
 from cnlw_tools.noise import red
@@ -50,5 +50,5 @@ RED_STANDIN = NoiseModel(
     guarantees=red.RED.guarantees,
     needs_donors=True,
     needs_nearest_class=True,
-    paper="after Jiang et al. 2020",
+    paper="an imitation of the web noise of Jiang et al. 2020",
 )

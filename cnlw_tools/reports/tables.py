@@ -59,7 +59,7 @@ def metric_title(metric: str, trials: Iterable[Trial]) -> str:
     if tails <= {TAIL}:
         return f"Mean of the last {TAIL} epochs"
     if len(tails) > 1:
-        return f"Mean of the last {min(tails)} to {max(tails)} epochs"
+        return f"Mean of the last {TAIL} epochs, or of all in shorter runs"
     (n_epochs,) = tails
     return f"Mean of the last {n_epochs} epochs" if n_epochs > 1 else "Mean of the only epoch"
 

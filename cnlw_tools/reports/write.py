@@ -250,7 +250,7 @@ def _compare_with_papers(
 def _describe_measure(metric: str, trials: Sequence[Trial]) -> str:
     """Return which numbers the summary compares, and what the tables contain."""
     title = metric_title(metric, trials)
-    return f"The summary above compares the {title[:1].lower()}{title[1:]}. {RESULTS_CAPTION}"
+    return f"The summary above is based on the {title[:1].lower()}{title[1:]}. {RESULTS_CAPTION}"
 
 
 def _markdown_top(content: PageContent) -> str:

@@ -104,7 +104,7 @@ def _run_page() -> str:
     text += _field_table("cnlw_tools.recipe.run_files", "Summary")
     text += heading("examples.parquet", 2)
     text += "Each example has a row for each epoch. To see which labels are wrong, join these rows with "
-    text += "the truth of the build.\n\n"
+    text += "the columns `is_noisy` and `clean_label` of the [build](columns.md).\n\n"
     return text + table(["column", "meaning"], EXAMPLE_ROWS)
 
 

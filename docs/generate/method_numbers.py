@@ -120,11 +120,11 @@ def published_numbers(name: str) -> str:
     others = [cell for cell in cells if cell.study not in ours]
     text = (
         "[Studies](../study_keys.md) of this package can compare runs of the method with published "
-        "numbers. The tables name the study, the published table with its row and column, and the "
-        "data of the runs. "
+        "numbers. Below, each row names the study, the published table with its row and column, and "
+        "the data of the runs. "
     )
     text += explain_config_names(" ".join(cell.configs for cell in cells)) + "\n\n"
-    text += f"The published tables are:\n\n{_list_tables(cells)}\n"
+    text += f"Published tables:\n\n{_list_tables(cells)}\n"
     if compared:
         text += "We have run these comparisons"
         if any("--scale paper" not in describe_scale(study) for study in ours):

@@ -85,7 +85,7 @@ def test_bold_is_a_mean_whose_interval_overlaps_with_no_other(
         ([12, 30], "Mean of the last 10 epochs"),
         ([3, 3], "Mean of the last 3 epochs"),
         ([1, 1], "Mean of the only epoch"),
-        ([3, 30], "Mean of the last 3 to 10 epochs"),
+        ([3, 30], "Mean of the last 10 epochs, or of all in shorter runs"),
     ],
 )
 def test_a_mean_over_epochs_names_their_true_number(tmp_path, run_maker, lengths, title):
@@ -135,7 +135,7 @@ def test_a_method_in_stages_is_reported_by_its_last_one(tmp_path, run_maker):
         "mean10": ["60.00 (1)", "50.00 (1)"],
     }
     assert [row[9] for row in trials_table(trials, [], "last").rows] == ["0.00 (1)", "30.00 (1)"]
-    assert table.title.startswith("Mean of the last 2 to 4 epochs")
+    assert table.title.startswith("Mean of the last 10 epochs, or of all in shorter runs")
     assert "the epochs of its last stage: glc 2." in table.caption
 
 
