@@ -45,9 +45,9 @@ if TYPE_CHECKING:
 PROGRESS_INTERVAL = 0.2  # seconds between two reports
 NOTICE_INTERVAL = 60.0  # seconds of silence after which a notice is shown again
 MAX_QUEUED = 4096  # URLs that are handed to the workers and not done
-# if hosts have no limit, any worker may do any job, and short queues are enough
-SHORT_QUEUES = 1024  # URLs in the queues of all workers, if there are not many requests at once
-QUEUED_PER_REQUEST = 4  # URLs, if there are
+# if hosts have no limit, any worker may do any job, and a short queue is enough
+SHORT_QUEUE = 512  # URLs in the queue of a worker, if it makes few requests at once
+QUEUED_PER_REQUEST = 4  # URLs in its queue, if it makes many
 PIECE = 128  # URLs that a worker is given at a time
 
 
@@ -200,7 +200,7 @@ class _Run:
     def _start_workers(self, n_requests: int, n_workers: int) -> None:
         """Start the workers; where no process can be started, one in this process."""
         self.queued = [0] * n_workers
-        self.max_queued = self._count_queued(n_requests) // n_workers
+        self.max_queued = self._limit_queue(n_requests, n_workers)
         try:
             if n_workers > 1:
                 self.memory = FetchMemory(PROCESSES)
@@ -217,14 +217,15 @@ class _Run:
         else:
             self.started.set()
 
-    def _count_queued(self, n_requests: int) -> int:
-        """Return how many URLs the queues of all workers hold.
+    def _limit_queue(self, n_requests: int, n_workers: int) -> int:
+        """Return how many URLs the queue of a worker holds at most.
 
         Long queues hold many hosts. Short ones let all workers end at nearly the same time.
         """
+        longest = MAX_QUEUED // n_workers
         if self.options.per_host:
-            return MAX_QUEUED
-        return min(MAX_QUEUED, max(SHORT_QUEUES, QUEUED_PER_REQUEST * n_requests))
+            return longest
+        return min(longest, max(SHORT_QUEUE, QUEUED_PER_REQUEST * n_requests // n_workers))
 
     def wait(self, timeout: float) -> bool:
         """Wait at most ``timeout`` seconds for the end; return whether there is still work."""

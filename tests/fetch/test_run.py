@@ -383,3 +383,19 @@ def test_workers_end_together(server, write_manifest, tmp_path, monkeypatch):
 
     assert n == sum(n_jobs)
     assert n_jobs[0] <= 200
+
+
+@pytest.mark.parametrize(
+    ("per_host", "n_requests", "n_workers", "expected"),
+    [(0, 64, 2, 512), (0, 64, 32, 128), (0, 1000, 2, 2000), (4, 64, 2, 2048)],
+)
+def test_the_length_of_queues(
+    server, write_manifest, tmp_path, per_host, n_requests, n_workers, expected
+):
+    """Where hosts have no limit, queues are short, but hold enough for each request."""
+    manifest = Manifest(write_manifest({"a": f"{server.url}/ok/1"}))
+    options = FetchOptions(per_host=per_host)
+    with open_ledger(tmp_path / "store") as ledger:
+        state = run._Run(manifest, ledger, options, None, print)
+
+    assert expected == state._limit_queue(n_requests, n_workers)
