@@ -25,7 +25,7 @@ def red_standin(
     """Simulate red noise without the web, with similar images of another dataset.
 
     Args:
-        top: the highest level, in percent; images that it does not need are reserves
+        top: the highest level, in percent; images that it does not need are not used
 
     Raises:
         ValueError: the level is above ``top``, or that above 100

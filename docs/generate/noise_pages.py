@@ -64,7 +64,7 @@ LEFT_OUT = "It leaves out examples whose image was replaced or added."
 IDENTITY = "This noise changes no label of the other examples, so the matrix is the identity."
 DONORS = (
     "This noise needs a donor: `--donor NAME=DIR` names a dataset, and `--donor white` stands for "
-    "pictures of random pixels (white noise)."
+    "pictures of white noise (random pixels)."
 )
 OWN_DONOR = "The recipe for `shapes` already names a donor."
 WEB_POOL = (
