@@ -12,7 +12,7 @@ from cnlw_tools.registry import suggest
 
 OUTCOMES: Mapping[str, str] = {
     "ok": "an image was stored",
-    "refused": "no request was made: an invalid id or URI, or a private IP address",
+    "refused": "no request was made: the id or the URL is invalid, or the IP address is private",
     "robots": "robots.txt forbids the request, or cannot be read",
     "opt_out": "an X-Robots-Tag header forbids the use: noai, noimageai, noindex, noimageindex",
     "dns": "the name of the host is unknown",
@@ -20,7 +20,7 @@ OUTCOMES: Mapping[str, str] = {
     "tls": "no trusted TLS connection could be made",
     "timeout": "the server was too slow",
     "unreachable": "no request was made, because the host failed several times in a row",
-    "redirect": "there were too many redirects, or a redirect led nowhere",
+    "redirect": "there were too many redirects, or a redirect had no valid target",
     "http_NNN": "the server returned this status: http_404, http_403, http_429 ...",
     "too_big": "the file has more bytes than allowed",
     "truncated": "the file has fewer bytes than announced, or the image ends early",

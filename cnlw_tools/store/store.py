@@ -1,20 +1,21 @@
-"""The image store is a folder with image files and a ledger of the outcomes of all URLs.
+"""An image store is a folder of image files with a ledger, which records every outcome.
 
     STORE/ledger.sqlite      the ledger, an SQLite database; it stays intact if a command is killed
     STORE/ledger.parquet     a copy of the ledger for readers, made at the end of the last fetch
     STORE/images/3f/3f2...   the image files, named by the sha256 of the image id
     STORE/drafts/            files that are being written
 
-An image file is written to drafts/ and then moved to images/, and finally gets a row in the ledger.
-The file of a row with the outcome `ok` is therefore complete. After a power failure, a file may
-still be damaged, so every read compares the sha256 of the file with the ledger. At its start, `cnlw
-fetch` compares the size and the modification time of each file with the ledger, and also the sha256
-if only the time differs. It fetches damaged files again. While it runs, it locks the folder.
+`cnlw fetch` writes an image file to drafts/, moves it to images/, and then adds a row to the
+ledger. If the outcome of a row is `ok`, the file is therefore complete. A power failure may still
+damage a file, so every read compares the sha256 of the file with the ledger. When `cnlw fetch`
+starts, it looks for files whose size or modification time differs from the ledger. If only the time
+differs, it also compares the sha256. It fetches damaged files again. It locks the folder while it
+runs.
 
-The files are the originals. After `cnlw fetch --keep 84`, they are resized images instead, exactly
-as a build with `--size 84` stores them. A store holds either originals or files that were resized
-in the same way. In the ledger, the columns `kept` and `kept_*` describe a resized file, and
-the other columns describe the original.
+By default, the files are the originals. With `cnlw fetch --keep 84`, they are resized images,
+exactly as a build with `--size 84` stores them. A store holds either originals or files that were
+resized in the same way. In the ledger, the columns `kept` and `kept_*` describe a resized file;
+`sha256`, `size`, `format`, `width`, `height` and `fingerprint` describe the original.
 """
 
 import os
@@ -52,12 +53,12 @@ class Row:
     """A row of the ledger: the outcome of one URL."""
 
     image_id: str  # the id of the image
-    uri: str | None  # the URI of the image in the manifest
+    uri: str | None  # the URL of the image in the manifest
     outcome: str  # the outcome: a name from the list of outcomes below
     reason: str | None  # why there is no image
     attempts: int  # the number of requests, over all fetches
     timestamp: float  # the time of the outcome, in seconds since 1970
-    final_uri: str | None = None  # the URI after redirects
+    final_uri: str | None = None  # the URL after redirects
     status: int | None = None  # the HTTP status
     licence: str | None = None  # the manifest's columns on licences and authors, as JSON
     sha256: str | None = None  # the sha256 of the original
@@ -66,9 +67,9 @@ class Row:
     width: int | None = None  # the width of the original, in pixels
     height: int | None = None  # the height of the original, in pixels
     fingerprint: bytes | None = None  # a code; images that look alike have similar codes
-    mtime: int | None = None  # modification time of the file, in nanoseconds
-    source: str | None = None  # where the bytes are from: uri, archive, or img2dataset (re-encoded)
-    # options of the builds that the file was resized for; null if it is the original
+    mtime: int | None = None  # the modification time of the file, in nanoseconds since 1970
+    source: str | None = None  # where the bytes are from: uri, archive, img2dataset (re-encoded)
+    # how the file was resized; a build needs the same options; null: it is the original
     kept: str | None = None
     kept_sha256: str | None = None  # the sha256 of the resized file, if there is one
     kept_size: int | None = None  # the size of the resized file, in bytes

@@ -132,7 +132,9 @@ def _store_page() -> str:
     title, _, rest = module_docstring("cnlw_tools.store.store").partition("\n")
     text = heading("The image store and its ledger")
     text += f"{escape(title)}\n\n{docstring_to_markdown(rest)}\n"
-    text += heading("The ledger", 2) + "The ledger has one row for each image id.\n\n"
+    text += (
+        heading("The ledger", 2) + "The ledger has one row for each image id with an outcome.\n\n"
+    )
     rows = []
     for field in read_fields("cnlw_tools.store.store", "Row"):
         column = COLUMN_OF_FIELD.get(field.name, field.name)
