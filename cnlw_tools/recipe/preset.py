@@ -113,7 +113,7 @@ class Preset:
     )
     pixel_scale: str = key(
         "dataset",
-        help="How to scale pixels: over the dataset, over each image, or to -1 to 1.",
+        help="Scale pixels over the dataset, over each image, or to a range (see below).",
         check=one_of(*PIXEL_SCALES),
     )
     views: Mapping[str, tuple[str, ...]] = key(

@@ -74,10 +74,12 @@ class RunConfig:
     versions: Mapping[str, str]  # versions of this package and of the libraries
     command: tuple[str, ...] = field(metadata={"check": COMMAND})  # the command line
     # Older versions did not record the following fields; in their runs they are None.
-    split: str | None = None  # the split that the run learned from
+    split: str | None = None  # the name of the split on which the network was trained
     architecture: str | None = None  # digest of the layers of a user's network
-    marks_noise: tuple[str, ...] | None = None  # how the method marks labels as wrong
-    copied_from: str | None = None  # the identical run of the sweep whose results were copied
+    # how the method classifies labels as wrong: removed, down_weighted, relabelled
+    marks_noise: tuple[str, ...] | None = None
+    # if the results were copied from an identical run of the sweep: the name of that run
+    copied_from: str | None = None
     keep_best: bool | None = None  # whether the run keeps the weights of its best epoch
     code: str | None = None  # digest of the code of a user's method or network
     is_staged: bool | None = None  # whether the method trains in stages

@@ -36,7 +36,7 @@ class Published:
         help="For each column of the table, our config, or several configs to average."
     )
     rows: Mapping[str, str] = key(
-        help="For each row of the table, our method; an empty name if we do not run it.",
+        help="For each row of the table, our method; empty if we do not run it.",
     )
     match: Table = key(
         default_factory=dict,

@@ -3,16 +3,17 @@
 runs/shapes/red_40/mentormix_s0/
     config.json          the settings: data and their digests, method, options, preset, seed,
                          versions, command
-    network_input.json   the size and scale of images, and the classes, for `cnlw predict`
+    network_input.json   the size of images, how pixels are scaled, and the classes, for
+                         `cnlw predict`
     checkpoint.pt        the state from which a killed run continues, with its sha256
     best.pt              with --keep-best: the weights of the best reported epoch
     metrics.jsonl        a line for each epoch
     examples.parquet/    a file for each epoch: the loss and the weight of each example, and whether
                          the method used its given label
-    transition/          a file for each epoch, if the method estimates a transition matrix: (K, K),
-                         row i is P(given label | true class i)
-    confusion/           a file for each epoch: (K, K), row i is P(predicted class | true class i)
-                         on the validation images
+    transition/          a file for each epoch, if the method estimates a transition matrix: a
+                         matrix of (classes, classes), whose row i is P(given label | true class i)
+    confusion/           a file for each epoch: a matrix of (classes, classes), whose row i is
+                         P(predicted class | true class i) on the validation images
     predictions.parquet  predictions for validation and test images after the last epoch
     result.json          last, best, mean10: top-1 accuracy in percent
     tensorboard/         the same metrics, for TensorBoard

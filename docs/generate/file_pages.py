@@ -95,28 +95,42 @@ def _run_page() -> str:
     text += heading("config.json", 2) + "This file holds the settings of the run.\n\n"
     text += _field_table("cnlw_tools.recipe.run_files", "RunConfig")
     text += heading("metrics.jsonl", 2)
-    text += "Each epoch has a line: a JSON object with `epoch`, `seconds`, `train_loss`, "
-    text += "`val_top1` and further measurements.\n\n"
+    text += (
+        "The file has one line for each epoch. A line is a JSON object with `epoch`, `seconds`, "
+        "`train_loss`, `val_top1` and further measurements.\n\n"
+    )
     text += heading("result.json", 2)
-    text += "This file is written at the end of the run. It holds the top-1 accuracy on the "
-    text += "validation set in percent. If a method trains in stages, only the epochs of its last "
-    text += "stage are reported.\n\n"
+    text += (
+        "This file is written at the end of the run. It holds top-1 accuracies on the validation set "
+        "in percent. If a method trains in stages, only the epochs of its last stage are reported.\n\n"
+    )
     text += _field_table("cnlw_tools.recipe.run_files", "Summary")
+    text += (
+        "The file also holds `epochs`, the number of epochs, and `reported_epochs`, the number of "
+        "reported ones. For each further validation split, it holds the same three accuracies under "
+        "a name such as `val_ilsvrc12_top1`.\n\n"
+    )
     text += heading("examples.parquet", 2)
-    text += "Each example has a row for each epoch. To see which labels are wrong, join these rows with "
-    text += "the columns `is_noisy` and `clean_label` of the [build](columns.md).\n\n"
+    text += (
+        "Each training example has one row for each epoch. To see which labels are wrong, join these "
+        "rows with the columns `is_noisy` and `clean_label` of the [build](columns.md).\n\n"
+    )
     return text + table(["column", "meaning"], EXAMPLE_ROWS)
 
 
 EXAMPLE_ROWS = [
     ["`epoch`", "the epoch, counted from 1"],
     ["`row`", "the row of the example in the split of the build, before any shuffle"],
-    ["`loss`", "cross-entropy of the given label"],
-    ["`weight`", "from 0 (the method treats the label as wrong) to 1 (the example counts in full)"],
+    ["`loss`", "the cross-entropy of the given label; empty if none was recorded in this epoch"],
     [
-        "`uses_given_label`",
-        "0 if the method learned from another label, otherwise 1; only for methods that may "
-        "replace labels",
+        "`weight`",
+        "the weight that the method gives the example, from 0 (the label is treated as wrong) to 1 "
+        "(the example counts in full)",
+    ],
+    [
+        "`own`",
+        "1 if the method learned from the given label, 0 if it learned from another label; empty for "
+        "methods that never replace labels",
     ],
 ]
 

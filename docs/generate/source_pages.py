@@ -41,12 +41,13 @@ def _sources_page() -> str:
 def _networks_page() -> str:
     text = heading("Networks")
     text += (
-        "`--net NAME` chooses a network. `resnet34_cifar` and `vgg13_cifar` are variants, for "
-        "images of 32 x 32 pixels, of torchvision's `resnet34` and `vgg13`.\n\n"
-        "In the formulas below, `x <- ...` is what a layer or a unit computes, `conv` is a "
-        "convolution, and `BN` is batch normalisation. A network has a stem, several stages and a "
-        "head, and each stage consists of units. For example, *3 stages of 5, 16-32-64* means "
-        "three stages of five units each, with 16, 32 and 64 channels.\n\n"
+        "`cnlw train --net NAME` trains one of these networks. `resnet34_cifar` and `vgg13_cifar` are "
+        "variants of torchvision's `resnet34` and `vgg13`, for images of 32 x 32 pixels. Below the "
+        "table, each section is about one module of `cnlw_tools/trainer/nets`.\n\n"
+        "In the formulas, `x <- ...` is what a layer or a unit computes, `conv` is a convolution, and "
+        "`BN` is batch normalisation. A network has a stem, several stages and a head, and each stage "
+        "consists of units. For example, *3 stages of 5, 16-32-64* means three stages of five units "
+        "each, whose channels are 16 in the first stage, 32 in the second and 64 in the third.\n\n"
     )
     rows = []
     for name in NETS:

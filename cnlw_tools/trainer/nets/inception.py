@@ -1,9 +1,9 @@
 """Inception-v2 is BN-Inception (Ioffe and Szegedy 2015, figure 5), the network of CurriculumNet.
 
-    x <- [1x1,  1x1 3x3,  1x1 3x3 3x3,  pool 1x1] of x, side by side
+    x <- [1x1,  1x1 3x3,  1x1 3x3 3x3,  pool 1x1]
 
-A unit that halves height and width has no branch with a single convolution, and its pooling branch
-has no convolution.
+Each of the four branches of a unit gets x, and the unit concatenates their outputs. A unit that
+halves height and width lacks the first branch, and its pooling branch has no convolution.
 """
 
 from functools import partial

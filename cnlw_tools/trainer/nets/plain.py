@@ -51,7 +51,7 @@ def mlp4(n_classes: int, image_size: HeightWidth) -> Network:
 
 
 def conv_mnist(n_classes: int, image_size: HeightWidth) -> Network:
-    """Return two convolutions without padding, pooling and two dense layers."""
+    """Return two convolutions without padding, then pooling and two dense layers."""
     require_image_size(6, image_size, "conv_mnist")
     height, width = ((side - 4) // 2 for side in image_size)
     blocks = [_conv_pair(3, 32, 64, padding=0)]
@@ -59,7 +59,7 @@ def conv_mnist(n_classes: int, image_size: HeightWidth) -> Network:
 
 
 def conv4(n_classes: int, image_size: HeightWidth) -> Network:
-    """Return two convolutions, pooling and two dense layers."""
+    """Return two convolutions, then pooling and two dense layers."""
     require_image_size(4, image_size, "conv4")
     height, width = ((side - 2) // 2 for side in image_size)
     blocks = [_conv_pair(3, 32, 32)]
@@ -67,7 +67,7 @@ def conv4(n_classes: int, image_size: HeightWidth) -> Network:
 
 
 def conv6(n_classes: int, image_size: HeightWidth) -> Network:
-    """Return four convolutions, with pooling after every two, and two dense layers."""
+    """Return four convolutions, with pooling after each pair, and two dense layers."""
     require_image_size(10, image_size, "conv6")
     height, width = (((side - 2) // 2 - 2) // 2 for side in image_size)
     blocks = [_conv_pair(3, 32, 32), _conv_pair(32, 64, 64)]

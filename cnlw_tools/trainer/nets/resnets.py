@@ -16,11 +16,10 @@ resnet29            3 stages of 3 bottlenecks, 64-128-256, pre-activation       
 preact_resnet18     4 stages of 2, 64 to 512, pre-activation                             He 2016
 resnet34_cifar      4 stages of 3, 4, 6 and 3, 64 to 512, post-activation                He 2015
 resnet34_narrow     the same with 256 channels in the last stage                         Lee 2019
-wrn28_2, ...        3 stages of (depth - 4) / 6, k times 16-32-64, pre-activation,       Zagoruyko
+wrnD_k              3 stages of (D - 4) / 6, k times 16-32-64, pre-activation,           Zagoruyko
                     dropout between the two convolutions                                 2016
-wrn28_10_ieg        WRN-28-10 with shortcuts without weights, and with more of them:     Zhang 2020,
-                    stage(x) + shortcut(x) in place of stage(x), and one around all      IEG
-                    three stages
+wrn28_10_ieg        WRN-28-10 with shortcuts without weights, and four more shortcuts:   Zhang 2020,
+                    one around each stage, and one around all three stages               IEG
 
 `resnet32_wide` and `resnet56_wide` differ from the networks of the authors' code in two respects.
 In the code, the first residual unit activates before batch normalisation; here, as in all other
@@ -122,7 +121,7 @@ def wrn28_10(n_classes: int, image_size: HeightWidth) -> Network:
 
 
 def wrn28_10_ieg(n_classes: int, image_size: HeightWidth, k: int = 10) -> Network:
-    """Return the WRN-28-10 of the IEG code; the initial head is uniform between ±1 / sqrt(K)."""
+    """Return the WRN-28-10 of the IEG code, which has more shortcuts than WRN-28-10."""
     channels = (16, 16 * k, 32 * k, 64 * k)
     stages = residual_stages(_padded_pre_unit, channels, (4, 4, 4))
     bodies: list[nn.Module] = []
