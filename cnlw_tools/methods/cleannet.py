@@ -7,31 +7,31 @@ The weight w_i of image i depends on its features f_i, which are the input of th
 layer:
 
 S_c   = 32 k-means centres of the features of images with label c
-cos_i = cosine(phi_q(f_i), phi_s(S_{y_i}))      similarity of the features f_i to the class, see
-                                                `cleannet_encoders`
-w_i   = max(0, cos_i)  soft  |  1[cos_i >= threshold]  hard
-L     = mean_b w_b CE(y_b, z_b) / w^
+cos_i = cosine(phi_q(f_i), phi_s(S_{y_i}))      similarity of image i to its class
+w_i   = max(0, cos_i)                           kind = soft
+        1[cos_i >= threshold]                   kind = hard
+L     = mean_b w_b CE(y_b, z_b) / w^            w^: mean weight of the training set
 
 Some labels have been verified. From these labels, two encoders, phi_q and phi_s, learn how
-similar an image with a correct label is to the reference features S_c of its class. What the
-encoders learn also applies to images and classes without verified labels, so a few verified labels
-are enough.
+similar an image with a correct label is to the reference features S_c of its class
+(`cleannet_encoders`). What the encoders learn also applies to images and classes without verified
+labels, so a few verified labels are enough.
 
-The network first learns from all labels, for the share ``start`` of the epochs. Then, ``rounds``
-times at equal intervals, the encoders are trained on the network's features, and new weights are
-computed for all training images. Network and encoders are thus trained in turn. The encoders are
-initialised anew each time, because the features are new. In each round, they see the training set
-``passes`` times. The default of 6 corresponds to the 60,000 steps of 32 images in the authors'
-code, on the 310,000 images of Food-101N. With several ranks, each rank processes the whole training
-set, and the result of rank 0 is used.
+In the first epochs (option ``start``), all weights are 1. Then, ``rounds`` times at equal
+intervals, the encoders are trained on the network's features, and new weights are computed for all
+training images. Network and encoders are thus trained in turn. The encoders are initialised anew
+each time, because the features have changed. In each round, they see the training set ``passes``
+times. The default of 6 corresponds to the 60,000 steps of 32 images in the authors' code, on the
+310,000 images of Food-101N. With several ranks, each rank computes weights for the whole training
+set, and all ranks use those of rank 0.
 
 The paper takes the features of a network that was trained to the end on the noisy set, and then
-fine-tunes this network. We do not know the paper's number of rounds. We chose the values of
+fine-tunes this network. We do not know the paper's number of rounds. We chose the defaults of
 ``start``, ``rounds`` and ``threshold`` ourselves. The default of ``threshold``, 0.1, equals the
-margin in the loss of the encoders (`cleannet_encoders`). The division by w^, the mean weight of the
-training set, is also our choice: without it, encoders that give low similarities would slow the
-training. On a few hundred images, the encoders learn too little in six passes: they need a thousand
-steps or more to distinguish correct labels from wrong ones.
+margin in the loss of the encoders. The division by w^ is also our choice. Without it, encoders that
+give low similarities would make the steps of the network small. On a few hundred images, the
+encoders learn too little in six passes: they need a thousand steps or more to distinguish correct
+labels from wrong ones.
 
 This implementation does not choose the threshold on a verified validation set. Its k-means
 (`kmeans`) is not that of scikit-learn.
@@ -73,8 +73,8 @@ class CleanNet(Method):
     Args:
         task: the learning task
         kind: with soft, weights are from 0 to 1; with hard, they are 0 or 1
-        threshold: smallest similarity with which an image gets the weight 1 if kind is hard
-        start: epochs before the first weights; a value below 1 is a share of all epochs
+        threshold: smallest similarity at which an image has the weight 1, if kind is hard
+        start: epochs before the first round; a value below 1 is a share of all epochs
         rounds: number of times that the encoders are trained
         references: number of reference features (k-means centres) of each class
         passes: number of times that the encoders see the training set in each round

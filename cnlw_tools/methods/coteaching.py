@@ -2,7 +2,7 @@
 
 Source: Han et al., NeurIPS 2018, arXiv:1804.06872.
 
-In epoch e, each network learns from a share 1 - R(e) of the batch, which the other one selects:
+In epoch e, each network learns from the share 1 - R(e) of the batch that the other network selects:
 
 R(e)  = tau^c e / (T - 1) for e < T, then tau     e: epoch, from 0; tau: noise rate; T: `gradual`
 l, l' = the cross-entropies of the first and of the second network
@@ -62,7 +62,7 @@ class CoTeaching(Method):
     Args:
         task: the learning task
         gradual: epochs in which the share of dropped examples grows to the noise rate
-        exponent: c, the exponent of the noise rate
+        exponent: c, the exponent of the noise rate in R(e)
         predict: what predicts: the first network (one) or the mean of both networks (mean)
     """
 

@@ -7,30 +7,33 @@ class:
 
 d_ij      = |f_i - f_j|, on the first 256 principal components
 d_c       = 60th percentile of d over pairs
-density_i = #{j: d_ij < d_c} - 1
+density_i = #{j: d_ij < d_c} - 1                     without i itself
 subset_i  = 0 (clean), 1 (noisy), 2 (highly noisy): three clusters of density, the densest first
-L         = mean_b v[subset_b] CE(y_b, z_b)          v: 1, and the options `noisy` and `highly`
+L         = mean_b v[subset_b] CE(y_b, z_b)          v = [1, noisy, highly];
+                                                     noisy and highly are options
 
-The correct images of a class are similar, and the wrong ones are wrong in many ways. The density
-therefore distinguishes them without a trusted image. A network that has first learned from the
-clean subset is not misled by the other subsets, which come later and with less weight. In this way,
-the noise acts only as a regulariser.
+In each class, the images with a correct label resemble each other, and those with a wrong label
+differ in many ways. The density therefore distinguishes correct from wrong labels, and no trusted
+images are needed. A network that has first learned from the clean subset is not misled by the other
+subsets, which come later and with less weight. In this way, the noise acts only as a regulariser.
 
 There are four stages. In stage 0, a network for the features is trained on all images; it is then
 discarded. A new network is trained on subset 0 in stage 1, on subsets 0 and 1 in stage 2, and on
 all images in stage 3. The option ``first`` is the number of epochs of stage 0 or, if it is below 1,
 their share of all epochs. The other stages divide the remaining epochs equally. If only two epochs
-remain, stage 1 is left out; if only one remains, stages 1 and 2 are. Each stage runs through the
-preset's schedule, starting from ``fall`` times the learning rate of the previous stage.
+remain, stage 1 is left out. If only one epoch remains, stages 1 and 2 are left out. Each stage runs
+through the preset's schedule from its beginning. The learning rates are multiplied by ``fall`` in
+stage 2, and by its square in stage 3.
 
 In the paper, the learning rate falls in steps over all stages. We could not verify the paper's
-number of epochs and its weights of 1/2 for subsets 1 and 2. The values of ``first`` and ``fall``
-are our choice; on `shapes`, fall = 1 gave the best result.
+number of epochs, nor that the paper uses the weight 1/2 for subsets 1 and 2, as we do. The defaults
+of ``first`` and ``fall`` are our choice; on `shapes`, fall = 1 gave the best result.
 
-The distance d_c is computed on the first 2,048 images of a class, so memory is bounded. These
-images are a random sample, because the training set is stored in random order. The clusters are
-optimal (`kmeans`), whereas the authors' code starts k-means from random centres. With several
-ranks, each rank processes the whole set, and the result of rank 0 is used.
+The distance d_c is computed from at most 2,048 images of a class, which limits the memory needed.
+These are the first images of the training set, which is in random order. The clusters are an exact
+optimum of k-means (`kmeans`), whereas the authors' code starts k-means from random centres. With
+several ranks, each rank divides the whole training set into subsets, and all ranks use those of
+rank 0.
 
 The authors' code can also compute the density as a sum of exp(-(d_ij / d_c)^2). This implementation
 cannot.
@@ -100,7 +103,8 @@ class CurriculumNet(Method):
             share of all epochs
         noisy: weight of the examples of subset 1
         highly: weight of the examples of subset 2
-        fall: ratio of the learning rate of a stage to that of the previous stage
+        fall: ratio of the learning rates in stage 2 to those in stage 1, and of those in stage 3 to
+            those in stage 2
     """
 
     paper = "Guo et al. 2018"

@@ -1,11 +1,11 @@
-"""Data parameters set temperatures of examples or classes, learned with the network.
+"""Data parameters are softmax temperatures of examples or classes, learned with the network.
 
 Source: Saxena, Tuzel and DeCoste, "Data parameters: a new family of parameters for learning a
 differentiable curriculum", NeurIPS 2019, and their code.
 
-Each example has a parameter s, or each class has a parameter s', or both. They are the logarithms
-of temperatures, by which the logits are divided. The learning rate lr and the weight decay are
-options, and v is a momentum buffer:
+Each example has a parameter s, or each class has a parameter s', or both have one. The parameters
+are the logarithms of temperatures. The logits are divided by the temperature or, with both, by the
+sum of the two. The learning rate lr and the weight decay are options, and v is a momentum buffer:
 
 sigma_b = exp(s_b) | exp(s'_y) | exp(s_b) + exp(s'_y)               of = instance | class | both
 L       = mean_b CE(y_b, z_b / sigma_b)
@@ -16,16 +16,16 @@ v <- 0.9 v + dL / ds;  s <- s - lr v, clamped to [-log 20, log 20]  only if the 
 
 An example whose label the network finds likely gets a lower temperature and a larger gradient. An
 example whose label it finds unlikely gets a higher temperature and a smaller gradient, so wrong
-labels have hardly any effect in the end. Each temperature has its own momentum, which changes only
-when its example is in the batch; a standard optimiser would change all of them in every step.
-Predictions use no temperatures.
+labels have hardly any effect in the end. The momentum of a temperature changes only if the batch
+uses the temperature; a standard optimiser would change all momenta in every step. Predictions use
+no temperatures.
 
 In a long training run, the network nevertheless memorises wrong labels; the authors therefore stop
 at epoch 84 of 120. The logged weights are min(1, 1 / sigma). With several ranks, the gradients are
 gathered, and all ranks hold the same temperatures.
 
-The parameters are always clamped to [-log 20, log 20]; no option changes this range. The authors'
-code skips temperatures whose gradient is 0; this implementation also updates them.
+No option changes the range [-log 20, log 20]. The authors' code skips temperatures whose gradient
+is 0; this implementation also updates them.
 """
 
 import math

@@ -5,40 +5,44 @@ severe label noise". IEG is the name of the method in the authors' code and in t
 the paper.
 
 Let x and x^ be two views of the B images of a batch, z and z^ their logits, and Y the given labels.
-X_p are trusted images, and Y_p are their labels. The options are lam0, omega0, eta, mu, tau, delta,
-alpha, p and k. The loss L follows equations (3) to (9) and Algorithm 1:
+X_p are trusted images, and Y_p are their labels. The options are lam0, omega0, delta, alpha, p, k,
+eta (``meta_lr``), mu (``momentum``) and tau (``temperature``). The loss L follows equations (3) to
+(9) and Algorithm 1 of the paper:
 
 P       = (softmax(z) + softmax(z^)) / 2
 g       = P^(1/tau) / sum P^(1/tau)             pseudo-labels
-T       = lam0 Y + (1 - lam0) g                 omega0 = 1 / B
+T       = lam0 Y + (1 - lam0) g                 targets; omega0 = 1 / B by default
 Theta'  = Theta - eta (grad [sum_b omega0 CE(T_b, z_b) + l2] + mu buffer)         a virtual step
 L^p     = mean CE(Y_p, f(X_p; Theta')) + l2(Theta')                               g_p = its gradient
 omega*  = max(-dL^p/domega, 0) / (sum + delta)  dL^p/domega_b = -eta (lam0 a_b + (1 - lam0) c_b)
+                                                sum: over the numerators of the batch
 lam*    = 1[dL^p/dlam < 0]                      dL^p/dlam_b   = -eta omega0 (a_b - c_b)
-          with a_b = <g_p, grad CE(Y_b, z_b)> and c_b = <g_p, grad CE(g_b, z_b)>, see `lookahead`
+          with a_b = <g_p, grad CE(Y_b, z_b)> and c_b = <g_p, grad CE(g_b, z_b)>
 L_omega = sum_b omega*_b CE(T_b, z_b)
 L_lam   = mean_b CE(lam*_b Y_b + (1 - lam*_b) g_b, z_b)
-L_mix^p = mean CE of mixed rows whose larger part is trusted, L_mix^u = of the others: the 3B rows
-          [X_p, x, x^] with labels [Y_p, g, g] are mixed with a permutation of themselves, in the
-          proportion beta, the larger of u and 1 - u with u ~ Beta(alpha, alpha)
+L_mix^p = mean CE of the mixed rows whose larger part is trusted; L_mix^u = that of the other rows.
+          The 3B rows [X_p, x, x^] with labels [Y_p, g, g] are mixed with a permutation of
+          themselves. Each row keeps the share beta of itself: the larger of u and 1 - u, with
+          u ~ Beta(alpha, alpha)
 L       = (L_omega + L_lam) / 2 + L_mix^p + p L_mix^u + k mean_b KL(softmax(z_b) || softmax(z^_b))
 
 If most labels are wrong, reducing their weights leaves little to learn from. IEG uses the trusted
-examples for two decisions: how much each example is worth, and whether its label or the network's
-pseudo-label is better. Then it learns from all examples. It also learns from trusted ones, but only
-in mixed form. The network therefore does not memorise them, and the loss on them still shows
-whether a step helps.
+examples for two decisions: how much each example is worth, and whether its given label or the
+network's pseudo-label is better. Then it learns from all examples. It also learns from the trusted
+ones, but only in mixed form. The network therefore does not memorise them, and the loss on them
+still shows whether a step helps. The inner products a_b and c_b are computed as in `lookahead`.
 
-The paper and the code differ. The published numbers come from the code, so the defaults follow it:
-the options ``halve``, ``logit_norm``, ``detach``, ``approximate`` and ``through_guess`` select what
-the code does. Algorithm 1 computes g before the virtual step and treats it as a constant, as
-``through_guess`` = false does. This saves 1.7 times the cost of a step of `vanilla` in each step.
+The paper and the authors' code differ. The published numbers come from the code. The defaults of
+the options ``halve``, ``logit_norm``, ``detach``, ``approximate`` and ``through_guess`` therefore
+follow the code. Algorithm 1 computes g before the virtual step and treats it as a constant, as
+``through_guess`` = false does. The cost of a step is then 7.7 times that of `vanilla` instead of
+9.4 times.
 
-The learning rate eta of the virtual step (option ``meta_lr``) is 0.1 by default, and does not
-follow the learning-rate schedule. `buffer` is the momentum buffer of SGD, and l2 is the penalty of
-the optimiser's weight decay. A mixed row keeps its given label if omega*_b >= ``threshold``. In the
-paper, a threshold of 1 was best. All weights are then below the threshold, so no row keeps its
-given label.
+The learning rate eta of the virtual step is 0.1 by default, and does not follow the learning-rate
+schedule. In the formula of Theta', buffer is the momentum buffer of SGD, and l2 is the penalty of
+the optimiser's weight decay. In L_mix, the rows of x and x^ have pseudo-labels, except that those
+of example b have its given label if omega*_b >= ``threshold``. In the paper, a threshold of 1 was
+best. No weight reaches 1, so all these rows then have pseudo-labels.
 
 Table 9 of the paper has variants M-1 to M-10. They correspond to these options, presets and data:
 
@@ -57,7 +61,7 @@ Table 9 of the paper has variants M-1 to M-10. They correspond to these options,
 Only the pass over x changes the running averages of batch normalisation. With several ranks, the
 logits of all ranks are gathered, and omega* and lam* are computed for the whole batch. L_mix and KL
 are computed within each rank. The logged weights are omega* / max omega*. The run folder also
-records lam*, which says whether the given label is used.
+records lam*, which is 1 if the given label is kept.
 
 This implementation does not support more than two views.
 """
@@ -134,15 +138,16 @@ class IEG(Method):
         momentum: mu, the momentum of the virtual step
         delta: number added to the sum of the weights
         alpha: parameter of the Beta distribution; with 0, no row is mixed
-        threshold: smallest omega* with which a mixed row keeps its given label
+        threshold: smallest omega* with which an example has its given label in L_mix
         relabel: whether L_omega uses pseudo-labels and the loss contains L_lam
         anchors: whether trusted examples are mixed in; if not, there is no L_mix
         l2: whether the virtual step has weight decay
         halve: whether the loss contains (L_omega + L_lam) / 2, as in the code; if not, it
             contains the sum
-        logit_norm: whether logits are divided by their root mean square, as in the code: for g over
-            the batch, and for L_mix over each of the three parts [X_p, x, x^]
-        detach: whether the KL term pulls only z^ to z, and not z to z^, as in the code
+        logit_norm: whether logits are divided by their root mean square, as in the code: for g,
+            that of each view; for L_mix, that of each third of the rows [X_p, x, x^]
+        detach: whether the KL term treats z as a constant, as in the code, so that it only moves z^
+            towards z
         approximate: whether beta is drawn as 1 - u^(1 / alpha) / 2 with a uniform u, as in the
             code
         through_guess: whether the virtual step also differentiates the pseudo-labels, as in the

@@ -3,69 +3,73 @@
 Source: Chen, Liao, Chen and Zhang, ICML 2019, "Understanding and utilizing deep neural networks
 trained with noisy labels".
 
-Let S be the set of selected training examples, and C the set of examples that are neither selected
-nor removed. The estimated share of wrong labels is eps, and their share in S is eps_S; ramp is an
-option:
+Let S be the set of selected training examples, and C the set of candidates, which are neither
+selected nor removed. The estimated share of wrong labels is eps, and their share in S is eps_S. L
+is the loss of the last stage, and ramp is an option:
 
-S = no examples, C = all examples. Each iteration halves C at random. For each half H, with the
-        other half O:
-        a new network learns from S and O, and the n_H examples of H whose label it predicts move
-        from C to S; of the rest, those whose loss is among the int(r n_H) highest in H are
-        removed from C for good; r = min(2, eps / (1 - eps))
-eps   = the smallest value, in steps of 0.001, with
-        (1 - eps)^2 + eps^2 / (K - 1) <= share of the first H that was selected
-eps_S = eps^2 / (eps^2 + (K - 1) (1 - eps)^2): the share of wrong labels in S
-L     = mean CE of network 1 over examples with a small loss by network 2, and vice versa
-        small: the n smallest losses of a batch B in epoch e of this stage, with
-        n = round(|B and S| (1 - eps_S min(1, e / ramp)))
+S, C  = at first, S is empty and C has all examples. Each iteration divides C at random into halves.
+        For each half H:
+          - a new network is trained on S and on the other half
+          - the n_H examples of H whose label it predicts move from C to S
+          - of the other examples of H, those whose loss is among the int(r n_H) highest in H are
+            removed from C for good
+r     = min(2, eps / (1 - eps))
+eps   = the smallest of 0, 0.001, 0.002 ... for which
+        (1 - eps)^2 + eps^2 / (K - 1) <= the share of the first H that moved to S
+eps_S = eps^2 / (eps^2 + (K - 1) (1 - eps)^2)
+L     = mean CE of network 1 over the n examples of the batch with the smallest losses by network 2,
+        plus the same with the two networks exchanged
+n     = round(n_S (1 - eps_S min(1, e / ramp)))     n_S: examples of the batch in S
+                                                    e: epoch of the last stage, from 0
 
 A network cannot have memorised the wrong labels of examples that it has not seen. If it predicts
 the label of such an example, the label is likely correct: the network would otherwise have to
 predict exactly this wrong label. The frequency of agreement shows how many labels are wrong. In the
 last stage, two networks learn from S and leave out wrong labels for each other, as in Co-teaching.
-At most |S| / 2 examples of C are drawn at random and added to the training set of this stage. The
-networks may select these examples once the warm-up (option ``warmup``) is over.
+Examples of C, at most half as many as S has, are drawn at random and added to the training set of
+this stage. The networks can select them once the warm-up (option ``warmup``) is over.
 
 The longer a network is trained, the more wrong labels it memorises. The network of the best epoch
 may therefore select better than the network of the last epoch. The best epoch is the one after
 which the network predicts the largest share of the given labels of H. If eps is at most 0.3, all
-iterations use the network of the best epoch. If eps is above 0.3 and at most 0.6, the first two
-iterations do, and if eps > 0.6 or the noise is asymmetric, only the first one does. The remaining
-iterations use the network of the last epoch.
+iterations use the network of the best epoch. If eps is above 0.3 and at most 0.6, only the first
+two iterations use it. If eps is above 0.6 or the noise is asymmetric, only the first iteration uses
+it. The remaining iterations use the network of the last epoch.
 
 With asymmetric noise, no example is removed from C, the factor K - 1 in eps_S is replaced by 1, and
-the warm-up is twice as long. It is also twice as long if eps > 0.6, but never as long as the last
-stage. By default, the epochs are divided in the proportions of the authors' code: four iterations
-that train a network for 50 epochs on each of two halves, and a last stage of 200 epochs. A network
-that was trained for very few epochs predicts labels hardly better than at initialisation. If there
-are few epochs, the number of iterations is therefore reduced, but not below one, until the network
-of each half is trained for at least three epochs. If the run has only one epoch, or if
-``iterations`` or ``validation`` is 0, cross-validation is skipped. S is then all examples, and eps
-is 0.
+the warm-up is twice as long. It is also twice as long if eps is above 0.6, but it always ends
+before the last stage does.
+
+By default, the epochs are divided in the proportions of the authors' code: four iterations that
+train a network for 50 epochs on each of two halves, and a last stage of 200 epochs. A network that
+was trained for very few epochs predicts labels hardly better than at initialisation. In a short
+run, there are therefore fewer iterations, but at least one, so that each network is trained for
+three epochs or more if possible. If the run has only one epoch, or if ``iterations`` or
+``validation`` is 0, cross-validation is skipped. S then has all examples, and eps is 0.
 
 As in the authors' code, every network starts from the same initial weights. During
 cross-validation, the second network is not trained; it stores the best weights of the first one.
-With several ranks, the selection of rank 0 is used, and small losses are found within each rank. In
-the last stage, networks are in evaluation mode when they compute the losses by which they select.
-Examples of C that are not drawn have a logged weight of 0 in this stage.
+With several ranks, the sets S and C of rank 0 are used, and in the last stage each rank selects
+among its own examples of the batch. The networks are in evaluation mode when they compute the
+losses by which they select. Examples outside the training set of the last stage have a logged
+weight of 0.
 
 The authors' code tests both networks separately, and the paper does not say which network's result
 its table shows. By default, only the first network predicts here (``predict`` = one). With
-``predict`` = mean, predictions use the mean of the logits of both networks, and the paper does not
+``predict`` = mean, predictions use the mean of the logits of both networks; the paper does not
 report such a result.
 
 On `shapes` (blue 40, 16 pixels, 12 epochs), INCV ends at an accuracy of 29 %, while `vanilla` ends
-at 58 %. The halves and the last stage share the epochs, and networks that were trained for so few
-epochs predict too few labels correctly for a useful selection.
+at 58 %. The epochs are divided among the halves and the last stage. After so few epochs, the
+networks predict too few labels correctly for a useful selection.
 
 The authors' code draws examples of C anew in every epoch, and adds them to each batch. Here they
 are drawn once, and batches keep their size. The authors' code can also select an example whose
 label is among the k most probable classes; for CIFAR it uses k = 1, and so does this
 implementation. In the authors' code, the batch statistics of batch normalisation come only from the
-examples that a network learns from. Here the whole batch goes through the networks, which saves the
-processor from waiting for a GPU in each step. On `shapes` (blue 40, 16 pixels, 30 epochs, mean of
-three seeds), the accuracy ends at 41.3 % with the whole batch and at 41.0 % with only those
-examples.
+examples that a network learns from. Here the whole batch goes through the networks, so the CPU need
+not wait for the GPU in each step. On `shapes` (blue 40, 16 pixels, 30 epochs, mean of three seeds),
+the accuracy ends at 41.3 % with the whole batch and at 41.0 % with only those examples.
 """
 
 from collections.abc import Iterable, Iterator
@@ -135,8 +139,8 @@ class INCV(Method):
         iterations: number of times that the candidates are halved at random
         validation: share of all epochs that cross-validation takes
         noise: kind of noise, which you have to know: symmetric or asymmetric
-        warmup: share of the last stage in which the networks see only selected examples
-        ramp: share of the last stage in which the dropped part grows
+        warmup: share of the last stage in which the networks learn only from examples of S
+        ramp: share of the last stage in which the share of dropped examples grows to eps_S
         predict: what predicts: the first network (one) or the mean of both networks (mean)
     """
 

@@ -4,28 +4,30 @@ Source: Ren, Zeng, Yang and Urtasun, ICML 2018, "Learning to reweight examples f
 learning".
 
 Let i and j be examples of the batch. Example i has the weight eps_i in a virtual step, and the
-weight w_i in the loss:
+weight w_i in the loss. z'_i is the derivative of its logits in the direction g_v:
 
 Theta'(eps) = Theta - eta grad sum_i eps_i l_i(Theta)            a virtual step, l_i = CE(y_i, z_i)
 u_i = -d L_v(Theta'(eps)) / d eps_i at eps = 0                   L_v = mean CE on trusted examples
     = eta <grad l_i, g_v> = eta <p_i - Y_i, z'_i>                g_v = grad L_v(Theta)
-                                                                 z': `lookahead`
+                                                                 z'_i = d/dt f(x_i; Theta + t g_v)
+                                                                        at t = 0
 w_i = max(u_i, 0) / (sum_j max(u_j, 0) + delta)                  eta cancels, and is 1 here
 L   = sum_i w_i l_i
 
-An example is worth learning from if its gradient points in the direction of the gradient of the
-trusted examples. If the inner product of the two gradients is negative, as is typical of a wrong
-label, the weight is 0. At eps = 0, the virtual step does not change the weights of the network, so
-u is an inner product of gradients. Computing it needs no second network, only one pass in forward
-mode.
+An example is worth learning from if its gradient points roughly in the direction of the gradient of
+the trusted examples. If the inner product of the two gradients is negative, as is typical of a
+wrong label, the weight is 0. At eps = 0, Theta' equals Theta, so both gradients are taken at the
+current weights of the network, and no second network is needed. A forward and a backward pass over
+the trusted examples give g_v. One pass over the batch with forward-mode differentiation gives z'
+(`lookahead`).
 
-The authors divide by the sum, or by 1 if the sum is 0; this corresponds to ``delta`` = 0. IEG's
-version of L2R has ``delta`` = 1e-5. Only the pass that computes the gradient of L changes the
-running averages of batch normalisation. With several ranks, u is gathered and normalised over the
-whole batch. The logged weights are w_i / max w.
+The authors divide by the sum, or by 1 if the sum is 0; this corresponds to ``delta`` = 0. The code
+of IEG (ieg.py) contains a version of L2R with ``delta`` = 1e-5. That version also applies weight
+decay in the virtual step and in L_v, which this implementation does not.
 
-IEG's version of L2R applies weight decay in the virtual step and in L_v. This implementation does
-not.
+Only the pass that computes the gradient of L changes the running averages of batch normalisation.
+With several ranks, w is normalised over the examples of all ranks. The logged weights are
+w_i / max w.
 """
 
 from torch import Tensor

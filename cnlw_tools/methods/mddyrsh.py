@@ -8,30 +8,31 @@ probability w_p, according to a mixture of two Beta distributions (`beta_mixture
 temperature, R keeps the predictions from collapsing to a few classes, and eta is an option:
 
 x~  = d_p x_p + (1 - d_p) x_q           d_p = (1 - w_p) / ((1 - w_p) + (1 - w_q))
-                                        q: a random permutation of the batch
+                                        q: a random permutation of the batch; l_q: as l_p
 l_p = (1 - w_p) CE(y_p, z~) + w_p CE(softmax(z_p / T), z~)     z~ = f(x~);  z_p = f(x_p), a constant
 L   = mean [l_p + l_q] / 2 + eta R(z~)
 R   = sum_c (1 / K) log((1 / K) / h_c)  h: mean of softmax(z~) over the batch
-T   = from 1 to 0.001, linearly by epochs
+T   = 1 at first; falls linearly, epoch by epoch, to 0.001
 
 At high noise levels, most blends of two images contain a wrong label. In this method, the image
 whose label is more likely correct makes up the larger part of the blend, so the network learns more
 from correct labels. The target of an example is a blend of its label and the prediction. As long as
 predictions are unreliable, they are probabilities (soft); as T falls, each becomes a single class
 (hard). Training begins with mixup. The next epochs use dynamic mixup with the given labels, l_p =
-CE(y_p, z~), and omit R.
+CE(y_p, z~), and omit R. The options ``warmup``, ``dynamic`` and ``cooling`` are the numbers of
+epochs of mixup, of dynamic mixup with the given labels, and of the fall of T.
 
 The defaults are those of the authors, who train for 300 epochs; here, their numbers of epochs are
 expressed as shares of all epochs. As with M-DYR-H (mdyrh.py), short training runs do better with a
 small alpha and a long warm-up. As in the authors' code, the prediction comes from a pass in
 training mode, which also changes the running averages of batch normalisation. The probabilities w
-come from a second pass over the batch, in evaluation mode. With several ranks, each rank has its
-own partners and R. The logged losses are those of the evaluation pass, and 1 - w
-is the logged weight.
+come from the losses of a second pass over the images, in evaluation mode. These are also the logged
+losses, and 1 - w is the logged weight. With several ranks, each rank draws its own partners and
+computes its own R.
 
 On `shapes` (blue 40, 16 pixels, 12 epochs), MD-DYR-SH ends at an accuracy of 47 %, and `vanilla` at
-58 %. Plain mixup takes half of these few epochs, and the predictions help only in longer training
-runs. M-DYR-H, for example, is above `vanilla` after 25 epochs.
+58 %. With the preset `shapes`, plain mixup takes half of these few epochs. The predictions help
+only in longer training runs: M-DYR-H, for example, is above `vanilla` after 25 epochs.
 
 The mixture of Beta distributions (`beta_mixture`) is fitted to the losses on images without
 augmentation. In the epochs of dynamic mixup with given labels, both l_p and l_q have the weight

@@ -8,28 +8,28 @@ probability w_p. R keeps the predictions from collapsing to a few classes, and a
 options:
 
 x~  = lam x_p + (1 - lam) x_q           lam ~ Beta(alpha, alpha), one per batch
-                                        q: a random permutation of the batch
+                                        q: a random permutation of the batch; l_q: as l_p
 l_p = (1 - w_p) CE(y_p, z~) + w_p CE(argmax z_p, z~)     z~ = f(x~);  z_p = f(x_p), a constant
 L   = mean [lam l_p + (1 - lam) l_q] + eta R(z~)
 R   = sum_c (1 / K) log((1 / K) / h_c)                  h: mean of softmax(z~) over the batch
 
 With mixup, a network memorises wrong labels only late, so after a while the losses of correct and
 wrong labels differ. A mixture of two Beta distributions then gives the probability that each label
-is wrong (`beta_mixture`). From then on, the target of each example is a blend of its label and the
-network's prediction. The share of the prediction is w_p, the probability that the label is wrong.
-The mixture is fitted again before every epoch.
+is wrong (`beta_mixture`). When the warm-up (option ``warmup``) is over, the target of each example
+is a blend of its label and the network's prediction. The share of the prediction is w_p, the
+probability that the label is wrong. The mixture is fitted again before every epoch, to the losses
+on images without augmentation.
 
 The defaults are those of the authors, who train for 300 epochs; here, their numbers of epochs are
 expressed as shares of all epochs. The predictions are only as good as the network. If the network
-knows few classes when the warm-up ends, it learns its own mistakes from then on. A short training
-run therefore does better with a small alpha and a long warm-up. As in the authors' code, the
-prediction comes from a pass in training mode. The probabilities w come from a second pass over the
-batch, in evaluation mode. This pass uses running averages of batch normalisation that the earlier
-passes over images and blends have already changed. With several ranks, each rank has its own lam,
-partners and R. The logged losses are those of the evaluation pass, and 1 - w is the logged
-weight.
+recognises few classes when the warm-up ends, it learns its own mistakes from then on. A short
+training run therefore does better with a small alpha and a long warm-up.
 
-The mixture is fitted to the losses on images without augmentation.
+As in the authors' code, the prediction comes from a pass over the images in training mode. This
+pass and the pass over the blends change the running averages of batch normalisation. After them, a
+pass over the images in evaluation mode gives the losses from which w is computed. These are also
+the logged losses, and 1 - w is the logged weight. With several ranks, each rank draws its own lam
+and partners, and computes its own R.
 """
 
 import torch

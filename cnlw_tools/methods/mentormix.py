@@ -1,12 +1,13 @@
 """MentorMix is mixup in which a mentor chooses partners and proportions, based on the losses.
 
 Source: Jiang, Huang, Liu and Yang 2020, "Beyond synthetic noise: deep learning on controlled noisy
-labels", arXiv:1911.09781, algorithm 1, and its code.
+labels", arXiv:1911.09781, algorithm 1, and the authors' code.
 
 Each example i of the batch is blended with a partner j. The mentor gives the weight v_i to example
-i. The temperature T and alpha are options:
+i. The temperature T and alpha are options. `curriculum` defines the weights v and the threshold
+gamma:
 
-l_i = CE(y_i, f(x_i))        v = Curriculum(l, progress)        the mentor is v_i = 1[l_i < gamma]
+l_i = CE(y_i, f(x_i))        v = Curriculum(l, progress)        by default, v_i = 1[l_i < gamma]
 j ~ softmax(v / T)           with replacement, for every i
 lam ~ Beta(alpha, alpha)     lam_i = v_i max(lam, 1 - lam) + (1 - v_i) min(lam, 1 - lam)
 x~_i = lam_i x_i + (1 - lam_i) x_j        y~_i likewise        L = mean_i CE(y~_i, f(x~_i))
@@ -18,26 +19,26 @@ half. No label is discarded.
 
 The mixed examples can be weighted once more, by their own losses and with their own threshold: L =
 mean_i v~_i CE(y~_i, f(x~_i)). The option `second_reweight` turns this second weighting on. It is on
-by default, as in the code. The authors' scripts, and the presets here, use it at noise levels of 60
-% and 80 %, and not at 20 % and 40 %. In one run on `shapes` (red 40, 16 pixels, 16 epochs), the
-accuracy ended at 60.5 % without the second weighting and at 54.8 % with it. At the scale of the
-papers, our studies run both settings on data that the authors' scripts do not cover, and report the
-better one.
+by default, as in the authors' code. The authors' scripts, and the presets here, use it at noise
+levels of 60 % and 80 %, and not at 20 % and 40 %. In one run on `shapes` (red 40, 16 pixels, 16
+epochs), the accuracy ended at 60.5 % without the second weighting and at 54.8 % with it. At the
+scale of the papers, our studies run both settings on data that the authors' scripts do not cover,
+and report the better one.
 
 The losses l_i are computed in a separate pass without a gradient. In this pass, batch normalisation
-uses the statistics of the batch, as in the code, and leaves the running averages unchanged. Three
-options come from the code and are not in the paper. `mentor = "learned_pd"` uses a network instead
-of the threshold. `hard_switch` takes the maximum where v_i >= 1/2 and the minimum elsewhere; if all
-weights are 0 or 1, this changes nothing. During `burn_in`, all weights are 1. `curriculum` defines
-the weights v and the threshold gamma.
+uses the statistics of the batch, as in the authors' code, and leaves the running averages
+unchanged. Three options come from that code and are not in the paper. ``mentor`` = learned_pd uses
+a network instead of the threshold. ``hard_switch`` takes the maximum where v_i >= 1/2 and the
+minimum elsewhere; if all weights are 0 or 1, this changes nothing. During ``burn_in``, all weights
+are 1.
 
 With several ranks, the threshold is that of the whole batch. Partners come from an example's own
 rank, and ranks exchange no images.
 
 When the second weighting is on, the authors' code applies no weight decay, apparently by mistake;
-this implementation does apply it. This implementation does not include example dropout, which the
-code switches off. The page on networks says how `resnet32_wide` differs from the network of the
-code.
+this implementation applies it. This implementation does not include example dropout, which the
+authors' code switches off. The page on networks says how `resnet32_wide` differs from the network
+of that code.
 """
 
 import torch
@@ -88,13 +89,14 @@ class MentorMix(Method):
         task: the learning task
         alpha: parameter of the Beta distribution; with 0, examples are not mixed, but a partner
             replaces each distrusted example
-        percentile: percentile of the losses of a batch, from 0 to 1, that the threshold follows
+        percentile: which percentile of the losses of a batch the threshold follows, as a number
+            from 0 to 1
         second_reweight: whether the mixed examples are weighted as well
         mentor: name of a weighting rule, learned_pd (the mentor in the package), or a FILE.json
             from `cnlw train-mentor`
         decay: share of the previous value that the moving threshold keeps in each step
-        burn_in: percentage of the training in which every example has the weight 1; as in the code,
-            the weights of the mentor already apply in the last 1 % of this part of the training
+        burn_in: all weights are 1 in the first burn_in - 1 percent of the training (with 0, never),
+            as in the authors' code
         hard_switch: whether an example always gets the larger part of its blend if v >= 1/2, and
             otherwise the smaller part, as in the code
         temperature: T, by which the weights are divided before the softmax

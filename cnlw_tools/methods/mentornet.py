@@ -1,28 +1,28 @@
 """In MentorNet, a mentor weights the examples of a student network by their losses.
 
 Source: Jiang, Zhou, Leung, Li and Fei-Fei 2018, "MentorNet: learning data-driven curriculum for
-very deep neural networks on corrupted labels", arXiv:1712.05055, and its code.
+very deep neural networks on corrupted labels", arXiv:1712.05055, and the authors' code.
 
-The mentor gives the weight v_b to example b:
+The mentor gives the weight v_b to example b. `curriculum` defines the weights v:
 
 L = mean_b v_b l_b        l_b = CE(y_b, z_b)        v = Curriculum(l, progress), a constant
 
 Networks fit patterns before they memorise exceptions, so if the loss of an example is still high,
-its label is more likely wrong. A mentor turns this into a curriculum: the student first learns from
-all examples, then from those with losses below a moving percentile. The mentor can be a rule
-(`self_paced`, `focal`, `pd` ...) or a network that has learned a curriculum. Such a network learns
-from a rule, or from a student's losses on verified labels. The weighted losses are divided by the
-size of the batch, not by the sum of the weights, so a batch that the mentor distrusts leads to a
-small step. `curriculum` defines the weights v.
+its label is more likely wrong. A mentor turns this into a curriculum. With the default mentor,
+`pd`, the student first learns from all examples, then from those with losses below a moving
+percentile. The mentor can be a rule (`pd`, `self_paced`, `focal` ...) or a network that has learned
+a curriculum. Such a network learns from a rule, or from a student's losses on verified labels. The
+weighted losses are divided by the size of the batch, not by the sum of the weights, so a batch that
+the mentor distrusts leads to a small step.
 
 The defaults are those of the paper's predefined curriculum (PD) for noise up to 40 %. The paper's
 data-driven curriculum (DD) has these options at 20 %: mentor = FILE.json, percentile = 0.8, burn_in
 = 18, fixed_epoch = true and example_dropout = "0.5,17,0.05,78,0.9,5".
 
-The code multiplies the weight decay by the mean of v. This implementation applies the full decay in
-each step. It does not update the mentor while the student learns: as in the code, the mentor is
-fitted beforehand (components/mentor_fit.py). The page on networks says how `resnet56_wide` differs
-from the network of the code.
+The authors' code multiplies the weight decay by the mean of v. This implementation applies the full
+decay in each step. As in the authors' code, the mentor is fitted beforehand
+(components/mentor_fit.py) and does not change while the student learns. The page on networks says
+how `resnet56_wide` differs from the network of the authors' code.
 """
 
 from torch import Tensor
@@ -41,13 +41,15 @@ class MentorNet(Method):
         task: the learning task
         mentor: name of a weighting rule, learned_pd (the mentor in the package), or a FILE.json
             from `cnlw train-mentor`
-        percentile: percentile of the losses of a batch, from 0 to 1, that the threshold follows
+        percentile: which percentile of the losses of a batch the threshold follows, as a number
+            from 0 to 1
         decay: share of the previous value that the moving threshold keeps in each step
-        burn_in: percentage of the training in which every example has the weight 1
-        fixed_epoch: whether, after burn_in, the mentor always gets burn_in as the progress of the
-            training
-        example_dropout: shares of examples that are dropped, each with its duration in percent of
-            the training
+        burn_in: all weights are 1 in the first burn_in - 1 percent of the training (with 0, never),
+            as in the authors' code
+        fixed_epoch: whether the mentor and example_dropout no longer see progress after burn_in:
+            the completed percentage that they use then stays at burn_in
+        example_dropout: shares of the examples that are dropped, each followed by its duration as a
+            percentage of the training
     """
 
     cross_entropy_options = {  # noqa: RUF012, read only

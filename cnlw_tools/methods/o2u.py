@@ -1,16 +1,17 @@
 """O2U-Net finds wrong labels by making a network forget and relearn its examples.
 
 Source: Huang, Qu, Jia and Zhao, ICCV 2019, "O2U-Net: a simple noisy label detection approach for
-deep neural networks".
+deep neural networks", and their code.
 
-Training has three stages. Examples are ranked by l^_i; i and j denote examples:
+Training has three stages. Let i and j be training examples, of which there are N. They are ranked
+by l^_i, a sum over the epochs e of the second stage:
 
 1. first    plain training
-2. cyclic   training continues in small batches; the learning rate repeatedly falls to a tenth in
-            `cycle` epochs
-            l^_i = sum over its epochs of l_i(e) - mean_j l_j(e)     l_i(e): loss of i in epoch e
-3. last     a new training on the int((1 - r) N) of N examples with the smallest l^_i
-            r: noise_rate
+2. cyclic   training continues in small batches; in each cycle of `cycle` epochs, the learning rate
+            falls in equal steps to a tenth of its highest value
+            l^_i = sum_e (l_i(e) - mean_j l_j(e))         l_i(e): loss of i in epoch e
+3. last     a new training on the int((1 - r) N) examples with the smallest l^_i, where r is the
+            noise rate
 
 A high learning rate moves the network out of a minimum. While the rate falls, the network fits the
 examples again. In every cycle, it fits easy examples early and wrong labels last, so the losses of
@@ -18,19 +19,19 @@ wrong labels are high most of the time. The sum over cycles distinguishes correc
 better than the losses of any single epoch.
 
 The option ``again`` says with which weights the last stage begins: with those before training, as
-in the paper (init), or with those after the first stage, as in the code (first). By default, the
-first two stages take 30 % of the epochs each, and the last stage takes the rest. A run of one
-epoch, or with cyclic = 0, has a single stage and removes no example. A cycle is never longer than
-the cyclic stage. An example that is left out of an epoch gets the mean loss of this epoch. With
-several ranks, the losses of all ranks are gathered. In the last stage, removed examples have a
-logged weight of 0.
+in the paper (init), or with those after the first stage, as in the authors' code (first). By
+default, the first two stages take 30 % of the epochs each, and the last stage takes the rest. A run
+of one epoch, or with cyclic = 0, has a single stage and removes no example. A cycle is never longer
+than the second stage. If an example does not occur in an epoch, the mean loss of the epoch counts
+as its loss. With several ranks, the losses of all ranks are gathered. In the last stage, removed
+examples have a logged weight of 0.
 
 On `shapes` (blue 40, 16 pixels, 10 epochs), O2U-Net ends at an accuracy of 43 %, and `vanilla` at
-54 %. The three stages share the epochs, so the last stage, which starts anew and produces the
-result, has only four of them.
+54 %. The epochs are divided among the three stages. The last stage, which trains the network that
+is evaluated, has only four of them.
 
 In the first stage, this implementation uses the learning rates of the preset, not those of the
-code.
+authors' code.
 """
 
 from typing import cast
@@ -62,7 +63,7 @@ class O2U(Method):
             epochs
         cyclic: epochs with a cyclic learning rate; a value below 1 is a share of all epochs; with
             0, no example is removed
-        cycle: epochs in one cycle
+        cycle: number of epochs in a cycle
         lowest: lowest learning rate of a cycle, as a share of the highest one
         rate: highest learning rate of the cyclic stage, as a multiple of the preset's learning rate
         batch: batch size of the cyclic stage, as a multiple of the preset's batch size

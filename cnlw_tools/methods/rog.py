@@ -3,13 +3,13 @@
 Source: Lee, Yun, Lee, Lee, Li and Shin, ICML 2019, "Robust inference via generative classifiers for
 handling noisy labels", and their code.
 
-A network is trained with cross-entropy. Its last stage has several units. For each unit l, f is the
-pooled output of an image, a vector of D_l numbers, and y is the given label:
+A network is trained with cross-entropy. The last stage of the network has several units. For an
+image with the given label y, let f be the pooled output of unit l, a vector of D_l numbers:
 
-mu_c, S   = class means, and the covariance around them that all classes share, computed from a
-            random 70 % of each class
-selected  = of each class the 70 % with the least (f - mu_y)^t S^-1 (f - mu_y)
-            mu_c and S are then computed again, from the selected examples
+mu_c, S   = the mean of each class, and the covariance around these means, which all classes share;
+            both are first computed from a random 70 % of the images of each class
+selected  = of each class, the 70 % with the smallest (f - mu_y)^t S^-1 (f - mu_y)
+            mu_c and S are then computed again, from the selected images
 p_l(c|f)  = softmax_c(w_c^t f + b_c)   w_c = S^-1 mu_c   b_c = -mu_c^t S^-1 mu_c / 2 + log(1 / K)
 p(c|x)    = sum_l softmax(a)_l p_l(c|f_l)   a: ones at first, then fitted by Adam to the holdout,
                                             with the loss -log p(y|x)
@@ -18,19 +18,19 @@ A softmax head adapts to every wrong label. Means and a covariance hardly adapt,
 are computed only from examples that are close together (as in the minimum covariance determinant).
 The features are good even if the head is not. The labels of the holdout are as noisy as the others,
 so only the more typical half of the holdout is used. An image is typical if its features in the
-last unit are close to the mean of its label. The training itself does not change. Until the end of
-training, the network predicts as usual.
+last unit are close to the mean of its class. The training itself does not change: the Gaussian
+classifiers are fitted after the last epoch, and until then the network predicts as usual.
 
 The units are the same as in the authors' code. In a ResNet, they are the residual units of the last
-stage (three in their ResNet-34, `resnet34_narrow`). In a DenseNet, they are layers 5 and 10 of the
-last block, counted from 0, and the end of this block after normalisation and ReLU. The last unit of
-a pre-activation network also ends after normalisation and ReLU. A perceptron or a plain ConvNet
-(such as `conv_small` or `vgg13_cifar`) has no units, so the ends of all its blocks are used
-instead. The paper uses no such network. A network of your own must provide ``unit_features``, which
-returns a list of tensors of shape (B, C, H, W) or (B, D) for a batch.
+stage (three in the authors' ResNet-34, here `resnet34_narrow`). In a DenseNet, they are layers 5
+and 10 of the last block, counted from 0, and the end of this block after normalisation and ReLU.
+The last unit of a pre-activation network also ends after normalisation and ReLU. A perceptron or a
+plain ConvNet (such as `conv_small` or `vgg13_cifar`) has no units, so the ends of all its blocks
+are used instead. The paper uses no such network. A network of your own must have a method
+``unit_features``, which returns a list of tensors of shape (B, C, H, W) or (B, D) for a batch.
 
-The authors' code differs from the paper in the first covariance: it divides the sum over classes
-within the loop, once for each class, so the last classes dominate. Here the sum is divided once, as
+The authors' code differs from the paper in the first covariance. While it adds up the classes, it
+divides the sum once for each class, so the last classes dominate. Here the sum is divided once, as
 in the paper. In a test with 1,200 examples of four classes, 110 examples were selected by only one
 of these two versions.
 
@@ -39,12 +39,12 @@ have no effect. With several ranks, all ranks use the Gaussian classifiers of ra
 
 On `shapes` (blue 40, 16 pixels, 10 epochs), RoG ends at an accuracy of 51 %, and `vanilla` at 54 %.
 The holdout takes a tenth of the data, and after such a short training the features give the
-Gaussians little information. After 25 epochs, the Gaussian classifiers are 2 percentage points
-better than the network whose features they use.
+Gaussians little information. After 25 epochs, the accuracy of the Gaussian classifiers is 2
+percentage points higher than that of the network whose features they use.
 
-This implementation keeps the features of the whole training set in memory at once: one number for
-each image and channel. The authors take the holdout from the test set and corrupt its labels. Here
-the holdout is a part of the noisy training set.
+This implementation keeps the pooled features of the whole training set in memory at once: for each
+image, one number for each channel of each unit. The authors take the holdout from the test set and
+corrupt its labels. Here the holdout is a part of the noisy training set.
 """
 
 import math
@@ -160,8 +160,8 @@ class RoG(Method):
     Args:
         task: the learning task
         share: share of the images of each class from which mean and covariance are computed
-        typical: share of the holdout that determines the weights of the units; its most typical
-            images are used
+        typical: share of the holdout, its most typical images, that determines the weights of the
+            units
     """
 
     cross_entropy_options = {}  # noqa: RUF012, read only

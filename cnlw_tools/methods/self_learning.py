@@ -2,18 +2,18 @@
 
 Source: Han, Luo and Wang 2019, "Deep self-learning from noisy labels".
 
-For each class c, m images with this label are drawn. Let i and j be two of these images, and f
-their features. The second label of an image x is y^, and prototype_cl is prototype l of class c.
-The options are `samples` (m), `prototypes` (p), `alpha` and `start`:
+For each class c, at most m images with this label are drawn. Let i and j be two of these images,
+and f_i and f_j their features. The second label of an image x is y^, and prototype_cl is prototype
+l of class c. The options are m (``samples``), p (``prototypes``), ``alpha`` and ``start``:
 
 S_ij  = cos(f_i, f_j)                                  s = 60th percentile of all S_ij
 rho_i = sum_j sign(S_ij - s)                           density around i
 eta_i = max_{j: rho_j > rho_i} S_ij                    similarity to a denser image
         min_j S_ij for the densest
-prototypes of c = the densest image, and the densest   p in all
+prototypes of c = the densest image, and the densest   at most p in all
                   others with eta_i < 0.95
-y^    = argmax_c mean_l cos(f(x), f(prototype_cl))     for all images, before each epoch with
-                                                       alpha > 0
+y^    = argmax_c mean_l cos(f(x), f(prototype_cl))     for all images, before each epoch from epoch
+                                                       start on
 L     = mean_b (1 - alpha) CE(y_b, z_b) + alpha CE(y^_b, z_b)     alpha = 0 before epoch start
 
 The method assumes that most labels are correct in the densest regions of a class. The prototypes
@@ -25,7 +25,7 @@ second label.
 The paper uses m = 1280, p = 8 and alpha = 0.5. It does not say for how many epochs alpha stays 0;
 half of the epochs is our choice. The logged weight is the share of the given label in the target.
 If y^ differs from the given label, this weight is 1 - alpha; otherwise it is 1. With several ranks,
-each rank processes the whole training set; all then use the y^ of rank 0, so that they agree.
+each rank computes y^ for the whole training set, and all ranks use the y^ of rank 0.
 """
 
 import torch
@@ -69,8 +69,8 @@ class SelfLearning(Method):
         task: the learning task
         alpha: share of the second label in the target
         start: epochs without the second label; a value below 1 is a share of all epochs
-        samples: m, the number of images of a class among which prototypes are sought
-        prototypes: p, the number of prototypes of a class
+        samples: m, the largest number of images of a class among which prototypes are sought
+        prototypes: p, the largest number of prototypes of a class
     """
 
     cross_entropy_options = {"alpha": 0.0}  # noqa: RUF012, read only

@@ -33,6 +33,10 @@ EPOCHS: Mapping[str, str] = {  # by the result of a run
 PUBLISHED_HEADER = ["study", "published table: row", "column", "our data", "published"]
 SPREAD = "The ± is "  # how a note of published.json begins that says what it measures
 UNKNOWN_SPREAD = "We do not know what the ± measures."
+STAR = "A star marks "  # how a note of published.json begins that says what it marks
+UNKNOWN_STAR = "We do not know what the star marks."
+UNKNOWN_BOTH = "We do not know what the ± measures, nor what the star marks."
+DASHES = ("-", "—")
 TAG_OR_FOOTNOTE = r"<[^>]*>| \[†\]"  # in the labels of the rows of a paper
 REPOSITORY = re.compile(r"([\w-]+/[\w.-]+) on GitHub")
 SIC = ("Aym.", "Aym. (sic)")  # as the README of INCV spells it
@@ -151,17 +155,34 @@ def _list_tables(cells: Iterable[PublishedCell]) -> str:
     """Return a list of tables: what the numbers are, where they come from, and what ± means."""
     all_tables = read_paper_tables(default_root())
     with_spread = {cell.table for cell in cells if "±" in _plain_number(cell.value)}
+    with_star = {cell.table for cell in cells if _has_star(cell)}
+    with_dash = {cell.table for cell in cells if _plain_number(cell.value) in DASHES}
     names: dict[str, list[str]] = {}  # by what is said of a table
     for name in dict.fromkeys(cell.table for cell in cells):
         paper_table = all_tables[name]
         metric = METRICS.get(paper_table.get("metric", ""), "accuracies in percent")
         metric = METRICS.get(paper_table.get("caption", ""), metric)
         words = f"{metric}, from {_link_source(paper_table['source'])}."
-        notes = [note for note in paper_table.get("notes", []) if note.startswith(SPREAD)]
         if name in with_spread:
-            words += f" {escape(notes[0]) if notes else UNKNOWN_SPREAD}"
+            words += f" {_note(paper_table, SPREAD) or UNKNOWN_SPREAD}"
+        if name in with_star:
+            words += f" {_note(paper_table, STAR) or UNKNOWN_STAR}"
+        words = words.replace(f"{UNKNOWN_SPREAD} {UNKNOWN_STAR}", UNKNOWN_BOTH)
+        if name in with_dash:
+            words += " A dash means that the table has no number."
         names.setdefault(words, []).append(f"*{escape(name.replace('_', ' '))}*")
     return "".join(f"- {_join(shown)}: {words}\n" for words, shown in names.items())
+
+
+def _has_star(cell: PublishedCell) -> bool:
+    """Return whether a star marks a number, its row or its column; the Q* of a row is a matrix."""
+    return "*" in f"{cell.row} {cell.column} {cell.value}".replace("Q*", "Q")
+
+
+def _note(paper_table: Mapping[str, Any], beginning: str) -> str:
+    """Return the first note of a table that begins like this, or an empty text."""
+    notes = [note for note in paper_table.get("notes", []) if note.startswith(beginning)]
+    return escape(notes[0]) if notes else ""
 
 
 def _join(names: Sequence[str]) -> str:

@@ -50,6 +50,10 @@ NEEDS: Mapping[str, str] = {
     "have to know this rate or estimate it. For example, `-o noise_rate=0.4` states that 40 % of "
     "the labels are wrong.",
 }
+OPTIONS_OF_NEEDS: Mapping[str, tuple[str, str]] = {  # options of the trainer, not of the method
+    "holdout": ("-o holdout=0.1", "share of the training set that is set aside as the holdout"),
+    "noise_rate": ("-o noise_rate=RATE", "share of wrong labels, from 0 to 1; has no default"),
+}
 COST = (
     "The costs of a method are divided by those of [`vanilla`](vanilla.md), which is ordinary training "
     "on the given labels. The page of each method has a cost that was counted and three that were "
@@ -198,10 +202,11 @@ def _needs(info: MethodInfo) -> str:
 
 def _options(target: str, info: MethodInfo) -> str:
     """Return the table of options."""
-    if not info.options:
+    needed = [OPTIONS_OF_NEEDS[need] for need in info.requires if need in OPTIONS_OF_NEEDS]
+    if not info.options and not needed:
         return "This method has no options.\n\n"
     meanings = option_meanings(target)
-    rows = []
+    rows = [[option(words), meaning] for words, meaning in needed]
     for name, default in info.options.items():
         rows.append(
             [option(f"-o {name}={format_default(default)}"), escape(meanings.get(name, ""))]
