@@ -37,7 +37,7 @@ def _parse_hashes(text: str, source: str) -> Mapping[str, str]:
     block = parse_json(text, source, REMEDY)
     distribution = block.get("distribution") if isinstance(block, dict) else None
     if not isinstance(distribution, list):
-        raise ValueError(f"{source}: it has no list `distribution` of files: {REMEDY}")
+        raise ValueError(f"{source}: its key `distribution` must be a list of files: {REMEDY}")
     hashes = {}
     for entry in distribution:
         name = _shard_name(entry)

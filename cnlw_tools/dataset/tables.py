@@ -49,7 +49,7 @@ VOTES = pa.schema(
     [
         pa.field("image_id", STRING, nullable=False),  # the candidate
         pa.field("label", pa.int32(), nullable=False),  # the class that the vote is about
-        pa.field("annotator", STRING),  # the number of the person who votes
+        pa.field("annotator", STRING),  # the number of the person, or "consensus"
         pa.field("correct", pa.bool_()),  # whether the image shows the class; null if unsure
         pa.field("at", pa.timestamp("us", "UTC")),  # the time of the vote
     ]
@@ -59,9 +59,9 @@ PLAN = pa.schema(
     [
         pa.field("image_id", STRING, nullable=False),  # the image in the slot
         pa.field("label", pa.int32(), nullable=False),  # the label that the learner gets
-        pa.field("clean_label", pa.int32()),  # the true class; null for a wrong web image
+        pa.field("clean_label", pa.int32()),  # the true class; null if it is unknown
         pa.field("origin", STRING, nullable=False),  # base, web, other or white
-        pa.field("replaces", STRING),  # the image that this one replaces
+        pa.field("replaces", STRING),  # the image that this one replaces, if any
         pa.field("is_noisy", pa.bool_(), nullable=False),  # wrong label or unknown class
         pa.field("split", STRING, nullable=False),  # the split of the row: train, validation ...
     ]

@@ -1,13 +1,13 @@
-"""In asymmetric noise, all wrong labels of a class are one and the same other class.
+"""In asymmetric noise, all wrongly labelled images of a class get the same wrong label.
 
     y' = map[y]     for level % of the images of every class with map[y] != y
     y' = y          for the others
 
 For each class y, map[y] is the label that wrongly labelled images of y get. The map is applied
-once, to the true label, so a cat that became a dog is not flipped back. In each class that the map
-changes, `level` percent of the labels become wrong. On CIFAR-10, it changes five of the ten
-classes, so a level of 40 % changes 20 % of all labels. The list below has all maps. The noise model
-`pairflip` is asymmetric noise with the last of them, which changes all classes:
+once, to the true label, so a cat that is labelled as a dog is not flipped back. In each class that
+the map changes, `level` percent of the labels become wrong. The map `cifar10` changes five of the
+ten classes, so a level of 40 % changes 20 % of all labels. The option `map` of `asymmetric` chooses
+one of the following maps. `pairflip` always uses the last one, which changes all classes.
 
     cifar10      truck -> automobile, bird -> airplane,         Patrini et al., 2017;
                  cat <-> dog, deer -> horse                     Zhang et al., 2020
@@ -17,8 +17,9 @@ classes, so a level of 40 % changes 20 % of all labels. The list below has all m
     blocks       rings through groups of five classes           Patrini's code, for CIFAR-100
     pairflip     y -> (y + 1) mod C                             Han et al. (Co-teaching), 2018
 
-On CIFAR-100, ``blocks`` differs from ``cifar100``: ``blocks`` puts classes with consecutive numbers
-into a group, and classes are numbered in the order of their names, not by superclass.
+In a ring, each class is mapped to the next one, and the last class to the first. On CIFAR-100, the
+maps ``blocks`` and ``cifar100`` differ: ``blocks`` puts five classes with consecutive numbers into
+a group, and classes are numbered in the order of their names, not by superclass.
 """
 
 import numpy as np

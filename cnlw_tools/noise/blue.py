@@ -4,8 +4,8 @@
     y' = y                                     for the others
 
 A flipped label is never the true one, so the level is exactly the share of wrong labels. The new
-label of an image does not depend on the level. Blue noise is the default variant of symmetric.py
-under the name that the paper gives it.
+label of an image does not depend on the level. Blue noise is the same as symmetric.py with its
+default options; the name is that of the paper.
 
 Source: Jiang et al., ICML 2020, "Beyond synthetic noise: deep learning on controlled noisy
 labels"; the authors' slides on the "construction of controlled synthetic label noise".

@@ -5,11 +5,11 @@
 
 The option alpha is the number of copies of each image. A share (1 + alpha / C) / (1 + alpha) of all
 labels is correct. With 10 classes, this is 0.55, 0.25, 0.1818, 0.1429, 0.1176 and 0.1089 at alpha =
-1, 5, 10, 20, 50 and 100. Each image is copied floor(alpha) times, and the first images of each
-class, sorted by key, are copied once more.
+1, 5, 10, 20, 50 and 100. Each image is copied floor(alpha) times. If this gives a class fewer than
+N_c copies, its first images, sorted by key, are copied once more.
 
-Counts are exact. The copies of a class are put into a random order and divided among the labels,
-beginning with the true one. The first j labels together get D_cj copies:
+Counts are exact. The copies of class c are put into a random order and divided among the labels in
+the order c, c + 1 ... C - 1, 0 ... c - 1. The first j labels together get D_cj copies:
 
     D_cj = ceil(N_c (q_1 + ... + q_j) - v_c)        v_c = (c + 1/2) g mod 1,  g the golden ratio
 

@@ -5,9 +5,10 @@
 The side table is a file with a row for each training image (option `--side-table`). No label is
 sampled, so the noise rate is the share of wrong labels in the column.
 
-An example of ``human`` noise is CIFAR-10N, in which three people each gave one label to every image
-of CIFAR-10. Of the first labels, 17.23 % are wrong. If a wrong label is taken whenever one of the
-three is wrong, 40.21 % are wrong (Wei et al., ICLR 2022, "Learning with noisy labels revisited").
+An example of ``human`` noise is CIFAR-10N, in which every image of CIFAR-10 has labels from three
+people. The first one is wrong for 17.23 % of the images. If each image gets a wrong label
+whenever at least one of its three labels is wrong, 40.21 % of the images have a wrong label (Wei et
+al., ICLR 2022, "Learning with noisy labels revisited").
 
 For ``semantic`` noise, the network is trained on a small share of the images, with clean labels
 (Lee et al., ICML 2019, RoG; Zhang et al., 2020, table 4). Such a network confuses similar classes,

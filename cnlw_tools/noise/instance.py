@@ -7,31 +7,33 @@
 This is the noise of Xia et al. (2020). The location of the normal distribution, that is, its mean
 before the truncation, is chosen so that the mean after the truncation is p: level 20 means 20 %
 wrong labels. In the authors' code, the option tau is the location, and the truncation moves the
-mean. The values tau = 0.1, 0.2, 0.3 and 0.4 give 12.9, 20.6, 30.0 and 40.0 %, which are the levels
-13, 21, 30 and 40 here. (The benchmark AQuA, Goswami et al., 2023, has a copy of that code, which
-truncates to the range from tau to tau plus one standard deviation. This gives 24.6 % at tau = 0.2.)
+mean. The values tau = 0.1, 0.2, 0.3 and 0.4 give 12.9, 20.6, 30.0 and 40.0 % wrong labels, and so
+correspond to the levels 13, 21, 30 and 40 here. (The benchmark AQuA, Goswami et al., 2023, contains
+a changed copy of that code: it truncates to the range from tau to tau plus one standard deviation.
+At tau = 0.2, this gives 24.6 % wrong labels.)
 
 Each image has two uniform random numbers, u_i and v_i. The rate q_i(p) is the v_i-quantile of the
-truncated normal distribution with the mean p. This rate grows with p, so each image has its own
-level: the smallest p with u_i < q_i(p). The images of each class become noisy in the order of their
-own levels, and each level makes the first images in this order noisy. Therefore the number of noisy
-images is exact, levels are nested, and every class has the same share of noise. If ``exact`` is
-false, an image is noisy if its own level is at most the level of the recipe. The number of noisy
-images is then random, as in the paper.
+truncated normal distribution with the mean p. This rate grows with p, so each image has a
+threshold: the smallest p with u_i < q_i(p). The images of each class become noisy in the order of
+their thresholds, and each level makes the first images in this order noisy. Therefore the number of
+noisy images is exact, levels are nested, and every class has the same share of noise. If ``exact``
+is false, an image is noisy if its threshold is at most the level. The number of noisy images is
+then random, as in the paper.
 
 The vector x_i holds the d features of image i in the side table, unchanged. The side table is a
 file with a row for each image (option `--side-table`). `cnlw features` writes such a file, in which
 the features are the pixels of a thumbnail of each image. For each true class y, W_y is a d x C
 matrix of independent standard normal numbers, which do not depend on the images. As in the authors'
-code, each seed draws different matrices W_y, so the transition matrix differs between seeds. Its
-off-diagonal entries at 40 % have a standard deviation of 0.030 over five seeds (5,000 images of
-CIFAR-10). Confidence intervals over noise seeds therefore include this variation. With
-``fixed_weights``, all seeds share the same matrices W_y, and the standard deviation is 0.007.
+code, each seed draws different matrices W_y, so the transition matrix differs between seeds, and
+confidence intervals over noise seeds include this variation. In a test with five seeds (level 40,
+5,000 images of CIFAR-10), the off-diagonal entries of the transition matrix had a standard
+deviation of 0.030. With ``fixed_weights``, all seeds share the same matrices W_y, and the standard
+deviation was 0.007.
 
-With more features, the entries of x_i W_y are larger, and the new label depends more strongly on
-the image. On CIFAR-10, the most likely label has a mean probability of 0.82 with thumbnails of 8 x
-8 pixels, 0.92 with 16 x 16 and 0.96 with 32 x 32. The authors use normalised images of 32 x 32
-pixels and get 0.98, so `cnlw features --size 32` comes closest to the paper.
+With more features, the entries of x_i W_y vary more, and the new label depends more strongly on the
+image. On CIFAR-10, the most likely new label has a mean probability of 0.82 with thumbnails of 8 x
+8 pixels, 0.92 with 16 x 16 and 0.96 with 32 x 32. With the normalised images of 32 x 32 pixels that
+the authors use, it is 0.98, so `cnlw features --size 32` comes closest to the paper.
 
 Source: Xia et al., NeurIPS 2020, "Part-dependent label noise", appendix.
 """

@@ -3,7 +3,7 @@
     P(y' = j | y = i) = Q[i, j]        rows: the true class; columns: the given label; rows sum to 1
 
 The option q gives the matrix Q. In the paper, columns stand for the true class. If your matrix has
-this orientation, add ``transpose = true``; the orientation is never guessed. Counts are exact.
+this orientation, set ``transpose`` to true; the orientation is never guessed. Counts are exact.
 Class i has n_i images, and n_ij of them get the label j:
 
     n_ij = floor(n_i Q[i, j]), and one more for the largest remainders until sum_j n_ij = n_i

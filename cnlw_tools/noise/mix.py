@@ -5,9 +5,9 @@
 
 `first`, `second` and `proportion_first` are options. For example, if half of the images get red
 noise and half get blue noise, both at 40 %, then 20 % of all images have red noise and 20 % have
-blue noise. The division of the images does not depend on the models or the level. Each model
-decides the number of noisy images in its part, so even with two exact models, the total may differ
-from the level by one image.
+blue noise. The division of the images does not depend on the models or the level. Each model rounds
+the number of noisy images in its part, so even with two exact models, the total number of noisy
+images may be one more or one less than the level asks for.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""In open-set noise, images of other datasets replace images of the dataset; labels stay.
+"""In open-set noise, images of other datasets replace images of the dataset, but labels stay.
 
     level % of every class     the image is replaced by one of another dataset, of any class; the
                                label stays

@@ -10,9 +10,10 @@ image is wrong.
 Slots and web images are paired before a level is selected, so a pair is the same at all levels. The
 option ``top`` is the highest level that you want to build. Web images that this level does not need
 are reserves. If a web image is dead, that is, if its URL no longer works, a reserve replaces it,
-the same one at all levels. The search for this reserve begins at a position that depends only on
-the slot, and takes the first reserve that is free and available. A dead link therefore changes only
-its own slot, and two dead links hardly ever change a third slot.
+the same one at all levels. The reserves are searched from a position that depends only on the slot,
+and the first one that is free and available is used. A dead link therefore changes only its slot.
+There is one rare exception: if two slots with dead links would get the same reserve, one of them
+gets the next reserve that is free.
 
 Source: Jiang et al., ICML 2020, "Beyond synthetic noise: deep learning on controlled noisy
 labels"; the authors' slides on the "construction of our dataset".
@@ -98,11 +99,11 @@ def expected_stats(
 def _check_levels(level: int, top: int) -> None:
     if level > top:
         raise ValueError(
-            f"level {level} is above the top level {top}, which decides how many images are kept "
-            f"as reserves: give -o top={level}"
+            f"level {level} is above top = {top}, the highest level that is planned for: "
+            f"give -o top={level}"
         )
     if top > 100:
-        raise ValueError(f"top = {top} is not allowed. A level is a percentage: give at most 100")
+        raise ValueError(f"top = {top} is not allowed. It is a percentage: give at most 100")
 
 
 def _check_stock(
@@ -136,7 +137,7 @@ def _pair_slots(
     slots: Ints,
     n_classes: int,
 ) -> Ints:
-    """Return (n,) the pool row for each of the top level's slots.
+    """Return (n,) the pool row for each slot of the level ``top``.
 
     It is -1 for all other images, and for slots of classes that have too few web images.
     """

@@ -6,9 +6,9 @@
 Here, c is a class of the dataset. The vector t(x) holds the colours of x after x is shrunk to 4 x 4
 pixels, and m_c is the mean of t over images of class c. In every class, images of the donor that
 look like the class fill `level` % of the slots. (A slot is a place in the training set that belongs
-to one image of the dataset.) The label is unchanged. Everything else is as in red.py: slots and
-images are paired before a level is selected, levels are nested, and each image is used once. The
-result imitates web noise, but contains no web image.
+to one image of the dataset.) The label is unchanged. As in red.py, slots and images are paired
+before a level is selected, levels are nested, and each image is used at most once. The result
+imitates web noise, but contains no web image.
 """
 
 from cnlw_tools.noise import red
@@ -25,10 +25,10 @@ def red_standin(
     """Simulate red noise without the web, with similar images of another dataset.
 
     Args:
-        top: the highest level, in percent; images that it does not need are not used
+        top: the highest level that you want to build, in percent
 
     Raises:
-        ValueError: the level is above ``top``, or that above 100
+        ValueError: the level is above ``top``, or ``top`` is above 100
         TooFewImages: fewer images look like a class than the level needs
     """
     return red.red(base, pool, level, n_classes, top)

@@ -1,17 +1,17 @@
-"""Structured dilution adds copies with partly wrong labels; some wrong labels are more frequent.
+"""Structured dilution is dilution in which some wrong labels are more frequent than others.
 
-Each example gets alpha copies, as in dilution.py. Of these copies, this many get each label, on
-average over the examples of a class:
+Each example gets alpha copies, as in dilution.py. On average over the examples of a class, each
+label is given to this many of the copies of an example:
 
     true label               alpha / C
     false label of rank r    alpha / C + delta (1 - 2 (r - 1) / (C - 2))    r = 1 ... C - 1
                                                                             (profile = linear)
 
-Both alpha and delta are options. If delta is 0, the labels are uniform. If delta is 1, the first
-false label is as frequent as the true one, if the clean example is counted, too. The paper defines
-the cases delta = 0 and delta = 1. Between them, it defines only the frequency of the first rank.
-The option ``profile`` therefore has two more values, with the same frequency of the first rank and
-the same sum over all false labels:
+Both alpha and delta are options. If delta is 0, all labels of copies are equally frequent. If delta
+is 1, the false label of rank 1 is as frequent as the true label, counting the clean example. The
+paper defines the cases delta = 0 and delta = 1. For values between these, it defines only the
+frequency of rank 1. The option ``profile`` therefore has two more values, which leave the frequency
+of rank 1 and the sum over all false labels unchanged:
 
     geometric                (alpha / C + delta) q^(r - 1), with q such that the sum is
                              alpha (C - 1) / C
@@ -23,7 +23,7 @@ class number. The predictions are a column of the side table, a file with a row 
 (option `--side-table`). ``reverse`` is the opposite order, and ``random`` is a random permutation
 for each class. Each seed draws different permutations, so confidence intervals over noise seeds
 include this variation. If a build has a split `verified`, whose labels are also noisy, the ranks
-for this split are computed from the predictions for its own images.
+for this split are computed from the predictions for the images of this split.
 
 Source: Rolnick et al., 2017, experiment 2.
 """
@@ -54,8 +54,8 @@ def structured(
 
     Args:
         alpha: copies of each image
-        delta: how much more frequent the first false label is: from 0 (uniform) to 1, and at most
-            alpha / C
+        delta: additional copies of each image with the false label of rank 1: from 0 (all labels
+            are equally frequent) to 1, and at most alpha / C
         order: how false labels are ranked: confusing, reverse or random
         profile: how the counts fall with the rank: linear, geometric or top
         labels: column of the side table with predicted labels; not needed with a random order
@@ -142,7 +142,7 @@ def _check_options(
     copy_counts(np.zeros(1, np.int64), alpha)  # checks alpha
     if n_classes < 3 and delta:
         raise ValueError(
-            f"delta = {delta:g}: with {n_classes} classes there are no false labels to rank: "
+            f"delta = {delta:g}: with {n_classes} classes, there are too few false labels to rank: "
             "give delta = 0, or at least three classes"
         )
     if profile not in PROFILES:
@@ -151,8 +151,8 @@ def _check_options(
         )
     if not 0 <= delta <= 1:
         raise ValueError(
-            f"delta = {delta:g} is not allowed: give a number from 0 (uniform) to 1 (as likely "
-            "as the truth)"
+            f"delta = {delta:g} is not allowed: give a number from 0 (all false labels are equally "
+            "frequent) to 1 (one of them is as frequent as the true label)"
         )
     max_delta = alpha / n_classes
     if delta > max_delta * (1 + 1e-12):

@@ -1,6 +1,6 @@
-"""In symmetric noise, a share p of the rows of every class gets a random label.
+"""In symmetric noise, a share p of the images of every class gets a random label.
 
-The level is 100 p percent. In papers, the label is drawn in four ways:
+The level is 100 p percent. Papers draw the label in four ways:
 
     option              label of a flipped row              P(it is still true)     used by
     by default          (y + 1 + floor(u (C - 1))) mod C    0                       Jiang, Patrini,
@@ -14,8 +14,9 @@ The level is 100 p percent. In papers, the label is drawn in four ways:
 
 With 10 classes, a level of 40 % means 40 % wrong labels by default, and 36 % with ``include_self``.
 Papers use both definitions, often without saying which. The card of a build states the expected
-rate of wrong labels. In each class, exactly the level's share of the labels is flipped. With
-``exact = false``, each label is flipped independently with probability p, as in some papers.
+rate of wrong labels. In each class, the number of flipped labels follows from the level and is not
+left to chance. With ``exact = false``, each label is flipped independently with probability p, as
+in some papers.
 """
 
 import numpy as np

@@ -1,7 +1,8 @@
 """CIFAR-100 is read as published, from the folder `cifar-100-python` with `train` and `test`.
 
-Every image has one of 100 fine labels and one of 20 coarse labels. One of the two is the label, and
-the other is an extra column of the manifest. Ids are like those of CIFAR-10.
+Every image has one of 100 fine labels and one of 20 coarse labels. The classes of `cifar100` are
+the fine labels, and the classes of `cifar100_coarse` are the coarse labels. The manifest has the
+other label in an additional column. Ids are like those of CIFAR-10.
 
 Source: Krizhevsky, "Learning multiple layers of features from tiny images", 2009.
 """

@@ -1,4 +1,4 @@
-"""Your own images are in class folders, or in a CSV file with the columns path,label[,split].
+"""Your own images are in class folders, or a CSV file with path,label[,split] lists them.
 
 Class folders may be inside `train/`, `val/` and `test/`. An id is the path of the image, relative
 to the folder or to the folder of the CSV file. Classes are the names of the class folders, or the

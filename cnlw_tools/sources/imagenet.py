@@ -1,8 +1,8 @@
 """ILSVRC12 is read as published, from an archive of class archives or from class folders.
 
 Ids are the names of the files. Nothing is unpacked: images are read from inside the archives.
-Classes are the WordNet ids of the training set in sorted order, which is also the order of most
-trained networks.
+The names of classes are WordNet ids. Classes are numbered in the sorted order of these ids, as in
+most networks that were trained on ILSVRC12.
 
 Source: Russakovsky et al., "ImageNet Large Scale Visual Recognition Challenge",
 International Journal of Computer Vision 115, 2015.

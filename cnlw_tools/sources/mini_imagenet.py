@@ -2,13 +2,13 @@
 
 The images are those of ILSVRC12. An id is a WordNet id and an eight-digit number: n0153282900000005
 is the fifth image of the class archive n01532829.tar, whose members are sorted by the number in
-their names. If an image of a class were missing, every later id would belong to another picture. A
+their names. If an image of a class were missing, every later id would refer to another image. A
 class therefore leads to an error in these cases:
 
 - it has fewer images than the highest number in the lists;
 - it has more images than ILSVRC12 has of the class (column `images` of the class list);
-- it has fewer images than ILSVRC12 has of the class (unless it has fewer images than the smallest
-  class of ILSVRC12, because the images are then a small selection for trials);
+- it has fewer images than ILSVRC12 has of the class (but a class that has fewer images than the
+  smallest class of ILSVRC12 is allowed, because it is then a small selection for trials);
 - a list of all training images (Kaggle's `LOC_train_solution.csv`, or `train_cls.txt`) is in
   the folder that holds the class archives or folders, and does not name the same images.
 
@@ -76,7 +76,7 @@ class MiniImagenet(LocalSource):
     name = "mini_imagenet"
     layout = (
         f"{TRAIN_TAR}, ILSVRC2012_img_val.tar, train.csv, val.csv and test.csv; "
-        "or images/ instead of the first"
+        f"or images/ instead of {TRAIN_TAR}"
     )
 
     def __init__(self, data_dir: Path | None) -> None:

@@ -32,7 +32,7 @@ class Mnist(ArraySource):
     name = "mnist"
     layout = (
         "train-images-idx3-ubyte, train-labels-idx1-ubyte and the same for t10k-..., "
-        "with or without .gz, here or in MNIST/raw"
+        "with or without .gz, in the folder or in MNIST/raw"
     )
     or_labels = "; for a plan, the two files of labels alone"
     split_of_part: ClassVar = {"train": "train", "test": "validation"}

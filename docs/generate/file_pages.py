@@ -16,7 +16,7 @@ COLUMNS: Mapping[str, str] = {
     "clean_label": "the true class; empty if nobody knows it, as for a wrong web image",
     "is_noisy": "whether the label is wrong for the image, or the true class is unknown",
     "origin": "where the image comes from: the dataset itself (`base`), a web search (`web`), another "
-    "dataset (`other`), or a generator of white noise (`white`)",
+    "dataset (`other`), or pictures of white noise (`white`)",
     "image_id": "the id of the image in the manifest",
     "replaces": "the id of the original image that this one replaces; empty if the original image "
     "stayed",
@@ -30,7 +30,7 @@ SCHEMAS: Mapping[str, str] = {
     "VOTES": "Votes: the answers of people about web images",
     "PLAN": "Plan: the image and the label that the learner gets in each slot",
     "RUNS": "Runs: the results in a report (`runs.parquet`)",
-    "PUBLISHED_SPLITS": "Published splits: the images that a paper used",
+    "PUBLISHED_SPLITS": "Published splits: the images that Jiang et al. (2020) used",
     "CLASSES": "Class list",
 }
 TABLES = "cnlw_tools.dataset.tables"

@@ -48,7 +48,7 @@ SYMBOLS: Mapping[str, str] = {  # symbol -> what it means, if a formula has it
     r"\bn_c\b": "`n_c` is the number of images of class c",
     r"\bP\(": "`P(...)` is a probability",
     r"by key|of their keys": "the `key` of an image is a random number that depends only on the seed and the image",
-    r"corruption order": "the corruption order is the order in which images become noisy; a level takes the first of them",
+    r"corruption order": "the corruption order is the order in which images become noisy as the level grows",
 }
 VERBS: Mapping[str, str] = {  # how the summary of a model begins -> what the model does
     "apply": "applies",
@@ -68,7 +68,7 @@ DONORS = (
 )
 OWN_DONOR = "The recipe for `shapes` already names a donor."
 WEB_POOL = (
-    "candidates (web images that a search for each class returned) and the votes of people on "
+    "candidates (images that a web search returned for a class) and the votes of people on "
     "whether these images show the class."
 )
 
@@ -202,10 +202,9 @@ def _guarantees(model: NoiseModel) -> str:
         if name in model.guarantees:
             lines.append(f"- **{name.replace('_', ' ')}**: {meaning}")
     subject, verb = ("This property", "holds") if len(lines) == 1 else ("These properties", "hold")
-    sentences = [f"{subject} {verb} with the default options."] if model.options else []
-    tests = " ".join(
-        [*sentences, f"Tests of the package check {'it' if len(lines) == 1 else 'them'}."]
-    )
+    tests = f"The tests of the package check {subject.lower()}."
+    if model.options:
+        tests = f"{subject} {verb} with the default options. {tests}"
     return "\n".join(lines) + f"\n\n{tests}\n\n"
 
 
@@ -213,8 +212,8 @@ def _what_it_needs(name: str, model: NoiseModel) -> str:
     """Return a section on the images from elsewhere that a model needs, if any."""
     text = ""
     if model.needs_web_pool:
-        subject = "With its default options, this noise" if name == "mix" else "This noise"
-        text += f"{subject} needs {WEB_POOL}\n\n"
+        subject = "If one of the two models is `red`, as by default, this noise"
+        text += f"{subject if name == 'mix' else 'This noise'} needs {WEB_POOL}\n\n"
     if model.needs_donors:
         text += f"{DONORS} {OWN_DONOR}\n\n" if _has_recipe(name) else f"{DONORS}\n\n"
     return heading("What it needs", 2) + text if text else ""

@@ -31,8 +31,8 @@ def test_only_shards_count(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ([], "it has no list `distribution` of files"),
-        ({"distribution": {}}, "it has no list `distribution` of files"),
+        ([], "its key `distribution` must be a list of files"),
+        ({"distribution": {}}, "its key `distribution` must be a list of files"),
         ({"distribution": [SHARD | {"sha256": None}]}, "a.parquet: its sha256 must be 64 hex"),
         ({"distribution": [SHARD | {"sha256": "0" * 63}]}, "a.parquet: its sha256 must be 64 hex"),
         (

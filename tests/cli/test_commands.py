@@ -469,7 +469,7 @@ def test_a_donor_from_the_flag_to_the_proof(root: Path, cifar: Path, here: Path)
         (["--noise", "red", "--level", "-5"], "unknown level '-5'. Give a whole percent"),
         (["--noise", "red", "--level", "0.4"], "unknown level '0.4'. Did you mean '40'?"),
         (["--noise", "red", "--level", "40%"], "unknown level '40%'. Did you mean '40'?"),
-        (["--noise", "red", "--level", 85], "level 85 is above the top level 80"),
+        (["--noise", "red", "--level", 85], "level 85 is above top = 80"),
         (["--noise", "red", "--level", 95, "-o", "top=95"], "needs 19 wrong web images and has"),
         (
             ["--noise", "red", "--level", 40, "--verified", 20],

@@ -201,7 +201,7 @@ def test_above_top(level, top):
     base, pool = made((10, 10), (20, 20))
 
     with pytest.raises(
-        ValueError, match=rf"level {level} is above the top level {top}.*give -o top={level}"
+        ValueError, match=rf"level {level} is above top = {top}.*give -o top={level}"
     ):
         red(base, pool, level, 2, top)
     assert (red(base, pool, level, 2, top=level).pool >= 0).sum() == n_noisy(level, 20)

@@ -168,7 +168,7 @@ def test_promise(delta, profile):
             {"alpha": 1.0, "delta": 0.2},
             r"delta = 0.2 is above alpha / C = 1 / 10: .* at most 0.1, or an alpha of at least 2",
         ),
-        ({"delta": 1.5}, r"delta = 1.5 is not allowed: give a number from 0 \(uniform\) to 1"),
+        ({"delta": 1.5}, r"delta = 1.5 is not allowed: give a number from 0 \(all false labels"),
         ({"delta": -0.1}, r"delta = -0.1 is not allowed: give a number from 0"),
         ({"alpha": 101.0}, "alpha = 101 is not allowed"),
         ({"order": "wild"}, "no order 'wild': give one of confusing, reverse, random"),
@@ -184,7 +184,7 @@ def test_bad_options(options, message):
 def test_two_classes():
     """One false label has no rank, but may be drawn uniformly."""
     assert copies_per_label(4, 0, 2).tolist() == [2, 2]
-    with pytest.raises(ValueError, match="with 2 classes there are no false labels to rank"):
+    with pytest.raises(ValueError, match="with 2 classes, there are too few false labels to rank"):
         copies_per_label(20, 0.5, 2)
 
 

@@ -388,7 +388,7 @@ def test_metadata_round_trip(data, tmp_path):
             {"top": True},
             "noise 'red': option top = True is not allowed: it must be a whole number",
         ),
-        ("red", {"top": 20}, "level 40 is above the top level 20"),
+        ("red", {"top": 20}, "level 40 is above top = 20"),
     ],
 )
 def test_bad_options(data, noise, options, message):
