@@ -1,23 +1,25 @@
-"""Backward correction combines the losses of all classes into one that is unbiased under noise.
+"""Backward correction combines the losses for all labels into one that is unbiased under noise.
 
 l_b = sum_j T^-1[y_b, j] (-log p_b[j])        T[i, j] = P(given j | true i): rows sum to 1; Q = T^t
-sum_j T[i, j] l(j) = -log p[i]                the mean over the given labels of class i
+sum_j T[i, j] l(j) = -log p[i]                l(j): the loss l_b if the given label is j
 
 Source: Patrini, Rozza, Menon, Nock and Qu, CVPR 2017, arXiv:1609.03683.
 
-The expected value of the combined loss under the noise is the loss for the true label, for every p,
-not only at the minimum. However, individual losses may be negative, and their variance grows with
-the entries of T^-1. Before the logarithm, p is clipped to [1e-7, 1 - 1e-7]; otherwise, the loss
-could fall without limit. The option q gives the transpose of T; without it, a first network
-estimates T, as in forward.py.
+The second line says that the combined loss is unbiased: for every prediction p, its mean over the
+given labels of class i is the loss for the true label. However, the loss of a single example may be
+negative, and its variance grows with the entries of T^-1. Before the logarithm, p is clipped to
+[1e-7, 1 - 1e-7]; otherwise, the loss could fall without limit. The option q gives the transpose of
+T; without it, a first network estimates T, as in forward.py.
 
 On a finite training set, the minimum of the loss is negative. At this minimum, the network has
 memorised the given labels, and the probabilities of all other labels are as small as the clipping
-allows. On `shapes` with 40 % of blue noise, backward correction therefore ends at about the
-accuracy of `vanilla`, while forward correction ends at a higher one.
+allows.
+
+On `shapes` (blue 40), backward correction ends at about the accuracy of `vanilla`, because the
+network memorises the given labels. Forward correction ends at a higher accuracy.
 
 If an estimate of T has no inverse, the paper suggests mixing it with the identity matrix. This
-implementation does not do so.
+implementation stops with an error instead.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""Forward correction applies the noise to the prediction before the loss is computed.
+"""Forward correction applies the noise matrix to the prediction before the loss is computed.
 
 L = -mean_b log sum_i p_b[i] T[i, y_b]        T[i, j] = P(given j | true i): rows sum to 1; Q = T^t
 
@@ -7,12 +7,17 @@ Source: Patrini, Rozza, Menon, Nock and Qu, CVPR 2017, arXiv:1609.03683.
 If the noise follows T and does not depend on the image, then the predictions p that minimise this
 loss on given labels also minimise the cross-entropy on true labels. The option q gives the matrix
 Q, which is the transpose of T: `-o q=symmetric:0.4`, `-o q=pairflip:0.4`, or rows q[j][i]. Without
-this option, a first network estimates T (`anchor_points`). On CIFAR-10, the authors set
-``percentile`` to 0.97. On CIFAR-100, the image at this percentile would belong to another class, so
-they set it to 1.
+this option, a first network estimates T (`anchor_points`).
 
-The loss is that of the noise layer (noise_layer.py) with a fixed Q. The noise layer can learn Q;
-here, Q is given or estimated beforehand.
+In the estimate, one image represents each class. If the option `percentile` is 1, it is the image
+with the highest predicted probability of the class. On CIFAR-10, the authors set `percentile` to
+0.97: the 3 % of the images with the highest probabilities are discarded first, because they may be
+outliers. On CIFAR-100, each class has only 1 % of the images. Without 3 % of them, only images of
+other classes might be left, so the authors set `percentile` to 1.
+
+The loss is the same as that of the noise layer (noise_layer.py) with a fixed Q. The noise layer can
+also learn Q while the network is trained. Forward correction needs a Q that is given or estimated
+beforehand.
 
 This implementation does not clip p, because it computes the loss from log-probabilities. It does
 not select the best epoch by the loss on held-out noisy labels.

@@ -4,21 +4,23 @@ import re
 from collections.abc import Mapping
 
 NOTATION: Mapping[str, str] = {  # part of a name -> its meaning, {noise} being a link to a page
-    r"(dilution|structured)_a\d": "A number after `a` is the option alpha, the number of noisy copies "
-    "of each image.",
-    r"structured_a\d+_d\d": "A number after `d` is 100 times the option delta.",
+    r"(dilution|structured)_a\d": "The number after `a` is the option alpha of the noise model: "
+    "how many noisy copies each image has.",
+    r"structured_a\d+_d\d": "The number after `d` is 100 times the option delta of "
+    "the noise model.",
     r"structured_\w+_conv-mnist": "`conv-mnist` is the network whose predictions rank the false "
     "labels.",
     r"structured_\w+_(reverse|random)|conv-mnist_reverse": "`reverse` and `random` are values of the "
-    "option `order`; if neither is in the name, the order is `confusing`.",
-    r"outlier_k\d": "The numbers after `k` and `r` are 100 times the options `known_share` and `ratio`.",
-    r"_no-exact": "`no-exact` stands for `exact = false`.",
-    r"_self\b|_self_": "`self` stands for `include_self = true`.",
+    "option `order` of the noise model; a name without them has the order `confusing`.",
+    r"outlier_k\d": "The numbers after `k` and `r` are 100 times the options `known_share` and "
+    "`ratio` of the noise model.",
+    r"_no-exact": "`no-exact` stands for the option `exact = false` of the noise model.",
+    r"_self\b|_self_": "`self` stands for the option `include_self = true` of the noise model.",
     r"openset_\d": "In names with `openset`, the names after the level are those of the donors.",
     r"semantic-vgg": "`semantic-vgg` is the column of the side table from which the labels are taken.",
-    r"_probe\d": "A number after `probe` is the number of trusted images of each class.",
-    r"_clean\d": "A number after `clean` is the number of training images that were kept before noise "
-    "was added.",
+    r"_probe\d": "The number after `probe` is the number of trusted images of each class.",
+    r"_clean\d": "The number after `clean` is the number of training images that were kept before "
+    "noise was added.",
     r"matrix_[0-9a-f]{6}": "The six characters after `matrix` are the beginning of a digest of "
     "the transition matrix.",
 }

@@ -37,6 +37,9 @@ STAR = "A star marks "  # how a note of published.json begins that says what it 
 UNKNOWN_STAR = "We do not know what the star marks."
 UNKNOWN_BOTH = "We do not know what the ± measures, nor what the star marks."
 DASHES = ("-", "—")
+DASH = "A dash means "  # how a note of published.json begins that says what it means
+UNKNOWN_DASH = "A dash means that the table has no number."
+COLUMNS = "A column "  # how a note of published.json begins that explains the names of columns
 TAG_OR_FOOTNOTE = r"<[^>]*>| \[†\]"  # in the labels of the rows of a paper
 REPOSITORY = re.compile(r"([\w-]+/[\w.-]+) on GitHub")
 SIC = ("Aym.", "Aym. (sic)")  # as the README of INCV spells it
@@ -69,20 +72,30 @@ class PublishedCell(NamedTuple):
     metric: str  # of our run: last, best or mean10
 
 
-def own_numbers(name: str) -> str:
-    """Return the results of our own studies with a method, study by study."""
+def own_numbers(name: str, single_runs: str = "") -> str:
+    """Return our results with a method: those of single runs, then those of studies, one by one.
+
+    Args:
+        name: the method
+        single_runs: paragraphs on runs that belong to no study
+    """
     trials = [trial for trial in read_trials() if trial.method == name]
     if not trials:
-        return f"None of the [studies that we ran]({STUDIES}) includes this method.\n\n"
+        ending = "so there are no tables" if single_runs else "so there are no numbers"
+        return (
+            f"{single_runs}None of the [studies that we ran]({STUDIES}) includes this method, "
+            f"{ending}.\n\n"
+        )
     text = (
-        f"These are accuracies on the validation set in percent, from our [studies]({STUDIES}): the "
-        "mean over seeds, ± the half-width of its 95 % t-interval if there are several seeds, and, in "
-        "parentheses, the number of seeds. The column *our data* names the dataset and the "
+        f"{single_runs}The tables have accuracies on the validation set in percent, from our "
+        f"[studies]({STUDIES}). Each is the mean over seeds, and the number of seeds is in "
+        "parentheses. If there are several seeds, the number after ± is the half-width of the 95 % "
+        "t-interval of the mean. The column *our data* names the dataset and the "
         "[config](../../glossary.md), that is, the noise and its level. "
     )
     text += explain_config_names(" ".join(trial.config for trial in trials))
     if any(trial.variant for trial in trials):
-        text += " The column *variant* says how runs on the same data differ, such as by network."
+        text += " The column *variant* says how runs on the same data differ."
     if any(find_baseline(trial) for trial in trials if name != BASELINE):
         text += (
             " The last column has the accuracy of [`vanilla`](vanilla.md) on the same data after the "
@@ -124,35 +137,37 @@ def published_numbers(name: str) -> str:
     others = [cell for cell in cells if cell.study not in ours]
     text = (
         "[Studies](../study_keys.md) of this package can compare runs of the method with published "
-        "numbers. Below, each row names the study, the published table with its row and column, and "
-        "the data of the runs. "
+        "numbers. Each row below names a study, the row and the column of a published table, and the "
+        "data of our runs. "
     )
-    text += explain_config_names(" ".join(cell.configs for cell in cells)) + "\n\n"
+    text += explain_config_names(" ".join(cell.configs for cell in cells))
+    text = text.rstrip() + "\n\n"
     text += f"Published tables:\n\n{_list_tables(cells)}\n"
     if compared:
-        text += "We have run these comparisons"
+        text += "We have run the studies of the following rows"
         if any("--scale paper" not in describe_scale(study) for study in ours):
             text += (
-                " at a small scale, which [Our own numbers](#our-own-numbers) describes. **Our numbers "
-                "cannot be compared with the published ones.** They come from fewer images, a smaller "
-                "network and fewer epochs, and only show how the methods compare with each other"
+                ", but at a small scale, which [Our own numbers](#our-own-numbers) describes. **Our "
+                "numbers cannot be compared with the published ones**, because they come from fewer "
+                "images, a smaller network and fewer epochs. They only show how the methods compare "
+                "with each other"
             )
-        text += ". The column *ours* says which epoch a number is from.\n\n"
+        text += ". In the column *ours*, parentheses say which epoch a number is from.\n\n"
         rows = [[*_published_row(cell), _our_number(cell)] for cell in compared]
         text += table([*PUBLISHED_HEADER, "ours"], rows)
     if others:
         word = "other" if compared else "following"
         text += (
-            f"We have not run the {word} comparisons. `cnlw sweep STUDY --scale paper` carries out "
-            "all runs of a study at the scale of the paper, and `cnlw report` puts their results "
-            "beside the published numbers.\n\n"
+            f"We have not run the {word} comparisons. To run one, use `cnlw sweep STUDY --scale "
+            "paper`, which trains at the scale of the paper, and then `cnlw report`, which shows the "
+            "results beside the published numbers.\n\n"
         )
         text += table(PUBLISHED_HEADER, map(_published_row, others))
     return text
 
 
 def _list_tables(cells: Iterable[PublishedCell]) -> str:
-    """Return a list of tables: what the numbers are, where they come from, and what ± means."""
+    """Return a list of tables: what the numbers are, their source, what columns and signs mean."""
     all_tables = read_paper_tables(default_root())
     with_spread = {cell.table for cell in cells if "±" in _plain_number(cell.value)}
     with_star = {cell.table for cell in cells if _has_star(cell)}
@@ -163,13 +178,14 @@ def _list_tables(cells: Iterable[PublishedCell]) -> str:
         metric = METRICS.get(paper_table.get("metric", ""), "accuracies in percent")
         metric = METRICS.get(paper_table.get("caption", ""), metric)
         words = f"{metric}, from {_link_source(paper_table['source'])}."
+        words += _note(paper_table, COLUMNS)
         if name in with_spread:
-            words += f" {_note(paper_table, SPREAD) or UNKNOWN_SPREAD}"
+            words += _note(paper_table, SPREAD, UNKNOWN_SPREAD)
         if name in with_star:
-            words += f" {_note(paper_table, STAR) or UNKNOWN_STAR}"
+            words += _note(paper_table, STAR, UNKNOWN_STAR)
         words = words.replace(f"{UNKNOWN_SPREAD} {UNKNOWN_STAR}", UNKNOWN_BOTH)
         if name in with_dash:
-            words += " A dash means that the table has no number."
+            words += _note(paper_table, DASH, UNKNOWN_DASH)
         names.setdefault(words, []).append(f"*{escape(name.replace('_', ' '))}*")
     return "".join(f"- {_join(shown)}: {words}\n" for words, shown in names.items())
 
@@ -179,10 +195,11 @@ def _has_star(cell: PublishedCell) -> bool:
     return "*" in f"{cell.row} {cell.column} {cell.value}".replace("Q*", "Q")
 
 
-def _note(paper_table: Mapping[str, Any], beginning: str) -> str:
-    """Return the first note of a table that begins like this, or an empty text."""
+def _note(paper_table: Mapping[str, Any], beginning: str, default: str = "") -> str:
+    """Return a space and the first note of a table that begins like this, or the default."""
     notes = [note for note in paper_table.get("notes", []) if note.startswith(beginning)]
-    return escape(notes[0]) if notes else ""
+    note = notes[0] if notes else default
+    return f" {escape(note)}" if note else ""
 
 
 def _join(names: Sequence[str]) -> str:
@@ -220,7 +237,8 @@ def _plain_number(text: str) -> str:
     plain = re.sub(r"\\textbf\{([^}]*)\}", r"\1", text.strip("$"))
     plain = re.sub(r"\{?\\pm\}?", "±", plain)
     plain = re.sub(r"(?<=\d) ?[±+] ?(?=\d)", " ± ", plain)  # text recognition read some ± as +
-    return plain.replace("^*", "*")
+    plain = plain.replace("^*", "*")
+    return re.sub(r"(?<=\d)\(", " (", plain)
 
 
 def _our_number(cell: PublishedCell) -> str:
@@ -280,4 +298,4 @@ def _cells_of_entry(
 def _abbreviate(names: list[str]) -> str:
     if len(names) < 3:
         return ", ".join(names)
-    return f"{names[0]} ... {names[-1]}, the mean of {len(names)}"
+    return f"{names[0]} ... {names[-1]}, the mean of {len(names)} configs"

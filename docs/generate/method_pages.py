@@ -54,15 +54,15 @@ OPTIONS_OF_NEEDS: Mapping[str, tuple[str, str]] = {  # options of the trainer, n
     "holdout": ("-o holdout=0.1", "share of the training set that is set aside as the holdout"),
     "noise_rate": ("-o noise_rate=RATE", "share of wrong labels, from 0 to 1; has no default"),
 }
-COST = (
+HOW_COST_IS_MEASURED = (
     "The costs of a method are divided by those of [`vanilla`](vanilla.md), which is ordinary training "
     "on the given labels. The page of each method has a cost that was counted and three that were "
     "measured.\n\n"
     "The cost of a training step is counted in network passes. In a network pass, one batch goes "
     "through the network, forward or backward; a backward pass counts as two forward passes. A step of "
     "`vanilla` consists of one forward and one backward pass. Some methods also make passes between "
-    "steps, for example over the whole training set once per round. Divided by the number of steps, "
-    "these passes are added to the cost of a step.\n\n"
+    "steps, for example over the whole training set once per round. The number of these passes is "
+    "divided by the number of steps, and the result is added to the cost of a step.\n\n"
     "Times and memory were measured with a small network on a CPU. The additional memory is the "
     "peak memory of training minus the peak memory of a process that holds the same data and trains "
     "`vanilla` on two images at a time. For `vanilla`, the additional memory is only about 50 MiB, "
@@ -73,7 +73,9 @@ WORDS = (
     "Symbols and words that are not explained here are in [Notation](index.md#notation) and in the "
     "[glossary](../../glossary.md).\n\n"
 )
-TAG_OR_FOOTNOTE = r"<[^>]*>| \[†\]"  # in the labels of the rows of a paper
+# How paragraphs of docstrings begin that stand in other sections than the formula:
+RESULTS = "On `shapes`"  # results of single runs
+COST = "The counted cost"
 NOTATION = """| symbol | meaning |
 | --- | --- |
 | `b`, `B` | an example of the batch, and the number of examples in the batch |
@@ -137,7 +139,7 @@ def _index_page() -> str:
             ]
         )
     text += table(["name", "what it does", "paper", "needs", "cost"], rows)
-    text += heading("Cost", 2) + COST
+    text += heading("Cost", 2) + HOW_COST_IS_MEASURED
     text += heading("Notation", 2) + NOTATION + "\n"
     return (
         text
@@ -160,16 +162,35 @@ def _method_page(name: str) -> str:
     text += heading("Formula", 2)
     if shares_module:
         text += f"{escape(title)}\n\n"
-    text += _link_methods(_link_components(docstring_to_markdown(rest))) + "\n"
+    others, single_runs = _split(rest, RESULTS)
+    formula, cost = _split(others, COST)
+    text += _to_markdown(formula)
     text = text.replace("page on networks", "page on [networks](../networks.md)")
     if "\nSource: " not in rest:
         text += f"**Paper:** {escape(info.paper)}\n\n"
     text += heading("What it needs", 2) + _needs(info)
     text += heading("Options", 2) + _options(target, info)
-    text += heading("Cost", 2) + _cost(name, info)
+    text += heading("Cost", 2) + _cost(name, info) + _to_markdown(cost)
     text += heading("Presets", 2) + _presets(name)
-    text += heading("Our own numbers", 2) + own_numbers(name)
+    text += heading("Our own numbers", 2) + own_numbers(name, _to_markdown(single_runs))
     return text + heading("Published numbers", 2) + published_numbers(name)
+
+
+def _to_markdown(text: str) -> str:
+    """Return a part of a docstring as Markdown with links to other methods and to what they share."""
+    if not text:
+        return ""
+    return _link_methods(_link_components(docstring_to_markdown(text))) + "\n"
+
+
+def _split(docstring: str, beginning: str) -> tuple[str, str]:
+    """Return a docstring without the paragraphs that begin in a certain way, and these."""
+    others = []
+    selected = []
+    for paragraph in docstring.strip("\n").split("\n\n"):
+        part = selected if paragraph.startswith(beginning) else others
+        part.append(paragraph)
+    return "\n\n".join(others), "\n\n".join(selected)
 
 
 def _module(name: str) -> str:
@@ -317,5 +338,5 @@ def _components_page() -> str:
     for name in _component_names():
         title, _, rest = module_docstring(f"{COMPONENTS}.{name}").partition("\n")
         text += f"## {name} {{#{name.replace('_', '-')}}}\n\n{escape(title)}\n\n"
-        text += _link_methods(_link_components(docstring_to_markdown(rest))) + "\n"
+        text += _to_markdown(rest)
     return text

@@ -145,6 +145,30 @@ def test_our_own_numbers_stand_on_the_page_of_the_method():
     assert "We have not run the other comparisons." in published
 
 
+def test_single_runs_and_costs_of_a_docstring_stand_in_their_sections():
+    """The section of the formula has neither; a method without studies still has our numbers."""
+    text = method_pages._method_page("glc")
+    formula, _, others = text.partition("## What it needs")
+    cost, _, own = others.partition("## Cost")[2].partition("## Our own numbers")
+
+    assert "45.4" not in formula
+    assert "The counted cost leaves out" in cost
+    assert "45.4" in own
+    assert "so there are no tables." in own
+    assert "so there are no numbers." in method_pages._method_page("dropout")
+
+
+def test_dashes_of_published_tables_are_explained():
+    """By the note of the table, or as missing; so are the names of columns."""
+    weight_decay = method_numbers.published_numbers("weight_decay")
+
+    assert "| — |" in weight_decay
+    assert "A dash means that training failed." in weight_decay
+    assert "A column is named after the dataset" in weight_decay
+    assert method_numbers.UNKNOWN_DASH in method_numbers.published_numbers("forward")
+    assert method_numbers.UNKNOWN_DASH not in method_numbers.published_numbers("ieg")
+
+
 def test_every_study_that_was_run_says_its_scale():
     """A label of a study is understood; a study without a section is an error that says so."""
     trials = study_results.read_trials()

@@ -4,16 +4,18 @@ Source: Patrini, Rozza, Menon, Nock and Qu 2017, arXiv:1609.03683, equations 12 
 
 x_i = argmax_x p_i(x)        T^_ij = p_j(x_i)        T_ij = P(given j | true i): rows sum to 1
 
-A network that was trained on given labels predicts their probabilities. For an image that clearly
-belongs to class i, these probabilities are row i of T. An outlier may look more typical than any
-real image of the class. If ``percentile`` is below 1, the method therefore discards the images with
-the highest p_i. It sorts the N images by p_i, the lowest first, and counts their ranks from 0. It
-discards the image with the rank ceil(percentile (N - 1)) and all images above it, as the authors'
-code does. x_i is the remaining image with the highest p_i. If several images have the same
-p_i, the first one is taken.
+A network that was trained on given labels predicts the probabilities p_j(x) of the given labels of
+an image x. If x clearly belongs to class i, these probabilities are row i of T. The estimate T^
+takes the row from the image with the highest p_i.
 
-The authors' code sets p_i of the discarded images to 0, and these zeros also enter the rows of
-later classes. This implementation leaves p_i unchanged.
+This image may be an outlier that belongs to another class. If the option `percentile` is below 1,
+the images with the highest p_i are therefore discarded before x_i is chosen. As in the authors'
+code, the N images are sorted by p_i, the lowest first, and their ranks are counted from 0. The
+image with the rank ceil(percentile (N - 1)) is discarded, and so are all images with the same or a
+higher p_i. If several of the remaining images have the same p_i, the first one is taken.
+
+The authors' code also replaces p_i of the discarded images by 0. If one of these images is chosen
+for a later class, this 0 becomes an entry of T^. This implementation does not change p_i.
 """
 
 import math
@@ -31,9 +33,9 @@ def estimate_transition(
     batches: BatchSource,
     percentile: float = 1.0,
 ) -> Tensor:
-    """Return T^, (K, K), by the rank ``percentile``, from 0 to 1, of each class's predictions.
+    """Return T^, (K, K), with the anchor of each class chosen as ``percentile``, 0 to 1, says.
 
-    If no image is below the rank, as of a single one, the first is the anchor.
+    If all images of a class would be discarded, as a single one would, the first is the anchor.
 
     The matrix is averaged over ranks, whose running averages of batch normalisation differ.
     """

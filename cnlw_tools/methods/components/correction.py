@@ -29,9 +29,9 @@ class Correction(Method):
         q: the matrix Q, the transpose of T: estimated, a name such as symmetric:0.4 or
             pairflip:0.4, or a list of rows, in which q[j][i] is the probability of the given label
             j if the true class is i
-        percentile: percentile, from 0 to 1, of the predicted probabilities of a class; the image at
-            this percentile represents the class in the estimate; with 1, this is the image with the
-            highest probability
+        percentile: which image represents a class in the estimate; with 1, the image with the
+            highest predicted probability of the class; with 0.97, the 3 % of the images with the
+            highest probabilities are discarded first
         first: epochs of the first network, which estimates T; a value below 1 is a share of all
             epochs
     """
