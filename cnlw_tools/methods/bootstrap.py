@@ -10,7 +10,7 @@ network keep its own prediction if a label contradicts this prediction. The soft
 treated as a constant: with a constant target, the gradient of the second term would be p - p = 0,
 and only beta CE would remain. In the hard variant, the argmax is constant anyway.
 
-The paper's beta is 0.95 (soft) and 0.8 (hard). Jiang et al. (2020) used the hard variant.
+In the paper, beta is 0.95 (soft) or 0.8 (hard). Jiang et al. (2020) used the hard variant.
 
 This implementation does not include the paper's reconstruction loss, which also learns a noise
 matrix.

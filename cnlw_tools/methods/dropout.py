@@ -3,9 +3,9 @@
 L = mean_b CE(y_b, head(m_b * h_b / (1 - p)))        m_b ~ Bernoulli(1 - p)^D        h_b: D features
 
 Each step trains a different sub-network, and a network whose features cannot rely on each other
-memorises fewer labels. This method sets p in all dropout layers of the network; it does not add
-layers, so a network without dropout layers is an error. With several ranks, each rank draws its own
-masks.
+memorises fewer labels. The formula shows the dropout layer before the head, which is the last layer
+of a network. This method sets p in all dropout layers of the network. It does not add layers, and
+stops with an error if the network has none. With several ranks, each rank draws its own masks.
 
 Jiang et al. give neither the values of p that they tried nor the best one. The default, 0.5, is the
 value of Srivastava et al. for hidden layers.

@@ -2,34 +2,32 @@
 
 Source: Zhang and Sabuncu, NeurIPS 2018, arXiv:1805.07836.
 
-Let p be the probability of the given label; q is an option. The method `gce_truncated` truncates
-the loss. It also has the option k, and gives each example a weight w_b of 0 or 1:
+Let p be the probability of the given label; q is an option. The method `gce_truncated` also has the
+option k, and replaces the loss of unlikely labels by a constant. Each example has a weight w_b of 1
+or, if its loss is replaced, of 0:
 
 L_q(p)   = (1 - p^q) / q,  p = p_y          q -> 0: cross-entropy l = -log p
                                             q = 1: 1 - p, the mean absolute error
 grad L_q = p^q grad l                       p^q = exp(-q l)
 l_b      = w_b L_q(p_b) + (1 - w_b) L_q(k)  truncated
-w_b      = 1[p*_b > k]                      p* from the best network so far; w is initially 1
+w_b      = 1[p*_b > k]                      p*: p of the best network so far; w is initially 1
 
 Cross-entropy has the largest gradients for labels that the network finds unlikely, and wrong labels
-are among these. The mean absolute error has the same gradient with respect to p for all examples;
-it resists noise but hardly learns. With `gce_truncated`, an example whose label is less likely than
-k has a constant loss and no gradient. Minimising the truncated loss directly would discard every
-example that is not learned yet. The network and w are therefore updated in turn: w is computed when
-epoch ``start`` begins, and again each time ``every`` epochs have passed.
+are among these. With the mean absolute error, the gradient with respect to p is the same for all
+examples; training resists noise but is very slow. With `gce_truncated`, an example with the weight
+0 has a constant loss and no gradient. If w were computed from the current network in each step,
+every example that is not learned yet would be left out. The network and w are therefore updated in
+turn: w is computed when epoch ``start`` begins, and again each time ``every`` epochs have passed.
 
-For truncation, the best network is the one that predicts the largest share of the labels in a
-held-out part of the noisy training set. If several are equally good, it is the earliest. The paper
-writes w (L_q(p) - L_q(k)), which is smaller by the constant L_q(k) and has the same gradient. The
-logged weights are w p^q.
+The best network so far is the one that predicts the given label for the largest share of the
+holdout. If several networks are equally good, it is the earliest of them. This network only serves
+to compute w; the result of training is the last network. The paper writes w (L_q(p) - L_q(k)),
+which is smaller by the constant L_q(k) and has the same gradient. The logged weights are w p^q.
 
-On `shapes` (blue 40, 16 pixels), truncation at k = 0.5 reaches a top-1 accuracy of 31 % in 10
-epochs, and `vanilla` reaches 54 %. At this stage, a network gives few labels a high probability. At
-k = 0.3, truncation reaches 39 % in 12 epochs, and `vanilla` reaches 56 %; in 20 epochs, they reach
-53 % and 52 %. Without truncation, L_q ends at 62 % after 20 epochs.
-
-`gce_truncated` uses the best network only to compute w, so training ends with the last network. The
-trainer reports the last and the best epoch of every method.
+On `shapes` (blue 40, 16 pixels), `gce_truncated` with k = 0.5 reaches a top-1 accuracy of 31 % in
+10 epochs, and `vanilla` reaches 54 %. After so few epochs, a network gives few labels a probability
+above k. With k = 0.3, `gce_truncated` reaches 39 % in 12 epochs, and `vanilla` reaches 56 %. In 20
+epochs, `gce_truncated` reaches 53 %, `vanilla` 52 % and `gce` 62 %.
 """
 
 import math

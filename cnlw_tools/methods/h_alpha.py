@@ -2,25 +2,26 @@
 
 Source: Rolnick, Veit, Belongie and Shavit 2017, "Deep learning is robust to massive label noise".
 
-The option alpha sets the number of uniformly drawn labels; such a label may also be the correct
-one. The loss is:
+The option alpha sets the number of labels that are drawn uniformly from all classes for each
+correct label. The loss is:
 
 H_alpha = mean_b -1 / (1 + alpha) log p_b[y_b] - alpha / (K (1 + alpha)) sum_k log p_b[k]
         = mean_b CE((1 - eps) Y_b + eps / K, z_b),  eps = alpha / (1 + alpha): smoothed labels
 
-On average, uniform noise affects all classes equally. The gradient that it adds pulls the
+On average, uniform noise affects all classes equally. The gradient of the wrong labels pulls the
 prediction towards uniform probabilities and does not change which class is the most likely one. At
-the minimum, the true class has the probability (1 + alpha / K) / (1 + alpha). The noise does harm
-through the variance of a finite batch, in which only about B / (1 + alpha) examples have correct
-labels. There are two remedies: larger batches (``scale = "batch"`` multiplies the batch size by 1 +
-alpha), and smaller steps (``scale = "lr"`` divides the learning rate by 1 + alpha).
+the minimum of the loss, the true class has the probability (1 + alpha / K) / (1 + alpha). The noise
+does harm because a batch is finite: only about B / (1 + alpha) of its examples were not drawn at
+random, so the gradient of the batch has a high variance. The option `scale` offers two remedies. A
+larger batch (`scale` = batch) has 1 + alpha times as many examples; with smaller steps (`scale` =
+lr), the learning rate is divided by 1 + alpha.
 
-The paper trains with plain cross-entropy on labels diluted with wrong ones. On true labels, H_alpha
-is the limit of this loss for infinite batches; on labels that are already noisy, it is label
-smoothing. The paper tries many values of alpha. The default 1, one uniformly drawn label for each
-correct one, is our choice.
+The paper trains with plain cross-entropy on a dataset to which copies of each image with random
+labels were added. If the given labels are correct, H_alpha is the limit of this loss for infinite
+batches. If they are already noisy, H_alpha is only label smoothing. The paper tries many values of
+alpha. The default 1, one uniformly drawn label for each correct one, is our choice.
 
-This method does not dilute the labels itself, because a noise model (`dilution`) does so when the
+This method does not add noisy copies to the dataset. The noise model `dilution` does so when the
 dataset is built.
 """
 

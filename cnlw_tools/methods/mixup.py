@@ -11,8 +11,8 @@ L = mean_b CE(lam Y_b + (1 - lam) Y_pi(b), f(x'_b))
 
 Mixup makes a network nearly linear between examples, and such a network cannot closely fit a single
 example with a wrong label. Each blend occurs only once, so there is less to memorise. The larger
-alpha is, the closer the blends are to equal parts. The paper uses alpha = 1 in general, and 8 to 32
-for noisy labels.
+alpha is, the closer the blends are to equal parts. For noisy labels, the paper uses larger values
+of alpha (8 to 32) than otherwise (1 for CIFAR).
 
 The option ``per`` says how often lam is drawn. The authors' code for mixup draws one lam per batch;
 MentorMix, MixMatch and IEG draw one per example. The logged loss is the cross-entropy of the

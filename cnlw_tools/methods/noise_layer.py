@@ -4,24 +4,24 @@ Source: Sukhbaatar, Bruna, Paluri, Bourdev and Fergus 2015, "Training convolutio
 noisy labels".
 
 The predicted probabilities of the given labels are p~. The option q_lambda is the strength of a
-regulariser r:
+regulariser r, which is the trace or the ridge:
 
 p~_b = Q p_b        Q[j, i] = P(given j | true i): columns sum to 1, T = Q^t
-L = -mean_b log p~_b[y_b] + q_lambda / K r(Q)     r: trace tr(Q) | ridge |Q|^2 / 2; 0 for a fixed Q
+L = -mean_b log p~_b[y_b] + q_lambda / K r(Q)     r: tr(Q) or |Q|^2 / 2; 0 for a fixed Q
 
 Let C[i, j] be the mean of p_i over images whose true class is j, and let Q* be the true noise
 matrix. The loss is smallest if Q C = Q*. If Q is fixed to Q*, this means C = I: the network
 predicts the true class. A learned Q would stay at I, because C = Q* explains the labels equally
-well. To prevent this, the regulariser r makes Q diffuse. Q is frozen at I until the network
-distinguishes the classes, and then learned with the network. After every step, each column is
-projected back to probabilities (`simplex`). The paper does not say how this is done.
+well. To prevent this, the regulariser r moves Q away from I. Q is frozen at I until the network
+distinguishes the classes, and is then learned together with the network. After every step, each
+column of Q is projected back to probabilities (`simplex`). The paper does not say how to project.
 
 The paper leaves other details open. These are our choices:
 
 - the factor 1 / K, so that the same q_lambda suits any K;
 - q_lambda = 1, the largest value that keeps Q = I for clean labels;
 - a short warm-up, because a network that has memorised the wrong labels needs no Q;
-- a q_lr so small that Q cannot exchange two classes.
+- a learning rate q_lr so small that Q cannot swap two classes.
 
 This implementation does not estimate Q* from a few true labels.
 """
@@ -52,7 +52,7 @@ class NoiseLayer(Method):
         q: the matrix Q: learned, a name such as symmetric:0.4 or pairflip:0.4, or a list of rows,
             in which q[j][i] is the probability of the given label j if the true class is i
         warmup: epochs before Q is learned; a value below 1 is a share of all epochs
-        regulariser: what makes a learned Q diffuse: ridge or trace
+        regulariser: what moves a learned Q away from the identity: ridge or trace
         q_lambda: strength of the regulariser
         q_lr: learning rate of Q
         projection: way to project columns of Q back to probabilities: euclid or clip, see `simplex`

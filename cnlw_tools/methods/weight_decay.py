@@ -4,11 +4,13 @@ L = mean_b CE(y_b, z_b) + decay / 2 sum_w |w|^2     w: kernels, or all parameter
 
 Random wrong labels follow no pattern, so a network can only memorise them. Memorising requires
 large weights, so a penalty on large weights makes memorising harder. The optimiser adds the
-gradient of the penalty, decay * w, and the reported loss is the cross-entropy alone. This method is
-a baseline of Jiang et al. (2020). TF-Slim, on which they build, penalises only the kernels of
-convolutions and of the classifier, as with ``every`` = false. The code of `ieg` also penalises
-biases and batch normalisation, as with ``every`` = true. `vanilla` uses the weight decay of the
-preset; this method uses the option `decay` instead.
+gradient of the penalty, decay * w, and the reported loss is the cross-entropy alone. `vanilla` uses
+the weight decay of the preset; this method uses the option `decay` instead.
+
+Kernels are the weights of convolutions and of linear layers. By default (``every`` = false), only
+they are penalised. TF-Slim, on which the code of Jiang et al. (2020) builds, does the same.
+With ``every`` = true, biases and the parameters of normalisation are also penalised, as in the code
+of Zhang et al. (2020; ieg.py).
 
 Jiang et al. give neither the values that they tried nor the best one. The default, 1e-3, is our
 choice; it is larger than the weight decay of most presets.

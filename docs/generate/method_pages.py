@@ -90,7 +90,7 @@ NOTATION = """| symbol | meaning |
 | `<a, b>`, `grad` | the inner product of two vectors; the gradient with respect to the weights of the network |
 | `x^t` | the transpose of a matrix or vector |
 | `a <- b` | a gets the value b |
-| `T[i, j]` | the probability of the given label j if the true class is i; `Q` is the transpose |
+| `T[i, j]` | the probability of the given label j if the true class is i; `Q` is the transpose of `T` |
 | `Theta`, `eta` | the weights of the network; a learning rate |
 | `H(p)` | the entropy of p, `-sum_k p_k log p_k` |
 | `1[...]` | 1 if the condition holds, otherwise 0 |
@@ -120,7 +120,7 @@ def make_pages() -> dict[str, str]:
 def _index_page() -> str:
     text = heading("Methods")
     text += (
-        "`cnlw train --method NAME` trains a method, and `-o option=value` sets its options. The "
+        "`cnlw train --method NAME` trains with a method, and `-o option=value` sets its options. The "
         "column `needs` names what a method needs besides images and given labels, and the page of "
         "the method says how to get it. The column `cost` compares a training step of the method "
         "with one of `vanilla`; see [Cost](#cost).\n\n"

@@ -10,14 +10,15 @@ p(x)   = sum_c weight_c Beta(x; alpha_c, beta_c)            c = 0: correct, c = 
          initially Beta(1, 2) and Beta(2, 1), 1/2 each
 r_c    = weight_c Beta(x; alpha_c, beta_c) / p(x)           E-step
 alpha  = m (m (1 - m) / s^2 - 1)                            M-step: m, s^2 are mean and variance
-beta   = alpha (1 - m) / m                                  weighted by r; ten rounds
-weight = mean r
+beta   = alpha (1 - m) / m                                  of x, weighted by r_c; ten rounds
+weight = mean r_c
 w(l)   = r_1(x), in 100 bins; constant from its maximum on
 
 Losses of correct labels are mostly near 0, and those of wrong labels have a long tail towards 0.
 Both distributions are skewed, so two Gaussians do not fit them well. The fit leaves out losses
-below P5 and above P95. All numbers are in double precision, and r_c is computed from the logarithms
-of the densities.
+below P5 and above P95. The fitted r_1 may fall again at the highest losses, which is why w keeps
+its maximum there. All numbers are in double precision, and r_c is computed from the logarithms of
+the densities.
 """
 
 from typing import NamedTuple

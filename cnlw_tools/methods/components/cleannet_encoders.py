@@ -17,7 +17,7 @@ l     = match + 0.1 |v - v^|^2           if t is verified
         0.1 match + 0.1 |v - v^|^2       otherwise, with t = 1[cos >= 0.1]
 
 Widths, loss weights and learning rates are those of the authors' code. For features that are never
-negative, as after ReLU, sign(v) log(1 + |v|) equals log(1 + v), which the code uses.
+negative, as after ReLU, sign(v) log(1 + |v|) equals log(1 + v), which the authors' code uses.
 """
 
 from typing import NamedTuple

@@ -1,8 +1,9 @@
-"""The shares c_ij estimate the transition matrix T.
+"""The transition matrix is estimated by counting the given labels of each predicted class.
 
-Among the images predicted as class i, c_ij is the share with the given label j. S-Model
-(s_model.py) starts from these shares. With ``hard``, the predicted class is the most likely one.
-With ``soft``, each image counts towards every class i, with weight p_t(i):
+Among the images that a network predicts as class i, c_ij is the share with the given label j. These
+shares estimate the transition matrix T, and S-Model (s_model.py) starts from them. With ``hard``,
+an image counts only for its most likely class. With ``soft``, image t counts for every class i,
+with the weight p_t(i):
 
 hard    c_ij = #{t: argmax p_t = i, y_t = j} / #{t: argmax p_t = i}
 soft    c_ij = sum_t p_t(i) 1[y_t = j] / sum_t p_t(i)      t: an example of the training set

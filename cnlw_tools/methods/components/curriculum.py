@@ -2,17 +2,20 @@
 
 Source: Jiang, Zhou, Leung, Li and Fei-Fei 2018 (MentorNet, arXiv:1712.05055) and their code.
 
-e = min(99, floor(100 progress))                percentage of the training completed
-gamma <- d gamma + (1 - d) percentile_p(l)      from 0, without bias correction, in every step
+The weight of example b is v_b, and gamma is the threshold with which its loss l_b is compared:
+
+e = min(99, floor(100 progress))                percentage of the training steps completed
+gamma <- d gamma + (1 - d) percentile_p(l)      once a step; initially 0, without bias correction
 v_b = 1 if e < burn_in - 1, else rule(l_b, l_b - gamma, e)
 v_b = 0 for all but a random floor(B (1 - r_e)) examples
 
-Progress is the share of completed steps. Example b gets the weight v_b, and gamma is the threshold
-for its loss: a moving average of a percentile of the losses. The rule is one of weighting_rules.py
-or a learned network (mentor.py). The options `decay` and `percentile` are d and p, and `burn_in` is
-an option, too. The share r_e of the examples is dropped at e (option `example_dropout`). With
-several ranks, the percentile is taken over the whole batch, and each rank drops the same share of
-its part.
+Thus gamma is a moving average: in each step, it moves towards the percentile p of the losses of the
+batch. The rule is a formula (weighting_rules.py) or a learned network (mentor.py). The option
+`percentile` is p, and `decay` is d. During the first `burn_in` percent of the training, all weights
+are 1; as in the authors' code, the rule already applies in the last of these percents. The option
+`example_dropout` gives the share r_e of the examples that are dropped at random when e percent of
+the steps are completed. With several ranks, the percentile is that of the losses of all ranks, and
+each rank drops the share r_e of its own batch.
 """
 
 import torch

@@ -1,11 +1,14 @@
 """k-means divides points x into groups such that the sum of |x - mean of its group|^2 is small.
 
-kmeans     repeats two steps (Lloyd 1982): it assigns each point to the nearest centre, and it moves
-           each centre to the mean of its points; the result is a local optimum
-kmeans_1d  divides numbers. The groups of an optimum are intervals, so dynamic programming finds an
-           optimum exactly: for each position, it finds where the last interval before the position
-           should begin (Fisher 1958). The cost of the group of positions i to j - 1 is
-           sum x^2 - (sum x)^2 / count, and is computed from running sums
+There are two functions:
+
+kmeans     divides vectors. It repeats two steps (Lloyd 1982): it assigns each point to the nearest
+           centre, and it moves each centre to the mean of its points. The result is a local optimum
+kmeans_1d  divides numbers and finds the best division. Each of its groups is an interval of the
+           sorted numbers, so dynamic programming is possible (Fisher 1958): for each position in
+           the sorted numbers, it finds where the last interval before this position should begin.
+           The cost of the group of positions i to j - 1 is sum x^2 - (sum x)^2 / count, and is
+           computed from running sums
 
 This implementation does not use scikit-learn, which would be an extra dependency needed only here.
 """

@@ -1,19 +1,23 @@
 """L2R and IEG compute how much a step on each noisy example would reduce the loss on trusted ones.
 
-Theta' stands for the weights of the network after a virtual step, l_b is the loss of noisy example
-b, and m is the number of trusted examples in a step:
+Let L^p be the cross-entropy on m trusted examples, l_b the loss of noisy example b, and Theta' the
+weights of the network after a virtual step, in which each l_b is multiplied by the weight of its
+example. Theta' is linear in these example weights. The derivative of L^p(Theta') with respect to
+one of them is therefore, up to a factor, the inner product <g_p, grad l_b>, where g_p is the
+gradient of L^p. The inner products of all examples are computed together, without the gradient of
+each l_b:
 
-g_p   = grad L^p(Theta')                            L^p: cross-entropy on trusted examples
-z'_b  = d/dt f(x_b; Theta + t g_p) at t = 0         one forward-mode pass
-<g_p, grad l_b> = <dl_b / dz, z'>                   the rest is arithmetic on B x K numbers
+g_p   = grad L^p(Theta')
+z'_b  = d/dt f(x_b; Theta + t g_p) at t = 0         a forward pass with forward-mode derivatives
+<g_p, grad l_b> = <dl_b / dz_b, z'_b>               the rest is arithmetic on B x K numbers
 
-The derivative of L^p(Theta') with respect to the weight of an example is this inner product, up to
-a factor, because Theta' is linear in the example weights. Forward mode costs 3 forward passes per
-view; torch's double backward costs 4 and keeps a second graph. With several ranks, all ranks draw
-the same m trusted examples, and each rank keeps m / world_size of them. g_p is the mean over ranks.
+The pass with forward-mode derivatives costs as much as 3 forward passes for each view. The double
+backward pass of PyTorch would cost as much as 4 and keep a second computation graph in memory. With
+several ranks, all ranks draw the same m trusted examples, each rank computes the gradient on an
+equal part of them, and g_p is the mean over the ranks.
 
 This implementation does not reuse the dropout masks of the first forward pass; a network with
-dropout draws new ones in the forward-mode pass.
+dropout draws new ones in the pass with forward-mode derivatives.
 """
 
 import math

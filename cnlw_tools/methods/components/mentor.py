@@ -2,19 +2,20 @@
 
 Source: Jiang et al. 2018, MentorNet, and their code (see curriculum.py).
 
-x = (l, delta)                            loss; difference from the moving percentile
+x = (l, delta)                            delta = l - gamma: loss minus moving percentile
 c = sigmoid(x G + g) * tanh(x C + k)      2 numbers: a bidirectional LSTM of size 1 after one step
-f = (label, epoch_e, c)                   2 + 5 + 2 numbers; two embeddings, and c
+f = (label, epoch_e, c)                   2 + 5 + 2 numbers; label and epoch_e are embeddings
 v = sigmoid(tanh(f W + w) . (o + q))      20 hidden units; G, g, C, k, W, w, o, q: learned
 
-Two peculiarities of the code are kept, because its published weights and numbers depend on them.
-First, the LSTM passes on its cell state c and not its output. After one step from zero, neither the
-forget gate nor the output gate has an effect on c, so both gates are left out here. Second, the
-bias q of the last layer is added to the weights o of this layer, not to the weighted sum.
+Two peculiarities of the authors' code are kept, because the weights and results that they published
+depend on them. First, the LSTM passes on its cell state c and not its output. After one step from
+zero, neither the forget gate nor the output gate has an effect on c, so both gates are left out
+here. Second, the bias q of the last layer is added to the weights o of this layer, not to the
+weighted sum.
 
-The label is always 0 in the code, so only one row of its embedding is needed. The mentor is fitted
-beforehand (mentor_fit.py), and does not learn together with the student, which is the network whose
-examples it weights.
+In the authors' code, the label is always 0, so only one row of its embedding is needed. The mentor
+weights the examples of another network, the student. The mentor is fitted before the student is
+trained (mentor_fit.py), and does not change while the student is trained.
 
 This implementation does not support a loss history of more than one time step, which is in the
 paper but not in the code.

@@ -1,4 +1,4 @@
-"""A mentor network is fitted to a rule, or to verified labels and a student's losses on them.
+"""A mentor network is fitted to a weighting rule, or to labels known to be correct or wrong.
 
 Source: Jiang et al. 2018, MentorNet, and their code (see curriculum.py).
 
@@ -8,23 +8,28 @@ target is v*_r. BCE is the binary cross-entropy:
 min_w  mean_r BCE(v*_r, v_r)       if every target v* is 0 or 1
        mean_r (v*_r - v_r)^2       otherwise
 
-predefined    v* = rule(l, delta, e)  for l in 0, 0.1 .. 9.9, 10, 11 .. 29,
-              delta in -5, -4.9 .. 4.9, e in 0, 1 .. 99
-data-driven   v* = 1[the given label is correct]  with delta = l - percentile_p of all losses at e
+A sample consists of a loss l, the difference delta of l from a threshold, and the completed
+percentage e of the training. There are two ways to obtain samples and their targets:
 
-Of these samples, at most 100,000 random ones are used: four fifths to fit the mentor and one fifth
-to test it. The optimiser is Adam with a learning rate of 0.1, which is multiplied by 0.9 thirty
-times in the course of training. Gradients are clipped to norm 5. For the rule `pd`, the following
-table gives the share of the test samples for which v and v* are on the same side of 1/2. This share
-depends on the number of steps, on the number of samples in each step, and on whether the embedding
-of the epoch is learned:
+predefined    v* = rule(l, delta, e)  on the grid of all l in 0, 0.1 .. 9.9, 10, 11 .. 29,
+              delta in -5, -4.9 .. 4.9 and e in 0, 1 .. 99
+data-driven   v* = 1[the given label is correct]  for the losses l of a student network on examples
+              with verified labels; delta = l - percentile_p of all losses at e
 
-    steps x samples               epoch embedding learned          as initialised (`freeze_epoch`)
-    3,000 x 512, the default      0.9998 - 0.9999, seeds 0 to 2    0.9904 - 0.9923
-    30,000 x 32, the code         0.9953 - 0.9956, seeds 0 and 1   0.9904 - 0.9930
+At most 100,000 of the samples, chosen at random, are used: four fifths to fit the mentor and one
+fifth to test it. The optimiser is Adam. Its learning rate is 0.1 at first, and is multiplied by 0.9
+thirty times in the course of training. Gradients are clipped to norm 5.
 
-The MentorNet code never trains the epoch embedding. The copy of that code in the MentorMix
-repository has an option to train it.
+The following table is for the rule `pd`. It gives the share of the test samples for which v and v*
+are on the same side of 1/2, as a range over the seeds in the second column. With `freeze_epoch`,
+the embedding of the epoch keeps its random initial values:
+
+    steps x samples in a step               seeds     embedding learned     with `freeze_epoch`
+    3,000 x 512, the default                0 to 2    0.9998 - 0.9999       0.9904 - 0.9926
+    30,000 x 32, as in the authors' code    0 and 1   0.9955 - 0.9958       0.9880 - 0.9902
+
+The authors' code of MentorNet never trains the embedding of the epoch. The copy of that code in the
+MentorMix repository has an option to train it.
 
 The package includes mentor_pd.json, a mentor that was fitted to the rule `pd`. It was made by
 `to_json(fit_mentor(predefined_samples(pd), seed=0), rule="pd", seed=0)`.

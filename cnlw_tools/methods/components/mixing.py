@@ -4,10 +4,12 @@ Source: Zhang, Cisse, Dauphin and Lopez-Paz 2018, "mixup: beyond empirical risk 
 
 x' = lam x_i + (1 - lam) x_j        t' = lam t_i + (1 - lam) t_j        lam ~ Beta(alpha, alpha)
 
-Let x_i be an image, and t_i its label as a vector. The share lam is drawn at random, and alpha is
-an option. A Beta variate is computed as g / (g + g'), where g and g' are two Gamma(alpha) variates.
-Each is h u^(1 / alpha) with h ~ Gamma(alpha + 1) and u uniform. The computation uses logarithms, so
-no Gamma variate underflows, even if alpha is very small.
+Here, x_i is an image, t_i is its label as a vector, and x' and t' are the blends. The share lam is
+drawn at random, and alpha is an option.
+
+To draw lam, two Gamma(alpha) variates g and g' are drawn, and lam is g / (g + g'). Each of them is
+computed as h u^(1 / alpha), where h is drawn from Gamma(alpha + 1), and u is uniform between 0 and
+1. The computation uses logarithms, so g does not underflow, even if alpha is very small.
 """
 
 from collections.abc import Sequence

@@ -1,10 +1,11 @@
-"""IEG and MixMatch use pseudo-labels, and IEG measures how much two views of an image differ.
+"""A pseudo-label is the mean prediction for several views of an image, made more confident.
 
-Let z be the logits of a view, g the pseudo-label, tau a temperature, and KL the Kullback-Leibler
-divergence:
+IEG and MixMatch use pseudo-labels. IEG and `mixmatch_kl` also use KL, the Kullback-Leibler
+divergence between the predictions for two views. Let z be the logits of a view, g the pseudo-label,
+and tau a temperature:
 
 P = mean over views of softmax(z)
-g = P^(1/tau) / sum P^(1/tau)               tau < 1 sharpens (Berthelot et al. 2019)
+g = P^(1/tau) / sum P^(1/tau)               tau < 1: more confident (Berthelot et al. 2019)
 KL(softmax(z_b) || softmax(z^_b))           z^: logits of another view
                                             (Zhang et al. 2020, equation 4)
 """

@@ -2,11 +2,14 @@
 
 There are two projections:
 
-euclid    the nearest point: q = max(v - t, 0) with t such that sum q = 1. If the k largest entries
-          stay positive, t = (their sum - 1) / k (Held, Wolfe and Crowder 1974; Duchi et al. 2008)
-clip      max(v, 0) / sum max(v, 0), or a uniform column if no entry is positive. If a regulariser
-          shrinks a column, clip scales it up again, so a regulariser alone cannot move the matrix
-          away from the identity
+euclid    q = max(v - t, 0), where t is such that sum q = 1: the nearest point of the simplex. If
+          the k largest entries of q are positive, t = (sum of these entries of v - 1) / k
+          (Held, Wolfe and Crowder 1974; Duchi et al. 2008)
+clip      q = max(v, 0) / sum max(v, 0); uniform if no entry of v is positive
+
+A regulariser shrinks the columns of the matrix. With `clip`, a column of the identity that was
+shrunk is scaled up to the same column again, so a regulariser alone cannot move the matrix away
+from the identity.
 """
 
 from collections.abc import Callable, Mapping

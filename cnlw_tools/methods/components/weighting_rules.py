@@ -14,8 +14,8 @@ Let l_b be the loss of example b, delta_b = l_b - gamma its difference from a th
     spcl          clip(1 - delta, 0, 1)
     pd            1 if e <= 18, self_paced if 18 < e < 90, spcl if e >= 90
 
-The constants of these rules are fixed, with the values of the authors' code: the exponent of focal
-is 2, and delta has no further factor in spcl.
+The constants of these rules are those of the authors' code, and cannot be set: for example, the
+exponent of `focal` is always 2. The rule `pd` is the predefined curriculum of the MentorNet paper.
 """
 
 import math
