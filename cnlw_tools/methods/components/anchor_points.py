@@ -8,8 +8,8 @@ A network that was trained on given labels predicts the probabilities p_j(x) of 
 an image x. If x clearly belongs to class i, these probabilities are row i of T. The estimate T^
 takes the row from the image with the highest p_i.
 
-This image may be an outlier, such as an image of another class. If the option `percentile` is below 1,
-the images with the highest p_i are therefore discarded before x_i is chosen. As in the authors'
+This image may be an outlier, such as an image of another class. If the option `percentile` is below
+1, the images with the highest p_i are therefore discarded before x_i is chosen. As in the authors'
 code, the N images are sorted by p_i, the lowest first, and their ranks are counted from 0. The
 image with the rank ceil(percentile (N - 1)) is discarded, and so are all images with the same or a
 higher p_i. If several of the remaining images have the same p_i, the first one is taken.
