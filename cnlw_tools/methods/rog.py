@@ -29,10 +29,10 @@ plain ConvNet (such as `conv_small` or `vgg13_cifar`) has no units, so the ends 
 are used instead. The paper uses no such network. A network of your own must have a method
 ``unit_features``, which returns a list of tensors of shape (B, C, H, W) or (B, D) for a batch.
 
-The authors' code differs from the paper in the first covariance. While it adds up the classes, it
-divides the sum once for each class, so the last classes dominate. Here the sum is divided once, as
-in the paper. In a test with 1,200 examples of four classes, 110 examples were selected by only one
-of these two versions.
+The authors' code differs from the paper in the first covariance. It divides the running sum over
+the classes after every class and not once at the end, so the last classes dominate. Here the sum is
+divided once, as in the paper. In a test with 1,200 examples of four classes, 110 examples were
+selected by only one of these two versions.
 
 A class without examples is never predicted. S^-1 is a pseudoinverse, so features that never vary
 have no effect. With several ranks, all ranks use the Gaussian classifiers of rank 0.

@@ -119,6 +119,25 @@ def test_published_tables_say_what_their_spread_is():
     assert "| 85.6 ± 1.1 |" in ieg
 
 
+def test_published_tables_say_what_stars_and_dashes_mean():
+    """A star in a symbol such as Q* marks nothing."""
+    l2r, rog, noise_layer = map(method_numbers.published_numbers, ("l2r", "rog", "noise_layer"))
+
+    assert "A star marks numbers that Zhang et al. measured themselves." in l2r
+    assert method_numbers.UNKNOWN_BOTH in l2r
+    assert "A dash means that the table has no number." in rog
+    assert "Q\\*" in noise_layer
+    assert "star" not in noise_layer
+
+
+def test_options_of_the_trainer_that_a_method_needs_stand_in_its_table():
+    """They are no arguments of the method's class."""
+    pages = method_pages.make_pages()
+
+    assert "| `-o holdout=0.1`{ .option } |" in pages["reference/methods/rog.md"]
+    assert "| `-o noise_rate=RATE`{ .option } |" in pages["reference/methods/o2u.md"]
+
+
 def test_a_page_without_numbers_of_ours_has_no_column_for_them():
     """It says that the comparisons were not run."""
     text = method_numbers.published_numbers("ieg")
