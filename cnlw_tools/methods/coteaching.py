@@ -23,8 +23,10 @@ the smallest losses are selected from the whole batch.
 The paper does not say which of the two networks its accuracies refer to. The authors' code tests
 both separately and records both numbers. By default, only the first network predicts here
 (``predict`` = one). With ``predict`` = mean, predictions use the mean of the logits of both
-networks. On `shapes`, the accuracy is then about two percentage points higher, but cannot be
-compared with the numbers of the paper.
+networks. The resulting accuracy cannot be compared with the numbers of the paper.
+
+On `shapes`, the accuracy with ``predict`` = mean is about two percentage points higher than with
+``predict`` = one.
 
 The authors' code differs in four points. It divides the mean by (1 - R) B once more, which has no
 effect with Adam. It skips training in epoch 0, and it limits an epoch to 400 batches. It lowers

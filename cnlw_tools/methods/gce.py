@@ -3,8 +3,8 @@
 Source: Zhang and Sabuncu, NeurIPS 2018, arXiv:1805.07836.
 
 Let p be the probability of the given label; q is an option. The method `gce_truncated` also has the
-option k, and replaces the loss of unlikely labels by a constant. Each example has a weight w_b of 1
-or, if its loss is replaced, of 0:
+option k, and replaces the loss of unlikely labels by a constant. The weight w_b of an example is 0
+if its loss is replaced, and 1 otherwise:
 
 L_q(p)   = (1 - p^q) / q,  p = p_y          q -> 0: cross-entropy l = -log p
                                             q = 1: 1 - p, the mean absolute error

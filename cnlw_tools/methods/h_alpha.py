@@ -11,10 +11,9 @@ H_alpha = mean_b -1 / (1 + alpha) log p_b[y_b] - alpha / (K (1 + alpha)) sum_k l
 On average, uniform noise affects all classes equally. The gradient of the wrong labels pulls the
 prediction towards uniform probabilities and does not change which class is the most likely one. At
 the minimum of the loss, the true class has the probability (1 + alpha / K) / (1 + alpha). The noise
-does harm because a batch is finite: only about B / (1 + alpha) of its examples were not drawn at
-random, so the gradient of the batch has a high variance. The option `scale` offers two remedies. A
-larger batch (`scale` = batch) has 1 + alpha times as many examples; with smaller steps (`scale` =
-lr), the learning rate is divided by 1 + alpha.
+does harm because a batch is finite: only about B / (1 + alpha) of its labels are not random, so the
+gradient of the batch has a high variance. The option `scale` offers two remedies: it multiplies the
+batch size by 1 + alpha (`scale` = batch) or divides the learning rate by 1 + alpha (`scale` = lr).
 
 The paper trains with plain cross-entropy on a dataset to which copies of each image with random
 labels were added. If the given labels are correct, H_alpha is the limit of this loss for infinite
