@@ -116,7 +116,7 @@ class Build:
     ) -> PathLike:
         """Write a config in the format of another program, and return the new folder.
 
-        If the new files lack something, such as a label, a warning says so.
+        If the files lack something, for example the labels of some images, a warning says so.
 
         Args:
             exporter: format to write: imagefolder, labels, npz or webdataset; see
@@ -204,13 +204,13 @@ class Build:
     ) -> "PushSummary":
         """Check the build, and upload it to a dataset repository of the Hugging Face Hub.
 
-        If a push is interrupted, the next call continues it. Remarks of the Hub about the card are
-        issued as warnings.
+        If a push is interrupted, the next call continues it. If the Hub returns warnings about the
+        card, they are issued as Python warnings.
 
         Args:
             repository: OWNER/NAME of the repository, which is created if it does not exist
-            private: create a repository that only its owner can see; an existing repository must
-                be private already
+            private: create a repository that only its owner can see. A repository that exists
+                already must be private
             gated: require people to give their name and e-mail address before they download
             tag: name of this version, such as v1. Default: no tag
             engine: where the checks run: local, dask, ray, dask://HOST:PORT or ray://HOST:PORT
@@ -218,7 +218,7 @@ class Build:
             progress: show progress bars
 
         Returns:
-            the URL of the repository, and the number of files that were sent
+            the URL of the repository, and how many files were uploaded and deleted
 
         Raises:
             ValueError: a check found an error, the name of the repository or of the tag is invalid,
@@ -288,7 +288,8 @@ class ValidationReport:
     """
 
     build: Path  # the folder of the build
-    # The result of each check: `name`, `claim`, `findings`, and why the check was `skipped`, if so.
+    # The result of each check: `name`, `claim`, `findings`, and `skipped`, which says why the check
+    # did not run, if so.
     results: "list[CheckResult]"
 
     @property
@@ -298,7 +299,7 @@ class ValidationReport:
 
     @property
     def errors(self) -> "list[Finding]":
-        """The findings that are errors: they make the build unfit for use."""
+        """The findings that are errors. A build with errors should not be used."""
         return [finding for finding in self.findings if finding.severity == "error"]
 
     @property
@@ -323,9 +324,9 @@ class Plan:
 
     table: "pa.Table"  # a pyarrow table with one row for each slot
     config: str  # the name that the config of this plan has in a build
-    # Statistics of train that the noise model expects: `rate` (share of wrong labels),
-    # `foreign_rate` (share of images that are not of the dataset) and `matrix`, (C, C): the share
-    # of each given label for each true class.
+    # Expected statistics of the split train: `rate` (share of wrong labels), `foreign_rate` (share
+    # of images that are not of the dataset) and `matrix`, (C, C): for each true class, the share of
+    # each given label.
     expected: "Expected"
     realised: "Expected"  # the same statistics, counted in the table
 
@@ -373,7 +374,7 @@ class Run:
         """Top-1 accuracy on the validation images, in percent.
 
         ``last`` is the accuracy after the last epoch, ``best`` is the accuracy after the best
-        epoch, and ``mean10`` is the mean of the last ten epochs.
+        epoch, and ``mean10`` is the mean over the last ten epochs.
 
         Raises:
             ValueError: the run has not ended
@@ -400,13 +401,17 @@ class Run:
     def examples(self) -> "pd.DataFrame":
         """The loss and the weight of each training example in each epoch.
 
-        The column ``row`` is the number of the example in the training split of the build.
+        The column ``row`` is the row of the example in the training split of the build.
         """
         return _read_parquet(self.path / "examples.parquet")
 
     @property
     def predictions(self) -> "pd.DataFrame":
-        """The network's predictions on validation and test images after the last epoch."""
+        """The predictions for all validation and test images after the last epoch.
+
+        The columns are split, row (in the split of the build), label, prediction, confidence (the
+        probability of the prediction) and p_label (that of the label).
+        """
         return _read_parquet(self.path / "predictions.parquet")
 
     @property
@@ -436,7 +441,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class SeedRuns:
-    """Runs that differ only in their seed; `train` returns them if it is given several seeds."""
+    """Runs that differ only in their seed; `train` returns them if you pass ``seeds``."""
 
     runs: tuple[Run, ...]  # the run of each seed
 
@@ -504,18 +509,18 @@ def build(
         noise: name of a noise model, or your own `NoiseModel`. Default: the recipe's noise model
         level: one level in percent. Default: the levels of the recipe
         levels: several levels in percent, instead of ``level``
-        recipe: a TOML file, or the name of a recipe. Default: the recipe DATASET_NOISE
-        out: folder or address of the build; its other configs are kept. Default: builds/DATASET
-        root: folder of manifests/, annotations/ and pipelines/. Default: the folder of the package
+        recipe: a TOML file, or the name of a recipe. Default: DATASET_NOISE
+        out: folder or address; a build that is there keeps its configs. Default: builds/DATASET
+        root: folder with your own manifests/, annotations/ and pipelines/. Default: none
         data_dir: folder or address of your copy of the images
         donors: other datasets whose images the noise uses, and the folders of these images
         store: folder or address of web images that `cnlw fetch` or `cnlw store pack` wrote
         previous: an earlier build, or its address; the card of the new build lists what changed
-        join: folders or addresses that `build_shard` wrote, or that hold such folders
+        join: folders or addresses that `build_shard` wrote, or a folder that contains them
         engine: where the work runs: local, dask, ray, dask://HOST:PORT or ray://HOST:PORT
         workers: number of processes. Default: one for each processor, or 1 for a source in __main__
         progress: show progress bars
-        **choices: other keys of a recipe: options, seed, size, probe, train_size ...
+        **choices: other keys of a `Recipe`: options, seed, size, probe, train_size ...
 
     Raises:
         ValueError, LookupError, OSError: an argument or a file is wrong; no incomplete file is left
@@ -572,13 +577,13 @@ def build_shard(
 ) -> PathLike:
     """Write one of several parts of a build, and return the folder or address of the part.
 
-    When all parts are written, call `build` to complete the build. All other arguments are the
-    same as for `build`, and so are the errors.
+    When all parts are written, call `build` to complete the build. All other arguments and the
+    errors are the same as for `build`.
 
     Args:
         shard: the part to write: 2/5 is the second of five parts
-        out: folder or address to write to. It can be the same for all parts, or different for
-            each part, and then `build` needs ``join``. Default: builds/DATASET
+        out: folder or address to write to. If the parts have different folders, pass these to
+            `build` as ``join``. Default: builds/DATASET
         **choices: other keys of a recipe, as for `build`
 
     Example:
@@ -629,17 +634,17 @@ def plan(
     workers: int | None = None,
     **choices: Any,
 ) -> Plan:
-    """Draw noise of one level, and return the plan, which is a table. No image is read.
+    """Draw noise of one level, and return the plan, which is a table. No file is written.
 
     All other arguments are the same as for `build`.
 
     Args:
-        level: level of noise in percent; None for noise without levels
+        level: level of noise in percent. Default: the only level of the recipe, if it has one
         **choices: other keys of a recipe, as for `build`
 
     Raises:
         ValueError, LookupError: a name or a value is wrong, a class has too few images, or
-            ``level`` is missing and the recipe has several levels
+            ``level`` is None and the recipe has several levels
         OSError: there is no such recipe, or a table cannot be read
 
     Example:
@@ -726,13 +731,13 @@ def validate(
         store: folder or address of web images that `cnlw fetch` or `cnlw store pack` wrote
         cache: folder for decoded pixels, which ``end_to_end`` uses. Default: the cache of
             `cnlw train`
-        join: folders or addresses that `validate_shard` wrote; their images are not checked again
+        join: folders or addresses of findings that `validate_shard` wrote, which are used
         engine: where the work runs: local, dask, ray, dask://HOST:PORT or ray://HOST:PORT
         workers: number of worker processes. Default: one for each processor
         progress: show progress bars
 
     Raises:
-        ValueError, OSError: there is no build to check; a fault of a build raises no error
+        ValueError, OSError: there is no build to check; errors in a build raise no exception
 
     Example:
         >>> cnlw.validate("builds/shapes").ok
@@ -763,13 +768,13 @@ def validate_shard(
     workers: int | None = None,
     progress: bool = True,
 ) -> PathLike:
-    """Check one of several parts of the images of a build, and return the file of findings.
+    """Inspect one of several parts of the images of a build, and return the file of findings.
 
-    When all parts are checked, call `validate` and pass the folders of findings as ``join``.
+    When all parts are inspected, call `validate`, and pass it the folders of findings as ``join``.
     All other arguments are the same as for `validate`.
 
     Args:
-        shard: the part to check: 2/5 is the second of five parts
+        shard: the part to inspect: 2/5 is the second of five parts
         out: folder or address for the file of findings
 
     Raises:
@@ -812,11 +817,11 @@ def rebuild(
     """Make a published build again from your copy of its images, and compare the bytes of the two.
 
     Args:
-        published: the published build, its folder, or its address; only its card, its list of
-            files and its tables are read, unless files differ
+        published: the published build, its folder, or its address. Its images are read only if
+            files differ
         out: folder or address of the new build; not written if an image is missing or differs
         configs: names of the configs to make. Default: all
-        root: folder or address of your tables of donors. Default: the tables of the package
+        root: folder or address with your own tables of donors. Default: none
         data_dir: folder or address of your copy of the images
         donors: other datasets whose images the build uses, and the folders of these images
         store: folder or address of web images that `cnlw fetch` or `cnlw store pack` wrote
@@ -891,12 +896,12 @@ def train(
             the (height, width) of the images. Default: the network of the preset
         preset: a preset, its name or its file. Default: the preset of the dataset
         seeds: a list of seeds, or a number n for the seeds 0 to n - 1. Finished runs are skipped,
-            and stopped runs are continued. Default: a single run with the argument ``seed``
+            and stopped runs are resumed. Default: a single run, with the argument ``seed``
         progress: show progress bars
         **choices: other arguments of `Trainer`: options, changes, quick, seed, device, out ...
 
     Raises:
-        ValueError, LookupError, OSError: an argument is wrong; no file has been written
+        ValueError, LookupError, OSError: an argument is wrong, or the loss is no longer a number
         TypeError: there is no such argument
         TrainingStopped: a signal stopped the training; call again with resume=True to continue
 
@@ -969,8 +974,8 @@ def fetch_images(
         dataset: name of the dataset whose web candidates are fetched
         manifest: Parquet file with the columns image_id and uri, instead of ``dataset``
         store: folder of the store, or address of a pack. Default: stores/DATASET
-        shard: fetch from one group of sites only: 2/5 is the second of five. See `join_stores`
-        root: folder that holds manifests/. Default: the folder of the package
+        shard: fetch from only one group of sites: 2/5 is the second of five. See `join_stores`
+        root: folder with your own manifests/. Default: none
         engine: where the work runs: local, dask://HOST:PORT or ray://HOST:PORT
         workers: number of worker processes. Default: one for each processor, or fewer for few URLs
         progress: show a progress bar
@@ -1008,13 +1013,13 @@ def join_stores(stores: Folders, store: PathLike, *, progress: bool = True) -> F
     `fetch_images` with the joined store: it requests the URLs that still have no outcome.
 
     Args:
-        stores: folders of stores, folders that hold stores, or addresses of packs
-        store: folder of the store to write, or address of a pack
+        stores: folders of stores or packs, folders that contain several, or addresses of packs
+        store: folder or address to write to
         progress: show a progress bar
 
     Raises:
-        ValueError: one store holds original images and another one resized images, the images
-            were resized in different ways, or the fetches used different numbers of shards
+        ValueError: the images of the stores were not all resized in the same way, or the fetches
+            used different numbers of shards
         OSError: a store cannot be read or written, or a fetch is writing into it
 
     Example:
@@ -1056,14 +1061,14 @@ def sweep(
     progress: bool = True,
     **choices: Any,
 ) -> StudyRuns:
-    """Train all runs of a study that are not finished; stopped runs are resumed.
+    """Train all runs of a study. Finished runs are skipped, and stopped ones are resumed.
 
     If a run fails, the other runs are still trained. All other arguments are the same as for
     `build`.
 
     Args:
         study: a TOML file, or the name of a study; see `cnlw list studies`
-        scale: size of the study, such as small or paper. Default: no scale
+        scale: scale of the study, such as small or paper. Default: none
         out: folder or address of the runs. Default: runs/STUDY, or runs/STUDY_SCALE
         shard: train only one part of the runs: 2/5 is the second of five parts. Default: all runs
         **choices: other options of `cnlw sweep`: builds, cache, device, jobs, keep_best
@@ -1171,8 +1176,7 @@ def report(
     Args:
         runs: folder or address that holds the runs of `cnlw sweep` or `cnlw train`
         out: folder or address of the report. Default: RUNS/report
-        root: folder that holds pipelines/ with published numbers. Default: the folder of the
-            package
+        root: folder with your own pipelines/, which has published numbers. Default: none
         select_by: last, best or mean10: the accuracy that selects the best trial of a method.
             Default: the choice of the study, or last
         group_by: names of options of methods; trials with different values of such an option are
@@ -1219,16 +1223,16 @@ def import_source(
     progress: bool = True,
     **choices: Any,
 ) -> PathLike:
-    """Make a dataset of your images: write its class list and manifest, and return their folder.
+    """Make a dataset from your images: write its class list and manifest, and return their folder.
 
     Args:
         source: name of a source, such as folder or hf; see `cnlw list datasets`
-        path: the folder or the file of the images; later, pass it to `build` as ``data_dir``
+        path: the folder or the file of the images; to `build`, pass the same as ``data_dir``
         name: name of the new dataset. Default: the name of the source
-        root: folder or address in which manifests/NAME is written
+        root: folder or address in which the folder manifests/NAME is written
         validation: percentage of each class that moves from train to validation
-        skip_broken: leave out images that cannot be decoded; list them in this CSV file or address
-        list_broken: list such images in this CSV file or address; the call still fails
+        skip_broken: CSV file, or its address, for images that cannot be decoded and are left out
+        list_broken: CSV file, or its address, for images that cannot be decoded; they are an error
         engine, workers, progress: as for `build`
         **choices: only for a Hugging Face dataset: config, splits, image_column, label_column
 
@@ -1268,16 +1272,16 @@ def new(
     workers: int | None = None,
     progress: bool = True,
 ) -> PathLike:
-    """Make a dataset of your images and of web candidates: write its tables into a folder.
+    """Make a dataset from your images and web candidates: write its tables, and return the folder.
 
-    The tables are the class list, the base manifest and the manifest of the candidates. The folder
-    is returned. If the dataset already exists, new candidates in the file are added to it.
+    The tables are the class list, the base manifest and the manifest of the candidates. If the
+    dataset already exists, candidates that it lacks are added to it.
 
     Args:
         name: name of the dataset
         photographs: folder with a subfolder for each class, or a CSV file of paths and labels
         candidates: a CSV file with the columns class and url; other columns are kept
-        root: folder or address in which manifests/NAME is written
+        root: folder or address in which the folder manifests/NAME is written
         validation: percentage of each class that moves from train to validation
         engine, workers, progress: as for `build`
 

@@ -135,13 +135,13 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check(
         "reserved_splits",
-        "each split validation, probe or verified has the requested number of images of each class",
+        "the splits validation, probe and verified have the requested number of images per class",
         splits.reserved_splits,
         _skip_without_tables,
     ),
     Check(
         "train_size",
-        "the split train has the requested number of images, with classes in proportion",
+        "the split train has the requested number of images, with the original class proportions",
         splits.train_size,
         _skip_without_tables,
     ),
@@ -201,7 +201,11 @@ CHECKS: tuple[Check, ...] = (
     Check(
         "source", "every image equals its image in the source", pixels.source, _skip_without_sources
     ),
-    Check("plain", "image files contain only pixels, or are the files of the source", pixels.plain),
+    Check(
+        "plain",
+        "image files contain only pixels, or are identical to the files of the source",
+        pixels.plain,
+    ),
     Check(
         "duplicates",
         "no image occurs more often than planned, or in both train and validation",

@@ -87,8 +87,8 @@ class Method(nn.Module):
     """Base class of all methods, a `torch.nn.Module`. A method must define ``loss``.
 
     ``self.net`` is the network, and the keyword arguments of ``__init__`` are the options of the
-    method. If training stops and is resumed, only parameters and buffers are restored. A method
-    must therefore keep its state in them.
+    method. When training is resumed, only parameters and buffers are restored, so a method must
+    keep its state in them.
 
     ``self.task`` describes the training: make_net (a function that returns a new network),
     n_examples (n), n_classes (K), epochs and label_counts. Its fields probe, verified, holdout and
@@ -115,33 +115,33 @@ class Method(nn.Module):
         >>> run = cnlw.train("builds/shapes", "red_40", Smoothing, options=options, quick=True)
     """
 
-    # Names of the augmentations in ``batch.views``; a preset defines them, such as "standard".
+    # Names of the augmentations in ``batch.views``, such as "standard"; the preset defines them.
     views: ClassVar[tuple[str, ...]] = ("standard",)
-    # Options with which the loss is exactly cross-entropy, for tests; None: there are none.
+    # For tests: options with which the loss is exactly cross-entropy; None: there are none.
     cross_entropy_options: ClassVar[dict[str, Any] | None] = None
     # Fields of the task that must not be None: "probe", "verified", "holdout", "noise_rate".
     requires: ClassVar[tuple[str, ...]] = ()
     paper: ClassVar[str] = ""  # authors and year
     # Cost of a training step, relative to a step of `vanilla`.
     relative_cost: ClassVar[float] = 1.0
-    # How the loss is computed if several processes share a batch. With "mean", the loss is a mean
-    # over examples, so the average of the gradients is exact. With "gathered", the method gathers
-    # the batch from all processes to compute the weights of examples. With "per_rank", each
-    # process treats its part as if it were the whole batch.
+    # How the loss is computed if each of several processes has a part of the batch. "mean": it is a
+    # mean over examples, so the average of the gradients of all processes is exact. "gathered": the
+    # method gathers the batch from all processes to compute the weights of examples. "per_rank":
+    # each process treats its part as if it were the whole batch.
     distributed_loss: ClassVar[str] = "mean"
-    # Where the loss runs the same operations for every batch, so that a CUDA graph can repeat
-    # them: "epoch" (within an epoch), "percent" (within a percent of the training), None (nowhere).
+    # How long the loss runs the same operations for every batch, so that a CUDA graph can repeat
+    # them: "epoch" (for an epoch), "percent" (for a percent of the training), None (never).
     repeats_within: ClassVar[str | None] = None
-    # Which logged examples the report counts as treated as wrong: "removed" (the weight is 0),
+    # When the report says that the method treated a label as wrong: "removed" (the weight is 0),
     # "down_weighted" (the weight is less than half the mean), "relabelled" (``uses_given_label``
     # is 0).
     marks_noise: ClassVar[tuple[str, ...]] = ("down_weighted",)
     is_staged: bool = False  # whether training has stages, so that it needs several epochs
-    optimiser: Optimizer  # the optimiser, which the trainer sets before the first step
-    # Share of steps that are finished, from 0 to 1, which the trainer sets before every step.
+    optimiser: Optimizer  # the optimiser; the trainer sets it before the first step
+    # Share of finished steps, from 0 to 1; the trainer sets it before every step.
     progress: float = 0.0
-    example_losses: Tensor  # (n,) the last logged loss of each example; nan: none was logged
-    example_weights: Tensor  # (n,) the last logged weight of each example; nan: none was logged
+    example_losses: Tensor  # (n,) the latest loss of each example; nan: none was logged
+    example_weights: Tensor  # (n,) the latest weight of each example; nan: none was logged
     # (n,) 1 if the method learned from the given label, 0 if not; nan: nothing was logged
     uses_given_label: Tensor
 
@@ -169,17 +169,17 @@ class Method(nn.Module):
         return [Phase(self.task.epochs)]
 
     def reported_epochs(self) -> int:
-        """Return the number of final epochs that count for the best and the mean accuracy.
+        """Return the number n of epochs: only the last n count for the best and the mean accuracy.
 
-        By default, they are the epochs of the last phase.
+        By default, this is the number of epochs of the last phase.
         """
         return self.phases()[-1].epochs
 
     def begin_phase(self, phase: int, train_batches: BatchSource) -> Tensor | None:
-        """Prepare a phase. Afterwards, the trainer resets the weights if the phase asks for it.
+        """Prepare a phase. Afterwards, the trainer resets the weights if the phase requires it.
 
         Returns:
-            (m,) positions of the training examples that the phase uses; None: it uses all of them
+            (m,) positions of the training examples that the phase uses; None: all examples
         """
 
     def begin_epoch(self, epoch: int, train_batches: BatchSource) -> None:
@@ -194,20 +194,19 @@ class Method(nn.Module):
         """Change parameters after a step of the optimiser, for example clamp them."""
 
     def param_groups(self) -> list[dict[str, Any]]:
-        """Return the parameter groups that the optimiser gets.
+        """Return the parameter groups of the optimiser.
 
-        A method overrides this function to use several learning rates, for example.
+        Override this function, for example, to use several learning rates.
         """
         return [{"params": list(self.parameters())}]
 
     def finish(self, train_batches: BatchSource) -> None:
-        """Compute what the method needs for predictions, after the last epoch."""
+        """Compute what the method needs for predictions. It is called after the last epoch."""
 
     def epoch_artifacts(self) -> dict[str, Tensor]:
         """Return the tensors that a run stores after each epoch, for the report.
 
-        The only key that the report reads is `transition`: (K, K), row i is
-        P(given label | true class i).
+        The report reads only the key `transition`: (K, K), row i is P(given label | true class i).
         """
         return {}
 

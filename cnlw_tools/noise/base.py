@@ -56,7 +56,7 @@ class NoiseModel:
     """A kind of noise: a function that draws it, and a declaration of what the function needs.
 
     ``draw(base, pool, level, n_classes, **options)`` draws the noise and returns a `Draw`. The
-    level is a whole percentage, and 0 if the noise has no level. The options have default values.
+    level is a whole percentage, or 0 if the noise has no level. The options have default values.
     ``expected(base, level, n_classes, **options)`` returns the expected statistics of a draw, an
     `Expected`. These types are in the module `cnlw_tools.noise`.
 
@@ -69,37 +69,37 @@ class NoiseModel:
     draw: Callable[..., Draw]  # the function that draws the noise
     expected: Callable[..., Expected]  # the function that returns the expected statistics
 
-    # Properties of every draw, which tests check: "exact", "proportional", "nested",
-    # "keeps_images", "keeps_labels", "dilutes", "adds".
+    # Properties of every draw: "exact", "proportional", "nested", "keeps_images", "keeps_labels",
+    # "dilutes" (adds noisy copies of images) and "adds" (adds images of other datasets).
     guarantees: frozenset[str]
 
-    # Values of options with which the model is tested; a value may be a function of the number of
+    # Values of options for the tests of the model; a value may be a function of the number of
     # classes.
     test_options: Mapping[str, Any] = field(default_factory=dict)
 
-    # Columns of the table of the pool that the model reads if they exist.
+    # Columns that the model reads from the table of the pool, if they exist.
     pool_columns: frozenset[str] = frozenset()
 
     # Options whose values are names of columns in the side table; the columns must exist.
     column_options: frozenset[str] = frozenset()
-    # Options whose values may be names of columns in the side table, or something else.
+    # Options whose values may, but need not, be names of columns in the side table.
     optional_column_options: frozenset[str] = frozenset()
 
-    # Options that the name of a config always contains, even with their default values.
+    # Options that are always in the name of a config, even with their default values.
     always_in_name: frozenset[str] = frozenset()
 
     # Whether the noise has a level; if not, its options decide how much noise there is.
     has_level: bool = True
     needs_web_pool: bool = False  # whether the pool must have web images that people judged wrong
     needs_donors: bool = False  # whether the pool must have images of donors
-    # Whether the model needs to know which class each image of a donor looks most like.
+    # Whether the model must know which class each image of a donor resembles most.
     needs_nearest_class: bool = False
-    # Name of an option that gives images of donors a class of their own, "outlier", if its value is
-    # above 0; "": there is no such option.
+    # Name of the option that, if it is above 0, gives images of donors the additional class
+    # "outlier"; "": there is no such option.
     outlier_option: str = ""
 
-    # Function of the items and the options that returns the order in which items become noisy,
-    # (n,); None: the corruption order.
+    # Function of the items and the options. It returns the (n,) rows of the items in the order in
+    # which they become noisy; None: the corruption order of the package.
     custom_order: Callable[..., Ints] | None = None
 
     paper: str = ""  # authors and year

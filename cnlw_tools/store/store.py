@@ -148,8 +148,8 @@ def is_store(folder: Path) -> bool:
 class Store:
     """A store of web images that is open for reading, as `open_store` returns it.
 
-    The ledger of a store has a row for each image id whose URL was requested, with or without
-    success. Use the store in a ``with`` statement, which closes the ledger at its end.
+    The ledger of a store has a row for each image id with an outcome. Use the store in a ``with``
+    statement, which closes the ledger.
     """
 
     remedy = "run `cnlw fetch` to fetch it again"  # where the file of an image has changed

@@ -69,7 +69,7 @@ class Trainer:
     """One training run of a method on one config of a build. Call `fit` to train.
 
     The function `train` does the same in one call. A `Trainer` also gives access to the trained
-    method. The last six fields of the table are not arguments. They are set during training.
+    method. The last six fields in the table are not arguments; they are set during training.
     """
 
     build: Path | str  # folder or address of the build
@@ -83,22 +83,22 @@ class Trainer:
     changes: Mapping[str, Any] = field(default_factory=dict)
     # Options of the method, which replace options in the preset.
     options: Mapping[str, Any] = field(default_factory=dict)
-    quick: bool = False  # train only the few epochs that the preset states as `quick`
-    split: str = "train"  # name of the split to learn from
+    quick: bool = False  # train only for the number of epochs that the preset gives as `quick`
+    split: str = "train"  # name of the split to train on
     seed: int = 0  # seed of the run
     device: str = "auto"  # auto, cpu or cuda
     # Folder or address of the run; None: runs/BUILD/CONFIG/METHOD_sSEED.
     out: Path | str | None = None
     resume: bool = False  # continue the run in the folder ``out``
     overwrite: bool = False  # delete the run in the folder ``out``, and start again
-    # Keep the weights of the epoch with the best accuracy on validation, in best.pt.
+    # Save the weights of the epoch with the best validation accuracy in best.pt.
     keep_best: bool = False
-    pretrained: bool = False  # start from the weights that torchvision or timm publish
-    # Start from the weights in this file, or of the run at this path or address.
+    pretrained: bool = False  # start from pretrained weights of torchvision or timm
+    # Start from these weights: the path of a file, or the path or address of a run.
     weights: Path | str | None = None
     compile: bool = False  # compile the network with torch.compile
-    graph: bool = False  # repeat steps as a CUDA graph, which takes less processor time
-    # Folder or address that holds pipelines/; None: the folder of the package.
+    graph: bool = False  # launch the operations of a step together, as a CUDA graph
+    # Folder or address with your own pipelines/; None: only presets of the package are used.
     root: Path | str | None = None
     # Folder for decoded pixels; None: $CNLW_CACHE, or ~/.cache/cnlw_tools.
     cache: Path | str | None = None
@@ -109,10 +109,11 @@ class Trainer:
     folder: Path = field(init=False)
     n_classes: int = field(init=False)  # the number of classes
     resizing: Resizing = field(init=False)  # the size of the images, and how they are resized
-    normaliser: Normaliser = field(init=False)  # scales pixels from [0, 1] for the network
-    # A warning if one epoch is too short for all stages of the method; otherwise empty.
+    # Normalises pixels, which are numbers from 0 to 1, for the network.
+    normaliser: Normaliser = field(init=False)
+    # A warning if there is only one epoch and the method has several stages; otherwise empty.
     note: str = field(init=False, default="")
-    # The method after training; `trained_method.predict` takes images that `normaliser` scaled.
+    # The method after training. Pass normalised images to `trained_method.predict`.
     trained_method: Method = field(init=False)
 
     def __post_init__(self) -> None:
@@ -136,13 +137,13 @@ class Trainer:
             on_epoch: function that is called with the metrics of each epoch
 
         Returns:
-            last, best and mean10: the accuracy after the last epoch and after the best one, and
-                the mean of the last ten epochs
+            last, best and mean10: the accuracy after the last epoch, after the best epoch, and the
+                mean over the last ten epochs
 
         Raises:
             LookupError: there is no method, network or config of this name
-            ValueError, OSError: an argument is wrong, or there is no such build or preset; no file
-                of the run has been written
+            ValueError, OSError: an argument is wrong, or there is no such build or preset; or the
+                loss or the predictions are no longer numbers
             TrainingStopped: a signal stopped the training; a trainer with ``resume`` continues it
         """
         device = devices.choose_device(self.device)

@@ -76,9 +76,9 @@ PAGES = {  # which public name stands on which page
     ),
     "your_own": ApiPage(
         "Your own methods, noise and sources",
-        "You can write your own method and pass its class to `train`, or write your own noise "
-        "model or source and pass the object to `build`. You need not add them to the package.\n\n"
-        "A source is an object with the attribute `name`, the name of the dataset, and three "
+        "You can write your own method and pass its class to `train`. You can also write your own "
+        "noise model or source and pass the object to `build`.\n\n"
+        "A source is an object with the attribute `name` (the name of the dataset) and three "
         "methods. `classes()` returns the names of the classes in the order of the labels. "
         "`manifest()` returns the [table of all images](../manifests.md). `read(image_id)` returns "
         "an image as the bytes of a file or as a `PIL.Image.Image`.",
@@ -92,13 +92,13 @@ INTRODUCTION = """# Python API
 import cnlw_tools as cnlw
 ```
 
-Most functions have the name, the defaults and the errors of a command: `build` does what `cnlw
-build` does. A package such as PyTorch is imported only when a function
-needs it, so `import cnlw_tools` is fast.
+Most functions do the same as the command of that name, and have the same defaults: `build` does what
+`cnlw build` does. Large packages such as PyTorch are imported only when a function needs them, so
+`import cnlw_tools` is fast.
 
-If an argument, a table or a file is wrong, a function raises `ValueError`, `LookupError` (for an
-unknown name) or `OSError` (for a file or a connection). The message names the wrong value, its
-place and the remedy. The lists under *Raises* name the most common causes.
+Functions raise `ValueError` for a wrong value, `LookupError` for an unknown name, and `OSError` for
+a problem with a file or a connection. The message says what is wrong, where, and how to fix it. The
+lists under *Raises* give the most common causes.
 
 Many functions have these arguments:
 
@@ -106,8 +106,8 @@ Many functions have these arguments:
 | --- | --- |
 | `root` | a folder with your own `manifests/`, `annotations/` and `pipelines/` |
 | `data_dir` | the images of the dataset, if they do not come with the package |
-| `donors` | other datasets whose images some kinds of noise use |
-| `store` | images from the web |
+| `donors` | other datasets whose images the noise uses |
+| `store` | a store of web images |
 | `engine` | where the work runs: `local` (this machine), or a cluster of Dask or Ray |
 | `workers` | the number of processes that work at the same time |
 | `progress` | `False` hides the progress bars |
@@ -126,8 +126,8 @@ TYPES = {  # in the signatures, where no section explains them
         "or differ) and more"
     ),
     "PushSummary": (
-        "the result of a push: `url`, `n_files` (of the build), `n_sent` (files), `sent_bytes`, "
-        "`n_deleted` (files of an earlier build), `notes` (remarks of the Hub)"
+        "the result of a push: `url`, `n_files` (of the build), `n_sent` (uploaded files), `sent_bytes`, "
+        "`n_deleted` (files of an earlier build), `notes` (warnings of the Hub)"
     ),
     "BuildCard": (
         "what the card of a build says: `dataset`, `images` (how they are stored), `made_with` "
@@ -151,10 +151,13 @@ TYPES = {  # in the signatures, where no section explains them
     "Row": "a row of the ledger of a store; [The image store](../store.md) lists its fields",
     "State": (
         "what the ledger says about an image id: `outcome`, `attempts`, `timestamp`, and "
-        "`file_intact` (the file is as it was written)"
+        "`file_intact` (the file was not changed or deleted)"
     ),
     "Storage": "how a build stores images: `size`, `resize`, `quality` and `shard_rows`",
-    "KeptPicture": "an image that was resized when it was fetched: `data`, `options`, `sha256`",
+    "KeptPicture": (
+        "an image that was resized when it was fetched: `data` (the bytes of the file), `options` (how "
+        "it was resized), `sha256` (of the original)"
+    ),
     "Batch": "a batch of training examples: `index`, `views`, `y` and `x` (the first view)",
     "Phase": "a part of training with its own epochs, schedule, learning rate and batch size",
     "BatchSource": (

@@ -11,8 +11,8 @@ def make_pages() -> dict[str, str]:
     text = heading("Checks")
     text += (
         "`cnlw validate BUILD` runs these checks in this order. A build is valid if none of them "
-        "finds an error. [What `cnlw validate` proves](../validate.md) lists the changes to a "
-        "build that they find, and those that no check can find.\n\n"
+        "finds an error. [What `cnlw validate` proves](../validate.md) lists many changes to a "
+        "build, and says which of them the checks find.\n\n"
     )
     rows = []
     for check in CHECKS:
@@ -21,11 +21,11 @@ def make_pages() -> dict[str, str]:
     text += table(["check", "what it proves", "source file"], rows)
     text += heading("What to do about an error", 2)
     text += (
-        "Every error names the place and the remedy. Errors that follow from another error are listed "
-        "below it. Fix the cause, and validate again.\n\n"
+        "Every error says where it is and how to fix it. Errors that may follow from another error are "
+        "listed below that error. Fix the cause, and validate again.\n\n"
         "- **A file is missing or damaged:** delete it and run the same `cnlw build` again. The "
         "command writes only what is missing.\n"
-        "- **Rows or numbers differ from the plan:** somebody changed the build. Build it again "
+        "- **Rows or numbers differ from the plan:** the build was changed. Build it again "
         "into a new folder, with the recipe on the card.\n"
         "- **Tables differ from those on the card:** restore the folder `tables/` from the "
         "published build.\n"

@@ -780,10 +780,10 @@ TAMPERS: dict[str, Tamper] = {
     # images
     "a pixel of a base image is changed": Tamper(image(one_pixel, False)),
     "a pixel of a web image is changed": Tamper(image(one_pixel, True), alone="nothing"),
-    "a red patch in an image, and another version of Pillow on the card": Tamper(
+    "a red patch in a web image, and another version of Pillow on the card": Tamper(
         with_other_pillow(red_patch, True), alone="nothing"
     ),
-    "an image is brighter by 7, and another version of Pillow on the card": Tamper(
+    "a web image is brighter by 7, and another version of Pillow on the card": Tamper(
         with_other_pillow(brighter, True), alone="nothing"
     ),
     "base images of two classes are swapped": Tamper(exchange_pictures(False)),
