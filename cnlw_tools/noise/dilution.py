@@ -9,7 +9,7 @@ labels is correct. With 10 classes, this is 0.55, 0.25, 0.1818, 0.1429, 0.1176 a
 N_c copies, its first images, sorted by key, are copied once more.
 
 Counts are exact. The copies of class c are put into a random order and divided among the labels in
-the order c, c + 1 ... C - 1, 0 ... c - 1. The first j labels together get D_cj copies:
+the order c, c + 1 ... C - 1, 0 ... c - 1. The first j labels of this order get D_cj copies in all:
 
     D_cj = ceil(N_c (q_1 + ... + q_j) - v_c)        v_c = (c + 1/2) g mod 1,  g the golden ratio
 

@@ -57,7 +57,8 @@ def red(
     images are available.
 
     Args:
-        top: the highest level, in percent; web images that it does not need are reserves
+        top: the highest level that you want to build, in percent; web images that this level does
+            not need are reserves
 
     Raises:
         ValueError: the level is above ``top``, or ``top`` is above 100

@@ -50,5 +50,5 @@ RED_STANDIN = NoiseModel(
     guarantees=red.RED.guarantees,
     needs_donors=True,
     needs_nearest_class=True,
-    paper="an imitation of the web noise of Jiang et al. 2020",
+    paper="Jiang et al. 2020 (imitated)",
 )

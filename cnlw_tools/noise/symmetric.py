@@ -13,10 +13,10 @@ The level is 100 p percent. Papers draw the label in four ways:
                         shuffled                                                    parameters)
 
 With 10 classes, a level of 40 % means 40 % wrong labels by default, and 36 % with ``include_self``.
-Papers use both definitions, often without saying which. The card of a build states the expected
-rate of wrong labels. In each class, the number of flipped labels follows from the level and is not
-left to chance. With ``exact = false``, each label is flipped independently with probability p, as
-in some papers.
+Papers use both definitions of a level, often without saying which. The card of a build states the
+expected rate of wrong labels. In each class, the number of flipped labels follows from the level
+and is not left to chance. With ``exact = false``, each label is flipped independently with
+probability p, as in some papers.
 """
 
 import numpy as np

@@ -127,8 +127,7 @@ def mean_estimate(context: ReportContext, trial: Trial) -> MatrixEstimate | None
         if t.shape[1:] != size or m.shape[1:] != size:
             raise ValueError(
                 f"{run.folder}: its matrices have the shapes {t.shape[1:]} and {m.shape[1:]}, "
-                "but the build has "
-                f"{size}: train the run again"
+                f"but that of the build has the shape {size}: train the run again"
             )
         n_epochs = min(len(t), len(m))
         t_by_run.append(t[:n_epochs])

@@ -201,10 +201,9 @@ def _guarantees(model: NoiseModel) -> str:
     for name, meaning in GUARANTEES.items():
         if name in model.guarantees:
             lines.append(f"- **{name.replace('_', ' ')}**: {meaning}")
-    subject, verb = ("This property", "holds") if len(lines) == 1 else ("These properties", "hold")
-    tests = f"The tests of the package check {subject.lower()}."
-    if model.options:
-        tests = f"{subject} {verb} with the default options. {tests}"
+    claim = "this property holds" if len(lines) == 1 else "these properties hold"
+    condition = " with the default options" if model.options else ""
+    tests = f"Tests of the package check that {claim}{condition}."
     return "\n".join(lines) + f"\n\n{tests}\n\n"
 
 

@@ -78,7 +78,7 @@ def test_matrices_of_another_size_are_a_problem(context):
     figure = plot_transition_matrices(context)
 
     assert figure.problems == [
-        f"{folder}: its matrices have the shapes (3, 3) and (2, 2), but the build has (2, 2): "
+        f"{folder}: its matrices have the shapes (3, 3) and (2, 2), but that of the build has the shape (2, 2): "
         "train the run again"
     ]
     assert figure.is_empty
