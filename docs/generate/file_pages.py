@@ -18,8 +18,7 @@ COLUMNS: Mapping[str, str] = {
     "origin": "where the image comes from: the dataset itself (`base`), a web search (`web`), another "
     "dataset (`other`), or pictures of white noise (`white`)",
     "image_id": "the id of the image in the manifest",
-    "replaces": "the id of the original image that this one replaces; empty if the original image "
-    "stayed",
+    "replaces": "the id of the original image that this one replaces; empty if it replaces none",
 }
 NOTES: Mapping[str, str] = {  # below the table of a schema
     "VOTES": "Votes may also have the column `seconds` (float32), which says how long the picture was "
