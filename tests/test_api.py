@@ -420,7 +420,10 @@ def test_a_part_that_does_not_exist_is_an_error(call, shard, tmp_path, monkeypat
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: api.fetch_images("shapes", shard="1/2", engine="dask"), "with --engine dask"),
+        (
+            lambda: api.fetch_images("shapes", shard="1/2", engine="dask"),
+            "together with --engine dask",
+        ),
         (
             lambda: api.fetch_images("shapes", kep=84),
             "fetch_images: unknown key 'kep'. Did you mean 'keep'",

@@ -209,7 +209,7 @@ def _read_parts(folder: Path) -> tuple[str, str]:
         raise ValueError(missing) from None
     except OSError as error:
         raise OSError(
-            f"{path}: cannot be read ({error.strerror}): check its permissions and the disk"
+            f"{path} cannot be read ({error.strerror}): check its permissions and the disk"
         ) from error
     content = content.replace("\r\n", "\n")  # as git may write it on Windows
     head, _, text = content.partition("\n" + FENCE)

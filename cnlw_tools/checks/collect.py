@@ -320,7 +320,7 @@ def _read_shard(data: Path, name: str) -> tuple[str, ShardContent | str]:
         rows = _checked_rows(table)
     except (pa.ArrowException, OSError, KeyError, ValueError) as problem:
         raise_machine_fault(problem, str(path))
-        return name, first_line(problem).removeprefix(f"{path}: ")
+        return name, first_line(problem).removeprefix(str(path)).lstrip(": ")
     images = table["image"].combine_chunks()
     n_paths = len(images) - images.field("path").null_count
     rows = rows.append_column("sha256", _hash_images(images.field("bytes")))

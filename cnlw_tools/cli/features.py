@@ -17,7 +17,7 @@ from cnlw_tools.registry.counts import count_things
 
 
 @click.command()
-@click.option("--dataset", default="shapes", show_default=True, help="Name of a dataset.")
+@click.option("--dataset", default="shapes", show_default=True, help="Name of the dataset.")
 @DATA_DIR
 @click.option(
     "--size",
@@ -47,8 +47,8 @@ def features(
 ) -> None:
     """Write thumbnails of the training images as features.
 
-    The file that the command writes is a side table: it has a row for each image. Use it with
-    `cnlw build --noise instance --side-table FILE`.
+    The command writes a side table with a row for each training image. Use it with `cnlw build
+    --noise instance --side-table FILE`.
     """
     import pyarrow.compute as pc
 

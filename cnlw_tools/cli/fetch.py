@@ -101,7 +101,11 @@ SECONDS = click.FloatRange(0.1)
     "[default: none]",
 )
 @ENGINE
-@click.option("--report", is_flag=True, help="Fetch nothing; print the contents of the store.")
+@click.option(
+    "--report",
+    is_flag=True,
+    help="Fetch nothing; print how many URLs in the store have each outcome.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one line of JSON.")
 @click.option(
     "--keep",
@@ -139,7 +143,7 @@ SECONDS = click.FloatRange(0.1)
     metavar="N",
     default=3,
     show_default=True,
-    help="Number of attempts for a URL, if another attempt may succeed.",
+    help="Largest number of attempts for a URL whose failure may be temporary.",
 )
 @click.option(
     "--connect-timeout",
@@ -183,7 +187,7 @@ SECONDS = click.FloatRange(0.1)
 )
 @click.option(
     "--contact",
-    help="Your mail address or web page, for the User-Agent; more sites then answer.  "
+    help="Your e-mail address or web page, for the User-Agent; more sites then answer.  "
     "[default: none]",
 )
 @click.option(
@@ -198,7 +202,7 @@ SECONDS = click.FloatRange(0.1)
 )
 @click.option(
     "--archive",
-    help="Prefix of an archived URL.  [default: that of the Internet Archive]",
+    help="Prefix of archived URLs.  [default: that of the Internet Archive]",
 )
 @click.option(
     "--placeholders",
@@ -225,8 +229,8 @@ def fetch(**flags: Any) -> None:
     With --shard 2/5, the command fetches from only the second of five groups of sites. Give each of
     the five commands its own --store, or give all five the same address. If they wrote to five
     folders, a command with --join combines the folders into one store. A final command without
-    --shard then requests the URLs that have no outcome yet. With --engine, the workers of a cluster
-    divide the sites among themselves.
+    --shard then requests the URLs that have no outcome yet. With an --engine other than local, the
+    workers of a cluster divide the sites among themselves.
     """
     _check_choices(flags)
     # numpy's threads for linear algebra have nothing to do here, but spin a moment in each process.

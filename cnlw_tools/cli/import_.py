@@ -82,13 +82,13 @@ READING_FLAGS = ("validation", "skip_broken", "list_broken")
 def import_(source: str, path: Path, name: str | None, root: Path | str, **flags: Any) -> None:
     """Write the class list and the base manifest of your images; no image is copied.
 
-    SOURCE is a name from `cnlw list datasets`: `folder` for class folders or a CSV file, `hf` for a
-    Hugging Face dataset. PATH is the folder or file that `cnlw build` will get as --data-dir; for
-    `hf` it may be OWNER/NAME[@REVISION] on the Hub.
+    SOURCE is `folder` for class folders or a CSV file, `hf` for a Hugging Face dataset, or another
+    name from `cnlw list datasets`. PATH is the folder or file that `cnlw build` will get as
+    --data-dir; for `hf` it may be OWNER/NAME[@REVISION] on the Hub.
 
     Every image is read and decoded once. The manifest records the sha256 of each image, so `cnlw
     build` refuses other images. If images cannot be decoded, the command stops and prints the first
-    ten; with --skip-broken, it leaves all of them out.
+    ten; with --skip-broken, it leaves such images out.
 
     --config, --split and the options for columns choose what is read from a Hugging Face dataset.
     The manifest records the choice, so a build reads the same images.

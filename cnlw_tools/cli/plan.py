@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 @click.option(
     "--labels",
     type=PathOrAddress(path_type=Path),
-    help="New folder or address for labels in the order of the dataset (npy, json, csv).  "
+    help="Also write all labels, in the order of the dataset, to this new folder or address.  "
     "[default: none]",
 )
 @ENGINE

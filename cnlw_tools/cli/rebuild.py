@@ -65,9 +65,9 @@ def rebuild(
     """Make a published build again from your own copy of the images, and compare the files.
 
     PUBLISHED is the folder of the published build, its README.md, or its address, such as
-    hf://datasets/OWNER/NAME. Of the published build, the command needs only the card, the list of
-    files and the tables. The list gives the sha256 of each file. If the sha256 of a new file with
-    images differs, and PUBLISHED is an address, the command downloads the published shard and
+    hf://datasets/OWNER/NAME. The command needs only the card, the tables and the list of files of
+    the published build. The list gives the sha256 of each file. If the sha256 of a new file with
+    images differs, and PUBLISHED is an address, the command downloads the published file and
     compares the images.
 
     If one of your images is missing or differs from its sha256 in the tables, nothing is written.

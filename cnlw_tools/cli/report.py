@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 @click.option(
     "--select-by",
     type=click.Choice(METRICS),
-    help="Result that selects the best trial of a method.  [default: the study's, or last]",
+    help="Accuracy that selects the best trial: last, best, or mean of the last 10 epochs.  "
+    "[default: the study's, or last]",
 )
 @click.option(
     "--group-by",
@@ -62,7 +63,7 @@ if TYPE_CHECKING:
 @click.option(
     "--hub",
     metavar="OWNER/NAME",
-    help="Also write to hub/: result files for this dataset of the Hugging Face Hub.  "
+    help="Also write result files for this dataset of the Hugging Face Hub into hub/.  "
     "[default: none]",
 )
 @ROOT

@@ -32,23 +32,23 @@ MAX_NAMES = 4  # in the title of a matrix that several configs share
     multiple=True,
     help="Show this image of the build with its labels; may be repeated.",
 )
-@click.option("--gallery", is_flag=True, help="Serve a page of all images on this computer.")
+@click.option("--gallery", is_flag=True, help="Serve a page with all images of the build or store.")
 @click.option(
     "--runs",
     type=PathOrAddress(exists=True, file_okay=False, path_type=Path),
-    help="With --gallery: folder or address of runs; show which labels they treat as wrong.  "
+    help="With --gallery: folder or address of runs; show the images they mark as noisy.  "
     "[default: none]",
 )
 @click.option(
     "--duplicates",
     is_flag=True,
-    help="With --gallery: also find near duplicates, which means decoding every image.",
+    help="With --gallery: also find near duplicates, which requires decoding every image.",
 )
 @click.option(
     "--out",
     type=PathOrAddress(path_type=Path),
-    help="PNG file for the images, or its address, or local folder for the gallery.  "
-    "[default: images.png; a gallery is served]",
+    help="PNG file or its address for --image; local folder for --gallery.  "
+    "[default: images.png for --image]",
 )
 def show(
     path: Path | str,

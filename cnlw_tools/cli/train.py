@@ -50,7 +50,7 @@ MAX_CLASSES_WITHOUT_TOP5 = 5
     "build",
     metavar="BUILD",
     type=PathOrAddress(path_type=Path),
-    help="Folder of a build, or its address.  [default: the newest one below builds/]",
+    help="Folder of a build, or its address.  [default: the newest build below builds/]",
 )
 @click.option("--config", help="Config of the build.  [default: its only config, or else red_40]")
 @click.option(
@@ -87,17 +87,17 @@ MAX_CLASSES_WITHOUT_TOP5 = 5
 @click.option(
     "--resume",
     is_flag=True,
-    help="Resume the run in this folder; its options and its epochs must be the same.",
+    help="Resume the run in the folder --out; give the same options as before.",
 )
 @click.option(
     "--overwrite",
     is_flag=True,
-    help="Delete the files of the run in this folder, and begin again.",
+    help="Delete the files of the run in the folder --out, and begin again.",
 )
 @click.option(
     "--quick",
     is_flag=True,
-    help="Train for only a few epochs; with one epoch, a method runs only its first stage.",
+    help="Train for the few epochs that the key `quick` of the preset states.",
 )
 @KEEP_BEST
 @click.option("--pretrained", is_flag=True, help="Begin with weights learned on ImageNet.")

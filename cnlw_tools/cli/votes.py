@@ -60,7 +60,7 @@ def votes() -> None:
     "--level",
     type=click.IntRange(1, HIGHEST_LEVEL),
     metavar="PERCENT",
-    help="Also print what each class still needs for red noise of PERCENT.  [default: none]",
+    help="Also print what each class still needs for red noise of this level.  [default: none]",
 )
 @N_VOTES
 @VOTED_STORE
@@ -86,7 +86,7 @@ def report_votes(
     recipe NAME_red, if there is one.
 
     With --level L, the command also prints, for each class, how many wrong images level L needs and
-    how many of them are known. For the missing ones, it estimates how many more votes are needed.
+    how many are known so far. It estimates how many more votes will find the missing ones.
     """
     from cnlw_tools.cli.next_step import (
         choose_next,
@@ -126,8 +126,8 @@ def report_votes(
 )
 @click.option(
     "--annotator",
-    metavar="NAME",
-    help="Name of the person who votes.  [default: the page asks for it]",
+    metavar="PERSON",
+    help="Name of the person who votes.  [default: the page asks for the name]",
 )
 @HOST
 @PORT
@@ -141,12 +141,12 @@ def annotate_votes(
     host: str,
     port: int | None,
 ) -> None:
-    """Serve a web page on which people vote whether an image shows its class.
+    """Serve a web page on which people vote on whether each candidate shows its class.
 
-    The page shows one candidate at a time, or all candidates of a class. Each vote is written to
-    annotations/NAME/ at once. With --data-dir, the page shows your own photographs of the class
-    beside the candidate. Several people may vote at the same time, and each of them may open the
-    page several times. Ctrl-C stops the server.
+    The page shows one candidate at a time, or all candidates of a class together. Each vote is
+    saved at once, in annotations/NAME/. With --data-dir, the page also shows photographs of the
+    class from your training images. Several people can vote at the same time, and one person can
+    have the page open in several windows. Ctrl-C stops the server.
     """
     from cnlw_tools.cli.serve_votes import serve_votes
 
@@ -161,7 +161,7 @@ def annotate_votes(
 @click.option(
     "--out",
     type=LocalPath(file_okay=False, path_type=Path),
-    help="Folder to write the page to.  [default: none, the page is served]",
+    help="Folder to write the page to.  [default: none; the page is served]",
 )
 def review_votes(
     dataset: str,
@@ -226,15 +226,15 @@ def export_votes(
     out: Path | str | None,
     root: Path | None,
 ) -> None:
-    """Write tasks for Label Studio: the candidates that have too few votes.
+    """Write a task for Label Studio for each candidate that has too few votes.
 
-    If there is an image store, the command leaves out candidates that are not in the store, and
-    those whose images builds do not use, such as placeholders of sites. With --data-dir, it also
-    leaves out copies of your validation images. If candidates of a class look alike, only one of
-    them gets a task. If no candidate has too few votes, no file is written.
+    If there is an image store, the command leaves out candidates whose images are not in the store,
+    or are of no use for a build, such as placeholders. With --data-dir, it also leaves out copies
+    of your validation images. If candidates of a class look alike, only one of them gets a task. If
+    no candidate has too few votes, no file is written.
 
-    The labelling interface is written to an XML file. Paste it into the settings of your project.
-    When people have answered, export the project as JSON and run `cnlw votes import`.
+    An XML file with the labelling interface is written, too. Paste it into the settings of your
+    project. When people have answered, export the project as JSON and run `cnlw votes import`.
     """
     from cnlw_tools.browser.asked import find_asked
     from cnlw_tools.cli.next_step import find_project, read_status

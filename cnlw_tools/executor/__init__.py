@@ -82,8 +82,8 @@ def open_executor(
         _check_address(engine)
         if workers is not None:
             raise ValueError(
-                f"--engine {engine} with --workers {workers}: the cluster determines how many "
-                "workers there are: omit --workers"
+                f"--workers {workers} cannot be used together with --engine {engine}: the cluster "
+                "determines how many workers there are: omit --workers"
             )
     return opener(workers, address, modules)
 

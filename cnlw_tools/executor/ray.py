@@ -115,7 +115,7 @@ def _start(workers: int) -> None:
                 log_to_driver=False,
             )
     except (RuntimeError, ValueError, ray.exceptions.RayError) as error:
-        raise OSError(f"ray: cannot be started on this machine ({error}): see {_log()}") from error
+        raise OSError(f"ray cannot be started on this machine ({error}): see {_log()}") from error
     finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, handler)  # Ray has set its own

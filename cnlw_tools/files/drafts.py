@@ -57,7 +57,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
     except OSError as error:
         reason = error.strerror or describe_error(error)
         raise OSError(
-            f"{path}: cannot be written ({reason}): free some disk space, or give another place"
+            f"{path} cannot be written ({reason}): free some disk space, or give another place"
         ) from error
 
 
@@ -74,7 +74,7 @@ def check_writable(folder: Path) -> None:
         draft.unlink()
     except OSError as error:
         raise OSError(
-            f"{folder}: cannot be written ({error.strerror}): give another folder"
+            f"{folder} cannot be written ({error.strerror}): give another folder"
         ) from error
 
 

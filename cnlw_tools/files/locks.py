@@ -129,4 +129,4 @@ def _lock_now(handle: int, kind: int) -> bool:
 
 
 def _no_lock(path: Path, error: OSError) -> OSError:
-    return OSError(f"{path}: cannot be locked ({error.strerror}): use a folder on another disk")
+    return OSError(f"{path} cannot be locked ({error.strerror}): use a folder on another disk")

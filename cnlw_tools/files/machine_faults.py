@@ -76,8 +76,10 @@ def raise_machine_fault(error: BaseException, place: str, remedy: str = "") -> N
             if isinstance(cause, PermissionError):
                 fault = MachineFault(f"{cause.strerror}: {CHECK_PERMISSIONS}")
     if fault is not None:
-        text = str(fault).removeprefix(f"{place}: ")
-        raise MachineFault(f"{place}: {text}{remedy}") from error
+        text = str(fault)
+        if not text.startswith(place):
+            text = f"{place}: {text}"
+        raise MachineFault(f"{text}{remedy}") from error
 
 
 def find_causes(error: BaseException) -> Iterator[BaseException]:

@@ -420,7 +420,7 @@ class RemoteFolder:
             remedy = "check the rights of these credentials"
         elif type(error).__name__ in LASTING:
             remedy = "set up the credentials as the programs of this storage do"
-        return OSError(f"{self.address}: cannot be {work} ({reason}): {remedy}")
+        return OSError(f"{self.address} cannot be {work} ({reason}): {remedy}")
 
 
 def _is_lasting(error: Exception) -> bool:

@@ -55,7 +55,7 @@ def translate_errors(
             raise fault from error
         reason = describe_error(error)
         tail = f": {remedy}" if remedy else ""
-        raise BadFile(f"{place}: cannot be read as {kind} ({reason}){tail}") from error
+        raise BadFile(f"{place} cannot be read as {kind} ({reason}){tail}") from error
 
 
 def describe_error(error: Exception) -> str:

@@ -62,9 +62,9 @@ def check_place(store: Path | str, engine: str) -> None:
     """
     if is_address(store) and engine != LOCAL:
         raise ValueError(
-            f"--store {store} with --engine {engine}: the workers of an engine need a folder that "
-            f"all of them see: fetch into one, then add it with `cnlw fetch --store {store} --join "
-            "FOLDER`"
+            f"--store {store} cannot be used together with --engine {engine}: the workers of a "
+            "cluster need a folder that all of them see: fetch into one, then add it with "
+            f"`cnlw fetch --store {store} --join FOLDER`"
         )
 
 
@@ -76,8 +76,8 @@ def check_shard(shard: str | None, engine: str) -> None:
     """
     if shard is not None and engine != LOCAL:
         raise ValueError(
-            f"--shard {shard} with --engine {engine}: the workers of an engine divide the sites "
-            "themselves: omit one of the two"
+            f"--shard {shard} cannot be used together with --engine {engine}: the workers of a "
+            "cluster divide the sites themselves: omit one of the two"
         )
 
 

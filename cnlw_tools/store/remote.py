@@ -368,6 +368,6 @@ class _BackgroundPuts:
                 self.put()
             except OSError as error:
                 message = name_addresses(str(error))
-                self.notify(f"{message} (the fetch goes on; its images wait on this machine)")
+                self.notify(f"{message} (the fetch continues; its images wait on this machine)")
             except BaseException as error:  # noqa: BLE001, the main thread raises it again
                 self.error = error

@@ -573,7 +573,7 @@ def open_ledger(folder: Path, exclusive: bool = False) -> Iterator[Ledger]:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OSError(
-            f"{folder}: cannot be created ({error.strerror}): choose another --store"
+            f"{folder} cannot be created ({error.strerror}): choose another --store"
         ) from error
     handle = lock(
         folder,

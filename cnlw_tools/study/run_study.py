@@ -134,8 +134,8 @@ def open_cluster(
         return
     if jobs is not None:
         raise ValueError(
-            f"--engine {engine} with --jobs {jobs}: the cluster determines how many runs "
-            "are trained at once: omit --jobs"
+            f"--jobs {jobs} cannot be used together with --engine {engine}: the cluster determines "
+            "how many runs are trained at once: omit --jobs"
         )
     with opener as executor:
         yield cast(ClusterExecutor, executor)

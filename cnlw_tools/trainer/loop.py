@@ -189,7 +189,7 @@ class TrainingLoop:
                     break
         if stop.signal and self.step < len(chunks):
             self._write_checkpoint()
-            message = f"{self.run.place}: saved in epoch {self.epoch + 1}: --resume goes on"
+            message = f"{self.run.place}: saved in epoch {self.epoch + 1}: --resume continues"
             raise TrainingStopped(message, stop.signal)
         self.step = 0
 
@@ -370,7 +370,7 @@ class TrainingLoop:
         is_asked = distributed.any_rank(bool(stop.signal), self.device)
         if is_asked and self.epoch < self.n_epochs:
             self._write_checkpoint()
-            message = f"{self.run.place}: saved after epoch {self.epoch}: --resume goes on"
+            message = f"{self.run.place}: saved after epoch {self.epoch}: --resume continues"
             # Another rank alone may have received the signal.
             raise TrainingStopped(message, stop.signal or signal.SIGTERM)
 

@@ -142,7 +142,8 @@ def _write_rows(path: Path, rows: Iterable[NDArray[Any]], n_rows: int) -> None:
     try:
         write_sealed_npy(path, rows, n_rows)
     except OSError as error:
-        reason = error.strerror or str(error).removeprefix(f"{path}: ")
+        cause = error.__cause__ or error  # `atomic_write` adds a remedy that does not fit here
+        reason = getattr(cause, "strerror", None) or str(cause)
         raise OSError(
             f"{error.filename or path} cannot be written ({reason}): {CACHE_REMEDY}"
         ) from error

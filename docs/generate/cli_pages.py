@@ -101,10 +101,10 @@ def _option_cells(parameter: click.Option, context: click.Context) -> list[str]:
     extra = parameter.get_help_extra(context)
     meaning, _, described = (parameter.help or "").partition("[default: ")
     meaning = escape_with_options(meaning.strip())
+    if limits := _describe_range(extra.get("range", "")):
+        meaning = f"{meaning.removesuffix('.')} ({limits})."
     if extra.get("required"):
         meaning += " Required."
-    if extra.get("range"):
-        meaning += f" {_describe_range(extra['range'])}"
     default = extra.get("default") or described.removesuffix("]")
     is_phrase = " " in default or default.isalpha()
     default_cell = escape_with_options(default) if is_phrase or not default else code(default)
@@ -112,11 +112,14 @@ def _option_cells(parameter: click.Option, context: click.Context) -> list[str]:
 
 
 def _describe_range(limits: str) -> str:
-    """Return a sentence for the limits of a number, which click writes as `x>=1` or `1<=x<=64`."""
+    """Return the limits of a number in words; click writes them as `x>=1` or `1<=x<=64`.
+
+    A number that is only not negative needs no words.
+    """
     smallest, _, largest = limits.replace("x>=", "").partition("<=x<=")
     if not largest or int(largest) >= LARGEST_STATED:
-        return f"At least {smallest}."
-    return f"From {smallest} to {largest}."
+        return "" if smallest in ("", "0") else f"at least {smallest}"
+    return f"from {smallest} to {largest}"
 
 
 def _help_to_markdown(text: str) -> str:

@@ -114,4 +114,4 @@ def test_a_place_without_an_archive_is_found_before_the_checks(folder, tmp_path,
     result = CliRunner().invoke(main, ["push", str(folder), "--archive", str(path)])
 
     assert result.exit_code == 1
-    assert f"{tmp_path / 'file'}: cannot be written" in result.output
+    assert f"{tmp_path / 'file'} cannot be written" in result.output

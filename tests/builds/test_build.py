@@ -380,7 +380,7 @@ def test_truncated_batch(cifar, tmp_path):
     batch.write_bytes(batch.read_bytes()[:5000])
 
     with pytest.raises(
-        ValueError, match=r"data_batch_3: cannot be read as a batch of CIFAR-10 .*: unpack"
+        ValueError, match=r"data_batch_3 cannot be read as a batch of CIFAR-10 .*: unpack"
     ):
         run(BLUE, tmp_path / "data", tmp_path / "out")
     assert [p.name for p in tmp_path.iterdir()] == ["data"]

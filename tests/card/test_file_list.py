@@ -56,4 +56,4 @@ def test_any_node(tmp_path, fuzz):
         write(tmp_path, content)
         return read_shard_hashes(tmp_path)
 
-    fuzz({"distribution": [SHARD, TABLE, SET]}, read, f"{tmp_path / CROISSANT}: ")
+    fuzz({"distribution": [SHARD, TABLE, SET]}, read, str(tmp_path / CROISSANT))

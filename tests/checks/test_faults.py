@@ -653,7 +653,7 @@ def test_a_card_that_may_not_be_read(copy: Path, monkeypatch: pytest.MonkeyPatch
     result = CliRunner().invoke(main, ["validate", str(copy), "--workers", "1"])
 
     assert result.exit_code == 1
-    assert result.output.startswith(f"Error: {copy}/README.md: cannot be read (Permission denied)")
+    assert result.output.startswith(f"Error: {copy}/README.md cannot be read (Permission denied)")
 
 
 def test_a_full_folder_of_temporary_files(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:

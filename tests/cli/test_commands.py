@@ -564,7 +564,7 @@ def test_a_corrupt_table_is_named(root: Path, here: Path, tiny: Callable[[Path],
     failed = build(broken, "--noise", "red", "--level", 40)
 
     assert 1 == failed.exit_code
-    assert "web.parquet: cannot be read" in failed.output
+    assert "web.parquet cannot be read" in failed.output
     assert not (here / "builds").exists()
 
 

@@ -408,7 +408,7 @@ def test_processes_fetch_side_by_side_and_are_joined(server, folder):
         ),
         (
             ["--shard", "1/3", "--engine", "dask", "--manifest", "m.parquet"],
-            "--shard 1/3 with --engine dask: the workers of an engine divide the sites themselves",
+            "--shard 1/3 cannot be used together with --engine dask: the workers of a cluster",
         ),
         (["--engine", "dusk", "--manifest", "m.parquet"], "unknown engine 'dusk'. Did you mean"),
     ],
@@ -528,7 +528,7 @@ def test_stores_are_joined_at_addresses(server, folder, memory):
 @pytest.mark.parametrize(
     ("place", "message"),
     [
-        ("s3://nothing/web", "s3://nothing/web: cannot be "),
+        ("s3://nothing/web", "s3://nothing/web cannot be "),
         ("ftp://bucket/web", "no storage is known as ftp://: give s3:// (extra s3), gs:// (extra"),
         ("s3:/", "give"),
     ],
@@ -558,7 +558,7 @@ def test_an_address_without_rights_keeps_what_waits(server, folder, s3):
     lost = cnlw(*options)
     for run in (refused, lost):
         assert (1, 1) == (run.exit_code, run.output.count("\n")), run.output
-        assert "s3://bucket/web: cannot be written (" in run.output
+        assert "s3://bucket/web cannot be written (" in run.output
         assert "check the rights of these credentials" in run.output
     assert 1 == server.requests["/ok3"]
     s3.fail()

@@ -110,7 +110,7 @@ def test_a_cluster_says_how_many_runs_it_trains(cnlw):
     done = cnlw("--engine", "dask://h:1", "--jobs", "2")
 
     assert done.exit_code == 1
-    assert "--engine dask://h:1 with --jobs 2: the cluster determines" in done.stderr
+    assert "--jobs 2 cannot be used together with --engine dask://h:1: the cluster" in done.stderr
 
 
 def test_a_dry_run_needs_no_cluster(cnlw):

@@ -74,9 +74,9 @@ def stored(tmp_path):
 
 def complaint(read, path, *more: object, **options: object) -> str:
     """Read what must not be read, and return the message behind the path."""
-    with pytest.raises(ValueError, match=re.escape(f"{path}: ")) as caught:
+    with pytest.raises(ValueError, match=rf"^{re.escape(str(path))}\b") as caught:
         read(path, *more, **options)
-    return str(caught.value).removeprefix(f"{path}: ")
+    return str(caught.value).removeprefix(str(path)).lstrip(": ")
 
 
 # What is read
@@ -590,7 +590,7 @@ def test_wrong_metadata(text):
     """Metadata that cannot be read is an error that names the file and the remedy."""
     table = planned().replace_schema_metadata({b"cnlw": text})
 
-    with pytest.raises(ValueError, match=r"^base.parquet: .*: import it again$"):
+    with pytest.raises(ValueError, match=r"^base.parquet:? .*: import it again$"):
         tables.read_info(Info, table, "base.parquet", "import it again")
 
 

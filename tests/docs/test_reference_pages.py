@@ -355,7 +355,7 @@ def test_messages_stand_where_they_come():
     """Those of a fetch stand in its section, although the module is in another folder."""
     problems = [message.problem for message in message_pages.read_messages("fetch")]
 
-    assert any("the workers of an engine divide the sites" in problem for problem in problems)
+    assert any("the workers of a cluster divide the sites" in problem for problem in problems)
     assert not any("engine" in message.problem for message in message_pages.read_messages("ingest"))
 
 

@@ -86,7 +86,7 @@ def test_what_is_no_parquet(tmp_path, read):
     path = tmp_path / "a.parquet"
     path.write_bytes(b"PAR1 nothing")
 
-    with pytest.raises(BadFile, match=r"a\.parquet: cannot be read as Parquet .*: make or copy"):
+    with pytest.raises(BadFile, match=r"a\.parquet cannot be read as Parquet .*: make or copy"):
         read(path)
 
 
@@ -96,12 +96,12 @@ def test_columns_come_as_asked_for(tmp_path):
     pq.write_table(pa.table({"a": [1], "b": [{"x": 2, "y": 3}]}), path)
 
     assert {"b": [{"x": 2}], "a": [1]} == parquet.read_table(path, ["b.x", "a"]).to_pydict()
-    with pytest.raises(BadFile, match=r"a\.parquet: .*\bc\b"):
+    with pytest.raises(BadFile, match=r"a\.parquet:? .*\bc\b"):
         parquet.read_table(path, ["a", "c"])
     with parquet.open_parquet(path) as file:
-        with pytest.raises(BadFile, match=r"a\.parquet: .*\bc\b"):
+        with pytest.raises(BadFile, match=r"a\.parquet:? .*\bc\b"):
             parquet.read_row_group(file, path, 0, ["c"])
-        with pytest.raises(BadFile, match=r"a\.parquet: .*\bc\b"):
+        with pytest.raises(BadFile, match=r"a\.parquet:? .*\bc\b"):
             next(parquet.read_batches(file, path, 1, ["c"]))
 
 

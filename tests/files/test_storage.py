@@ -76,7 +76,7 @@ def test_a_neighbour_is_not_listed(folder, tmp_path):
 
 def test_what_is_not_there_cannot_be_read(folder, tmp_path):
     """The error names the address and the remedy, and no file is made."""
-    with pytest.raises(OSError, match=rf"^{folder.address}: cannot be read \(.*\): check the addr"):
+    with pytest.raises(OSError, match=rf"^{folder.address} cannot be read \(.*\): check the addr"):
         folder.get("a", tmp_path / "a")
     assert [] == list(tmp_path.glob("a"))
 
@@ -111,7 +111,7 @@ def test_a_storage_that_does_not_recover_is_an_error(memory, tmp_path, monkeypat
     monkeypatch.setattr(type(memory), "put_file", too_busy)
     folder = RemoteFolder("memory://bucket/folder")
 
-    with pytest.raises(OSError, match=r"^memory://bucket/folder: cannot be written \(so busy\): c"):
+    with pytest.raises(OSError, match=r"^memory://bucket/folder cannot be written \(so busy\): c"):
         folder.put(write(tmp_path / "a", b"one"), "a")
 
     assert [*storage.WAITS] == waits
@@ -122,7 +122,7 @@ def test_a_bucket_that_is_not_there_is_an_error(s3, tmp_path):
     folder = RemoteFolder("s3://nothing/folder")
     for call in (folder.list_files, lambda: folder.put(write(tmp_path / "a", b"one"), "a")):
         with pytest.raises(
-            OSError, match=r"^s3://nothing/folder: .*bucket does not exist.*: check"
+            OSError, match=r"^s3://nothing/folder cannot .*bucket does not exist.*: check"
         ):
             call()
     assert 1 == len(s3.requests("PUT"))
@@ -135,7 +135,7 @@ def test_a_name_that_no_bucket_can_have_is_an_error(request, monkeypatch, name, 
     """No attempt is repeated, and the error says what to check."""
     request.getfixturevalue(name)
     monkeypatch.setattr(storage, "WAITS", [99])
-    with pytest.raises(OSError, match=rf"^{address}: cannot be listed .*: check the address"):
+    with pytest.raises(OSError, match=rf"^{address} cannot be listed .*: check the address"):
         RemoteFolder(address).list_files()
 
 
@@ -152,14 +152,14 @@ def test_a_folder_that_appears_while_it_is_listed(folder, tmp_path, monkeypatch)
 def test_a_bucket_that_may_not_be_written_is_an_error(s3, tmp_path):
     """The error says whose rights to check."""
     s3.fail({"method": "PUT", "status": 403, "times": 1})
-    with pytest.raises(OSError, match=r"^s3://bucket/folder: cannot be written .*check the rights"):
+    with pytest.raises(OSError, match=r"^s3://bucket/folder cannot be written .*check the rights"):
         RemoteFolder("s3://bucket/folder").put(write(tmp_path / "a", b"one"), "a")
 
 
 def test_missing_credentials_are_an_error(s3, monkeypatch):
     """The error says to set them up, and no attempt is repeated."""
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
-    with pytest.raises(OSError, match=r"^s3://bucket/folder: .*: set up the credentials"):
+    with pytest.raises(OSError, match=r"^s3://bucket/folder cannot .*: set up the credentials"):
         RemoteFolder("s3://bucket/folder").list_files()
 
 
@@ -284,7 +284,7 @@ def test_a_place_that_is_not_there_is_an_error(request, tmp_path, method, storag
     """No attempt is repeated, and the error says what to check."""
     server = request.getfixturevalue(storage_name)
     arguments = [write(tmp_path / "a", b"one"), "a"] if method == "put" else []
-    with pytest.raises(OSError, match=rf"^{address}: cannot be .*its bucket or repository must be"):
+    with pytest.raises(OSError, match=rf"^{address} cannot be .*its bucket or repository must be"):
         getattr(RemoteFolder(address), method)(*arguments)
     assert 2 >= len(server.requests)
 
@@ -295,7 +295,7 @@ def test_a_place_that_may_not_be_written_is_an_error(request, tmp_path, storage_
     server = request.getfixturevalue(storage_name)
     server.fail("POST .*(upload|commit)", 403, 9)
     address = {"gs": "gs://bucket/x", "hf": "hf://datasets/lab/noise/x"}[storage_name]
-    with pytest.raises(OSError, match=rf"^{address}: cannot be written .*: check the rights"):
+    with pytest.raises(OSError, match=rf"^{address} cannot be written .*: check the rights"):
         RemoteFolder(address).put(write(tmp_path / "a", b"one"), "a")
     assert 1 == len([line for line in server.requests if line.startswith("POST")][1:] or [1])
 

@@ -32,7 +32,7 @@ def laughs(n_levels: int) -> str:
 )
 def test_hostile_json(text, reason):
     """JSON that is broken, deep, huge or ambiguous is refused in one line."""
-    with pytest.raises(BadFile, match=rf"^a\.json: .*{reason}.*: export it again$"):
+    with pytest.raises(BadFile, match=rf"^a\.json:? .*{reason}.*: export it again$"):
         parse_json(text, "a.json", "export it again")
 
 
@@ -50,7 +50,7 @@ def test_json_keeps_what_our_runs_write():
 )
 def test_hostile_toml(text):
     """TOML that is broken, deep, huge or ambiguous is refused in one line."""
-    with pytest.raises(BadFile, match=r"^a\.toml: "):
+    with pytest.raises(BadFile, match=r"^a\.toml:? "):
         parse_toml(text, "a.toml")
 
 
@@ -68,7 +68,7 @@ def test_hostile_toml(text):
 )
 def test_hostile_yaml(text, reason):
     """YAML that is broken, deep, ambiguous, or expands by its aliases is refused in one line."""
-    with pytest.raises(BadFile, match=rf"^card: .*{reason}"):
+    with pytest.raises(BadFile, match=rf"^card .*{reason}"):
         parse_yaml(text, "card")
 
 
@@ -82,7 +82,7 @@ def test_text_that_is_none(tmp_path):
     path = tmp_path / "a.txt"
     path.write_bytes(b"caf\xe9")
 
-    with pytest.raises(BadFile, match=r"a\.txt: cannot be read as text in UTF-8 .*: store it as"):
+    with pytest.raises(BadFile, match=r"a\.txt cannot be read as text in UTF-8 .*: store it as"):
         read_text(path)
 
 
@@ -103,7 +103,7 @@ def test_a_quote_that_is_not_closed(tmp_path, rows, line):
     path = tmp_path / "a.csv"
     path.write_text(f"path,label\n{rows}")
 
-    with pytest.raises(BadFile, match=rf"a\.csv: .*line {line}: .*; a quote is not closed"):
+    with pytest.raises(BadFile, match=rf"a\.csv cannot .*line {line}: .*; a quote is not closed"):
         read_csv(path)
 
 
@@ -112,5 +112,5 @@ def test_csv_with_an_endless_value(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text('a,b\n"' + "x" * 1_000_000)
 
-    with pytest.raises(BadFile, match=r"a\.csv: cannot be read as CSV"):
+    with pytest.raises(BadFile, match=r"a\.csv cannot be read as CSV"):
         read_csv_rows(path)

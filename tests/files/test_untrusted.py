@@ -35,7 +35,7 @@ def test_reasons(error, reason):
     assert reason == describe_error(error)
     with pytest.raises(BadFile) as raised, translate_errors("a.bin", "a table", "copy it"):
         raise error
-    assert f"a.bin: cannot be read as a table ({reason}): copy it" == str(raised.value)
+    assert f"a.bin cannot be read as a table ({reason}): copy it" == str(raised.value)
 
 
 def test_what_the_disk_says_stays():

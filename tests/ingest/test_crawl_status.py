@@ -91,6 +91,6 @@ def test_one_damaged_dataset_hides_no_other(tmp_path, monkeypatch):
     result = CliRunner().invoke(main, ["status", "--root", "my"])
     lines = result.output.splitlines()
     assert 1 == result.exit_code
-    assert "web.parquet: cannot be read" in lines[0]
+    assert "web.parquet cannot be read" in lines[0]
     assert lines[1].startswith(f"{NAME:20} 6 candidates")
     assert "my: damaged cannot be read" in result.output

@@ -390,8 +390,8 @@ BROKEN_FILES = {
         "task 0: there are 2 answers",
     ),
     "tasks.json": ('[{"data": {"image_id": "a", "label": 0}}]', "export it as JSON or JSON-MIN"),
-    "cut.json": ("[{", "cut.json: cannot be read as JSON"),
-    "deep.json": ("[" * 100_000, "deep.json: cannot be read as JSON"),
+    "cut.json": ("[{", "cut.json cannot be read as JSON"),
+    "deep.json": ("[" * 100_000, "deep.json cannot be read as JSON"),
     "text.json": ('"yes"', "not the annotations of the release"),
     "other.json": ('{"votes": []}', "not the annotations of the release"),
     "two.json": (
@@ -417,7 +417,7 @@ def test_not_text(tmp_path):
     """The error for bytes that are not UTF-8 names the file."""
     (tmp_path / "x.json").write_bytes(b"[\xff]")
 
-    with pytest.raises(ValueError, match=r"x.json: cannot be read as JSON"):
+    with pytest.raises(ValueError, match=r"x.json cannot be read as JSON"):
         import_votes.read_vote_file(tmp_path / "x.json")
 
 

@@ -206,5 +206,5 @@ def test_what_is_not_toml_is_an_error(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text("net = ")
 
-    with pytest.raises(ValueError, match=r"mine\.toml: cannot be read as TOML"):
+    with pytest.raises(ValueError, match=r"mine\.toml cannot be read as TOML"):
         preset.read_preset(str(path), tmp_path)

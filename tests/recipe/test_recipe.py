@@ -50,7 +50,7 @@ def test_not_toml(tmp_path, raw):
     path = tmp_path / "r.toml"
     path.write_bytes(raw)
 
-    with pytest.raises(ValueError, match=re.escape(f"{path}: cannot be read as TOML (")):
+    with pytest.raises(ValueError, match=re.escape(f"{path} cannot be read as TOML (")):
         read_toml(path, "recipe")
 
 

@@ -192,17 +192,17 @@ def test_deep_nest():
 
 def test_not_json():
     """What is no JSON is an error that names the file, a nest too deep for the parser too."""
-    with pytest.raises(ValueError, match=r"^a.json: cannot be read as JSON .*: run it again$"):
+    with pytest.raises(ValueError, match=r"^a.json cannot be read as JSON .*: run it again$"):
         parse_json("{", "a.json", "run it again")
-    with pytest.raises(ValueError, match=r"^a.json: cannot be read as JSON "):
+    with pytest.raises(ValueError, match=r"^a.json cannot be read as JSON "):
         parse_json("[" * 100_000, "a.json")
 
 
 def test_not_toml():
     """What is no TOML is an error that names the file, a nest too deep for the parser too."""
-    with pytest.raises(ValueError, match=r"^a.toml: cannot be read as TOML "):
+    with pytest.raises(ValueError, match=r"^a.toml cannot be read as TOML "):
         parse_toml("a = ", "a.toml")
-    with pytest.raises(ValueError, match=r"^a.toml: cannot be read as TOML "):
+    with pytest.raises(ValueError, match=r"^a.toml cannot be read as TOML "):
         parse_toml("a = " + "[" * 100_000, "a.toml")
 
 

@@ -65,5 +65,5 @@ def test_predictions_that_cannot_be_read_are_a_problem(tmp_path, run_maker, cont
     figure = plot_outlier_recall(context_maker(tmp_path))
 
     assert len(figure.problems) == 1
-    assert "predictions.parquet: cannot be read as Parquet" in figure.problems[0]
+    assert "predictions.parquet cannot be read as Parquet" in figure.problems[0]
     assert figure.is_empty

@@ -115,7 +115,7 @@ def test_what_is_no_run_is_named(tmp_path, text):
 
     with pytest.raises(
         ValueError,
-        match=r"a/config\.json: .*: move the folder elsewhere .*, or train the run again",
+        match=r"a/config\.json:? .*: move the folder elsewhere .*, or train the run again",
     ):
         runs.read_run_folders(tmp_path)
 
@@ -151,7 +151,7 @@ def odd_folders(folder):
         (folder / name.split(".")[0]).mkdir()
         (folder / name.split(".")[0] / name).write_bytes(b"")
     return {
-        "bytes": "config.json: cannot be read as text in UTF-8",
+        "bytes": "config.json cannot be read as text in UTF-8",
         "checkpoint": "config.json: the file is missing",
         "half": "config.json: the file is missing",
         "is_folder": "metrics.jsonl: this is a folder, not a file",
@@ -161,7 +161,7 @@ def odd_folders(folder):
         "predictions": "config.json: the file is missing",
         "same_length": "result.json: it ends with 70 % after 1 epochs, and metrics.jsonl with 30 %",
         "splits_differ": "metrics.jsonl: epoch 1 lacks accuracies that the last epoch has",
-        "torn": "metrics.jsonl: line 1: cannot be read as JSON",
+        "torn": "metrics.jsonl: line 1 cannot be read as JSON",
     }
 
 

@@ -220,7 +220,7 @@ def test_a_study_that_only_builds_is_reported_without_a_run(tmp_path, spec_maker
     ("text", "reason"),
     [
         ("{}", "study.json: 'name' is missing: run the sweep again"),
-        ("not a study", "study.json: cannot be read as JSON"),
+        ("not a study", "study.json cannot be read as JSON"),
         ("[1, 2]", "study.json: "),
         (None, "study.json: this is a folder, not a file"),
     ],

@@ -98,7 +98,7 @@ def test_truncated(cifar, tmp_path, size):
 
     with pytest.raises(
         ValueError,
-        match=r"b: cannot be read as a batch of CIFAR-10 .*: unpack cifar-10-python.tar.gz",
+        match=r"b cannot be read as a batch of CIFAR-10 .*: unpack cifar-10-python.tar.gz",
     ):
         read_batch(tmp_path / "b")
 
@@ -159,7 +159,7 @@ def test_other_pickle(tmp_path, content, protocol):
     """The error for a pickle of something else names the file."""
     (tmp_path / "b").write_bytes(pickle.dumps(content, protocol))
 
-    with pytest.raises(ValueError, match=r"b: .*: unpack cifar-10-python.tar.gz again"):
+    with pytest.raises(ValueError, match=r"b:? .*: unpack cifar-10-python.tar.gz again"):
         read_batch(tmp_path / "b")
 
 
@@ -180,7 +180,7 @@ def test_odd_labels(cifar, tmp_path, label):
     content["labels"] = [label] * len(content["labels"])
     (folder / "data_batch_2").write_bytes(pickle.dumps(content, protocol=2))
 
-    with pytest.raises(ValueError, match=r"data_batch_2: .*label"):
+    with pytest.raises(ValueError, match=r"data_batch_2:? .*label"):
         Cifar10(folder).manifest()
 
 

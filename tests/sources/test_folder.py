@@ -462,5 +462,5 @@ def test_no_csv(lay_out):
     """A file of another kind is refused with an error."""
     path = lay_out("folder") / "train/rose/0.jpg"
 
-    with pytest.raises(ValueError, match=r"0.jpg: cannot be read as text .*: store it as CSV in"):
+    with pytest.raises(ValueError, match=r"0.jpg cannot be read as text .*: store it as CSV in"):
         Folder(path).manifest()

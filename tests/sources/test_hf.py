@@ -135,7 +135,7 @@ def test_other_files(lay_out):
     (folder / "data/test-00000-of-00001.parquet").unlink()
     with pytest.raises(
         ValueError,
-        match=r"validation-00000-of-00001.parquet: cannot be read .*: copy this file again",
+        match=r"validation-00000-of-00001.parquet cannot be read .*: copy this file again",
     ):
         HuggingFace(folder).manifest()
     pq.write_table(pa.table({"text": ["a"]}), path)
@@ -354,7 +354,7 @@ def test_damaged_metadata(tmp_path):
     pq.write_table(table, tmp_path / "train.parquet")
 
     with pytest.raises(
-        ValueError, match=r"train.parquet: the metadata of datasets: cannot be read as JSON"
+        ValueError, match=r"train.parquet: the metadata of datasets cannot be read as JSON"
     ):
         HuggingFace(tmp_path).classes()
 

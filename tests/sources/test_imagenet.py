@@ -216,5 +216,5 @@ def test_damaged_devkit(lay_out):
     path = lay_out("imagenet") / f"{KIT}.tar.gz"
     path.write_bytes(path.read_bytes()[:200])
 
-    with pytest.raises(ValueError, match=rf"{KIT}.tar.gz: cannot be read as a tar archive"):
+    with pytest.raises(ValueError, match=rf"{KIT}.tar.gz cannot be read as a tar archive"):
         Imagenet(path.parent).manifest()

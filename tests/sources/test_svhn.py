@@ -51,7 +51,7 @@ def test_damaged(lay_out, content, message):
     else:
         savemat(path, content)
 
-    with pytest.raises(ValueError, match=rf"train_32x32.mat: .*{message}"):
+    with pytest.raises(ValueError, match=rf"train_32x32.mat:? .*{message}"):
         Svhn(folder).manifest()
 
 
@@ -62,5 +62,5 @@ def test_truncated(lay_out):
 
     for size in range(0, len(data), 500):
         path.write_bytes(data[:size])
-        with pytest.raises(ValueError, match=r"test_32x32.mat: "):
+        with pytest.raises(ValueError, match=r"test_32x32.mat:? "):
             Svhn(path.parent).load_part("test")

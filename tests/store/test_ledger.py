@@ -90,7 +90,7 @@ def test_a_snapshot_of_odd_values(folder, sql):
     """The snapshot of a ledger with values that do not fit is an error, too."""
     change(folder, sql)
 
-    with Store(folder) as store, pytest.raises(BadFile, match=r"ledger\.sqlite: "):
+    with Store(folder) as store, pytest.raises(BadFile, match=r"ledger\.sqlite cannot be read "):
         write_snapshot(store, has_new_rows=True)
 
 

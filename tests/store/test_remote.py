@@ -191,8 +191,8 @@ def test_a_put_that_fails_is_tried_again_later(memory, monkeypatch):
         writer.finish()
 
     (notice,) = notices
-    assert notice.startswith(f"{MEMORY}: cannot be written (so busy)")
-    assert notice.endswith("(the fetch goes on; its images wait on this machine)")
+    assert notice.startswith(f"{MEMORY} cannot be written (so busy)")
+    assert notice.endswith("(the fetch continues; its images wait on this machine)")
     check(MEMORY, IDS)
 
 

@@ -144,9 +144,7 @@ def test_a_folder_that_cannot_be_made(tmp_path):
     """The error names it and the remedy."""
     (tmp_path / "file").touch()
     with (
-        pytest.raises(
-            OSError, match=r"file: cannot be created \(File exists\): choose another --s"
-        ),
+        pytest.raises(OSError, match=r"file cannot be created \(File exists\): choose another --s"),
         open_ledger(tmp_path / "file"),
     ):
         pass

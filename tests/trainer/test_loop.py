@@ -460,7 +460,7 @@ def test_sigterm_saves_in_mid_epoch(make_trainer, tmp_path, with_norm):
     FUSE.n_steps = 0
     make_trainer(method=Terminated, net=with_norm, out=tmp_path / "whole").fit()
     FUSE.n_steps = 9
-    with pytest.raises(TrainingStopped, match="saved in epoch 2: --resume goes on") as stopped:
+    with pytest.raises(TrainingStopped, match="saved in epoch 2: --resume continues") as stopped:
         make_trainer(method=Terminated, net=with_norm, out=tmp_path / "parts").fit()
     assert stopped.value.exit_code == 143
     assert torch.load(tmp_path / "parts" / "checkpoint.pt", weights_only=True)["step"] == 3

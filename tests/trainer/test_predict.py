@@ -232,4 +232,4 @@ def test_any_json_is_what_a_network_takes_or_an_error(ended, fuzz):
         path.write_text(json.dumps(raw))
         read_network_input(ended)
 
-    fuzz(json.loads(path.read_text()), once, f"{path}: ")
+    fuzz(json.loads(path.read_text()), once, str(path))

@@ -349,7 +349,7 @@ def test_a_full_disk_is_an_error_and_keeps_the_checkpoint(tmp_path, monkeypatch)
     old_bytes = run.checkpoint_path.read_bytes()
     monkeypatch.setattr(torch, "save", lambda state, _: save(state, "/dev/full"))
 
-    with pytest.raises(OSError, match=r"checkpoint.pt: cannot be written .*: free some"):
+    with pytest.raises(OSError, match=r"checkpoint.pt cannot be written .*: free some"):
         run.write_checkpoint({"epoch": 2, "method": {"w": torch.ones(1 << 20)}})
     assert run.checkpoint_path.read_bytes() == old_bytes
 

@@ -200,7 +200,7 @@ def test_an_address_that_may_not_be_written(s3, make_trainer):
     """It is found out before anything is trained."""
     s3.fail({"method": "PUT", "status": 403, "times": 1})
 
-    with pytest.raises(OSError, match=rf"^{S3}: cannot be written .*: check the rights"):
+    with pytest.raises(OSError, match=rf"^{S3} cannot be written .*: check the rights"):
         make_trainer(out=S3).fit(on_epoch=lambda metrics: pytest.fail("trained"))
 
 

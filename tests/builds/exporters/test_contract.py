@@ -166,7 +166,7 @@ def test_an_error_leaves_nothing_at_an_address(built, memory, monkeypatch):
 
     monkeypatch.setattr(type(memory), "put_file", put_first)
 
-    with pytest.raises(OSError, match="memory://bucket/export: cannot be written"):
+    with pytest.raises(OSError, match="memory://bucket/export cannot be written"):
         export("labels", built, CONFIG, "memory://bucket/export")
 
     assert n_calls == 3

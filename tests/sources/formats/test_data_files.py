@@ -283,7 +283,7 @@ def test_a_damaged_list(tmp_path, text):
     save(tmp_path, 2, 1)
     (tmp_path / "dataset_dict.json").write_text(text)
 
-    with pytest.raises(ValueError, match=r"dataset_dict.json: .*save the dataset again"):
+    with pytest.raises(ValueError, match=r"dataset_dict.json:? .*save the dataset again"):
         find_data_files(tmp_path)
 
 

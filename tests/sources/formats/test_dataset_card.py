@@ -109,7 +109,7 @@ def test_numbers_that_are_passed_over():
 )
 def test_a_wrong_card(tmp_path, configs, message):
     """A card that is not what it should be is an error that names it."""
-    with pytest.raises(ValueError, match=rf"README.md: .*{message}"):
+    with pytest.raises(ValueError, match=rf"README.md:? .*{message}"):
         read(tmp_path, f"---\nconfigs: {configs}\n---\n")
 
 
@@ -118,6 +118,6 @@ def test_not_utf8(tmp_path):
     (tmp_path / "README.md").write_bytes(b"---\nname: caf\xe9\n---\n")
 
     with pytest.raises(
-        ValueError, match=r"README.md: cannot be read as text in UTF-8 .*: store it as UTF-8"
+        ValueError, match=r"README.md cannot be read as text in UTF-8 .*: store it as UTF-8"
     ):
         read_configs(tmp_path)

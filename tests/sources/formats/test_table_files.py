@@ -88,7 +88,7 @@ def test_damaged_files(tmp_path, name, cut):
     (tmp_path / name).write_bytes(data[:cut])
 
     with pytest.raises(
-        ValueError, match=rf"{name}: cannot be read as .* \(.*\): copy this file again"
+        ValueError, match=rf"{name} cannot be read as .* \(.*\): copy this file again"
     ):
         HuggingFace(tmp_path).manifest()
 
@@ -102,7 +102,7 @@ def test_text_that_is_not_utf8(tmp_path, name, old, new):
     data = (tmp_path / name).read_bytes()
     (tmp_path / name).write_bytes(data.replace(old, new))
 
-    with pytest.raises(ValueError, match=rf"{name}: "):
+    with pytest.raises(ValueError, match=rf"{name}:? "):
         HuggingFace(tmp_path).manifest()
 
 

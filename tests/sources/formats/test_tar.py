@@ -43,7 +43,7 @@ def test_truncated(path):
         path.write_bytes(data[:size])
         with pytest.raises(
             ValueError,
-            match=r"a.tar: (cannot be read as a tar archive|the file is damaged or cut off|the file is cut off in)",
+            match=r"a.tar(: the file is| cannot be read as a tar archive)",
         ):
             list_members(path, ByteRange(0, size))
 
