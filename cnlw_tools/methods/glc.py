@@ -32,8 +32,8 @@ statistics of batch normalisation. With so few epochs, `vanilla` reaches a highe
 stage of GLC has only half of the epochs: the first stage is too short for a good estimate of C, and
 the second, which produces the result, is also short.
 
-In this implementation, trusted examples are drawn at random in each step. It does not shuffle noisy
-and trusted examples into a single set in which every trusted example occurs once per epoch.
+This implementation draws trusted examples at random in each step. It does not shuffle noisy and
+trusted examples into a single set in which every trusted example occurs once per epoch.
 """
 
 from typing import cast

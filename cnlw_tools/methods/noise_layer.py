@@ -1,4 +1,4 @@
-"""The noise layer is a linear layer on top of the softmax that models label noise.
+"""The noise layer models label noise by a linear layer on top of the softmax.
 
 Source: Sukhbaatar, Bruna, Paluri, Bourdev and Fergus 2015, "Training convolutional networks with
 noisy labels".
@@ -12,9 +12,10 @@ L = -mean_b log p~_b[y_b] + q_lambda / K r(Q)     r: tr(Q) or |Q|^2 / 2; 0 for a
 Let C[i, j] be the mean of p_i over images whose true class is j, and let Q* be the true noise
 matrix. The loss is smallest if Q C = Q*. If Q is fixed to Q*, this means C = I: the network
 predicts the true class. A learned Q would stay at I, because C = Q* explains the labels equally
-well. To prevent this, the regulariser r moves Q away from I. Q is frozen at I until the network
-distinguishes the classes, and is then learned together with the network. After every step, each
-column of Q is projected back to probabilities (`simplex`). The paper does not say how to project.
+well. To prevent this, the regulariser r moves Q away from I. During a warm-up, in which the network
+learns to distinguish the classes, Q is frozen at I. Then Q is learned together with the network.
+After every step, each column of Q is projected back to probabilities (`simplex`). The paper does
+not say how to project.
 
 The paper leaves other details open. These are our choices:
 

@@ -158,9 +158,9 @@ def published_numbers(name: str) -> str:
     if others:
         word = "other" if compared else "following"
         text += (
-            f"We have not run the {word} comparisons. To run one, use `cnlw sweep STUDY --scale "
-            "paper`, which trains at the scale of the paper, and then `cnlw report`, which shows the "
-            "results beside the published numbers.\n\n"
+            f"We have not run the {word} comparisons. They are at the scale of the papers. To run "
+            "one, use `cnlw sweep STUDY --scale paper` and then `cnlw report`, which shows the results "
+            "beside the published numbers.\n\n"
         )
         text += table(PUBLISHED_HEADER, map(_published_row, others))
     return text

@@ -64,8 +64,8 @@ HOW_COST_IS_MEASURED = (
     "steps, for example over the whole training set once per round. The number of these passes is "
     "divided by the number of steps, and the result is added to the cost of a step.\n\n"
     "Times and memory were measured with a small network on a CPU. Five epochs are a short run, so a "
-    "ratio of up to about 1.3 may be due to chance: `dropout` has such a ratio, although it does nearly "
-    "the same work as `vanilla`. The additional memory is the "
+    "ratio of up to about 1.6 may be due to chance: `noise_layer` has such a ratio, although it does "
+    "nearly the same work as `vanilla`. The additional memory is the "
     "peak memory of training minus the peak memory of a process that holds the same data and trains "
     "`vanilla` on two images at a time. For `vanilla`, the additional memory is only about 50 MiB, "
     "so ratios between 1/2 and 2 may be due to chance. [Benchmarks](../../project/benchmarks/training.md) "
@@ -231,9 +231,8 @@ def _options(target: str, info: MethodInfo) -> str:
     meanings = option_meanings(target)
     rows = [[option(words), meaning] for words, meaning in needed]
     for name, default in info.options.items():
-        rows.append(
-            [option(f"-o {name}={format_default(default)}"), escape(meanings.get(name, ""))]
-        )
+        meaning = _link_components(escape(meanings.get(name, "")))
+        rows.append([option(f"-o {name}={format_default(default)}"), meaning])
     return table(["option with its default", "meaning"], rows)
 
 
