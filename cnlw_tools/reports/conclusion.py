@@ -8,7 +8,7 @@ a method with one seed is neither ahead nor behind.
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from cnlw_tools.registry.counts import join_words
+from cnlw_tools.registry.counts import count_things, join_words
 from cnlw_tools.reports.method_order import BASELINE
 from cnlw_tools.reports.statistics import MeanInterval, is_above
 from cnlw_tools.reports.tables import ResultGroup, group_results, result_cells
@@ -93,7 +93,10 @@ def describe_group(group: ResultGroup, metric: str) -> list[str]:
     if not standings:
         return []
     if not compared:
-        return [_describe_single(standings, has_levels)]
+        sentences = [_describe_single(standings, has_levels)]
+        if len({standing.leader.method for standing in standings}) == 1:
+            sentences += _describe_missing(group, metric, has_levels)
+        return sentences
     clear = [standing for standing in compared if not standing.rivals]
     open_standings = [standing for standing in compared if standing.rivals]
     overlapping = [standing for standing in open_standings if standing.has_spread]
@@ -123,20 +126,26 @@ def rank_methods(group: ResultGroup, metric: str) -> list[Standing]:
 
 
 def _describe_single(standings: Sequence[Standing], has_levels: bool) -> str:
-    """Say what the one method came to, where there is no other to compare it with."""
+    """Say what accuracy the one method has, if there is no other to compare it with."""
     methods = {standing.leader.method for standing in standings}
     if len(methods) > 1:
         pairs = []
         for standing in standings:
             pairs.append(f"{standing.leader.method} {_at([standing], has_levels)}")
-        return f"No two methods have a result on the same config: {join_words(pairs)}."
+        return (
+            "No two methods have a result on the same config. There are results for "
+            f"{join_words(pairs)}."
+        )
     (method,) = methods
     standings = sorted(standings, key=lambda standing: standing.leader.result.mean)
     lowest, highest = standings[0], standings[-1]
     numbers = f"{_number(highest.leader.result)} {_at([highest], has_levels)}"
+    verb = "is"
     if len(standings) > 1:
-        numbers = f"from {_number(lowest.leader.result)} {_at([lowest], has_levels)} to {numbers}"
-    return f"Only {method} has results, {numbers}{_seeds(lowest.leader, highest.leader)}."
+        verb = "ranges from"
+        numbers = f"{_number(lowest.leader.result)} {_at([lowest], has_levels)} to {numbers}"
+    seeds = _seeds(lowest.leader, highest.leader)
+    return f"The accuracy of {method} {verb} {numbers}{seeds}."
 
 
 def _describe_clear(standings: Sequence[Standing], has_levels: bool) -> list[str]:
@@ -180,13 +189,17 @@ def _describe_overlapping(standings: Sequence[Standing], has_levels: bool) -> li
     rivals = [score.method for score in standing.rivals]
     leader = standing.leader.method
     if len(rivals) == 1:
-        overlap = f"The intervals of {leader} and {rivals[0]} overlap, so neither is ahead"
+        overlap = (
+            f"The intervals of {leader} and {rivals[0]} overlap, so the difference may be due to "
+            "chance"
+        )
     else:
         overlap = (
-            f"The interval of {leader} overlaps with those of {join_words(rivals)}, so {leader} is "
-            "not ahead of them"
+            f"The interval of {leader} overlaps with the intervals of {join_words(rivals)}, so the "
+            "differences may be due to chance"
         )
-    return [f"{place}, {_lead_in_numbers(standing)}. {overlap}."]
+    sentences = [f"{place}, {_lead_in_numbers(standing)}."]
+    return sentences if standing.lead == 0 else [*sentences, f"{overlap}."]
 
 
 def _describe_unsure(standings: Sequence[Standing], has_levels: bool) -> list[str]:
@@ -206,7 +219,7 @@ def _describe_unsure(standings: Sequence[Standing], has_levels: bool) -> list[st
     have = "has one seed" if len(methods) == 1 else "have one seed each"
     return [
         f"{place}, {numbers}. {join_words(list(methods))} {have}, so there is no interval, and "
-        "the difference may be chance."
+        "the difference may be due to chance."
     ]
 
 
@@ -309,7 +322,7 @@ def _list_leaders(standings: Sequence[Standing], has_levels: bool) -> str:
     """Return ``mixup at 0 and 5 % and vanilla at 10 %, which lead by ... points``."""
     parts = []
     for leader, led in _group_by_leader(standings).items():
-        parts.append(f"{leader} {_at(led, has_levels)}")
+        parts.append(f"{leader} {_at(led, has_levels).removesuffix(' noise')}")
     return f"{join_words(parts)}, which lead by {_range_of_leads(standings)}"
 
 
@@ -321,8 +334,9 @@ def _lead_in_numbers(standing: Standing) -> str:
         names = join_words([score.method for score in equals])
         return f"{names} share the highest mean, {_number(leader.result)}{_seeds(leader, second)}"
     return (
-        f"{leader.method} has the highest mean, {_number(leader.result)}, {_points(standing.lead)} "
-        f"above {second.method} with {_number(second.result)}{_seeds(leader, second)}"
+        f"{leader.method} has the highest mean, {_number(leader.result)}. This is "
+        f"{_points(standing.lead)} above the mean of {second.method}, "
+        f"{_number(second.result)}{_seeds(leader, second)}"
     )
 
 
@@ -344,15 +358,15 @@ def _seeds(first: Score, second: Score) -> str:
     """Return how many seeds two means are over, in brackets."""
     n_first, n_second = first.result.n, second.result.n
     if n_first != n_second:
-        return f" ({n_first} and {n_second} seeds)"
+        return f" ({count_things(n_first, 'seed')} against {n_second})"
     seeds = "one seed" if n_first == 1 else f"{n_first} seeds"
     return f" ({seeds})" if first is second else f" ({seeds} each)"
 
 
 def _at(standings: Sequence[Standing], has_levels: bool) -> str:
-    """Return where some standings are: ``at 20 and 40 %``, ``on mix_a5``."""
+    """Return where some standings are: ``at 20 and 40 % noise``, ``on mix_a5``."""
     names = join_words([standing.config for standing in standings], MAX_CONFIGS)
-    return f"at {names} %" if has_levels else f"on {names}"
+    return f"at {names} % noise" if has_levels else f"on {names}"
 
 
 def _number(result: MeanInterval) -> str:

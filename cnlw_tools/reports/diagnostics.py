@@ -31,14 +31,16 @@ MARK_NAMES = {
     "relabelled": "relabelled",
 }
 DETECTION_CAPTION = (
-    "The numbers are those of the last epoch: the mean over runs, in percent. Precision is the "
-    "share of noisy examples among those that the method classifies as noisy. Recall is the share "
-    "of noisy examples that the method classifies as noisy. In these two columns, a dash means "
-    "that the method classifies no example as noisy. Examples that the method has removed from "
-    "training count as classified as noisy. Other examples that were not seen in this epoch are "
-    "left out. Precision by loss is the share of noisy examples among the n examples with the "
-    "highest losses, where n is the number of noisy examples. In that column, a dash means that "
-    "some examples were removed and have no loss."
+    "The table is about the last epoch. The numbers are percentages: means over runs, ± the "
+    'half-width of the 95 % t-interval if there are several runs. The column "Classified as '
+    'noisy" has the rule by which an example counts as classified as noisy. Precision is the '
+    "share of noisy examples among those classified as noisy. Recall is the share of noisy "
+    "examples that are classified as noisy. In these two columns, a dash means that no example is "
+    "classified as noisy. Examples that the method removed from training are included; other "
+    "examples that were not seen in the last epoch are left out. Precision by loss is the share "
+    "of noisy examples among the n examples with the highest losses, where n is the number of "
+    "noisy examples. In that column, a dash means that some examples were removed and have no "
+    "loss."
 )
 
 

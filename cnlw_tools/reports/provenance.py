@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from cnlw_tools.registry.counts import count_things
 from cnlw_tools.reports.runs import RunFolder
 from cnlw_tools.reports.tables import Table
 from cnlw_tools.reports.trials import natural_sort_key
@@ -30,7 +31,7 @@ def provenance_tables(
     unfinished = []
     for run in run_folders:
         if run.result is None:
-            unfinished.append([run.name, f"{len(run.history)} epochs"])
+            unfinished.append([run.name, count_things(len(run.history), "epoch")])
     if unfinished:
         tables.append(
             Table(

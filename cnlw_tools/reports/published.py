@@ -16,18 +16,17 @@ from cnlw_tools.files.roots import root_chain
 from cnlw_tools.files.texts import read_json
 from cnlw_tools.registry import pick
 from cnlw_tools.reports.statistics import mean_interval
-from cnlw_tools.reports.tables import EMPTY, NOT_RUN, Table
+from cnlw_tools.reports.tables import EMPTY, EPOCHS_OF, NOT_RUN, Table
 from cnlw_tools.reports.trials import Trial
 from cnlw_tools.study.spec import FOLDER, Published, Study
 
 FILE = "published.json"
 HEADER = ["Row", "Column", "Published", "Ours", "Difference"]
 NOT_BUILT = "not built"
-EPOCHS_OF: Mapping[str, str] = {  # by the result of a run
-    "last": "after the last epoch",
-    "best": "at its best epoch",
-    "mean10": "averaged over its last ten epochs",
-}
+LABELS_CAPTION = (
+    "The names of rows and columns are those of the published table. The difference is our number "
+    "minus the published one."
+)
 
 PaperTable = Mapping[str, Any]  # source, caption, rows, notes
 BuildCounts = Mapping[str, int]  # of a config: images of each split, and classes
@@ -78,11 +77,11 @@ def compare_with_paper(
         }
         rows = _size_rows(entry, paper_table, own_counts)
         caption = (
-            f'The column "Published" comes from {paper_table["source"]}. The column "Ours" counts '
-            "images, or classes, of our build."
+            f'The column "Published" comes from {paper_table["source"]}. The column "Ours" has the '
+            f"number of images, or of classes, in our build. {LABELS_CAPTION}"
         )
     return Table(
-        title=f"{entry.table.replace('_', ' ')}: {paper_table['caption']}",
+        title=f"Published table {entry.table}: {paper_table['caption']}",
         header=HEADER,
         rows=rows,
         caption=caption,
@@ -119,7 +118,8 @@ def _results_caption(entry: Published, paper_table: PaperTable) -> str:
     split = f", on {entry.split}" if entry.split else ""
     return (
         f'The column "Published" comes from {paper_table["source"]}. The column "Ours" has the '
-        f"{measure} of our best trial {EPOCHS_OF[entry.metric]}{split}, in percent."
+        f"{measure} of our best trial {EPOCHS_OF[entry.metric]}{split}, in percent. "
+        f"{LABELS_CAPTION}"
     )
 
 

@@ -51,10 +51,8 @@ def describe_report(
     if n_planned and not record.planned_runs():
         n_configs = count_things(n_planned, "config")
         return f"This report covers {n_configs}{study}, on which nothing is trained."
-    n_ended = sum(run.result is not None for run in run_folders)
-    n_runs = count_things(len(run_folders), "run")
-    sentences = [f"This report covers {n_runs}{study}, of which {n_ended} finished."]
-    if n_planned:
+    sentences = [_describe_runs(run_folders, study)]
+    if n_planned and {run.name for run in run_folders} != {spec.name for spec in record.run_specs}:
         sentences.append(f"The study plans {count_things(n_planned, 'run')}.")
     missing = record.describe_missing(trials)
     if missing:
@@ -63,6 +61,16 @@ def describe_report(
     if date:
         sentences.append(f"The newest run is from {date}.")
     return " ".join(sentences)
+
+
+def _describe_runs(run_folders: Sequence[RunFolder], study: str) -> str:
+    """Return a sentence on how many runs there are, and how many of them have finished."""
+    n_runs = len(run_folders)
+    n_finished = sum(run.result is not None for run in run_folders)
+    if n_finished == n_runs:
+        return f"This report covers {count_things(n_runs, 'finished run')}{study}."
+    finished = f"of which {n_finished} have finished" if n_runs > 1 else "which has not finished"
+    return f"This report covers {count_things(n_runs, 'run')}{study}, {finished}."
 
 
 def _names(names: Sequence[str], kind: str) -> str:

@@ -11,17 +11,29 @@ from cnlw_tools.reports.statistics import MeanInterval, is_above, mean_interval
 from cnlw_tools.reports.trials import PlannedRun, Trial, format_options, natural_sort_key
 
 RESULT_METRICS = ("last", "best", "mean10")
-RESULTS_CAPTION = (
-    "The numbers are top-1 accuracies on the validation set in percent: the mean over seeds, ± the "
-    "half-width of its 95 % t-interval if there are several seeds, and the number of seeds in "
+EPOCHS_OF: Mapping[str, str] = {  # by the result of a run
+    "last": "after the last epoch",
+    "best": "at the best epoch",
+    "mean10": "averaged over the last ten epochs",
+}
+ONE_SEED_CAPTION = (
+    "The numbers are top-1 accuracies on the validation set in percent. The number of seeds is in "
     "parentheses."
 )
-BOLD_CAPTION = (
-    "In each {line}, the highest mean is bold if every result has at least two seeds and the "
-    "interval of that mean overlaps with no other interval in the {line}."
+RESULTS_CAPTION = (
+    "The numbers are top-1 accuracies on the validation set in percent: means over seeds, ± the "
+    "half-width of the 95 % t-interval if there are several seeds. The number of seeds is in "
+    "parentheses."
 )
+AHEAD_CAPTION = "A method is ahead of another one if its interval lies above the other interval."
+BOLD_CAPTION = (
+    "In each {line}, the highest mean is bold if its interval overlaps with no other interval in "
+    "the {line}."
+)
+NO_BOLD_CAPTION = "No mean is bold in a {line} that has a result of a single seed."
 MEAN_COLUMN_CAPTION = (
-    "The last column is the mean over the other columns, ± the half-width of its 95 % t-interval."
+    "The last column has the mean over the noise levels, ± the half-width of the 95 % t-interval "
+    "over these levels."
 )
 EMPTY = "–"
 NOT_RUN = "not run"
@@ -262,13 +274,36 @@ def _results_caption(group: ResultGroup, line: str) -> str:
     for trial in group.trials:
         if trial.n_epochs and trial.n_reported and trial.n_reported < trial.n_epochs:
             last_stages.setdefault(trial.method, set()).add(trial.n_reported)
-    caption = f"{RESULTS_CAPTION} {BOLD_CAPTION.format(line=line)}{_describe_lengths(group)}"
+    caption = f"{describe_numbers(group.trials)}{_describe_bold(group, line)}"
+    caption += _describe_lengths(group)
     if last_stages:
         caption += (
-            " For a method in stages, best and mean are taken over the epochs of its last stage: "
+            " If a method trains in stages, the numbers cover only its last stage, which has "
             f"{_list_epochs(last_stages)}."
         )
     return caption
+
+
+def describe_numbers(trials: Iterable[Trial]) -> str:
+    """Return what the numbers are in a table of results of some trials."""
+    n_seeds = [result.n for trial in trials for result in trial.results.values()]
+    return RESULTS_CAPTION if max(n_seeds, default=1) > 1 else ONE_SEED_CAPTION
+
+
+def _describe_bold(group: ResultGroup, line: str) -> str:
+    """Return sentences on bold means; empty if no two results can be compared."""
+    seeds: dict[str, list[int]] = {}  # by config, of each result
+    for trial in group.trials:
+        seeds.setdefault(trial.config, []).extend(
+            result.n for metric, result in trial.results.items() if metric == RESULT_METRICS[0]
+        )
+    compared = [numbers for numbers in seeds.values() if len(numbers) > 1]
+    if not any(min(numbers) > 1 for numbers in compared):
+        return ""
+    sentences = f" {BOLD_CAPTION.format(line=line)}"
+    if any(min(numbers) == 1 for numbers in compared):
+        sentences += f" {NO_BOLD_CAPTION.format(line=line)}"
+    return sentences
 
 
 def _describe_lengths(group: ResultGroup) -> str:
@@ -305,11 +340,12 @@ def _or(numbers: set[int]) -> str:
 
 
 def _list_epochs(epochs_by_method: Mapping[str, set[int]]) -> str:
-    """Return numbers of epochs as text, ``glc 8, o2u 4 or 8``."""
+    """Return numbers of epochs as text, ``8 epochs for glc and 4 or 8 epochs for o2u``."""
     words = []
     for method, epochs in epochs_by_method.items():
-        words.append(f"{method} {_or(epochs)}")
-    return ", ".join(words)
+        unit = "epoch" if epochs == {1} else "epochs"
+        words.append(f"{_or(epochs)} {unit} for {method}")
+    return join_words(words, max_words=len(words))
 
 
 def _run_sort_key(run: PlannedRun) -> list[object]:
@@ -362,10 +398,10 @@ def trials_table(
     columns = [metric_title(metric, trials) for metric in (*RESULT_METRICS, "drop")]
     header = ["Dataset", "Config", "Method", "Options", "Selected", "Epochs", *columns]
     caption = (
-        "For each method and config, the selected trial is the one with the highest validation "
-        f'accuracy ("{select_by}"), averaged over its seeds. If trials tie, the first row is '
-        "selected. The drop is the best accuracy minus the last one. "
-        f'The deviation is the standard deviation of "{select_by}" over seeds.'
+        "If a method has several trials on a config, the trial with the highest accuracy "
+        f"{EPOCHS_OF[select_by]} is selected; of equal trials, the first. The drop is the accuracy "
+        "of the best epoch minus that of the last epoch. The deviation is the standard deviation, "
+        f"over seeds, of the accuracy {EPOCHS_OF[select_by]}."
     )
     return Table(
         title="All trials",

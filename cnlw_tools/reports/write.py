@@ -41,9 +41,11 @@ from cnlw_tools.reports.runs import (
 from cnlw_tools.reports.study_file import StudyRecord, read_study_record
 from cnlw_tools.reports.summary import describe_report, newest_date, report_title
 from cnlw_tools.reports.tables import (
+    AHEAD_CAPTION,
     RESULT_METRICS,
     RESULTS_CAPTION,
     Table,
+    describe_numbers,
     metric_title,
     result_tables,
     to_markdown,
@@ -250,7 +252,11 @@ def _compare_with_papers(
 def _describe_measure(metric: str, trials: Sequence[Trial]) -> str:
     """Return which numbers the summary compares, and what the tables contain."""
     title = metric_title(metric, trials)
-    return f"The summary above is based on the {title[:1].lower()}{title[1:]}. {RESULTS_CAPTION}"
+    numbers = describe_numbers(trials)
+    measure = f"The summary above is based on the {title[:1].lower()}{title[1:]}. {numbers}"
+    if numbers == RESULTS_CAPTION and len({trial.method for trial in trials}) > 1:
+        measure += f" {AHEAD_CAPTION}"
+    return measure
 
 
 def _markdown_top(content: PageContent) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import yaml
 
+from cnlw_tools.noise import NOISE
 from cnlw_tools.recipe.toml import read_toml
 from docs.generate.config_names import explain_config_names
 from docs.generate.markdown import fence, heading
@@ -27,9 +28,11 @@ PAGES: Mapping[str, str] = {  # file of the repository -> page of the site
 STUDIES = Path("benchmarks") / "studies"
 PICTURES = (".png", ".svg")
 EXPLANATION = (
-    "The name of a *config* gives the noise, its level and further choices.{names} A *trial* is a set "
-    "of runs that differ only in their seed. `vanilla` is ordinary training on the given labels.{labels}"
-    " The [glossary](../../../docs/glossary.md) explains these words and others.\n\n"
+    "A *config* is the dataset with one setting of the noise. Its name gives the noise, the level if the "
+    "noise has one, and further choices.{noises}{names}\n\n"
+    "A *trial* is a set of runs that differ only in their seed. `vanilla` is ordinary training on the "
+    "given labels.{labels} The [glossary](../../../docs/glossary.md) explains these words and "
+    "others.\n\n"
 )
 ACCURACIES = re.compile(r"(?<=\n\n)The numbers are top-1 [^\n]+(?=\n\n\|)")  # such a caption
 SENTENCE_END = re.compile(r"(?<=\.) (?=[A-Z])")
@@ -63,10 +66,11 @@ def _introduce_tables(study: str, text: str) -> str:
     labels = "".join(f" {sentence}" for sentence in _explain_labels(study, rest))
     return (
         f"{title}\n\n"
-        f"These are the tables of our study `{study}`. Its file describes it in one line: "
-        f"*{summary}*.\n\n"
-        "[What small studies show](../README.md) says what we conclude from them.\n\n"
-        + EXPLANATION.format(names=f" {names}" if names else "", labels=labels)
+        f"These are the tables of our study `{study}`: *{summary}*.\n\n"
+        "[What small studies show](../README.md) says what we conclude from these tables.\n\n"
+        + EXPLANATION.format(
+            noises=_link_noises(rest), names=f" {names}" if names else "", labels=labels
+        )
         + rest
     )
 
@@ -80,9 +84,21 @@ def _state_captions_once(text: str) -> str:
         return text
     for sentence in common:
         text = re.sub(rf" {re.escape(sentence)}|{re.escape(sentence)} ?", "", text)
-    words = " ".join(common).replace("The last column is the mean", "A column *Mean* is the mean")
+    words = " ".join(common).replace("The last column has", "The column *Mean* has")
     text = re.sub(r"\n{3,}", "\n\n", text)
-    return f"All tables of accuracies are read in the same way. {words}\n\n{text}"
+    return f"The following applies to all tables of accuracies. {words}\n\n{text}"
+
+
+def _link_noises(text: str) -> str:
+    """Return a sentence with links to the pages of the noises whose configs are in a text."""
+    links = []
+    for name, model in NOISE.items():
+        if re.search(rf"\| {name}_", text):
+            path = model.draw.__module__.replace(".", "/")
+            links.append(f"[`{name}`](../../../{path}.py#{name})")
+    if not links:
+        return ""
+    return f" The noise is {' or '.join(links)}."
 
 
 def _explain_labels(study: str, text: str) -> Iterator[str]:

@@ -16,6 +16,7 @@ from docs.generate.markdown import read_tables
 
 STUDIES = Path(__file__).parents[2] / "benchmarks" / "studies"
 BASELINE = "vanilla"
+PUBLISHED_TITLE = "Published table "  # how the title of such a table begins
 
 
 class Trial(NamedTuple):
@@ -88,7 +89,7 @@ def read_comparisons() -> Mapping[tuple[str, str, str, str], str]:
     numbers = {}
     for path in sorted(STUDIES.glob("*/tables.md")):
         for title, rows in read_tables(path.read_text(encoding="utf-8")):
-            table = title.partition(":")[0].replace(" ", "_")
+            table = title.partition(":")[0].removeprefix(PUBLISHED_TITLE)
             for row in rows:
                 if "Published" in row:
                     key = (path.parent.name, table, row["Row"], row["Column"])

@@ -5,12 +5,12 @@ from docs.generate import project_pages
 
 def test_captions_of_accuracies_are_stated_once():
     """What several tables share stands above them; what one table has stays there."""
-    caption = "The numbers are top-1 accuracies. The last column is the mean of all."
+    caption = "The numbers are top-1 accuracies. The last column has the mean of all."
     text = f"## A\n\n{caption}\n\n| a |\n\n## B\n\n{caption} It is long.\n\n| b |\n"
 
     assert project_pages._state_captions_once(text) == (
-        "All tables of accuracies are read in the same way. The numbers are top-1 accuracies. "
-        "A column *Mean* is the mean of all.\n\n## A\n\n| a |\n\n## B\n\nIt is long.\n\n| b |\n"
+        "The following applies to all tables of accuracies. The numbers are top-1 accuracies. "
+        "The column *Mean* has the mean of all.\n\n## A\n\n| a |\n\n## B\n\nIt is long.\n\n| b |\n"
     )
     assert project_pages._state_captions_once("## A\n\n| a |\n") == "## A\n\n| a |\n"
 
@@ -26,6 +26,8 @@ def test_only_notation_of_the_page_is_explained():
     """The tables of Jiang's levels have no options in the names of their configs."""
     pages = project_pages.make_pages()
 
-    assert "A number after `clean`" not in pages["studies/tables/jiang_levels.md"]
-    assert "A number after `clean`" in pages["studies/tables/methods_cifar10.md"]
+    assert "The number after `clean`" not in pages["studies/tables/jiang_levels.md"]
+    assert "The number after `clean`" in pages["studies/tables/methods_cifar10.md"]
+    noises = "The noise is [`blue`](../../../cnlw_tools/noise/blue.py#blue) or [`red`]"
+    assert noises in pages["studies/tables/jiang_levels.md"]
     assert "digest of the transition matrix" in pages["studies/tables/sukhbaatar_q.md"]

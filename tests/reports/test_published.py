@@ -99,7 +99,7 @@ def test_ours_may_be_of_other_images_of_validation(study, run_maker):
 
     words = {
         "last": "after the last epoch",
-        "best": "at its best epoch",
+        "best": "at the best epoch",
         "mean10": "last ten epochs",
     }
     for metric, number in (("last", "30.00"), ("best", "40.00"), ("mean10", "35.00")):

@@ -34,6 +34,23 @@ def test_the_date_is_that_of_the_newest_run(tmp_path, run_maker):
 
     assert newest_date(folders) == "1971-02-05"
     assert describe_report(folders, StudyRecord(), []) == (
-        "This report covers 2 runs, of which 2 finished. The newest run is from 1971-02-05."
+        "This report covers 2 finished runs. The newest run is from 1971-02-05."
     )
     assert newest_date([]) == ""
+
+
+def test_the_number_of_planned_runs_is_said_if_it_is_not_that_of_the_report(
+    tmp_path, run_maker, spec_maker
+):
+    """A study whose runs have all finished, and one of which a run is missing."""
+    specs = [spec_maker("blue_40", "vanilla"), spec_maker("blue_40", "mixup")]
+    for spec in specs:
+        run_maker(tmp_path / spec.name, [50.0], method=spec.method)
+    folders = runs.read_run_folders(tmp_path)
+    text = describe_report(folders, StudyRecord("toy", run_specs=specs), [])
+    fewer = describe_report(folders[:1], StudyRecord("toy", run_specs=specs), [])
+
+    assert text.startswith("This report covers 2 finished runs of the study toy. Not run: ")
+    assert fewer.startswith(
+        "This report covers 1 finished run of the study toy. The study plans 2 runs."
+    )

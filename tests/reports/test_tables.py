@@ -76,7 +76,23 @@ def test_bold_is_a_mean_whose_interval_overlaps_with_no_other(
     (table,) = result_tables(best_trials(read_trials(tmp_path)), "last")
 
     assert table.bold == bold
-    assert "In each column, the highest mean is bold if every result has" in table.caption
+    has_intervals = min(map(len, accuracies.values())) > 1 and len(accuracies) > 1
+    assert ("In each column, the highest mean is bold if" in table.caption) == has_intervals
+    assert "a column that has a result of a single seed" not in table.caption
+    has_seeds = max(map(len, accuracies.values())) > 1
+    assert ("95 % t-interval" in table.caption) == has_seeds
+
+
+def test_the_caption_says_which_columns_have_no_bold_mean(tmp_path, run_maker):
+    """At one level, a method has a single seed."""
+    for config, level in (("blue_20", 20), ("blue_40", 40)):
+        for method in ("mixup", "vanilla"):
+            for seed in (0, 1) if level == 20 or method == "mixup" else (0,):
+                folder = tmp_path / f"{config}_{method}_{seed}"
+                run_maker(folder, [50.0], config=config, level=level, method=method, seed=seed)
+    (table,) = result_tables(best_trials(read_trials(tmp_path)), "last")
+
+    assert "No mean is bold in a column that has a result of a single seed." in table.caption
 
 
 @pytest.mark.parametrize(
@@ -136,7 +152,7 @@ def test_a_method_in_stages_is_reported_by_its_last_one(tmp_path, run_maker):
     }
     assert [row[9] for row in trials_table(trials, [], "last").rows] == ["0.00 (1)", "30.00 (1)"]
     assert table.title.startswith("Mean of the last 10 epochs, or of all in shorter runs")
-    assert "the epochs of its last stage: glc 2." in table.caption
+    assert "the numbers cover only its last stage, which has 2 epochs for glc." in table.caption
 
 
 def test_a_trial_that_is_not_averaged_says_so_in_its_cells(tmp_path, run_maker):

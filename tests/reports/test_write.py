@@ -104,9 +104,7 @@ def test_what_is_written(page):
         .endswith("</svg>")
     )
     assert "<li>One more thing.</li>" in page.read_text(encoding="utf-8")
-    sentence = (
-        "This report covers 25 runs of the study toy, of which 24 finished. The study plans 6 runs."
-    )
+    sentence = "This report covers 25 runs of the study toy, of which 24 have finished. The study plans 6 runs."
     assert f"{sentence} Not run: blue_00 bootstrap, blue_40 bootstrap." in page.read_text(
         encoding="utf-8"
     )
@@ -236,7 +234,7 @@ def test_a_foreign_study_is_passed_over(tmp_path, run_maker, text, reason):
 
     assert problems[0].startswith(f"skipped: {tmp_path}/{reason}")
     page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
-    assert '<p class="faint">This report covers 1 run, of which 1 finished.' in page
+    assert '<p class="faint">This report covers 1 finished run.' in page
     assert '<h2 id="provenance">' in page
     with pytest.raises(ValueError, match="skipped"):
         read_study_record(tmp_path)
