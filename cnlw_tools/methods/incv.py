@@ -71,8 +71,8 @@ examples that a network learns from. Here the whole batch goes through the netwo
 not wait for the GPU in each step.
 
 On `shapes` (blue 40, 16 pixels, 30 epochs, mean of three seeds), INCV ends at an accuracy of 41.3 %
-if the whole batch goes through the networks. It ends at 41.0 % if, as in the authors' code, only
-the examples that a network learns from do.
+with batch statistics of the whole batch. It ends at 41.0 % with those of the authors' code, which
+come only from the examples that a network learns from.
 """
 
 from collections.abc import Iterable, Iterator

@@ -32,7 +32,8 @@ computes its own R.
 
 On `shapes` (blue 40, 16 pixels, 12 epochs), MD-DYR-SH ends at an accuracy of 47 %, and `vanilla` at
 58 %. With the preset `shapes`, plain mixup takes half of these few epochs. The predictions help
-only in longer training runs: M-DYR-H, for example, is above `vanilla` after 25 epochs.
+only in longer training runs: the accuracy of M-DYR-H, for example, is above that of `vanilla` after
+25 epochs.
 
 The mixture of Beta distributions (`beta_mixture`) is fitted to the losses on images without
 augmentation. In the epochs of dynamic mixup with given labels, both l_p and l_q have the weight
