@@ -1,4 +1,4 @@
-"""`dropout` is cross-entropy with dropout at a rate of your choice (Srivastava et al. 2014).
+"""`dropout` trains with cross-entropy and dropout at a rate that you set (Srivastava et al. 2014).
 
 L = mean_b CE(y_b, head(m_b * h_b / (1 - p)))        m_b ~ Bernoulli(1 - p)^D        h_b: D features
 

@@ -1,4 +1,4 @@
-"""`weight_decay` is cross-entropy with a weight decay of your choice (Krogh and Hertz 1991).
+"""`weight_decay` trains with cross-entropy and a weight decay that you set (Krogh and Hertz 1991).
 
 L = mean_b CE(y_b, z_b) + decay / 2 sum_w |w|^2     w: kernels, or all parameters if every = true
 
