@@ -7,7 +7,7 @@
 
 The other dataset is called a donor (option `--donor`). Each image of a donor is used at most once.
 If ``known_share`` is above 0, the true class of every outlier is "outlier", so the outliers with
-this label are clean. Otherwise, outliers have no true label, and all of them count as wrong.
+this label are clean. Otherwise, outliers have no true label, and all of them count as noisy.
 
 Source: Sukhbaatar et al., 2015.
 """

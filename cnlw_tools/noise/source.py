@@ -4,9 +4,9 @@
     N / C                       added images with each label, rounded up or down
 
 The option alpha is the number of added images for each clean example. The other dataset is called a
-donor (option `--donor`). If a donor has few images, each is used several times, and some are used
-once more than others. With ``copy_own``, copies of the dataset's own images are added instead, as
-in dilution.py.
+donor (option `--donor`). If a donor has too few images, they are used several times, and some are
+used once more than others. With ``copy_own``, copies of the dataset's own images are added instead,
+as in dilution.py.
 
 Source: Rolnick et al., 2017, experiment 3, figure 5.
 """
