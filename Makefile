@@ -72,7 +72,8 @@ has_other_python = [ -d $(1)/bin ] && \
 anew_if_other = $(if $(filter-out file,$(origin PYTHON)),$(shell \
   if $(has_other_python); then echo other_python; fi))
 
-# The demo uses a part of the modules, and Python compiles those alone when they are imported.
+# pip compiles nothing: every environment uses a part of its modules, and Python compiles those when
+# they are first imported.
 $(DEMO)/ready: pyproject.toml constraints.txt $(call anew_if_other,$(DEMO))
 	$(call environment,$(DEMO))
 	$(DEMO)/bin/pip install --quiet --no-compile -c constraints.txt -e .
@@ -80,16 +81,16 @@ $(DEMO)/ready: pyproject.toml constraints.txt $(call anew_if_other,$(DEMO))
 
 $(DEV)/ready: pyproject.toml constraints.txt $(call anew_if_other,$(DEV))
 	$(call environment,$(DEV))
-	$(DEV)/bin/pip install --quiet -c constraints.txt -e '.[train]' --group dev
+	$(DEV)/bin/pip install --quiet --no-compile -c constraints.txt -e '.[train]' --group dev
 	@touch $@
 
 $(DEV)/ray: $(DEV)/ready
-	$(DEV)/bin/pip install --quiet -c constraints.txt -e '.[ray]'
+	$(DEV)/bin/pip install --quiet --no-compile -c constraints.txt -e '.[ray]'
 	@touch $@
 
 $(DOCS)/ready: pyproject.toml constraints.txt $(call anew_if_other,$(DOCS))
 	$(call environment,$(DOCS))
-	$(DOCS)/bin/pip install --quiet -c constraints.txt -e . --group docs
+	$(DOCS)/bin/pip install --quiet --no-compile -c constraints.txt -e . --group docs
 	@touch $@
 
 # What torch itself depends on has other versions there.
@@ -100,7 +101,7 @@ $(OLDEST)/ready: PYTHON = python3.12
 $(OLDEST)/ready: pyproject.toml constraints.txt $(call anew_if_other,$(OLDEST))
 	$(call environment,$(OLDEST))
 	sed -E '/^($(of_torch))/d' constraints.txt > $(OLDEST)/constraints.txt
-	$(OLDEST)/bin/pip install --quiet -c $(OLDEST)/constraints.txt -e '.[train]' --group dev $(oldest_torch)
+	$(OLDEST)/bin/pip install --quiet --no-compile -c $(OLDEST)/constraints.txt -e '.[train]' --group dev $(oldest_torch)
 	@touch $@
 
 define environment
