@@ -24,7 +24,7 @@ import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from hashlib import sha256
 from operator import attrgetter
@@ -176,6 +176,7 @@ class Store:
         mode = "?mode=ro"
         if not os.access(folder, os.W_OK):
             mode += "&immutable=1"  # SQLite cannot write the small file that readers share
+        self.lock = threading.RLock()  # one thread at a time uses the connection
         self.connection, self.columns = _open_database(path, path.resolve().as_uri() + mode)
 
     @property
@@ -409,12 +410,24 @@ class Store:
         return timestamp or 0.0
 
     def query(self, sql: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
-        """Yield the rows that an SQL query of the ledger returns, without loading all at once."""
+        """Yield the rows that an SQL query of the ledger returns, without loading all at once.
+
+        Several threads may ask at the same time. Each step holds the lock: Python 3.12 keeps the
+        statements of a connection, and two threads that use the same one get errors or wrong rows.
+        """
         with _report_database_errors(self.ledger_path):
-            cursor = self.connection.execute(sql, values)
-            with closing(cursor):
-                while rows := cursor.fetchmany(BLOCK_ROWS):
+            with self.lock:
+                cursor = self.connection.execute(sql, values)
+            try:
+                while rows := self._fetch_block(cursor):
                     yield from rows
+            finally:
+                with self.lock:
+                    cursor.close()
+
+    def _fetch_block(self, cursor: sqlite3.Cursor) -> list[tuple[Any, ...]]:
+        with self.lock:
+            return cursor.fetchmany(BLOCK_ROWS)
 
     def _make_row(self, values: Sequence[Any]) -> Row:
         """Return the row of these values; a BadFile if one is of a type that no run writes."""
@@ -468,7 +481,7 @@ class Ledger(Store):
         """
         self.folder = folder
         self.ledger_path = folder / LEDGER
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()  # one thread at a time uses the connection
         if self.ledger_path.exists():
             check_regular(self.ledger_path)
         self.connection, self.columns = _open_database(self.ledger_path, str(self.ledger_path))
