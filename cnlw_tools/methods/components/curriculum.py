@@ -11,11 +11,11 @@ v_b = 0 for all but a random floor(B (1 - r_e)) examples
 
 Thus gamma is a moving average: in each step, it moves towards the percentile p of the losses of the
 batch. The rule is a formula (weighting_rules.py) or a learned network (mentor.py). The option
-`percentile` is p, and `decay` is d. During the first `burn_in` percent of the training, all weights
-are 1; as in the authors' code, the rule already applies in the last of these percents. The option
-`example_dropout` gives the share r_e of the examples that are dropped at random when e percent of
-the steps are completed. With several ranks, the percentile is that of the losses of all ranks, and
-each rank drops the share r_e of its own batch.
+`percentile` is p, and `decay` is d. All weights are 1 in the first `burn_in` - 1 percent of the
+training; the authors' code also begins one percent before `burn_in`. The option `example_dropout`
+gives the share r_e of the examples that are dropped at random when e percent of the steps are
+completed. With several ranks, the percentile is that of the losses of all ranks, and each rank
+drops the share r_e of its own batch.
 """
 
 import torch
