@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from cnlw_tools.fetch import FetchOptions
     from cnlw_tools.store.outcomes import Tally
+    from cnlw_tools.store.store import Ledger
 
     Fetcher = Callable[..., Tally]
 
@@ -357,7 +358,7 @@ def _fetch(
         open_fetcher(store, len(manifest), n_requests, flags["engine"], flags["workers"]) as run,
         open_writer(store, purpose=flags["shard"] or "") as writer,
     ):
-        _note_choices(writer.ledger.folder, flags)
+        _note_choices(writer.ledger, flags)
         show = writer.watch(ProgressBar(), _show_notice)
         tally = run(
             manifest, writer.ledger, options, retry=retry, progress=show, notify=_show_notice
@@ -401,17 +402,17 @@ def _start_early(manifest_path: Path, flags: dict[str, Any]) -> None:
         start_fork_server(FETCH_MODULES)
 
 
-def _note_choices(folder: Path, flags: dict[str, Any]) -> None:
+def _note_choices(ledger: "Ledger", flags: dict[str, Any]) -> None:
     """Note in a store for which shard it is, and which pictures are placeholders."""
-    if flags["shard"] is not None:
-        from cnlw_tools.executor.work_shard import parse_work_shard
-        from cnlw_tools.store.join import mark_shard
+    from cnlw_tools.executor.work_shard import WHOLE, parse_work_shard
+    from cnlw_tools.store.join import mark_shard
 
-        mark_shard(folder, parse_work_shard(flags["shard"]))
+    shard = flags["shard"]
+    mark_shard(ledger.place, WHOLE if shard is None else parse_work_shard(shard))
     if flags["placeholders"]:
         from cnlw_tools.store.placeholders import add_placeholders
 
-        add_placeholders(flags["placeholders"], folder)
+        add_placeholders(flags["placeholders"], ledger.folder)
 
 
 def _print_next(counts: "Counter[str]", store: Path | str, flags: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from typing import cast
 
 from cnlw_tools.executor import LOCAL, ClusterExecutor, open_executor
 from cnlw_tools.executor.signals import Interrupted
-from cnlw_tools.executor.work_shard import parse_work_shard
+from cnlw_tools.executor.work_shard import WHOLE, parse_work_shard
 from cnlw_tools.fetch import fetch
 from cnlw_tools.fetch.choices import FetchChoices, to_options
 from cnlw_tools.files.storage import local_path
@@ -84,8 +84,7 @@ def fetch_into(
         open_fetcher(store, len(manifest), choices.requests, engine, workers) as run,
         open_writer(store, shard or "") as writer,
     ):
-        if work_shard:
-            mark_shard(writer.ledger.folder, work_shard)
+        mark_shard(writer.ledger.place, work_shard or WHOLE)
         if choices.placeholders is not None:
             add_placeholders(local_path(choices.placeholders), writer.ledger.folder)
         show = writer.watch(progress, notify)

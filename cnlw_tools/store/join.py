@@ -1,42 +1,53 @@
 """Several stores become one: `cnlw fetch --shard` on each of several machines, then `--join`.
 
 A store of a shard has an empty file that names the shard, such as `shard-2-of-5`, so that stores
-whose sites were divided in different ways are not taken for parts of one.
+whose sites were divided in different ways are not taken for parts of one. If the shards share an
+address, it has such a file for each.
 """
 
 import os
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
-from cnlw_tools.executor.work_shard import WorkShard
+from cnlw_tools.executor.work_shard import WHOLE, WorkShard
 from cnlw_tools.files.locks import lock
 from cnlw_tools.files.storage import RemoteFolder, is_address
 from cnlw_tools.files.untrusted import BadFile
 from cnlw_tools.registry.counts import join_words
 from cnlw_tools.store.outcomes import Tally
-from cnlw_tools.store.pack import PackedStore, is_pack
+from cnlw_tools.store.pack import SHARD_FILE, PackedStore, is_pack
 from cnlw_tools.store.placeholders import FILE_NAME, add_placeholders
 from cnlw_tools.store.snapshot import write_snapshot
 from cnlw_tools.store.store import ChangedImage, Ledger, Row, State, Store, is_store
 
-SHARD_FILE = re.compile(r"shard-(\d+)-of-(\d+)")
 BLOCK_ROWS = 500  # compared at a time
 
 Place = Path | str  # a folder, or an address
 
 
-def mark_shard(folder: Path, work_shard: WorkShard) -> None:
-    """Note in a store which sites it is for.
+def mark_shard(place: Place, work_shard: WorkShard) -> None:
+    """Note in a store which sites it is for; a fetch of all sites ends the shards at an address.
 
     Raises:
         ValueError: it has those of a shard of another number of shards
+        OSError: the address cannot be read or written
     """
-    check_shard(folder, work_shard)
-    (folder / f"shard-{work_shard.number}-of-{work_shard.count}").touch()
+    name = f"shard-{work_shard.number}-of-{work_shard.count}"
+    if is_address(place):
+        remote = RemoteFolder(place)
+        marks = list(filter(SHARD_FILE.fullmatch, remote.list_files()))
+        if work_shard == WHOLE:
+            for mark in marks:
+                remote.delete(mark)
+            return
+        _check_counts(place, _read_counts(marks) | {work_shard.count})
+        remote.write(name, Path.touch)
+    elif work_shard != WHOLE:
+        check_shard(Path(place), work_shard)
+        (Path(place) / name).touch()
 
 
 def check_shard(folder: Path, work_shard: WorkShard) -> None:
@@ -50,15 +61,20 @@ def check_shard(folder: Path, work_shard: WorkShard) -> None:
 
 def read_counts(folder: Path) -> set[int]:
     """Return among how many shards the sites of a store were divided; none if they were not."""
+    return _read_counts([path.name for path in folder.glob("shard-*")])
+
+
+def _read_counts(names: Iterable[str]) -> set[int]:
+    """Return among how many shards sites were divided, by the names of files."""
     counts = set()
-    for path in folder.glob("shard-*"):
-        match = SHARD_FILE.fullmatch(path.name)
+    for name in names:
+        match = SHARD_FILE.fullmatch(name)
         if match:
             counts.add(int(match[2]))
     return counts
 
 
-def _check_counts(folder: Path, counts: set[int]) -> None:
+def _check_counts(folder: Place, counts: set[int]) -> None:
     if len(counts) > 1:
         numbers = join_words([str(count) for count in sorted(counts)])
         raise ValueError(

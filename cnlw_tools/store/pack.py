@@ -44,6 +44,7 @@ LEDGER = "packed.sqlite"  # another name than in a store, so that no fetch write
 SMALL_FILES = (LEDGER, PLACEHOLDERS)  # what is copied from an address before images are read
 IMAGES = "images/"
 CARD = "README.md"  # which a user may have written for a repository of the Hub
+SHARD_FILE = re.compile(r"shard-(\d+)-of-(\d+)")  # a mark of `cnlw fetch --shard` (join.py)
 FILE_HASH = re.compile(r"[0-9a-f]{32}")
 IMAGE_FILE = re.compile(rf"{IMAGES}{FILE_HASH.pattern}\.parquet")
 IMAGES_PER_FILE = 1_000
@@ -139,7 +140,8 @@ def pack_store(store: Store, out: Path | str, progress: Progress = no_progress) 
 def require_pack(address: str, names: Collection[str]) -> None:
     """Raise FileExistsError if something other than a pack is there."""
     for name in names:
-        if name not in (*SMALL_FILES, SNAPSHOT, CARD) and not IMAGE_FILE.fullmatch(name):
+        is_ours = name in (*SMALL_FILES, SNAPSHOT, CARD) or SHARD_FILE.fullmatch(name)
+        if not is_ours and not IMAGE_FILE.fullmatch(name):
             raise FileExistsError(
                 f"{address} is not a pack, because {name} is there: use another address or folder"
             )

@@ -7,13 +7,15 @@ import pytest
 from click.testing import CliRunner
 
 from cnlw_tools.cli import main
-from cnlw_tools.executor.work_shard import WorkShard
+from cnlw_tools.executor.work_shard import WHOLE, WorkShard
+from cnlw_tools.files.storage import RemoteFolder
 from cnlw_tools.images.pixels import Storage
 from cnlw_tools.store.inspect import inspect_image
 from cnlw_tools.store.join import check_shard, find_stores, join_stores, mark_shard, read_counts
 from cnlw_tools.store.placeholders import FILE_NAME, read_known_placeholders
 from cnlw_tools.store.snapshot import SNAPSHOT
 from cnlw_tools.store.store import Row, Store, open_ledger
+from cnlw_tools.store.writer import open_writer
 
 FAILURE = Row("x", "http://x/", "timeout", "slow", 3, 100.0)
 
@@ -175,6 +177,21 @@ def test_mixed_counts(make, tmp_path):
         mark_shard(parts[0], WorkShard(3, 1))
     check_shard(parts[0], WorkShard(2, 1))
     assert {2} == read_counts(parts[0])
+
+
+def test_mixed_counts_at_an_address(memory):
+    """Shards that share an address have the same number, until a fetch of all sites ends them."""
+    place = "memory://bucket/web"
+    mark_shard(place, WorkShard(2, 1))
+    mark_shard(place, WorkShard(2, 2))
+
+    with pytest.raises(ValueError, match=rf"{place}: the fetches .* into 2 and 3 parts: give"):
+        mark_shard(place, WorkShard(3, 2))
+    assert ["shard-1-of-2", "shard-2-of-2"] == list(RemoteFolder(place).list_files())
+    with open_writer(place, "2/2") as writer:  # marks are files of a store
+        assert place == writer.ledger.place
+    mark_shard(place, WHOLE)
+    assert {} == RemoteFolder(place).list_files()
 
 
 def test_stores_that_do_not_fit_make_no_new_store(make, tmp_path):
