@@ -32,6 +32,7 @@ from cnlw_tools.executor.remote import (
     marked_folder,
 )
 from cnlw_tools.executor.signals import ignore_interrupts
+from cnlw_tools.files.untrusted import first_line
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -115,7 +116,8 @@ def _start(workers: int) -> None:
                 log_to_driver=False,
             )
     except (RuntimeError, ValueError, ray.exceptions.RayError) as error:
-        raise OSError(f"ray cannot be started on this machine ({error}): see {_log()}") from error
+        reason = _last_line(error)
+        raise OSError(f"ray cannot be started on this machine ({reason}): see {_log()}") from error
     finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, handler)  # Ray has set its own
@@ -135,7 +137,8 @@ def _connect(address: str) -> None:
         socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
         ray.init(engine, logging_level=logging.CRITICAL)
     except (OSError, RuntimeError, ray.exceptions.RayError) as error:
-        raise OSError(f"{engine}: no cluster of Ray answers ({error}): {CHECK_CLUSTER}") from error
+        reason = _last_line(error)
+        raise OSError(f"{engine}: no cluster of Ray answers ({reason}): {CHECK_CLUSTER}") from error
 
 
 def _log() -> str:
@@ -195,7 +198,7 @@ def _ask_node(node_id: str, payload: bytes) -> WorkerState | BaseException:
     except ray.exceptions.RayTaskError as failure:  # the worker could not even begin
         answer = failure.cause or failure
     except ray.exceptions.RayError as failure:
-        answer = failure
+        answer = OSError(_last_line(failure))
     return answer
 
 
@@ -363,7 +366,12 @@ def _translate(engine: str, error: Exception) -> Exception:
 
 
 def _cluster_is_gone(engine: str, error: Exception) -> OSError:
-    reason = str(error).strip().partition("\n")[0]
     return OSError(
-        f"{engine}: the cluster of Ray is gone ({reason}): start it, and run the same command again"
+        f"{engine}: the cluster of Ray is gone ({first_line(error)}): start it, and run the same command again"
     )
+
+
+def _last_line(error: Exception) -> str:
+    """Return what an error says in the end: Ray puts tracebacks of its servers before it."""
+    lines = str(error).strip().splitlines()
+    return lines[-1] if lines else type(error).__name__

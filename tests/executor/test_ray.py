@@ -1,10 +1,11 @@
 """A cluster of Ray on loopback; what holds for every executor is in test_contract.py."""
 
 import os
-import signal
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -24,20 +25,6 @@ LOOPBACK = {"0100007F", "0000000000000000FFFF00000100007F", "0000000000000000000
 def executor(ray_executor) -> Executor:
     """An executor of the cluster."""
     return ray_executor
-
-
-def die_once(mark: Path) -> str:
-    """Kill this process, unless the mark says that it was done."""
-    if mark.exists():
-        return "done"
-    mark.touch()
-    signal.raise_signal(signal.SIGKILL)
-    return "alive"
-
-
-def test_a_task_runs_again_when_its_worker_dies(executor, tmp_path):
-    """A worker may die; another one does its work."""
-    assert list(executor.map(die_once, [tmp_path / "mark"])) == ["done"]
 
 
 def raise_odd_error(_: int) -> None:
@@ -149,6 +136,28 @@ def test_nobody_answers(only_loopback):
     message = r"ray://127\.0\.0\.1:1: no cluster of Ray answers \(.*\): check the address"
     with pytest.raises(OSError, match=message):
         engine._connect("127.0.0.1:1")
+
+
+def test_a_server_that_fails(only_loopback, monkeypatch):
+    """The error has what Ray says in the end, and not the traceback before it."""
+    text = "Initialization failure from server:\nTraceback:\n  raise\nRuntimeError: it failed.\n"
+    monkeypatch.setattr("ray.init", raise_connection_error(text))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(OSError, match="no cluster of Ray answers") as caught:
+            engine._connect(address)
+
+    expected = f"ray://{address}: no cluster of Ray answers (RuntimeError: it failed.): check"
+    assert str(caught.value).startswith(expected)
+
+
+def raise_connection_error(text: str) -> Callable[..., None]:
+    """Return what raises an error of Ray's client."""
+
+    def init(*_: object, **__: object) -> None:
+        raise ConnectionError(text)
+
+    return init
 
 
 def test_what_ray_says_is_said_in_our_words(only_loopback):
