@@ -1,6 +1,6 @@
 """What an executor is, the serial one, and the window of tasks in flight that all others share."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from itertools import islice
 from pathlib import Path
@@ -83,7 +83,7 @@ def map_futures(
     pool: Pool,
     workers: int,
     task: Callable[[Item], Result],
-    items: Sequence[Item],
+    items: Iterable[Item],
     watch: Callable[[], object] = watch_nothing,
 ) -> Iterator[Result]:
     """Yield the results of a task as they come, with a few tasks for each worker in flight.

@@ -1,4 +1,8 @@
-"""Processes of this machine. They end when this process does, however it ends."""
+"""Processes of this machine. They end when this process does, however it ends.
+
+When one of them dies, all of them are replaced, and tasks without a result run again; `RETRIES`
+says how often.
+"""
 
 import os
 import signal
@@ -7,9 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from dataclasses import dataclass
 from multiprocessing import parent_process
 from multiprocessing.connection import wait as wait_for
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from cnlw_tools.executor import limits
 from cnlw_tools.executor.fork_server import choose_processes
@@ -19,6 +24,12 @@ from cnlw_tools.files.machine_faults import start_thread
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+RETRIES = 3  # after deaths of processes
+DEAD_WORKER = (
+    "a worker process died: give fewer --workers if memory ran out; in a script, call this "
+    "function only under `if __name__ == '__main__':`"
+)
 
 
 @contextmanager
@@ -43,12 +54,12 @@ def processes(
     if workers == 1:
         yield SERIAL
         return
-    with isolated(workers or limits.workers(), modules) as executor:
+    with isolated(workers or limits.workers(), modules, RETRIES) as executor:
         yield executor
 
 
 @contextmanager
-def isolated(workers: int, modules: Sequence[str] = ()) -> Iterator[Executor]:
+def isolated(workers: int, modules: Sequence[str] = (), retries: int = 0) -> Iterator[Executor]:
     """Open an executor of other processes, never this one.
 
     They ignore Ctrl-C; when this process is interrupted, they are killed.
@@ -57,8 +68,9 @@ def isolated(workers: int, modules: Sequence[str] = ()) -> Iterator[Executor]:
         workers: how many processes
         modules: that tasks need: where this is safe, one process begins to import them now, and the
             workers will be copies of it
+        retries: how often tasks run again whose processes died
     """
-    executor = Processes(workers, begin_work, modules)
+    executor = Processes(workers, begin_work, modules, retries)
     try:
         yield executor
     except KeyboardInterrupt:
@@ -72,9 +84,13 @@ class Processes:
     """An executor of processes that begin when they are needed, and anew after one of them died."""
 
     def __init__(
-        self, workers: int, initializer: Callable[[], None], modules: Sequence[str] = ()
+        self,
+        workers: int,
+        initializer: Callable[[], None],
+        modules: Sequence[str] = (),
+        retries: int = 0,
     ) -> None:
-        self.workers, self.initializer = workers, initializer
+        self.workers, self.initializer, self.retries = workers, initializer, retries
         self.context = choose_processes(modules)
         self.pool: ProcessPoolExecutor | None = None
 
@@ -82,16 +98,20 @@ class Processes:
         """Yield the result of the task for each item as it comes, in any order.
 
         Raises:
-            OSError: a worker died, as it does when memory runs out
+            OSError: workers died again and again, as they do when memory runs out
         """
-        try:
-            yield from map_futures(self, self.workers, task, items)
-        except (BrokenProcessPool, BrokenPipeError) as error:  # dead, or dead before it began
-            self.close()
-            raise OSError(
-                "a worker process died: give fewer --workers if memory ran out; in a script, call "
-                "this function only under `if __name__ == '__main__':`"
-            ) from error
+        done: set[int] = set()
+        for deaths in range(1 + self.retries):
+            undone = ((place, item) for place, item in enumerate(items) if place not in done)
+            try:
+                for place, result in map_futures(self, self.workers, _Placed(task), undone):
+                    done.add(place)
+                    yield result
+                return
+            except (BrokenProcessPool, BrokenPipeError) as error:  # dead, or dead before it began
+                self.close()
+                if deaths == self.retries:
+                    raise OSError(DEAD_WORKER) from error
 
     def submit(self, task: Callable[[Item], Result], item: Item, /) -> Future[Result]:
         """Begin a task as soon as there is a process for it."""
@@ -111,6 +131,22 @@ class Processes:
         if self.pool is not None:
             self.pool.shutdown(cancel_futures=True)
             self.pool = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Placed(Generic[Item, Result]):
+    """A task whose result says which item it is of."""
+
+    task: Callable[[Item], Result]
+
+    def __call__(self, placed: tuple[int, Item]) -> tuple[int, Result]:
+        """Run the task.
+
+        Args:
+            placed: the place of an item among all, and the item
+        """
+        place, item = placed
+        return place, self.task(item)
 
 
 def begin_work() -> None:

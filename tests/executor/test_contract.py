@@ -133,6 +133,25 @@ def test_an_interrupt_leaves_no_task_behind(open_engine, tmp_path):
     assert len(made) < 50
 
 
+def die_once(mark: Path) -> str:
+    """Kill this process, unless the mark says that it was done."""
+    if mark.exists():
+        return "done"
+    mark.touch()
+    signal.raise_signal(signal.SIGKILL)
+    return "alive"
+
+
+@every
+def test_a_task_runs_again_when_its_worker_dies(open_engine, tmp_path):
+    """A worker may die; another one does its work, and no result is lost."""
+    marks = [tmp_path / str(n) for n in range(6)]
+    for mark in marks[1:]:
+        mark.touch()
+    with open_engine() as executor:
+        assert list(executor.map(die_once, marks)) == ["done"] * 6
+
+
 @every
 def test_a_killed_worker_is_an_error_with_a_remedy(open_engine):
     """An OSError, as when memory runs out; the next tasks have new workers."""

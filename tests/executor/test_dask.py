@@ -1,6 +1,5 @@
 """A cluster of Dask on loopback; what holds for every executor is in test_contract.py."""
 
-import signal
 import time
 from pathlib import Path
 
@@ -11,21 +10,6 @@ from cnlw_tools.executor import futures, open_executor, remote
 from tests.dask_clusters import address_of, in_process_cluster
 
 pytest.importorskip("distributed", reason="needs the extra dask")
-
-
-def die_once(mark: Path) -> str:
-    """Kill this process, unless the mark says that it was done."""
-    if mark.exists():
-        return "done"
-    mark.touch()
-    signal.raise_signal(signal.SIGKILL)
-    return "alive"
-
-
-def test_a_task_runs_again_when_its_worker_dies(dask, tmp_path):
-    """A worker may die; another one does its work."""
-    with open_executor(dask) as executor:
-        assert list(executor.map(die_once, [tmp_path / "mark"])) == ["done"]
 
 
 def test_nothing_is_left_in_the_cluster(dask):

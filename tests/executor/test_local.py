@@ -26,8 +26,9 @@ def test_order():
     assert begun == ["a"]
 
 
-def test_dead_worker():
-    """A worker that dies is an OSError that says what to try, and the next tasks have new workers."""
+def test_dead_worker(monkeypatch):
+    """A worker that always dies is an OSError that says what to try; the next tasks have new workers."""
+    monkeypatch.setattr(local, "RETRIES", 1)
     with local.processes(2) as executor:
         with pytest.raises(OSError, match="a worker process died: give fewer --workers"):
             list(executor.map(os._exit, [3, 3]))
@@ -35,13 +36,27 @@ def test_dead_worker():
         assert sorted(executor.map(math.sqrt, [1, 4])) == [1, 2]
 
 
-def test_killed_worker():
-    """A worker that is killed, as when memory runs out, is the same error."""
-    with (
-        local.processes(2) as executor,
-        pytest.raises(OSError, match="a worker process died"),
-    ):
-        list(executor.map(signal.raise_signal, [signal.SIGKILL]))
+def test_each_result_comes_once_when_workers_die(tmp_path):
+    """A process that dies ends the others, too; only tasks without a result run again."""
+    items = [tmp_path / str(n) for n in range(20)]
+    with local.processes(2) as executor:
+        results = list(executor.map(die_at_seven_and_fourteen, items))
+
+    assert sorted(results) == sorted(items)
+
+
+def die_at_seven_and_fourteen(path: Path) -> Path:
+    """Return the path; kill this process at the first attempt at two of them."""
+    if path.name in ("7", "14") and not path.exists():
+        path.touch()
+        signal.raise_signal(signal.SIGKILL)
+    return path
+
+
+def test_a_process_of_its_own_is_not_replaced(tmp_path):
+    """A run of a sweep that crashes is a failed run, and does not train again."""
+    with local.isolated(1) as executor, pytest.raises(OSError, match="a worker process died"):
+        list(executor.map(die_at_seven_and_fourteen, [tmp_path / "7"]))
 
 
 def test_given_up():
