@@ -205,8 +205,11 @@ def _check_stores(stores: Sequence[Store], kept: dict[str | None, Place]) -> Non
     """
     counts: set[int] = set()
     for store in stores:
-        counts |= read_counts(store.folder)
-        _check_counts(store.folder, counts)
+        if isinstance(store, PackedStore):
+            counts |= _read_counts(store.file_names)
+        else:
+            counts |= read_counts(store.folder)
+        _check_counts(store.place, counts)
         for option in store.read_kept():
             kept.setdefault(option, store.place)
     if len(kept) > 1:

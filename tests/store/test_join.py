@@ -179,9 +179,10 @@ def test_mixed_counts(make, tmp_path):
     assert {2} == read_counts(parts[0])
 
 
-def test_mixed_counts_at_an_address(memory):
+def test_mixed_counts_at_an_address(make, memory):
     """Shards that share an address have the same number, until a fetch of all sites ends them."""
-    place = "memory://bucket/web"
+    place, other = "memory://bucket/web", make("other", ["1"])
+    mark_shard(other, WorkShard(3, 1))
     mark_shard(place, WorkShard(2, 1))
     mark_shard(place, WorkShard(2, 2))
 
@@ -190,8 +191,11 @@ def test_mixed_counts_at_an_address(memory):
     assert ["shard-1-of-2", "shard-2-of-2"] == list(RemoteFolder(place).list_files())
     with open_writer(place, "2/2") as writer:  # marks are files of a store
         assert place == writer.ledger.place
+        writer.finish()
+    with pytest.raises(ValueError, match=rf"{place}: the fetches .* into 2 and 3 parts: give"):
+        join(other.with_name("all"), other, place)
     mark_shard(place, WHOLE)
-    assert {} == RemoteFolder(place).list_files()
+    assert not any(name.startswith("shard-") for name in RemoteFolder(place).list_files())
 
 
 def test_stores_that_do_not_fit_make_no_new_store(make, tmp_path):
