@@ -168,7 +168,8 @@ def _check_folder(engine: str, nodes: Sequence[dict[str, Any]], folder: Path) ->
         payload = pickle.dumps((describe_worker, mark))
         states = {}
         for node in nodes:
-            states[f"on {node['NodeManagerHostname']}"] = _ask_node(node["NodeID"], payload)
+            name = f"on {node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
+            states[name] = _ask_node(node["NodeID"], payload)
     check_workers(engine, states, folder)
 
 
@@ -367,7 +368,8 @@ def _translate(engine: str, error: Exception) -> Exception:
 
 def _cluster_is_gone(engine: str, error: Exception) -> OSError:
     return OSError(
-        f"{engine}: the cluster of Ray is gone ({first_line(error)}): start it, and run the same command again"
+        f"{engine}: the cluster of Ray is gone ({first_line(error)}): start it, and run the "
+        "same command again"
     )
 
 

@@ -98,6 +98,23 @@ class MissingModule:
         return __import__, ("cnlw_missing",)
 
 
+def test_machines_may_have_the_same_name(monkeypatch):
+    """Containers often do; their addresses tell them apart, and each is asked."""
+    ours = remote.program_versions()
+    states = {
+        "a": remote.WorkerState({**ours, "pillow": "0.1"}, sees_folder=True),
+        "b": remote.WorkerState(ours, sees_folder=True),
+    }
+    nodes = []
+    for node_id, address in (("a", "10.0.0.1"), ("b", "10.0.0.2")):
+        names = {"NodeManagerHostname": "worker", "NodeManagerAddress": address}
+        nodes.append({"NodeID": node_id, **names})
+    monkeypatch.setattr(engine, "_ask_node", lambda node_id, _: states[node_id])
+
+    with pytest.raises(OSError, match=r"worker on worker \(10\.0\.0\.1\) has pillow 0\.1"):
+        engine._check_folder("ray://h:1", nodes, Path.cwd())
+
+
 def test_a_cluster_without_processors(executor, monkeypatch):
     """One line that says how to start workers."""
     monkeypatch.setattr(engine, "_living_nodes", list)
