@@ -217,7 +217,10 @@ class Store:
         return KeptPicture(data, row.kept, str(row.sha256))
 
     def check_use(self, storage: Storage) -> None:
-        """Check that a build which stores images in this way can use all images of the store.
+        """Check that a build can use the images of the store.
+
+        Args:
+            storage: how the build stores images
 
         Raises:
             ValueError: images of the store were resized with other options than those of the build
@@ -392,9 +395,9 @@ class Store:
         return int(n_images)
 
     def count_foreign_sources(self) -> dict[str, int]:
-        """Return the number of images that were not fetched from their own URI.
+        """Return how many images are not from the URL in the manifest, by their source.
 
-        The keys are the sources: archive (a web archive) and img2dataset (an import).
+        The sources are archive (a web archive) and img2dataset (an import).
         """
         sql = (
             "SELECT source, count(*) FROM ledger WHERE class = 'ok' AND source != 'uri' "

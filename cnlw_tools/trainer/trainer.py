@@ -113,7 +113,7 @@ class Trainer:
     normaliser: Normaliser = field(init=False)
     # A warning if there is only one epoch and the method has several stages; otherwise empty.
     note: str = field(init=False, default="")
-    # The method after training. Pass normalised images to `trained_method.predict`.
+    # The method after training; `trained_method.predict` needs normalised images.
     trained_method: Method = field(init=False)
 
     def __post_init__(self) -> None:
