@@ -112,7 +112,7 @@ def _option_type(hint: Any, declared: Key) -> dict[str, Any]:
 ROOT = click.option(
     "--root",
     type=PathOrAddress(file_okay=False, path_type=Path),
-    help="Folder or address of your own tables and recipes, which take precedence.  "
+    help="Folder or address of your own tables and recipes; they override the package's.  "
     "[default: none]",
 )
 NEW_TABLES_ROOT = click.option(
@@ -137,7 +137,7 @@ ENGINE = click.option(
 SHARD = click.option(
     "--shard",
     metavar="I/N",
-    help="Do only part I of the work, divided into N parts.  [default: all of it]",
+    help="Divide the work into N parts, and do only part I.  [default: all of it]",
 )
 DECODE_THREADS = click.option(
     "--decode-threads",

@@ -101,7 +101,7 @@ def sweep(
     """Train all runs of a study. Finished runs are skipped, and stopped ones are resumed.
 
     STUDY is a TOML file or a name from `cnlw list studies`. The command first lists the runs that
-    cannot work, and trains only the others. If one of these fails, the command continues with the
+    cannot work and trains only the others. If one of these fails, the command continues with the
     rest. If runs have different names but the same settings, only one is trained. The exit code is
     0 if all runs are done, 1 if some failed, and 130 or 143 if a signal stopped the command.
     """

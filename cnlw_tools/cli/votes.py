@@ -226,14 +226,14 @@ def export_votes(
     out: Path | str | None,
     root: Path | None,
 ) -> None:
-    """Write a task for Label Studio for each candidate that has too few votes.
+    """Write a Label Studio task for each candidate that has too few votes.
 
     If there is an image store, the command leaves out candidates whose images are not in the store,
-    or are of no use for a build, such as placeholders. With --data-dir, it also leaves out copies
-    of your validation images. If candidates of a class look alike, only one of them gets a task. If
-    no candidate has too few votes, no file is written.
+    and those whose images are unusable, such as placeholders. With --data-dir, it also leaves out
+    copies of your validation images. If candidates of a class look alike, only one of them gets a
+    task. If no candidate has too few votes, no file is written.
 
-    An XML file with the labelling interface is written, too. Paste it into the settings of your
+    An XML file with the labelling interface is also written. Paste it into the settings of your
     project. When people have answered, export the project as JSON and run `cnlw votes import`.
     """
     from cnlw_tools.browser.asked import find_asked

@@ -3,8 +3,8 @@
 Source: Zhang and Sabuncu, NeurIPS 2018, arXiv:1805.07836.
 
 Let p be the probability of the given label; q is an option. The method `gce_truncated` also has the
-option k, and replaces the loss of unlikely labels by a constant. The weight w_b of an example is 0
-if its loss is replaced, and 1 otherwise:
+options k, ``start`` and ``every``; it replaces the loss of unlikely labels by a constant. The
+weight w_b of an example is 0 if its loss is replaced, and 1 otherwise:
 
 L_q(p)   = (1 - p^q) / q,  p = p_y          q -> 0: cross-entropy l = -log p
                                             q = 1: 1 - p, the mean absolute error
@@ -14,10 +14,11 @@ w_b      = 1[p*_b > k]                      p*: p of the best network so far; w 
 
 Cross-entropy has the largest gradients for labels that the network finds unlikely, and wrong labels
 are among these. With the mean absolute error, the gradient with respect to p is the same for all
-examples; training resists noise but is very slow. With `gce_truncated`, an example with the weight
-0 has a constant loss and no gradient. If w were computed from the current network in each step,
-every example that is not learned yet would be left out. The network and w are therefore updated in
-turn: w is computed when epoch ``start`` begins, and again each time ``every`` epochs have passed.
+examples; training is robust to noise but very slow. With `gce_truncated`, an example with the
+weight 0 has a constant loss and no gradient. If w were computed from the current network in each
+step, every example that is not learned yet would be left out. The network and w are therefore
+updated in turn: w is first computed after several epochs (option ``start``), and then again at
+regular intervals (option ``every``, in epochs).
 
 The best network so far is the one that predicts the given label for the largest share of the
 holdout. If several networks are equally good, it is the earliest of them. This network only serves
@@ -25,9 +26,9 @@ to compute w; the result of training is the last network. The paper writes w (L_
 which is smaller by the constant L_q(k) and has the same gradient. The logged weights are w p^q.
 
 On `shapes` (blue 40, 16 pixels), `gce_truncated` with k = 0.5 reaches a top-1 accuracy of 31 % in
-10 epochs, and `vanilla` reaches 54 %. After so few epochs, a network gives few labels a probability
-above k. With k = 0.3, `gce_truncated` reaches 39 % in 12 epochs, and `vanilla` reaches 56 %. In 20
-epochs, `gce_truncated` reaches 53 %, `vanilla` 52 % and `gce` 62 %.
+10 epochs, and `vanilla` reaches 54 %. After 10 epochs, few labels have a probability above k. With
+k = 0.3, `gce_truncated` reaches 39 % in 12 epochs and 53 % in 20 epochs; `vanilla` reaches 56 % and
+52 %. `gce` reaches 62 % in 20 epochs.
 """
 
 import math

@@ -3,14 +3,14 @@
 Source: Arazo, Ortego, Albert, O'Connor and McGuinness, ICML 2019, "Unsupervised label noise
 modeling and loss correction".
 
-Each example p of the batch is blended with a partner q. The label of p is wrong with the
-probability w_p, according to a mixture of two Beta distributions (`beta_mixture`). T is a
+Each example i of the batch is blended with a partner j. The label of i is wrong with the
+probability w_i, according to a mixture of two Beta distributions (`beta_mixture`). T is a
 temperature, R keeps the predictions from collapsing to a few classes, and eta is an option:
 
-x~  = d_p x_p + (1 - d_p) x_q           d_p = (1 - w_p) / ((1 - w_p) + (1 - w_q))
-                                        q: a random permutation of the batch; l_q: as l_p
-l_p = (1 - w_p) CE(y_p, z~) + w_p CE(softmax(z_p / T), z~)     z~ = f(x~);  z_p = f(x_p), a constant
-L   = mean [l_p + l_q] / 2 + eta R(z~)
+x~  = d_i x_i + (1 - d_i) x_j           d_i = (1 - w_i) / ((1 - w_i) + (1 - w_j))
+                                        j: a random permutation of the batch; l_j: as l_i
+l_i = (1 - w_i) CE(y_i, z~) + w_i CE(softmax(z_i / T), z~)     z~ = f(x~);  z_i = f(x_i), a constant
+L   = mean [l_i + l_j] / 2 + eta R(z~)
 R   = sum_c (1 / K) log((1 / K) / h_c)  h: mean of softmax(z~) over the batch
 T   = 1 at first; falls linearly, epoch by epoch, to 0.001
 
@@ -18,8 +18,8 @@ At high noise levels, most blends of two images contain a wrong label. In this m
 whose label is more likely correct makes up the larger part of the blend, so the network learns more
 from correct labels. The target of an example is a blend of its label and the prediction. As long as
 predictions are unreliable, they are probabilities (soft); as T falls, each becomes a single class
-(hard). Training begins with mixup. The next epochs use dynamic mixup with the given labels, l_p =
-CE(y_p, z~), and omit R. The options ``warmup``, ``dynamic`` and ``cooling`` are the numbers of
+(hard). Training begins with mixup. The next epochs use dynamic mixup with the given labels, l_i =
+CE(y_i, z~), and omit R. The options ``warmup``, ``dynamic`` and ``cooling`` are the numbers of
 epochs of mixup, of dynamic mixup with the given labels, and of the fall of T.
 
 The defaults are those of the authors, who train for 300 epochs; here, their numbers of epochs are
@@ -36,7 +36,7 @@ only in longer training runs: the accuracy of M-DYR-H, for example, is above tha
 25 epochs.
 
 The mixture of Beta distributions (`beta_mixture`) is fitted to the losses on images without
-augmentation. In the epochs of dynamic mixup with given labels, both l_p and l_q have the weight
+augmentation. In the epochs of dynamic mixup with given labels, both l_i and l_j have the weight
 1/2; the authors' code weights them by a random number near 1/2.
 """
 
@@ -108,10 +108,10 @@ class MDDYRSH(Method):
     def loss(self, batch: Batch) -> Tensor:
         """Return the loss of mixup, of dynamic mixup, or of that with bootstrapped labels."""
         x, y = batch.x, batch.y
-        q = torch.randperm(len(y), device=y.device)
+        j = torch.randperm(len(y), device=y.device)
         epoch = int(self.progress * self.task.epochs + 1e-6)
         if epoch < self.warmup:
-            loss, given_losses = mixup_loss(self.net, batch, q, self.alpha)
+            loss, given_losses = mixup_loss(self.net, batch, j, self.alpha)
             self.log_examples(batch, given_losses)
             return loss
         bootstrap_epoch = epoch - self.warmup - self.dynamic
@@ -122,17 +122,17 @@ class MDDYRSH(Method):
         losses, _ = evaluate_batch(self.net, batch)
         w = self.mixture(losses)
         self.log_examples(batch, losses, 1 - w)
-        w_q = w[q]
-        d = (1 - w) / (2 - w - w_q)
-        blend = mix(x, x[q], d)
+        w_j = w[j]
+        d = (1 - w) / (2 - w - w_j)
+        blend = mix(x, x[j], d)
         z = self.net(blend)
         if bootstrap_epoch < 0:
             loss = cross_entropy(z, y)
-            partner_loss = cross_entropy(z, y[q])
+            partner_loss = cross_entropy(z, y[j])
             return (loss + partner_loss) / 2
-        l_p = bootstrap_losses(z, y, guess, w)
-        l_q = bootstrap_losses(z, y[q], guess[q], w_q)
-        mean_loss = (l_p + l_q).mean() / 2
+        l_i = bootstrap_losses(z, y, guess, w)
+        l_j = bootstrap_losses(z, y[j], guess[j], w_j)
+        mean_loss = (l_i + l_j).mean() / 2
         return mean_loss + self.eta * balance_penalty(z)
 
     def begin_epoch(self, epoch: int, train_batches: BatchSource) -> None:

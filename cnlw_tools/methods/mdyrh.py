@@ -3,31 +3,31 @@
 Source: Arazo, Ortego, Albert, O'Connor and McGuinness, ICML 2019, "Unsupervised label noise
 modeling and loss correction".
 
-Each example p of the batch is blended with a partner q. The label of p is wrong with the
-probability w_p. R keeps the predictions from collapsing to a few classes, and alpha and eta are
+Each example i of the batch is blended with a partner j, and w_i is the probability that the label
+of i is wrong. R keeps the predictions from collapsing to a few classes, and alpha and eta are
 options:
 
-x~  = lam x_p + (1 - lam) x_q           lam ~ Beta(alpha, alpha), one per batch
-                                        q: a random permutation of the batch; l_q: as l_p
-l_p = (1 - w_p) CE(y_p, z~) + w_p CE(argmax z_p, z~)     z~ = f(x~);  z_p = f(x_p), a constant
-L   = mean [lam l_p + (1 - lam) l_q] + eta R(z~)
+x~  = lam x_i + (1 - lam) x_j           lam ~ Beta(alpha, alpha), one per batch
+                                        j: a random permutation of the batch; l_j: as l_i
+l_i = (1 - w_i) CE(y_i, z~) + w_i CE(argmax z_i, z~)     z~ = f(x~);  z_i = f(x_i), a constant
+L   = mean [lam l_i + (1 - lam) l_j] + eta R(z~)
 R   = sum_c (1 / K) log((1 / K) / h_c)                  h: mean of softmax(z~) over the batch
 
-With mixup, a network memorises wrong labels only late, so after a while the losses of correct and
-wrong labels differ. A mixture of two Beta distributions then gives the probability that each label
-is wrong (`beta_mixture`). When the warm-up (option ``warmup``) is over, the target of each example
-is a blend of its label and the network's prediction. The share of the prediction is w_p, the
-probability that the label is wrong. The mixture is fitted again before every epoch, to the losses
-on images without augmentation.
+With mixup, a network memorises wrong labels only late, so after a while, examples with wrong labels
+have larger losses than examples with correct ones. A mixture of two Beta distributions, fitted to
+these losses, then gives the probability that each label is wrong (`beta_mixture`). When the warm-up
+(option ``warmup``) is over, the target of each example is a blend of its label and the network's
+prediction, and w_i is the share of the prediction. The mixture is fitted again before every epoch,
+to the losses on images without augmentation.
 
 The defaults are those of the authors, who train for 300 epochs; here, their numbers of epochs are
 expressed as shares of all epochs. The predictions are only as good as the network. If the network
 recognises few classes when the warm-up ends, it learns its own mistakes from then on. A short
 training run therefore does better with a small alpha and a long warm-up.
 
-As in the authors' code, the prediction comes from a pass over the images in training mode. This
+As in the authors' code, the prediction comes from a pass in training mode over the images. This
 pass and the pass over the blends change the running averages of batch normalisation. After them, a
-pass over the images in evaluation mode gives the losses from which w is computed. These are also
+pass in evaluation mode over the images gives the losses from which w is computed. These are also
 the logged losses, and 1 - w is the logged weight. With several ranks, each rank draws its own lam
 and partners, and computes its own R.
 """
@@ -80,22 +80,22 @@ class MDYRH(Method):
     def loss(self, batch: Batch) -> Tensor:
         """Return the mixup loss, and after the warm-up that with bootstrapped labels."""
         x, y = batch.x, batch.y
-        q = torch.randperm(len(y), device=y.device)
+        j = torch.randperm(len(y), device=y.device)
         epochs_done = self.progress * self.task.epochs
         if epochs_done < self.warmup - 1e-6:
-            loss, given_losses = mixup_loss(self.net, batch, q, self.alpha)
+            loss, given_losses = mixup_loss(self.net, batch, j, self.alpha)
             self.log_examples(batch, given_losses)
             return loss
         with torch.no_grad():
             guess = self.net(x).argmax(1)
         lam = sample_beta(self.alpha, (), x)
-        z = self.net(mix(x, x[q], lam))
+        z = self.net(mix(x, x[j], lam))
         losses, _ = evaluate_batch(self.net, batch)
         w = self.mixture(losses)
         self.log_examples(batch, losses, 1 - w)
-        l_p = bootstrap_losses(z, y, guess, w)
-        l_q = bootstrap_losses(z, y[q], guess[q], w[q])
-        mean_loss = mix(l_p, l_q, lam).mean()
+        l_i = bootstrap_losses(z, y, guess, w)
+        l_j = bootstrap_losses(z, y[j], guess[j], w[j])
+        mean_loss = mix(l_i, l_j, lam).mean()
         return mean_loss + self.eta * balance_penalty(z)
 
     def begin_epoch(self, epoch: int, train_batches: BatchSource) -> None:

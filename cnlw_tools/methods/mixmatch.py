@@ -1,13 +1,14 @@
-"""MixMatch and MixMatch-KL are semi-supervised and use only the trusted labels.
+"""MixMatch and MixMatch-KL are semi-supervised: the only labels they read are the trusted ones.
 
 Source: Berthelot, Carlini, Goodfellow, Papernot, Oliver and Raffel 2019 and their code. For
-MixMatch-KL, the source is Zhang, Zhang, Arik, Lee and Pfister 2020 (IEG), section 5.4.
+MixMatch-KL (the method `mixmatch_kl`), the source is Zhang, Zhang, Arik, Lee and Pfister 2020
+(IEG), section 5.4.
 
-Let X be B trusted images with labels Y_p, and U and U^ two views of the B images of the batch. A
-mixed row r has the label vector t'_r and the logits z'_r. The mean over the rows of X is mean_X,
-and the mean over those of U and U^ is mean_U. The options are beta, tau (``temperature``), w, ramp
-and, for MixMatch-KL, k. Progress is the completed share of the training. The pseudo-labels g are
-those of `pseudo_labels`:
+Let X be B trusted images with labels Y_p, and U and U^ two views of the B images of the batch.
+These 3B images are called rows. After mixing, row r has the label vector t'_r and the logits z'_r.
+The mean over the rows that come from X is mean_X, and the mean over those from U and U^ is mean_U.
+The options are beta, tau (``temperature``), w, ramp and, for MixMatch-KL, k. Progress is the
+completed share of the training. The pseudo-labels g are those of `pseudo_labels`:
 
 g    = mean of softmax(z_U) and softmax(z_U^), sharpened with tau; a constant
 rows = [X, U, U^], labels [Y_p, g, g]                   3B rows r; pi is a random permutation
@@ -17,26 +18,25 @@ x'_r = lam_r x_r + (1 - lam_r) x_pi(r)                  t'_r likewise, from the 
 L    = mean_X CE(t'_r, z'_r) + w min(1, progress / ramp) mean_U,c (t'_rc - softmax(z'_r)_c)^2
 MixMatch-KL adds k mean_b KL(softmax(z_U) || softmax(z_U^)), with z_U as a constant
 
-In MixMatch-KL, the second view has other augmentations: those that the preset lists in its key
-`views` under the name `policy`. Neither method uses the given labels. Both are therefore baselines:
-they show which accuracy is possible without the noisy labels, and a method that also uses the noisy
-labels should be better. The logged weight of an example is g[y], the probability of its given label
-in the pseudo-label. Learning from ten labels per class takes many steps (2^20 in the paper).
+In MixMatch-KL, the second view has other augmentations: those of the view `policy` in the preset
+(key `views`). Neither method uses the given labels. Both are therefore baselines: they show what
+accuracy is possible without the noisy labels, and a method that also uses the noisy labels should
+be better. The logged weight of an example is g[y], the probability of its given label in the
+pseudo-label. Learning from ten labels per class takes many steps (2^20 in the paper).
 
 The 3B rows pass through the network in three batches, each with equal parts of X, U and U^, so that
 batch normalisation sees a mixture. Only the first batch changes the running averages. As in the
 authors' code, the weight decay (option ``decay``) is decoupled from the gradient: after each step,
-parameters with two or more dimensions are multiplied by 1 - lr decay. The ramp is also that of the
-code, in which w grows during the first 2^20 of 2^26 images. With several ranks, rows are mixed only
-with rows of the same rank.
+parameters with two or more dimensions are multiplied by ``1 - lr * decay``, where lr is the
+learning rate. The ramp also follows the authors' code, in which w grows during the first 2^20 of
+2^26 images. With several ranks, rows are mixed only with rows of the same rank.
 
 For MixMatch, the default of w is 75, the value of the authors' code for CIFAR-10. The values of k
-and w for MixMatch-KL (`mixmatch_kl`) are not published. The default of k is 20, as in IEG. The
-default of w is 30, which is our choice, because small networks do badly with w = 75 and the KL
-term.
+and w for MixMatch-KL are not published. Its defaults are k = 20, as in IEG, and w = 30, which is
+our choice, because small networks do badly with w = 75 and the KL term.
 
-As in the authors' code, the running averages of batch normalisation use the smaller of two decays
-after t steps: ``norm_decay`` (0.999 by default) and (1 + t) / (10 + t). The running average of the
+After t steps, the running averages of batch normalisation use the smaller of two decays, as in the
+authors' code: ``norm_decay`` (0.999 by default) and (1 + t) / (10 + t). The running average of the
 network's weights follows the same rule, with the preset's `ema` in place of ``norm_decay``.
 
 On `shapes` (blue 40, 16 pixels, 8 epochs, one seed), MixMatch ends at an accuracy of 24.7 %. It
@@ -68,7 +68,7 @@ def interleave(x: Tensor, n_blocks: int) -> Tensor:
 
 
 class MixMatch(Method):
-    """Learns from trusted labels, and from pseudo-labels for all other images.
+    """Learns from trusted labels and from pseudo-labels for all other images.
 
     Args:
         task: the learning task

@@ -1,14 +1,17 @@
-"""In open-set noise, images of other datasets replace images of the dataset, but labels stay.
+"""In open-set noise, images from outside the dataset replace its images; the labels stay the same.
 
-    level % of every class     the image is replaced by one of another dataset, of any class; the
-                               label stays
+    level % of every class     the image is replaced by one of the donor, of any class; the label
+                               stays
     flips % of every class     the image stays; the label changes to another class:
                                y' = (y + 1 + floor(u (C - 1))) mod C
 
-Replaced images are the first in the corruption order, and images with flipped labels are the last.
-No example gets both changes, and levels are nested. The other dataset is called a donor (option
-`--donor`), and each of its images is used at most once. If there are several donors, every level
-takes their images in proportion to the option `shares`.
+The images come from a donor (option `--donor`), which is another dataset or a set of pictures of
+white noise. Each image of a donor is used at most once. If there are several donors, the images at
+every level come from them in the proportions given by the option `shares`.
+
+By default, no label changes. The option `flips` adds a second kind of noise: other examples keep
+their images and get wrong labels. Replaced images are the first in the corruption order, and images
+with flipped labels are the last. No example gets both changes, and levels are nested.
 
 Source: Zhang et al., IEG, 2020, table 5.
 """

@@ -1,13 +1,14 @@
-"""Outliers are images of other datasets that are added with random labels.
+"""Outliers are images from outside the dataset that are added with random labels.
 
     N_out = floor(ratio N_in + 1/2)             outliers beside N_in clean examples
     N_labelled = floor(known_share N_out + 1/2) outliers with the label "outlier", an added class
     (N_out - N_labelled) / C                    outliers with each label of the C classes of the
                                                 dataset, rounded up or down
 
-The other dataset is called a donor (option `--donor`). Each image of a donor is used at most once.
-If ``known_share`` is above 0, the true class of every outlier is "outlier", so the outliers with
-this label are clean. Otherwise, outliers have no true label, and all of them count as noisy.
+The images come from a donor (option `--donor`), which is another dataset or a set of pictures of
+white noise. Each image of a donor is used at most once. If ``known_share`` is above 0, the true
+class of every outlier is "outlier", so the outliers with this label are clean. Otherwise, outliers
+have no true label, and all of them count as noisy.
 
 Source: Sukhbaatar et al., 2015.
 """

@@ -1,12 +1,12 @@
-"""Images of another dataset, which show none of the classes, are added to the clean examples.
+"""Images from outside the dataset, which show none of the classes, are added to the clean examples.
 
     N = floor(alpha n + 1/2)    images that are added to n clean examples
     N / C                       added images with each label, rounded up or down
 
-The option alpha is the number of added images for each clean example. The other dataset is called a
-donor (option `--donor`). If a donor has too few images, they are used several times, and some are
-used once more than others. With ``copy_own``, copies of the dataset's own images are added instead,
-as in dilution.py.
+The option alpha is the number of added images for each clean example. The images come from a donor
+(option `--donor`), which is another dataset or a set of pictures of white noise. If a donor has too
+few images, they are used several times, and some are used once more than others. With ``copy_own``,
+copies of the dataset's own images are added instead, as in dilution.py.
 
 Source: Rolnick et al., 2017, experiment 3, figure 5.
 """

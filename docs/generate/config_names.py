@@ -14,8 +14,11 @@ NOTATION: Mapping[str, str] = {  # part of a name -> its meaning, {noise} being 
     "option `order` of the noise model; a name without them has the order `confusing`.",
     r"outlier_k\d": "The numbers after `k` and `r` are 100 times the options `known_share` and "
     "`ratio` of the noise model.",
-    r"_no-exact": "`no-exact` stands for the option `exact = false` of the noise model.",
-    r"_self\b|_self_": "`self` stands for the option `include_self = true` of the noise model.",
+    r"_no-exact(?!_self)": "`no-exact` stands for the option `exact = false` of the noise model.",
+    r"(?<!_no-exact)_self(\b|_)": "`self` stands for the option `include_self = true` of the noise "
+    "model.",
+    r"_no-exact_self": "`no-exact` and `self` stand for the options `exact = false` and "
+    "`include_self = true` of the noise model.",
     r"openset_\d": "In names with `openset`, the names after the level are those of the donors.",
     r"semantic-vgg": "`semantic-vgg` is the column of the side table from which the labels are taken.",
     r"_probe\d": "The number after `probe` is the number of trusted images of each class.",

@@ -32,10 +32,8 @@ EPOCHS: Mapping[str, str] = {  # by the result of a run
 }
 PUBLISHED_HEADER = ["study", "published table: row", "column", "our data", "published"]
 SPREAD = "The ± is "  # how a note of published.json begins that says what it measures
-UNKNOWN_SPREAD = "We do not know what the ± measures."
 STAR = "A star marks "  # how a note of published.json begins that says what it marks
-UNKNOWN_STAR = "We do not know what the star marks."
-UNKNOWN_BOTH = "We do not know what the ± measures, nor what the star marks."
+UNKNOWN_STAR = "The paper does not say what the star marks."
 DASHES = ("-", "—")
 DASH = "A dash means "  # how a note of published.json begins that says what it means
 UNKNOWN_DASH = "A dash means that the table has no number."
@@ -152,7 +150,7 @@ def published_numbers(name: str) -> str:
                 "images, a smaller network and fewer epochs. They only show how the methods compare "
                 "with each other"
             )
-        text += ". In the column *ours*, parentheses say which epoch a number is from.\n\n"
+        text += ". In the column *ours*, the epoch of each number is in parentheses.\n\n"
         rows = [[*_published_row(cell), _our_number(cell)] for cell in compared]
         text += table([*PUBLISHED_HEADER, "ours"], rows)
     if others:
@@ -180,10 +178,9 @@ def _list_tables(cells: Iterable[PublishedCell]) -> str:
         words = f"{metric}, from {_link_source(paper_table['source'])}."
         words += _note(paper_table, COLUMNS)
         if name in with_spread:
-            words += _note(paper_table, SPREAD, UNKNOWN_SPREAD)
+            words += _note(paper_table, SPREAD)
         if name in with_star:
             words += _note(paper_table, STAR, UNKNOWN_STAR)
-        words = words.replace(f"{UNKNOWN_SPREAD} {UNKNOWN_STAR}", UNKNOWN_BOTH)
         if name in with_dash:
             words += _note(paper_table, DASH, UNKNOWN_DASH)
         names.setdefault(words, []).append(f"*{escape(name.replace('_', ' '))}*")

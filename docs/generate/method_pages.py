@@ -38,10 +38,10 @@ COMPONENTS = "cnlw_tools.methods.components"
 ROOT = Path(__file__).parents[2]
 NEEDS: Mapping[str, str] = {
     "probe": "The method needs a **probe**: a few trusted images of each class, with true labels. "
-    "`cnlw build --probe 10` sets aside ten images of each class, and adds `_probe10` to the names "
+    "`cnlw build --probe 10` sets aside ten images of each class and adds `_probe10` to the names "
     "of the configs.",
     "verified": "The method needs **verified labels**, and is told which of them are correct. "
-    "`cnlw build --verified 20` sets aside twenty images of each class, and adds `_verified20` to "
+    "`cnlw build --verified 20` sets aside twenty images of each class and adds `_verified20` to "
     "the names of the configs.",
     "holdout": "The method needs a **holdout**, which is a share of the noisy training set on which "
     "the network is not trained. By default, a tenth is set aside; `-o holdout=0.2` sets aside a "
@@ -62,8 +62,12 @@ HOW_COST_IS_MEASURED = (
     "through the network, forward or backward; a backward pass counts as two forward passes. A step of "
     "`vanilla` consists of one forward and one backward pass. Some methods also make passes between "
     "steps, for example over the whole training set once per round. The number of these passes is "
-    "divided by the number of steps, and the result is added to the cost of a step.\n\n"
-    "Times and memory were measured with a small network on a CPU. Five epochs are a short run, so a "
+    "divided by the number of steps, and the result is added to the cost of a step. If the steps of a "
+    "method differ, the counted cost is the mean over a training run with the default options.\n\n"
+    "Times and memory were measured with a small network on a CPU. The steps that were timed are those "
+    "of the first epoch. Where a method begins with cheaper steps or makes passes between steps, this "
+    "time is below the counted cost: for example, a step of `mdyrh` has the cost of a step of `vanilla` "
+    "until the warm-up is over. Five epochs are a short run, so a "
     "ratio of up to about 1.6 may be due to chance: `noise_layer` has such a ratio, although it does "
     "nearly the same work as `vanilla`. The additional memory is the "
     "peak memory of training minus the peak memory of a process that holds the same data and trains "
@@ -248,10 +252,10 @@ def option_meanings(target: str) -> dict[str, str]:
 
 def _cost(name: str, info: MethodInfo) -> str:
     """Return the counted and the measured cost."""
-    rows = [["a step, counted in network passes", f"{info.relative_cost:g}"]]
+    rows = [["mean step, counted in network passes", f"{info.relative_cost:g}"]]
     measured = read_measured_costs().get(name)
     if measured:
-        rows.append(["time of a step, measured", measured["step"]])
+        rows.append(["time of a step in the first epoch, measured", measured["step"]])
         rows.append(["time of five epochs with validation, measured", measured["training"]])
         rows.append(["additional peak memory, measured", measured["peak"]])
     text = (

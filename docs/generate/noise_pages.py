@@ -38,13 +38,13 @@ GUARANTEES: Mapping[str, str] = {
     "keeps_images": "No image is replaced or changed.",
     "keeps_labels": "Labels stay the same; only images change.",
     "dilutes": "Clean examples stay, and noisy copies are added.",
-    "adds": "Clean examples stay, and images of other datasets are added.",
+    "adds": "Clean examples stay, and images from outside the dataset are added.",
 }
 SYMBOLS: Mapping[str, str] = {  # symbol -> what it means, if a formula has it
     r"\bC\b": "`C` is the number of classes, which are numbered from 0 to C - 1",
     r"\by\b": "`y` is the true label of an image",
     r"\by'": "`y'` is the label that the learner gets",
-    r"\bu\b": "`u` is a random number from 0 to 1 that depends only on the seed and the image",
+    r"\bu\b": "`u` is a random number, 0 <= u < 1, that depends only on the seed and the image",
     r"\bn_c\b": "`n_c` is the number of images of class c",
     r"\bP\(": "`P(...)` is a probability",
     r"by key|of their keys": "the `key` of an image is a random number that depends only on the seed and the image",
@@ -61,7 +61,7 @@ VERBS: Mapping[str, str] = {  # how the summary of a model begins -> what the mo
 }
 PICTURE = "The picture has a row for each true class and a column for each given label."
 LEFT_OUT = "It leaves out examples whose image was replaced or added."
-IDENTITY = "This noise changes no label of the other examples, so the matrix is the identity."
+IDENTITY = "The labels of the other examples do not change, so the matrix is the identity."
 DONORS = (
     "This noise needs a donor: `--donor NAME=DIR` names a dataset, and `--donor white` stands for "
     "pictures of white noise (random pixels)."
@@ -201,9 +201,9 @@ def _guarantees(model: NoiseModel) -> str:
     for name, meaning in GUARANTEES.items():
         if name in model.guarantees:
             lines.append(f"- **{name.replace('_', ' ')}**: {meaning}")
-    claim = "this property holds" if len(lines) == 1 else "these properties hold"
+    claim = "This property holds" if len(lines) == 1 else "These properties hold"
     condition = " with the default options" if model.options else ""
-    tests = f"Tests of the package check that {claim}{condition}."
+    tests = f"{claim}{condition}; tests of the package check this."
     return "\n".join(lines) + f"\n\n{tests}\n\n"
 
 
@@ -248,8 +248,8 @@ def _example(name: str, example: Example) -> str:
     text = example.steps + (f"\n{example.note}\n" if example.note else "")
     if _has_recipe(name):
         text += (
-            f"\nThe dataset is `{DATASET}`, the default. All choices that are not in the command "
-            f"are those of the recipe `{DATASET}_{name}`.\n"
+            f"\nThe dataset is `{DATASET}`, the default. All other settings come from the recipe "
+            f"`{DATASET}_{name}`.\n"
         )
     text += "\n" + table(["share of the training rows", "expected", "realised"], rows)
     text += f"![Transition matrix of {example.plan.config}]({name}.png)\n\n"

@@ -20,7 +20,8 @@ def notebook_to_pages(notebook: Notebook, name: str) -> dict[str, str | bytes]:
     """Return the page of a notebook and its pictures, by their paths on the site.
 
     Raises:
-        ValueError: a cell of code was not run, or a link leads to no file
+        ValueError: a cell of code was not run, a picture has no alt text, or a link leads to no
+            file
     """
     parts = []
     pages: dict[str, str | bytes] = {}
@@ -35,18 +36,35 @@ def notebook_to_pages(notebook: Notebook, name: str) -> dict[str, str | bytes]:
             raise ValueError(f"{name}.ipynb: no outputs: run `python -m docs.generate.notebooks`")
         parts.append(fence(source, "python"))
         for output in cell["outputs"]:
-            parts.append(_show_output(output, name, pages))
+            parts.append(_show_output(output, name, pages, cell["metadata"].get("alt", "")))
     pages[page] = "\n".join(parts)
     return pages
 
 
-def _show_output(output: dict[str, Any], name: str, pages: dict[str, str | bytes]) -> str:
-    """Return an output as Markdown; a picture is added to the pages."""
+def _show_output(
+    output: dict[str, Any],
+    name: str,
+    pages: dict[str, str | bytes],
+    alt: str,
+) -> str:
+    """Return an output as Markdown; a picture is added to the pages.
+
+    Args:
+        output: of a cell of code
+        name: of the notebook
+        pages: is changed
+        alt: what a picture shows, in words
+    """
     if output["output_type"] == "stream":
         return fence("".join(output["text"]))
     picture = output["data"].get("image/png")
     if picture is None:
         return fence("".join(output["data"]["text/plain"]))
+    if not alt:
+        raise ValueError(
+            f"{name}.ipynb: a picture has no alt text. Fix: write it into the metadata of its cell, "
+            "under the key `alt`"
+        )
     file = f"{name}_{len(pages) + 1}.png"
     pages[f"notebooks/{file}"] = base64.b64decode("".join(picture))
-    return f"![Output of the code above]({file})\n"
+    return f"![{alt}]({file})\n"

@@ -15,11 +15,10 @@ PATHS = sorted(FOLDER.glob("*.ipynb"))
 
 def make_notebook(*sources: str) -> dict:
     """Return a notebook with a heading and cells of code that were not run."""
-    cells = [{"cell_type": "markdown", "source": ["# Title\n", "Text"]}]
+    cells = [{"cell_type": "markdown", "metadata": {}, "source": ["# Title\n", "Text"]}]
     for source in sources:
-        lines = source.splitlines(keepends=True)
-        cell = {"cell_type": "code", "source": lines, "outputs": [], "execution_count": None}
-        cells.append(cell)
+        cell = {"cell_type": "code", "metadata": {}, "source": source.splitlines(keepends=True)}
+        cells.append(cell | {"outputs": [], "execution_count": None})
     return {"cells": cells}
 
 
@@ -83,3 +82,16 @@ def test_a_notebook_that_was_not_run_is_no_page():
     """The error says how to run it."""
     with pytest.raises(ValueError, match=r"docs\.generate\.notebooks"):
         notebook_to_pages(make_notebook("x = 20"), "name")
+
+
+def test_a_picture_has_the_alt_text_of_its_cell():
+    """A picture without one is an error."""
+    notebook = make_notebook("from PIL import Image\nImage.new('RGB', (2, 3))")
+    run_notebook(notebook, "test")
+
+    with pytest.raises(ValueError, match=r"name.ipynb: a picture has no alt text. Fix: "):
+        notebook_to_pages(notebook, "name")
+    (cell,) = code_cells(notebook)
+    cell["metadata"]["alt"] = "A black image"
+    pages = notebook_to_pages(notebook, "name")
+    assert "![A black image](name_1.png)" in pages["notebooks/name.md"]

@@ -28,7 +28,7 @@ from cnlw_tools.methods.components.mixing import mix, sample_beta
 def mixup_loss(
     net: nn.Module,
     batch: Batch,
-    q: Tensor,
+    j: Tensor,
     alpha: float,
 ) -> tuple[Tensor, Tensor]:
     """Return the mean loss of mixup, and the loss of each given label on its blend, (B,).
@@ -36,14 +36,14 @@ def mixup_loss(
     Args:
         net: the network
         batch: B examples
-        q: (B,) positions of their partners in the batch
+        j: (B,) positions of their partners in the batch
         alpha: of the Beta distribution
     """
     x, y = batch.x, batch.y
     lam = sample_beta(alpha, (), x)
-    z = net(mix(x, x[q], lam))
+    z = net(mix(x, x[j], lam))
     given_losses = cross_entropy(z, y, reduction="none")
-    partner_losses = cross_entropy(z, y[q], reduction="none")
+    partner_losses = cross_entropy(z, y[j], reduction="none")
     return mix(given_losses, partner_losses, lam).mean(), given_losses
 
 
