@@ -125,9 +125,9 @@ def train(
     level: str | None,
     **flags: Any,
 ) -> None:
-    """Train a method on one config of a build, and print its top-1 accuracy on validation images.
+    """Train a method on one config of a build, and print the top-1 accuracy on validation images.
 
-    To train one run on N devices, use `torchrun --nproc-per-node N -m cnlw_tools train ...`.
+    To distribute one run over N devices, use `torchrun --nproc-per-node N -m cnlw_tools train ...`.
     """
     from cnlw_tools.executor.progress import ProgressBars
     from cnlw_tools.recipe.toml import parse_option

@@ -17,8 +17,8 @@ memorise.
 
 This formula for R(e), and the default c = 1, are those of the authors' code; in the paper, R(e) =
 tau min(e^c / T, 1). The logged loss is the mean over both networks. The logged weight is 0, 1/2 or
-1: the share of the two networks that learn from the example. With several ranks, the examples with
-the smallest losses are selected from the whole batch.
+1: the fraction of the two networks that learn from the example. With several ranks, the examples
+with the smallest losses are selected from the whole batch.
 
 The paper does not say which of the two networks its accuracies refer to. The authors' code tests
 both separately and records both numbers. By default, only the first network predicts here

@@ -136,7 +136,7 @@ class IEG(Method):
         omega0: weight of the examples in the virtual step, in units of 1 / B
         meta_lr: eta, the learning rate of the virtual step
         momentum: mu, the momentum of the virtual step
-        delta: number added to the sum of the weights
+        delta: number added to the sum in the denominator of omega*
         alpha: parameter of the Beta distribution; with 0, no row is mixed
         threshold: smallest omega* with which an example has its given label in L_mix
         relabel: whether L_omega uses pseudo-labels and the loss contains L_lam

@@ -14,16 +14,16 @@ u_i = -d L_v(Theta'(eps)) / d eps_i at eps = 0                   L_v = mean CE o
 w_i = max(u_i, 0) / (sum_j max(u_j, 0) + delta)                  eta cancels, and is 1 here
 L   = sum_i w_i l_i
 
-An example is worth learning from if its gradient points roughly in the direction of the gradient of
-the trusted examples. If the inner product of the two gradients is negative, as is typical of a
-wrong label, the weight is 0. At eps = 0, Theta' equals Theta, so both gradients are taken at the
-current weights of the network, and no second network is needed. A forward and a backward pass over
-the trusted examples give g_v. One pass over the batch with forward-mode differentiation gives z'
-(`lookahead`).
+An example is worth learning from if a step along its gradient also reduces the loss on the trusted
+examples, that is, if the inner product of the two gradients is positive. If it is negative, as is
+typical of a wrong label, the weight is 0. At eps = 0, Theta' equals Theta, so both gradients are
+taken at the current weights of the network, and no second network is needed. A forward and a
+backward pass over the trusted examples give g_v. One pass over the batch with forward-mode
+differentiation gives z' (`lookahead`).
 
 The authors divide by the sum, or by 1 if the sum is 0; this corresponds to ``delta`` = 0. The code
 of IEG (ieg.py) contains a version of L2R with ``delta`` = 1e-5. That version also applies weight
-decay in the virtual step and in L_v, which this implementation does not.
+decay in the virtual step and in L_v, which this implementation does not do.
 
 Only the pass that computes the gradient of L changes the running averages of batch normalisation.
 With several ranks, w is normalised over the examples of all ranks. The logged weights are
@@ -64,7 +64,7 @@ class L2R(Method):
     Args:
         task: the learning task
         probe_size: number of trusted images in a step
-        delta: number added to the sum of the weights
+        delta: number added to the sum in the denominator of w
     """
 
     requires = ("probe",)

@@ -10,14 +10,15 @@ L = mean_b v_b l_b        l_b = CE(y_b, z_b)        v = Curriculum(l, progress),
 Networks fit patterns before they memorise exceptions, so if the loss of an example is still high,
 its label is more likely wrong. A mentor turns this into a curriculum. With the default mentor,
 `pd`, the student first learns from all examples, then from those with losses below a moving
+percentile. In the last tenth of the training, weights fall gradually from 1 to 0 above this
 percentile. The mentor can be a rule (`pd`, `self_paced`, `focal` ...) or a network that has learned
-a curriculum. Such a network learns from a rule, or from a student's losses on verified labels. The
-weighted losses are divided by the size of the batch, not by the sum of the weights, so a batch that
-the mentor distrusts leads to a small step.
+a curriculum. `cnlw train-mentor` fits such a network to a rule, or to a student's losses on the
+verified labels of a build. The weighted losses are divided by the size of the batch, not by the sum
+of the weights, so a batch that the mentor distrusts leads to a small step.
 
 The defaults are those of the paper's predefined curriculum (PD) for noise up to 40 %. The paper's
-data-driven curriculum (DD) has these options at 20 %: mentor = FILE.json, percentile = 0.8, burn_in
-= 18, fixed_epoch = true and example_dropout = "0.5,17,0.05,78,0.9,5".
+data-driven curriculum (DD) has these options at 20 % noise: mentor = FILE.json, percentile = 0.8,
+burn_in = 18, fixed_epoch = true and example_dropout = "0.5,17,0.05,78,0.9,5".
 
 The authors' code multiplies the weight decay by the mean of v. This implementation applies the full
 decay in each step. As in the authors' code, the mentor is fitted beforehand

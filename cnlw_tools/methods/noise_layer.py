@@ -1,4 +1,4 @@
-"""The noise layer models label noise by a linear layer on top of the softmax.
+"""The noise layer models label noise with a linear layer on top of the softmax.
 
 Source: Sukhbaatar, Bruna, Paluri, Bourdev and Fergus 2015, "Training convolutional networks with
 noisy labels".
@@ -9,22 +9,24 @@ regulariser r, which is the trace or the ridge:
 p~_b = Q p_b        Q[j, i] = P(given j | true i): columns sum to 1, T = Q^t
 L = -mean_b log p~_b[y_b] + q_lambda / K r(Q)     r: tr(Q) or |Q|^2 / 2; 0 for a fixed Q
 
-Let C[i, j] be the mean of p_i over images whose true class is j, and let Q* be the true noise
-matrix. The loss is smallest if Q C = Q*. If Q is fixed to Q*, this means C = I: the network
-predicts the true class. A learned Q would stay at I, because C = Q* explains the labels equally
-well. To prevent this, the regulariser r moves Q away from I. During a warm-up, in which the network
-learns to distinguish the classes, Q is frozen at I. Then Q is learned together with the network.
-After every step, each column of Q is projected back to probabilities (`simplex`). The paper does
-not say how to project.
+Let C[i, j] be the mean probability of class i over images whose true class is j, and let Q* be the
+true noise matrix. The loss is smallest if Q C = Q*. If Q is fixed to Q*, this means C = I: the
+network predicts the true class. A learned Q would stay at I, because C = Q* explains the labels
+equally well. To prevent this, the regulariser r moves Q away from I. During a warm-up, in which the
+network learns to distinguish the classes, Q is frozen at I. Then Q is learned together with the
+network. After every step, each column of Q is projected back to probabilities (`simplex`). The
+paper does not say how to project.
 
 The paper leaves other details open. These are our choices:
 
 - the factor 1 / K, so that the same q_lambda suits any K;
 - q_lambda = 1, the largest value that keeps Q = I for clean labels;
-- a short warm-up, because a network that has memorised the wrong labels needs no Q;
+- a short warm-up, because once the network has memorised the wrong labels, Q has nothing left to
+  explain;
 - a learning rate q_lr so small that Q cannot swap two classes.
 
-This implementation does not estimate Q* from a few true labels.
+This implementation does not estimate Q* from a few true labels. If you have an estimate, give it
+with the option `q`.
 """
 
 from collections.abc import Sequence

@@ -5,13 +5,13 @@ from collections.abc import Mapping
 
 NOTATION: Mapping[str, str] = {  # part of a name -> its meaning, {noise} being a link to a page
     r"(dilution|structured)_a\d": "The number after `a` is the option alpha of the noise model: "
-    "how many noisy copies each image has.",
+    "how many copies with noisy labels each image has.",
     r"structured_a\d+_d\d": "The number after `d` is 100 times the option delta of "
     "the noise model.",
     r"structured_\w+_conv-mnist": "`conv-mnist` is the network whose predictions rank the false "
-    "labels.",
+    "labels by how easily they are confused with the true one.",
     r"structured_\w+_(reverse|random)|conv-mnist_reverse": "`reverse` and `random` are values of the "
-    "option `order` of the noise model; a name without them has the order `confusing`.",
+    "option `order` of the noise model; a name without them means the order `confusing`.",
     r"outlier_k\d": "The numbers after `k` and `r` are 100 times the options `known_share` and "
     "`ratio` of the noise model.",
     r"_no-exact(?!_self)": "`no-exact` stands for the option `exact = false` of the noise model.",
@@ -20,10 +20,13 @@ NOTATION: Mapping[str, str] = {  # part of a name -> its meaning, {noise} being 
     r"_no-exact_self": "`no-exact` and `self` stand for the options `exact = false` and "
     "`include_self = true` of the noise model.",
     r"openset_\d": "In names with `openset`, the names after the level are those of the donors.",
-    r"semantic-vgg": "`semantic-vgg` is the column of the side table from which the labels are taken.",
+    r"outlier_\w+_r\d+_[a-z]": "In names with `outlier`, the name after the numbers is that of the "
+    "donor.",
+    r"semantic-vgg": "For `semantic-vgg`, the labels are taken from the column `semantic_vgg` of the "
+    "side table.",
     r"_probe\d": "The number after `probe` is the number of trusted images of each class.",
-    r"_clean\d": "The number after `clean` is the number of training images that were kept before "
-    "noise was added.",
+    r"_clean\d": "The number after `clean` is the number of training images that were kept; noise "
+    "was added afterwards.",
     r"matrix_[0-9a-f]{6}": "The six characters after `matrix` are the beginning of a digest of "
     "the transition matrix.",
 }

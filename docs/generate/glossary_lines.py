@@ -25,6 +25,7 @@ WORDS = (
     "store",
     "manifest",
     "card",
+    "study",
 )
 N_WORDS = 3
 WITHOUT_LINE = ("index.md", GLOSSARY, "project/changelog.md", "project/citation.md")

@@ -1,5 +1,6 @@
 """The numbers on the page of a method: those of our own studies, and published ones."""
 
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
@@ -79,17 +80,15 @@ def own_numbers(name: str, single_runs: str = "") -> str:
     """
     trials = [trial for trial in read_trials() if trial.method == name]
     if not trials:
-        ending = "so there are no tables" if single_runs else "so there are no numbers"
+        ending = "so there are no tables" if single_runs else "so we have no numbers of our own"
         return (
             f"{single_runs}None of the [studies that we ran]({STUDIES}) includes this method, "
             f"{ending}.\n\n"
         )
     text = (
-        f"{single_runs}The tables have accuracies on the validation set in percent, from our "
-        f"[studies]({STUDIES}). Each is the mean over seeds, and the number of seeds is in "
-        "parentheses. If there are several seeds, the number after ± is the half-width of the 95 % "
-        "t-interval of the mean. The column *our data* names the dataset and the "
-        "[config](../../glossary.md), that is, the noise and its level. "
+        f"{single_runs}The tables show accuracies, in percent, on the validation set. They are from our "
+        f"[studies]({STUDIES}). {_explain_seeds(trials)} The column *our data* names the dataset and "
+        "the [config](../../glossary.md), that is, the noise and its level. "
     )
     text += explain_config_names(" ".join(trial.config for trial in trials))
     if any(trial.variant for trial in trials):
@@ -102,15 +101,28 @@ def own_numbers(name: str, single_runs: str = "") -> str:
     text = text.rstrip() + "\n\n"
     for study in dict.fromkeys(trial.study for trial in trials):
         rows = [_trial_cells(trial) for trial in trials if trial.study == study]
-        text += heading(study, 3) + f"{_first_sentence(describe_scale(study))} "
+        text += heading(study, 3) + f"{_without_times(describe_scale(study))} "
         text += f"See its [tables](../../studies/tables/{study}.md).\n\n"
         text += table(["our data", "variant", "last epoch", "best epoch", "vanilla, last"], rows)
     return text
 
 
-def _first_sentence(text: str) -> str:
-    """Return a text up to its first full stop."""
-    return text.partition(". ")[0].removesuffix(".") + "."
+def _explain_seeds(trials: Sequence[Trial]) -> str:
+    """Return what the signs after an accuracy mean."""
+    if not any("±" in trial.last for trial in trials):
+        return "Each is from one seed, as the number in parentheses says."
+    words = "Each is the mean over seeds, and the number of seeds is in parentheses."
+    if any("±" not in trial.last for trial in trials):
+        words += " If there are several seeds, the"
+    else:
+        words += " The"
+    return f"{words} number after ± is the half-width of the 95 % t-interval of the mean."
+
+
+def _without_times(text: str) -> str:
+    """Return the sentences of a text before the first one that says how long the runs took."""
+    sentences = re.split(r"(?<=\.) (?=[A-Z])", text)
+    return " ".join(itertools.takewhile(lambda sentence: " took " not in sentence, sentences))
 
 
 def _trial_cells(trial: Trial) -> list[str]:
@@ -136,7 +148,7 @@ def published_numbers(name: str) -> str:
     text = (
         "[Studies](../study_keys.md) of this package can compare runs of the method with published "
         "numbers. Each row below names a study, the row and the column of a published table, and the "
-        "data of our runs. "
+        "data on which the study runs the method. "
     )
     text += explain_config_names(" ".join(cell.configs for cell in cells))
     text = text.rstrip() + "\n\n"
@@ -147,7 +159,7 @@ def published_numbers(name: str) -> str:
             text += (
                 ", but at a small scale, which [Our own numbers](#our-own-numbers) describes. **Our "
                 "numbers cannot be compared with the published ones**, because they come from fewer "
-                "images, a smaller network and fewer epochs. They only show how the methods compare "
+                "images, a smaller network and fewer epochs. Our numbers only show how the methods compare "
                 "with each other"
             )
         text += ". In the column *ours*, the epoch of each number is in parentheses.\n\n"

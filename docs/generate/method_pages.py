@@ -173,7 +173,7 @@ def _method_page(name: str) -> str:
     text += _to_markdown(formula)
     text = text.replace("page on networks", "page on [networks](../networks.md)")
     if "\nSource: " not in rest:
-        text += f"**Paper:** {escape(info.paper)}\n\n"
+        text += f"Source: {escape(info.paper)}.\n\n"
     text += heading("What it needs", 2) + _needs(info)
     text += heading("Options", 2) + _options(target, info)
     text += heading("Cost", 2) + _cost(name, info) + _to_markdown(cost)

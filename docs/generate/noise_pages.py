@@ -126,7 +126,7 @@ def _model_page(name: str, model: NoiseModel, example: Example) -> str:
     text += _link_models(docstring_to_markdown(rest)) + "\n"
     text += _explain_symbols("\n".join([rest, *option_meanings(model).values()]))
     if model.paper and "\nSource: " not in rest:
-        text += f"**Paper:** {escape(model.paper)}\n\n"
+        text += f"Source: {escape(model.paper)}.\n\n"
     text += _what_it_needs(name, model)
     text += heading("Options", 2) + _options(model)
     text += heading("What is guaranteed", 2) + _guarantees(model)

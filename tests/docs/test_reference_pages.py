@@ -47,12 +47,12 @@ def test_every_command_and_option_has_its_place():
 
 
 def test_every_method_has_a_page_with_its_formula():
-    """A block of code stands above the first words on the paper."""
+    """A block of code stands in the section of the formula."""
     pages = method_pages.make_pages()
 
     for name in METHODS:
         section = pages[f"reference/methods/{name}.md"].partition("## Formula")[2]
-        assert "```text" in section.partition("**Paper:**")[0], name
+        assert "```text" in section.partition("## What it needs")[0], name
         assert describe_method(METHODS.target(name)).paper
         assert f"({name}.md)" in pages["reference/methods/index.md"]
 
@@ -179,7 +179,7 @@ def test_single_runs_and_costs_of_a_docstring_stand_in_their_sections():
     assert "The counted cost leaves out" in cost
     assert "45.4" in own
     assert "so there are no tables." in own
-    assert "so there are no numbers." in method_pages._method_page("dropout")
+    assert "so we have no numbers of our own." in method_pages._method_page("dropout")
 
 
 def test_dashes_of_published_tables_are_explained():
@@ -214,7 +214,6 @@ def test_a_page_says_once_what_its_subject_is():
         pages = make()
         alone, sharing = (pages[f"reference/{folder}/{name}.md"] for name in names)
         assert alone.count("Source: ") == 1
-        assert "**Paper:**" not in alone
         assert f"`{names[0]}`" not in alone.split("\n\n")[1]
         assert f"`{names[1]}`" in sharing.split("\n\n")[1]
 
