@@ -174,7 +174,9 @@ def test_a_plan_and_its_labels(memory, here, contents):
     assert "is in the folder that --labels" in inside
     assert "name it plan.parquet" in run(*words, f"{BUCKET}/plan.csv", code=1)
     memory.pipe_file("/bucket/thesis.parquet", b"thesis")
-    assert f"Error: {BUCKET}/thesis.parquet: " in run(*words, f"{BUCKET}/thesis.parquet", code=1)
+    assert f"Error: {BUCKET}/thesis.parquet cannot be read as Parquet" in run(
+        *words, f"{BUCKET}/thesis.parquet", code=1
+    )
     assert b"thesis" == memory.cat_file("/bucket/thesis.parquet")
 
 

@@ -39,7 +39,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @contextmanager
-def this_process(workers: int, modules: Sequence[str] = ()) -> Iterator[Executor]:
+def this_process(workers: int, modules: Sequence[str] = (), retries: int = 0) -> Iterator[Executor]:
     """Stand for worker processes."""
     yield SERIAL
 

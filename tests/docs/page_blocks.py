@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from cnlw_tools.cli import main
 
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-FILE_NAME = re.compile(r"Save this as `([^`]+)`:\n\n$")  # right before a block
+FILE_NAME = re.compile(r"Save (?:this|it|them) as\s`([^`]+)`:\n\n$")  # right before a block
 SHELL = ("", "bash", "console")  # languages of blocks of commands
 PROGRAMS = ("cnlw", "make", "pip", "python", "torchrun")  # how a block of commands begins
 DIFFERS = 1  # exit code of `cnlw diff`
