@@ -768,10 +768,11 @@ def validate_shard(
     workers: int | None = None,
     progress: bool = True,
 ) -> PathLike:
-    """Inspect one of several parts of the images of a build, and return the file of findings.
+    """Inspect one part of the images of a build; return the path of the file with the findings.
 
-    When all parts are inspected, call `validate`, and pass it the folders of findings as ``join``.
-    All other arguments are the same as for `validate`.
+    When all parts have been inspected, call `validate`, and pass it the folders that hold the
+    findings as ``join``. If parts are missing, `validate` inspects them itself. All other arguments
+    are the same as for `validate`.
 
     Args:
         shard: the part to inspect: 2/5 is the second of five parts
@@ -886,7 +887,7 @@ def train(
     progress: bool = True,
     **choices: Any,
 ) -> Run | SeedRuns:
-    """Train a method on one config of a build; with ``seeds``, train one run for each seed.
+    """Train a method on one config of a build; with ``seeds``, run once for each seed.
 
     Args:
         build: the build, its folder or its address
@@ -1138,7 +1139,7 @@ def predict(
         progress: show a progress bar
 
     Raises:
-        ValueError, LookupError, OSError: the run is not finished, it needs ``method`` or ``net``,
+        ValueError, LookupError, OSError: the run has not ended, it needs ``method`` or ``net``,
             or there are no images
 
     Example:

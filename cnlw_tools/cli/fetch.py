@@ -224,14 +224,14 @@ def fetch(**flags: Any) -> None:
     stored, as `cnlw build --size N` does with the same --resize and --quality.
 
     --retry takes `failed` (any failure), or one of these outcomes: refused, robots, opt_out, dns,
-    connect, tls, timeout, unreachable, redirect, http_404 (or 404; likewise any other status),
-    too_big, truncated, bomb, animated, not_image, decode.
+    connect, tls, timeout, unreachable, redirect, http_404 (404 for short; other HTTP statuses work
+    the same way), too_big, truncated, bomb, animated, not_image, decode.
 
     With --shard 2/5, the command fetches from only the second of five groups of sites. Give each of
     the five commands its own --store, or give all five the same address. If they wrote to five
     folders, a command with --join combines the folders into one store. A final command without
-    --shard then requests the URLs that have no outcome yet. With an --engine other than local, the
-    workers of a cluster divide the sites among themselves.
+    --shard then requests the URLs that have no outcome yet. If --engine is not `local`, the workers
+    of a cluster divide the sites among themselves.
     """
     _check_choices(flags)
     # numpy's threads for linear algebra have nothing to do here, but spin a moment in each process.

@@ -12,8 +12,8 @@ this option, a first network estimates T (`anchor_points`).
 In the estimate, one image represents each class. If the option `percentile` is 1, it is the image
 with the highest predicted probability of the class. On CIFAR-10, the authors set `percentile` to
 0.97: the 3 % of the images with the highest probabilities are discarded first, because they may be
-outliers. On CIFAR-100, each class has only 1 % of the images. Without 3 % of them, only images of
-other classes might be left, so the authors set `percentile` to 1.
+outliers. On CIFAR-100, each class has only 1 % of the images. Discarding the top 3 % could remove
+every image of the class, so the authors set `percentile` to 1.
 
 The loss is the same as that of the noise layer (noise_layer.py) with a fixed Q. The noise layer can
 also learn Q while the network is trained. Forward correction needs a Q that is given or estimated

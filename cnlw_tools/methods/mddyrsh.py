@@ -3,6 +3,9 @@
 Source: Arazo, Ortego, Albert, O'Connor and McGuinness, ICML 2019, "Unsupervised label noise
 modeling and loss correction".
 
+In the name, MD stands for dynamic mixup, DY for dynamic bootstrapping, R for the regularisation
+term R of the formula, and SH for soft to hard.
+
 Each example i of the batch is blended with a partner j. The label of i is wrong with the
 probability w_i, according to a mixture of two Beta distributions (`beta_mixture`). T is a
 temperature, R keeps the predictions from collapsing to a few classes, and eta is an option:

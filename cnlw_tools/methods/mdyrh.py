@@ -3,6 +3,9 @@
 Source: Arazo, Ortego, Albert, O'Connor and McGuinness, ICML 2019, "Unsupervised label noise
 modeling and loss correction".
 
+In the name, M stands for mixup, DY for dynamic bootstrapping, R for the regularisation term R of
+the formula, and H for hard.
+
 Each example i of the batch is blended with a partner j, and w_i is the probability that the label
 of i is wrong. R keeps the predictions from collapsing to a few classes, and alpha and eta are
 options:
@@ -14,11 +17,11 @@ L   = mean [lam l_i + (1 - lam) l_j] + eta R(z~)
 R   = sum_c (1 / K) log((1 / K) / h_c)                  h: mean of softmax(z~) over the batch
 
 With mixup, a network memorises wrong labels only late, so after a while, examples with wrong labels
-have larger losses than examples with correct ones. A mixture of two Beta distributions, fitted to
-these losses, then gives the probability that each label is wrong (`beta_mixture`). When the warm-up
-(option ``warmup``) is over, the target of each example is a blend of its label and the network's
-prediction, and w_i is the share of the prediction. The mixture is fitted again before every epoch,
-to the losses on images without augmentation.
+have larger losses than examples with correct ones. A mixture of two Beta distributions
+(`beta_mixture`), fitted to these losses, then gives the probability that each label is wrong. When
+the warm-up (option ``warmup``) is over, the target of each example is a blend of its label and the
+network's prediction, and w_i is the share of the prediction. The mixture is fitted again before
+every epoch, to the losses on images without augmentation.
 
 The defaults are those of the authors, who train for 300 epochs; here, their numbers of epochs are
 expressed as shares of all epochs. The predictions are only as good as the network. If the network

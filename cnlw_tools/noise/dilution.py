@@ -1,22 +1,24 @@
 """In dilution, every clean example stays, and alpha copies of it with random labels are added.
 
     examples of class c     n_c clean ones and N_c = floor(alpha n_c + 1/2) copies of their images
-    labels of the copies    label j for a share q_j = 1 / C of them; the true label is included
+    labels of the copies    each label for a share 1 / C of them; the true label is included
 
-The option alpha is the number of copies of each image. A share (1 + alpha / C) / (1 + alpha) of all
-labels is correct. With 10 classes, this is 0.55, 0.25, 0.1818, 0.1429, 0.1176 and 0.1089 at alpha =
-1, 5, 10, 20, 50 and 100. Each image is copied floor(alpha) times. If this gives a class fewer than
-N_c copies, its first images, sorted by key, are copied once more.
+The option alpha is the average number of copies of each image. A fraction (1 + alpha / C) /
+(1 + alpha) of all labels is correct. With 10 classes, this is 0.55, 0.25, 0.1818, 0.1429, 0.1176
+and 0.1089 at alpha = 1, 5, 10, 20, 50 and 100. Each image is copied floor(alpha) times. If this
+gives a class fewer than N_c copies, some of its images, chosen at random, are copied once more.
 
-Counts are exact. The copies of class c are put into a random order and divided among the labels in
-the order c, c + 1 ... C - 1, 0 ... c - 1. The first j labels of this order get D_cj copies in all:
+The counts are fixed in advance, not sampled. The copies of class c are put into a random order and
+divided among the labels in the order c, c + 1 ... C - 1, 0 ... c - 1. The first m labels of this
+order get D_cm copies in all:
 
-    D_cj = ceil(N_c (q_1 + ... + q_j) - v_c)        v_c = (c + 1/2) g mod 1,  g the golden ratio
+    D_cm = ceil(N_c m / C - v_c)        v_c = (c + 1/2) g mod 1,  g the golden ratio
 
-Each label gets N_c q_j copies, rounded up or down. The offset v_c differs between classes, so that
+Each label gets N_c / C copies, rounded up or down. The offset v_c differs between classes, so that
 counts are rounded up in some classes and down in others.
 
-Source: Rolnick et al., 2017, experiment 1.
+Source: Rolnick, Veit, Belongie and Shavit, 2017, "Deep learning is robust to massive label noise",
+arXiv:1705.10694, experiment 1.
 """
 
 import numpy as np
@@ -49,7 +51,7 @@ def dilution(
     """Keep every example, and add ``alpha`` copies of it, with labels drawn uniformly.
 
     Args:
-        alpha: copies of each image
+        alpha: average number of copies of each image
 
     Raises:
         ValueError: alpha is not from 0 to 100
@@ -139,7 +141,9 @@ def copy_counts(counts: Ints, alpha: float) -> Ints:
 
 
 def deal_copies(copies: Ints, label_share: Floats) -> Ints:
-    """Return (C, C) how many copies of each class get each label, by rank: D on top of this file.
+    """Return (C, C) how many copies of each class get each label, by rank.
+
+    D on top of this file is the case in which all labels have the same share.
 
     Args:
         copies: (C,) copies of each class

@@ -8,7 +8,8 @@ The option alpha is the number of added images for each clean example. The image
 few images, they are used several times, and some are used once more than others. With ``copy_own``,
 copies of the dataset's own images are added instead, as in dilution.py.
 
-Source: Rolnick et al., 2017, experiment 3, figure 5.
+Source: Rolnick, Veit, Belongie and Shavit, 2017, "Deep learning is robust to massive label noise",
+arXiv:1705.10694, experiment 3, figure 5.
 """
 
 import numpy as np

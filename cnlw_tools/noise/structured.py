@@ -25,7 +25,8 @@ for each class. Each seed draws different permutations, so confidence intervals 
 include this variation. If a build has a split `verified`, whose labels are also noisy, the ranks
 for this split are computed from the predictions for the images of this split.
 
-Source: Rolnick et al., 2017, experiment 2.
+Source: Rolnick, Veit, Belongie and Shavit, 2017, "Deep learning is robust to massive label noise",
+arXiv:1705.10694, experiment 2.
 """
 
 import numpy as np
@@ -53,7 +54,7 @@ def structured(
     """Keep every example, and add ``alpha`` copies of it; some false labels are more frequent.
 
     Args:
-        alpha: copies of each image
+        alpha: average number of copies of each image
         delta: additional copies of each image with the false label of rank 1: from 0 (all labels
             are equally frequent) to 1, and at most alpha / C
         order: how false labels are ranked: confusing, reverse or random

@@ -226,7 +226,7 @@ class Trainer:
         """Return the folder of the run; for a run at an address, the folder of its local copy.
 
         Raises:
-            ValueError, LookupError, OSError: an argument is wrong, as for `fit`
+            ValueError, LookupError, OSError: a field of the trainer is wrong
         """
         _, method_class, _ = self._resolve_choices()
         if self.out is not None and is_address(self.out):
@@ -248,7 +248,7 @@ class Trainer:
             config: the content of config.json of the other run
 
         Raises:
-            ValueError, LookupError, OSError: an argument is wrong, as for `fit`
+            ValueError, LookupError, OSError: a field of the trainer is wrong
         """
         preset, method_class, options = self._resolve_choices()
         values = {
@@ -276,7 +276,7 @@ class Trainer:
         Call this function after training has begun, when the folder of the run is known.
 
         Raises:
-            ValueError, LookupError, OSError: an argument is wrong, as for `fit`
+            ValueError, LookupError, OSError: a field of the trainer is wrong
         """
         preset, method_class, options = self._resolve_choices()
         words = [f"{name}={value}" for name, value in sorted(options.items())]

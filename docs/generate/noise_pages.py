@@ -203,7 +203,7 @@ def _guarantees(model: NoiseModel) -> str:
             lines.append(f"- **{name.replace('_', ' ')}**: {meaning}")
     claim = "This property holds" if len(lines) == 1 else "These properties hold"
     condition = " with the default options" if model.options else ""
-    tests = f"{claim}{condition}; tests of the package check this."
+    tests = f"{claim}{condition}; the package's tests check this."
     return "\n".join(lines) + f"\n\n{tests}\n\n"
 
 
