@@ -902,7 +902,7 @@ def train(
         **choices: other arguments of `Trainer`: options, changes, quick, seed, device, out ...
 
     Raises:
-        ValueError, LookupError, OSError: an argument is wrong, or the loss is no longer a number
+        ValueError, LookupError, OSError: an argument is wrong, or the training diverged
         TypeError: there is no such argument
         TrainingStopped: a signal stopped the training; call again with resume=True to continue
 
@@ -1123,9 +1123,9 @@ def predict(
 ) -> "pd.DataFrame":
     """Predict the classes of your own images with the network of a run.
 
-    Your images are resized and scaled like the validation images of the run. The result has one row
-    for each image, with the columns ``image``, ``prediction``, ``confidence`` and ``problem``,
-    which says why an image could not be read.
+    Your images are resized and normalised like the validation images of the run. The result has one
+    row for each image, with the columns ``image``, ``prediction``, ``confidence`` and ``problem``.
+    The column ``problem`` says why an image could not be read.
 
     Args:
         run: the run, its folder or its address

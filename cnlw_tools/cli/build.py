@@ -65,13 +65,14 @@ def build(
 ) -> None:
     """Build a dataset with noise at one or more levels; by default, at all levels of the recipe.
 
-    RECIPE is a TOML file or a name from `cnlw list recipes`. --dataset D and --noise N stand for
-    the recipe D_N. Levels that the output folder (--out) already holds are not built again.
+    RECIPE is a TOML file or a name from `cnlw list recipes`. Without RECIPE, give --noise N: the
+    command then uses the recipe D_N of the dataset D (--dataset), if there is one. Levels that the
+    output folder (--out) already holds are not built again.
 
     With --shard 2/5, the command does the second of five parts of the work. The five commands can
     run at the same time. A final command without --shard completes the build and writes the card,
-    which is the README.md that describes the build. Give all commands the same --out. If each has
-    its own, the final command needs --join for each of the other folders.
+    which is the README.md that describes the build. Give all commands the same --out. If each shard
+    has its own folder, pass the folder of each shard to the final command with --join.
     """
     from cnlw_tools.cli.next_step import print_next, validate_command
     from cnlw_tools.executor import open_executor
@@ -129,8 +130,8 @@ def _print_shard(summary: "ShardSummary", work_shard: "WorkShard", out: Path | s
     )
     click.echo(fit_parts([text]))
     click.echo(
-        "next: when all shards are done, the same command without --shard; if they have folders of "
-        "their own, with --join for each of the other folders",
+        "next: when all shards are done, the same command without --shard; if each shard has its "
+        "own folder, with --join for the folder of each shard",
         err=True,
     )
 

@@ -49,9 +49,10 @@ def plan(
 ) -> None:
     """Write the table of one level: which image and which label the learner gets in each slot.
 
-    RECIPE is a TOML file or a name from `cnlw list recipes`. --dataset D and --noise N stand for
-    the recipe D_N. A plan has one level, so give --level if the recipe has several. A slot is a
-    place in the training set; it belongs to one clean image.
+    RECIPE is a TOML file or a name from `cnlw list recipes`. Without RECIPE, give --noise N: the
+    command then uses the recipe D_N of the dataset D (--dataset), if there is one. A plan has one
+    level, so give --level if the recipe has several. A slot is a place in the training set; it
+    belongs to one clean image.
     """
     from cnlw_tools.builds.staging import reject_existing
     from cnlw_tools.dataset import tables

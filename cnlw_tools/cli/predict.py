@@ -55,11 +55,11 @@ def predict(
 ) -> None:
     """Predict the classes of the images in FOLDER with the network of the run RUN.
 
-    RUN is a folder or an address. FOLDER contains image files, also in subfolders. It may also be a
-    build or a single image. Images are resized and scaled as the validation images of the run were,
-    even if the build that the run used no longer exists. The output contains the path of each image
-    (its id, if FOLDER is a build), the predicted class and the probability of this class. If an
-    image cannot be read, the column `problem` says why, and the command continues.
+    RUN is a folder or an address. FOLDER is a folder of image files (subfolders are searched), a
+    single image, or a build. Images are resized and normalised like the validation images of the
+    run, even if the build that the run used no longer exists. The output contains the path of each
+    image (its id, if FOLDER is a build), the predicted class and the probability of this class. If
+    an image cannot be read, the column `problem` says why, and the command continues.
     """
     from cnlw_tools.dataset import tables
     from cnlw_tools.executor.progress import ProgressBars

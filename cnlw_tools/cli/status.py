@@ -36,9 +36,9 @@ def status(
 ) -> None:
     """Show the progress of a dataset with web candidates, and the next command to run.
 
-    The command prints how many photographs, candidates, fetched images, votes and verdicts there
-    are. It also prints the highest level of red noise that is possible in all classes, and the
-    levels that have been built. The next command follows the line `next:`.
+    The command prints the numbers of base images, candidates, fetched images, votes and verdicts.
+    It also prints the highest level of red noise that is possible in all classes, and the levels
+    that have been built. The line after `next:` is the command to run.
     """
     from cnlw_tools.cli.next_step import (
         choose_next,

@@ -5,9 +5,10 @@ sum_j T[i, j] l(j) = -log p[i]                l(j): the loss l_b if the given la
 
 Source: Patrini, Rozza, Menon, Nock and Qu, CVPR 2017, arXiv:1609.03683.
 
-The second line says that the combined loss is unbiased: for every prediction p, its mean over the
-given labels of class i is the loss for the true label. However, the losses of single examples may
-be negative, and their variance grows with the entries of T^-1. Before the logarithm, p is clipped
+The second line says that the combined loss is unbiased: for every prediction p, the expected
+combined loss over the given labels that images of true class i receive equals the cross-entropy
+with the true label i. However, the losses of single examples may be negative, and their variance
+grows with the entries of T^-1. Before the logarithm, p is clipped
 to [1e-7, 1 - 1e-7]; otherwise, the loss could fall without limit. The option q gives the transpose
 of T; without it, a first network estimates T, as in forward.py.
 
@@ -15,8 +16,8 @@ On a finite training set, the minimum of the loss is negative. At this minimum, 
 memorised the given labels, and the probabilities of all other labels are as small as the clipping
 allows.
 
-On `shapes` (blue 40), backward correction ends at about the accuracy of `vanilla`, because the
-network memorises the given labels. Forward correction ends at a higher accuracy.
+On `shapes` (blue 40), backward correction reaches about the same final accuracy as `vanilla`,
+because the network memorises the given labels. Forward correction ends at a higher accuracy.
 
 If an estimate of T has no inverse, the paper suggests mixing it with the identity matrix. This
 implementation stops with an error instead.

@@ -45,8 +45,9 @@ class MentorNet(Method):
         percentile: which percentile of the losses of a batch the threshold follows, as a number
             from 0 to 1
         decay: share of the previous value that the moving threshold keeps in each step
-        burn_in: all weights are 1 in the first burn_in - 1 percent of the training (with 0, never),
-            as in the authors' code
+        burn_in: the mentor takes effect one percent before this percentage of the training (with 0,
+            at once), as in the authors' code; until then, all examples that are not dropped have
+            the weight 1
         fixed_epoch: whether the mentor and example_dropout no longer see progress after burn_in:
             the completed percentage that they use then stays at burn_in
         example_dropout: shares of the examples that are dropped, each followed by its duration as a

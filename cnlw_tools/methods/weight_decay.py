@@ -3,9 +3,10 @@
 L = mean_b CE(y_b, z_b) + decay / 2 sum_w |w|^2     w: kernels, or all parameters if every = true
 
 Random wrong labels follow no pattern, so a network can only memorise them. Memorising requires
-large weights, so a penalty on large weights makes memorising harder. The optimiser adds the
-gradient of the penalty, decay * w, and the reported loss is the cross-entropy alone. `vanilla` uses
-the weight decay of the preset; this method uses the option `decay` instead.
+large weights, so a penalty on large weights makes memorising harder. The optimiser adds decay * w,
+the gradient of the penalty, to the gradient of the cross-entropy; the reported loss is the
+cross-entropy alone. `vanilla` uses the weight decay of the preset; this method uses the option
+`decay` instead.
 
 Kernels are the weights of convolutions and of linear layers. By default (``every`` = false), only
 they are penalised. TF-Slim, on which the code of Jiang et al. (2020) builds, does the same.
@@ -15,7 +16,7 @@ of Zhang et al. (2020; ieg.py).
 Jiang et al. give neither the values that they tried nor the best one. The default, 1e-3, is our
 choice; it is larger than the weight decay of most presets.
 
-This method does not offer decoupled weight decay, as in MixMatch and AdamW, which shrinks the
+This method does not offer the decoupled weight decay of MixMatch and AdamW, which shrinks the
 weights directly and not through the gradient.
 """
 

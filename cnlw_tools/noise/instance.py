@@ -16,9 +16,9 @@ Each image has two uniform random numbers, u_i and v_i. The rate q_i(p) is the v
 truncated normal distribution with the mean p. This rate grows with p, so each image has a
 threshold: the smallest p with u_i < q_i(p). The images of each class become noisy in the order of
 their thresholds, and each level makes the first images in this order noisy. Therefore the number of
-noisy images is exact, levels are nested, and every class has the same share of noise. If ``exact``
-is false, an image is noisy if its threshold is at most the level. The number of noisy images is
-then random, as in the paper.
+noisy images is exact, levels are nested, and every class has the same share of noise, give or take
+one image. If ``exact`` is false, an image is noisy if its threshold is at most the level. The
+number of noisy images is then random, as in the paper.
 
 The vector x_i holds the d features of image i in the side table, unchanged. The side table is a
 file with a row for each image (option `--side-table`). `cnlw features` writes such a file, in which
@@ -27,8 +27,8 @@ matrix of independent standard normal numbers, which do not depend on the images
 code, each seed draws different matrices W_y, so the transition matrix differs between seeds, and
 confidence intervals over noise seeds include this variation. In a test with five seeds (level 40,
 5,000 images of CIFAR-10), the off-diagonal entries of the transition matrix had a standard
-deviation of 0.030. With ``fixed_weights``, all seeds share the same matrices W_y, and the standard
-deviation was 0.007.
+deviation of 0.030 over the seeds. With ``fixed_weights``, all seeds share the same matrices W_y,
+and the standard deviation was 0.007.
 
 With more features, the entries of x_i W_y vary more, and the new label depends more strongly on the
 image. On CIFAR-10, the most likely new label has a mean probability of 0.82 with thumbnails of 8 x

@@ -114,7 +114,7 @@ class TrainingLoop:
 
         Raises:
             TrainingStopped: a signal asked for it; the checkpoint is written
-            ValueError: the loss or the predictions are no longer numbers
+            ValueError: the loss or a prediction is not finite, or the loss is far too large
             OSError: the device has no memory for a batch, or the disk no room for the checkpoint
         """
         tensorboard = TensorBoardWriter(self.run.folder / "tensorboard", self.epoch)

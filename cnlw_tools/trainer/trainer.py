@@ -129,7 +129,7 @@ class Trainer:
         progress: Progress = no_progress,
         on_epoch: Callable[[Metrics], None] = lambda metrics: None,
     ) -> Metrics:
-        """Train to the end, and return three top-1 accuracies on validation, in percent.
+        """Train to the end, and return three top-1 accuracies on the validation split, in percent.
 
         Args:
             progress: function that is called with the stage, the number of finished steps and the
@@ -137,13 +137,14 @@ class Trainer:
             on_epoch: function that is called with the metrics of each epoch
 
         Returns:
-            last, best and mean10: the accuracy after the last epoch, after the best epoch, and the
-                mean over the last ten epochs
+            last, best and mean10: the accuracies after the last and after the best epoch, and the
+                mean accuracy over the last ten epochs
 
         Raises:
             LookupError: there is no method, network or config of this name
-            ValueError, OSError: an argument is wrong, or there is no such build or preset; or the
-                loss or the predictions are no longer numbers
+            ValueError, OSError: an argument is wrong, there is no such build or preset, or the
+                training diverged: the loss or a prediction is not finite, or the loss is far too
+                large
             TrainingStopped: a signal stopped the training; a trainer with ``resume`` continues it
         """
         device = devices.choose_device(self.device)
@@ -297,7 +298,7 @@ class Trainer:
 
     @property
     def adapted_values(self) -> dict[str, str]:
-        """The values of the preset that were adapted to the dataset, as strings by key."""
+        """The values of the preset that were adapted to the dataset, as a dictionary of strings."""
         return describe_adapted(self._requested_preset, self._resolved_preset)
 
     @cached_property

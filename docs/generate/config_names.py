@@ -32,7 +32,16 @@ NOTATION: Mapping[str, str] = {  # part of a name -> its meaning, {noise} being 
 }
 
 
-def explain_config_names(text: str) -> str:
-    """Return sentences on the parts of names of configs that a text has; empty if there are none."""
-    plain = text.replace("\\_", "_")
-    return " ".join(words for part, words in NOTATION.items() if re.search(part, plain))
+def explain_config_names(text: str, explained: str = "") -> str:
+    """Return sentences on the parts of names of configs that a text has; empty if there are none.
+
+    Args:
+        text: names of configs, and other words
+        explained: names whose parts the page explains further up
+    """
+    plain, known = text.replace("\\_", "_"), explained.replace("\\_", "_")
+    sentences = []
+    for part, words in NOTATION.items():
+        if re.search(part, plain) and not re.search(part, known):
+            sentences.append(words)
+    return " ".join(sentences)

@@ -150,7 +150,8 @@ def published_numbers(name: str) -> str:
         "numbers. Each row below names a study, the row and the column of a published table, and the "
         "data on which the study runs the method. "
     )
-    text += explain_config_names(" ".join(cell.configs for cell in cells))
+    own_configs = " ".join(trial.config for trial in read_trials() if trial.method == name)
+    text += explain_config_names(" ".join(cell.configs for cell in cells), own_configs)
     text = text.rstrip() + "\n\n"
     text += f"Published tables:\n\n{_list_tables(cells)}\n"
     if compared:

@@ -338,8 +338,8 @@ def _link_methods(text: str) -> str:
 def _components_page() -> str:
     """Return the page of the mathematics that methods share, a section a module."""
     text = heading("What methods share")
-    text += "Several methods use these formulas. Each section describes a module of "
-    text += f"`methods/components`. {WORDS}"
+    text += "Most formulas on this page are used by several methods. Each section describes a "
+    text += f"module of `methods/components`. {WORDS}"
     for name in _component_names():
         title, _, rest = module_docstring(f"{COMPONENTS}.{name}").partition("\n")
         text += f"## {name} {{#{name.replace('_', '-')}}}\n\n{escape(title)}\n\n"

@@ -11,6 +11,13 @@ def test_only_the_parts_that_occur_are_explained():
     assert explain_config_names("symmetric_40_clean4000") == NOTATION[r"_clean\d"]
 
 
+def test_a_part_is_explained_once_on_a_page():
+    """Parts of names further up are left out."""
+    names = "blue_40_probe10_clean4000"
+
+    assert explain_config_names(names, "symmetric_20_clean4000") == NOTATION[r"_probe\d"]
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [

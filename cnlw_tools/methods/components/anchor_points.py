@@ -4,18 +4,13 @@ Source: Patrini, Rozza, Menon, Nock and Qu 2017, arXiv:1609.03683, equations 12 
 
 x_i = argmax_x p_i(x)        T^_ij = p_j(x_i)        T_ij = P(given j | true i): rows sum to 1
 
-A network that was trained on given labels predicts the probabilities p_j(x) of the given labels of
-an image x. If x clearly belongs to class i, these probabilities are row i of T. The estimate T^
-takes the row from the image with the highest p_i.
+A network that was trained on given labels predicts the probability p_j(x) that image x has the
+given label j. If x clearly belongs to class i, these probabilities are row i of T. The estimate T^
+takes the row from x_i, the image with the highest p_i.
 
-This image may be an outlier, such as an image of another class. If the option `percentile` is below
-1, the images with the highest p_i are therefore discarded before x_i is chosen. As in the authors'
-code, the N images are sorted by p_i, the lowest first, and their ranks are counted from 0. The
-image with the rank ceil(percentile (N - 1)) is discarded, and so are all images with the same or a
-higher p_i. If several of the remaining images have the same p_i, the first one is taken.
-
-The authors' code also replaces p_i of the discarded images by 0. If one of these images is chosen
-for a later class, this 0 becomes an entry of T^. This implementation does not change p_i.
+This image may be an outlier, such as an image of another class. The images with the highest p_i can
+therefore be discarded first: set the option `percentile` below 1. Of N images, ranked by p_i from 0
+(the lowest) to N - 1, those with the rank ceil(percentile (N - 1)) or higher are discarded.
 """
 
 import math
@@ -48,7 +43,12 @@ def estimate_transition(
 
 
 def anchor_predictions(p: Tensor, percentile: float) -> Tensor:
-    """Return the prediction for the anchor image of each class, (K, K), among p, (N, K)."""
+    """Return the prediction for the anchor image of each class, (K, K), among p, (N, K).
+
+    As in the authors' code, images with the same p_i as a discarded one are discarded, too. That
+    code also sets p_i of a discarded image to 0 in p itself, so that this 0 becomes an entry of T^
+    if the image is chosen for a later class; here, p does not change.
+    """
     if percentile < 1:
         last_rank = len(p) - 1
         rank = math.ceil(round(percentile * last_rank, 6))

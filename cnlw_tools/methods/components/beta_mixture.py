@@ -3,22 +3,21 @@
 Source: Arazo, Ortego, Albert, O'Connor and McGuinness 2019, "Unsupervised label noise modeling and
 loss correction".
 
-An example with the loss l has a wrong label with the probability w(l):
+The losses of correct labels are mostly near 0, and those of wrong labels are mostly high, with a
+long tail towards 0. Both distributions are skewed, so Beta distributions fit them better than
+Gaussians. The fit gives w(l), the probability that an example with the loss l has a wrong label:
 
 x      = (l - P5) / (P95 - P5), clamped to [0.001, 0.999]   P5, P95: percentiles of the losses l
 p(x)   = sum_c weight_c Beta(x; alpha_c, beta_c)            c = 0: correct, c = 1: wrong
          initially Beta(1, 2) and Beta(2, 1), 1/2 each
 r_c    = weight_c Beta(x; alpha_c, beta_c) / p(x)           E-step
 alpha  = m (m (1 - m) / s^2 - 1)                            M-step: m, s^2 are mean and variance
-beta   = alpha (1 - m) / m                                  of x, weighted by r_c; ten rounds
+beta   = alpha (1 - m) / m                                  of x, weighted by r_c
 weight = mean r_c
 w(l)   = r_1(x), in 100 bins; constant from its maximum on
 
-Losses of correct labels are mostly near 0, and those of wrong labels have a long tail towards 0.
-Both distributions are skewed, so two Gaussians do not fit them well. The fit leaves out losses
-below P5 and above P95. The fitted r_1 may fall again at the highest losses, which is why w keeps
-its maximum there. All numbers are in double precision, and r_c is computed from the logarithms of
-the densities.
+The E-step and the M-step alternate for ten rounds. The fit leaves out losses below P5 and above
+P95. The fitted r_1 may decrease again at the highest losses, so w is held at its maximum there.
 """
 
 from typing import NamedTuple
@@ -62,7 +61,7 @@ def match_moments(x: Tensor, r: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def responsibilities(x: Tensor, parameters: MixtureParameters) -> Tensor:
-    """Return r, (2, n), of values x, (n,)."""
+    """Return r, (2, n), of values x, (n,), from the logarithms of the densities."""
     a = parameters.alpha[:, None]
     b = parameters.beta[:, None]
     log_norm = torch.lgamma(a) + torch.lgamma(b) - torch.lgamma(a + b)

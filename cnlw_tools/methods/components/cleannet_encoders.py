@@ -3,8 +3,10 @@
 Source: Lee, He, Zhang and Yang 2018, "CleanNet: transfer learning for scalable image classifier
 training with label noise".
 
-The vector phi_q describes an image, and phi_s describes a class. The weights A_1 to A_3, B_1 to
-B_4, W and c are learned:
+One encoder turns the features v of an image into the vector phi_q, from which a decoder
+reconstructs v as v^. The other encoder turns reference features of a class into the vector phi_s.
+The cosine of phi_q and phi_s should be high if the image belongs to the class, and low otherwise.
+The weights A_1 to A_3, B_1 to B_4, W and c are learned by minimising the mean of the loss l:
 
 v     : features of an image; S = {s_1 ... s_R}: reference features of a class
         v <- sign(v) log(1 + |v|), s likewise
@@ -16,8 +18,7 @@ match = t (1 - cos) + 5 (1 - t) max(0, cos - 0.1)                     t: 1 if th
 l     = match + 0.1 |v - v^|^2           if t is verified
         0.1 match + 0.1 |v - v^|^2       otherwise, with t = 1[cos >= 0.1]
 
-Widths, loss weights and learning rates are those of the authors' code. For features that are never
-negative, as after ReLU, sign(v) log(1 + |v|) equals log(1 + v), which the authors' code uses.
+Widths, loss weights and learning rates are those of the authors' code.
 """
 
 from typing import NamedTuple
@@ -45,7 +46,10 @@ class LabelledFeatures(NamedTuple):
 
 
 def signed_log(v: Tensor) -> Tensor:
-    """Return sign(v) log(1 + |v|), the scale of features that the encoders expect."""
+    """Return sign(v) log(1 + |v|), the scale of features that the encoders expect.
+
+    The authors' code has log(1 + v), which is the same for features that are never negative.
+    """
     return v.sign() * v.abs().log1p()
 
 

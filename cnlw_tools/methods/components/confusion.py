@@ -1,12 +1,14 @@
 """The transition matrix is estimated by counting the given labels of each predicted class.
 
-Among the images that a network predicts as class i, c_ij is the share with the given label j. These
-shares estimate the transition matrix T, and S-Model (s_model.py) starts from them. With ``hard``,
-an image counts only for its most likely class. With ``soft``, image t counts for every class i,
-with the weight p_t(i):
+The estimate c_ij of T[i, j] is computed from the given label y_t of each training image t, and from
+the probabilities p_t that a network predicts for the classes of the image. With ``hard``, c_ij is
+the share of images with the given label j among the images to which the network assigns class i.
+With ``soft``, every image counts for every class i, with the weight p_t(i):
 
 hard    c_ij = #{t: argmax p_t = i, y_t = j} / #{t: argmax p_t = i}
-soft    c_ij = sum_t p_t(i) 1[y_t = j] / sum_t p_t(i)      t: an example of the training set
+soft    c_ij = sum_t p_t(i) 1[y_t = j] / sum_t p_t(i)
+
+S-Model (s_model.py) starts from these estimates.
 """
 
 import torch

@@ -9,13 +9,11 @@ gamma <- d gamma + (1 - d) percentile_p(l)      once a step; initially 0, withou
 v_b = 1 if e < burn_in - 1, else rule(l_b, l_b - gamma, e)
 v_b = 0 for all but a random floor(B (1 - r_e)) examples
 
-Thus gamma is a moving average: in each step, it moves towards the percentile p of the losses of the
-batch. The rule is a formula (weighting_rules.py) or a learned network (mentor.py). The option
-`percentile` is p, and `decay` is d. All weights are 1 in the first `burn_in` - 1 percent of the
-training; the authors' code also begins one percent before `burn_in`. The option `example_dropout`
-gives the share r_e of the examples that are dropped at random when e percent of the steps are
-completed. With several ranks, the percentile is that of the losses of all ranks, and each rank
-drops the share r_e of its own batch.
+The threshold gamma is a moving average of the percentile p of the losses in a batch. The option
+`percentile` is p, and `decay` is d. The rule is a formula (weighting_rules.py) or a learned network
+(mentor.py). As in the authors' code, the rule takes effect one percent before `burn_in`. Until
+then, all examples that are not dropped have the weight 1. The option `example_dropout` sets r_e,
+the share of each batch that is dropped at random while the progress is e percent.
 """
 
 import torch
@@ -84,14 +82,15 @@ def drop_examples(v: Tensor, rate: float) -> Tensor:
 class Curriculum(nn.Module):
     """Weights the examples of one batch after another.
 
-    The threshold is a buffer, and no gradient flows through the weights.
+    The threshold is a buffer, and no gradient flows through the weights. With several ranks, the
+    percentile is that of the losses of all ranks, and each rank drops examples of its own batch.
 
     Args:
         mentor: name of a rule | "learned_pd" | FILE.json, written by mentor_fit.py
         percentile: p, from 0 to 1
         decay: d, from 0 (the percentile of the current batch alone) to 0.9999
-        burn_in: percentage of the training in which every example has the weight 1; as in the code,
-            the last of these percents is already weighted
+        burn_in: the rule takes effect one percent before this percentage of the training, as in the
+            authors' code; until then, all examples that are not dropped have the weight 1
         fixed_epoch: e stops at burn_in, as for the data-driven mentor, also for the dropout
         example_dropout: r, in the form of ``parse_dropout_rates``
 

@@ -2,14 +2,19 @@
 
 Source: Arazo et al. 2019 (see beta_mixture.py).
 
+The loss l_b of example b is a weighted mean of two cross-entropies: one with the given label, and
+one with a guess, which is the network's own prediction for the image:
+
 l_b = (1 - w_b) CE(y_b, z_b) + w_b CE(guess_b, z_b)     w_b: P(y_b is wrong), from `beta_mixture`
 R   = sum_c (1 / K) log((1 / K) / h_c)                  h: mean of softmax(z) over the batch
 
-The guess is the network's own prediction for the image. With the loss l alone, a network could
-predict the same class for every image. The methods M-DYR-H (mdyrh.py) and MD-DYR-SH (mddyrsh.py)
-therefore add a multiple of R to the loss; R is 0 if h is uniform, and positive otherwise. The
-mixture can separate correct from wrong labels only when their losses differ, so training begins
-with plain mixup.
+With the loss l alone, a network could lower its loss by predicting the same class for every image.
+The methods M-DYR-H (mdyrh.py) and MD-DYR-SH (mddyrsh.py) therefore add a multiple of R to the loss;
+R is 0 if h is uniform, and positive otherwise.
+
+The Beta mixture can tell correct labels from wrong ones only once their losses differ. Training
+therefore begins with a warm-up of plain mixup, during which the losses of correct labels fall
+first.
 """
 
 import math

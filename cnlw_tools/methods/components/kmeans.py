@@ -4,18 +4,15 @@ There are two functions:
 
 kmeans     divides vectors. It repeats two steps (Lloyd 1982): it assigns each point to the nearest
            centre, and it moves each centre to the mean of its points. The result is a local optimum
-kmeans_1d  divides numbers and finds the best division. Each of its groups is an interval of the
-           sorted numbers, so dynamic programming is possible (Fisher 1958): for each position in
-           the sorted numbers, it finds where the last interval before this position should begin.
-           The cost of the group of positions i to j - 1 is sum x^2 - (sum x)^2 / count, and is
-           computed from running sums
-
-This implementation does not use scikit-learn, which would be an extra dependency needed only here.
+kmeans_1d  divides numbers. Each group is an interval of the sorted numbers, so dynamic programming
+           finds the best division (Fisher 1958)
 """
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
+
+# scikit-learn has k-means, but it would be a dependency for this module alone.
 
 BLOCK = 256  # end positions whose best last cuts are computed together
 
@@ -101,7 +98,10 @@ def _group_costs(
     i: Tensor,
     j: Tensor,
 ) -> Tensor:
-    """Return the cost of a group from i to j - 1 for all pairs, (j, i); infinite if empty."""
+    """Return the cost of a group from i to j - 1 for all pairs, (j, i); infinite if empty.
+
+    The cost, sum x^2 - (sum x)^2 / count, is computed from running sums.
+    """
     count, total, total_squares = (sums[j][:, None] - sums[i] for sums in running_sums)
     squared_mean = total.square() / count.clamp(min=1)
     cost = (total_squares - squared_mean).clamp(min=0)

@@ -1,9 +1,9 @@
 """L2R and IEG compute how much a step on each noisy example would reduce the loss on trusted ones.
 
-Let L^p be the cross-entropy on m trusted examples, l_b the loss of noisy example b, and Theta' the
-weights of the network after a virtual step, in which each l_b is multiplied by the weight of its
-example. Theta' is linear in these example weights. The derivative of L^p(Theta') with respect to
-one of them is therefore, up to a factor, the inner product <g_p, grad l_b>, where g_p is the
+Let l_b be the loss of noisy example b, and L^p the cross-entropy on m trusted examples. A virtual
+step reduces sum_b eps_b l_b, where eps_b is the weight of example b in the loss. It changes the
+weights of the network to Theta', which is linear in the eps_b. The derivative of L^p(Theta') with
+respect to eps_b is therefore, up to a factor, the inner product <g_p, grad l_b>, where g_p is the
 gradient of L^p. The inner products of all examples are computed together, without the gradient of
 each l_b:
 
@@ -12,12 +12,7 @@ z'_b  = d/dt f(x_b; Theta + t g_p) at t = 0         a forward pass with forward-
 <g_p, grad l_b> = <dl_b / dz_b, z'_b>               the rest is arithmetic on B x K numbers
 
 The pass with forward-mode derivatives costs as much as 3 forward passes for each view. The double
-backward pass of PyTorch would cost as much as 4 and keep a second computation graph in memory. With
-several ranks, all ranks draw the same m trusted examples, each rank computes the gradient on an
-equal part of them, and g_p is the mean over the ranks.
-
-This implementation does not reuse the dropout masks of the first forward pass; a network with
-dropout draws new ones in the pass with forward-mode derivatives.
+backward pass of PyTorch would cost as much as 4 and keep a second computation graph in memory.
 """
 
 import math
@@ -63,7 +58,7 @@ def check_probe_size(probe_size: int) -> int:
 def draw_probe(task: Task, size: int) -> Batch:
     """Draw trusted examples and return this rank's part.
 
-    All ranks together draw ``size``, rounded up to a multiple of the number of ranks.
+    All ranks draw the same ``size`` examples, rounded up to a multiple of the number of ranks.
     """
     probe = cast(ProbeSet, task.probe)  # `Method` refuses a task without one
     n_ranks = distributed.world_size()
@@ -103,6 +98,8 @@ def logits_and_derivative(
     x: Tensor,
 ) -> tuple[Tensor, Tensor]:
     """Return the logits, (B, K), and their derivative along a direction of the parameters, (B, K).
+
+    A network with dropout draws new masks, not those of the first forward pass.
 
     Raises:
         ValueError: the network has an operation without a forward-mode derivative

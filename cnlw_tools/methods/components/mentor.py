@@ -1,24 +1,21 @@
-"""The mentor network is a learned curriculum: it maps a loss and the epoch to a weight.
+"""The mentor network is a learned curriculum: it maps loss and training progress to a weight.
 
 Source: Jiang et al. 2018, MentorNet, and their code (see curriculum.py).
 
+The mentor assigns weights to the training examples of another network, the student. It is fitted
+before the student is trained (mentor_fit.py). It computes the weight v of an example from its loss
+l and from e, the completed percentage of the training, which the authors call the epoch:
+
 x = (l, delta)                            delta = l - gamma: loss minus moving percentile
 c = sigmoid(x G + g) * tanh(x C + k)      2 numbers: a bidirectional LSTM of size 1 after one step
-f = (label, epoch_e, c)                   2 + 5 + 2 numbers; label and epoch_e are embeddings
+f = (label, epoch_e, c)                   2 + 5 + 2 numbers; label and epoch_e are embeddings of the
+                                          label, which is always 0, and of e
 v = sigmoid(tanh(f W + w) . (o + q))      20 hidden units; G, g, C, k, W, w, o, q: learned
 
-Two peculiarities of the authors' code are kept, because the weights and results that they published
-depend on them. First, the LSTM passes on its cell state c and not its output. After one step from
-zero, neither the forget gate nor the output gate has an effect on c, so both gates are left out
-here. Second, the bias q of the last layer is added to the weights o of this layer, not to the
-weighted sum.
-
-In the authors' code, the label is always 0, so only one row of its embedding is needed. The mentor
-weights the examples of another network, the student. The mentor is fitted before the student is
-trained (mentor_fit.py), and does not change while the student is trained.
-
-This implementation does not support a loss history of more than one time step, which is in the
-paper but not in the code.
+Two peculiarities of the authors' code are kept, because the weights that they published depend on
+them. The LSTM passes on its cell state c and not its output. After one step from zero, neither the
+forget gate nor the output gate has an effect on c, so both gates are left out. The bias q is added
+to the weights o of the last layer, not to the weighted sum.
 """
 
 import json
@@ -30,7 +27,9 @@ import torch
 from torch import Tensor, nn
 
 LARGEST_FILE = 1 << 20  # bytes; a mentor has 30 kB
-PACKAGED_MENTOR = "learned_pd"  # comes with the package; it has learned the rule `pd`
+# The mentor in mentor_pd.json, which comes with the package. It was made by
+# to_json(fit_mentor(predefined_samples(pd), seed=0), rule="pd", seed=0).
+PACKAGED_MENTOR = "learned_pd"
 WEIGHT_SHAPES = {
     "label": (2,),
     "epoch": (100, 5),
@@ -76,7 +75,10 @@ def mentor_logits(
 
 
 class Mentor(nn.Module):
-    """A mentor network with fixed weights. It is called like a rule of weighting_rules.py."""
+    """A mentor network with fixed weights. It is called like a rule of weighting_rules.py.
+
+    It sees no earlier losses of an example: they are in the paper, but not in the authors' code.
+    """
 
     def __init__(self, weights: Mapping[str, Tensor]) -> None:
         super().__init__()

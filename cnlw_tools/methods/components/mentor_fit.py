@@ -2,37 +2,25 @@
 
 Source: Jiang et al. 2018, MentorNet, and their code (see curriculum.py).
 
-Let w be the parameters of the mentor. The mentor gives the weight v_r to sample r, for which the
-target is v*_r. BCE is the binary cross-entropy:
-
-min_w  mean_r BCE(v*_r, v_r)       if every target v* is 0 or 1
-       mean_r (v*_r - v_r)^2       otherwise
-
-A sample consists of a loss l, the difference delta of l from a threshold, and the completed
-percentage e of the training. There are two ways to obtain samples and their targets:
+A sample r consists of a loss l, the difference delta of l from a threshold, and the completed
+percentage e of the training, which the authors call the epoch. From these three numbers, the mentor
+computes the weight v_r. The target v*_r is the weight that it should compute. There are two ways to
+obtain samples and their targets:
 
 predefined    v* = rule(l, delta, e)  on the grid of all l in 0, 0.1 .. 9.9, 10, 11 .. 29,
               delta in -5, -4.9 .. 4.9 and e in 0, 1 .. 99
 data-driven   v* = 1[the given label is correct]  for the losses l of a student network on examples
               with verified labels; delta = l - percentile_p of all losses at e
 
-At most 100,000 of the samples, chosen at random, are used: four fifths to fit the mentor and one
-fifth to test it. The optimiser is Adam. Its learning rate is 0.1 at first, and is multiplied by 0.9
-thirty times in the course of training. Gradients are clipped to norm 5.
+The mentor is fitted by minimising the binary cross-entropy BCE, or the squared error if some
+targets are between 0 and 1:
 
-The following table is for the rule `pd`. It gives the share of the test samples for which v and v*
-are on the same side of 1/2, as a range over the seeds in the second column. With `freeze_epoch`,
-the embedding of the epoch keeps its random initial values:
+mean_r BCE(v*_r, v_r)     if every target v* is 0 or 1
+mean_r (v*_r - v_r)^2     otherwise
 
-    steps x samples in a step               seeds     embedding learned     with `freeze_epoch`
-    3,000 x 512, the default                0 to 2    0.9998 - 0.9999       0.9904 - 0.9926
-    30,000 x 32, as in the authors' code    0 and 1   0.9955 - 0.9958       0.9880 - 0.9902
-
-The authors' code of MentorNet never trains the embedding of the epoch. The copy of that code in the
-MentorMix repository has an option to train it.
-
-The package includes mentor_pd.json, a mentor that was fitted to the rule `pd`. It was made by
-`to_json(fit_mentor(predefined_samples(pd), seed=0), rule="pd", seed=0)`.
+The authors' code of MentorNet never trains the embedding of the epoch. Here, it is trained, because
+v then agrees better with v*. The mentor `learned_pd`, which comes with the package, was fitted to
+the rule `pd`.
 """
 
 import json
@@ -146,12 +134,19 @@ def fit_mentor(
     steps: int = 3000,
     lr: float = 0.1,
 ) -> FittedMentor:
-    """Fit a mentor; the same seed on the same machine gives the same mentor.
+    """Fit a mentor with Adam; the same seed on the same machine gives the same mentor.
+
+    The learning rate is multiplied by 0.9 thirty times, and gradients are clipped to norm 5. For
+    the rule `pd`, v and v* are on the same side of 1/2 for these shares of the held-out samples:
+
+        steps x samples in a step               seeds     default             with freeze_epoch
+        3,000 x 512, the default                0 to 2    0.9998 - 0.9999     0.9904 - 0.9926
+        30,000 x 32, as in the authors' code    0 and 1   0.9955 - 0.9958     0.9880 - 0.9902
 
     Args:
         samples: at most 100,000 random ones of them are used
         seed: of the choice of samples, the initial weights and the batches
-        freeze_epoch: keep the initial embedding of the epoch
+        freeze_epoch: keep the initial embedding of the epoch, as the code of MentorNet does
         batch: samples per step
         steps: of Adam
         lr: learning rate of the first steps

@@ -1,15 +1,12 @@
-"""Mixup, MentorMix, MixMatch and IEG blend pairs of examples.
+"""Several methods blend pairs of examples, as mixup does.
 
 Source: Zhang, Cisse, Dauphin and Lopez-Paz 2018, "mixup: beyond empirical risk minimization".
 
 x' = lam x_i + (1 - lam) x_j        t' = lam t_i + (1 - lam) t_j        lam ~ Beta(alpha, alpha)
 
 Here, x_i is an image, t_i is its label as a vector, and x' and t' are the blends. The share lam is
-drawn at random, and alpha is an option.
-
-To draw lam, two Gamma(alpha) variates g and g' are drawn, and lam is g / (g + g'). Each of them is
-computed as h u^(1 / alpha), where h is drawn from Gamma(alpha + 1), and u is uniform between 0 and
-1. The computation uses logarithms, so g does not underflow, even if alpha is very small.
+drawn at random, and alpha is an option. Some methods choose lam in another way; their pages say
+how.
 """
 
 from collections.abc import Sequence
@@ -26,7 +23,9 @@ def sample_beta(
 ) -> Tensor:
     """Draw from Beta(alpha, alpha) on the device of ``like``; alpha <= 0 gives ones.
 
-    Does not synchronise with the device.
+    A draw is g / (g + g') of two Gamma(alpha) variates. Each of them is h u^(1 / alpha), where h is
+    drawn from Gamma(alpha + 1), and u is uniform between 0 and 1. In logarithms, g does not
+    underflow, even if alpha is very small. The function does not synchronise with the device.
     """
     if alpha <= 0:
         return torch.ones(tuple(shape), device=like.device)

@@ -1,13 +1,12 @@
 """A pseudo-label is the mean prediction for several views of an image, made more confident.
 
-IEG and MixMatch use pseudo-labels. IEG and `mixmatch_kl` also use KL, the Kullback-Leibler
-divergence between the predictions for two views. Let z be the logits of a view, g the pseudo-label,
-and tau a temperature:
+IEG, MixMatch and `mixmatch_kl` use pseudo-labels. IEG and `mixmatch_kl` also use KL, the
+Kullback-Leibler divergence between the predictions for two views. Let z be the logits of a view, z^
+those of another view, g the pseudo-label, and tau a temperature:
 
 P = mean over views of softmax(z)
 g = P^(1/tau) / sum P^(1/tau)               tau < 1: more confident (Berthelot et al. 2019)
-KL(softmax(z_b) || softmax(z^_b))           z^: logits of another view
-                                            (Zhang et al. 2020, equation 4)
+KL(softmax(z_b) || softmax(z^_b))           Zhang et al. 2020, equation 4
 """
 
 from collections.abc import Sequence

@@ -1,15 +1,15 @@
 """Each column v of a matrix is projected onto the probability simplex {q >= 0, sum q = 1}.
 
-There are two projections:
+The option `projection` of the noise layer (noise_layer.py) chooses one of two projections:
 
 euclid    q = max(v - t, 0), where t is such that sum q = 1: the nearest point of the simplex. If
           the k largest entries of q are positive, t = (sum of these entries of v - 1) / k
           (Held, Wolfe and Crowder 1974; Duchi et al. 2008)
 clip      q = max(v, 0) / sum max(v, 0); uniform if no entry of v is positive
 
-A regulariser shrinks the columns of the matrix. With `clip`, a column of the identity that was
-shrunk is scaled up to the same column again, so a regulariser alone cannot move the matrix away
-from the identity.
+The noise layer starts from the identity matrix and uses a regulariser that shrinks the columns.
+`clip` rescales each column to sum 1, which undoes the shrinking of a column of the identity. With
+`clip`, the regulariser alone therefore cannot move the matrix away from the identity.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,8 +1,8 @@
 """A transition matrix can be given by a name such as `symmetric:0.4`.
 
 The entry Q[j, i] is the probability of the given label j if the true class is i, so each column
-sums to 1. T is the transpose of Q. I is the identity, J is a matrix of ones, and r is the share of
-wrong labels. Each name stands for the matrix Q beside it:
+sums to 1. Each name stands for the matrix Q beside it; I is the identity, J is a matrix of ones,
+and r is the share of wrong labels:
 
 symmetric:r    (1 - r) I + r / (K - 1) (J - I)
 pairflip:r     (1 - r) I + r S, where S maps class i to class i + 1 mod K
@@ -10,8 +10,8 @@ outlier:a      [[I, (1 - a) / (K - 1)], [0, a]]: the last class means "none of t
                a of its images has the label of the last class. The others have any of the other
                labels, with equal probability (Sukhbaatar et al. 2015, equation 8)
 
-If p has the predicted probabilities of the true classes, Q p has those of the given labels. The
-loss of an example with the given label y is -log (Q p)[y].
+If p is the vector of predicted probabilities of the true classes, Q p is that of the given labels.
+The loss of an example with the given label y is -log (Q p)[y].
 """
 
 from collections.abc import Sequence

@@ -1,11 +1,11 @@
 """A weighting rule is a fixed formula for the weight of an example, given its loss.
 
-Source: Jiang et al. 2018, MentorNet, and their code (see curriculum.py).
+Source: Jiang et al. 2018, MentorNet, and their code.
 
-Let l_b be the loss of example b, delta_b = l_b - gamma its difference from a threshold
-(curriculum.py), and e the completed percentage of the training, from 0 to 99:
+The weight v of an example is computed from its loss l, the difference delta = l - gamma from the
+threshold gamma, and the completed percentage e of the training (see curriculum.py):
 
-    rule          v_b
+    rule          v
     baseline      1
     threshold     1[delta < 0]                  the mentor of the MentorMix paper
     self_paced    1[delta <= 0]
@@ -14,8 +14,8 @@ Let l_b be the loss of example b, delta_b = l_b - gamma its difference from a th
     spcl          clip(1 - delta, 0, 1)
     pd            1 if e <= 18, self_paced if 18 < e < 90, spcl if e >= 90
 
-The constants of these rules are those of the authors' code, and cannot be set: for example, the
-exponent of `focal` is always 2. The rule `pd` is the predefined curriculum of the MentorNet paper.
+The rule `pd` is the predefined curriculum of the MentorNet paper. The constants of all rules are
+those of the authors' code, and cannot be set.
 """
 
 import math
