@@ -221,17 +221,17 @@ def fetch(**flags: Any) -> None:
     """Fetch images by URL. URLs that already have an outcome are requested again only with --retry.
 
     By default, the original bytes are stored. With --keep N, each image is resized before it is
-    stored, as `cnlw build --size N` does with the same --resize and --quality.
+    stored, in the same way as by `cnlw build --size N` with the same --resize and --quality.
 
     --retry takes `failed` (any failure), or one of these outcomes: refused, robots, opt_out, dns,
     connect, tls, timeout, unreachable, redirect, http_404 (404 for short; other HTTP statuses work
     the same way), too_big, truncated, bomb, animated, not_image, decode.
 
     With --shard 2/5, the command fetches from only the second of five groups of sites. Give each of
-    the five commands its own --store, or give all five the same address. If they wrote to five
-    folders, a command with --join combines the folders into one store. A final command without
-    --shard then requests the URLs that have no outcome yet. If --engine is not `local`, the workers
-    of a cluster divide the sites among themselves.
+    the five commands its own --store, or give all five the address of the same pack in remote
+    storage. If they wrote to five folders, a command with --join combines the folders into one
+    store. A final command without --shard then requests the URLs that have no outcome yet. If
+    --engine is not `local`, the workers of a cluster divide the sites among themselves.
     """
     _check_choices(flags)
     # numpy's threads for linear algebra have nothing to do here, but spin a moment in each process.

@@ -113,9 +113,10 @@ KINDS: Mapping[str, Callable[[Path], Lines]] = {
 @click.argument("kind", type=click.Choice([*KINDS]), metavar="KIND")
 @ROOT
 def list_(kind: str, root: Path | None) -> None:
-    """List everything of one kind, such as datasets, noise models or methods, one per line.
+    """List all items of one kind, such as datasets, noise models or methods, one per line.
 
-    KIND is datasets, noise, recipes, methods, nets, presets, studies or exporters.
+    KIND is one of: datasets, noise, recipes, methods, nets (networks), presets, studies, exporters
+    (the formats of `cnlw export`).
     """
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
     for name, description in KINDS[kind](find_root(root)):

@@ -74,7 +74,8 @@ SECONDS_BETWEEN_ESTIMATES = 5.0
 @click.option(
     "--dry-run",
     is_flag=True,
-    help="Train nothing; print the runs, those that cannot work, and the estimated time.",
+    help="Train nothing; print the runs, those that cannot work and, once an epoch has been "
+    "trained, the estimated time.",
 )
 @KEEP_BEST
 @ROOT
@@ -101,9 +102,9 @@ def sweep(
     """Train all runs of a study. Finished runs are skipped, and stopped ones are resumed.
 
     STUDY is a TOML file or a name from `cnlw list studies`. The command first lists the runs that
-    cannot work and trains only the others. If one of these fails, the command continues with the
-    rest. If runs have different names but the same settings, only one is trained. The exit code is
-    0 if all runs are done, 1 if some failed, and 130 or 143 if a signal stopped the command.
+    cannot work. It trains the others, even if some of them fail. If several runs have the same data
+    and training settings, only one is trained. The exit code is 0 if all runs are done, 1 if some
+    failed or cannot work, and 130 or 143 if a signal stopped the command.
     """
     from cnlw_tools.study.run_study import default_folder, open_cluster, with_device
     from cnlw_tools.study.spec import find_study

@@ -100,7 +100,7 @@ def validate(
     errors or if this machine cannot read the build, and 2 if there is no build to check.
 
     Several processes can share the work. With --shard 2/5 --out DIR, the command inspects only the
-    second of five parts of the images, and writes its findings to DIR. A final command with --join
+    second of five parts of the images and writes its findings to DIR. A final command with --join
     DIR uses these findings, inspects the parts that are missing from DIR, and runs all checks.
     """
     from cnlw_tools.executor import open_executor

@@ -20,15 +20,15 @@ noisy images is exact, levels are nested, and every class has the same share of 
 one image. If ``exact`` is false, an image is noisy if its threshold is at most the level. The
 number of noisy images is then random, as in the paper.
 
-The vector x_i holds the d features of image i in the side table, unchanged. The side table is a
-file with a row for each image (option `--side-table`). `cnlw features` writes such a file, in which
-the features are the pixels of a thumbnail of each image. For each true class y, W_y is a d x C
-matrix of independent standard normal numbers, which do not depend on the images. As in the authors'
-code, each seed draws different matrices W_y, so the transition matrix differs between seeds, and
-confidence intervals over noise seeds include this variation. In a test with five seeds (level 40,
-5,000 images of CIFAR-10), the off-diagonal entries of the transition matrix had a standard
-deviation of 0.030 over the seeds. With ``fixed_weights``, all seeds share the same matrices W_y,
-and the standard deviation was 0.007.
+The vector x_i holds the d features of image i exactly as stored in the side table, without
+normalisation. The side table is a file with a row for each image (option `--side-table`). `cnlw
+features` writes such a file, in which the features are the pixels of a thumbnail of each image. For
+each true class y, W_y is a d x C matrix of independent standard normal numbers, which do not depend
+on the images. As in the authors' code, each seed gives different matrices W_y, so the transition
+matrix differs between seeds, and confidence intervals over noise seeds include this variation. In a
+test with five seeds (level 40, 5,000 images of CIFAR-10), the off-diagonal entries of the
+transition matrix had a standard deviation of 0.030 over the seeds. With ``fixed_weights``, all
+seeds share the same matrices W_y, and the standard deviation was 0.007.
 
 With more features, the entries of x_i W_y vary more, and the new label depends more strongly on the
 image. On CIFAR-10, the most likely new label has a mean probability of 0.82 with thumbnails of 8 x
@@ -84,7 +84,7 @@ def instance(
 
     Args:
         features: column of the side table that holds the features
-        exact: if false, each image is flipped independently, so the number of flips is random
+        exact: if false, each label is flipped independently, so the number of flips is random
         fixed_weights: if true, every seed uses the same matrices W_y
 
     Raises:

@@ -1,6 +1,6 @@
 """In symmetric noise, a share p of the images of every class gets a random label.
 
-The level is 100 p percent. Papers draw the label in four ways:
+The level is 100 p percent. Published experiments draw the new label in one of four ways:
 
     option              label of a flipped row              P(it is still true)     used by
     by default          (y + 1 + floor(u (C - 1))) mod C    0                       Jiang, Patrini,
@@ -17,6 +17,10 @@ Papers use both definitions of a level, often without saying which. The card of 
 expected rate of wrong labels. In each class, the number of flipped labels follows from the level
 and is not left to chance. With ``exact = false``, each label is flipped independently with
 probability p, as in some papers.
+
+Sources: Jiang et al. 2020; Patrini et al. 2017; Lee et al. 2019 (RoG); Han et al. 2018
+(Co-teaching); Zhang et al. 2020 (IEG); Arazo et al. 2019; Rolnick et al. 2017; Ren et al. 2018
+(L2R); Saxena et al. 2019 (data parameters).
 """
 
 import numpy as np
@@ -56,7 +60,7 @@ def symmetric(
     """Flip ``level`` percent of the labels of every class to labels drawn uniformly.
 
     Args:
-        include_self: if true, a flipped label may be the true one
+        include_self: if true, the new label may be the true one
         exact: if false, each label is flipped independently, so the number of flips is random
         variant: uniform, l2r or permuted; the table above explains them
 

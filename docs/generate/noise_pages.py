@@ -125,8 +125,9 @@ def _model_page(name: str, model: NoiseModel, example: Example) -> str:
         text += f"{escape(title)}\n\n"
     text += _link_models(docstring_to_markdown(rest)) + "\n"
     text += _explain_symbols("\n".join([rest, *option_meanings(model).values()]))
-    if model.paper and "\nSource: " not in rest:
-        text += f"Source: {escape(model.paper)}.\n\n"
+    if model.paper and not re.search("\nSources?: ", rest):
+        word = "Sources" if ", " in model.paper else "Source"
+        text += f"{word}: {escape(model.paper)}.\n\n"
     text += _what_it_needs(name, model)
     text += heading("Options", 2) + _options(model)
     text += heading("What is guaranteed", 2) + _guarantees(model)
@@ -155,7 +156,7 @@ def _explain_symbols(formula: str) -> str:
     if len(meanings) == 1:
         return f"Here, {meanings[0]}.\n\n"
     return (
-        "The symbols and terms have these meanings:\n\n"
+        "Symbols and terms:\n\n"
         + "".join(f"- {text};\n" for text in meanings[:-1])
         + (f"- {meanings[-1]}.\n\n")
     )
@@ -203,7 +204,8 @@ def _guarantees(model: NoiseModel) -> str:
             lines.append(f"- **{name.replace('_', ' ')}**: {meaning}")
     claim = "This property holds" if len(lines) == 1 else "These properties hold"
     condition = " with the default options" if model.options else ""
-    tests = f"{claim}{condition}; the package's tests check this."
+    them = "it" if len(lines) == 1 else "them"
+    tests = f"{claim}{condition}; the package's tests check {them}."
     return "\n".join(lines) + f"\n\n{tests}\n\n"
 
 
