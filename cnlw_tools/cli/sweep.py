@@ -74,8 +74,7 @@ SECONDS_BETWEEN_ESTIMATES = 5.0
 @click.option(
     "--dry-run",
     is_flag=True,
-    help="Train nothing; print the runs, those that cannot work and, once an epoch has been "
-    "trained, the estimated time.",
+    help="Train nothing; print the runs, those that cannot work, and the time (once known).",
 )
 @KEEP_BEST
 @ROOT
