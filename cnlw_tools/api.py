@@ -577,8 +577,8 @@ def build_shard(
 ) -> PathLike:
     """Write one of several parts of a build, and return the folder or address of the part.
 
-    When all parts are written, call `build` to complete the build. All other arguments and the
-    errors are the same as for `build`.
+    When all parts are written, call `build` to complete the build. Other arguments and the errors
+    are the same as for `build`.
 
     Args:
         shard: the part to write: 2/5 is the second of five parts
@@ -636,7 +636,7 @@ def plan(
 ) -> Plan:
     """Draw noise of one level, and return the plan, which is a table. No file is written.
 
-    All other arguments are the same as for `build`.
+    Arguments that are not described here are the same as for `build`.
 
     Args:
         level: level of noise in percent. Default: the only level of the recipe, if it has one
@@ -771,8 +771,8 @@ def validate_shard(
     """Inspect one part of the images of a build; return the path of the file with the findings.
 
     When all parts have been inspected, call `validate`, and pass it the folders that hold the
-    findings as ``join``. If parts are missing, `validate` inspects them itself. All other arguments
-    are the same as for `validate`.
+    findings as ``join``. If parts are missing, `validate` inspects them itself. Arguments that
+    are not described here are the same as for `validate`.
 
     Args:
         shard: the part to inspect: 2/5 is the second of five parts
@@ -984,7 +984,7 @@ def fetch_images(
 
     Raises:
         ValueError, LookupError, OSError: an argument or a file is wrong
-        Interrupted, a KeyboardInterrupt: a signal stopped the work; the same call continues it
+        Interrupted, a KeyboardInterrupt: a signal stopped the work; repeat the call to continue
 
     Example:
         >>> import pyarrow as pa, pyarrow.parquet as pq
@@ -1064,8 +1064,8 @@ def sweep(
 ) -> StudyRuns:
     """Train all runs of a study. Finished runs are skipped, and stopped ones are resumed.
 
-    If a run fails, the other runs are still trained. All other arguments are the same as for
-    `build`.
+    If a run fails, the other runs are still trained. Arguments that are not
+    described here are the same as for `build`.
 
     Args:
         study: a TOML file, or the name of a study; see `cnlw list studies`
@@ -1075,9 +1075,9 @@ def sweep(
         **choices: other options of `cnlw sweep`: builds, cache, device, jobs, keep_best
 
     Raises:
-        ValueError, LookupError: a name or a value is wrong, or none of the runs can work
+        ValueError, LookupError: a name or a value is wrong, or no run can be trained
         OSError: the study cannot be read, or the folder of the runs cannot be written
-        Interrupted, a KeyboardInterrupt: a signal stopped the work; the same call continues it
+        Interrupted, a KeyboardInterrupt: a signal stopped the work; repeat the call to continue
 
     Example:
         >>> with open("mine.toml", "w") as file:

@@ -141,10 +141,10 @@ def annotate_votes(
     host: str,
     port: int | None,
 ) -> None:
-    """Serve a web page on which people vote on whether each candidate shows its class.
+    """Serve a web page where people vote on whether each candidate shows its class.
 
     The page shows one candidate at a time, or all candidates of a class together. Each vote is
-    saved at once, in annotations/NAME/. With --data-dir, the page also shows photographs of the
+    saved at once in annotations/NAME/. With --data-dir, the page also shows photographs of the
     class from your training images. Several people can vote at the same time, and one person can
     have the page open in several windows. Ctrl-C stops the server.
     """

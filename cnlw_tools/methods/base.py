@@ -84,18 +84,19 @@ class Phase:
 
 
 class Method(nn.Module):
-    """Base class of all methods, a `torch.nn.Module`. A method must define ``loss``.
+    """The base class of all methods; it is a `torch.nn.Module`. A method must define ``loss``.
 
     ``self.net`` is the network, and the keyword arguments of ``__init__`` are the options of the
     method. When training is resumed, only parameters and buffers are restored, so a method must
     keep its state in them.
 
-    ``self.task`` describes the training: make_net (a function that returns a new network),
-    n_examples (n), n_classes (K), epochs and label_counts. Its fields probe, verified, holdout and
-    noise_rate are None unless the user provides them.
+    ``self.task`` describes the training. It has the fields ``make_net`` (a function that returns a
+    new network), ``n_examples`` (n), ``n_classes`` (K), ``epochs`` and ``label_counts``. Its fields
+    ``probe``, ``verified``, ``holdout`` and ``noise_rate`` are None unless the user provides them.
 
-    A batch of B examples has the fields index (their positions in the training set), views (a
-    tensor for each augmentation) and y (the given labels); ``batch.x`` is the first view.
+    A batch of B examples has the fields ``index`` (the positions of the examples in the training
+    set), ``views`` (a tensor for each augmentation) and ``y`` (the given labels); ``batch.x`` is
+    the first view.
 
     Raises:
         ValueError: the user did not provide something that the method requires
@@ -169,7 +170,7 @@ class Method(nn.Module):
         return [Phase(self.task.epochs)]
 
     def reported_epochs(self) -> int:
-        """Return the number n of epochs: only the last n count for the best and the mean accuracy.
+        """Return how many of the last epochs are used to compute the best and the mean accuracy.
 
         By default, this is the number of epochs of the last phase.
         """
@@ -177,6 +178,10 @@ class Method(nn.Module):
 
     def begin_phase(self, phase: int, train_batches: BatchSource) -> Tensor | None:
         """Prepare a phase. Afterwards, the trainer resets the weights if the phase requires it.
+
+        Args:
+            phase: number of the phase, from 0
+            train_batches: iterates over the training set
 
         Returns:
             (m,) positions of the training examples that the phase uses; None: all examples
@@ -191,22 +196,27 @@ class Method(nn.Module):
         """
 
     def after_step(self) -> None:
-        """Change parameters after a step of the optimiser, for example clamp them."""
+        """Change parameters, for example by clamping them, after each step of the optimiser."""
 
     def param_groups(self) -> list[dict[str, Any]]:
         """Return the parameter groups of the optimiser.
 
-        Override this function, for example, to use several learning rates.
+        Override this method, for example, to use several learning rates.
         """
         return [{"params": list(self.parameters())}]
 
     def finish(self, train_batches: BatchSource) -> None:
-        """Compute what the method needs for predictions. It is called after the last epoch."""
+        """Compute what the method needs for predictions. This is called after the last epoch.
+
+        Args:
+            train_batches: iterates over the training set
+        """
 
     def epoch_artifacts(self) -> dict[str, Tensor]:
         """Return the tensors that a run stores after each epoch, for the report.
 
-        The report reads only the key `transition`: (K, K), row i is P(given label | true class i).
+        The report reads only the key `transition`, a (K, K) tensor whose row i is
+        P(given label | true class i).
         """
         return {}
 

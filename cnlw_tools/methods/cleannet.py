@@ -21,11 +21,12 @@ In the first epochs (option ``start``), all weights are 1. Then, ``rounds`` time
 intervals, the encoders are trained on the network's features, and new weights are computed for all
 training images. Network and encoders are thus trained in turn. The encoders are initialised anew
 each time, because the features have changed. In each round, they see the training set ``passes``
-times. The default of 6 corresponds to the 60,000 steps of 32 images in the authors' code, on the
-310,000 images of Food-101N. With several ranks, each rank computes weights for the whole training
-set, and all ranks use those of rank 0.
+times. Its labels are not verified: the encoders take a label as correct if cos_i is at least 0.1,
+and otherwise as wrong. The default of 6 passes corresponds to the 60,000 steps of 32 images in the
+authors' code, on the 310,000 images of Food-101N. With several ranks, each rank computes weights
+for the whole training set, and all ranks use those of rank 0.
 
-The paper takes the features of a network that was trained to the end on the noisy set, and then
+The paper takes the features of a network that was fully trained on the noisy set, and then
 fine-tunes this network. We do not know the paper's number of rounds. We chose the defaults of
 ``start``, ``rounds`` and ``threshold`` ourselves. The default of ``threshold``, 0.1, equals the
 margin in the loss of the encoders. The division by w^ is also our choice. Without it, encoders that
@@ -33,8 +34,8 @@ give low similarities would make the steps of the network small. On a few hundre
 encoders learn too little in six passes: they need a thousand steps or more to distinguish correct
 labels from wrong ones.
 
-This implementation does not choose the threshold on a verified validation set. Its k-means
-(`kmeans`) is not that of scikit-learn.
+The authors' code can test a threshold on a verified validation set, and it uses the k-means of
+OpenCV. This implementation has no such test, and it has its own k-means (`kmeans`).
 """
 
 from typing import cast

@@ -12,7 +12,7 @@ L     = mean of l over S' + mean of l' over S
 Networks learn regular patterns before they memorise wrong labels, so at first a small loss
 indicates a correct label. A single network that selects for itself confirms its own mistakes. Two
 networks with different initial weights make different mistakes, and each of them filters out the
-mistakes of the other one. The share of dropped examples, R(e), grows as the networks begin to
+other's mistakes. The share of dropped examples, R(e), grows as the networks begin to
 memorise.
 
 This formula for R(e), and the default c = 1, are those of the authors' code; in the paper, R(e) =

@@ -23,7 +23,7 @@ differentiation gives z' (`lookahead`).
 
 The authors divide by the sum, or by 1 if the sum is 0; this corresponds to ``delta`` = 0. The code
 of IEG (ieg.py) contains a version of L2R with ``delta`` = 1e-5. That version also applies weight
-decay in the virtual step and in L_v, which this implementation does not do.
+decay in the virtual step and in L_v; this implementation applies none there.
 
 Only the pass that computes the gradient of L changes the running averages of batch normalisation.
 With several ranks, w is normalised over the examples of all ranks. The logged weights are

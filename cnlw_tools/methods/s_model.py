@@ -19,17 +19,17 @@ for its most likely class (`fit` = hard). In the paper, each image counts for al
 by their probabilities (`fit` = soft).
 
 The authors' code stops each stage early, according to the accuracy on a held-out tenth of the data,
-so their number of epochs is not known. By default, the training without the layer (the warm-up)
-takes a tenth of the epochs, which is our choice. The warm-up should end before the network
-memorises the labels, because a network that predicts all given labels considers none of them wrong.
-The default beta = 0 comes from a demo in the authors' code.
+so the number of epochs that the authors used is unknown. By default, the training without the layer
+(the warm-up) takes a tenth of the epochs, which is our choice. The warm-up should end before the
+network memorises the labels, because a network that predicts all given labels considers none of
+them wrong. The default beta = 0 comes from a demo in the authors' code.
 
-On `shapes` (blue 40, 16 pixels, 12 epochs, one seed), the S-Model ends at an accuracy of 59 % if
-the warm-up takes half of the epochs, as in the preset `shapes`. It ends at 57 % if the warm-up
-takes a tenth of them. `vanilla` ends at 56 %.
+On `shapes` (blue 40, 16 pixels, 12 epochs, one seed), the S-Model reaches a final accuracy of 59 %
+if the warm-up takes half of the epochs, as in the preset `shapes`, and of 57 % if it takes a tenth
+of them. `vanilla` reaches 56 %.
 
 The authors' code can also start from an assumed noise rate without a warm-up, or from random
-vectors u_ij. This implementation cannot.
+vectors u_ij. This implementation supports neither.
 """
 
 from typing import Any

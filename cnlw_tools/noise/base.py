@@ -53,17 +53,17 @@ class Expected(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class NoiseModel:
-    """A kind of noise: a function that draws it, and a declaration of what the function needs.
+    """A noise model is a function that draws the noise, and a declaration of what it needs.
 
     ``draw(base, pool, level, n_classes, **options)`` draws the noise and returns a `Draw`. The
-    level is a whole percentage, or 0 if the noise has no level. The options have default values.
-    ``expected(base, level, n_classes, **options)`` returns the expected statistics of a draw, an
-    `Expected`. These types are in the module `cnlw_tools.noise`.
+    level is an integer percentage, or 0 if the noise has no level. The options have default values.
+    ``expected(base, level, n_classes, **options)`` returns an `Expected`, which holds the expected
+    statistics of a draw. These types are in the module `cnlw_tools.noise`.
 
     ``base`` (the training images) and ``pool`` (images that can replace them) are `Items`, with the
-    label and the key of each image. The key is a number from which all random numbers of the image
-    follow. A `Draw` has three numbers for each training example: its slot, its label, and the row
-    of the image in the pool that replaces the original image, or -1.
+    label and the key of each image. The key is the seed of all random numbers that are drawn for
+    the image. A `Draw` has three numbers for each training example: its slot, its label, and the
+    row of the image in the pool that replaces the original image, or -1 if the original stays.
     """
 
     draw: Callable[..., Draw]  # the function that draws the noise

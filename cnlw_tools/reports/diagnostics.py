@@ -31,9 +31,9 @@ MARK_NAMES = {
     "relabelled": "relabelled",
 }
 DETECTION_CAPTION = (
-    "The table is about the last epoch. The numbers are percentages: means over runs, ± the "
+    "The table refers to the last epoch. The numbers are percentages: means over runs, ± the "
     'half-width of the 95 % t-interval if there are several runs. The column "Classified as '
-    'noisy" has the rule by which an example counts as classified as noisy. Precision is the '
+    'noisy" has the rule by which an example is classified as noisy. Precision is the '
     "share of noisy examples among those classified as noisy. Recall is the share of noisy "
     "examples that are classified as noisy. In these two columns, a dash means that no example is "
     "classified as noisy. Examples that the method removed from training are included; other "

@@ -1,4 +1,4 @@
-"""An image store is a folder of image files with a ledger, which records every outcome.
+"""An image store is a folder of image files with a ledger, which records the outcome of every URL.
 
     STORE/ledger.sqlite      the ledger, an SQLite database; it stays intact if a command is killed
     STORE/ledger.parquet     a copy of the ledger for readers, made at the end of the last fetch

@@ -146,7 +146,8 @@ def _store_page() -> str:
     text = heading("The image store and its ledger")
     text += f"{escape(title)}\n\n{docstring_to_markdown(rest)}\n"
     text += (
-        heading("The ledger", 2) + "The ledger has one row for each image id with an outcome.\n\n"
+        heading("The ledger", 2)
+        + "The ledger has one row for each image id whose URL has an outcome.\n\n"
     )
     rows = []
     for field in read_fields("cnlw_tools.store.store", "Row"):
@@ -156,7 +157,8 @@ def _store_page() -> str:
     text += heading("Outcomes", 2)
     text += (
         "The column `class` of the ledger records the outcome of a URL. "
-        "`cnlw fetch --retry OUTCOME` requests all URLs with that outcome again.\n\n"
+        "`cnlw fetch --retry OUTCOME` requests all URLs with that outcome again. OUTCOME can be any "
+        "outcome except `ok`, or `failed`, which stands for all of these.\n\n"
     )
     outcomes = [[code(name), escape(meaning)] for name, meaning in OUTCOMES.items()]
     return text + table(["outcome", "meaning"], outcomes)

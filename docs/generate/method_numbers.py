@@ -82,11 +82,13 @@ def own_numbers(name: str, single_runs: str = "") -> str:
     if not trials:
         ending = "so there are no tables" if single_runs else "so we have no numbers of our own"
         return (
-            f"{single_runs}None of the [studies that we ran]({STUDIES}) includes this method, "
-            f"{ending}.\n\n"
+            f"{single_runs}Our runs of [studies]({STUDIES}) do not include this method, {ending}."
+            f"{_explain_omissions(name)}\n\n"
         )
+    studies = list(dict.fromkeys(trial.study for trial in trials))
+    shown = "The tables show" if len(studies) > 1 else "The table shows"
     text = (
-        f"{single_runs}The tables show accuracies, in percent, on the validation set. They are from our "
+        f"{single_runs}{shown} accuracies, in percent, on the validation set. They are from our "
         f"[studies]({STUDIES}). {_explain_seeds(trials)} The column *our data* names the dataset and "
         "the [config](../../glossary.md), that is, the noise and its level. "
     )
@@ -99,12 +101,27 @@ def own_numbers(name: str, single_runs: str = "") -> str:
             "last epoch."
         )
     text = text.rstrip() + "\n\n"
-    for study in dict.fromkeys(trial.study for trial in trials):
+    for study in studies:
         rows = [_trial_cells(trial) for trial in trials if trial.study == study]
         text += heading(study, 3) + f"{_without_times(describe_scale(study))} "
         text += f"See its [tables](../../studies/tables/{study}.md).\n\n"
         text += table(["our data", "variant", "last epoch", "best epoch", "vanilla, last"], rows)
     return text
+
+
+def _explain_omissions(name: str) -> str:
+    """Return which studies have a method only at a scale at which we did not run them."""
+    names = [
+        code(study)
+        for study in dict.fromkeys(trial.study for trial in read_trials())
+        if any(name in methods for methods in methods_by_label(study).values())
+    ]
+    if not names:
+        return ""
+    return (
+        f" We ran {join_words(names)} only at a small scale, and the method takes part only at the "
+        "scale of the paper."
+    )
 
 
 def _explain_seeds(trials: Sequence[Trial]) -> str:
@@ -158,7 +175,7 @@ def published_numbers(name: str) -> str:
         text += "We have run the studies of the following rows"
         if any("--scale paper" not in describe_scale(study) for study in ours):
             text += (
-                ", but at a small scale, which [Our own numbers](#our-own-numbers) describes. **Our "
+                ", but only at a small scale (see [Our own numbers](#our-own-numbers)). **Our "
                 "numbers cannot be compared with the published ones**, because they come from fewer "
                 "images, a smaller network and fewer epochs. Our numbers only show how the methods compare "
                 "with each other"

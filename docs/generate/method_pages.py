@@ -40,7 +40,7 @@ NEEDS: Mapping[str, str] = {
     "probe": "The method needs a **probe**: a few trusted images of each class, with true labels. "
     "`cnlw build --probe 10` sets aside ten images of each class and adds `_probe10` to the names "
     "of the configs.",
-    "verified": "The method needs **verified labels**, and is told which of them are correct. "
+    "verified": "The method needs **verified labels** and is told which of them are correct. "
     "`cnlw build --verified 20` sets aside twenty images of each class and adds `_verified20` to "
     "the names of the configs.",
     "holdout": "The method needs a **holdout**, which is a share of the noisy training set on which "
