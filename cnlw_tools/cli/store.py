@@ -26,7 +26,8 @@ def pack(place: Path | str, out: Path | str) -> None:
 
     The result is called a pack. The option --store of `cnlw build` and `cnlw validate` accepts a
     pack in place of a store. These commands read single images from the pack, even if it is in
-    remote storage such as s3://bucket/pack. If you pack a store again, only new files are written.
+    remote storage such as s3://bucket/pack. If you pack a store again, Parquet files that are
+    already in the pack are not written again.
     """
     from cnlw_tools.executor.progress import ProgressBars
     from cnlw_tools.store.pack import open_store, pack_store

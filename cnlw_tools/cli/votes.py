@@ -233,8 +233,9 @@ def export_votes(
     copies of your validation images. If candidates of a class look alike, only one of them gets a
     task. If no candidate has too few votes, no file is written.
 
-    An XML file with the labelling interface is also written. Paste it into the settings of your
-    project. When people have answered, export the project as JSON and run `cnlw votes import`.
+    An XML file with the labelling interface is also written. Paste its contents into the settings
+    of your Label Studio project. When the annotators have finished, export the project as JSON and
+    run `cnlw votes import`.
     """
     from cnlw_tools.browser.asked import find_asked
     from cnlw_tools.cli.next_step import find_project, read_status
@@ -256,16 +257,14 @@ def export_votes(
         data.web, data.votes, data.classes, n_votes, url, candidates.is_asked
     )
     n_candidates = count_things(len(data.web), "candidate")
-    votes_needed = count_things(n_votes, "vote")
+    too_few = f"fewer than {count_things(n_votes, 'vote')}"
     if candidates.n_unavailable or candidates.n_copies:
         click.echo(_describe_left_out(candidates))
     if not tasks:
-        click.echo(
-            f"{dataset}: none of {n_candidates} has fewer than {votes_needed}: nothing to write"
-        )
+        click.echo(f"{dataset}: none of {n_candidates} has {too_few}: nothing to write")
         return
     interface = _write_tasks(tasks, place)
-    counts = f"{len(tasks):,} of {n_candidates} with fewer than {votes_needed}"
+    counts = f"{len(tasks):,} of {n_candidates} with {too_few}"
     click.echo(f"{place}: {counts}; labelling interface: {interface}")
 
 

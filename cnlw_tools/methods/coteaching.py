@@ -29,6 +29,9 @@ The authors' code differs in four points. It divides the mean loss by (1 - R) B 
 no effect with Adam. It skips training in epoch 0, and it limits an epoch to 400 batches. It lowers
 Adam's beta_1 from 0.9 to 0.1 when the learning rate begins to fall. This implementation does none
 of this.
+
+In our study `methods_cifar10`, the noise rate of the method is the true share of wrong labels. With
+40 % asymmetric noise, this share is 0.2, because only half of the classes get wrong labels.
 """
 
 from typing import cast

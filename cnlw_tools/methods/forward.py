@@ -6,14 +6,14 @@ Source: Patrini, Rozza, Menon, Nock and Qu, CVPR 2017, arXiv:1609.03683.
 
 If the noise follows T and does not depend on the image, then the predictions p that minimise this
 loss on given labels also minimise the cross-entropy on true labels. The option q gives the matrix
-Q, which is the transpose of T: `-o q=symmetric:0.4`, `-o q=pairflip:0.4`, or rows q[j][i]. Without
-this option, a first network estimates T (`anchor_points`).
+Q, which is the transpose of T: `-o q=symmetric:0.4`, `-o q=pairflip:0.4`, or a list of rows, with
+elements q[j][i]. Without this option, a first network estimates T (`anchor_points`).
 
-In the estimate, one image represents each class. If the option `percentile` is 1, it is the image
-with the highest predicted probability of the class. On CIFAR-10, the authors set `percentile` to
-0.97: the 3 % of the images with the highest probabilities are discarded first, because they may be
-outliers. On CIFAR-100, each class has only 1 % of the images. Discarding the top 3 % could remove
-every image of the class, so the authors set `percentile` to 1.
+To estimate T, one image is chosen to represent each class. If the option `percentile` is 1, it is
+the image with the highest predicted probability of the class. On CIFAR-10, the authors set
+`percentile` to 0.97: the 3 % of the images with the highest probabilities are discarded first,
+because they may be outliers. On CIFAR-100, each class has only 1 % of the images. Discarding the
+top 3 % could remove every image of the class, so the authors set `percentile` to 1.
 
 The loss is the same as that of the noise layer (noise_layer.py) with a fixed Q. The noise layer can
 also learn Q while the network is trained. Forward correction needs a Q that is given or estimated
@@ -21,6 +21,9 @@ beforehand.
 
 This implementation does not clip p, because it computes the loss from log-probabilities. It does
 not select the best epoch by the loss on held-out noisy labels.
+
+In our study `methods_cifar10`, the option q gives the method the true Q. The study has no run with
+an estimated Q, which is the default.
 """
 
 from torch import Tensor

@@ -76,7 +76,7 @@ def own_numbers(name: str, single_runs: str = "") -> str:
 
     Args:
         name: the method
-        single_runs: paragraphs on runs that belong to no study
+        single_runs: paragraphs on single runs, and on the settings of studies
     """
     trials = [trial for trial in read_trials() if trial.method == name]
     if not trials:
@@ -177,7 +177,7 @@ def published_numbers(name: str) -> str:
             text += (
                 ", but only at a small scale (see [Our own numbers](#our-own-numbers)). **Our "
                 "numbers cannot be compared with the published ones**, because they come from fewer "
-                "images, a smaller network and fewer epochs. Our numbers only show how the methods compare "
+                "images, a smaller network and fewer epochs. Our numbers show only how the methods compare "
                 "with each other"
             )
         text += ". In the column *ours*, the epoch of each number is in parentheses.\n\n"

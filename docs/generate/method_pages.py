@@ -80,7 +80,7 @@ WORDS = (
     "[glossary](../../glossary.md).\n\n"
 )
 # How paragraphs of docstrings begin that stand in other sections than the formula:
-RESULTS = "On `shapes`"  # results of single runs
+RESULTS = ("On `shapes`", "In our study")  # results of single runs, and settings of studies
 COST = "The counted cost"
 NOTATION = """| symbol | meaning |
 | --- | --- |
@@ -189,8 +189,8 @@ def _to_markdown(text: str) -> str:
     return _link_methods(_link_components(docstring_to_markdown(text))) + "\n"
 
 
-def _split(docstring: str, beginning: str) -> tuple[str, str]:
-    """Return a docstring without the paragraphs that begin in a certain way, and these."""
+def _split(docstring: str, beginning: str | tuple[str, ...]) -> tuple[str, str]:
+    """Return a docstring without the paragraphs that begin in certain ways, and these."""
     others = []
     selected = []
     for paragraph in docstring.strip("\n").split("\n\n"):

@@ -182,6 +182,15 @@ def test_single_runs_and_costs_of_a_docstring_stand_in_their_sections():
     assert "so we have no numbers of our own." in method_pages._method_page("dropout")
 
 
+def test_settings_of_studies_in_a_docstring_stand_with_our_numbers():
+    """The section of the formula does not have them."""
+    formula, _, others = method_pages._method_page("forward").partition("## What it needs")
+    own = others.partition("## Our own numbers")[2].partition("## Published numbers")[0]
+
+    assert "the true Q" not in formula
+    assert "the option q gives the method the true Q" in own
+
+
 def test_dashes_of_published_tables_are_explained():
     """By the note of the table, or as missing; so are the names of columns."""
     weight_decay = method_numbers.published_numbers("weight_decay")
