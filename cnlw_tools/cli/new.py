@@ -53,8 +53,8 @@ def new(
 ) -> None:
     """Make the dataset NAME from labelled photographs and candidates from the web.
 
-    PHOTOS is a folder with a folder of images for each class, or a CSV file of paths and labels, as
-    for `cnlw import folder`. No photograph is copied.
+    PHOTOS is a folder with one subfolder of images for each class, or a CSV file of paths and
+    labels, as for `cnlw import folder`. Photographs are not copied.
 
     A candidate is an image that a web search returned for a class. The CSV file of candidates has a
     line for each candidate, with the name or the number of the class and the URL. Other columns,

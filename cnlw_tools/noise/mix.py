@@ -3,11 +3,14 @@
     floor(n_c proportion_first + 1/2)  images of class c, chosen at random:    the model `first`
     the others of the n_c images:                                              the model `second`
 
-`first`, `second` and `proportion_first` are options. For example, if half of the images get red
-noise and half get blue noise, both at 40 %, then 20 % of all images have red noise and 20 % have
-blue noise. The division of the images does not depend on the models or the level. Each model rounds
-the number of noisy images in its part, so even with two exact models, the total number of noisy
-images may be one more or one less than the level asks for.
+Here, `n_c` is the number of images of class c; `first`, `second` and `proportion_first` are
+options. Both models must have a level, and neither may need a donor or a side table. For example,
+suppose red noise at 40 % is applied to one half of the images, and blue noise at 40 % to the other.
+Then 20 % of all images get red noise, and another 20 % get blue noise.
+
+The division of the images does not depend on the models or the level. Each model rounds the number
+of noisy images in its part, so even with two exact models, the total number of noisy images may be
+one more or one less than the level asks for.
 """
 
 import numpy as np

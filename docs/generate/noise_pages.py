@@ -149,8 +149,11 @@ def _link_models(text: str) -> str:
 
 
 def _explain_symbols(formula: str) -> str:
-    """Return a sentence for each symbol of a formula that many models use."""
-    meanings = [text for symbol, text in SYMBOLS.items() if re.search(symbol, formula)]
+    """Return a sentence for each symbol of a formula that the text leaves unexplained."""
+    said = " ".join(formula.split())
+    meanings = [
+        text for symbol, text in SYMBOLS.items() if re.search(symbol, formula) and text not in said
+    ]
     if not meanings:
         return ""
     if len(meanings) == 1:

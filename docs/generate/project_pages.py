@@ -163,7 +163,8 @@ def _citation_page() -> str:
         key = f"{paper['authors'][0]['family-names'].lower()}{paper['year']}"
         text += fence(_bibtex("inproceedings", key, fields), "bibtex") + "\n"
     text += (
-        "The file `CITATION.cff` in the repository has the same information for other programs.\n"
+        "The file `CITATION.cff` in the repository has the same information in a machine-readable "
+        "form.\n"
     )
     return text
 
