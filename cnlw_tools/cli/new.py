@@ -60,9 +60,9 @@ def new(
     line for each candidate, with the name or the number of the class and the URL. Other columns,
     such as the query or the licence, are kept.
 
-    To add candidates, run the same command with a longer list, or run `cnlw import candidates`,
+    To add candidates, run the same command with a longer CSV file, or run `cnlw import candidates`,
     which does not read the photographs again. Votes on earlier candidates are kept. If a line of
-    the list is wrong, nothing is written.
+    the CSV file is wrong, nothing is written.
     """
     from cnlw_tools.cli.next_step import find_project, print_next
     from cnlw_tools.executor import open_executor
