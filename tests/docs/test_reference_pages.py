@@ -240,6 +240,13 @@ def test_a_noise_model_has_a_page(name):
     assert (noise_pages.IDENTITY in text) == (example.plan.realised.rate == 0)
 
 
+def test_a_symbol_that_the_text_explains_is_not_explained_again():
+    """A line of the text may end within the explanation."""
+    text = "floor(n_c / 2)\n\nHere, `n_c` is the number of images\nof class c."
+    assert noise_pages._explain_symbols(text) == ""
+    assert "`n_c` is" in noise_pages._explain_symbols("floor(n_c / 2)")
+
+
 def test_noise_that_keeps_labels_says_why_its_picture_is_empty():
     """Red noise at any level has a matrix with nothing off the diagonal."""
     example = noise_examples.draw_example("red")
