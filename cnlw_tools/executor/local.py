@@ -1,7 +1,8 @@
 """Processes of this machine. They end when this process does, however it ends.
 
 When one of them dies, all of them are replaced, and tasks without a result run again; `RETRIES`
-says how often.
+says how often. Processes that die before any of them can work are not replaced: the next ones would
+die, too.
 """
 
 import os
@@ -14,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import parent_process
 from multiprocessing.connection import wait as wait_for
+from multiprocessing.synchronize import Event
 from typing import Generic, TypeVar
 
 from cnlw_tools.executor import limits
@@ -93,6 +95,7 @@ class Processes:
         self.workers, self.initializer, self.retries = workers, initializer, retries
         self.context = choose_processes(modules)
         self.pool: ProcessPoolExecutor | None = None
+        self.can_work: Event  # is set by the first process of the pool that is ready for a task
 
     def map(self, task: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
         """Yield the result of the task for each item as it comes, in any order.
@@ -110,13 +113,15 @@ class Processes:
                 return
             except (BrokenProcessPool, BrokenPipeError) as error:  # dead, or dead before it began
                 self.close()
-                if deaths == self.retries:
+                if deaths == self.retries or not self.can_work.is_set():
                     raise OSError(DEAD_WORKER) from error
 
     def submit(self, task: Callable[[Item], Result], item: Item, /) -> Future[Result]:
         """Begin a task as soon as there is a process for it."""
         if self.pool is None:
-            self.pool = ProcessPoolExecutor(self.workers, self.context, self.initializer)
+            self.can_work = self.context.Event()
+            begin = (self.initializer, self.can_work)
+            self.pool = ProcessPoolExecutor(self.workers, self.context, _begin, begin)
         with ignore_interrupts():  # a process that begins cannot ignore Ctrl-C yet
             return self.pool.submit(task, item)
 
@@ -147,6 +152,12 @@ class _Placed(Generic[Item, Result]):
         """
         place, item = placed
         return place, self.task(item)
+
+
+def _begin(initializer: Callable[[], None], can_work: Event) -> None:
+    """Prepare a worker process, and say that it can work."""
+    initializer()
+    can_work.set()
 
 
 def begin_work() -> None:

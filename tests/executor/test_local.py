@@ -53,6 +53,30 @@ def die_at_seven_and_fourteen(path: Path) -> Path:
     return path
 
 
+UNGUARDED = """
+import math, sys
+from cnlw_tools.executor import local
+print("begun", flush=True)
+try:
+    with local.processes(2) as executor:
+        list(executor.map(math.sqrt, [1, 4]))
+except OSError as error:
+    print(error)
+"""
+
+
+def test_processes_that_die_before_they_can_work_are_not_replaced(tmp_path):
+    """A script without a guard runs once more in each of the two processes, not in six others."""
+    script = tmp_path / "unguarded.py"
+    script.write_text(UNGUARDED)
+    env = {**os.environ, "PYTHONPATH": str(default_root())}
+    command = [sys.executable, str(script)]
+    lines = subprocess.run(command, env=env, text=True, capture_output=True).stdout.splitlines()
+
+    assert 2 <= lines.count("begun") <= 3
+    assert local.DEAD_WORKER in lines
+
+
 def test_a_process_of_its_own_is_not_replaced(tmp_path):
     """A run of a sweep that crashes is a failed run, and does not train again."""
     with local.isolated(1) as executor, pytest.raises(OSError, match="a worker process died"):
