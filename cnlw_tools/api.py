@@ -288,8 +288,8 @@ class ValidationReport:
     """
 
     build: Path  # the folder of the build
-    # The result of each check: `name`, `claim`, `findings`, and `skipped`, which says why the check
-    # did not run, if so.
+    # The result of each check: `name`, `claim`, `findings`, and `skipped` (why the check did not
+    # run, or None if it ran).
     results: "list[CheckResult]"
 
     @property
@@ -729,9 +729,9 @@ def validate(
         data_dir: folder or address of your copy of the images
         donors: other datasets whose images the build uses, and the folders of these images
         store: folder or address of web images that `cnlw fetch` or `cnlw store pack` wrote
-        cache: folder for decoded pixels, which ``end_to_end`` uses. Default: the cache of
-            `cnlw train`
-        join: folders or addresses of findings that `validate_shard` wrote, which are used
+        cache: folder for decoded pixels, for ``end_to_end``. Default: the cache of `cnlw train`
+        join: folders or addresses of findings that `validate_shard` wrote. The images that these
+            findings cover are not inspected again
         engine: where the work runs: local, dask, ray, dask://HOST:PORT or ray://HOST:PORT
         workers: number of worker processes. Default: one for each processor
         progress: show progress bars

@@ -45,7 +45,7 @@ class About:
     title: str = choice("", help="Full name of the dataset.")
     licence_name: str = choice("", help="Name of the licence, if the key `licence` is `other`.")
     licence_link: str = choice(
-        "", help="Address of the text of the licence, if the key `licence` is `other`."
+        "", help="URL of the text of the licence, if the key `licence` is `other`."
     )
     source_datasets: tuple[str, ...] = choice(
         (), help="Datasets on the Hub that the images come from, or `original` if there are none."

@@ -36,9 +36,12 @@ def status(
 ) -> None:
     """Show the progress of a dataset with web candidates, and the next command to run.
 
-    The command prints the numbers of base images, candidates, fetched images, votes and verdicts.
-    It also prints the highest level of red noise that is possible in all classes, and the levels
-    that have been built. The line after `next:` is the command to run.
+    With --dataset, the command prints the numbers of base images, candidates, fetched images, votes
+    and verdicts. It also prints the highest level of red noise that is possible in all classes, and
+    the levels that have been built. The line after `next:` is the command to run.
+
+    Without --dataset, the command needs --root. It then prints one line for each dataset in this
+    folder, and no next command.
     """
     from cnlw_tools.cli.next_step import (
         choose_next,
@@ -67,7 +70,7 @@ def _describe(
 
     place = "the package" if project.root is None else str(project.root)
     yield "dataset", f"{crawl.dataset.name} in {place}"
-    yield "photographs", _describe_photographs(crawl)
+    yield "base images", _describe_base_images(crawl)
     yield "candidates", count_things(len(crawl.dataset.web), "candidate")
     yield "fetched", _describe_fetched(project, crawl)
     n_asked = voting.n_enough + voting.n_short
@@ -98,7 +101,7 @@ def _describe_asked(voting: "Voting", n_asked: int) -> str:
     return count_things(n_asked, "candidate") + left_out
 
 
-def _describe_photographs(crawl: "CrawlStatus") -> str:
+def _describe_base_images(crawl: "CrawlStatus") -> str:
     """Return how many images each split of the base manifest has."""
     import pyarrow.compute as pc
 
@@ -127,7 +130,7 @@ def _describe_build(crawl: "CrawlStatus") -> str:
     folder, configs, is_current = find_red_build(crawl)
     if not configs:
         return "no red noise yet"
-    remark = "" if is_current else "; the votes or photographs have changed since"
+    remark = "" if is_current else "; the votes or base images have changed since"
     return f"{', '.join(configs)} in {folder}{remark}"
 
 

@@ -82,8 +82,8 @@ def report_votes(
 
     For each class, the command prints the number of candidates with each verdict, the number of
     images that red noise may use, and the highest level of red noise that is possible with these
-    images. If there is a store, only images in the store count. Verdicts follow the rules of the
-    recipe NAME_red, if there is one.
+    images. If there is a store, only images in the store count. If the dataset NAME has a recipe
+    NAME_red, verdicts follow its rules; otherwise the majority of the votes decides.
 
     With --level L, the command also prints, for each class, how many wrong images level L needs and
     how many are known so far. It estimates how many more votes will find the missing ones.
@@ -172,9 +172,10 @@ def review_votes(
 ) -> None:
     """Serve a page on which you can look through the candidates, their votes and their verdicts.
 
-    The page has filters for classes, verdicts, ties, annotators and more. It marks annotators whose
-    error rate is unusually high, and it shows their numbers, not their names. Verdicts follow the
-    rules of the recipe NAME_red, if there is one.
+    The page has filters for classes, verdicts, tied votes, annotators and more. It marks annotators
+    whose error rate is unusually high. It identifies each annotator by a number, not by a name. If
+    the dataset NAME has a recipe NAME_red, verdicts follow its rules; otherwise the majority of the
+    votes decides.
 
     With --out, the command writes this page to a folder, and the page then needs no server. Web
     images belong to other people: before you give such a folder to anybody, check that you may

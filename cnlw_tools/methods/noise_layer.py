@@ -9,13 +9,13 @@ regulariser r, which is the trace or the ridge:
 p~_b = Q p_b        Q[j, i] = P(given j | true i): columns sum to 1, T = Q^t
 L = -mean_b log p~_b[y_b] + q_lambda / K r(Q)     r: tr(Q) or |Q|^2 / 2; 0 for a fixed Q
 
-Let C[i, j] be the mean probability of class i over images whose true class is j, and let Q* be the
-true noise matrix. The loss is smallest if Q C = Q*. If Q is fixed to Q*, this means C = I: the
-network predicts the true class. A learned Q would stay at I, because C = Q* explains the labels
-equally well. To prevent this, the regulariser r moves Q away from I. During a warm-up, in which the
-network learns to distinguish the classes, Q is frozen at I. Then Q is learned together with the
-network. After every step, each column of Q is projected back to probabilities (`simplex`). The
-paper does not say how to project.
+Let C[i, j] be the mean predicted probability of class i over images whose true class is j, and let
+Q* be the true noise matrix. Without the regulariser, the loss is smallest if Q C = Q*. If Q is
+fixed to Q*, this means C = I: the network predicts the true class. A learned Q would stay at I,
+because Q = I with C = Q* gives the same loss as Q = Q* with C = I. To prevent this, the regulariser
+r moves Q away from I. During a warm-up, in which the network learns to distinguish the classes, Q
+is frozen at I. Then Q is learned together with the network. After every step, each column of Q is
+projected back to probabilities (`simplex`). The paper does not say how to project.
 
 The paper leaves other details open. These are our choices:
 

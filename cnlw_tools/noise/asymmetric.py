@@ -7,7 +7,8 @@ For each class y, map[y] is the label that wrongly labelled images of y get. The
 once, to the true label, so a cat that is labelled as a dog is not flipped back. In each class that
 the map changes, `level` percent of the labels become wrong. The map `cifar10` changes five of the
 ten classes, so a level of 40 % changes 20 % of all labels. The option `map` of `asymmetric` chooses
-one of the following maps. `pairflip` always uses the last one, which changes all classes.
+one of the following maps. The noise model `pairflip` always uses the last of them, which changes
+all classes.
 
     cifar10      truck -> automobile, bird -> airplane,         Patrini et al., 2017;
                  cat <-> dog, deer -> horse                     Zhang et al., 2020

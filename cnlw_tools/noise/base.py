@@ -53,7 +53,7 @@ class Expected(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class NoiseModel:
-    """A noise model is a function that draws the noise, and a declaration of what it needs.
+    """A noise model: a function that draws noise, its guarantees, and the data that it needs.
 
     ``draw(base, pool, level, n_classes, **options)`` draws the noise and returns a `Draw`. The
     level is an integer percentage, or 0 if the noise has no level. The options have default values.

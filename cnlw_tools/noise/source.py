@@ -29,7 +29,7 @@ def source(
     shares: str = "",
     copy_own: bool = False,
 ) -> Draw:
-    """Keep every example, and add ``alpha`` images of another dataset, with random labels.
+    """Keep every example, and add ``alpha`` images of another dataset for each, labelled at random.
 
     Args:
         alpha: added images for each clean example

@@ -1,7 +1,7 @@
 """Structured dilution is dilution in which some wrong labels are more frequent than others.
 
 Each example gets alpha copies, as in dilution.py. On average over the examples of a class, each
-label is given to this many of the copies of an example:
+label is given to the following number of copies of an example:
 
     true label               alpha / C
     false label of rank r    alpha / C + delta (1 - 2 (r - 1) / (C - 2))    r = 1 ... C - 1
@@ -10,8 +10,8 @@ label is given to this many of the copies of an example:
 Both alpha and delta are options. If delta is 0, all labels of copies are equally frequent. If delta
 is 1, the false label of rank 1 is as frequent as the true label, counting the clean example. The
 paper defines the cases delta = 0 and delta = 1. For values between these, it defines only the
-frequency of rank 1. The option ``profile`` therefore has two more values, which leave the frequency
-of rank 1 and the sum over all false labels unchanged:
+frequency of rank 1. The formula above is that of ``profile`` = linear, the default. The two other
+values of ``profile`` leave the frequency of rank 1 and the sum over all false labels unchanged:
 
     geometric                (alpha / C + delta) q^(r - 1), with q such that the sum is
                              alpha (C - 1) / C
@@ -51,7 +51,7 @@ def structured(
     profile: str = "linear",
     labels: str = "labels",
 ) -> Draw:
-    """Keep every example, and add ``alpha`` copies of it; some false labels are more frequent.
+    """Keep every example, and add ``alpha`` copies, whose false labels differ in frequency.
 
     Args:
         alpha: average number of copies of each image

@@ -61,7 +61,7 @@ class Preset:
     )
     quick: int = key(
         1,
-        help="Number of epochs with --quick; with 1, a method runs only its first stage.",
+        help="Epochs with --quick; with 1, a method with several stages runs only the first.",
         check=COUNT,
     )
     batch_size: int = key(

@@ -191,10 +191,10 @@ class Store:
         self.connection.close()
 
     def read(self, image_id: str) -> bytes:
-        """Return the bytes of an image file: the original, or the resized file of `--keep`.
+        """Return the bytes of an image file: the original, or what `cnlw fetch --keep` resized.
 
         Raises:
-            LookupError: the store has no image of this id; the message says why
+            LookupError: the store has no image with this id; the message says why
             OSError: the file is damaged or missing
         """
         return self._read_file(self.read_row(image_id))
@@ -207,7 +207,7 @@ class Store:
                 the bytes of the resized file and the sha256 of the original
 
         Raises:
-            LookupError: the store has no image of this id; the message says why
+            LookupError: the store has no image with this id; the message says why
             OSError: the file is damaged or missing
         """
         row = self.read_row(image_id)
@@ -269,7 +269,7 @@ class Store:
         return self.image_path(row.image_id, str(row.file_format)).read_bytes()
 
     def has_image(self, image_id: str) -> bool:
-        """Return whether the store has an image of this id."""
+        """Return whether the store has an image with this id."""
         sql = "SELECT 1 FROM ledger WHERE image_id = ? AND class = 'ok'"
         return next(self.query(sql, [image_id]), None) is not None
 
@@ -279,7 +279,7 @@ class Store:
         return [image_id for (image_id,) in self.query(sql)]
 
     def copy_image(self, row: Row, path: Path) -> None:
-        """Create a link to the image file of a row, or a copy if no link is possible.
+        """Create a link at ``path`` to the image file of a row, or a copy if links are impossible.
 
         Raises:
             OSError: the file cannot be read or written
@@ -299,7 +299,7 @@ class Store:
         """Return the row of an image id in the ledger.
 
         Raises:
-            LookupError: the ledger has no row of this id
+            LookupError: the ledger has no row with this id
         """
         sql = f"SELECT {self.columns} FROM ledger WHERE image_id = ?"  # noqa: S608, our names
         values = next(self.query(sql, [image_id]), None)
@@ -395,9 +395,9 @@ class Store:
         return int(n_images)
 
     def count_foreign_sources(self) -> dict[str, int]:
-        """Return how many images are not from the URL in the manifest, by their source.
+        """Count the images that do not come from the URL in the manifest, by their source.
 
-        The sources are archive (a web archive) and img2dataset (an import).
+        Their source is either archive (a web archive) or img2dataset (an import).
         """
         sql = (
             "SELECT source, count(*) FROM ledger WHERE class = 'ok' AND source != 'uri' "
@@ -415,8 +415,9 @@ class Store:
     def query(self, sql: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
         """Yield the rows that an SQL query of the ledger returns, without loading all at once.
 
-        Several threads may ask at the same time. Each step holds the lock: Python 3.12 keeps the
-        statements of a connection, and two threads that use the same one get errors or wrong rows.
+        Several threads may call this method at the same time. A lock lets only one of them use the
+        database at a time, because Python 3.12 caches the statements of a connection, and two
+        threads that run the same statement get errors or wrong rows.
         """
         with _report_database_errors(self.ledger_path):
             with self.lock:

@@ -92,8 +92,8 @@ INTRODUCTION = """# Python API
 import cnlw_tools as cnlw
 ```
 
-Most functions do the same as the command of that name, and have the same defaults: `build` does what
-`cnlw build` does. Large packages such as PyTorch are imported only when a function needs them, so
+Most functions do the same as the command of the same name, and have the same defaults: `build` does
+what `cnlw build` does. Large packages such as PyTorch are imported only when a function needs them, so
 `import cnlw_tools` is fast.
 
 Functions raise `ValueError` for a wrong value, `LookupError` for an unknown name, and `OSError` for
@@ -126,7 +126,7 @@ TYPES = {  # in the signatures, where no section explains them
         "or differ) and more"
     ),
     "PushSummary": (
-        "the result of a push: `url`, `n_files` (of the build), `n_sent` (uploaded files), `sent_bytes`, "
+        "the result of `Build.push`: `url`, `n_files` (of the build), `n_sent` (uploaded files), `sent_bytes`, "
         "`n_deleted` (files of an earlier build), `notes` (warnings of the Hub)"
     ),
     "BuildCard": (

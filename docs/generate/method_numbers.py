@@ -2,7 +2,7 @@
 
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -206,7 +206,9 @@ def _list_tables(cells: Iterable[PublishedCell]) -> str:
         metric = METRICS.get(paper_table.get("metric", ""), "accuracies in percent")
         metric = METRICS.get(paper_table.get("caption", ""), metric)
         words = f"{metric}, from {_link_source(paper_table['source'])}."
-        words += _note(paper_table, COLUMNS)
+        words += _explain_columns(
+            paper_table, {cell.column for cell in cells if cell.table == name}
+        )
         if name in with_spread:
             words += _note(paper_table, SPREAD)
         if name in with_star:
@@ -220,6 +222,13 @@ def _list_tables(cells: Iterable[PublishedCell]) -> str:
 def _has_star(cell: PublishedCell) -> bool:
     """Return whether a star marks a number, its row or its column; the Q* of a row is a matrix."""
     return "*" in f"{cell.row} {cell.column} {cell.value}".replace("Q*", "Q")
+
+
+def _explain_columns(paper_table: Mapping[str, Any], columns: Set[str]) -> str:
+    """Return the note on the names of columns, unless it is on a column that is not shown."""
+    note = _note(paper_table, COLUMNS)
+    column = re.search(r"A column called (.+) has ", note)
+    return "" if column and column[1] not in columns else note
 
 
 def _note(paper_table: Mapping[str, Any], beginning: str, default: str = "") -> str:

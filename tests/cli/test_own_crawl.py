@@ -151,7 +151,7 @@ def test_the_printed_commands_lead_to_red_noise(lab):
     put(lab / "votes.csv", (lab / "votes.csv").read_text().replace(",ann,", ",bob,"))
     run("cnlw votes import votes.csv --dataset flowers --root my")
     status = run(STATUS)
-    changed = "red_20 in builds/flowers; the votes or photographs have changed since"
+    changed = "red_20 in builds/flowers; the votes or base images have changed since"
     assert status_lines(status)["built"] == changed
     assert next_command(status) == f"{commands[5]} --out builds/flowers_2"
     train = datasets.load_dataset("builds/flowers", "red_20", split="train", cache_dir="cache")
@@ -202,7 +202,7 @@ def test_status_works_at_every_stage(lab):
     voted = run(f"{STATUS} --votes 1")
 
     lines = status_lines(imported)
-    assert lines["photographs"] == "3 classes; train 120, validation 30"
+    assert lines["base images"] == "3 classes; train 120, validation 30"
     assert (lines["candidates"], lines["fetched"]) == ("0 candidates", "no image store")
     assert next_command(imported) == "cnlw import candidates FILE.csv --as flowers --root my"
     assert status_lines(listed)["candidates"] == "300 candidates"

@@ -162,7 +162,7 @@ def test_our_own_numbers_stand_on_the_page_of_the_method():
     ]
     baseline = study_results.find_baseline(trial)
 
-    assert "4,000 images at 16 pixels" in own
+    assert "4,000 training images at 16 pixels" in own
     assert f"| {trial.last} | {trial.best} | {baseline.last} |" in own
     assert "(best epoch) |" in published
     assert "cannot be compared with the published ones" in published
@@ -200,6 +200,14 @@ def test_dashes_of_published_tables_are_explained():
     assert "A column is named after the dataset" in weight_decay
     assert method_numbers.UNKNOWN_DASH in method_numbers.published_numbers("forward")
     assert method_numbers.UNKNOWN_DASH not in method_numbers.published_numbers("ieg")
+
+
+def test_a_column_is_explained_only_where_it_is_shown():
+    """The same published table has the column on one page and not on another."""
+    note = "A column called Prev. best has"
+
+    assert note in method_numbers.published_numbers("mdyrh")
+    assert note not in method_numbers.published_numbers("mixmatch")
 
 
 def test_every_study_that_was_run_says_its_scale():
