@@ -1069,7 +1069,7 @@ def sweep(
 
     Args:
         study: a TOML file, or the name of a study; see `cnlw list studies`
-        scale: scale of the study, such as small or paper. Default: none
+        scale: scale of the study, such as small or paper; a study that has scales needs one
         out: folder or address of the runs. Default: runs/STUDY, or runs/STUDY_SCALE
         shard: train only one part of the runs: 2/5 is the second of five parts. Default: all runs
         **choices: other options of `cnlw sweep`: builds, cache, device, jobs, keep_best
@@ -1228,12 +1228,12 @@ def import_source(
 
     Args:
         source: name of a source, such as folder or hf; see `cnlw list datasets`
-        path: the folder or the file of the images; to `build`, pass the same as ``data_dir``
+        path: folder or file of the images; pass the same path to `build` as ``data_dir``
         name: name of the new dataset. Default: the name of the source
         root: folder or address in which the folder manifests/NAME is written
         validation: percentage of each class that moves from train to validation
-        skip_broken: CSV file, or its address, for images that cannot be decoded and are left out
-        list_broken: CSV file, or its address, for images that cannot be decoded; they are an error
+        skip_broken: leave out images that cannot be decoded; list them in this CSV file or address
+        list_broken: list such images in this CSV file or address, and then raise an error
         engine, workers, progress: as for `build`
         **choices: only for a Hugging Face dataset: config, splits, image_column, label_column
 

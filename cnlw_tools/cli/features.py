@@ -45,10 +45,11 @@ def features(
     engine: str,
     workers: int | None,
 ) -> None:
-    """Write thumbnails of the training images as features.
+    """Write a thumbnail of each training image, for noise that depends on the image.
 
-    The command writes a side table with a row for each training image. Use it with `cnlw build
-    --noise instance --side-table FILE`.
+    The command writes a side table with a row for each training image. The column `features` has
+    the pixels of the thumbnail as numbers from -1 to 1. `cnlw build --noise instance --side-table
+    FILE` reads this table.
     """
     import pyarrow.compute as pc
 

@@ -104,7 +104,7 @@ MAX_CLASSES_WITHOUT_TOP5 = 5
 @click.option(
     "--weights",
     type=PathOrAddress(path_type=Path),
-    help="Begin with the weights in this file, or of the run at this path or address.  "
+    help="Begin with the weights in a file, or with those of a run (path or address).  "
     "[default: none]",
 )
 @click.option(

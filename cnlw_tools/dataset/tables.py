@@ -62,7 +62,7 @@ PLAN = pa.schema(
         pa.field("clean_label", pa.int32()),  # the true class; null if it is unknown
         pa.field("origin", STRING, nullable=False),  # base, web, other or white
         pa.field("replaces", STRING),  # the image that this one replaces, if any
-        pa.field("is_noisy", pa.bool_(), nullable=False),  # wrong label or unknown class
+        pa.field("is_noisy", pa.bool_(), nullable=False),  # wrong label, or unknown true class
         pa.field("split", STRING, nullable=False),  # the split of the row: train, validation ...
     ]
 )
@@ -84,14 +84,14 @@ RUNS = pa.schema(
 PUBLISHED_SPLITS = pa.schema(
     [
         pa.field("noise", STRING, nullable=False),  # red or blue
-        pa.field("level", pa.int32(), nullable=False),  # percent, as in the name of the list
+        pa.field("level", pa.int32(), nullable=False),  # the level in the name of the list, in %
         pa.field("image_id", STRING, nullable=False),  # an image of the list
         pa.field("label", pa.int32(), nullable=False),  # its label in the list
     ]
 )
 CLASSES = pa.schema(
     [
-        pa.field("label", pa.int32(), nullable=False),  # counted from 0, in the order of rows
+        pa.field("label", pa.int32(), nullable=False),  # the row of the class, counted from 0
         pa.field("name", STRING, nullable=False),  # the name of the class
     ]
 )

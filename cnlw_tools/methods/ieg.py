@@ -26,29 +26,33 @@ L_mix^p = mean CE of the mixed rows whose larger part is trusted; L_mix^u = that
           u ~ Beta(alpha, alpha)
 L       = (L_omega + L_lam) / 2 + L_mix^p + p L_mix^u + k mean_b KL(softmax(z_b) || softmax(z^_b))
 
-If most labels are wrong, reducing their weights leaves little to learn from. IEG uses the trusted
-examples for two decisions: how much each example is worth, and whether its given label or the
-network's pseudo-label is better. Then it learns from all examples. It also learns from the trusted
-ones, but only in mixed form. The network therefore does not memorise them, and the loss on them
-still shows whether a step helps. The inner products a_b and c_b are computed as in `lookahead`.
+The virtual step is not kept. It only shows how the weight and the label of each example influence
+the loss L^p on the trusted examples. IEG uses this to decide how much each example is worth, and
+whether its given label or its pseudo-label is better. The inner products a_b and c_b are computed
+as in `lookahead`.
+
+If most labels are wrong, a method that only gives them less weight has little left to learn from.
+IEG also replaces given labels with pseudo-labels, and so learns from all examples. It learns from
+the trusted examples, too, but only after they are mixed with other images. The network therefore
+does not memorise them, and the loss on them still shows whether a step helps.
 
 The paper and the authors' code differ. The published numbers come from the code. The defaults of
 the options ``halve``, ``logit_norm``, ``detach``, ``approximate`` and ``through_guess`` therefore
-follow the code. Algorithm 1 computes g before the virtual step and treats it as a constant, as
-``through_guess`` = false does. The cost of a step is then 7.7 times that of `vanilla` instead of
-9.4 times.
+follow the authors' code. Algorithm 1 computes g before the virtual step and treats it as a
+constant, as ``through_guess`` = false does. The cost of a step is then 7.7 times that of `vanilla`
+instead of 9.4 times.
 
 The learning rate eta of the virtual step is 0.1 by default, and does not follow the learning-rate
 schedule. In the formula of Theta', buffer is the momentum buffer of SGD, and l2 is the penalty of
-the optimiser's weight decay. In L_mix, the rows of x and x^ have pseudo-labels, except that those
-of example b have its given label if omega*_b >= ``threshold``. In the paper, a threshold of 1 was
-best. No weight reaches 1, so all these rows then have pseudo-labels.
+the optimiser's weight decay. In L_mix, the two rows of example b (from x and x^) have its given
+label if omega*_b >= ``threshold``, and otherwise its pseudo-label. In the paper, a threshold of 1
+was best. No omega*_b reaches 1, so all these rows then have pseudo-labels.
 
 Table 9 of the paper has variants M-1 to M-10. They correspond to these options, presets and data:
 
 - M-1 (which is L2R): omega0 = 0, momentum = 0, l2 = false, relabel = false, anchors = false, k = 0.
-- M-2: the options of M-3, with a preset that applies no augmentation policy to the second view
-  (called `policy`).
+- M-2: the options of M-3, with a preset that applies no augmentation policy to the second view,
+  which is called `policy` in a preset.
 - M-3: k = 0, anchors = false.
 - M-4: k = 0.
 - M-5: the defaults.
@@ -142,16 +146,16 @@ class IEG(Method):
         relabel: whether L_omega uses pseudo-labels and the loss contains L_lam
         anchors: whether trusted examples are mixed in; if not, there is no L_mix
         l2: whether the virtual step has weight decay
-        halve: whether the loss contains (L_omega + L_lam) / 2, as in the code; if not, it
-            contains the sum
-        logit_norm: whether logits are divided by their root mean square, as in the code: for g,
-            that of each view; for L_mix, that of each third of the rows [X_p, x, x^]
-        detach: whether the KL term treats z as a constant, as in the code, so that it only moves z^
-            towards z
+        halve: whether the loss contains (L_omega + L_lam) / 2, as in the authors' code; if not,
+            it contains the sum
+        logit_norm: whether logits are divided by their root mean square, as in the authors' code;
+            it is taken over each view for g, and over each third of the rows [X_p, x, x^] for L_mix
+        detach: whether the KL term treats z as a constant, as in the authors' code, so that it
+            only moves z^ towards z
         approximate: whether beta is drawn as 1 - u^(1 / alpha) / 2 with a uniform u, as in the
-            code
+            authors' code
         through_guess: whether the virtual step also differentiates the pseudo-labels, as in the
-            code
+            authors' code
     """
 
     views = ("standard", "policy")

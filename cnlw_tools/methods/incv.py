@@ -59,9 +59,10 @@ its table shows. By default, only the first network predicts here (``predict`` =
 ``predict`` = mean, predictions use the mean of the logits of both networks; the paper does not
 report such a result.
 
-On `shapes` (blue 40, 16 pixels, 12 epochs), INCV ends at an accuracy of 29 %, while `vanilla` ends
-at 58 %. The epochs are divided among the halves and the last stage. After so few epochs, the
-networks predict too few labels correctly for a useful selection.
+On `shapes` (blue 40, 16 pixels, 12 epochs, one run with seed 0 for each number), INCV reaches a
+top-1 accuracy of 32 % after the last epoch, and `vanilla` reaches 55 %. The epochs are divided
+among the halves and the last stage. After so few epochs, the networks predict too few labels
+correctly for a useful selection.
 
 The authors' code draws examples of C anew in every epoch, and adds them to each batch. Here they
 are drawn once, and batches keep their size. The authors' code can also select an example whose

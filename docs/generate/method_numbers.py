@@ -39,6 +39,7 @@ DASHES = ("-", "—")
 DASH = "A dash means "  # how a note of published.json begins that says what it means
 UNKNOWN_DASH = "A dash means that the table has no number."
 COLUMNS = "A column "  # how a note of published.json begins that explains the names of columns
+VALUE = "The value of "  # how one begins that says where else a paper gives another value
 TAG_OR_FOOTNOTE = r"<[^>]*>| \[†\]"  # in the labels of the rows of a paper
 REPOSITORY = re.compile(r"([\w-]+/[\w.-]+) on GitHub")
 SIC = ("Aym.", "Aym. (sic)")  # as the README of INCV spells it
@@ -209,6 +210,8 @@ def _list_tables(cells: Iterable[PublishedCell]) -> str:
         words += _explain_columns(
             paper_table, {cell.column for cell in cells if cell.table == name}
         )
+        for cell in [cell for cell in cells if cell.table == name]:
+            words += _note_on_value(paper_table, cell)
         if name in with_spread:
             words += _note(paper_table, SPREAD)
         if name in with_star:
@@ -236,6 +239,13 @@ def _note(paper_table: Mapping[str, Any], beginning: str, default: str = "") -> 
     notes = [note for note in paper_table.get("notes", []) if note.startswith(beginning)]
     note = notes[0] if notes else default
     return f" {escape(note)}" if note else ""
+
+
+def _note_on_value(paper_table: Mapping[str, Any], cell: PublishedCell) -> str:
+    """Return a space and the note of a table that has the value of a cell, with its spread, if any."""
+    value = _plain_number(cell.value)
+    notes = [note for note in paper_table.get("notes", []) if note.startswith(VALUE)]
+    return "".join(f" {escape(note)}" for note in notes if "±" in value and value in note)
 
 
 def _join(names: Sequence[str]) -> str:

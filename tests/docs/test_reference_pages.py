@@ -210,6 +210,14 @@ def test_a_column_is_explained_only_where_it_is_shown():
     assert note not in method_numbers.published_numbers("mixmatch")
 
 
+def test_a_note_on_a_value_stands_where_the_value_is_shown():
+    """A page says where a paper gives two values for the same run."""
+    note = "75.2 ± 0.2 in table 8 of the paper, 75.5 ± 0.2 in table 2"
+
+    assert note in method_numbers.published_numbers("ieg")
+    assert note not in method_numbers.published_numbers("mdyrh")
+
+
 def test_every_study_that_was_run_says_its_scale():
     """A label of a study is understood; a study without a section is an error that says so."""
     trials = study_results.read_trials()
