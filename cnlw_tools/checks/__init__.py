@@ -102,7 +102,7 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check(
         "pictures",
-        "the sample pictures show images of the build",
+        "the sample pictures on the card show images of the build",
         card.pictures,
         _skip_without_plans,
     ),
@@ -120,7 +120,7 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check(
         "schema",
-        "every shard has the columns, types and features of a build",
+        "every shard has the columns, types and features that a build must have",
         files.schema,
         _skip_without_tables,
     ),
@@ -171,10 +171,15 @@ CHECKS: tuple[Check, ...] = (
         noise.rate,
         _skip_without_tables,
     ),
-    Check("matrix", "given labels follow the expected matrix", noise.matrix, _skip_without_tables),
+    Check(
+        "matrix",
+        "given labels follow the expected transition matrix",
+        noise.matrix,
+        _skip_without_tables,
+    ),
     Check(
         "clean_labels",
-        "every class has the expected number of clean labels",
+        "every class has the expected number of examples that are not noisy",
         noise.clean_labels,
         _skip_without_tables,
     ),
@@ -192,12 +197,12 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check(
         "replacements",
-        "no replaced image is still in the build",
+        "no config contains an image that its noise has replaced",
         rows.replacements,
         _skip_without_foreign_images,
     ),
     Check("decode", "every image can be decoded", pixels.decode),
-    Check("contents", "every id stands for only one image", pixels.contents),
+    Check("contents", "every image id stands for only one image", pixels.contents),
     Check(
         "source", "every image equals its image in the source", pixels.source, _skip_without_sources
     ),

@@ -93,7 +93,7 @@ def _unlikely_cells(counts: Counts, expected: Expected) -> NDArray[np.bool_]:
 
 
 def clean_labels(evidence: Evidence) -> Iterator[Finding]:
-    """Every class has the expected number of clean labels, exactly or within the Chernoff bound."""
+    """Every class has as many clean examples as expected, exactly or within the Chernoff bound."""
     for name, split, expected in _expected_by_split(evidence):
         n_classes = len(expected.n_clean)
         actual = _count_clean_rows_per_class(evidence.split(name, split), n_classes)

@@ -54,7 +54,8 @@ def new(
     """Make the dataset NAME from labelled photographs and candidates from the web.
 
     PHOTOS is a folder with one subfolder of images for each class, or a CSV file of paths and
-    labels, as for `cnlw import folder`. Photographs are not copied.
+    labels, as for `cnlw import folder`. The command writes tables and does not copy the
+    photographs.
 
     A candidate is an image that a web search returned for a class. The CSV file of candidates has a
     line for each candidate, with the name or the number of the class and the URL. Other columns,
@@ -62,7 +63,7 @@ def new(
 
     To add candidates, run the same command with a longer CSV file, or run `cnlw import candidates`,
     which does not read the photographs again. Votes on earlier candidates are kept. If a line of
-    the CSV file is wrong, nothing is written.
+    the CSV file is invalid, nothing is written.
     """
     from cnlw_tools.cli.next_step import find_project, print_next
     from cnlw_tools.executor import open_executor

@@ -8,7 +8,8 @@ hard    l = -sum_k (beta Y_k + (1 - beta) 1[k = argmax p]) log p_k
 A network fits most correct labels before it memorises the wrong ones. The second term lets the
 network keep its own prediction if a label contradicts this prediction. The soft target is not
 treated as a constant: with a constant target, the gradient of the second term would be p - p = 0,
-and only beta CE would remain. In the hard variant, the argmax is constant anyway.
+and only beta CE would remain. In the hard variant, the argmax has no gradient, so the target
+is a constant in any case.
 
 In the paper, beta is 0.95 (soft) or 0.8 (hard). Jiang et al. (2020) used the hard variant.
 

@@ -6,12 +6,14 @@ Source: Patrini, Rozza, Menon, Nock and Qu, CVPR 2017, arXiv:1609.03683.
 
 If the noise follows T and does not depend on the image, then the predictions p that minimise this
 loss on given labels also minimise the cross-entropy on true labels. The option q gives the matrix
-Q, which is the transpose of T: `-o q=symmetric:0.4`, `-o q=pairflip:0.4`, or a list of rows, with
-elements q[j][i]. Without this option, a first network estimates T (`anchor_points`).
+Q, which is the transpose of T. Its value is a name such as `symmetric:0.4` or `pairflip:0.4`, or a
+list of rows, in which q[j][i] is the probability of the given label j if the true class is i.
+Without this option, a first network is trained to estimate T (`anchor_points`).
 
-To estimate T, one image is chosen to represent each class. If the option `percentile` is 1, it is
-the image with the highest predicted probability of the class. On CIFAR-10, the authors set
-`percentile` to 0.97: the 3 % of the images with the highest probabilities are discarded first,
+To estimate T, one image is chosen to represent each class i. The probabilities that the first
+network predicts for this image become the row T[i]. If the option `percentile` is 1, the image is
+the one with the highest predicted probability of class i. On CIFAR-10, the authors set `percentile`
+to 0.97: the 3 % of all images with the highest probabilities of class i are discarded first,
 because they may be outliers. On CIFAR-100, each class has only 1 % of the images. Discarding the
 top 3 % could remove every image of the class, so the authors set `percentile` to 1.
 

@@ -9,12 +9,12 @@ weight w_b of an example is 0 if its loss is replaced, and 1 otherwise:
 L_q(p)   = (1 - p^q) / q,  p = p_y          q -> 0: cross-entropy l = -log p
                                             q = 1: 1 - p, the mean absolute error
 grad L_q = p^q grad l                       p^q = exp(-q l)
-l_b      = w_b L_q(p_b) + (1 - w_b) L_q(k)  truncated
+l_b      = w_b L_q(p_b) + (1 - w_b) L_q(k)  the truncated loss
 w_b      = 1[p*_b > k]                      p*: p of the best network so far; w is initially 1
 
-Cross-entropy has the largest gradients for labels that the network finds unlikely, and wrong labels
-are among these. With the mean absolute error, the gradient with respect to p is the same for all
-examples; training is robust to noise but very slow. With `gce_truncated`, an example with the
+Cross-entropy has the largest gradients for labels that the network finds unlikely, and many of
+these labels are wrong. With the mean absolute error, the gradient with respect to p is the same for
+all examples; training is robust to noise but very slow. With `gce_truncated`, an example with the
 weight 0 has a constant loss and no gradient. If w were computed from the current network in each
 step, every example that is not learned yet would be left out. The network and w are therefore
 updated in turn: w is first computed after several epochs (option ``start``), and then again at
@@ -27,8 +27,9 @@ which is smaller by the constant L_q(k) and has the same gradient. The logged we
 
 On `shapes` (blue 40, 16 pixels, one run with seed 0 for each number), `gce_truncated` with k = 0.5
 reaches a top-1 accuracy of 38 % in 10 epochs, and `vanilla` reaches 56 %. After 10 epochs, few
-labels have a probability above k. With k = 0.3, `gce_truncated` reaches 40 % in 12 epochs and 55 %
-in 20 epochs, and `vanilla` 55 % and 51 %. `gce` reaches 67 % in 20 epochs.
+labels have a probability above k. With k = 0.3, `gce_truncated` reaches 40 % in 12 epochs, and
+`vanilla` reaches 55 %. In 20 epochs, `gce_truncated` with k = 0.3 reaches 55 %, `vanilla` reaches
+51 %, and `gce` reaches 67 %.
 """
 
 import math

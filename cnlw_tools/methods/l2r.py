@@ -3,15 +3,17 @@
 Source: Ren, Zeng, Yang and Urtasun, ICML 2018, "Learning to reweight examples for robust deep
 learning".
 
-Let i and j be examples of the batch. Example i has the weight eps_i in a virtual step, and the
-weight w_i in the loss. z'_i is the derivative of its logits in the direction g_v:
+Let i and j be examples of the batch. Example i has the weight eps_i in a virtual step, which is a
+gradient step that is computed but not carried out. It has the weight w_i in the loss. z'_i is the
+derivative of the logits of example i when the weights of the network move in the direction g_v:
 
 Theta'(eps) = Theta - eta grad sum_i eps_i l_i(Theta)            a virtual step, l_i = CE(y_i, z_i)
 u_i = -d L_v(Theta'(eps)) / d eps_i at eps = 0                   L_v = mean CE on trusted examples
     = eta <grad l_i, g_v> = eta <p_i - Y_i, z'_i>                g_v = grad L_v(Theta)
                                                                  z'_i = d/dt f(x_i; Theta + t g_v)
                                                                         at t = 0
-w_i = max(u_i, 0) / (sum_j max(u_j, 0) + delta)                  eta cancels, and is 1 here
+w_i = max(u_i, 0) / (sum_j max(u_j, 0) + delta)                  eta is 1 here; with delta = 0,
+                                                                  its value has no effect
 L   = sum_i w_i l_i
 
 An example is worth learning from if a step along its gradient also reduces the loss on the trusted
@@ -27,7 +29,7 @@ decay in the virtual step and in L_v; this implementation applies none there.
 
 Only the pass that computes the gradient of L changes the running averages of batch normalisation.
 With several ranks, w is normalised over the examples of all ranks. The logged weights are
-w_i / max w.
+w_i / max_j w_j.
 """
 
 from torch import Tensor

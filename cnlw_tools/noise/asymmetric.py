@@ -4,11 +4,13 @@
     y' = y          for the others
 
 For each class y, map[y] is the label that wrongly labelled images of y get. The map is applied
-once, to the true label, so a cat that is labelled as a dog is not flipped back. In each class that
-the map changes, `level` percent of the labels become wrong. The map `cifar10` changes five of the
-ten classes, so a level of 40 % changes 20 % of all labels. The option `map` of `asymmetric` chooses
-one of the following maps. The noise model `pairflip` always uses the last of them, which changes
-all classes.
+once, to the true label. For example, the map `cifar10` changes cat to dog and dog to cat. If an
+image of a cat gets the label dog, this label does not change again. In each class that the map
+changes, `level` percent of the labels become wrong. The map `cifar10` changes five of the ten
+classes, so a level of 40 % changes 20 % of all labels.
+
+The noise model `asymmetric` has the option `map`, which chooses one of the following maps. The
+noise model `pairflip` always uses the last map, which changes all classes.
 
     cifar10      truck -> automobile, bird -> airplane,         Patrini et al., 2017;
                  cat <-> dog, deer -> horse                     Zhang et al., 2020

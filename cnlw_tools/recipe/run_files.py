@@ -67,9 +67,9 @@ class RunConfig:
     options: Mapping[str, Any]  # the options of the method
     net: str  # the name of the network
     seed: int = field(metadata={"check": between(0, INT64)})  # the seed of the run
-    preset: Mapping[str, Any]  # the other keys of the preset: lr, schedule, views ...
+    preset: Mapping[str, Any]  # the keys of the preset that are not in this table: lr, views ...
     ranks: int  # the number of processes
-    pretrained: bool  # whether the initial weights were learned on ImageNet
+    pretrained: bool  # whether training began with weights learned on ImageNet
     weights: str | None  # digest of the file with the initial weights of the network
     versions: Mapping[str, str]  # versions of this package and of the libraries
     command: tuple[str, ...] = field(metadata={"check": COMMAND})  # the command line

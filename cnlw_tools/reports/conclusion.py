@@ -34,7 +34,7 @@ class Score(NamedTuple):
 class Standing(NamedTuple):
     """How methods stand on one config."""
 
-    config: str  # as a sentence calls it: a level without its %, or a name
+    config: str  # as a sentence calls it: a level, or a name
     scores: list[Score]  # the highest mean first
 
     @property
@@ -105,6 +105,7 @@ def describe_group(group: ResultGroup, metric: str) -> list[str]:
     sentences += _describe_overlapping(overlapping, has_levels)
     sentences += _describe_unsure(unsure, has_levels)
     sentences += _compare_with_baseline(compared[-1], has_levels)
+    sentences += _list_above_baseline(compared[:-1], has_levels)
     sentences += _describe_missing(group, metric, has_levels)
     return sentences
 
@@ -254,6 +255,22 @@ def _compare_with_baseline(standing: Standing, has_levels: bool) -> list[str]:
     ]
 
 
+def _list_above_baseline(standings: Sequence[Standing], has_levels: bool) -> list[str]:
+    """Say which methods are ahead of vanilla on the other configs, but not ahead of all others."""
+    places: dict[str, list[Standing]] = {}  # by method
+    for standing in standings:
+        results = {score.method: score.result for score in standing.scores}
+        baseline = results.get(BASELINE)
+        leader = None if standing.rivals else standing.leader.method  # this has been said
+        for method, result in results.items():
+            if baseline and method != leader and is_above(result, baseline):
+                places.setdefault(method, []).append(standing)
+    return [
+        f"{_capital(_at(ahead, has_levels))}, {method} is ahead of {BASELINE}."
+        for method, ahead in places.items()
+    ]
+
+
 def _describe_missing(group: ResultGroup, metric: str, has_levels: bool) -> list[str]:
     """Say which methods lack a result on which configs."""
     missing: dict[str, list[Standing]] = {}
@@ -319,10 +336,10 @@ def _group_by_leader(standings: Sequence[Standing]) -> Mapping[str, list[Standin
 
 
 def _list_leaders(standings: Sequence[Standing], has_levels: bool) -> str:
-    """Return ``mixup at 0 and 5 % and vanilla at 10 %, which lead by ... points``."""
+    """Return ``mixup at levels 0 and 5 and vanilla at level 10, which lead by ... points``."""
     parts = []
     for leader, led in _group_by_leader(standings).items():
-        parts.append(f"{leader} {_at(led, has_levels).removesuffix(' noise')}")
+        parts.append(f"{leader} {_at(led, has_levels)}")
     return f"{join_words(parts)}, which lead by {_range_of_leads(standings)}"
 
 
@@ -364,9 +381,11 @@ def _seeds(first: Score, second: Score) -> str:
 
 
 def _at(standings: Sequence[Standing], has_levels: bool) -> str:
-    """Return where some standings are: ``at 20 and 40 % noise``, ``on mix_a5``."""
+    """Return where some standings are: ``at levels 20 and 40``, ``on mix_a5``."""
     names = join_words([standing.config for standing in standings], MAX_CONFIGS)
-    return f"at {names} % noise" if has_levels else f"on {names}"
+    if not has_levels:
+        return f"on {names}"
+    return f"at level {names}" if len(standings) == 1 else f"at levels {names}"
 
 
 def _number(result: MeanInterval) -> str:

@@ -27,8 +27,11 @@ LABELS_CAPTION = (
     "The names of rows and columns are those of the published table. The difference is our number "
     "minus the published one."
 )
+AUTHORS = "Ours"  # what the authors of a table call their own method
+AUTHORS_CAPTION = 'In the name of a row, "Ours" means the authors of the published table.'
 
 PaperTable = Mapping[str, Any]  # source, caption, rows, notes
+PaperRow = Mapping[str, Any]  # label, cells, notes
 BuildCounts = Mapping[str, int]  # of a config: images of each split, and classes
 
 
@@ -51,7 +54,7 @@ def compare_with_paper(
 ) -> Table:
     """Return a published table, a row for each cell, with our number beside it.
 
-    What the sources of the table disagree on becomes its notes.
+    The notes are those on the table and those on its rows that are shown.
 
     Args:
         entry: the table, and which of our runs stand beside its cells
@@ -69,13 +72,16 @@ def compare_with_paper(
     is_of_results = any("cells" in row for row in paper_table["rows"])
     if is_of_results:
         own_trials = [trial for trial in trials if trial.dataset == dataset]
-        rows = _result_rows(entry, paper_table, own_trials)
+        paper_rows = _select_rows(entry, paper_table)
+        rows = _result_rows(entry, paper_rows, own_trials)
+        notes = [note for row in paper_rows.values() for note in row.get("notes", [])]
         caption = _results_caption(entry, paper_table)
     else:
         own_counts = {
             config: count for (build, config), count in counts.items() if build == dataset
         }
         rows = _size_rows(entry, paper_table, own_counts)
+        notes = []
         caption = (
             f'The column "Published" comes from {paper_table["source"]}. The column "Ours" has the '
             f"number of images, or of classes, in our build. {LABELS_CAPTION}"
@@ -85,25 +91,30 @@ def compare_with_paper(
         header=HEADER,
         rows=rows,
         caption=caption,
-        notes=list(paper_table.get("notes", [])),
+        notes=[*paper_table.get("notes", []), *notes],
         n_text_columns=2,
     )
 
 
-def _result_rows(
-    entry: Published,
-    paper_table: PaperTable,
-    trials: Sequence[Trial],
-) -> list[list[str]]:
-    """Return a row for each published accuracy or error."""
+def _select_rows(entry: Published, paper_table: PaperTable) -> dict[str, PaperRow]:
+    """Return the rows of a published table that a study compares with its runs, by label."""
     rows_by_label = {}
     for row in paper_table["rows"]:
         is_selected = all(row.get(key) == value for key, value in entry.match.items())
         if is_selected and "label" in row:
             rows_by_label[row["label"]] = row
+    return {label: pick(rows_by_label, label, f"row of {entry.table}") for label in entry.rows}
+
+
+def _result_rows(
+    entry: Published,
+    paper_rows: Mapping[str, PaperRow],
+    trials: Sequence[Trial],
+) -> list[list[str]]:
+    """Return a row for each published accuracy or error."""
     rows = []
     for label, method in entry.rows.items():
-        cells = pick(rows_by_label, label, f"row of {entry.table}")["cells"]
+        cells = paper_rows[label]["cells"]
         plain_label = re.sub(r"<[^>]*>| \[†\]", "", label)  # without tags and marks of footnotes
         for column, configs in entry.columns.items():
             cell = pick(cells, column, f"column of {entry.table}")
@@ -120,6 +131,7 @@ def _results_caption(entry: Published, paper_table: PaperTable) -> str:
         f'The column "Published" comes from {paper_table["source"]}. The column "Ours" has the '
         f"{measure} of our best trial {EPOCHS_OF[entry.metric]}{split}, in percent. "
         f"{LABELS_CAPTION}"
+        + (f" {AUTHORS_CAPTION}" if any(AUTHORS in label for label in entry.rows) else "")
     )
 
 

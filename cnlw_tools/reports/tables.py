@@ -331,7 +331,8 @@ def _describe_lengths(group: ResultGroup) -> str:
     verb = "were" if first.startswith("those on ") else "was"
     unit = "epoch" if length == "1" else "epochs"
     parts = [f"{first} {verb} trained for {length} {unit}"]
-    parts += [f"{name} for {epochs}" for name, epochs in further_names]
+    for name, epochs in further_names:
+        parts.append(f"{name} for {epochs} {'epoch' if epochs == '1' else 'epochs'}")
     return f" The runs differ in length: {'; '.join(parts)}."
 
 

@@ -76,7 +76,8 @@ def _index_page(commands: dict[tuple[str, ...], click.Command]) -> str:
                 "a wrong command line; for `cnlw diff`: the two cannot be compared; for "
                 "`cnlw validate`: there is no build to check",
             ],
-            ["130, 143", "stopped by Ctrl-C, or by SIGTERM"],
+            ["130", "stopped by Ctrl-C"],
+            ["143", "stopped by the signal SIGTERM"],
         ],
     )
     return text

@@ -5,7 +5,10 @@ from collections.abc import Mapping
 
 NOTATION: Mapping[str, str] = {  # part of a name -> its meaning, {noise} being a link to a page
     r"(dilution|structured)_a\d": "The number after `a` is the option alpha of the noise model: "
-    "how many copies with noisy labels each image has.",
+    "how many copies with random labels are added for each image, on average.",
+    r"\basymmetric_\d": "The level of `asymmetric` noise is the share of wrong labels in the classes "
+    "that the noise changes. On CIFAR-10, it changes five of the ten classes, so 20 % of all labels "
+    "are wrong at level 40.",
     r"structured_a\d+_d\d": "The number after `d` is 100 times the option delta of "
     "the noise model.",
     r"structured_\w+_conv-mnist": "`conv-mnist` is the network whose predictions rank the false "

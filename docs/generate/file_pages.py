@@ -90,8 +90,10 @@ def _schema(name: str) -> list[tuple[str, str, str, str]]:
 def _run_page() -> str:
     text = heading("Files of a run")
     text += (
-        "`cnlw train` writes one folder, and `cnlw sweep` writes one for each run. "
-        "`cnlw report FOLDER` reads all runs below FOLDER.\n\n"
+        "A run is one training run of one method. `cnlw train` writes one folder, and `cnlw sweep` writes "
+        "one for each run. `cnlw report FOLDER` reads all runs below FOLDER. The accuracies in "
+        "`result.json` refer to the *reported* epochs. These are all epochs, or, if a method trains in "
+        "stages, the epochs of its last stage.\n\n"
     )
     listing = module_docstring("cnlw_tools.trainer.run").split("\n\n")[1]
     text += fence(listing) + "\n"
@@ -105,25 +107,28 @@ def _run_page() -> str:
     text += heading("result.json", 2)
     text += (
         "This file is written at the end of the run. It holds top-1 accuracies on the validation set "
-        "in percent. If a method trains in stages, only the epochs of its last stage are reported.\n\n"
+        "in percent.\n\n"
     )
     text += _field_table("cnlw_tools.recipe.run_files", "Summary")
     text += (
         "The file also holds `epochs`, the number of epochs, and `reported_epochs`, the number of "
-        "reported ones. For each further validation split, it holds the same three accuracies under "
-        "a name such as `val_ilsvrc12_top1`.\n\n"
+        "reported epochs. Some datasets have a second validation split. For it, the file holds the same "
+        "three accuracies under a name such as `val_ilsvrc12_top1`.\n\n"
     )
     text += heading("examples.parquet", 2)
     text += (
-        "Each training example has one row for each epoch. To see which labels are wrong, join these "
-        "rows with the columns `is_noisy` and `clean_label` of the [build](columns.md).\n\n"
+        "Each training example has one row for each epoch. To see which labels are wrong, use the column "
+        "`row` to look up `is_noisy` and `clean_label` in the [build](columns.md).\n\n"
     )
     return text + table(["column", "meaning"], EXAMPLE_ROWS)
 
 
 EXAMPLE_ROWS = [
     ["`epoch`", "the epoch, counted from 1"],
-    ["`row`", "the row of the example in the split of the build, before any shuffle"],
+    [
+        "`row`",
+        "the number of the row that the example has in the split of the build, counted from 0",
+    ],
     ["`loss`", "the cross-entropy of the given label; empty if none was recorded in this epoch"],
     [
         "`weight`",

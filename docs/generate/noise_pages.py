@@ -33,7 +33,8 @@ from docs.generate.source_code import read_arguments
 FOLDER = "reference/noise"
 GUARANTEES: Mapping[str, str] = {
     "exact": "The number of noisy images follows from the level and is not left to chance.",
-    "proportional": "Every class has its share of the noise, give or take one image.",
+    "proportional": "In every class that the noise changes, the same percentage of the images is noisy, give or "
+    "take one image.",
     "nested": "Examples that are noisy at one level are noisy in the same way at all higher levels.",
     "keeps_images": "No image is replaced or changed.",
     "keeps_labels": "Labels stay the same; only images change.",

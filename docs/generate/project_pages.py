@@ -11,6 +11,7 @@ from cnlw_tools.noise import NOISE
 from cnlw_tools.recipe.toml import read_toml
 from docs.generate.config_names import explain_config_names
 from docs.generate.markdown import fence, heading
+from docs.generate.study_results import describe_scale
 
 ROOT = Path(__file__).parents[2]
 PAGES: Mapping[str, str] = {  # file of the repository -> page of the site
@@ -29,10 +30,22 @@ STUDIES = Path("benchmarks") / "studies"
 PICTURES = (".png", ".svg")
 EXPLANATION = (
     "A *config* is the dataset with one setting of the noise. Its name gives the noise, the level if the "
-    "noise has one, and further choices.{noises}{names}\n\n"
+    "noise has one, and further choices.{levels}{noises}{names}\n\n"
     "A *trial* is a set of runs that differ only in their seed. `vanilla` is ordinary training on the "
-    "given labels.{labels} The [glossary](../../../docs/glossary.md) explains these words and "
+    "given labels.{networks}{labels} The [glossary](../../../docs/glossary.md) explains these words and "
     "others.\n\n"
+)
+LEVELS = (
+    " In a table with a column for each level, the heading has the name of the config without the "
+    "level."
+)
+NETWORKS = (
+    " `net=` stands before the name of a [network](../../../cnlw_tools/trainer/nets). The report treats "
+    "the same method with two networks as two methods."
+)
+COMPARISON = (
+    " **Our numbers cannot be compared with those of the published tables**, which come from more images, "
+    "a larger network and more epochs. Only the order of the methods can be compared."
 )
 ACCURACIES = re.compile(r"(?<=\n\n)The numbers are top-1 [^\n]+(?=\n\n\|)")  # such a caption
 SENTENCE_END = re.compile(r"(?<=\.) (?=[A-Z])")
@@ -66,13 +79,25 @@ def _introduce_tables(study: str, text: str) -> str:
     labels = "".join(f" {sentence}" for sentence in _explain_labels(study, rest))
     return (
         f"{title}\n\n"
-        f"These are the tables of our study `{study}`: *{summary}*.\n\n"
+        f"These are the tables of our study `{study}`: *{summary}*. {_describe_runs(study, rest)}\n\n"
         "[What small studies show](../README.md) says what we conclude from these tables.\n\n"
         + EXPLANATION.format(
-            noises=_link_noises(rest), names=f" {names}" if names else "", labels=labels
+            levels=LEVELS if re.search(r"^\| Method \| \d+ % \|", rest, re.MULTILINE) else "",
+            noises=_link_noises(rest),
+            names=f" {names}" if names else "",
+            networks=NETWORKS if " net=" in rest else "",
+            labels=labels,
         )
         + rest
     )
+
+
+def _describe_runs(study: str, text: str) -> str:
+    """Return how the numbers of a study were made, and whether published ones are comparable."""
+    scale = describe_scale(study)
+    sentence = SENTENCE_END.split(scale)[0]
+    is_compared = "| Published |" in text and "--scale paper" not in scale
+    return sentence + (COMPARISON if is_compared else "")
 
 
 def _state_captions_once(text: str) -> str:
@@ -84,7 +109,9 @@ def _state_captions_once(text: str) -> str:
         return text
     for sentence in common:
         text = re.sub(rf" {re.escape(sentence)}|{re.escape(sentence)} ?", "", text)
-    words = " ".join(common).replace("The last column has", "The column *Mean* has")
+    words = " ".join(common).replace(
+        "The last column has", "The column *Mean*, if there is one, has"
+    )
     text = re.sub(r"\n{3,}", "\n\n", text)
     return f"The following applies to all tables of accuracies. {words}\n\n{text}"
 

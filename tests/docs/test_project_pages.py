@@ -10,7 +10,8 @@ def test_captions_of_accuracies_are_stated_once():
 
     assert project_pages._state_captions_once(text) == (
         "The following applies to all tables of accuracies. The numbers are top-1 accuracies. "
-        "The column *Mean* has the mean of all.\n\n## A\n\n| a |\n\n## B\n\nIt is long.\n\n| b |\n"
+        "The column *Mean*, if there is one, has the mean of all.\n\n"
+        "## A\n\n| a |\n\n## B\n\nIt is long.\n\n| b |\n"
     )
     assert project_pages._state_captions_once("## A\n\n| a |\n") == "## A\n\n| a |\n"
 
@@ -30,4 +31,17 @@ def test_only_notation_of_the_page_is_explained():
     assert "The number after `clean`" in pages["studies/tables/methods_cifar10.md"]
     noises = "The noise is [`blue`](../../../cnlw_tools/noise/blue.py#blue) or [`red`]"
     assert noises in pages["studies/tables/jiang_levels.md"]
+    assert "without the level." in pages["studies/tables/jiang_levels.md"]
+    assert "without the level." not in pages["studies/tables/rolnick_exp1.md"]
+    assert "name of a [network]" in pages["studies/tables/rolnick_exp1.md"]
+    assert "name of a [network]" not in pages["studies/tables/jiang_levels.md"]
     assert "digest of the transition matrix" in pages["studies/tables/sukhbaatar_q.md"]
+
+
+def test_tables_say_how_their_runs_were_made():
+    """Where published numbers stand beside ours, the page says what can be compared."""
+    pages = project_pages.make_pages()
+
+    assert "with `shapes` at 16 pixels" in pages["studies/tables/jiang_levels.md"]
+    assert "cannot be compared" not in pages["studies/tables/jiang_levels.md"]
+    assert "cannot be compared" in pages["studies/tables/methods_cifar10.md"]

@@ -37,48 +37,48 @@ def finder(tmp_path, run_maker):
     [
         (  # two seeds that are a point apart have an interval of ± 6.35
             {"vanilla": [46.0, 47.0], "mixup": [60.0, 61.0]},
-            "At 40 % noise, mixup is ahead of vanilla by 14.00 percentage points: 60.50 ± 6.35 % against "
+            "At level 40, mixup is ahead of vanilla by 14.00 percentage points: 60.50 ± 6.35 % against "
             "46.50 ± 6.35 % (2 seeds each).",
         ),
         (
             {"vanilla": [50.0, 51.0], "mixup": [60.0, 61.0]},
-            "At 40 % noise, mixup has the highest mean, 60.50 ± 6.35 %. This is 10.00 percentage "
+            "At level 40, mixup has the highest mean, 60.50 ± 6.35 %. This is 10.00 percentage "
             "points above the mean of vanilla, 50.50 ± 6.35 % (2 seeds each). The intervals of mixup "
             "and vanilla overlap, so the difference may be due to chance.",
         ),
         (
             {"vanilla": [50.0], "mixup": [60.0]},
-            "At 40 % noise, mixup has the highest mean, 60.00 %. This is 10.00 percentage points above "
+            "At level 40, mixup has the highest mean, 60.00 %. This is 10.00 percentage points above "
             "the mean of vanilla, 50.00 % (one seed each). mixup and vanilla have one seed each, so "
             "there is no interval, and the difference may be due to chance.",
         ),
         (
             {"vanilla": [50.0], "mixup": [60.0, 61.0]},
-            "At 40 % noise, mixup has the highest mean, 60.50 ± 6.35 %. This is 10.50 percentage "
+            "At level 40, mixup has the highest mean, 60.50 ± 6.35 %. This is 10.50 percentage "
             "points above the mean of vanilla, 50.00 % (2 seeds against 1). vanilla has one seed, "
             "so there is no interval, and the difference may be due to chance.",
         ),
         (
             {"vanilla": [50.0, 50.0], "mixup": [50.0, 50.0]},
-            "At 40 % noise, vanilla and mixup share the highest mean, 50.00 ± 0.00 % (2 seeds each).",
+            "At level 40, vanilla and mixup share the highest mean, 50.00 ± 0.00 % (2 seeds each).",
         ),
         (
             {"vanilla": [50.0, 51.0]},
-            "The accuracy of vanilla is 50.50 ± 6.35 % at 40 % noise (2 seeds).",
+            "The accuracy of vanilla is 50.50 ± 6.35 % at level 40 (2 seeds).",
         ),
-        ({"vanilla": [50.0]}, "The accuracy of vanilla is 50.00 % at 40 % noise (one seed)."),
+        ({"vanilla": [50.0]}, "The accuracy of vanilla is 50.00 % at level 40 (one seed)."),
         (
             {"vanilla": [20.0, 21.0], "gce": [40.0, 41.0], "mixup": [60.0, 61.0]},
-            "At 40 % noise, mixup is ahead of the 2 other methods by 20.00 percentage points: 60.50 ± 6.35 % "
+            "At level 40, mixup is ahead of the 2 other methods by 20.00 percentage points: 60.50 ± 6.35 % "
             "against 40.50 ± 6.35 % for the runner-up, gce (2 seeds each). Compared with the interval "
-            "of vanilla at 40 % noise (20.50 ± 6.35 %), the intervals of mixup and gce are higher.",
+            "of vanilla at level 40 (20.50 ± 6.35 %), the intervals of mixup and gce are higher.",
         ),
         (
             {"vanilla": [60.0, 61.0], "gce": [40.0, 41.0], "mixup": [55.0, 56.0]},
-            "At 40 % noise, vanilla has the highest mean, 60.50 ± 6.35 %. This is 5.00 percentage "
+            "At level 40, vanilla has the highest mean, 60.50 ± 6.35 %. This is 5.00 percentage "
             "points above the mean of mixup, 55.50 ± 6.35 % (2 seeds each). The intervals of vanilla "
             "and mixup overlap, so the difference may be due to chance. Compared with the interval "
-            "of vanilla at 40 % noise (60.50 ± 6.35 %), the interval of gce is lower and that of "
+            "of vanilla at level 40 (60.50 ± 6.35 %), the interval of gce is lower and that of "
             "mixup overlaps with it.",
         ),
     ],
@@ -102,14 +102,29 @@ def test_levels_with_one_leader_are_one_sentence(finder):
 
     assert texts == {
         "toy, blue": (
-            "At 20 and 40 % noise, mixup is ahead of vanilla by 10.00 to 14.00 percentage points. "
-            "The lead is largest at 40 % noise, with 64.05 ± 0.64 % against 50.05 ± 0.64 % (2 seeds "
-            "each). At 60 and 80 % noise, neither method is ahead, because intervals over seeds "
-            "overlap. The highest means are those of vanilla at 60 % and mixup at 80 %, which lead "
-            "by 0.50 to 9.50 percentage points."
+            "At levels 20 and 40, mixup is ahead of vanilla by 10.00 to 14.00 percentage points. "
+            "The lead is largest at level 40, with 64.05 ± 0.64 % against 50.05 ± 0.64 % (2 seeds "
+            "each). At levels 60 and 80, neither method is ahead, because intervals over seeds "
+            "overlap. The highest means are those of vanilla at level 60 and mixup at level 80, which "
+            "lead by 0.50 to 9.50 percentage points."
         ),
-        "toy, red": "The accuracy of gce is 50.05 ± 0.64 % at 20 % noise (2 seeds).",
+        "toy, red": "The accuracy of gce is 50.05 ± 0.64 % at level 20 (2 seeds).",
     }
+
+
+def test_a_method_above_vanilla_at_a_lower_level_is_named(finder):
+    """So it is though another method has the highest mean; a leader is not named again."""
+    texts = finder(
+        {
+            "blue_20": {"vanilla": [20.0, 20.1], "gce": [60.0, 60.1], "mixup": [61.0, 50.0]},
+            "blue_40": {"vanilla": [20.0, 20.1], "gce": [60.0, 60.1], "mixup": [70.0, 70.1]},
+            "blue_60": {"vanilla": [20.0, 29.0], "gce": [25.0, 20.0], "mixup": [26.0, 21.0]},
+        }
+    )
+
+    assert texts["toy, blue"].endswith(
+        "overlap with that of vanilla (24.50 ± 57.18 %). At levels 20 and 40, gce is ahead of vanilla."
+    )
 
 
 def test_one_method_on_several_levels_has_its_range(finder):
@@ -117,7 +132,7 @@ def test_one_method_on_several_levels_has_its_range(finder):
     texts = finder({"blue_20": {"gce": [60.0]}, "blue_40": {"gce": [50.0]}})
 
     assert texts["toy, blue"] == (
-        "The accuracy of gce ranges from 50.00 % at 40 % noise to 60.00 % at 20 % noise (one seed each)."
+        "The accuracy of gce ranges from 50.00 % at level 40 to 60.00 % at level 20 (one seed each)."
     )
 
 
@@ -126,8 +141,8 @@ def test_methods_that_never_meet_are_not_compared(finder):
     texts = finder({"blue_20": {"gce": [60.0]}, "blue_40": {"mixup": [50.0]}})
 
     assert texts["toy, blue"] == (
-        "No two methods have a result on the same config. There are results for gce at 20 % noise "
-        "and mixup at 40 % noise."
+        "No two methods have a result on the same config. There are results for gce at level 20 "
+        "and mixup at level 40."
     )
 
 
@@ -152,10 +167,10 @@ def test_what_is_missing_is_said(tmp_path, run_maker):
     (conclusion,) = find_conclusions(trials, "last", [*planned, red])
 
     assert conclusion.sentences[0].startswith(
-        "At 40 % noise, mixup is ahead of vanilla by 20.00 percentage points"
+        "At level 40, mixup is ahead of vanilla by 20.00 percentage points"
     )
     assert conclusion.sentences[1:] == [
-        "There is no result for bootstrap at 40 % noise and gce at 40 % noise.",
+        "There is no result for bootstrap at level 40 and gce at level 40.",
     ]
 
 
@@ -169,7 +184,7 @@ def test_unlike_lengths_and_the_choice_of_a_trial_are_said(tmp_path, run_maker):
 
     assert "mixup has the highest mean, 70.00 %." in text
     assert (
-        "At 40 % noise, the methods were trained for different numbers of epochs: vanilla for 1; mixup "
+        "At level 40, the methods were trained for different numbers of epochs: vanilla for 1; mixup "
         "for 2."
     ) in text
     assert text.endswith(

@@ -74,7 +74,7 @@ def test_the_conclusion_comes_first_then_a_figure_then_one_result(html):
     title = re.search("<title>(.*?)</title>", html)[1]
     assert re.fullmatch(r"runs: vanilla and mixup on toy, \d{4}-\d\d-\d\d: cnlw report", title)
     assert (
-        "<strong>toy, blue.</strong> At 40 % noise, mixup is ahead of vanilla by 18.00 percentage points"
+        "<strong>toy, blue.</strong> At level 40, mixup is ahead of vanilla by 18.00 percentage points"
         in html
     )
     reader = outline(html)
@@ -108,7 +108,7 @@ def test_a_study_of_many_kinds_of_noise_folds_what_it_finds(tmp_path, run_maker)
 
     assert html.count('<p class="conclusion">') == 4
     assert "The same for 2 more kinds of noise" in html
-    assert html.count("The accuracy of vanilla is 50.00 % at 40 % noise") == 6
+    assert html.count("The accuracy of vanilla is 50.00 % at level 40") == 6
 
 
 def test_names_are_escaped(tmp_path, run_maker):

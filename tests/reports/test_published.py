@@ -55,6 +55,20 @@ def test_ours_stand_beside_with_the_difference(our_trials):
     assert table.notes == ["elsewhere it is 80"]
 
 
+def test_notes_on_rows_stand_only_below_rows_that_are_shown(our_trials):
+    """Those on the table are always there; "Ours" in the name of a row is explained."""
+    rows = [
+        {**TABLES["table1"]["rows"][0], "label": "Ours", "notes": ["from the slides"]},
+        {**TABLES["table1"]["rows"][1], "notes": ["of a row that is not shown"]},
+    ]
+    tables = {"table1": {**TABLES["table1"], "rows": rows}}
+    entry = Published("table1", {"low": "blue_00"}, {"Ours": "vanilla"})
+    table = compare_with_paper(entry, STUDY, tables, our_trials)
+
+    assert table.notes == ["elsewhere it is 80", "from the slides"]
+    assert table.caption.endswith('"Ours" means the authors of the published table.')
+
+
 def test_a_cell_that_was_not_run_says_so(our_trials):
     """There is no method of ours for the row, or a config is missing."""
     columns = {"low": "blue_00", "both": ["blue_00", "blue_80"]}

@@ -112,7 +112,7 @@ def test_a_mean_over_epochs_names_their_true_number(tmp_path, run_maker, lengths
     (table,) = result_tables(best_trials(trials), "mean10")
     words = (
         f"The runs differ in length: mixup was trained for {lengths[0]} epochs; vanilla for "
-        f"{lengths[1]}."
+        f"{lengths[1]} epochs."
     )
 
     assert table.title == f"{title}: toy, blue"
@@ -130,7 +130,7 @@ def test_configs_of_unlike_length_are_named(tmp_path, run_maker):
 
     assert (
         "The runs differ in length: those on blue_20 were trained for 1 epoch; those on blue_40 "
-        "for 3."
+        "for 3 epochs."
     ) in table.caption
 
 
