@@ -87,14 +87,14 @@ def import_(source: str, path: Path, name: str | None, root: Path | str, **flags
     --data-dir; for `hf` it may be OWNER/NAME[@REVISION] on the Hub.
 
     Every image is read and decoded once. The manifest records the sha256 of each image, so `cnlw
-    build` refuses other images. If images cannot be decoded, the command stops and prints the first
-    ten; with --skip-broken, it leaves such images out.
+    build` refuses an image that has changed. If images cannot be decoded, the command stops and
+    prints the first ten; with --skip-broken, it leaves such images out.
 
     --config, --split and the options for columns choose what is read from a Hugging Face dataset.
     The manifest records the choice, so a build reads the same images.
 
     --validation chooses the images of the validation split by their ids, so the split is the same
-    on every machine. Images that occur twice stay in train.
+    on every machine. If two images have the same bytes, both stay in train.
 
     With the source `cnlw_release`, the command imports the candidates, votes and published splits
     that Jiang et al. released in 2020; PATH is the folder or zip of this release.

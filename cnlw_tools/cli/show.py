@@ -36,7 +36,7 @@ MAX_NAMES = 4  # in the title of a matrix that several configs share
 @click.option(
     "--runs",
     type=PathOrAddress(exists=True, file_okay=False, path_type=Path),
-    help="With --gallery: folder or address of runs; show the images they mark as noisy.  "
+    help="With --gallery: folder or address of runs; show which images runs mark as noisy.  "
     "[default: none]",
 )
 @click.option(

@@ -39,7 +39,7 @@ N_VOTES = click.option(
     metavar="N",
     default=3,
     show_default=True,
-    help="Number of yes and no votes that each candidate should have.",
+    help="Number of votes that each candidate should have; only yes and no count.",
 )
 VOTED_STORE = click.option(
     "--store",
@@ -122,7 +122,7 @@ def report_votes(
     metavar="N",
     default=3,
     show_default=True,
-    help="Number of yes and no votes that each candidate should have.",
+    help="Number of votes that each candidate should have; only yes and no count.",
 )
 @click.option(
     "--annotator",

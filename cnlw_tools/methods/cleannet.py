@@ -21,10 +21,10 @@ In the first epochs (option ``start``), all weights are 1. Then, ``rounds`` time
 intervals, the encoders are trained on the network's features, and new weights are computed for all
 training images. Network and encoders are thus trained in turn. The encoders are initialised anew
 each time, because the features have changed. In each round, they see the training set ``passes``
-times. Its labels are not verified: the encoders take a label as correct if cos_i is at least 0.1,
-and otherwise as wrong. The default of 6 passes corresponds to the 60,000 steps of 32 images in the
-authors' code, on the 310,000 images of Food-101N. With several ranks, each rank computes weights
-for the whole training set, and all ranks use those of rank 0.
+times. Its labels are not verified, so a label counts as correct if cos_i is at least 0.1, and
+otherwise as wrong. The default is 6, because 60,000 steps of 32 images in the authors' code
+correspond to about 6 passes over the 310,000 images of Food-101N. With several ranks, each rank
+computes weights for the whole training set, and then all ranks use the weights of rank 0.
 
 The paper takes the features of a network that was fully trained on the noisy set, and then
 fine-tunes this network. We do not know the paper's number of rounds. We chose the defaults of

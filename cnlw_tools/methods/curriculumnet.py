@@ -14,8 +14,8 @@ L         = mean_b v[subset_b] CE(y_b, z_b)          v = [1, noisy, highly];
 
 In each class, the images with a correct label resemble each other, and those with a wrong label
 differ in many ways. The density therefore distinguishes correct from wrong labels, and no trusted
-images are needed. A network that has first learned from the clean subset is not misled by the other
-subsets, which come later and with less weight. In this way, the noise acts only as a regulariser.
+images are needed. According to the authors, a network that has first learned from the clean subset
+is not misled by the other subsets, which come later and with less weight.
 
 There are four stages. In stage 0, a network for the features is trained on all images; it is then
 discarded. A new network is trained on subset 0 in stage 1, on subsets 0 and 1 in stage 2, and on
@@ -25,18 +25,17 @@ remain, stage 1 is left out. If only one epoch remains, stages 1 and 2 are left 
 through the preset's schedule from its beginning. The learning rates are multiplied by ``fall`` in
 stage 2, and by its square in stage 3.
 
-In the paper, the learning rate falls in steps over all stages. We could not verify the paper's
-number of epochs, nor that the paper uses the weight 1/2 for subsets 1 and 2, as we do. The defaults
-of ``first`` and ``fall`` are our choice; on `shapes`, fall = 1 gave the best result.
+In the paper, the learning rate falls in steps over all stages. We do not know the paper's number of
+epochs. The default weight of subsets 1 and 2 is 1/2; we could not check whether the paper uses this
+weight. The defaults of ``first`` and ``fall`` are our choice.
 
-The distance d_c is computed from at most 2,048 images of a class, which limits the memory needed.
-These are the first images of the training set, which is in random order. The clusters are an exact
-optimum of k-means (`kmeans`), whereas the authors' code starts k-means from random centres. With
-several ranks, each rank divides the whole training set into subsets, and all ranks use those of
-rank 0.
+The distance d_c is computed from the first 2,048 images of a class in the training set, which is in
+random order. This limit keeps the memory small. The clusters are an exact optimum of k-means
+(`kmeans`), whereas the authors' code starts k-means from random centres. With several ranks, each
+rank divides the whole training set into subsets, and then all ranks use the subsets of rank 0.
 
-The authors' code can also compute the density as a sum of exp(-(d_ij / d_c)^2). This implementation
-cannot.
+The authors' code can also compute the density of image i as the sum of exp(-(d_ij / d_c)^2) over j.
+This implementation cannot.
 """
 
 from itertools import pairwise

@@ -7,8 +7,8 @@ Let S be the set of selected training examples, and C the set of candidates, whi
 selected nor removed. The estimated share of wrong labels is eps, and their share in S is eps_S. L
 is the loss of the last stage, and ramp is an option:
 
-S, C  = at first, S is empty and C has all examples. Each iteration divides C at random into halves.
-        For each half H:
+S, C  = the empty set and the set of all examples, at first. Each iteration divides C at random
+        into halves. For each half H:
           - a new network is trained on S and on the other half
           - the n_H examples of H whose label it predicts move from C to S
           - of the other examples of H, those whose loss is among the int(r n_H) highest in H are
@@ -24,10 +24,11 @@ n     = round(n_S (1 - eps_S min(1, e / ramp)))     n_S: examples of the batch i
 
 A network cannot have memorised the wrong labels of examples that it has not seen. If it predicts
 the label of such an example, the label is likely correct: the network would otherwise have to
-predict exactly this wrong label. The frequency of agreement shows how many labels are wrong. In the
-last stage, two networks learn from S and leave out wrong labels for each other, as in Co-teaching.
-Examples of C, at most half as many as S has, are drawn at random and added to the training set of
-this stage. The networks can select them once the warm-up (option ``warmup``) is over.
+predict exactly this wrong label. The share of such labels that it predicts shows how many labels
+are wrong. In the last stage, two networks learn from S. As in Co-teaching, each network learns from
+the examples for which the other one has a small loss. Some examples of C, at most half as many as S
+has, are drawn at random and added to the training set of this stage. The networks can select these
+examples once the warm-up (option ``warmup``) is over.
 
 The longer a network is trained, the more wrong labels it memorises. The network of the best epoch
 may therefore select better than the network of the last epoch. The best epoch is the one after
@@ -50,14 +51,14 @@ three epochs or more if possible. If the run has only one epoch, or if ``iterati
 As in the authors' code, every network starts from the same initial weights. During
 cross-validation, the second network is not trained; it stores the best weights of the first one.
 With several ranks, the sets S and C of rank 0 are used, and in the last stage each rank selects
-among its own examples of the batch. The networks are in evaluation mode when they compute the
-losses by which they select. Examples outside the training set of the last stage have a logged
-weight of 0.
+among its own examples of the batch. When the networks compute the losses by which they select, they
+are in evaluation mode. Examples outside the training set of the last stage have a logged weight of
+0.
 
 The authors' code tests both networks separately, and the paper does not say which network's result
-its table shows. By default, only the first network predicts here (``predict`` = one). With
-``predict`` = mean, predictions use the mean of the logits of both networks; the paper does not
-report such a result.
+its table shows. In this implementation, by default, only the first network predicts (``predict`` =
+one). With ``predict`` = mean, predictions use the mean of the logits of both networks; the paper
+does not report such a result.
 
 On `shapes` (blue 40, 16 pixels, 12 epochs, one run with seed 0 for each number), INCV reaches a
 top-1 accuracy of 32 % after the last epoch, and `vanilla` reaches 55 %. The epochs are divided
@@ -142,7 +143,8 @@ class INCV(Method):
         task: the learning task
         iterations: number of times that the candidates are halved at random
         validation: share of all epochs that cross-validation takes
-        noise: kind of noise, which you have to know: symmetric or asymmetric
+        noise: kind of noise: symmetric, or asymmetric if you know that most wrong labels of a class
+            are those of one other class
         warmup: share of the last stage in which the networks learn only from examples of S
         ramp: share of the last stage in which the share of dropped examples grows to eps_S
         predict: what predicts: the first network (one) or the mean of both networks (mean)

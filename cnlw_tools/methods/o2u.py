@@ -3,7 +3,7 @@
 Source: Huang, Qu, Jia and Zhao, ICCV 2019, "O2U-Net: a simple noisy label detection approach for
 deep neural networks", and their code.
 
-Training has three stages. Let i and j be training examples, of which there are N. They are ranked
+Training has three stages. Let i and j be training examples, of which there are N. They are sorted
 by l^_i, a sum over the epochs e of the second stage:
 
 1. first    plain training

@@ -6,7 +6,7 @@ handling noisy labels", and their code.
 A network is trained with cross-entropy. The last stage of the network has several units. For an
 image with the given label y, let f be the pooled output of unit l, a vector of D_l numbers:
 
-mu_c, S   = the mean of each class, and the covariance around these means, which all classes share;
+mu_c, S   = the mean of class c, and the covariance around the means, which all classes share;
             both are first computed from a random 70 % of the images of each class
 selected  = of each class, the 70 % with the smallest (f - mu_y)^t S^-1 (f - mu_y)
             mu_c and S are then computed again, from the selected images
@@ -14,25 +14,26 @@ p_l(c|f)  = softmax_c(w_c^t f + b_c)   w_c = S^-1 mu_c   b_c = -mu_c^t S^-1 mu_c
 p(c|x)    = sum_l softmax(a)_l p_l(c|f_l)   a: ones at first, then fitted by Adam to the holdout,
                                             with the loss -log p(y|x)
 
-A softmax head adapts to every wrong label. Means and a covariance hardly adapt, especially if they
+Wrong labels change the last layer of a network (the softmax head) much more than they change the
+features below it. The means and the covariance of the features hardly change, especially if they
 are computed only from examples that are close together (as in the minimum covariance determinant).
-The features are good even if the head is not. The labels of the holdout are as noisy as the others,
-so only the more typical half of the holdout is used. An image is typical if its features in the
-last unit are close to the mean of its class. The training itself does not change: the Gaussian
-classifiers are fitted after the last epoch, and until then the network predicts as usual.
+The labels of the holdout are as noisy as the others, so only the more typical half of the holdout
+is used. An image is typical if its features in the last unit are close to the mean of its class.
+The training itself does not change: the Gaussian classifiers are fitted after the last epoch, and
+until then the network predicts as usual.
 
 The units are the same as in the authors' code. In a ResNet, they are the residual units of the last
 stage (three in the authors' ResNet-34, here `resnet34_narrow`). In a DenseNet, they are layers 5
 and 10 of the last block, counted from 0, and the end of this block after normalisation and ReLU.
 The last unit of a pre-activation network also ends after normalisation and ReLU. A perceptron or a
 plain ConvNet (such as `conv_small` or `vgg13_cifar`) has no units, so the ends of all its blocks
-are used instead. The paper uses no such network. A network of your own must have a method
-``unit_features``, which returns a list of tensors of shape (B, C, H, W) or (B, D) for a batch.
+are used instead; this is our choice. A network of your own must have a method ``unit_features``,
+which returns a list of tensors of shape (B, C, H, W) or (B, D) for a batch.
 
-The authors' code differs from the paper in the first covariance. It divides the running sum over
-the classes after every class and not once at the end, so the last classes dominate. Here the sum is
-divided once, as in the paper. In a test with 1,200 examples of four classes, 110 examples were
-selected by only one of these two versions.
+The first covariance is a sum over the classes, divided by the number of examples. This
+implementation divides once, at the end, as in the paper. The authors' code divides after every
+class, so the last classes dominate. In a test with 1,200 examples of four classes, 110 examples
+were selected in only one of these two ways.
 
 A class without examples is never predicted. S^-1 is a pseudoinverse, so features that never vary
 have no effect. With several ranks, all ranks use the Gaussian classifiers of rank 0.

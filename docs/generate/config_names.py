@@ -22,9 +22,9 @@ NOTATION: Mapping[str, str] = {  # part of a name -> its meaning, {noise} being 
     "model.",
     r"_no-exact_self": "`no-exact` and `self` stand for the options `exact = false` and "
     "`include_self = true` of the noise model.",
-    r"openset_\d": "If the name of a config contains `openset`, the names of the donors follow the level.",
-    r"outlier_\w+_r\d+_[a-z]": "If the name of a config contains `outlier`, the donor follows the "
-    "numbers.",
+    r"openset_\d": "If the name of a config contains `openset`, the names of the donors come after the level.",
+    r"outlier_\w+_r\d+_[a-z]": "If the name of a config contains `outlier`, the name of the donor "
+    "comes after the numbers.",
     r"semantic-vgg": "For `semantic-vgg`, the labels are taken from the column `semantic_vgg` of the "
     "side table.",
     r"_probe\d": "The number after `probe` is the number of trusted images of each class.",
