@@ -63,7 +63,7 @@ if TYPE_CHECKING:
 @click.option(
     "--hub",
     metavar="OWNER/NAME",
-    help="Also write result files for this dataset of the Hugging Face Hub into hub/.  "
+    help="Also write files with results for this dataset on the Hugging Face Hub to hub/.  "
     "[default: none]",
 )
 @ROOT

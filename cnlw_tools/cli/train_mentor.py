@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     type=PathOrAddress(dir_okay=False, path_type=Path),
     help="File or address of the mentor to write; its name ends in .json.",
 )
-@click.option("--rule", help="Fit the mentor to this rule.  [default: none]")
+@click.option("--rule", help="Formula for weights, to which the mentor is fitted.  [default: none]")
 @click.option(
     "--data",
     "build",
@@ -40,14 +40,14 @@ if TYPE_CHECKING:
     help="Folder or address of a build; the mentor is fitted to its split `verified`.  "
     "[default: none]",
 )
-@click.option("--config", help="Config of the build.  [default: none]")
+@click.option("--config", help="Config of the build; needed with --data.  [default: none]")
 @click.option(
     "--percentile",
     default=0.9,
     type=click.FloatRange(0, 1),
     metavar="SHARE",
     show_default=True,
-    help="Quantile of the losses to which the mentor compares each loss.",
+    help="Quantile of the losses with which the mentor compares each loss.",
 )
 @PRESET
 @preset_options
@@ -67,16 +67,19 @@ def train_mentor(
 ) -> None:
     """Fit a mentor, a small network that weights training examples by their losses.
 
-    With --rule, the mentor learns a formula for weights: baseline, threshold, self_paced,
-    hard_mining, focal, spcl or pd.
+    With --rule, the mentor learns to compute the same weights as a formula: baseline, threshold,
+    self_paced, hard_mining, focal, spcl or pd. Of the other options, only --out and --seed have an
+    effect in this case.
 
-    With --data, the mentor learns from the split `verified` of a build, whose true labels are
-    known. The command first trains a student, which is an ordinary network, on this split. The
-    mentor then learns to tell wrong labels from correct ones by the losses of the student. The
-    training run of the student is kept in a folder beside OUT, such as mentor.student for
-    mentor.json. If the command is interrupted, the same command resumes this run.
+    With --data and --config, the mentor learns from the split `verified` of a config, whose true
+    labels are known. The command first trains a student, which is an ordinary network, on this
+    split. The options from --preset to --decode-threads apply to this training. The mentor then
+    learns to tell wrong labels from correct ones by the losses of the student. The training run of
+    the student is kept in a folder beside the mentor, such as mentor.student beside mentor.json.
+    If the command is interrupted, the same command resumes this run.
 
-    To use the mentor, run `cnlw train --method mentornet -o mentor=FILE.json`.
+    To use the mentor, run `cnlw train --method mentornet -o mentor=FILE.json`. FILE.json is the
+    file that --out named.
     """
     from cnlw_tools.files import atomic_write
     from cnlw_tools.files.outputs import output_file

@@ -58,7 +58,8 @@ class NoBuild(click.ClickException):
 @click.option(
     "--data-dir",
     type=PathOrAddress(path_type=Path),
-    help="Folder or address of your copy of the images, to compare with.  [default: none]",
+    help="Folder or address of your images; those of the build are compared with them.  "
+    "[default: none]",
 )
 @DONOR
 @STORE
@@ -97,7 +98,8 @@ def validate(
 
     BUILD is the folder of a build, or its address, such as s3://bucket/build. The default is the
     newest build under builds/. The exit code is 0 if there are no errors. It is 1 if there are
-    errors or if this machine cannot read the build, and 2 if there is no build to check.
+    errors, or if this machine cannot read the build. It is 2 if there is no build to check, for
+    example because the card is missing.
 
     Several processes can share the work. With --shard 2/5 --out DIR, the command inspects only the
     second of five parts of the images and writes its findings to DIR. A final command with --join

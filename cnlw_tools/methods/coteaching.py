@@ -12,12 +12,12 @@ L     = mean of l over S' + mean of l' over S
 Networks learn regular patterns before they memorise wrong labels, so at first a small loss
 indicates a correct label. A single network that selects for itself confirms its own mistakes. Two
 networks with different initial weights make different mistakes, and each of them filters out the
-other's mistakes. The share of dropped examples, R(e), grows as the networks begin to
-memorise.
+other's mistakes. At first, the networks have memorised nothing, and all examples are used. R(e),
+the share of dropped examples, then grows to the noise rate.
 
 This formula for R(e), and the default c = 1, are those of the authors' code; in the paper, R(e) =
 tau min(e^c / T, 1). The logged loss is the mean over both networks. The logged weight is 0, 1/2 or
-1: the fraction of the two networks that learn from the example. With several ranks, the examples
+1: the share of the two networks that learns from the example. With several ranks, the examples
 with the smallest losses are selected from the whole batch.
 
 The paper does not say which of the two networks its accuracies refer to. The authors' code tests
@@ -25,13 +25,13 @@ both separately and records both numbers. By default, only the first network pre
 (``predict`` = one). With ``predict`` = mean, predictions use the mean of the logits of both
 networks. The resulting accuracy cannot be compared with the numbers of the paper.
 
-The authors' code differs in four points. It divides the mean loss by (1 - R) B once more, which has
-no effect with Adam. It skips training in epoch 0, and it limits an epoch to 400 batches. It lowers
-Adam's beta_1 from 0.9 to 0.1 when the learning rate begins to fall. This implementation does none
-of this.
+The authors' code differs from this implementation in four points. It divides the mean loss by (1 -
+R) B once more, which has no effect with Adam. It skips training in epoch 0, and it limits an epoch
+to 400 batches. It lowers Adam's beta_1 from 0.9 to 0.1 when the learning rate begins to fall. This
+implementation does none of this.
 
-In our study `methods_cifar10`, the noise rate of the method is the true share of wrong labels. With
-40 % asymmetric noise, this share is 0.2, because only half of the classes get wrong labels.
+In our study `methods_cifar10`, the option `noise_rate` is the true share of wrong labels. At level
+40 of asymmetric noise, this share is 0.2, because only five of the ten classes get wrong labels.
 """
 
 from typing import cast
@@ -63,7 +63,7 @@ class CoTeaching(Method):
 
     Args:
         task: the learning task
-        gradual: epochs in which the share of dropped examples grows to the noise rate
+        gradual: number of epochs during which the share of dropped examples grows
         exponent: c, the exponent of the noise rate in R(e)
         predict: what predicts: the first network (one) or the mean of both networks (mean)
     """

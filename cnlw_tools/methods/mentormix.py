@@ -23,23 +23,23 @@ by default, as in the authors' code. The authors' scripts, and the presets here,
 levels of 60 % and 80 %, and not at 20 % and 40 %. At the scale of the papers, our studies run both
 settings on data that the authors' scripts do not cover, and report the better one.
 
-On `shapes` (red 40, 16 pixels, 16 epochs, one seed), the accuracy ends at 60.5 % without the second
-weighting and at 54.8 % with it.
+On `shapes` (red 40, images of 16 x 16 pixels, 16 epochs, one seed), the accuracy after the last
+epoch is 60.5 % without the second weighting and 54.8 % with it.
 
 The losses l_i are computed in a separate pass without a gradient. In this pass, batch normalisation
 uses the statistics of the batch, as in the authors' code, and leaves the running averages
-unchanged. Three options come from that code and are not in the paper. ``mentor`` = learned_pd uses
-a network instead of the threshold. ``hard_switch`` takes the maximum where v_i >= 1/2 and the
-minimum elsewhere; if all weights are 0 or 1, this changes nothing. During ``burn_in``, all weights
-are 1.
+unchanged. Three options come from that code and are not in the paper. With ``mentor`` = learned_pd,
+a network computes the weights, instead of the threshold. With ``hard_switch``, lam_i is the larger
+of lam and 1 - lam if v_i >= 1/2, and the smaller one otherwise; if all weights are 0 or 1, this
+changes nothing. In the first part of the training, which ``burn_in`` sets, all weights are 1.
 
 With several ranks, the threshold is that of the whole batch. Partners come from an example's own
 rank, and ranks exchange no images.
 
 When the second weighting is on, the authors' code applies no weight decay, apparently by mistake;
-this implementation applies it. This implementation does not include example dropout, which the
-authors' code switches off. The page on networks says how `resnet32_wide` differs from the network
-of that code.
+this implementation applies it. The authors' code has an option that drops examples at random, but
+does not use it; this implementation does not include it. The page on networks says how
+`resnet32_wide` differs from the network of that code.
 """
 
 import torch
@@ -98,8 +98,8 @@ class MentorMix(Method):
         decay: share of the previous value that the moving threshold keeps in each step
         burn_in: all weights are 1 in the first burn_in - 1 percent of the training (with 0, never),
             as in the authors' code
-        hard_switch: whether an example always gets the larger part of its blend if v >= 1/2, and
-            otherwise the smaller part, as in the code
+        hard_switch: whether an example always makes up the larger part of its blend if v >= 1/2,
+            and otherwise the smaller part, as in the authors' code
         temperature: T, by which the weights are divided before the softmax
 
     Raises:

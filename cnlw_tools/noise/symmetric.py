@@ -9,8 +9,8 @@ The level is 100 p percent. Published experiments draw the new label in one of f
                                                                                     Arazo, Rolnick
     variant = l2r       floor(u (C - 1)): never the last    1 / (C - 1); 0 for the  Ren (L2R)
                         class                               last class
-    variant = permuted  the labels of the flipped rows,     share of y among them   Saxena (data
-                        shuffled                                                    parameters)
+    variant = permuted  the labels of the flipped rows,     share of y among these  Saxena (data
+                        shuffled                            labels                  parameters)
 
 With 10 classes, a level of 40 % means 40 % wrong labels by default, and 36 % with ``include_self``.
 Papers use both definitions of a level, often without saying which. The card of a build states the

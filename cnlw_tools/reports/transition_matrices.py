@@ -36,10 +36,12 @@ HEADER = [
     "Trace of T*",
 ]
 CAPTION = (
-    "T is the estimated matrix after the last epoch, averaged over runs. T* is the realised matrix "
-    "of the build, computed from the images that were not replaced. I is the identity, which "
-    "stands for no noise. M holds the mean predictions of the network for the validation images "
-    "of each class. The distance of a matrix A is the Frobenius norm |A - T*|."
+    "T is the transition matrix that the method estimates after the last epoch, averaged over "
+    "runs. T* is the realised matrix of the build, computed from the images that were not "
+    "replaced. I is the identity, which stands for no noise. A row of M holds the mean "
+    "probabilities that the network predicts for the validation images of one class. The same row "
+    "of M T holds the mean probabilities of the given labels that follow from them. The distance "
+    "of a matrix A is the Frobenius norm |A - T*|."
 )
 
 

@@ -2,8 +2,8 @@
 
 A million images have labels from the text around them. People labelled 72,409 images: the training
 images among these are the split ``probe``, and the others are the splits ``validation`` and
-``test``. None of the images that people labelled is in another split. If such an image also has a
-label from the text, the column ``noisy_label`` holds it.
+``test``. An image that people labelled is never in the split ``train``. If it also has a label from
+the text, the column ``noisy_label`` holds this label.
 
 Source: Xiao, Xia, Yang, Huang, Wang, "Learning from massive noisy labeled data for image
 classification", CVPR 2015.

@@ -1,10 +1,11 @@
 """A Hugging Face dataset is read from Parquet files, a folder of `save_to_disk`, or the Hub.
 
 The dataset itself says which files belong to which split. It must have one image column. Labels are
-read from the column `label` or from the only ClassLabel column, and are matched by class name. An
-image id consists of the name of the split, as the dataset calls it, and the number of the row in
-the split: ``train-00000``. The Parquet files of a dataset on the Hub are downloaded once into the
-cache of the Hub, and the commit is recorded.
+read from the column `label` or from the only ClassLabel column. If files number the classes
+differently, classes are matched by name. An image id consists of the name of the split, as the
+dataset calls it, and the number of the row in the split: ``train-00000``. The Parquet files of a
+dataset on the Hub are downloaded once into the cache of the library `huggingface_hub`, and the
+manifest records the commit.
 """
 
 import re

@@ -6,17 +6,18 @@ their names. If an image of a class were missing, every later id would refer to 
 class therefore leads to an error in these cases:
 
 - it has fewer images than the highest number in the lists;
-- it has more images than ILSVRC12 has of the class (column `images` of the class list);
-- it has fewer images than ILSVRC12 has of the class (but a class that has fewer images than the
-  smallest class of ILSVRC12 is allowed, because it is then a small selection for trials);
+- it has more images than in ILSVRC12 (column `images` of the class list);
+- it has fewer images than in ILSVRC12, but at least 732, the size of the smallest class there (a
+  class with fewer than 732 images is allowed: it is taken for a small sample that you chose);
 - a list of all training images (Kaggle's `LOC_train_solution.csv`, or `train_cls.txt`) is in
-  the folder that holds the class archives or folders, and does not name the same images.
+  the folder that holds the class archives or folders, and names other images for the class.
 
 The lists train.csv, val.csv and test.csv of Ravi and Larochelle (ICLR 2017) say which images are
-used. Their three sets of classes are one training set here. The validation images are those in
-`clean_validation` of the release. Without the release, all images of these classes in the
-validation set of ILSVRC12 are used. Classes are in the order of the release, by WordNet id. Ids
-never have a file extension, even if the list that they come from has one.
+used. Each list has its own classes; the package joins all three into one training set. The
+validation images are those in `clean_validation` of the release of Jiang et al. Without the
+release, all images of these classes in the validation set of ILSVRC12 are used. Classes are in the
+order of the release, by WordNet id. Ids never have a file extension, even if the list that they
+come from has one.
 """
 
 import re

@@ -3,10 +3,10 @@
 The layouts are: the devkit with `cars_train/` and `cars_test/`; `cars_annos.mat` with `car_ims/`;
 and Parquet files. An id is the path of the image, such as `cars_train/00001.jpg`. The test images
 are the split ``validation``, and their labels are in `cars_test_annos_withlabels.mat`. In Parquet
-files of the Hub (see `hf`), ids are row numbers and classes are matched by name. Labels start at 0,
-although those of the devkit start at 1. The source ``stanford_cars_crop`` crops each image to the
-bounding box of the car; the boxes are in the annotations. Web images are read from the folder of
-the release of Jiang et al. (2020); their ids are not paths.
+files of the Hub (see `hf`), ids contain row numbers and classes are matched by name. Labels start
+at 0, although those of the devkit start at 1. The source ``stanford_cars_crop`` crops each image to
+the bounding box of the car; the boxes are in the annotations. If there is a folder of the release
+of Jiang et al. (2020), web images are read from it; their ids are those of the release.
 
 Source: Krause, Stark, Deng, Fei-Fei, "3D object representations for fine-grained categorization",
 3dRR 2013.

@@ -55,7 +55,7 @@ class Published:
     )
     is_error: bool = key(
         False,
-        help="Whether the paper gives errors. They are compared with 100 minus our accuracy.",
+        help="Whether the paper gives error rates. They are compared with 100 - our accuracy.",
         old_name="error",
     )
     dataset: str = key("", help="Dataset of our runs.", default_text="the study's")

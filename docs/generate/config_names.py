@@ -10,11 +10,13 @@ NOTATION: Mapping[str, str] = {  # part of a name -> its meaning, {noise} being 
     "that the noise changes. On CIFAR-10, it changes five of the ten classes, so 20 % of all labels "
     "are wrong at level 40.",
     r"structured_a\d+_d\d": "The number after `d` is 100 times the option delta of "
-    "the noise model.",
-    r"structured_\w+_conv-mnist": "`conv-mnist` is the network whose predictions rank the false "
-    "labels by how easily they are confused with the true one.",
-    r"structured_\w+_(reverse|random)|conv-mnist_reverse": "`reverse` and `random` are values of the "
-    "option `order` of the noise model; a name without them means the order `confusing`.",
+    "the noise model. The noise model puts the false labels of each class in an order. If delta is "
+    "0, all false labels are equally frequent; if it is 1, the first one is as frequent as the "
+    "true label.",
+    r"structured_\w+_conv-mnist": "`conv-mnist` is the network whose predictions determine the order.",
+    r"structured_\w+_(reverse|random)|conv-mnist_reverse": "A name with neither `reverse` nor "
+    "`random` means the order `confusing`: the false label that the network predicts most often for images of "
+    "the class comes first. `reverse` is the opposite order, and `random` is a random one.",
     r"outlier_k\d": "The numbers after `k` and `r` are 100 times the options `known_share` and "
     "`ratio` of the noise model.",
     r"_no-exact(?!_self)": "`no-exact` stands for the option `exact = false` of the noise model.",

@@ -228,10 +228,27 @@ def _has_star(cell: PublishedCell) -> bool:
 
 
 def _explain_columns(paper_table: Mapping[str, Any], columns: Set[str]) -> str:
-    """Return the note on the names of columns, unless it is on a column that is not shown."""
+    """Return what columns mean: noise levels, or the note on their names.
+
+    A note on a column that is not shown is left out.
+    """
     note = _note(paper_table, COLUMNS)
+    if not note:
+        return _explain_numbers(paper_table.get("columns", []))
     column = re.search(r"A column called (.+) has ", note)
     return "" if column and column[1] not in columns else note
+
+
+def _explain_numbers(columns: Sequence[str]) -> str:
+    """Return a space and a sentence on columns that are noise levels; empty if they are not."""
+    try:
+        levels = [float(column) for column in columns if column != "mean"]
+    except ValueError:
+        return ""
+    if not levels:
+        return ""
+    unit = "from 0 to 1" if max(levels) <= 1 else "in percent"
+    return f" The columns are noise levels {unit}."
 
 
 def _note(paper_table: Mapping[str, Any], beginning: str, default: str = "") -> str:
