@@ -65,9 +65,9 @@ def build(
 ) -> None:
     """Build a dataset with noise at one or more levels; by default, at all levels of the recipe.
 
-    RECIPE is a TOML file or a name from `cnlw list recipes`. Without RECIPE, give --noise N: the
-    command then uses the recipe D_N of the dataset D (--dataset), if there is one. Levels that the
-    output folder (--out) already holds are not built again.
+    RECIPE is a TOML file or a name from `cnlw list recipes`. Without RECIPE, give --noise N. The
+    command then uses the recipe D_N of the dataset D (--dataset) or, if there is no such recipe,
+    the default settings. Levels that the output folder (--out) already holds are not built again.
 
     With --shard 2/5, the command does the second of five parts of the work. The five commands can
     run at the same time. A final command without --shard completes the build and writes the card,

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 @click.option(
     "--labels",
     type=PathOrAddress(path_type=Path),
-    help="Also write all labels, in the order of the dataset, to this new folder or address.  "
+    help="Also write given and true labels, in dataset order, to this new folder or address.  "
     "[default: none]",
 )
 @ENGINE
@@ -49,10 +49,11 @@ def plan(
 ) -> None:
     """Write the table of one level: which image and which label the learner gets in each slot.
 
-    RECIPE is a TOML file or a name from `cnlw list recipes`. Without RECIPE, give --noise N: the
-    command then uses the recipe D_N of the dataset D (--dataset), if there is one. A plan has one
-    level, so give --level if the recipe has several. A slot is a place in the training set; it
-    belongs to one clean image.
+    A slot is a place in the training set; it belongs to one clean image.
+
+    RECIPE is a TOML file or a name from `cnlw list recipes`. Without RECIPE, give --noise N. The
+    command then uses the recipe D_N of the dataset D (--dataset) or, if there is no such recipe,
+    the default settings. A plan has one level, so give --level if the recipe has several.
     """
     from cnlw_tools.builds.staging import reject_existing
     from cnlw_tools.dataset import tables

@@ -11,7 +11,7 @@ probability w_i, according to a mixture of two Beta distributions (`beta_mixture
 temperature, R keeps the predictions from collapsing to a few classes, and eta is an option:
 
 x~  = d_i x_i + (1 - d_i) x_j           d_i = (1 - w_i) / ((1 - w_i) + (1 - w_j))
-                                        j: a random permutation of the batch; l_j: as l_i
+                                        j: from a random permutation of the batch; l_j: as l_i
 l_i = (1 - w_i) CE(y_i, z~) + w_i CE(softmax(z_i / T), z~)     z~ = f(x~);  z_i = f(x_i), a constant
 L   = mean [l_i + l_j] / 2 + eta R(z~)
 R   = sum_c (1 / K) log((1 / K) / h_c)  h: mean of softmax(z~) over the batch

@@ -11,17 +11,17 @@ of i is wrong. R keeps the predictions from collapsing to a few classes, and alp
 options:
 
 x~  = lam x_i + (1 - lam) x_j           lam ~ Beta(alpha, alpha), one per batch
-                                        j: a random permutation of the batch; l_j: as l_i
+                                        j: from a random permutation of the batch; l_j: as l_i
 l_i = (1 - w_i) CE(y_i, z~) + w_i CE(argmax z_i, z~)     z~ = f(x~);  z_i = f(x_i), a constant
 L   = mean [lam l_i + (1 - lam) l_j] + eta R(z~)
 R   = sum_c (1 / K) log((1 / K) / h_c)                  h: mean of softmax(z~) over the batch
 
-With mixup, a network memorises wrong labels only late, so after a while, examples with wrong labels
-have larger losses than examples with correct ones. A mixture of two Beta distributions
-(`beta_mixture`), fitted to these losses, then gives the probability that each label is wrong. When
-the warm-up (option ``warmup``) is over, the target of each example is a blend of its label and the
-network's prediction, and w_i is the share of the prediction. The mixture is fitted again before
-every epoch, to the losses on images without augmentation.
+With mixup, a network memorises wrong labels only late. After some epochs, examples with wrong
+labels therefore mostly have larger losses than examples with correct ones. A mixture of two Beta
+distributions (`beta_mixture`), fitted to these losses, then gives the probability that each label
+is wrong. When the warm-up (option ``warmup``) is over, the target of each example is a blend of its
+label and the network's prediction, and w_i is the share of the prediction. The mixture is fitted
+again before every epoch, to the losses on images without augmentation.
 
 The defaults are those of the authors, who train for 300 epochs; here, their numbers of epochs are
 expressed as shares of all epochs. The predictions are only as good as the network. If the network

@@ -7,14 +7,18 @@ The mentor gives the weight v_b to example b. `curriculum` defines the weights v
 
 L = mean_b v_b l_b        l_b = CE(y_b, z_b)        v = Curriculum(l, progress), a constant
 
-Networks fit patterns before they memorise exceptions, so if the loss of an example is still high,
-its label is more likely wrong. A mentor turns this into a curriculum. With the default mentor,
-`pd`, the student first learns from all examples, then from those with losses below a moving
-percentile. In the last tenth of the training, weights fall gradually from 1 to 0 above this
-percentile. The mentor can be a rule (`pd`, `self_paced`, `focal` ...) or a network that has learned
-a curriculum. `cnlw train-mentor` fits such a network to a rule, or to a student's losses on the
+Networks fit patterns before they memorise exceptions. During the training, examples with wrong
+labels therefore mostly have higher losses than examples with correct labels. The default mentor
+`pd` compares each loss with a threshold, which is a moving average of a percentile of the losses.
+In the first 19 % of the training, it gives all examples the weight 1. Then it gives the weight 1 to
+examples with losses up to the threshold, and 0 to the others. In the last tenth of the training,
+examples with losses above the threshold get the weight 1 - (loss - threshold) or, if this is
+negative, 0. In addition, the option ``example_dropout`` sets the weights of random examples to 0.
+
+The mentor can be a rule (`pd`, `self_paced`, `focal` ...) or a network that has learned a
+curriculum. `cnlw train-mentor` fits such a network to a rule, or to a student's losses on the
 verified labels of a build. The weighted losses are divided by the size of the batch, not by the sum
-of the weights, so a batch that the mentor distrusts leads to a small step.
+of the weights, so a batch in which most weights are low leads to a small step.
 
 The defaults are those of the paper's predefined curriculum (PD) for noise up to 40 %. The paper's
 data-driven curriculum (DD) has these options at 20 % noise: mentor = FILE.json, percentile = 0.8,
@@ -22,8 +26,9 @@ burn_in = 18, fixed_epoch = true and example_dropout = "0.5,17,0.05,78,0.9,5".
 
 The authors' code multiplies the weight decay by the mean of v. This implementation applies the full
 decay in each step. As in the authors' code, the mentor is fitted beforehand
-(components/mentor_fit.py) and does not change while the student learns. The page on networks says
-how `resnet56_wide` differs from the network of the authors' code.
+(components/mentor_fit.py) and does not change while the student learns. The presets of this method
+train the network `resnet56_wide`. The page on networks says how it differs from the network of the
+authors' code.
 """
 
 from torch import Tensor
@@ -48,8 +53,8 @@ class MentorNet(Method):
         burn_in: the mentor takes effect one percent before this percentage of the training (with 0,
             at once), as in the authors' code; until then, all examples that are not dropped have
             the weight 1
-        fixed_epoch: whether the mentor and example_dropout no longer see progress after burn_in:
-            the completed percentage that they use then stays at burn_in
+        fixed_epoch: if true, the mentor and example_dropout never use a completed percentage of the
+            training above burn_in
         example_dropout: shares of the examples that are dropped, each followed by its duration as a
             percentage of the training
     """

@@ -11,14 +11,14 @@ L = mean_b CE(lam Y_b + (1 - lam) Y_pi(b), f(x'_b))
 
 Mixup makes a network nearly linear between examples, and such a network cannot closely fit a single
 example with a wrong label. Each blend occurs only once, so there is less to memorise. The larger
-alpha is, the closer the blends are to equal parts. For noisy labels, the paper uses larger values
-of alpha (8 to 32) than otherwise (1 for CIFAR).
+alpha is, the closer lam tends to be to 1/2. For noisy labels, the paper uses larger values of alpha
+(8 to 32) than for clean ones (1 for CIFAR).
 
 The option ``per`` says how often lam is drawn. The authors' code for mixup draws one lam per batch;
-MentorMix, MixMatch and IEG draw one per example. The logged loss is the cross-entropy of the
-example's own label on the blend.
+MentorMix, MixMatch and IEG draw one per example. The logged loss of example b is CE(y_b, f(x'_b)),
+without the label of the partner.
 
-This implementation does not blend examples of different ranks.
+With several ranks, each rank blends only examples of its own batch.
 """
 
 import torch

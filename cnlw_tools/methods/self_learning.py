@@ -1,30 +1,31 @@
-"""Self-Learning gives each image a second label: the class whose prototypes are most similar to it.
+"""Self-Learning gives each image a second label: the class whose prototypes are most like it.
 
 Source: Han, Luo and Wang 2019, "Deep self-learning from noisy labels".
 
-For each class c, at most m images with this label are drawn. Let i and j be two of these images,
-and f_i and f_j their features. The second label of an image x is y^, and prototype_cl is prototype
-l of class c. The options are m (``samples``), p (``prototypes``), ``alpha`` and ``start``:
+For each class c, at most m images with the given label c are drawn at random. Let i and j be two of
+these images, and f_i and f_j their features, which are the inputs of the last layer of the network.
+The second label of an image with the features f is y^, and f_cl are the features of prototype l of
+class c. The options are m (``samples``), p (``prototypes``), ``alpha`` and ``start``:
 
 S_ij  = cos(f_i, f_j)                                  s = 60th percentile of all S_ij
 rho_i = sum_j sign(S_ij - s)                           density around i
-eta_i = max_{j: rho_j > rho_i} S_ij                    similarity to a denser image
-        min_j S_ij for the densest
-prototypes of c = the densest image, and the densest   at most p in all
-                  others with eta_i < 0.95
-y^    = argmax_c mean_l cos(f(x), f(prototype_cl))     for all images, before each epoch from epoch
+eta_i = max_{j: rho_j > rho_i} S_ij                    similarity to the most similar denser image
+        min_j S_ij if rho_i is the highest
+prototypes of c: the image with the highest rho; then, from the highest rho downwards, images with
+                 eta < 0.95, until there are p
+y^    = argmax_c mean_l cos(f, f_cl)                   for all images, before each epoch from epoch
                                                        start on
 L     = mean_b (1 - alpha) CE(y_b, z_b) + alpha CE(y^_b, z_b)     alpha = 0 before epoch start
 
 The method assumes that most labels are correct in the densest regions of a class. The prototypes
-are a few images from these regions that differ from each other. They represent the class and
-correct the labels of the other images; no trusted images are needed. The densest image is always a
-prototype, so that every class with examples has one. A class without examples never becomes a
-second label.
+are a few images from these regions that differ from each other. If an image has a wrong label, its
+features are often most similar to the prototypes of its true class, and y^ is then correct. The
+method needs no trusted images. The image with the highest rho is always a prototype, so every class
+with examples has one. A class without examples never becomes a second label.
 
 The paper uses m = 1280, p = 8 and alpha = 0.5. It does not say for how many epochs alpha stays 0;
-half of the epochs is our choice. The logged weight is the share of the given label in the target.
-If y^ differs from the given label, this weight is 1 - alpha; otherwise it is 1. With several ranks,
+half of the epochs is our choice. The logged weight of an example is the share of its given label in
+the target: 1 - alpha if y^ differs from the given label, and otherwise 1. With several ranks,
 each rank computes y^ for the whole training set, and all ranks use the y^ of rank 0.
 """
 
@@ -68,9 +69,9 @@ class SelfLearning(Method):
     Args:
         task: the learning task
         alpha: share of the second label in the target
-        start: epochs without the second label; a value below 1 is a share of all epochs
-        samples: m, the largest number of images of a class among which prototypes are sought
-        prototypes: p, the largest number of prototypes of a class
+        start: number of epochs without the second label; a value below 1 is a share of all epochs
+        samples: m, the largest number of images of each class that are drawn to find prototypes
+        prototypes: p, the largest number of prototypes of each class
     """
 
     cross_entropy_options = {"alpha": 0.0}  # noqa: RUF012, read only

@@ -3,9 +3,10 @@
     y' = (y + 1 + floor(u (C - 1))) mod C      for level % of the images of every class
     y' = y                                     for the others
 
-A flipped label is never the true one, so the level is exactly the share of wrong labels. The new
-label of an image does not depend on the level. Blue noise is the same as symmetric.py with its
-default options; the name is that of the paper.
+A flipped label is never the true one. The share of wrong labels is therefore the level, except that
+the number of flipped labels is rounded to a whole number. The new label of an image does not depend
+on the level. Blue noise is the same as symmetric.py with its default options; the paper calls it
+blue.
 
 Source: Jiang et al., ICML 2020, "Beyond synthetic noise: deep learning on controlled noisy
 labels"; the authors' slides on the "construction of controlled synthetic label noise".

@@ -2,13 +2,15 @@
 
     P(y' = j | y = i) = Q[i, j]        rows: the true class; columns: the given label; rows sum to 1
 
-The option q gives the matrix Q. In the paper, columns stand for the true class. If your matrix has
-this orientation, set ``transpose`` to true; the orientation is never guessed. Counts are exact.
-Class i has n_i images, and n_ij of them get the label j:
+The option q gives the matrix Q. In the paper, columns stand for the true class. If the columns of
+your matrix stand for the true class, set ``transpose`` to true; the package does not guess this. By
+default, the number of images with each label is not left to chance. Class i has n_i images, and
+n_ij of them get the label j:
 
     n_ij = floor(n_i Q[i, j]), and one more for the largest remainders until sum_j n_ij = n_i
 
-This is Hamilton's method of apportionment. Images get their labels in the order of their keys. With
+This is Hamilton's method of apportionment. The images of class i are sorted by their keys. The
+first n_i0 images get the label 0, the next n_i1 images the label 1, and so on. With
 ``exact = false``, the label of every image is drawn independently.
 
 Source: Sukhbaatar et al., ICLR 2015 workshop, "Training convolutional networks with noisy
@@ -49,7 +51,7 @@ def matrix(
     """Draw the label of every image from the row of its class in the matrix ``q``.
 
     Args:
-        q: the matrix: C rows of C numbers; -o q=FILE reads it from a file
+        q: the matrix: C rows of C numbers; -o q=FILE reads it from a .csv or .npy file
         transpose: if true, rows of q are given labels, and columns are true classes
         exact: if false, the label of each image is drawn independently
 

@@ -9,8 +9,8 @@
 ledger. If the outcome of a row is `ok`, the file is therefore complete. A power failure may still
 damage a file, so every read compares the sha256 of the file with the ledger. When `cnlw fetch`
 starts, it looks for files whose size or modification time differs from the ledger. If only the time
-differs, it also compares the sha256. It fetches damaged files again. It locks the folder while it
-runs.
+differs, it also compares the sha256. The command fetches damaged files again. While it runs, it
+locks the folder, so no other fetch can write to the store.
 
 By default, the files are the originals. With `cnlw fetch --keep 84`, they are resized images,
 exactly as a build with `--size 84` stores them. A store holds either originals or files that were
@@ -66,10 +66,13 @@ class Row:
     format: str | None = None  # the format of the original: jpeg, png ...
     width: int | None = None  # the width of the original, in pixels
     height: int | None = None  # the height of the original, in pixels
-    fingerprint: bytes | None = None  # a code; images that look alike have similar codes
+    # a code computed from the pixels; images that look alike have similar codes
+    fingerprint: bytes | None = None
     mtime: int | None = None  # the modification time of the file, in nanoseconds since 1970
-    source: str | None = None  # where the bytes are from: uri, archive, img2dataset (re-encoded)
-    # how the file was resized; a build needs the same options; null: it is the original
+    # where the bytes are from: uri (the URL), archive (a web archive with a copy of a dead link)
+    # or img2dataset (its output, which is re-encoded)
+    source: str | None = None
+    # how the file was resized, which must agree with the options of a build; null for an original
     kept: str | None = None
     kept_sha256: str | None = None  # the sha256 of the resized file, if there is one
     kept_size: int | None = None  # the size of the resized file, in bytes

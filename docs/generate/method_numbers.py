@@ -42,6 +42,7 @@ COLUMNS = "A column "  # how a note of published.json begins that explains the n
 VALUE = "The value of "  # how one begins that says where else a paper gives another value
 TAG_OR_FOOTNOTE = r"<[^>]*>| \[†\]"  # in the labels of the rows of a paper
 REPOSITORY = re.compile(r"([\w-]+/[\w.-]+) on GitHub")
+NUMBER = re.compile(r"\d+(\.\d+)?")
 SIC = ("Aym.", "Aym. (sic)")  # as the README of INCV spells it
 METRICS: Mapping[str, str] = {  # by the metric or the caption of a table of published.json
     "top-1 accuracy %": "top-1 accuracies in percent",
@@ -49,9 +50,10 @@ METRICS: Mapping[str, str] = {  # by the metric or the caption of a table of pub
     "training, in percent, averaged over ten noise levels",
     "validation error %": "validation errors in percent",
     "top1/top5 on ImageNet val": "top-1 and top-5 accuracies on the validation set of ImageNet, in "
-    "percent",
+    "percent, after training on the first 50 classes of WebVision (`mini`) or on all (`full`)",
     "WebVision 1.0, top-1 accuracy in percent, with top-5 accuracy in parentheses": (
-        "top-1 accuracies in percent, with top-5 accuracies in parentheses"
+        "top-1 accuracies in percent, with top-5 accuracies in parentheses, on the validation set "
+        "that the column names (ILSVRC12: that of ImageNet)"
     ),
     "accuracies of a re-implementation of MentorNet, from 0 to 1": "accuracies from 0 to 1",
     "a re-implementation of MentorMix with ResNet-32": "accuracies from 0 to 1",
@@ -101,7 +103,7 @@ def own_numbers(name: str, single_runs: str = "") -> str:
             " The last column has the accuracy of [`vanilla`](vanilla.md) on the same data after the "
             "last epoch."
         )
-    text = text.rstrip() + "\n\n"
+    text = text.rstrip() + " The best epoch is that with the highest accuracy of a run.\n\n"
     for study in studies:
         rows = [_trial_cells(trial) for trial in trials if trial.study == study]
         text += heading(study, 3) + f"{_without_times(describe_scale(study))} "
@@ -128,8 +130,8 @@ def _explain_omissions(name: str) -> str:
 def _explain_seeds(trials: Sequence[Trial]) -> str:
     """Return what the signs after an accuracy mean."""
     if not any("±" in trial.last for trial in trials):
-        return "Each is from one seed, as the number in parentheses says."
-    words = "Each is the mean over seeds, and the number of seeds is in parentheses."
+        return "Each accuracy is from one seed, as the number in parentheses says."
+    words = "Each accuracy is the mean over seeds, and the number of seeds is in parentheses."
     if any("±" not in trial.last for trial in trials):
         words += " If there are several seeds, the"
     else:
@@ -168,6 +170,7 @@ def published_numbers(name: str) -> str:
         "numbers. Each row below names a study, the row and the column of a published table, and the "
         "data on which the study runs the method. "
     )
+    text += _explain_columns(cell.column for cell in cells)
     own_configs = " ".join(trial.config for trial in read_trials() if trial.method == name)
     text += explain_config_names(" ".join(cell.configs for cell in cells), own_configs)
     text = text.rstrip() + "\n\n"
@@ -181,7 +184,9 @@ def published_numbers(name: str) -> str:
                 "images, a smaller network and fewer epochs. Our numbers show only how the methods compare "
                 "with each other"
             )
-        text += ". In the column *ours*, the epoch of each number is in parentheses.\n\n"
+        text += (
+            ". In the column *ours*, the words in parentheses say which epoch a number is from.\n\n"
+        )
         rows = [[*_published_row(cell), _our_number(cell)] for cell in compared]
         text += table([*PUBLISHED_HEADER, "ours"], rows)
     if others:
@@ -193,6 +198,19 @@ def published_numbers(name: str) -> str:
         )
         text += table(PUBLISHED_HEADER, map(_published_row, others))
     return text
+
+
+def _explain_columns(columns: Iterable[str]) -> str:
+    """Return what a column means whose name is a number; empty if there is none."""
+    numbers = [column for column in columns if NUMBER.fullmatch(column)]
+    forms = []
+    if any(float(number) > 1 for number in numbers):
+        forms.append("in percent (`40`)")
+    if any(0 < float(number) < 1 for number in numbers):
+        forms.append("as a share (`0.4`)")
+    if not forms:
+        return ""
+    return f"If the name of a column is a number, it is the level of noise, {' or '.join(forms)}. "
 
 
 def _list_tables(cells: Iterable[PublishedCell]) -> str:

@@ -48,7 +48,7 @@ SYMBOLS: Mapping[str, str] = {  # symbol -> what it means, if a formula has it
     r"\bu\b": "`u` is a random number, 0 <= u < 1, that depends only on the seed and the image",
     r"\bn_c\b": "`n_c` is the number of images of class c",
     r"\bP\(": "`P(...)` is a probability",
-    r"by key|of their keys": "the `key` of an image is a random number that depends only on the seed and the image",
+    r"by (their )?key|of their keys": "the `key` of an image is a random number that depends only on the seed and the image",
     r"corruption order": "the corruption order is the order in which images become noisy as the level grows",
 }
 VERBS: Mapping[str, str] = {  # how the summary of a model begins -> what the model does

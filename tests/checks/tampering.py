@@ -745,9 +745,9 @@ TAMPERS: dict[str, Tamper] = {
     "`is_noisy` is flipped": Tamper(edit_row()(_turn_flag)),
     "a noisy row of blue noise is made clean": Tamper(edit_row(True, config=BLUE)(_clean)),
     "a label in validation is changed": Tamper(edit_row(split="validation")(_label_and_flag)),
-    "a label that is not in the class list": Tamper(edit_row()(_set(label=-1))),
-    "a label is null": Tamper(edit_row()(_set(label=None))),
-    "an invented true label for a web image": Tamper(edit_row(True)(_set(clean_label=1))),
+    "a label is set to a value that is not in the class list": Tamper(edit_row()(_set(label=-1))),
+    "a label is set to null": Tamper(edit_row()(_set(label=None))),
+    "a web image gets an invented true label": Tamper(edit_row(True)(_set(clean_label=1))),
     "a different origin": Tamper(edit_row()(_set(origin="web"))),
     "a different image id": Tamper(edit_row()(_set(image_id="train/ant/99.png"))),
     "`replaces` is deleted": Tamper(edit_row(True)(_set(replaces=None))),
@@ -765,15 +765,19 @@ TAMPERS: dict[str, Tamper] = {
     "a shard is truncated": Tamper(on_shard(_cut(100)), is_recorded=False),
     "one bit of a shard is flipped": Tamper(on_shard(_flip_bit), is_recorded=False),
     "a shard is renamed": Tamper(on_shard(_rename)),
-    "a shard of another segment has a listed name": Tamper(
+    "a shard is replaced by one of another segment": Tamper(
         lambda folder, draw, _: shutil.copy(
             shard(folder, draw, split="validation")[0], shard(folder, draw)[0]
         )
     ),
-    "an additional column": Tamper(edit_table(lambda t: t.append_column("hint", t["is_noisy"]))),
+    "an additional column in a shard": Tamper(
+        edit_table(lambda t: t.append_column("hint", t["is_noisy"]))
+    ),
     "labels have a different type": Tamper(edit_table(_narrow)),
-    "paths are stored with the images": Tamper(edit_table(_path_column)),
-    "the features are missing": Tamper(edit_table(pa.Table.replace_schema_metadata)),
+    "the images of a shard are stored with their paths": Tamper(edit_table(_path_column)),
+    "the description of the columns is missing in a shard": Tamper(
+        edit_table(pa.Table.replace_schema_metadata)
+    ),
     "class names are swapped in the shards": Tamper(names_of_shards),
     "the image column is compressed": Tamper(edit_table(_unchanged, compression="zstd")),
     "the Parquet pages have no index": Tamper(edit_table(_unchanged, write_page_index=False)),
@@ -880,43 +884,49 @@ TAMPERS: dict[str, Tamper] = {
     "a different number of rows on the card": Tamper(
         claim(rows={"train": 1, "validation": 8}), is_recorded=False
     ),
-    "a different level": Tamper(claim(level=20), is_recorded=False),
-    "a different digest of the plan": Tamper(claim(digest="0" * 64), is_recorded=False),
-    "a different seed": Tamper(claim_of_recipe(seed=1), is_recorded=False),
-    "a different kind of noise": Tamper(claim_of_recipe(noise="symmetric"), is_recorded=False),
-    "an unknown kind of noise": Tamper(text("noise: blue\n", "noise: purple\n"), is_recorded=False),
-    "a different dataset": Tamper(claim_of_build(dataset="flowers"), is_recorded=False),
+    "a different level on the card": Tamper(claim(level=20), is_recorded=False),
+    "a different digest of a plan on the card": Tamper(claim(digest="0" * 64), is_recorded=False),
+    "a different seed on the card": Tamper(claim_of_recipe(seed=1), is_recorded=False),
+    "a different kind of noise on the card": Tamper(
+        claim_of_recipe(noise="symmetric"), is_recorded=False
+    ),
+    "an unknown kind of noise on the card": Tamper(
+        text("noise: blue\n", "noise: purple\n"), is_recorded=False
+    ),
+    "a different dataset on the card": Tamper(claim_of_build(dataset="flowers"), is_recorded=False),
     "a different name of the dataset, everywhere": Tamper(
         rename_everywhere, "nothing", "nothing", is_recorded=False
     ),
-    "a different layout": Tamper(claim_of_build(layout="flat"), is_recorded=False),
+    "a different layout on the card": Tamper(claim_of_build(layout="flat"), is_recorded=False),
     "a different image size on the card": Tamper(text("size: null", "size: 32"), is_recorded=False),
-    "a different digest of a table": Tamper(
+    "a different digest of a table on the card": Tamper(
         claim_of_build(tables={"classes": "0" * 64}), is_recorded=False
     ),
-    "the sha256 of the shards are missing": Tamper(claim_of_build(shards={}), is_recorded=False),
-    "train and validation are swapped": Tamper(
+    "the sha256 of the shards are missing on the card": Tamper(
+        claim_of_build(shards={}), is_recorded=False
+    ),
+    "train and validation are swapped on the card": Tamper(
         segments(exchange_splits_of_card), is_recorded=False
     ),
-    "a segment is listed twice": Tamper(
+    "the card lists a segment twice": Tamper(
         segments(lambda parts: parts["train"].append(parts["train"][0])), is_recorded=False
     ),
-    "a segment that does not exist": Tamper(
+    "the card lists a segment that does not exist": Tamper(
         segments(lambda parts: parts["train"].append("f" * 16)), is_recorded=False
     ),
-    "a segment is left out": Tamper(
+    "the card leaves out a segment": Tamper(
         segments(lambda parts: parts["train"].pop()), is_recorded=False
     ),
     "a config is removed with its files": Tamper(
         without_config, "nothing", "nothing", is_recorded=False
     ),
-    "all configs are removed": Tamper(
+    "all configs are removed from the card": Tamper(
         lambda folder, *_: (folder / "README.md").write_text(
             metadata.front_matter(replace(metadata.read_card(folder), configs={}), {})
         ),
         is_recorded=False,
     ),
-    "the names of two configs are swapped": Tamper(
+    "the names of two configs are swapped on the card": Tamper(
         lambda folder, *_: [
             replace_text(folder, *pair)
             for pair in (("red_20", "red_xx"), ("red_40", "red_20"), ("red_xx", "red_40"))
@@ -932,7 +942,7 @@ TAMPERS: dict[str, Tamper] = {
     "a different number of rows at the top of the card": Tamper(
         text("    num_examples: ", "    num_examples: 1", 1), is_recorded=False
     ),
-    "a different size at the top of the card": Tamper(
+    "a different size category at the top of the card": Tamper(
         text("- n<1K", "- 1K<n<10K"), is_recorded=False
     ),
     "a different licence in `croissant.json`": Tamper(
@@ -947,28 +957,32 @@ TAMPERS: dict[str, Tamper] = {
     "`croissant.json` is missing": Tamper(
         lambda folder, *_: (folder / CROISSANT).unlink(), is_recorded=False
     ),
-    "a different version of pyarrow": Tamper(versions(pyarrow="18.0.0"), is_recorded=False),
-    "a different version of Pillow": Tamper(
+    "a different version of pyarrow on the card": Tamper(
+        versions(pyarrow="18.0.0"), is_recorded=False
+    ),
+    "a different version of Pillow on the card": Tamper(
         versions(pillow="11.0.0"), "nothing", "nothing", is_recorded=False
     ),
-    "a different version of cnlw_tools": Tamper(
+    "a different version of cnlw_tools on the card": Tamper(
         versions(cnlw_tools="0.0.9"), "nothing", "nothing", is_recorded=False
     ),
-    "the version of cnlw_tools is missing": Tamper(versions(pillow="new"), is_recorded=False),
-    "a different number in the text": Tamper(
+    "the version of cnlw_tools is missing on the card": Tamper(
+        versions(pillow="new"), is_recorded=False
+    ),
+    "a different number in the text of the card": Tamper(
         text("| 40.000\N{NO-BREAK SPACE}%, ", "| 0.000 %, ", 1), is_recorded=False
     ),
-    "an additional row in the table of the text": Tamper(
+    "an additional row in a table of the card": Tamper(
         text('\n\n"Labels kept"', '\n| `blue_40` | 0 % |\n\n"Labels kept"'), is_recorded=False
     ),
-    "a different recipe in the text": Tamper(
+    "a different recipe in the text of the card": Tamper(
         text("min_votes = 1", "min_votes = 5"), is_recorded=False
     ),
-    "different classes in the text": Tamper(
+    "different classes in the text of the card": Tamper(
         text("0 ant, 1 bee", "0 bee, 1 ant"), is_recorded=False
     ),
-    "the whole text is replaced": Tamper(whole_text, is_recorded=False),
-    "an additional paragraph": Tamper(
+    "the whole text of the card is replaced": Tamper(whole_text, is_recorded=False),
+    "an additional paragraph on the card": Tamper(
         text("## Columns\n", "All labels are right.\n\n## Columns\n"),
         "note",
         "note",
@@ -981,21 +995,21 @@ TAMPERS: dict[str, Tamper] = {
     "an additional key `drop_labels` of a config in the YAML block": Tamper(
         beside_config("drop_labels: true"), is_recorded=False
     ),
-    "a config is listed twice, the wrong one first": Tamper(
+    "the card lists a config twice, the wrong one first": Tamper(
         text("\nconfigs:\n", f"\nconfigs:\n- {{config_name: {BLUE}, data_files: x.csv}}\n"),
         is_recorded=False,
     ),
     "a key of the YAML block occurs twice": Tamper(
         text(f"license: {LICENCE}\n", f"license: {LICENCE}\nlicense: mit\n"), is_recorded=False
     ),
-    "a list of features in the YAML block": Tamper(
+    "a list of columns (`features`) in the YAML block": Tamper(
         text("\nconfigs:\n", "\ndataset_info: {features: []}\nconfigs:\n"), is_recorded=False
     ),
     "an additional config in the YAML block, which the build does not have": Tamper(
         text("\nconfigs:\n", "\nconfigs:\n- {config_name: more, data_files: x.csv}\n"),
         is_recorded=False,
     ),
-    "a config lists different files": Tamper(
+    "a config lists different files on the card": Tamper(
         lambda folder, *_: replace_text(
             folder,
             f"data/{metadata.read_card(folder).configs[BLUE].segments['validation'][0]}-*",
@@ -1003,7 +1017,7 @@ TAMPERS: dict[str, Tamper] = {
         ),
         is_recorded=False,
     ),
-    "an additional key of the Hub in the YAML block": Tamper(
+    "an additional key that the Hub defines, in the YAML block": Tamper(
         text("\nconfigs:\n", "\nlanguage: en\nconfigs:\n"), "nothing", "nothing", is_recorded=False
     ),
     # files
@@ -1013,14 +1027,18 @@ TAMPERS: dict[str, Tamper] = {
     "a script in data/": Tamper(add("data/data.py"), is_recorded=False),
     "a script beside the card": Tamper(add("build.py"), is_recorded=False),
     "a folder in data/": Tamper(add("data/more/x.parquet"), is_recorded=False),
-    "a Parquet file of no segment": Tamper(copied_shard("extra.parquet"), is_recorded=False),
+    "a Parquet file that belongs to no segment": Tamper(
+        copied_shard("extra.parquet"), is_recorded=False
+    ),
     "a shard that the card does not list": Tamper(
         copied_shard("ffffffffffffffff-00000-of-00001.parquet"), is_recorded=False
     ),
     "an additional shard of a segment": Tamper(copied_shard("{segment}-x.parquet")),
-    "an additional table": Tamper(add("tables/more.parquet"), is_recorded=False),
-    "`.huggingface.yaml`": Tamper(add(".huggingface.yaml"), is_recorded=False),
-    "`dataset_infos.json`": Tamper(add("dataset_infos.json", b"{}"), is_recorded=False),
+    "an additional file in tables/": Tamper(add("tables/more.parquet"), is_recorded=False),
+    "an additional file `.huggingface.yaml`": Tamper(add(".huggingface.yaml"), is_recorded=False),
+    "an additional file `dataset_infos.json`": Tamper(
+        add("dataset_infos.json", b"{}"), is_recorded=False
+    ),
     "a shard is a link to a file outside the folder": Tamper(link("", True), is_recorded=False),
     "a shard is a link inside the folder": Tamper(link("", False), is_recorded=False),
     "a table is a link": Tamper(link("tables/votes.parquet", True), is_recorded=False),

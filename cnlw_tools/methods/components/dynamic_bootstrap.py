@@ -8,7 +8,7 @@ one with a guess, which is the network's own prediction for the image:
 l_b = (1 - w_b) CE(y_b, z_b) + w_b CE(guess_b, z_b)     w_b: P(y_b is wrong), from `beta_mixture`
 R   = sum_c (1 / K) log((1 / K) / h_c)                  h: mean of softmax(z) over the batch
 
-With the loss l alone, a network could lower its loss by predicting the same class for every image.
+With l alone as the loss, a network could lower it by predicting the same class for every image.
 The methods M-DYR-H (mdyrh.py) and MD-DYR-SH (mddyrsh.py) therefore add a multiple of R to the loss;
 R is 0 if h is uniform, and positive otherwise.
 

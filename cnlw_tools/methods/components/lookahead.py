@@ -1,11 +1,11 @@
 """L2R and IEG compute how much a step on each noisy example would reduce the loss on trusted ones.
 
-Let l_b be the loss of noisy example b, and L^p the cross-entropy on m trusted examples. A virtual
-step reduces sum_b eps_b l_b, where eps_b is the weight of example b in the loss. It changes the
-weights of the network to Theta', which is linear in the eps_b. The derivative of L^p(Theta') with
-respect to eps_b is therefore, up to a factor, the inner product <g_p, grad l_b>, where g_p is the
-gradient of L^p. The inner products of all examples are computed together, without the gradient of
-each l_b:
+Let l_b be the loss of noisy example b, and L^p the cross-entropy on m trusted examples. Consider a
+gradient step on sum_b eps_b l_b, where eps_b is the weight of example b in the loss. This step
+would change the weights of the network from Theta to Theta', which is linear in the eps_b. The
+derivative of L^p(Theta') with respect to eps_b is therefore, up to a factor, the inner product
+<g_p, grad l_b>, where g_p is the gradient of L^p. The inner products of all examples are computed
+together, without the gradient of each l_b:
 
 g_p   = grad L^p(Theta')
 z'_b  = d/dt f(x_b; Theta + t g_p) at t = 0         a forward pass with forward-mode derivatives

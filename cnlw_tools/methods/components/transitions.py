@@ -1,4 +1,4 @@
-"""A transition matrix can be given by a name such as `symmetric:0.4`.
+"""The option `q` of several methods takes a transition matrix, or a name such as `symmetric:0.4`.
 
 The entry Q[j, i] is the probability of the given label j if the true class is i, so each column
 sums to 1. Each name stands for the matrix Q beside it; I is the identity, J is a matrix of ones,
