@@ -974,7 +974,7 @@ def fetch_images(
     Args:
         dataset: name of the dataset whose web candidates are fetched
         manifest: Parquet file with the columns image_id and uri, instead of ``dataset``
-        store: folder of the store, or address of a pack. Default: stores/DATASET
+        store: folder to write to, or address of a pack to write to. Default: stores/DATASET
         shard: fetch from only one group of sites: 2/5 is the second of five. See `join_stores`
         root: folder with your own manifests/. Default: none
         engine: where the work runs: local, dask://HOST:PORT or ray://HOST:PORT

@@ -1,4 +1,4 @@
-"""MixMatch and MixMatch-KL are semi-supervised: they learn from trusted labels only.
+"""MixMatch and MixMatch-KL are semi-supervised: they do not use the noisy labels.
 
 Source: Berthelot, Carlini, Goodfellow, Papernot, Oliver and Raffel 2019 and their code. For
 MixMatch-KL (the method `mixmatch_kl`), the source is Zhang, Zhang, Arik, Lee and Pfister 2020
@@ -21,11 +21,10 @@ MixMatch-KL adds k mean_b KL(softmax(z_U) || softmax(z_U^)), with z_U as a const
 
 In MixMatch-KL, the second view has the augmentations of the view `policy` in the preset (key
 `views`). If the preset has no such view, the run stops at the start, with an error that says how to
-add it. Neither method learns from the given labels. Both are therefore baselines: they show what
-accuracy is possible without the noisy labels, and a method that also uses the noisy labels should
-be better. The given label y only affects what is logged: the logged weight of an example is g[y],
-the probability of its given label in the pseudo-label. Learning from a few labels per class takes
-many steps: the authors' code takes 2^20.
+add it. Both methods are baselines: they show what accuracy is possible without the noisy labels,
+and a method that also uses the noisy labels should be better. The given label y only affects what
+is logged: the logged weight of an example is g[y], the probability of its given label in the
+pseudo-label. Learning from a few labels per class takes many steps: the authors' code takes 2^20.
 
 The 3B rows pass through the network in three batches, each with equal parts of X, U and U^, so that
 batch normalisation sees a mixture. Only the first batch changes the running averages. As in the

@@ -21,8 +21,8 @@ The paper leaves other details open. These are our choices:
 
 - the factor 1 / K, so that the same q_lambda suits any K;
 - q_lambda = 1, the largest value that keeps Q = I for clean labels;
-- a short warm-up, because once the network has memorised the wrong labels, Q has nothing left to
-  explain;
+- a short warm-up, because Q can no longer be learned once the network has memorised the wrong
+  labels;
 - a learning rate q_lr so small that Q cannot swap two classes.
 
 This implementation does not estimate Q* from a few true labels. If you have an estimate, give it
