@@ -116,7 +116,8 @@ class Build:
     ) -> PathLike:
         """Write a config in the format of another program, and return the new folder.
 
-        If the files lack something, for example the labels of some images, a warning says so.
+        If something is missing from the new files, such as the labels of some images, a warning
+        says so.
 
         Args:
             exporter: format to write: imagefolder, labels, npz or webdataset; see
@@ -510,7 +511,7 @@ def build(
         level: one level in percent. Default: the levels of the recipe
         levels: several levels in percent, instead of ``level``
         recipe: a TOML file, or the name of a recipe. Default: DATASET_NOISE
-        out: folder or address; a build that is there keeps its configs. Default: builds/DATASET
+        out: folder or address; configs of an earlier build there are kept. Default: builds/DATASET
         root: folder with your own manifests/, annotations/ and pipelines/. Default: none
         data_dir: folder or address of your copy of the images
         donors: other datasets whose images the noise uses, and the folders of these images

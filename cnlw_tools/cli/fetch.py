@@ -70,7 +70,7 @@ SECONDS = click.FloatRange(0.1)
 @click.option(
     "--retry",
     metavar="OUTCOME",
-    help="Request only URLs with this outcome again: failed (any), timeout, 404 ...  "
+    help="Request again the URLs with this outcome: failed (any), timeout, 404 ...  "
     "[default: none]",
 )
 @click.option(
@@ -188,13 +188,13 @@ SECONDS = click.FloatRange(0.1)
 )
 @click.option(
     "--contact",
-    help="Your e-mail address or web page, for the User-Agent; more sites then answer.  "
+    help="Your e-mail address or web page, which is added to the header User-Agent.  "
     "[default: none]",
 )
 @click.option(
     "--user-agent", help="Header User-Agent to send.  [default: cnlw_tools/VERSION (+CONTACT)]"
 )
-@click.option("--no-robots", is_flag=True, help="Do not request robots.txt.")
+@click.option("--no-robots", is_flag=True, help="Ignore robots.txt.")
 @click.option("--no-opt-out", is_flag=True, help="Ignore the header X-Robots-Tag.")
 @click.option(
     "--wayback",
@@ -203,7 +203,8 @@ SECONDS = click.FloatRange(0.1)
 )
 @click.option(
     "--archive",
-    help="Prefix of archived URLs.  [default: that of the Internet Archive]",
+    help="URL of the archive; the URL of the dead link is appended to it.  "
+    "[default: that of the Internet Archive]",
 )
 @click.option(
     "--placeholders",
@@ -225,12 +226,13 @@ def fetch(**flags: Any) -> None:
 
     --retry takes `failed` (any failure), or one of these outcomes: refused, robots, opt_out, dns,
     connect, tls, timeout, unreachable, redirect, http_404 (404 for short; other HTTP statuses work
-    the same way), too_big, truncated, bomb, animated, not_image, decode.
+    the same way), too_big, truncated, bomb, animated, not_image, decode. The page "The image store"
+    of the documentation explains these outcomes.
 
     With --shard 2/5, the command fetches from only the second of five groups of sites. Give each of
     the five commands its own --store, or give all five the address of the same pack in remote
-    storage. If they wrote to five folders, a command with --join combines the folders into one
-    store. A final command without --shard then requests the URLs that have no outcome yet. If
+    storage. If the commands wrote to five folders, combine these into one store with --join. Then
+    run a last command without --shard, which requests the URLs that have no outcome yet. If
     --engine is not `local`, the workers of a cluster divide the sites among themselves.
     """
     _check_choices(flags)

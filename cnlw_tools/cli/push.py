@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     "--croissant",
     type=PathOrAddress(dir_okay=False, path_type=Path),
     metavar="FILE.json",
-    help="Also write croissant.json of the pushed files to this file or address.  [default: none]",
+    help="Also write a Croissant description of the pushed files to this file or address.  "
+    "[default: none]",
 )
 @ENGINE
 @WORKERS
@@ -58,7 +59,7 @@ def push(
     BUILD is the folder of a build, or its address, such as s3://bucket/build. The repository
     OWNER/NAME is created if it does not exist. To continue an interrupted upload, run the same
     command again. Log in first with `hf auth login`, or set HF_TOKEN. Without OWNER/NAME, the
-    command uploads nothing and only writes the file that --archive names.
+    command checks the build and writes the file that --archive names, but uploads nothing.
     """
     from cnlw_tools.builds.hub import push_build
     from cnlw_tools.card.croissant import write_located_croissant

@@ -49,8 +49,8 @@ SECONDS_BETWEEN_ESTIMATES = 5.0
 @click.option(
     "--scale",
     default="",
-    help="Scale of the study: small for a laptop, or paper for the published settings.  "
-    "[default: none]",
+    help="Scale of the study, such as small (for a laptop) or paper (published settings).  "
+    "[default: none; required if the study has scales]",
 )
 @click.option(
     "--builds",
@@ -74,7 +74,7 @@ SECONDS_BETWEEN_ESTIMATES = 5.0
 @click.option(
     "--dry-run",
     is_flag=True,
-    help="Train nothing; print the runs, those that cannot work, and the time (once known).",
+    help="Train nothing; list the runs, any that cannot work, and the time left (if known).",
 )
 @KEEP_BEST
 @ROOT

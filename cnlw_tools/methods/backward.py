@@ -5,19 +5,21 @@ sum_j T[i, j] l(j) = -log p[i]                l(j): the loss l_b if the given la
 
 Source: Patrini, Rozza, Menon, Nock and Qu, CVPR 2017, arXiv:1609.03683.
 
-The second line says that the combined loss is unbiased: for every prediction p, the expected
-combined loss over the given labels that images of true class i receive equals the cross-entropy
-with the true label i. However, the losses of single examples may be negative, and their variance
-grows with the entries of T^-1. Before the logarithm, p is clipped
-to [1e-7, 1 - 1e-7]; otherwise, the loss could fall without limit. The option q gives the transpose
-of T; without it, a first network estimates T, as in forward.py.
+The second line says that the combined loss is unbiased. Images of true class i get the given label
+j with probability T[i, j]. For any prediction p, the mean of their combined losses is therefore the
+cross-entropy of p with the true label i. However, the loss of a single example may be negative, and
+the variance of the losses grows with the entries of T^-1. Before the logarithm, p is clipped to
+[1e-7, 1 - 1e-7]; otherwise, the loss could fall without limit. The option q gives the transpose of
+T. Without it, a first network estimates T, as in forward.py.
 
 On a finite training set, the minimum of the loss is negative. At this minimum, the network has
 memorised the given labels, and the probabilities of all other labels are as small as the clipping
 allows.
 
-On `shapes` (blue 40), backward correction reaches about the same final accuracy as `vanilla`,
-because the network memorises the given labels. Forward correction ends at a higher accuracy.
+On `shapes` (blue 40, 16 pixels, one seed) with 30 epochs, backward correction ends at an accuracy
+of 57.1 %, forward correction at 56.5 %, and `vanilla` at 44.3 %. With 12 epochs, they end at 47.7,
+52.3 and 55.2 %, respectively. In each run of a correction, the first half of the epochs trains the
+network that estimates T.
 
 If an estimate of T has no inverse, the paper suggests mixing it with the identity matrix. This
 implementation stops with an error instead.

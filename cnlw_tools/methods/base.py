@@ -91,12 +91,13 @@ class Method(nn.Module):
     keep its state in them.
 
     ``self.task`` describes the training. It has the fields ``make_net`` (a function that returns a
-    new network), ``n_examples`` (n), ``n_classes`` (K), ``epochs`` and ``label_counts``. Its fields
-    ``probe``, ``verified``, ``holdout`` and ``noise_rate`` are None unless the user provides them.
+    new network), ``n_examples`` (n), ``n_classes`` (K), ``epochs`` and ``label_counts`` (for each
+    class, the number of training examples with this given label). It also has the fields ``probe``,
+    ``verified``, ``holdout`` and ``noise_rate``, which are None unless the user provides them.
 
     A batch of B examples has the fields ``index`` (the positions of the examples in the training
-    set), ``views`` (a tensor for each augmentation) and ``y`` (the given labels); ``batch.x`` is
-    the first view.
+    set), ``views`` (a tuple with a tensor for each augmentation) and ``y`` (the given labels). The
+    attribute ``batch.x`` is the first view.
 
     Raises:
         ValueError: the user did not provide something that the method requires
@@ -118,7 +119,7 @@ class Method(nn.Module):
 
     # Names of the augmentations in ``batch.views``, such as "standard"; the preset defines them.
     views: ClassVar[tuple[str, ...]] = ("standard",)
-    # For tests: options with which the loss is exactly cross-entropy; None: there are none.
+    # For tests: options with which the loss is exactly cross-entropy; None: no options do this.
     cross_entropy_options: ClassVar[dict[str, Any] | None] = None
     # Fields of the task that must not be None: "probe", "verified", "holdout", "noise_rate".
     requires: ClassVar[tuple[str, ...]] = ()
@@ -131,15 +132,18 @@ class Method(nn.Module):
     # each process treats its part as if it were the whole batch.
     distributed_loss: ClassVar[str] = "mean"
     # How long the loss runs the same operations for every batch, so that a CUDA graph can repeat
-    # them: "epoch" (for an epoch), "percent" (for a percent of the training), None (never).
+    # them: "epoch" (for one epoch), "percent" (for 1 % of the training), None (not even for that).
     repeats_within: ClassVar[str | None] = None
-    # When the report says that the method treated a label as wrong: "removed" (the weight is 0),
-    # "down_weighted" (the weight is less than half the mean), "relabelled" (``uses_given_label``
-    # is 0).
+    # In which cases the report says that the method treated a label as wrong: "removed" (the weight
+    # of the example is 0), "down_weighted" (its weight is less than half the mean weight),
+    # "relabelled" (its ``uses_given_label`` is 0).
     marks_noise: ClassVar[tuple[str, ...]] = ("down_weighted",)
-    is_staged: bool = False  # whether training has stages, so that it needs several epochs
+    # Whether training has several stages, such as a first network that estimates the noise and a
+    # second one that uses the estimate. The trainer then warns if there is only one epoch.
+    is_staged: bool = False
     optimiser: Optimizer  # the optimiser; the trainer sets it before the first step
-    # Share of finished steps, from 0 to 1; the trainer sets it before every step.
+    # Share of the training steps that are finished, from 0 to 1; the trainer sets it before every
+    # step.
     progress: float = 0.0
     example_losses: Tensor  # (n,) the latest loss of each example; nan: none was logged
     example_weights: Tensor  # (n,) the latest weight of each example; nan: none was logged
@@ -161,7 +165,7 @@ class Method(nn.Module):
         raise NotImplementedError
 
     def predict(self, x: Tensor) -> Tensor:
-        """Return (B, K) logits for the images x, from which the accuracy is computed."""
+        """Return (B, K) logits for the images x; the trainer computes accuracies from them."""
         logits: Tensor = self.net(x)
         return logits
 

@@ -14,7 +14,7 @@ With ``every`` = true, biases and the parameters of normalisation are also penal
 of Zhang et al. (2020; ieg.py).
 
 Jiang et al. give neither the values that they tried nor the best one. The default, 1e-3, is our
-choice; it is larger than the weight decay of most presets.
+choice; it is larger than the weight decay of every preset.
 
 This method does not offer the decoupled weight decay of MixMatch and AdamW, which shrinks the
 weights directly and not through the gradient.

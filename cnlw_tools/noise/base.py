@@ -69,8 +69,10 @@ class NoiseModel:
     draw: Callable[..., Draw]  # the function that draws the noise
     expected: Callable[..., Expected]  # the function that returns the expected statistics
 
-    # Properties of every draw: "exact", "proportional", "nested", "keeps_images", "keeps_labels",
-    # "dilutes" (adds noisy copies of images) and "adds" (adds images of other datasets).
+    # Properties of every draw: "exact" (the level fixes the number of noisy images), "proportional"
+    # (every class has its share of the noise), "nested" (what is noisy at one level is noisy in the
+    # same way at higher levels), "keeps_images" (no image is replaced), "keeps_labels" (no label
+    # changes), "dilutes" (adds noisy copies of images) and "adds" (adds images of other datasets).
     guarantees: frozenset[str]
 
     # Values of options for the tests of the model; a value may be a function of the number of

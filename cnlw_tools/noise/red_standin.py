@@ -6,9 +6,9 @@
 Here, c is a class of the dataset. The vector t(x) holds the colours of x after x is shrunk to 4 x 4
 pixels, and m_c is the mean of t over images of class c. In every class, images of the donor that
 look like the class fill `level` % of the slots. (A slot is a place in the training set that belongs
-to one image of the dataset.) The label is unchanged. As in red.py, slots and images are paired
-before a level is selected, levels are nested, and each image is used at most once. The result
-imitates web noise, but contains no web image.
+to one image of the dataset.) The label is unchanged. As in red.py, slots are
+paired with images before a level is selected, so levels are nested. No image is used twice. The
+result imitates web noise, but contains no web image.
 """
 
 from cnlw_tools.noise import red

@@ -122,8 +122,7 @@ def _explain_omissions(name: str) -> str:
     if not names:
         return ""
     return (
-        f" We ran {join_words(names)} only at a small scale, and the method takes part only at the "
-        "scale of the paper."
+        f" We ran {join_words(names)} only at a small scale, at which the method is not included."
     )
 
 

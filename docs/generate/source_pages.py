@@ -45,8 +45,9 @@ def _networks_page() -> str:
         "variants of torchvision's `resnet34` and `vgg13`, for images of 32 x 32 pixels. Below the "
         "table, each section is about one module of `cnlw_tools/trainer/nets`.\n\n"
         "In the formulas, `x <- ...` is what a layer or a unit computes, `conv` is a convolution, and "
-        "`BN` is batch normalisation. A network has a stem, several stages and a head, and each stage "
-        "consists of units. For example, *3 stages of 5, 16-32-64* means three stages of five units "
+        "`BN` is batch normalisation. Operations are applied from right to left: `ReLU BN conv x` is "
+        "a convolution, then batch normalisation, then ReLU. A network has a stem, several stages and "
+        "a head, and each stage consists of units. For example, *3 stages of 5, 16-32-64* means three stages of five units "
         "each, whose channels are 16 in the first stage, 32 in the second and 64 in the third.\n\n"
     )
     rows = []

@@ -9,9 +9,10 @@ cuts each network into blocks, and methods can read the output of each block.
     efficientnet_b5                   Tan and Le 2019
     inception_resnet_v2               Szegedy et al. 2017
 
-A block ends where the next layer halves height and width. `inception_v3` and `inception_resnet_v2`
-have three blocks, one for each grid size in the papers (35, 17 and 8 pixels). The networks of this
-section expect images that are normalised by the mean and the standard deviation of ImageNet.
+The first block contains the stem. Every other block begins with a layer that halves height and
+width. `inception_v3` and `inception_resnet_v2` have three blocks, one for each grid size in the
+papers (35, 17 and 8 pixels). With `cnlw train --pretrained`, training begins with weights that were
+learned on ImageNet, and images are normalised by the mean and the standard deviation of ImageNet.
 """
 
 from collections.abc import Sequence
@@ -99,7 +100,7 @@ def inception_v3(n_classes: int, image_size: HeightWidth) -> Network:
 
 
 def inception_resnet_v2(n_classes: int, image_size: HeightWidth) -> Network:
-    """Return Inception-ResNet-v2 of timm, which `pip install '.[timm]'` adds.
+    """Return Inception-ResNet-v2 of timm, which `pip install '.[timm]'` installs.
 
     Raises:
         ValueError: timm is not installed, or the images are too small

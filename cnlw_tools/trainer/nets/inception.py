@@ -1,6 +1,6 @@
 """Inception-v2 is BN-Inception (Ioffe and Szegedy 2015, figure 5), the network of CurriculumNet.
 
-    x <- [1x1,  1x1 3x3,  1x1 3x3 3x3,  pool 1x1]
+    x <- [1x1 x,  3x3 1x1 x,  3x3 3x3 1x1 x,  1x1 pool x]     1x1 and 3x3 are convolutions
 
 Each of the four branches of a unit gets x, and the unit concatenates their outputs. A unit that
 halves height and width lacks the first branch, and its pooling branch has no convolution.

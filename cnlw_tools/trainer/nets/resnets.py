@@ -9,22 +9,23 @@ The networks consist of such units:
 resnet32            3 stages of 5, 16-32-64, post-activation, shortcuts without weights  He 2015
 resnet32_wide       3 stages of 5, 128-256-512 after a stem of 64, pre-activation,       Jiang 2020,
                     leaky ReLU 0.1, shortcuts without weights                            MentorMix
-resnet56_wide       3 stages of 9, 160-320-640 after a stem of 16, otherwise the same    Jiang 2018,
-                                                                                         MentorNet
+resnet56_wide       3 stages of 9, 160-320-640 after a stem of 16, otherwise like        Jiang 2018,
+                    resnet32_wide                                                        MentorNet
 resnet29            3 stages of 3 bottlenecks, 64-128-256, pre-activation                Zhang 2020,
                                                                                          IEG
 preact_resnet18     4 stages of 2, 64 to 512, pre-activation                             He 2016
 resnet34_cifar      4 stages of 3, 4, 6 and 3, 64 to 512, post-activation                He 2015
-resnet34_narrow     the same with 256 channels in the last stage                         Lee 2019
+resnet34_narrow     resnet34_cifar with 256 channels in the last stage                   Lee 2019
 wrnD_k              3 stages of (D - 4) / 6, k times 16-32-64, pre-activation,           Zagoruyko
                     dropout between the two convolutions                                 2016
 wrn28_10_ieg        WRN-28-10 with shortcuts without weights, and four more shortcuts:   Zhang 2020,
                     one around each stage, and one around all three stages               IEG
 
 `resnet32_wide` and `resnet56_wide` differ from the networks of the authors' code in two respects.
-In the code, the first residual unit activates before batch normalisation; here, as in all other
-units, the activation comes after it. The epsilon of batch normalisation is 1e-3 in the code, and
-1e-5 in all networks here. The effects of these differences were not measured.
+First, in the authors' code, the first residual unit applies leaky ReLU before batch normalisation.
+In this package, every unit applies it after batch normalisation. Second, the epsilon of batch
+normalisation is 1e-3 in the authors' code, and 1e-5 in this package. We have not measured the
+effects of these differences.
 """
 
 from functools import partial
@@ -62,7 +63,7 @@ def resnet34_cifar(n_classes: int, image_size: HeightWidth) -> Network:
 
 
 def resnet34_narrow(n_classes: int, image_size: HeightWidth) -> Network:
-    """Return the ResNet-34 of the RoG code: its last stage is as wide as the third."""
+    """Return the ResNet-34 of the RoG code: its last stage has as many channels as the third."""
     stages = residual_stages(_post_unit, (64, 64, 128, 256, 256), (3, 4, 6, 3))
     return _assemble(stages, [conv_bn_relu(3, 64)], [], 256, n_classes)
 
@@ -111,12 +112,12 @@ def wide_resnet(
 
 
 def wrn28_2(n_classes: int, image_size: HeightWidth) -> Network:
-    """Return WRN-28-2; its dropout is 0 by default."""
+    """Return WRN-28-2, a wide residual network; its dropout is 0 by default."""
     return wide_resnet(28, 2, n_classes, image_size)
 
 
 def wrn28_10(n_classes: int, image_size: HeightWidth) -> Network:
-    """Return WRN-28-10; its dropout is 0 by default."""
+    """Return WRN-28-10, a wide residual network; its dropout is 0 by default."""
     return wide_resnet(28, 10, n_classes, image_size)
 
 
@@ -137,7 +138,7 @@ def wrn28_10_ieg(n_classes: int, image_size: HeightWidth, k: int = 10) -> Networ
 
 
 def wrn40_2(n_classes: int, image_size: HeightWidth) -> Network:
-    """Return WRN-40-2; its dropout is 0 by default."""
+    """Return WRN-40-2, a wide residual network; its dropout is 0 by default."""
     return wide_resnet(40, 2, n_classes, image_size)
 
 
