@@ -6,9 +6,9 @@ The side table is a file with a row for each training image (option `--side-tabl
 sampled, so the noise rate is the share of wrong labels in the column.
 
 An example of ``human`` noise is CIFAR-10N, in which every image of CIFAR-10 has labels from three
-people. The first one is wrong for 17.23 % of the images. If each image gets a wrong label
-whenever at least one of its three labels is wrong, 40.21 % of the images have a wrong label (Wei et
-al., ICLR 2022, "Learning with noisy labels revisited").
+people (Wei et al., ICLR 2022, "Learning with noisy labels revisited"). The first of the three
+labels is wrong for 17.23 % of the images. For 40.21 % of the images, at least one of the three is
+wrong.
 
 For ``semantic`` noise, the network is trained on a small share of the images, with clean labels
 (Lee et al., ICML 2019, RoG; Zhang et al., 2020, table 4). Such a network confuses similar classes,

@@ -22,7 +22,7 @@ COLUMNS: Mapping[str, str] = {
 }
 NOTES: Mapping[str, str] = {  # below the table of a schema
     "MANIFEST": "If a dataset is published as arrays of pixels, or a file is not 8-bit RGB, the "
-    "column `sha256` has the sha256 of the RGB pixels instead of the file.\n\n",
+    "column `sha256` has the sha256 of the RGB pixels.\n\n",
     "VOTES": "A verdict that somebody published is stored as one vote of the annotator `consensus`. "
     "Votes may also have the column `seconds` (float32), which says how long the picture was in view "
     "before the vote.\n\n",
@@ -52,9 +52,9 @@ def _columns_page() -> str:
     text += heading("A build", 2)
     text += (
         "`datasets.load_dataset` reads the folder of a build. Only `image` and `label` are for "
-        "the learner. The other columns hold the true class and where the image comes from; they "
-        "are for evaluation only. There is one exception: in the split `verified`, a method may "
-        "also read `is_noisy`. The [glossary](../glossary.md) explains words such as *slot* and "
+        "the learner. The other columns say what the true class is and where the image comes from; "
+        "they are for evaluation only. There is one exception: in the split `verified`, a method "
+        "may also use `is_noisy`. The [glossary](../glossary.md) explains words such as *slot* and "
         "*config*.\n\n"
     )
     rows = []

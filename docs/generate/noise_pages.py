@@ -257,7 +257,11 @@ def _example(name: str, example: Example) -> str:
             f"\nThe dataset is `{DATASET}`, the default. All other settings come from the recipe "
             f"`{DATASET}_{name}`.\n"
         )
-    text += "\n" + table(["share of the training rows", "expected", "realised"], rows)
+    text += (
+        "\nThe expected share follows from the noise model. The realised share was counted in this "
+        "plan.\n\n"
+    )
+    text += table(["share of the training rows", "expected", "realised"], rows)
     text += f"![Transition matrix of {example.plan.config}]({name}.png)\n\n"
     is_identity = bool((realised.matrix == np.eye(len(realised.matrix))).all())
     sentences = [PICTURE]
