@@ -3,9 +3,11 @@
 Source: Saxena, Tuzel and DeCoste, "Data parameters: a new family of parameters for learning a
 differentiable curriculum", NeurIPS 2019, and their code.
 
-Each example has a parameter s, or each class has a parameter s', or both have one. The parameters
-are the logarithms of temperatures. The logits are divided by the temperature or, with both, by the
-sum of the two. The learning rate lr and the weight decay are options, and v is a momentum buffer:
+Each example has a temperature exp(s), or each class has a temperature exp(s'), or both have one
+(option ``of``). The method learns s and s', the logarithms of the temperatures. The logits of an
+example are divided by sigma, which is its temperature, that of its given label, or the sum of both.
+Only s is shown below; s' is updated in the same way. The learning rate lr and the weight decay are
+options, and v is a momentum buffer:
 
 sigma_b = exp(s_b) | exp(s'_y) | exp(s_b) + exp(s'_y)               of = instance | class | both
 L       = mean_b CE(y_b, z_b / sigma_b)
@@ -14,18 +16,17 @@ dL / ds       = sum_b (1 / B dl_b / dsigma exp(s) + decay s)        over the exa
                                                                     that use the parameter s
 v <- 0.9 v + dL / ds;  s <- s - lr v, clamped to [-log 20, log 20]  only if the batch uses s
 
-An example whose label the network finds likely gets a lower temperature and a larger gradient. An
-example whose label it finds unlikely gets a higher temperature and a smaller gradient, so wrong
-labels have hardly any effect in the end. The momentum of a temperature changes only if the batch
-uses the temperature; a standard optimiser would change all momenta in every step. Predictions use
-no temperatures.
+If the network finds the label of an example likely, the temperature falls, and the gradient of the
+example becomes larger. If it finds the label unlikely, the temperature rises, and the gradient
+becomes smaller. Wrong labels therefore affect the network less. In a long training run, it
+nevertheless memorises them, so the authors stop at epoch 84 of 120. Predictions use no
+temperatures.
 
-In a long training run, the network nevertheless memorises wrong labels; the authors therefore stop
-at epoch 84 of 120. The logged weights are min(1, 1 / sigma). With several ranks, the gradients are
-gathered, and all ranks hold the same temperatures.
-
-No option changes the range [-log 20, log 20]. The authors' code skips temperatures whose gradient
-is 0; this implementation also updates them.
+In each step, s and v change only if an example of the batch uses s; a standard optimiser would
+change all of them in every step. The authors' code also skips an s whose gradient is 0; this
+implementation updates it. The range of s, [-log 20, log 20], is fixed. The logged weights are
+min(1, 1 / sigma). With several ranks, the gradients are gathered, and all ranks hold the same
+temperatures.
 """
 
 import math
@@ -91,11 +92,11 @@ class DataParameters(Method):
     Args:
         task: the learning task
         of: what has a temperature: each example (instance), each class (class) or both
-        instance_lr: learning rate of the temperatures of examples
-        instance_init: initial temperature of examples
+        instance_lr: learning rate of the logarithms of the temperatures of examples
+        instance_init: initial temperature of examples, from 1/20 to 20
         instance_decay: weight decay of the logarithms of the temperatures of examples
-        class_lr: learning rate of the temperatures of classes
-        class_init: initial temperature of classes
+        class_lr: learning rate of the logarithms of the temperatures of classes
+        class_init: initial temperature of classes, from 1/20 to 20
         class_decay: weight decay of the logarithms of the temperatures of classes
     """
 

@@ -2,10 +2,12 @@
 
 L = mean_b CE(y_b, head(m_b * h_b / (1 - p)))        m_b ~ Bernoulli(1 - p)^D        h_b: D features
 
-Each step trains a different sub-network, and a network whose features cannot rely on each other
-memorises fewer labels. The formula shows the dropout layer before the head, which is the last layer
-of a network. This method sets p in all dropout layers of the network. It does not add layers, and
-stops with an error if the network has none. With several ranks, each rank draws its own masks.
+Each step trains a different sub-network, so a feature cannot rely on the other features. The
+network therefore memorises fewer labels. The formula shows the dropout layer before the head, which
+is the last layer of a network. The vector h_b has the D features that enter this layer, and the
+mask m_b sets a random part of them to 0. The method sets p in all dropout layers of the network. If
+the network has none, the run stops with an error. With several ranks, each rank draws its own
+masks.
 
 Jiang et al. give neither the values of p that they tried nor the best one. The default, 0.5, is the
 value of Srivastava et al. for hidden layers.

@@ -107,7 +107,7 @@ def own_numbers(name: str, single_runs: str = "") -> str:
     for study in studies:
         rows = [_trial_cells(trial) for trial in trials if trial.study == study]
         text += heading(study, 3) + f"{_without_times(describe_scale(study))} "
-        text += f"See its [tables](../../studies/tables/{study}.md).\n\n"
+        text += f"See the [tables](../../studies/tables/{study}.md) of this study.\n\n"
         text += table(["our data", "variant", "last epoch", "best epoch", "vanilla, last"], rows)
     return text
 

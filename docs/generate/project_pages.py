@@ -7,11 +7,13 @@ from pathlib import Path
 
 import yaml
 
+from cnlw_tools.methods import METHODS
 from cnlw_tools.noise import NOISE
 from cnlw_tools.recipe.toml import read_toml
+from cnlw_tools.registry.counts import join_words
 from docs.generate.config_names import explain_config_names
 from docs.generate.markdown import fence, heading
-from docs.generate.study_results import describe_scale
+from docs.generate.study_results import BASELINE, describe_scale
 
 ROOT = Path(__file__).parents[2]
 PAGES: Mapping[str, str] = {  # file of the repository -> page of the site
@@ -32,8 +34,8 @@ EXPLANATION = (
     "A *config* is the dataset with one setting of the noise. Its name gives the noise, the level if the "
     "noise has one, and further choices.{levels}{noises}{names}\n\n"
     "A *trial* is a set of runs that differ only in their seed. `vanilla` is ordinary training on the "
-    "given labels.{networks}{labels} The [glossary](../../../docs/glossary.md) explains these words and "
-    "others.\n\n"
+    "given labels.{networks}{labels}{methods} The [glossary](../../../docs/glossary.md) explains these words "
+    "and others.\n\n"
 )
 LEVELS = (
     " In a table with a column for each level, the heading has the name of the config without the "
@@ -48,6 +50,7 @@ COMPARISON = (
     "a larger network and more epochs. Only the order of the methods can be compared."
 )
 ACCURACIES = re.compile(r"(?<=\n\n)The numbers are top-1 [^\n]+(?=\n\n\|)")  # such a caption
+MISSING_RUN = re.compile(r"^\| [^|\n]+ (?:\| [\d.]+ (?:± [\d.]+ )?\(\d+\) )*\| – \|", re.MULTILINE)
 SENTENCE_END = re.compile(r"(?<=\.) (?=[A-Z])")
 
 
@@ -87,6 +90,7 @@ def _introduce_tables(study: str, text: str) -> str:
             names=f" {names}" if names else "",
             networks=NETWORKS if " net=" in rest else "",
             labels=labels,
+            methods=_link_methods(rest),
         )
         + rest
     )
@@ -112,6 +116,8 @@ def _state_captions_once(text: str) -> str:
     words = " ".join(common).replace(
         "The last column has", "The column *Mean*, if there is one, has"
     )
+    if MISSING_RUN.search(text):
+        words += " A dash means that the study does not train this method on this config."
     text = re.sub(r"\n{3,}", "\n\n", text)
     return f"The following applies to all tables of accuracies. {words}\n\n{text}"
 
@@ -126,6 +132,20 @@ def _link_noises(text: str) -> str:
     if not links:
         return ""
     return f" The noise is {' or '.join(links)}."
+
+
+def _link_methods(text: str) -> str:
+    """Return a sentence with links to the pages of the methods in a text, except the baseline."""
+    links = []
+    for name in METHODS:
+        if name != BASELINE and re.search(rf"^\| {name}[ |]", text, re.MULTILINE):
+            path = METHODS.target(name).partition(":")[0].replace(".", "/")
+            links.append(f"[`{name}`](../../../{path}.py#{name})")
+    if not links:
+        return ""
+    if len(links) == 1:
+        return f" The other method has a page: {links[0]}."
+    return f" Each of the other methods has a page: {join_words(links, max_words=len(links))}."
 
 
 def _explain_labels(study: str, text: str) -> Iterator[str]:

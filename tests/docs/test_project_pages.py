@@ -16,6 +16,20 @@ def test_captions_of_accuracies_are_stated_once():
     assert project_pages._state_captions_once("## A\n\n| a |\n") == "## A\n\n| a |\n"
 
 
+def test_dashes_and_methods_in_tables_of_accuracies_are_explained():
+    """Only on pages that have them."""
+    pages = project_pages.make_pages()
+    some_missing = pages["studies/tables/rolnick_fig8.md"]
+    complete = pages["studies/tables/jiang_levels.md"]
+
+    assert "A dash means that the study does not train this method on this config." in some_missing
+    assert "A dash means that the study" not in complete
+    assert (
+        "has a page: [`h_alpha`](../../../cnlw_tools/methods/h_alpha.py#h_alpha)." in some_missing
+    )
+    assert "has a page: [`mentormix`](" in complete
+
+
 def test_labels_of_methods_are_explained_where_they_occur():
     """A study may call a method by another name."""
     sentences = list(project_pages._explain_labels("sukhbaatar_q", "| Ridge |"))
