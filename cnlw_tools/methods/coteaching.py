@@ -30,8 +30,8 @@ R) B once more, which has no effect with Adam. It skips training in epoch 0, and
 to 400 batches. It lowers Adam's beta_1 from 0.9 to 0.1 when the learning rate begins to fall. This
 implementation does none of this.
 
-In our study `methods_cifar10`, the option `noise_rate` is the true share of wrong labels. At level
-40 of asymmetric noise, this share is 0.2, because only five of the ten classes get wrong labels.
+In our study `methods_cifar10`, the option `noise_rate` is the true share of wrong labels: 0.2 at
+level 40 of asymmetric noise, and the level itself in the case of symmetric noise.
 """
 
 from typing import cast

@@ -5,8 +5,8 @@ and Parquet files. An id is the path of the image, such as `cars_train/00001.jpg
 are the split ``validation``, and their labels are in `cars_test_annos_withlabels.mat`. In Parquet
 files of the Hub (see `hf`), ids contain row numbers and classes are matched by name. Labels start
 at 0, although those of the devkit start at 1. The source ``stanford_cars_crop`` crops each image to
-the bounding box of the car; the boxes are in the annotations. If there is a folder of the release
-of Jiang et al. (2020), web images are read from it; their ids are those of the release.
+the bounding box of the car; the boxes are in the annotations. If the folder contains the release of
+Jiang et al. (2020), web images are read from it; their ids are those of the release.
 
 Source: Krause, Stark, Deng, Fei-Fei, "3D object representations for fine-grained categorization",
 3dRR 2013.

@@ -38,7 +38,7 @@ UNKNOWN_STAR = "The paper does not say what the star marks."
 DASHES = ("-", "—")
 DASH = "A dash means "  # how a note of published.json begins that says what it means
 UNKNOWN_DASH = "A dash means that the table has no number."
-COLUMNS = "A column "  # how a note of published.json begins that explains the names of columns
+COLUMNS = ("A column ", "The columns ")  # how a note begins that explains the names of columns
 VALUE = "The value of "  # how one begins that says where else a paper gives another value
 TAG_OR_FOOTNOTE = r"<[^>]*>| \[†\]"  # in the labels of the rows of a paper
 REPOSITORY = re.compile(r"([\w-]+/[\w.-]+) on GitHub")
@@ -224,7 +224,7 @@ def _list_tables(cells: Iterable[PublishedCell]) -> str:
         metric = METRICS.get(paper_table.get("metric", ""), "accuracies in percent")
         metric = METRICS.get(paper_table.get("caption", ""), metric)
         words = f"{metric}, from {_link_source(paper_table['source'])}."
-        words += _explain_columns(
+        words += _note_on_columns(
             paper_table, {cell.column for cell in cells if cell.table == name}
         )
         for cell in [cell for cell in cells if cell.table == name]:
@@ -244,31 +244,16 @@ def _has_star(cell: PublishedCell) -> bool:
     return "*" in f"{cell.row} {cell.column} {cell.value}".replace("Q*", "Q")
 
 
-def _explain_columns(paper_table: Mapping[str, Any], columns: Set[str]) -> str:
-    """Return what columns mean: noise levels, or the note on their names.
-
-    A note on a column that is not shown is left out.
-    """
+def _note_on_columns(paper_table: Mapping[str, Any], columns: Set[str]) -> str:
+    """Return the note on the names of columns, unless it is on a column that is not shown."""
     note = _note(paper_table, COLUMNS)
-    if not note:
-        return _explain_numbers(paper_table.get("columns", []))
     column = re.search(r"A column called (.+) has ", note)
     return "" if column and column[1] not in columns else note
 
 
-def _explain_numbers(columns: Sequence[str]) -> str:
-    """Return a space and a sentence on columns that are noise levels; empty if they are not."""
-    try:
-        levels = [float(column) for column in columns if column != "mean"]
-    except ValueError:
-        return ""
-    if not levels:
-        return ""
-    unit = "from 0 to 1" if max(levels) <= 1 else "in percent"
-    return f" The columns are noise levels {unit}."
-
-
-def _note(paper_table: Mapping[str, Any], beginning: str, default: str = "") -> str:
+def _note(
+    paper_table: Mapping[str, Any], beginning: str | tuple[str, ...], default: str = ""
+) -> str:
     """Return a space and the first note of a table that begins like this, or the default."""
     notes = [note for note in paper_table.get("notes", []) if note.startswith(beginning)]
     note = notes[0] if notes else default

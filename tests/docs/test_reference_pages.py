@@ -198,7 +198,6 @@ def test_dashes_of_published_tables_are_explained():
     assert "| — |" in weight_decay
     assert "A dash means that training failed." in weight_decay
     assert "A column is named after the dataset" in weight_decay
-    assert "The columns are noise levels" not in weight_decay
     assert method_numbers.UNKNOWN_DASH in method_numbers.published_numbers("forward")
     assert method_numbers.UNKNOWN_DASH not in method_numbers.published_numbers("ieg")
 
@@ -217,18 +216,6 @@ def test_a_note_on_a_value_stands_where_the_value_is_shown():
 
     assert note in method_numbers.published_numbers("ieg")
     assert note not in method_numbers.published_numbers("mdyrh")
-
-
-def test_columns_that_are_numbers_are_noise_levels():
-    """In percent, or as shares; a column of names or of means is neither."""
-    text = method_numbers.published_numbers("mentormix")
-
-    assert "A column is named after the dataset" in text
-    assert "arXiv:1911.09781. The columns are noise levels in percent.\n" in text
-    assert "The columns are noise levels from 0 to 1.\n" in text
-    assert method_numbers._explain_numbers(["20", "40", "mean"]).endswith("in percent.")
-    assert method_numbers._explain_numbers(["mini", "full"]) == ""
-    assert method_numbers._explain_numbers(["mean"]) == ""
 
 
 def test_every_study_that_was_run_says_its_scale():
