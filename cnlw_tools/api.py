@@ -888,7 +888,7 @@ def train(
     progress: bool = True,
     **choices: Any,
 ) -> Run | SeedRuns:
-    """Train a method on one config of a build; with ``seeds``, run once for each seed.
+    """Train a method on one config of a build, or once for each of several seeds.
 
     Args:
         build: the build, its folder or its address
@@ -904,7 +904,7 @@ def train(
 
     Raises:
         ValueError, LookupError, OSError: an argument is wrong, or the training diverged
-        TypeError: there is no such argument
+        TypeError: an argument has an unknown name
         TrainingStopped: a signal stopped the training; call again with resume=True to continue
 
     Example:
@@ -1233,8 +1233,8 @@ def import_source(
         name: name of the new dataset. Default: the name of the source
         root: folder or address in which the folder manifests/NAME is written
         validation: percentage of each class that moves from train to validation
-        skip_broken: leave out images that cannot be decoded; list them in this CSV file or address
-        list_broken: list such images in this CSV file or address, and then raise an error
+        skip_broken: leave out undecodable images, and list them in this CSV file or address
+        list_broken: list undecodable images in this CSV file or address, and then raise an error
         engine, workers, progress: as for `build`
         **choices: only for a Hugging Face dataset: config, splits, image_column, label_column
 
