@@ -105,9 +105,9 @@ Many functions have these arguments:
 | argument | meaning |
 | --- | --- |
 | `root` | a folder with your own `manifests/`, `annotations/` and `pipelines/` |
-| `data_dir` | the images of the dataset, if they do not come with the package |
+| `data_dir` | the folder or address of the images of the dataset, if they do not come with the package |
 | `donors` | other datasets whose images the noise uses |
-| `store` | a store of web images |
+| `store` | the folder or address of a store of web images |
 | `engine` | where the work runs: `local` (this machine), or a cluster of Dask or Ray |
 | `workers` | the number of processes that work at the same time |
 | `progress` | `False` hides the progress bars |
