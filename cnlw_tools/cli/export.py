@@ -29,8 +29,8 @@ def export(
 ) -> None:
     """Write one config of a build, such as red_40, in the format of another program.
 
-    FORMAT is a name from `cnlw list exporters`. A local output folder appears only when the export
-    has finished.
+    FORMAT is a name from `cnlw list exporters`. If --out is a local folder, it appears only when
+    the export has finished.
     """
     from cnlw_tools.builds.exporters import export as write_export
     from cnlw_tools.card.remote import local_build

@@ -46,7 +46,7 @@ def openset(
 
     Args:
         flips: percentage of each class that keeps its images and gets other labels
-        shares: shares of several donors, such as 1:3; equal shares by default
+        shares: how many images several donors give, as a ratio such as 1:3; equal by default
 
     Raises:
         ValueError: flips is negative, level and flips exceed 100 percent together, there is no

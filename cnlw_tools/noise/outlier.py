@@ -37,7 +37,7 @@ def outlier(
     Args:
         ratio: added images for each clean example
         known_share: share of the added images that get the label "outlier"
-        shares: shares of several donors, such as 1:3; equal shares by default
+        shares: how many images several donors give, as a ratio such as 1:3; equal by default
 
     Raises:
         ValueError: ratio below 0, known_share not from 0 to 1, or impossible shares

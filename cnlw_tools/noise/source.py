@@ -33,7 +33,7 @@ def source(
 
     Args:
         alpha: added images for each clean example
-        shares: shares of several donors, such as 1:3; equal shares by default
+        shares: how many images several donors give, as a ratio such as 1:3; equal by default
         copy_own: if true, copies of the dataset's own images are added instead
 
     Raises:
