@@ -121,7 +121,7 @@ class Recipe:
     train_size: int = key(
         0,
         kind=PLAN,
-        help="Keep only N training images, in the same class proportions, before any noise.",
+        help="Before noise is added, keep only N training images, in the same class proportions.",
         check=COUNT,
         option="--train-size",
         old_name="clean",

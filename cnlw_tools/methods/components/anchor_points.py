@@ -1,16 +1,17 @@
-"""The transition matrix is estimated from the most typical image of each class.
+"""The transition matrix is estimated from one confidently predicted image of each class.
 
 Source: Patrini, Rozza, Menon, Nock and Qu 2017, arXiv:1609.03683, equations 12 and 13.
 
 x_i = argmax_x p_i(x)        T^_ij = p_j(x_i)        T_ij = P(given j | true i): rows sum to 1
 
 A network that was trained on given labels predicts the probability p_j(x) that image x has the
-given label j. If x clearly belongs to class i, these probabilities are row i of T. The estimate T^
-takes the row from x_i, the image with the highest p_i.
+given label j. If x clearly belongs to class i, these probabilities are close to row i of T. Row i
+of the estimate T^ is the prediction for x_i, the image with the highest p_i.
 
-This image may be an outlier, such as an image of another class. The images with the highest p_i can
-therefore be discarded first: set the option `percentile` below 1. Of N images, ranked by p_i from 0
-(the lowest) to N - 1, those with the rank ceil(percentile (N - 1)) or higher are discarded.
+The image x_i may be an outlier, such as an image of another class. If the option `percentile` is
+below 1, the images with the highest p_i are therefore discarded before x_i is chosen. Of N images,
+ranked by p_i from 0 (the lowest) to N - 1, those with the rank ceil(percentile (N - 1)) or higher
+are discarded.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""The transition matrix is estimated by counting the given labels of each predicted class.
+"""To estimate the transition matrix, the given labels are counted for each predicted class.
 
 The estimate c_ij of T[i, j] is computed from the given label y_t of each training image t, and from
 the probabilities p_t that a network predicts for the classes of the image. With ``hard``, c_ij is
