@@ -86,7 +86,7 @@ def report_votes(
     NAME_red, verdicts follow its rules; otherwise the majority of the votes decides.
 
     With --level L, the command also prints, for each class, how many wrong images level L needs and
-    how many are known so far. It estimates how many more votes will find the missing ones.
+    how many are known so far. It estimates how many more votes are needed to find the missing ones.
     """
     from cnlw_tools.cli.next_step import (
         choose_next,
