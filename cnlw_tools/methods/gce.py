@@ -25,8 +25,8 @@ holdout. If several networks are equally good, it is the earliest of them. This 
 to compute w; the result of training is the last network. The paper writes w (L_q(p) - L_q(k)),
 which is smaller by the constant L_q(k) and has the same gradient. The logged weights are w p^q.
 
-On `shapes` (blue 40, 16 pixels, one run with seed 0 for each number), `gce_truncated` with k = 0.5
-reaches a top-1 accuracy of 38 % in 10 epochs, and `vanilla` reaches 56 %. After 10 epochs, few
+On `shapes` (blue 40, 16 x 16 pixels, one run with seed 0 for each number), `gce_truncated` with k =
+0.5 reaches a top-1 accuracy of 38 % in 10 epochs, and `vanilla` reaches 56 %. After 10 epochs, few
 labels have a probability above k. With k = 0.3, `gce_truncated` reaches 40 % in 12 epochs, and
 `vanilla` reaches 55 %. In 20 epochs, `gce_truncated` with k = 0.3 reaches 55 %, `vanilla` reaches
 51 %, and `gce` reaches 67 %.

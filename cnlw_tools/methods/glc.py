@@ -25,12 +25,12 @@ two sets, and not the numbers of examples in the batch.
 The counted cost leaves out two things: the trusted examples of a step, which are only about m / n
 of the noisy ones, and the pass over the trusted set after the first stage.
 
-On `shapes` (blue 40, 16 pixels, 16 epochs, ten trusted images per class), GLC ends at accuracies of
-45.4 and 46.1 % with two seeds. When noisy and trusted examples passed through the network together,
-it ended at 45.9 and 48.6 %. A batch has only two trusted images here, which are too few for the
-statistics of batch normalisation. `vanilla` ends at 55.4 % after 12 epochs (mean of three seeds).
-Each stage of GLC has only half of the epochs: the first stage is too short for a good estimate of
-C, and the second, which produces the result, is also short.
+On `shapes` (blue 40, 16 x 16 pixels, 16 epochs, ten trusted images per class), GLC ends at
+accuracies of 45.4 and 46.1 % with two seeds. When noisy and trusted examples passed through the
+network together, it ended at 45.9 and 48.6 %. A batch has only two trusted images here, which are
+too few for the statistics of batch normalisation. `vanilla` ends at 55.4 % after 12 epochs (mean of
+three seeds). Each stage of GLC has only half of the epochs: the first stage is too short for a good
+estimate of C, and the second, which produces the result, is also short.
 
 This implementation draws trusted examples at random in each step. It does not shuffle noisy and
 trusted examples into a single set in which every trusted example occurs once per epoch.

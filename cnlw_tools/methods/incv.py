@@ -60,8 +60,8 @@ its table shows. In this implementation, by default, only the first network pred
 one). With ``predict`` = mean, predictions use the mean of the logits of both networks; the paper
 does not report such a result.
 
-On `shapes` (blue 40, 16 pixels, 12 epochs, one run with seed 0 for each number), INCV reaches a
-top-1 accuracy of 32 % after the last epoch, and `vanilla` reaches 55 %. The epochs are divided
+On `shapes` (blue 40, 16 x 16 pixels, 12 epochs, one run with seed 0 for each number), INCV reaches
+a top-1 accuracy of 32 % after the last epoch, and `vanilla` reaches 55 %. The epochs are divided
 among the halves and the last stage. After so few epochs, the networks predict too few labels
 correctly for a useful selection.
 
@@ -72,9 +72,9 @@ implementation. In the authors' code, the batch statistics of batch normalisatio
 examples that a network learns from. Here the whole batch goes through the networks, so the CPU need
 not wait for the GPU in each step.
 
-On `shapes` (blue 40, 16 pixels, 30 epochs, mean of three seeds), INCV ends at an accuracy of 41.3 %
-with batch statistics of the whole batch. It ends at 41.0 % with those of the authors' code, which
-come only from the examples that a network learns from.
+On `shapes` (blue 40, 16 x 16 pixels, 30 epochs, mean of three seeds), INCV ends at an accuracy of
+41.3 % with batch statistics of the whole batch. It ends at 41.0 % with those of the authors' code,
+which come only from the examples that a network learns from.
 """
 
 from collections.abc import Iterable, Iterator

@@ -35,8 +35,8 @@ come from the losses of a second pass over the images, in evaluation mode. These
 losses, and 1 - w is the logged weight. With several ranks, each rank draws its own partners and
 computes its own R.
 
-On `shapes` (blue 40, 16 pixels, 12 epochs, mean of three seeds), MD-DYR-SH ends at an accuracy of
-50.9 %, and `vanilla` at 55.4 %. With the preset `shapes`, plain mixup takes half of these few
+On `shapes` (blue 40, 16 x 16 pixels, 12 epochs, mean of three seeds), MD-DYR-SH ends at an accuracy
+of 50.9 %, and `vanilla` at 55.4 %. With the preset `shapes`, plain mixup takes half of these few
 epochs. The predictions help only in longer training runs: the accuracy of M-DYR-H, for example, is
 above that of `vanilla` after 25 epochs.
 

@@ -41,8 +41,8 @@ After t steps, the running averages of batch normalisation use the smaller of tw
 authors' code: ``norm_decay`` (0.999 by default) and (1 + t) / (10 + t). The running average of the
 network's weights follows the same rule, with the preset's `ema` in place of ``norm_decay``.
 
-On `shapes` (blue 40, 16 pixels, 8 epochs, one seed), the method `mixmatch` ends at an accuracy of
-24.7 % with the default options, at 24.6 % with ``norm_decay`` = 0.9, and at 22.8 % without the
+On `shapes` (blue 40, 16 x 16 pixels, 8 epochs, one seed), the method `mixmatch` ends at an accuracy
+of 24.7 % with the default options, at 24.6 % with ``norm_decay`` = 0.9, and at 22.8 % without the
 weight decay. Even after a thousand steps, its accuracy is far below that of `vanilla`.
 
 This implementation does not support more than two views of an unlabelled image.

@@ -26,8 +26,8 @@ than the second stage. If an example does not occur in an epoch, the mean loss o
 as its loss. With several ranks, the losses of all ranks are gathered. In the last stage, removed
 examples have a logged weight of 0.
 
-On `shapes` (blue 40, 16 pixels, 10 epochs, mean of three seeds), O2U-Net ends at an accuracy of
-47.1 %, and `vanilla` at 56.6 %. The epochs are divided among the three stages. The last stage,
+On `shapes` (blue 40, 16 x 16 pixels, 10 epochs, mean of three seeds), O2U-Net ends at an accuracy
+of 47.1 %, and `vanilla` at 56.6 %. The epochs are divided among the three stages. The last stage,
 which trains the network that is evaluated, has only four of them.
 
 In the first stage, this implementation uses the learning rates of the preset, not those of the

@@ -38,8 +38,8 @@ were selected in only one of these two ways.
 A class without examples is never predicted. S^-1 is a pseudoinverse, so features that never vary
 have no effect. With several ranks, all ranks use the Gaussian classifiers of rank 0.
 
-On `shapes` (blue 40, 16 pixels, 10 epochs), RoG ends at an accuracy of 51 %, and `vanilla` at 54 %.
-The holdout takes a tenth of the data, and after such a short training the features give the
+On `shapes` (blue 40, 16 x 16 pixels, 10 epochs), RoG ends at an accuracy of 51 %, and `vanilla` at
+54 %. The holdout takes a tenth of the data, and after such a short training the features give the
 Gaussians little information. After 25 epochs, the accuracy of the Gaussian classifiers is 2
 percentage points higher than that of the network whose features they use.
 

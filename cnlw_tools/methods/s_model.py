@@ -27,7 +27,7 @@ warm-up) takes a tenth of the epochs by default, which is our choice. The warm-u
 the network memorises the labels, because a network that predicts all given labels considers none of
 them wrong. The default beta = 0 comes from a demo in the authors' code.
 
-On `shapes` (blue 40, 16 pixels, 12 epochs, one run with seed 0 for each number), the S-Model
+On `shapes` (blue 40, 16 x 16 pixels, 12 epochs, one run with seed 0 for each number), the S-Model
 reaches a top-1 accuracy of 63 % after the last epoch if the warm-up takes half of the epochs, as in
 the preset `shapes`, and of 57 % if it takes a tenth of them. `vanilla` reaches 55 %.
 

@@ -102,7 +102,7 @@ def own_numbers(name: str, single_runs: str = "") -> str:
             " The last column has the accuracy of [`vanilla`](vanilla.md) on the same data after the "
             "last epoch."
         )
-    text = text.rstrip() + " The best epoch is that with the highest accuracy of a run.\n\n"
+    text = text.rstrip() + " The best epoch of a run is the one with the highest accuracy.\n\n"
     for study in studies:
         rows = [_trial_cells(trial) for trial in trials if trial.study == study]
         text += heading(study, 3) + f"{_without_times(describe_scale(study))} "
