@@ -108,13 +108,13 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check(
         "classes",
-        "the class names are those of the source",
+        "the class names are those of the original dataset",
         origin.classes,
         _skip_without_tables,
     ),
     Check(
         "manifest",
-        "the labels and splits of images are those of the source",
+        "the manifest has the labels and splits of the original dataset",
         origin.manifest,
         _skip_without_opened_source,
     ),
@@ -148,11 +148,16 @@ CHECKS: tuple[Check, ...] = (
     Check("disjoint_splits", "no image is in two splits, at any level", splits.disjoint_splits),
     Check(
         "plans",
-        "every plan, drawn again, has the recorded digest",
+        "every plan has the recorded digest when it is drawn again",
         rows.plans,
         _skip_without_tables,
     ),
-    Check("rows", "every row equals its row of the plan", rows.rows, _skip_without_tables),
+    Check(
+        "rows",
+        "every row of a shard agrees with its row in the plan",
+        rows.rows,
+        _skip_without_tables,
+    ),
     Check("labels", "every label is in the class list", rows.labels, _skip_without_tables),
     Check(
         "flags",
@@ -161,7 +166,7 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check(
         "true_labels",
-        "true labels are those of the base manifest, or null for foreign images",
+        "true classes are those of the manifest; foreign images have none, or that of outliers",
         rows.true_labels,
         _skip_without_tables,
     ),
@@ -203,12 +208,10 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check("decode", "every image can be decoded", pixels.decode),
     Check("contents", "every image id stands for only one image", pixels.contents),
-    Check(
-        "source", "every image equals its image in the source", pixels.source, _skip_without_sources
-    ),
+    Check("source", "every image equals the original image", pixels.source, _skip_without_sources),
     Check(
         "plain",
-        "image files contain only pixels, or are identical to the files of the source",
+        "image files contain only pixels, or are identical to the original files",
         pixels.plain,
     ),
     Check(
@@ -216,7 +219,11 @@ CHECKS: tuple[Check, ...] = (
         "no image occurs more often than planned, or in both train and validation",
         pixels.duplicates,
     ),
-    Check("near_duplicates", "images that look alike are listed", pixels.near_duplicates),
+    Check(
+        "near_duplicates",
+        "no two images look alike; pairs that do are listed as notes",
+        pixels.near_duplicates,
+    ),
     Check(
         "records",
         "the library mlcroissant can read the first row of every split from croissant.json",

@@ -31,9 +31,10 @@ def diff(a: Path | str, b: Path | str, list_slots: bool) -> None:
     """Count the slots in which two plans or two builds, A and B, differ, and say how they differ.
 
     A slot is a place in the training set. With --list, each line begins with the kind of the
-    difference. missing: only one of the two has the slot. substituted: its image differs. changed:
-    the image is the same, but something else differs, such as the label. withdrawn: one of the two
-    leaves the image out (see --without of `cnlw build`).
+    difference: `missing` if only one of the two has the slot, `substituted` if A and B have
+    different images in the slot, `changed` if the image is the same but another value differs, such
+    as the label, and `withdrawn` if one of the two leaves the image out (see --without of
+    `cnlw build`).
 
     The exit code is 0 if A and B are the same, 1 if they differ, and 2 if they cannot be compared.
     """

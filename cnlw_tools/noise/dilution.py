@@ -1,16 +1,16 @@
 """In dilution, every clean example stays, and alpha copies of it with random labels are added.
 
     examples of class c     n_c clean ones and N_c = floor(alpha n_c + 1/2) copies of their images
-    labels of the copies    each label for a share 1 / C of them; the true label is included
+    labels of the copies    each of the C labels, the true one included, for a share 1 / C of them
 
 The option alpha is the average number of copies of each image. A fraction (1 + alpha / C) /
 (1 + alpha) of all labels is correct. With 10 classes, this is 0.55, 0.25, 0.1818, 0.1429, 0.1176
 and 0.1089 at alpha = 1, 5, 10, 20, 50 and 100. Each image is copied floor(alpha) times. If this
 gives a class fewer than N_c copies, some of its images, chosen at random, are copied once more.
 
-The counts are fixed in advance, not sampled. The copies of class c are put into a random order and
-divided among the labels in the order c, c + 1 ... C - 1, 0 ... c - 1. The first m labels of this
-order get D_cm copies in all:
+The number of copies that get each label is fixed in advance and not drawn at random. The copies of
+class c are put into a random order and divided among the labels in the order c, c + 1 ... C - 1,
+0 ... c - 1. The first m labels of this order get D_cm copies in all:
 
     D_cm = ceil(N_c m / C - v_c)        v_c = (c + 1/2) g mod 1,  g the golden ratio
 
