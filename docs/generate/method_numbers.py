@@ -42,6 +42,7 @@ COLUMNS = ("A column ", "The columns ")  # how a note begins that explains the n
 VALUE = "The value of "  # how one begins that says where else a paper gives another value
 TAG_OR_FOOTNOTE = r"<[^>]*>| \[†\]"  # in the labels of the rows of a paper
 REPOSITORY = re.compile(r"([\w-]+/[\w.-]+) on GitHub")
+NUMBER = re.compile(r"\d+(\.\d+)?")
 SIC = ("Aym.", "Aym. (sic)")  # as the README of INCV spells it
 METRICS: Mapping[str, str] = {  # by the metric or the caption of a table of published.json
     "top-1 accuracy %": "top-1 accuracies in percent",
@@ -168,6 +169,7 @@ def published_numbers(name: str) -> str:
         "numbers. Each row below names a study, the row and the column of a published table, and the "
         "data on which the study runs the method. "
     )
+    text += _explain_columns(cell.column for cell in cells)
     own_configs = " ".join(trial.config for trial in read_trials() if trial.method == name)
     text += explain_config_names(" ".join(cell.configs for cell in cells), own_configs)
     text = text.rstrip() + "\n\n"
@@ -195,6 +197,19 @@ def published_numbers(name: str) -> str:
         )
         text += table(PUBLISHED_HEADER, map(_published_row, others))
     return text
+
+
+def _explain_columns(columns: Iterable[str]) -> str:
+    """Return what a column means whose name is a number; empty if there is none."""
+    numbers = [column for column in columns if NUMBER.fullmatch(column)]
+    forms = []
+    if any(float(number) > 1 for number in numbers):
+        forms.append("in percent (`40`)")
+    if any(0 < float(number) < 1 for number in numbers):
+        forms.append("as a share (`0.4`)")
+    if not forms:
+        return ""
+    return f"If the name of a column is a number, it is the level of noise, {' or '.join(forms)}. "
 
 
 def _list_tables(cells: Iterable[PublishedCell]) -> str:

@@ -218,6 +218,17 @@ def test_a_note_on_a_value_stands_where_the_value_is_shown():
     assert note not in method_numbers.published_numbers("mdyrh")
 
 
+def test_columns_that_are_numbers_are_noise_levels():
+    """In percent, as shares, or both; a page without such columns says nothing of them."""
+    start = "If the name of a column is a number, it is the level of noise, "
+
+    assert f"{start}in percent (`40`). " in method_numbers.published_numbers("noise_layer")
+    assert f"{start}in percent (`40`) or as a share" in method_numbers.published_numbers(
+        "mentormix"
+    )
+    assert start not in method_numbers.published_numbers("mixmatch")
+
+
 def test_every_study_that_was_run_says_its_scale():
     """A label of a study is understood; a study without a section is an error that says so."""
     trials = study_results.read_trials()
