@@ -7,8 +7,8 @@
 
 The images come from a donor (option `--donor`), which is another dataset or a set of pictures of
 white noise. Each image of a donor is used at most once. If ``known_share`` is above 0, the true
-class of every outlier is "outlier", so the outliers with this label are clean. Otherwise, outliers
-have no true label, and all of them count as noisy.
+class of every outlier is "outlier", so the outliers with this label are clean and all others are
+noisy. Otherwise, outliers have no true label, and all of them count as noisy.
 
 Source: Sukhbaatar et al., 2015.
 """
