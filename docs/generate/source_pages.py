@@ -46,9 +46,10 @@ def _networks_page() -> str:
         "table, each section is about one module of `cnlw_tools/trainer/nets`.\n\n"
         "In the formulas, `x <- ...` is what a layer or a unit computes, `conv` is a convolution, and "
         "`BN` is batch normalisation. Operations are applied from right to left: `ReLU BN conv x` is "
-        "a convolution, then batch normalisation, then ReLU. A network has a stem, several stages and "
-        "a head, and each stage consists of units. For example, *3 stages of 5, 16-32-64* means three stages of five units "
-        "each, whose channels are 16 in the first stage, 32 in the second and 64 in the third.\n\n"
+        "a convolution, then batch normalisation, then ReLU. A network has a stem (its first layers), "
+        "several stages and a head (its last layer), and each stage consists of units. For example, "
+        "*3 stages of 5, 16-32-64* means three stages of five units each, whose channels are 16 in the "
+        "first stage, 32 in the second and 64 in the third.\n\n"
     )
     rows = []
     for name in NETS:
