@@ -10,7 +10,7 @@ USAGE = "usage: python -m docs.generate FOLDER, which is deleted first"
 
 def main() -> None:
     """Write the pages into the folder that the command line names, or say what is wrong."""
-    if len(sys.argv) != 2:
+    if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
         raise SystemExit(USAGE)
     folder = Path(sys.argv[1])
     try:
