@@ -121,7 +121,7 @@ class Recipe:
     train_size: int = key(
         0,
         kind=PLAN,
-        help="Before noise is added, keep only N training images, in the same class proportions.",
+        help="Keep only N training images, with the same class shares, before noise is added.",
         check=COUNT,
         option="--train-size",
         old_name="clean",
