@@ -411,7 +411,7 @@ class Run:
         """The predictions for all validation and test images after the last epoch.
 
         The columns are split, row (in the split of the build), label, prediction, confidence (the
-        probability of the prediction) and p_label (that of the label).
+        probability of the prediction) and p_label (the probability of the label).
         """
         return _read_parquet(self.path / "predictions.parquet")
 
@@ -481,7 +481,7 @@ class StudyRuns:
 
     path: PathLike  # the folder or the address of all runs
     runs: dict[str, Run]  # the finished runs, by the name of the run
-    failures: dict[str, str]  # the reason why a run failed, by the name of the run
+    failures: dict[str, str]  # the reason of each failure, by the name of the run
 
 
 def build(
@@ -888,7 +888,7 @@ def train(
     progress: bool = True,
     **choices: Any,
 ) -> Run | SeedRuns:
-    """Train a method on one config of a build, or once for each of several seeds.
+    """Train a method on one config of a build, with one seed or with several.
 
     Args:
         build: the build, its folder or its address
@@ -1178,7 +1178,7 @@ def report(
     Args:
         runs: folder or address that holds the runs of `cnlw sweep` or `cnlw train`
         out: folder or address of the report. Default: RUNS/report
-        root: folder with your own pipelines/, which has published numbers. Default: none
+        root: folder whose pipelines/ has further published numbers. Default: none
         select_by: last, best or mean10: the accuracy that selects the best trial of a method.
             Default: the choice of the study, or last
         group_by: names of options of methods; trials with different values of such an option are
@@ -1233,8 +1233,8 @@ def import_source(
         name: name of the new dataset. Default: the name of the source
         root: folder or address in which the folder manifests/NAME is written
         validation: percentage of each class that moves from train to validation
-        skip_broken: leave out undecodable images, and list them in this CSV file or address
-        list_broken: list undecodable images in this CSV file or address, and then raise an error
+        skip_broken: CSV file (or its address) for a list of undecodable images, which are left out
+        list_broken: the same as `skip_broken`, but an error is raised after the list is written
         engine, workers, progress: as for `build`
         **choices: only for a Hugging Face dataset: config, splits, image_column, label_column
 
@@ -1274,7 +1274,7 @@ def new(
     workers: int | None = None,
     progress: bool = True,
 ) -> PathLike:
-    """Make a dataset from your images and web candidates: write its tables, and return the folder.
+    """Make a dataset from your images and candidates: write its tables, and return their folder.
 
     The tables are the class list, the base manifest and the manifest of the candidates. If the
     dataset already exists, candidates that it lacks are added to it.

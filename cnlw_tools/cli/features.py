@@ -47,9 +47,9 @@ def features(
 ) -> None:
     """Write a thumbnail of each training image, for noise that depends on the image.
 
-    The command writes a side table with a row for each training image. The column `features` has
-    the pixels of the thumbnail as numbers from -1 to 1. `cnlw build --noise instance --side-table
-    FILE` reads this table.
+    The command writes a side table. The column `features` has the pixels of the thumbnail of each
+    image, as numbers from -1 to 1. `cnlw build --noise instance --side-table FILE` reads this
+    table.
     """
     import pyarrow.compute as pc
 

@@ -52,7 +52,9 @@ MAX_CLASSES_WITHOUT_TOP5 = 5
     type=PathOrAddress(path_type=Path),
     help="Folder of a build, or its address.  [default: the newest build below builds/]",
 )
-@click.option("--config", help="Config of the build.  [default: its only config, or else red_40]")
+@click.option(
+    "--config", help="Config of the build.  [default: the only config of the build, or else red_40]"
+)
 @click.option(
     "--noise",
     help="Noise of the config; give it with --level instead of --config.  [default: none]",
@@ -82,7 +84,7 @@ MAX_CLASSES_WITHOUT_TOP5 = 5
     "--out",
     type=PathOrAddress(path_type=Path),
     help="Folder or address of the run; with --seeds, the parent folder of s0, s1 ...  "
-    "[default: runs/DATASET/CONFIG/METHOD_sSEED]",
+    "[default: runs/BUILD/CONFIG/METHOD_sSEED]",
 )
 @click.option(
     "--resume",

@@ -227,7 +227,7 @@ def export_votes(
     out: Path | str | None,
     root: Path | None,
 ) -> None:
-    """Write a Label Studio task for each candidate that has too few votes.
+    """Write a Label Studio task for each candidate that has too few votes (see --votes).
 
     If there is an image store, the command leaves out candidates whose images are not in the store,
     and those whose images are unusable, such as placeholders. With --data-dir, it also leaves out

@@ -84,14 +84,16 @@ RUNS = pa.schema(
 PUBLISHED_SPLITS = pa.schema(
     [
         pa.field("noise", STRING, nullable=False),  # red or blue
-        pa.field("level", pa.int32(), nullable=False),  # the level in the name of the list, in %
+        pa.field(
+            "level", pa.int32(), nullable=False
+        ),  # the level that the list is named after, in %
         pa.field("image_id", STRING, nullable=False),  # an image of the list
         pa.field("label", pa.int32(), nullable=False),  # its label in the list
     ]
 )
 CLASSES = pa.schema(
     [
-        pa.field("label", pa.int32(), nullable=False),  # the row of the class, counted from 0
+        pa.field("label", pa.int32(), nullable=False),  # the number of the class, counted from 0
         pa.field("name", STRING, nullable=False),  # the name of the class
     ]
 )

@@ -5,9 +5,9 @@ severe label noise". IEG is the name of the method in the authors' code and in t
 the paper.
 
 Let x and x^ be two views of the B images of a batch, z and z^ their logits, and Y the given labels.
-X_p are trusted images, and Y_p are their labels. The options are lam0, omega0, delta, alpha, p, k,
-eta (``meta_lr``), mu (``momentum``) and tau (``temperature``). The loss L follows equations (3) to
-(9) and Algorithm 1 of the paper:
+X_p are trusted images, and Y_p are their labels. These symbols are options: lam0, omega0, delta,
+alpha, p, k, eta (``meta_lr``), mu (``momentum``) and tau (``temperature``). The loss L follows
+equations (3) to (9) and Algorithm 1 of the paper:
 
 P       = (softmax(z) + softmax(z^)) / 2
 g       = P^(1/tau) / sum P^(1/tau)             pseudo-labels
@@ -20,14 +20,15 @@ lam*    = 1[dL^p/dlam < 0]                      dL^p/dlam_b   = -eta omega0 (a_b
           with a_b = <g_p, grad CE(Y_b, z_b)> and c_b = <g_p, grad CE(g_b, z_b)>
 L_omega = sum_b omega*_b CE(T_b, z_b)
 L_lam   = mean_b CE(lam*_b Y_b + (1 - lam*_b) g_b, z_b)
-L_mix^p = mean CE of the mixed rows whose larger part is trusted; L_mix^u = that of the other rows.
-          The 3B rows [X_p, x, x^] with labels [Y_p, g, g] are mixed with a permutation of
-          themselves. Each row keeps the share beta of itself: the larger of u and 1 - u, with
-          u ~ Beta(alpha, alpha)
+L_mix^p = mean CE of the rows [X_p, Y_p] after mixing
+L_mix^u = mean CE of the rows [x, g] and [x^, g] after mixing
+          mixing: row r becomes beta row r + (1 - beta) row s, where s is the row at the same place
+                  in a permutation of all rows; for each row, beta is the larger of u
+                  and 1 - u, with u ~ Beta(alpha, alpha)
 L       = (L_omega + L_lam) / 2 + L_mix^p + p L_mix^u + k mean_b KL(softmax(z_b) || softmax(z^_b))
 
-The virtual step is not kept. It only shows how the weight and the label of each example influence
-the loss L^p on the trusted examples. IEG uses this to decide how much each example is worth, and
+The virtual step is not kept. It shows how the weight and the label of each example influence the
+loss L^p on the trusted examples. From this influence, IEG computes the weight of each example, and
 whether its given label or its pseudo-label is better. The inner products a_b and c_b are computed
 as in `lookahead`.
 
@@ -39,14 +40,14 @@ does not memorise them, and the loss on them still shows whether a step helps.
 The paper and the authors' code differ. The published numbers come from the code. The defaults of
 the options ``halve``, ``logit_norm``, ``detach``, ``approximate`` and ``through_guess`` therefore
 follow the authors' code. Algorithm 1 computes g before the virtual step and treats it as a
-constant, as ``through_guess`` = false does. The cost of a step is then 7.7 times that of `vanilla`
-instead of 9.4 times.
+constant, as ``through_guess`` = false does. With this option, the cost of a step is 7.7 times that
+of `vanilla` instead of 9.4 times.
 
 The learning rate eta of the virtual step is 0.1 by default, and does not follow the learning-rate
 schedule. In the formula of Theta', buffer is the momentum buffer of SGD, and l2 is the penalty of
-the optimiser's weight decay. In L_mix, the two rows of example b (from x and x^) have its given
-label if omega*_b >= ``threshold``, and otherwise its pseudo-label. In the paper, a threshold of 1
-was best. No omega*_b reaches 1, so all these rows then have pseudo-labels.
+the optimiser's weight decay. In L_mix^u, the two rows of example b (from x and x^) have its
+pseudo-label g_b if omega*_b < ``threshold``, and otherwise its given label. In the paper, a
+threshold of 1 was best: omega*_b is below 1, so all these rows have pseudo-labels.
 
 Table 9 of the paper has variants M-1 to M-10. They correspond to these options, presets and data:
 
@@ -66,8 +67,6 @@ Only the pass over x changes the running averages of batch normalisation. With s
 logits of all ranks are gathered, and omega* and lam* are computed for the whole batch. L_mix and KL
 are computed within each rank. The logged weights are omega* / max omega*. The run folder also
 records lam*, which is 1 if the given label is kept.
-
-This implementation does not support more than two views.
 """
 
 from collections.abc import Sequence
@@ -136,7 +135,7 @@ class IEG(Method):
         p: weight of L_mix^u
         k: weight of the KL divergence between the two views
         temperature: tau, which sharpens the pseudo-labels
-        lam0: share of the given label in the virtual step
+        lam0: share of the given label in the targets T
         omega0: weight of the examples in the virtual step, in units of 1 / B
         meta_lr: eta, the learning rate of the virtual step
         momentum: mu, the momentum of the virtual step
@@ -149,7 +148,7 @@ class IEG(Method):
         halve: whether the loss contains (L_omega + L_lam) / 2, as in the authors' code; if not,
             it contains the sum
         logit_norm: whether logits are divided by their root mean square, as in the authors' code;
-            it is taken over each view for g, and over each third of the rows [X_p, x, x^] for L_mix
+            the mean is taken over each view for g, and over each of X_p, x and x^ for L_mix
         detach: whether the KL term treats z as a constant, as in the authors' code, so that it
             only moves z^ towards z
         approximate: whether beta is drawn as 1 - u^(1 / alpha) / 2 with a uniform u, as in the

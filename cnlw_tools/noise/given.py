@@ -1,18 +1,18 @@
-"""In `human` noise, people gave the labels; in `semantic` noise, a network predicted them.
+"""The noise models `human` and `semantic` take the labels from a file.
 
     y' = the label of the image in a column of the side table
 
 The side table is a file with a row for each training image (option `--side-table`). No label is
 sampled, so the noise rate is the share of wrong labels in the column.
 
-An example of ``human`` noise is CIFAR-10N, in which every image of CIFAR-10 has labels from three
-people (Wei et al., ICLR 2022, "Learning with noisy labels revisited"). The first of the three
-labels is wrong for 17.23 % of the images. For 40.21 % of the images, at least one of the three is
-wrong.
+An example of ``human`` noise is CIFAR-10N, in which every training image of CIFAR-10 has labels
+from three people (Wei et al., ICLR 2022, "Learning with noisy labels revisited"). The first of the
+three labels is wrong for 17.23 % of the training images. For 40.21 % of them, at least one of the
+three is wrong.
 
-For ``semantic`` noise, the network is trained on a small share of the images, with clean labels
-(Lee et al., ICML 2019, RoG; Zhang et al., 2020, table 4). Such a network confuses similar classes,
-and its errors depend on the image.
+For ``semantic`` noise, a network is trained on a small share of the images, with clean labels, and
+then predicts a label for every image (Lee et al., ICML 2019, RoG; Zhang et al., 2020, table 4).
+Such a network confuses similar classes, and its errors depend on the image.
 """
 
 import numpy as np

@@ -49,9 +49,9 @@ COUNT = between(0, expected="a whole number that is 0 or more")
 class Recipe:
     """What to build: a dataset, a noise model, levels, and how images are stored.
 
-    A recipe is read from a TOML file, and the arguments of `build` and `plan` replace values in
-    it. In the table, N, PERCENT and RATIO stand for the value of a field. The order of the fields
-    is also the order of their values in the name of a config.
+    A recipe is read from a TOML file, and the arguments of `build` and `plan` replace values in it.
+    In the table, N, PERCENT and RATIO stand for the value of a field. The name of a config, such as
+    ``red_40``, contains the values of some fields, in the order of the table.
     """
 
     dataset: str = key(
@@ -197,7 +197,7 @@ class Recipe:
     per_class: int = key(
         0,
         kind=PLAN,
-        help="Use only N images of each class, as if the others did not exist.",
+        help="Use only N images of each class, as if the class had no others.",
         check=COUNT,
         default_text="all images",
     )

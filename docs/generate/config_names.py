@@ -7,8 +7,8 @@ NOTATION: Mapping[str, str] = {  # part of a name -> its meaning, {noise} being 
     r"(dilution|structured)_a\d": "The number after `a` is the option alpha of the noise model: "
     "how many copies with random labels are added for each image, on average.",
     r"\basymmetric_\d": "The level of `asymmetric` noise is the share of wrong labels in the classes "
-    "that the noise changes. On CIFAR-10, it changes five of the ten classes, so 20 % of all labels "
-    "are wrong at level 40.",
+    "that the noise changes. On CIFAR-10, the noise changes five of the ten classes, so 20 % of all "
+    "labels are wrong at level 40.",
     r"structured_a\d+_d\d": "The number after `d` is 100 times the option delta of "
     "the noise model. The noise model puts the false labels of each class in an order. If delta is "
     "0, all false labels are equally frequent; if it is 1, the first one is as frequent as the "

@@ -14,7 +14,7 @@ COLUMNS: Mapping[str, str] = {
     "image": "the picture, 8-bit RGB",
     "label": "the label that the learner gets",
     "clean_label": "the true class; empty if nobody knows it, as for a wrong web image",
-    "is_noisy": "whether the label is wrong for the image, or the true class is unknown",
+    "is_noisy": "true if the label is wrong for the image, or if the true class is unknown",
     "origin": "where the image comes from: the dataset itself (`base`), a web search (`web`), another "
     "dataset (`other`), or pictures of white noise (`white`)",
     "image_id": "the id of the image in the manifest",

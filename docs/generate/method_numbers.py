@@ -121,9 +121,7 @@ def _explain_omissions(name: str) -> str:
     ]
     if not names:
         return ""
-    return (
-        f" We ran {join_words(names)} only at a small scale, at which the method is not included."
-    )
+    return f" We ran {join_words(names)} only at a small scale, which does not include the method."
 
 
 def _explain_seeds(trials: Sequence[Trial]) -> str:
@@ -166,8 +164,8 @@ def published_numbers(name: str) -> str:
     others = [cell for cell in cells if cell.study not in ours]
     text = (
         "[Studies](../study_keys.md) of this package can compare runs of the method with published "
-        "numbers. Each row below names a study, the row and the column of a published table, and the "
-        "data on which the study runs the method. "
+        "numbers. Each comparison below names a study, the row and the column of a published table, "
+        "and the data on which the study runs the method. "
     )
     text += _explain_columns(cell.column for cell in cells)
     own_configs = " ".join(trial.config for trial in read_trials() if trial.method == name)

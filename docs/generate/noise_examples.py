@@ -88,8 +88,9 @@ def _draw_semantic() -> Example:
         DATASET, noise="semantic", side_table=str(PREDICTED), options={"labels": "conv_small"}
     )
     note = (
-        "The network was trained on 1,000 images with true labels, and labels all 5,000 images. On "
-        "another machine, the trained network may differ slightly, so this page uses stored labels."
+        "The network was trained on 1,000 of the 5,000 training images, with their true labels. It "
+        "then predicted a label for each of the 5,000. On another machine, the trained network may "
+        "differ slightly, so this page uses stored labels."
     )
     return Example(drawn, fence(SEMANTIC, "console"), note)
 

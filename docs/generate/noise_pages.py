@@ -43,7 +43,7 @@ GUARANTEES: Mapping[str, str] = {
 }
 SYMBOLS: Mapping[str, str] = {  # symbol -> what it means, if a formula has it
     r"\bC\b": "`C` is the number of classes, which are numbered from 0 to C - 1",
-    r"\by\b": "`y` is the true label of an image",
+    r"\by\b(?!')": "`y` is the true label of an image",
     r"\by'": "`y'` is the label that the learner gets",
     r"\bu\b": "`u` is a random number, 0 <= u < 1, that depends only on the seed and the image",
     r"\bn_c\b": "`n_c` is the number of images of class c",
@@ -181,9 +181,14 @@ def _options(model: NoiseModel) -> str:
     return level + table(["option with its default", "type", "meaning"], rows)
 
 
+def _takes_labels(model: NoiseModel) -> bool:
+    """Return whether a model takes all its labels from a side table."""
+    return not model.has_level and not model.always_in_name
+
+
 def _what_decides(model: NoiseModel) -> str:
     """Return what takes the place of a level, with its verb."""
-    if model.always_in_name:
+    if not _takes_labels(model):
         names = [f"`{name}`" for name in sorted(model.always_in_name)]
         if len(names) == 1:
             return f"the option {names[0]} decides"
@@ -257,10 +262,10 @@ def _example(name: str, example: Example) -> str:
             f"\nThe dataset is `{DATASET}`, the default. All other settings come from the recipe "
             f"`{DATASET}_{name}`.\n"
         )
-    text += (
-        "\nThe expected share follows from the noise model. The realised share was counted in this "
-        "plan.\n\n"
-    )
+    origin = "follows from the noise model"
+    if _takes_labels(NOISE[name]):
+        origin = "was counted in the side table"
+    text += f"\nThe expected share {origin}. The realised share was counted in this plan.\n\n"
     text += table(["share of the training rows", "expected", "realised"], rows)
     text += f"![Transition matrix of {example.plan.config}]({name}.png)\n\n"
     is_identity = bool((realised.matrix == np.eye(len(realised.matrix))).all())
