@@ -34,15 +34,14 @@ READING_FLAGS = ("validation", "skip_broken", "list_broken")
     "--skip-broken",
     type=PathOrAddress(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Leave out images that cannot be decoded; list them in this CSV file or address.  "
+    help="Leave out undecodable images; list them in FILE, a CSV file or its address.  "
     "[default: none]",
 )
 @click.option(
     "--list-broken",
     type=PathOrAddress(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="CSV file or address to list images that cannot be decoded; they remain an error.  "
-    "[default: none]",
+    help="List undecodable images in FILE, a CSV file or its address, then stop.  [default: none]",
 )
 @click.option(
     "--config",
@@ -88,13 +87,14 @@ def import_(source: str, path: Path, name: str | None, root: Path | str, **flags
 
     Every image is read and decoded once. The manifest records the sha256 of each image, so `cnlw
     build` refuses an image that has changed. If images cannot be decoded, the command stops and
-    prints the first ten; with --skip-broken, it leaves such images out.
+    prints the names of the first ten of them; with --skip-broken, it leaves such images out.
 
     --config, --split and the options for columns choose what is read from a Hugging Face dataset.
     The manifest records the choice, so a build reads the same images.
 
     --validation chooses the images of the validation split by their ids, so the split is the same
-    on every machine. If two images have the same bytes, both stay in train.
+    on every machine. Images that occur twice stay in train, so that validation has no image that is
+    also in train.
 
     With the source `cnlw_release`, the command imports the candidates, votes and published splits
     that Jiang et al. released in 2020; PATH is the folder or zip of this release.

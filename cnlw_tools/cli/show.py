@@ -36,7 +36,7 @@ MAX_NAMES = 4  # in the title of a matrix that several configs share
 @click.option(
     "--runs",
     type=PathOrAddress(exists=True, file_okay=False, path_type=Path),
-    help="With --gallery: folder or address of runs; show which images runs mark as noisy.  "
+    help="With --gallery: folder or address of runs; show what they classified as noisy.  "
     "[default: none]",
 )
 @click.option(
@@ -65,8 +65,8 @@ def show(
     PATH may be a local path or an address such as `s3://bucket/shapes`. If PATH is a store of web
     images, the command prints how many URLs had each outcome.
 
-    With --image, the command instead writes the images with these ids into one PNG file, with their
-    labels in each config.
+    With --image ID, the command instead writes the image with this id and its labels in each config
+    into a PNG file. If you repeat the option, the file shows all these images.
 
     With --gallery, the command serves a page on which you can look through all images of a build or
     a store. The page has filters for configs, splits, classes, origins, wrong labels and more. With

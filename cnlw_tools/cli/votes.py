@@ -144,9 +144,9 @@ def annotate_votes(
     """Serve a web page where people vote on whether each candidate shows its class.
 
     The page shows one candidate at a time, or all candidates of a class together. Each vote is
-    saved at once in annotations/NAME/. With --data-dir, the page also shows photographs of the
-    class from your training images. Several people can vote at the same time, and one person can
-    have the page open in several windows. Ctrl-C stops the server.
+    saved at once in annotations/NAME/, where NAME is the dataset. With --data-dir, the page also
+    shows photographs of the class from your training images. Several people can vote at the same
+    time, and one person can have the page open in several windows. Ctrl-C stops the server.
     """
     from cnlw_tools.cli.serve_votes import serve_votes
 

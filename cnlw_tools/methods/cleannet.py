@@ -21,18 +21,19 @@ In the first epochs (option ``start``), all weights are 1. Then, ``rounds`` time
 intervals, the encoders are trained on the network's features, and new weights are computed for all
 training images. Network and encoders are thus trained in turn. The encoders are initialised anew
 each time, because the features have changed. In each round, they see the training set ``passes``
-times. Its labels are not verified, so a label counts as correct if cos_i is at least 0.1, and
-otherwise as wrong. The default is 6, because 60,000 steps of 32 images in the authors' code
-correspond to about 6 passes over the 310,000 images of Food-101N. With several ranks, each rank
-computes weights for the whole training set, and then all ranks use the weights of rank 0.
+times. The default of ``passes`` is 6, because 60,000 steps of 32 images in the authors' code
+correspond to about 6 passes over the 310,000 images of Food-101N. The labels of the training set
+are not verified, so the encoders treat the label of image i as correct if cos_i is at least 0.1,
+and otherwise as wrong. With several ranks, each rank computes weights for the whole training set,
+and then all ranks use the weights of rank 0.
 
 The paper takes the features of a network that was fully trained on the noisy set, and then
 fine-tunes this network. We do not know the paper's number of rounds. We chose the defaults of
 ``start``, ``rounds`` and ``threshold`` ourselves. The default of ``threshold``, 0.1, equals the
 margin in the loss of the encoders. The division by w^ is also our choice. Without it, encoders that
-give low similarities would make the steps of the network small. On a few hundred images, the
-encoders learn too little in six passes: they need a thousand steps or more to distinguish correct
-labels from wrong ones.
+give low similarities would make the steps of the network small. If the training set has only a few
+hundred images, the encoders learn too little in six passes: they need a thousand steps or more to
+distinguish correct labels from wrong ones.
 
 The authors' code can test a threshold on a verified validation set, and it uses the k-means of
 OpenCV. This implementation has no such test, and it has its own k-means (`kmeans`).

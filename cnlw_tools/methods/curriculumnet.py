@@ -1,4 +1,4 @@
-"""CurriculumNet learns first from dense regions of each class, then from sparse ones.
+"""CurriculumNet learns first from dense regions of each class, then also from sparse ones.
 
 Source: Guo, Huang, Zhang, Zhuang, Dong, Scott and Huang 2018 and their code.
 
@@ -20,10 +20,10 @@ is not misled by the other subsets, which come later and with less weight.
 There are four stages. In stage 0, a network for the features is trained on all images; it is then
 discarded. A new network is trained on subset 0 in stage 1, on subsets 0 and 1 in stage 2, and on
 all images in stage 3. The option ``first`` is the number of epochs of stage 0 or, if it is below 1,
-their share of all epochs. The other stages divide the remaining epochs equally. If only two epochs
-remain, stage 1 is left out. If only one epoch remains, stages 1 and 2 are left out. Each stage runs
-through the preset's schedule from its beginning. The learning rates are multiplied by ``fall`` in
-stage 2, and by its square in stage 3.
+the share of stage 0 in all epochs. The other stages divide the remaining epochs equally. If only
+two epochs remain, stage 1 is left out. If only one epoch remains, stages 1 and 2 are left out. Each
+stage runs through the whole learning rate schedule of the preset. The learning rates are multiplied
+by ``fall`` in stage 2, and by the square of ``fall`` in stage 3.
 
 In the paper, the learning rate falls in steps over all stages. We do not know the paper's number of
 epochs. The default weight of subsets 1 and 2 is 1/2; we could not check whether the paper uses this

@@ -4,26 +4,30 @@ Source: Hendrycks, Mazeika, Wilson and Gimpel, NeurIPS 2018, arXiv:1802.05300.
 
 The matrix C corrects the loss on noisy examples, and trusted examples need no correction:
 
-C[i, j] = mean of p_j over trusted images of class i    p: a network that learned from noisy labels
+C[i, j] = mean of p_j over trusted images of class i    p: prediction of a network that
+                                                        learned from noisy labels
 L = (n L_noisy + m L_trusted) / (n + m)                 n noisy examples, m trusted ones
     L_noisy   = -mean_b log sum_i p_b[i] C[i, y_b]
     L_trusted = mean cross-entropy of trusted examples
 
 The training has two stages. In the first, a network learns from noisy labels, so it predicts noisy
-labels. Its mean prediction over the trusted images of a class shows which labels this class gets.
-Only the K^2 numbers in C are estimated from the trusted images, so a few images are enough. In the
-second stage, the network restarts from its initial weights and learns from all examples: from noisy
-ones with the corrected loss, and from trusted ones with the cross-entropy.
+labels. Its mean prediction over the trusted images of a class estimates how often images of this
+class get each label. Only the K^2 numbers in C are estimated from the trusted images, so a few
+images are enough. In the second stage, the network restarts from its initial weights and learns
+from all examples: from noisy ones with the corrected loss, and from trusted ones with the
+cross-entropy.
 
 In each step of the second stage, trusted examples are drawn anew. For a batch of B noisy examples,
-their number is B m / n, rounded, but at least one. Each rank draws them for its own batch. As in
-the authors' code, the trusted examples pass through the network separately, after the noisy ones.
-Batch normalisation therefore uses separate statistics for noisy and for trusted examples, and its
-running averages are updated with both. The weights of the two losses are n and m, the sizes of the
-two sets, and not the numbers of examples in the batch.
+the number of trusted examples is B m / n, rounded, but at least one. Each rank draws trusted
+examples for its own batch. The authors' code instead shuffles noisy and trusted examples into a
+single set, so every trusted example occurs once per epoch. As in the authors' code, the trusted
+examples pass through the network separately, after the noisy ones. Batch normalisation therefore
+uses separate statistics for noisy and for trusted examples, and its running averages are updated
+with both. The weights of the two losses are n and m, the sizes of the two sets, and not the numbers
+of examples in the batch.
 
-The counted cost leaves out two things: the trusted examples of a step, which are only about m / n
-of the noisy ones, and the pass over the trusted set after the first stage.
+The counted cost leaves out two things: the pass over the trusted set after the first stage, and the
+trusted examples of a step, which are few: about m / n times as many as the noisy ones.
 
 On `shapes` (blue 40, 16 x 16 pixels, 16 epochs, ten trusted images per class), GLC ends at
 accuracies of 45.4 and 46.1 % with two seeds. When noisy and trusted examples passed through the
@@ -31,9 +35,6 @@ network together, it ended at 45.9 and 48.6 %. A batch has only two trusted imag
 too few for the statistics of batch normalisation. `vanilla` ends at 55.4 % after 12 epochs (mean of
 three seeds). Each stage of GLC has only half of the epochs: the first stage is too short for a good
 estimate of C, and the second, which produces the result, is also short.
-
-This implementation draws trusted examples at random in each step. It does not shuffle noisy and
-trusted examples into a single set in which every trusted example occurs once per epoch.
 """
 
 from typing import cast

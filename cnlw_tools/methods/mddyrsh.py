@@ -31,14 +31,14 @@ The defaults are those of the authors, who train for 300 epochs; here, their num
 expressed as shares of all epochs. As with M-DYR-H (mdyrh.py), a small alpha and a long warm-up are
 better for short training runs. As in the authors' code, the prediction comes from a pass in
 training mode, which also changes the running averages of batch normalisation. The probabilities w
-come from the losses of a second pass over the images, in evaluation mode. These are also the logged
-losses, and 1 - w is the logged weight. With several ranks, each rank draws its own partners and
-computes its own R.
+come from the losses of a second pass over the images of the batch, in evaluation mode. These are
+also the logged losses, and 1 - w is the logged weight. With several ranks, each rank draws its own
+partners and computes its own R.
 
 On `shapes` (blue 40, 16 x 16 pixels, 12 epochs, mean of three seeds), MD-DYR-SH ends at an accuracy
 of 50.9 %, and `vanilla` at 55.4 %. With the preset `shapes`, plain mixup takes half of these few
-epochs. The predictions help only in longer training runs. For example, M-DYR-H with this preset
-ends at 66 % after 25 epochs, and `vanilla` at 47 % (one run each, with seed 0).
+epochs. The predictions help only in longer training runs. For example, the related method M-DYR-H
+with this preset ends at 66 % after 25 epochs, and `vanilla` at 47 % (one run each, with seed 0).
 
 The mixture of Beta distributions (`beta_mixture`) is fitted to the losses on images without
 augmentation. In the epochs of dynamic mixup with given labels, both l_i and l_j have the weight

@@ -14,12 +14,12 @@ by l^_i, a sum over the epochs e of the second stage:
             noise rate
 
 A high learning rate moves the network out of a minimum. While the rate falls, the network fits the
-examples again. In every cycle, it fits easy examples early and wrong labels last, so the losses of
-wrong labels are high most of the time. The sum over cycles distinguishes correct from wrong labels
-better than the losses of any single epoch.
+examples again. In every cycle, it fits easy examples early, and examples with wrong labels last, so
+the losses of the latter are high most of the time. The sum over all epochs of the second stage
+distinguishes correct from wrong labels better than the losses of any single epoch.
 
-The option ``again`` says with which weights the last stage begins: with those before training, as
-in the paper (init), or with those after the first stage, as in the authors' code (first). By
+The option ``again`` chooses the weights with which the last stage begins: those before training
+(init), as in the paper, or those after the first stage (first), as in the authors' code. By
 default, the first two stages take 30 % of the epochs each, and the last stage takes the rest. A run
 of one epoch, or with cyclic = 0, has a single stage and removes no example. A cycle is never longer
 than the second stage. If an example does not occur in an epoch, the mean loss of the epoch counts
@@ -29,9 +29,6 @@ examples have a logged weight of 0.
 On `shapes` (blue 40, 16 x 16 pixels, 10 epochs, mean of three seeds), O2U-Net ends at an accuracy
 of 47.1 %, and `vanilla` at 56.6 %. The epochs are divided among the three stages. The last stage,
 which trains the network that is evaluated, has only four of them.
-
-In the first stage, this implementation uses the learning rates of the preset, not those of the
-authors' code.
 """
 
 from typing import cast

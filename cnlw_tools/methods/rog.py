@@ -17,10 +17,10 @@ p(c|x)    = sum_l softmax(a)_l p_l(c|f_l)   a: ones at first, then fitted by Ada
 Wrong labels change the last layer of a network (the softmax head) much more than they change the
 features below it. The means and the covariance of the features hardly change, especially if they
 are computed only from examples that are close together (as in the minimum covariance determinant).
-The labels of the holdout are as noisy as the others, so only the more typical half of the holdout
-is used. An image is typical if its features in the last unit are close to the mean of its class.
-The training itself does not change: the Gaussian classifiers are fitted after the last epoch, and
-until then the network predicts as usual.
+The labels of the holdout are as noisy as the others, so a is fitted only to the more typical half
+of the holdout. An image is typical if its features in the last unit are close to the mean of its
+class. The training itself does not change: the Gaussian classifiers are fitted after the last
+epoch, and until then the network predicts as usual.
 
 The units are the same as in the authors' code. In a ResNet, they are the residual units of the last
 stage (three in the authors' ResNet-34, here `resnet34_narrow`). In a DenseNet, they are layers 5
@@ -162,8 +162,8 @@ class RoG(Method):
     Args:
         task: the learning task
         share: share of the images of each class from which mean and covariance are computed
-        typical: share of the holdout, its most typical images, that determines the weights of the
-            units
+        typical: share of the holdout to which the weights of the units are fitted: its most typical
+            images
     """
 
     cross_entropy_options = {}  # noqa: RUF012, read only

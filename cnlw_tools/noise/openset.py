@@ -46,7 +46,8 @@ def openset(
 
     Args:
         flips: percentage of each class that keeps its images and gets other labels
-        shares: how many images several donors give, as a ratio such as 1:3; equal by default
+        shares: with several donors, the ratio of the numbers of their images, such as 1:3; by
+            default, these numbers are equal
 
     Raises:
         ValueError: flips is negative, level and flips exceed 100 percent together, there is no

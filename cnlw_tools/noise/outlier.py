@@ -7,8 +7,9 @@
 
 The images come from a donor (option `--donor`), which is another dataset or a set of pictures of
 white noise. Each image of a donor is used at most once. If ``known_share`` is above 0, the true
-class of every outlier is "outlier", so the outliers with this label are clean and all others are
-noisy. Otherwise, outliers have no true label, and all of them count as noisy.
+class of every outlier is "outlier", so the outliers with this label are clean, and all other
+outliers are noisy. If ``known_share`` is 0, outliers have no true class, and all of them count as
+noisy.
 
 Source: Sukhbaatar et al., 2015.
 """
@@ -37,7 +38,8 @@ def outlier(
     Args:
         ratio: added images for each clean example
         known_share: share of the added images that get the label "outlier"
-        shares: how many images several donors give, as a ratio such as 1:3; equal by default
+        shares: with several donors, the ratio of the numbers of their images, such as 1:3; by
+            default, these numbers are equal
 
     Raises:
         ValueError: ratio below 0, known_share not from 0 to 1, or impossible shares

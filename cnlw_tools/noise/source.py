@@ -33,7 +33,8 @@ def source(
 
     Args:
         alpha: added images for each clean example
-        shares: how many images several donors give, as a ratio such as 1:3; equal by default
+        shares: with several donors, the ratio of the numbers of their images, such as 1:3; by
+            default, these numbers are equal
         copy_own: if true, copies of the dataset's own images are added instead
 
     Raises:

@@ -301,7 +301,7 @@ def _format_options(options: Mapping[str, Any]) -> str:
             parts.append(code(f"{name}={format_default(value)}"))
     for level, choices in options.get("level", {}).items():
         words = " ".join(f"{name}={format_default(value)}" for name, value in choices.items())
-        parts.append(f"at {level} %: {code(words)}")
+        parts.append(f"at level {level}: {code(words)}")
     return ", ".join(parts)
 
 
