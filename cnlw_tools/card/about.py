@@ -79,7 +79,7 @@ class About:
     published: str = choice(
         "",
         check=matching(r"|\d{4}-\d\d-\d\d", "a day such as 2026-12-31"),
-        help="Day of its publication, such as `2026-12-31`.",
+        help="Day on which the build is published, such as `2026-12-31`.",
     )
     gate: str = choice(
         "", help="What people must agree to on the Hub before they can download the build."

@@ -39,7 +39,7 @@ N_VOTES = click.option(
     metavar="N",
     default=3,
     show_default=True,
-    help="Number of votes that each candidate should have; only yes and no count.",
+    help="Number of yes and no votes that each candidate should have.",
 )
 VOTED_STORE = click.option(
     "--store",
@@ -122,7 +122,7 @@ def report_votes(
     metavar="N",
     default=3,
     show_default=True,
-    help="Number of votes that each candidate should have; only yes and no count.",
+    help="Number of yes and no votes that each candidate should have.",
 )
 @click.option(
     "--annotator",
@@ -173,13 +173,13 @@ def review_votes(
     """Serve a page on which you can look through the candidates, their votes and their verdicts.
 
     The page has filters for classes, verdicts, tied votes, annotators and more. It marks annotators
-    whose error rate is unusually high. It identifies each annotator by a number, not by a name. If
-    the dataset NAME has a recipe NAME_red, verdicts follow its rules; otherwise the majority of the
-    votes decides.
+    whose error rate, as estimated by `cnlw votes report`, is unusually high. It identifies each
+    annotator by a number, not by a name. If the dataset NAME has a recipe NAME_red, verdicts follow
+    its rules; otherwise the majority of the votes decides.
 
-    With --out, the command writes this page to a folder, and the page then needs no server. Web
-    images belong to other people: before you give such a folder to anybody, check that you may
-    share them.
+    With --out, the command writes this page to a folder, and the page then needs no server. The
+    folder contains web images, which belong to other people: check that you may share them before
+    you give the folder to anybody.
     """
     from cnlw_tools.browser.review import make_review
     from cnlw_tools.cli.pages import check_page_folder, serve_or_write

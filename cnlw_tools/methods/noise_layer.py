@@ -25,8 +25,7 @@ The paper leaves other details open. These are our choices:
   labels;
 - a learning rate q_lr so small that Q cannot swap two classes.
 
-This implementation does not estimate Q* from a few true labels. If you have an estimate, give it
-with the option `q`.
+If you know Q* or have an estimate of it, give it with the option `q`. Q is then fixed.
 """
 
 from collections.abc import Sequence

@@ -66,7 +66,7 @@ def asymmetric(
     n_classes: int,
     map: str = "cifar10",
 ) -> Draw:
-    """Flip ``level`` percent of the labels of some or all classes, each class to one other class.
+    """Flip ``level`` percent of the labels of some or all classes; a map gives the new labels.
 
     Args:
         map: cifar10, mnist, cifar100, blocks or pairflip; the list above says what each map

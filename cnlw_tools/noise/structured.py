@@ -51,7 +51,7 @@ def structured(
     profile: str = "linear",
     labels: str = "labels",
 ) -> Draw:
-    """Keep every example, and add ``alpha`` copies, whose false labels differ in frequency.
+    """Keep every example, and add ``alpha`` copies of it; false labels differ in frequency.
 
     Args:
         alpha: average number of copies of each image

@@ -194,7 +194,7 @@ class Store:
         self.connection.close()
 
     def read(self, image_id: str) -> bytes:
-        """Return the bytes of an image file: the original, or what `cnlw fetch --keep` resized.
+        """Return the bytes of an image file: the original, or its resized copy.
 
         Raises:
             LookupError: the store has no image with this id; the message says why
@@ -290,7 +290,7 @@ class Store:
         link_or_copy(self.image_path(row.image_id, str(row.file_format)), path)
 
     def image_path(self, image_id: str, format: str) -> Path:
-        """Return the path that the file of an image has in the store, if it exists."""
+        """Return the path of an image file in the store, whether or not this file exists."""
         return Path(self._image_path(image_id, format))
 
     def _image_path(self, image_id: str, format: str) -> str:
@@ -398,9 +398,9 @@ class Store:
         return int(n_images)
 
     def count_foreign_sources(self) -> dict[str, int]:
-        """Count the images that do not come from the URL in the manifest, by their source.
+        """Count the images that do not come from the URL in the manifest, by where they come from.
 
-        Their source is either archive (a web archive) or img2dataset (an import).
+        The keys are archive (a web archive) and img2dataset (an import from its output).
         """
         sql = (
             "SELECT source, count(*) FROM ledger WHERE class = 'ok' AND source != 'uri' "

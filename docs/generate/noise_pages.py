@@ -170,7 +170,7 @@ def _options(model: NoiseModel) -> str:
     """Return the options with their defaults, and the level."""
     level = "The level is a whole percentage. For example, `--level 40` asks for 40 %.\n\n"
     if not model.has_level:
-        level = f"There is no level, because {_what_decides(model)} how much noise there is.\n\n"
+        level = f"There is no level: {_what_decides(model)} the noise.\n\n"
     if not model.options:
         return f"{level}This noise model has no options.\n\n"
     meanings = option_meanings(model)
@@ -191,9 +191,9 @@ def _what_decides(model: NoiseModel) -> str:
     if not _takes_labels(model):
         names = [f"`{name}`" for name in sorted(model.always_in_name)]
         if len(names) == 1:
-            return f"the option {names[0]} decides"
-        return f"the options {' and '.join(names)} decide"
-    return "the labels in the side table decide"
+            return f"the option {names[0]} determines"
+        return f"the options {' and '.join(names)} determine"
+    return "the labels in the side table determine"
 
 
 def option_meanings(model: NoiseModel) -> dict[str, str]:
