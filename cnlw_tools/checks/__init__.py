@@ -166,7 +166,8 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check(
         "true_labels",
-        "true classes are those of the manifest; foreign images have none, or that of outliers",
+        "true classes are those of the manifest; foreign images have none, or the class of "
+        "outliers",
         rows.true_labels,
         _skip_without_tables,
     ),
@@ -221,7 +222,7 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check(
         "near_duplicates",
-        "no two images look alike; pairs that do are listed as notes",
+        "no two images look alike; if two do, this is a note, not an error",
         pixels.near_duplicates,
     ),
     Check(

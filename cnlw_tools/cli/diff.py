@@ -28,7 +28,7 @@ class NotComparable(click.ClickException):
     help="Print a line for each difference: kind, slot, image in A, image in B.",
 )
 def diff(a: Path | str, b: Path | str, list_slots: bool) -> None:
-    """Count the slots in which two plans or two builds, A and B, differ, and say how they differ.
+    """Count the slots in which two plans or two builds, A and B, differ.
 
     A slot is a place in the training set. With --list, each line begins with the kind of the
     difference: `missing` if only one of the two has the slot, `substituted` if A and B have

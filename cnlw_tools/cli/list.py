@@ -113,7 +113,7 @@ KINDS: Mapping[str, Callable[[Path], Lines]] = {
 @click.argument("kind", type=click.Choice([*KINDS]), metavar="KIND")
 @ROOT
 def list_(kind: str, root: Path | None) -> None:
-    """List all items of one kind, such as datasets, noise models or methods, one per line.
+    """List all items of one kind, such as datasets, noise models or methods.
 
     KIND is one of: datasets, noise, recipes, methods, nets (networks), presets, studies, exporters
     (the formats of `cnlw export`).

@@ -58,8 +58,8 @@ def new(
     photographs.
 
     A candidate is an image that a web search returned for a class. The CSV file of candidates has a
-    line for each candidate, with the name or the number of the class and the URL. Other columns,
-    such as the query or the licence, are kept.
+    line for each candidate, with its URL and its class, which is given by name or number. Other
+    columns, such as the query or the licence, are kept.
 
     To add candidates, run the same command with a longer CSV file, or run `cnlw import candidates`,
     which does not read the photographs again. Votes on earlier candidates are kept. If a line of

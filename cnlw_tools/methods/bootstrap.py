@@ -13,8 +13,8 @@ is a constant in any case.
 
 In the paper, beta is 0.95 (soft) or 0.8 (hard). Jiang et al. (2020) used the hard variant.
 
-This implementation does not include the paper's reconstruction loss, which also learns a noise
-matrix.
+The paper also proposes a loss with which a noise matrix is learned (the reconstruction loss). This
+implementation does not include this loss.
 """
 
 from torch import Tensor

@@ -21,8 +21,8 @@ The loss is the same as that of the noise layer (noise_layer.py) with a fixed Q.
 also learn Q while the network is trained. Forward correction needs a Q that is given or estimated
 beforehand.
 
-This implementation does not clip p, because it computes the loss from log-probabilities. It does
-not select the best epoch by the loss on held-out noisy labels.
+Unlike the authors' code, this implementation does not clip p, because it computes the loss from
+log-probabilities, and does not select the best epoch by the loss on held-out noisy labels.
 
 In our study `methods_cifar10`, the option q gives the method the true Q. The study has no run with
 an estimated Q, which is the default.

@@ -1,4 +1,4 @@
-"""The generalised cross-entropy L_q lies between cross-entropy and the mean absolute error.
+"""Generalised cross-entropy ranges from cross-entropy (q = 0) to the mean absolute error (q = 1).
 
 Source: Zhang and Sabuncu, NeurIPS 2018, arXiv:1805.07836.
 
@@ -16,14 +16,15 @@ Cross-entropy has the largest gradients for labels that the network finds unlike
 these labels are wrong. With the mean absolute error, the gradient with respect to p is the same for
 all examples; training is robust to noise but very slow. With `gce_truncated`, an example with the
 weight 0 has a constant loss and no gradient. If w were computed from the current network in each
-step, every example that is not learned yet would be left out. The network and w are therefore
-updated in turn: w is first computed after several epochs (option ``start``), and then again at
-regular intervals (option ``every``, in epochs).
+step, every example that is not learned yet would be left out, and never be learned. The network and
+w are therefore updated in turn: w is first computed after several epochs (option ``start``), and
+then again at regular intervals (option ``every``, in epochs).
 
-The best network so far is the one that predicts the given label for the largest share of the
-holdout. If several networks are equally good, it is the earliest of them. This network only serves
-to compute w; the result of training is the last network. The paper writes w (L_q(p) - L_q(k)),
-which is smaller by the constant L_q(k) and has the same gradient. The logged weights are w p^q.
+The network is tested after every epoch. The best network so far is the one that predicted the given
+label for the largest share of the holdout; in a tie, it is the earliest. This network only serves
+to compute w; the result of training is the network of the last epoch. The paper writes w (L_q(p) -
+L_q(k)), which is smaller by the constant L_q(k) and has the same gradient. The logged weights are w
+p^q.
 
 On `shapes` (blue 40, 16 x 16 pixels, one run with seed 0 for each number), `gce_truncated` with k =
 0.5 reaches a top-1 accuracy of 38 % in 10 epochs, and `vanilla` reaches 56 %. After 10 epochs, few
@@ -89,7 +90,7 @@ class GCETruncated(GCE):
         q: exponent of the probability, from 0 (cross-entropy) to 1 (mean absolute error)
         k: smallest probability of a label that is used; less likely labels are left out
         start: epochs before labels are left out; a value below 1 is a share of all epochs
-        every: epochs after which the method decides again which labels are left out
+        every: the labels to leave out are chosen again after this number of epochs
     """
 
     cross_entropy_options = {"q": 0.0, "k": 0.0}  # noqa: RUF012, read only

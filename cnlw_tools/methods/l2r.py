@@ -3,8 +3,8 @@
 Source: Ren, Zeng, Yang and Urtasun, ICML 2018, "Learning to reweight examples for robust deep
 learning".
 
-Let i and j be examples of the batch. Example i has the weight eps_i in a virtual step, which is a
-gradient step that is computed but not carried out. It has the weight w_i in the loss. z'_i is the
+Let i and j be examples of the batch. Example i has the weight w_i in the loss. In a virtual step,
+which is a gradient step that is computed but not carried out, it has the weight eps_i. z'_i is the
 derivative of the logits of example i when the weights of the network move in the direction g_v:
 
 Theta'(eps) = Theta - eta grad sum_i eps_i l_i(Theta)            a virtual step, l_i = CE(y_i, z_i)
@@ -25,7 +25,7 @@ differentiation gives z' (`lookahead`).
 
 The authors divide by the sum, or by 1 if the sum is 0; this corresponds to ``delta`` = 0. The code
 of IEG (ieg.py) contains a version of L2R with ``delta`` = 1e-5. That version also applies weight
-decay in the virtual step and in L_v; this implementation applies none there.
+decay in the virtual step and in L_v; this implementation does not.
 
 Only the pass that computes the gradient of L changes the running averages of batch normalisation.
 With several ranks, w is normalised over the examples of all ranks. The logged weights are

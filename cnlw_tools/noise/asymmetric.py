@@ -1,5 +1,8 @@
 """In asymmetric noise, all wrongly labelled images of a class get the same wrong label.
 
+Two noise models make asymmetric noise. `asymmetric` has the option `map`, which chooses one of the
+maps below. `pairflip` always uses the map that has the same name, which changes all classes.
+
     y' = map[y]     for level % of the images of every class with map[y] != y
     y' = y          for the others
 
@@ -9,8 +12,7 @@ image of a cat gets the label dog, this label does not change again. In each cla
 changes, `level` percent of the labels become wrong. The map `cifar10` changes five of the ten
 classes, so a level of 40 % changes 20 % of all labels.
 
-The noise model `asymmetric` has the option `map`, which chooses one of the following maps. The
-noise model `pairflip` always uses the last map, which changes all classes.
+These are the maps:
 
     cifar10      truck -> automobile, bird -> airplane,         Patrini et al., 2017;
                  cat <-> dog, deer -> horse                     Zhang et al., 2020

@@ -237,8 +237,8 @@ def _compare_with_baseline(standing: Standing, has_levels: bool) -> list[str]:
     place = _at([standing], has_levels)
     if not better and not worse:
         return [
-            f"{_capital(place)}, the intervals of all other methods overlap with that of "
-            f"{BASELINE} ({_number(baseline)})."
+            f"{_capital(place)}, the interval of {BASELINE} ({_number(baseline)}) overlaps with "
+            "the intervals of all other methods."
         ]
     overlapping = [method for method in results if method not in (*better, *worse)]
     clauses: list[str] = []
@@ -336,11 +336,12 @@ def _group_by_leader(standings: Sequence[Standing]) -> Mapping[str, list[Standin
 
 
 def _list_leaders(standings: Sequence[Standing], has_levels: bool) -> str:
-    """Return ``mixup at levels 0 and 5 and vanilla at level 10, which lead by ... points``."""
+    """Return ``mixup at level 0 and vanilla at level 10. They exceed ... by ... points``."""
     parts = []
     for leader, led in _group_by_leader(standings).items():
         parts.append(f"{leader} {_at(led, has_levels)}")
-    return f"{join_words(parts)}, which lead by {_range_of_leads(standings)}"
+    leads = _range_of_leads(standings)
+    return f"{join_words(parts)}. They exceed the second-highest means by {leads}"
 
 
 def _lead_in_numbers(standing: Standing) -> str:

@@ -400,9 +400,9 @@ def trials_table(
     header = ["Dataset", "Config", "Method", "Options", "Selected", "Epochs", *columns]
     caption = (
         "If a method has several trials on a config, the trial with the highest accuracy "
-        f"{EPOCHS_OF[select_by]} is selected; in a tie, the first is selected. The column "
-        '"Options" has the options that the preset or the study sets, and the settings in which '
-        "the runs of the report differ. A dash means that there are none. The drop is the "
+        f"{EPOCHS_OF[select_by]}, or in a tie the first, is selected for the other tables. The "
+        'column "Options" has the options that the preset or the study sets, and the settings in '
+        "which the runs of the report differ. A dash means that there are none. The drop is the "
         "accuracy of the best epoch minus that of the last epoch. The deviation is the standard "
         f"deviation, over seeds, of the accuracy {EPOCHS_OF[select_by]}."
     )

@@ -5,7 +5,7 @@ runs/shapes/red_40/mentormix_s0/
                          versions, command
     network_input.json   the size of images, how pixels are scaled, and the classes, for
                          `cnlw predict`
-    checkpoint.pt        the state from which a killed run continues; its own sha256 is at the end
+    checkpoint.pt        the state from which a killed run continues; ends with a sha256 of the rest
     best.pt              with --keep-best: the weights of the best reported epoch
     metrics.jsonl        a line for each epoch
     examples.parquet/    a file for each epoch: the loss and the weight of each example, and whether

@@ -18,16 +18,16 @@ def make_pages() -> dict[str, str]:
     for check in CHECKS:
         module = sys.modules[check.run.__module__].__name__.rpartition(".")[2]
         rows.append([code(check.name), escape(_sentence(check.claim)), code(f"checks/{module}.py")])
-    text += table(["check", "what it proves", "source file"], rows)
+    text += table(["check", "what it proves", "source file in cnlw_tools"], rows)
     text += heading("What to do about an error", 2)
     text += (
         "Every error says where it is and how to fix it. Errors that may follow from another error are "
         "listed below that error. Fix the cause, and validate again.\n\n"
-        "- **A file is missing or damaged:** delete it and run the same `cnlw build` again. The "
-        "command writes only what is missing.\n"
+        "- **A file is missing or damaged:** delete the damaged file and run the same `cnlw build` "
+        "again. The command writes only the files that are missing.\n"
         "- **Rows or numbers differ from the plan:** the build was changed. Build it again "
         "into a new folder, with the recipe on the card.\n"
-        "- **Tables differ from those on the card:** restore the folder `tables/` from the "
+        "- **Tables differ from their digests on the card:** restore the folder `tables/` from the "
         "published build.\n"
         "- **An image differs from its source:** make sure that your copy of the dataset is the "
         "version whose digests are in the manifest.\n"

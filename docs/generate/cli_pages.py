@@ -70,10 +70,10 @@ def _index_page(commands: dict[tuple[str, ...], click.Command]) -> str:
         ["code", "meaning"],
         [
             ["0", "success"],
-            ["1", "an error; for `cnlw diff`: the two differ"],
+            ["1", "an error; for `cnlw diff`: A and B differ"],
             [
                 "2",
-                "a wrong command line; for `cnlw diff`: the two cannot be compared; for "
+                "a wrong command line; for `cnlw diff`: A and B cannot be compared; for "
                 "`cnlw validate`: there is no build to check",
             ],
             ["130", "stopped by Ctrl-C"],

@@ -90,9 +90,9 @@ def _schema(name: str) -> list[tuple[str, str, str, str]]:
 def _run_page() -> str:
     text = heading("Files of a run")
     text += (
-        "A run is one training run of one method. `cnlw train` writes one folder, and `cnlw sweep` writes "
-        "one for each run. `cnlw report FOLDER` reads all runs below FOLDER. The accuracies in "
-        "`result.json` refer to the *reported* epochs. These are all epochs, or, if a method trains in "
+        "In a run, one method is trained once, on one config and with one seed. `cnlw train` and "
+        "`cnlw sweep` write a folder for each run. `cnlw report FOLDER` reads all runs below FOLDER. "
+        "The accuracies in `result.json` refer to the *reported* epochs. These are all epochs, or, if a method trains in "
         "stages, the epochs of its last stage.\n\n"
     )
     listing = module_docstring("cnlw_tools.trainer.run").split("\n\n")[1]
@@ -102,7 +102,7 @@ def _run_page() -> str:
     text += heading("metrics.jsonl", 2)
     text += (
         "The file has one line for each epoch. A line is a JSON object with `epoch`, `seconds`, "
-        "`train_loss`, `val_top1` and further measurements.\n\n"
+        "`train_loss`, `val_top1`, `lr` (the learning rate) and further measurements.\n\n"
     )
     text += heading("result.json", 2)
     text += (
@@ -112,13 +112,13 @@ def _run_page() -> str:
     text += _field_table("cnlw_tools.recipe.run_files", "Summary")
     text += (
         "The file also holds `epochs`, the number of epochs, and `reported_epochs`, the number of "
-        "reported epochs. Some datasets have a second validation split. For it, the file holds the same "
-        "three accuracies under a name such as `val_ilsvrc12_top1`.\n\n"
+        "reported epochs. Some datasets have a second validation split. For it, the file holds an "
+        "object with the same three accuracies, under a key such as `val_ilsvrc12_top1`.\n\n"
     )
     text += heading("examples.parquet", 2)
     text += (
-        "Each training example has one row for each epoch. To see which labels are wrong, use the column "
-        "`row` to look up `is_noisy` and `clean_label` in the [build](columns.md).\n\n"
+        "These files have one line for each training example and epoch. To see which labels are wrong, "
+        "use the column `row` to look up `is_noisy` and `clean_label` in the [build](columns.md).\n\n"
     )
     return text + table(["column", "meaning"], EXAMPLE_ROWS)
 
@@ -127,7 +127,7 @@ EXAMPLE_ROWS = [
     ["`epoch`", "the epoch, counted from 1"],
     [
         "`row`",
-        "the number of the row that the example has in the split of the build, counted from 0",
+        "the number of the example in the split of the build, counted from 0",
     ],
     ["`loss`", "the cross-entropy of the given label; empty if none was recorded in this epoch"],
     [

@@ -211,10 +211,9 @@ def _guarantees(model: NoiseModel) -> str:
     for name, meaning in GUARANTEES.items():
         if name in model.guarantees:
             lines.append(f"- **{name.replace('_', ' ')}**: {meaning}")
-    claim = "This property holds" if len(lines) == 1 else "These properties hold"
+    claim = "this property holds" if len(lines) == 1 else "these properties hold"
     condition = " with the default options" if model.options else ""
-    them = "it" if len(lines) == 1 else "them"
-    tests = f"{claim}{condition}; the package's tests check {them}."
+    tests = f"The package's tests check that {claim}{condition}."
     return "\n".join(lines) + f"\n\n{tests}\n\n"
 
 

@@ -105,8 +105,8 @@ def test_levels_with_one_leader_are_one_sentence(finder):
             "At levels 20 and 40, mixup is ahead of vanilla by 10.00 to 14.00 percentage points. "
             "The lead is largest at level 40, with 64.05 ± 0.64 % against 50.05 ± 0.64 % (2 seeds "
             "each). At levels 60 and 80, neither method is ahead, because intervals over seeds "
-            "overlap. The highest means are those of vanilla at level 60 and mixup at level 80, which "
-            "lead by 0.50 to 9.50 percentage points."
+            "overlap. The highest means are those of vanilla at level 60 and mixup at level 80. They "
+            "exceed the second-highest means by 0.50 to 9.50 percentage points."
         ),
         "toy, red": "The accuracy of gce is 50.05 ± 0.64 % at level 20 (2 seeds).",
     }
@@ -123,7 +123,8 @@ def test_a_method_above_vanilla_at_a_lower_level_is_named(finder):
     )
 
     assert texts["toy, blue"].endswith(
-        "overlap with that of vanilla (24.50 ± 57.18 %). At levels 20 and 40, gce is ahead of vanilla."
+        "the interval of vanilla (24.50 ± 57.18 %) overlaps with the intervals of all other methods. "
+        "At levels 20 and 40, gce is ahead of vanilla."
     )
 
 
