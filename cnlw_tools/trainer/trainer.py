@@ -298,7 +298,7 @@ class Trainer:
 
     @property
     def adapted_values(self) -> dict[str, str]:
-        """The values of the preset that were adapted to the dataset, as strings by key."""
+        """The values of the preset that were adapted to the dataset: a string for each key."""
         return describe_adapted(self._requested_preset, self._resolved_preset)
 
     @cached_property
