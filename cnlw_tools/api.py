@@ -512,7 +512,7 @@ def build(
         levels: several levels in percent, instead of ``level``
         recipe: a TOML file, or the name of a recipe. Default: DATASET_NOISE
         out: folder or address; configs of an earlier build there are kept. Default: builds/DATASET
-        root: folder with your own manifests/, annotations/ and pipelines/. Default: none
+        root: folder or address of your manifests/, annotations/ and pipelines/. Default: none
         data_dir: folder or address of your copy of the images
         donors: other datasets whose images the noise uses, and the folders of these images
         store: folder or address of web images that `cnlw fetch` or `cnlw store pack` wrote
@@ -578,8 +578,8 @@ def build_shard(
 ) -> PathLike:
     """Write one of several parts of a build, and return the folder or address of the part.
 
-    When all parts are written, call `build` to complete the build. Other arguments and the errors
-    are the same as for `build`.
+    When all parts are written, call `build` to complete the build. Arguments that are not
+    described here, and the errors, are the same as for `build`.
 
     Args:
         shard: the part to write: 2/5 is the second of five parts
@@ -640,7 +640,7 @@ def plan(
     Arguments that are not described here are the same as for `build`.
 
     Args:
-        level: level of noise in percent. Default: the only level of the recipe, if it has one
+        level: level of noise in percent. Default: the level of the recipe, if it has only one
         **choices: other keys of a recipe, as for `build`
 
     Raises:
@@ -816,7 +816,7 @@ def rebuild(
     workers: int | None = None,
     progress: bool = True,
 ) -> "RebuildSummary":
-    """Make a published build again from your copy of its images, and compare the bytes of the two.
+    """Make a published build again from your own images, and compare the bytes of the builds.
 
     Args:
         published: the published build, its folder, or its address. Its images are read only if
@@ -836,8 +836,8 @@ def rebuild(
 
     Raises:
         LookupError: the published build has no such config
-        ValueError: ``out`` is the folder of the published build, its tables do not match the
-            digests on its card, or this version of the package draws different plans
+        ValueError: ``out`` is the folder of ``published``, the tables of ``published`` do not match
+            the digests on its card, or this version of the package draws different plans
         OSError: a file cannot be read or written
 
     Example:
@@ -977,7 +977,7 @@ def fetch_images(
         manifest: Parquet file with the columns image_id and uri, instead of ``dataset``
         store: folder to write to, or address of a pack to write to. Default: stores/DATASET
         shard: fetch from only one group of sites: 2/5 is the second of five. See `join_stores`
-        root: folder with your own manifests/. Default: none
+        root: folder or address with your own manifests/. Default: none
         engine: where the work runs: local, dask://HOST:PORT or ray://HOST:PORT
         workers: number of worker processes. Default: one for each processor, or fewer for few URLs
         progress: show a progress bar
@@ -1178,7 +1178,7 @@ def report(
     Args:
         runs: folder or address that holds the runs of `cnlw sweep` or `cnlw train`
         out: folder or address of the report. Default: RUNS/report
-        root: folder whose pipelines/ has further published numbers. Default: none
+        root: folder or address whose pipelines/ has further published numbers. Default: none
         select_by: last, best or mean10: the accuracy that selects the best trial of a method.
             Default: the choice of the study, or last
         group_by: names of options of methods; trials with different values of such an option are

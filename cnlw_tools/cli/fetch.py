@@ -229,11 +229,12 @@ def fetch(**flags: Any) -> None:
     the same way), too_big, truncated, bomb, animated, not_image, decode. The page "The image store"
     of the documentation explains these outcomes.
 
-    With --shard 2/5, the command fetches from only the second of five groups of sites. Give each of
-    the five commands its own --store, or give all five the address of the same pack in remote
+    With --shard 2/5, the command fetches from only the second of five groups of sites. Give each
+    of the five commands its own --store, or give all five the address of the same pack in remote
     storage. If the commands wrote to five folders, combine these into one store with --join. Then
-    run a last command without --shard, which requests the URLs that have no outcome yet. If
-    --engine is not `local`, the workers of a cluster divide the sites among themselves.
+    run a last command without --shard. It requests the URLs that were redirected to a site of
+    another group. If --engine is not `local`, the workers of a cluster divide the sites among
+    themselves.
     """
     _check_choices(flags)
     # numpy's threads for linear algebra have nothing to do here, but spin a moment in each process.

@@ -74,7 +74,7 @@ SECONDS_BETWEEN_ESTIMATES = 5.0
 @click.option(
     "--dry-run",
     is_flag=True,
-    help="Train nothing; list the runs, any that cannot work, and the time left (if known).",
+    help="Train nothing; list the runs, the problems, and the remaining time (if known).",
 )
 @KEEP_BEST
 @ROOT
@@ -100,10 +100,10 @@ def sweep(
 ) -> None:
     """Train all runs of a study. Finished runs are skipped, and stopped ones are resumed.
 
-    STUDY is a TOML file or a name from `cnlw list studies`. The command first lists the runs that
-    cannot work. It trains the others, even if some of them fail. If several runs have the same data
-    and training settings, only one is trained. The exit code is 0 if all runs are done, 1 if some
-    failed or cannot work, and 130 or 143 if a signal stopped the command.
+    STUDY is a TOML file or a name from `cnlw list studies`. The command lists the runs that cannot
+    work, makes missing builds, and trains the other runs. If a run fails, the others continue. If
+    several runs are identical, one is trained, and the others get its results. The exit code is 0
+    if all runs are done, 1 if some failed or cannot work, and 130 or 143 after a signal.
     """
     from cnlw_tools.study.run_study import default_folder, open_cluster, with_device
     from cnlw_tools.study.spec import find_study

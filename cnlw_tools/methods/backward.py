@@ -1,4 +1,4 @@
-"""Backward correction combines the losses for all labels into one that is unbiased under noise.
+"""Backward correction combines the losses of all labels into a loss that is unbiased under noise.
 
 l_b = sum_j T^-1[y_b, j] (-log p_b[j])        T[i, j] = P(given j | true i): rows sum to 1; Q = T^t
 sum_j T[i, j] l(j) = -log p[i]                l(j): the loss l_b if the given label is j
@@ -10,9 +10,10 @@ j with probability T[i, j]. For any prediction p, the mean of their combined los
 cross-entropy of p with the true label i. However, the loss of a single example may be negative, and
 the variance of the losses grows with the entries of T^-1. Before the logarithm, p is clipped to
 [1e-7, 1 - 1e-7]; otherwise, the loss could fall without limit. The option q gives the transpose of
-T. Without it, a first network estimates T, as in forward.py.
+T. By default, a first network estimates T, as in forward.py.
 
-On a finite training set, the minimum of the loss is negative. At this minimum, the network has
+With symmetric noise, for example, all entries of T^-1 outside the diagonal are negative, so the
+loss can become negative. On a finite training set, its minimum is reached when the network has
 memorised the given labels, and the probabilities of all other labels are as small as the clipping
 allows.
 

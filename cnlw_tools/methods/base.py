@@ -127,9 +127,9 @@ class Method(nn.Module):
     # Cost of a training step, relative to a step of `vanilla`.
     relative_cost: ClassVar[float] = 1.0
     # How the loss is computed if each of several processes has a part of the batch. "mean": it is a
-    # mean over examples, so the average of the gradients of all processes is exact. "gathered": the
-    # method gathers the batch from all processes to compute the weights of examples. "per_rank":
-    # each process treats its part as if it were the whole batch.
+    # mean over examples, so the average of the gradients of all processes is the gradient of the
+    # whole batch. "gathered": the method gathers the batch from all processes to compute the
+    # weights of examples. "per_rank": each process treats its part as if it were the whole batch.
     distributed_loss: ClassVar[str] = "mean"
     # How long the loss runs the same operations for every batch, so that a CUDA graph can repeat
     # them: "epoch" (for one epoch), "percent" (for 1 % of the training), None (not even for that).
@@ -205,7 +205,8 @@ class Method(nn.Module):
     def param_groups(self) -> list[dict[str, Any]]:
         """Return the parameter groups of the optimiser.
 
-        Override this method, for example, to use several learning rates.
+        By default, there is one group with all parameters. Several groups can have different
+        learning rates.
         """
         return [{"params": list(self.parameters())}]
 

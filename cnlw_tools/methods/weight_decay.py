@@ -9,15 +9,12 @@ cross-entropy alone. `vanilla` uses the weight decay of the preset; this method 
 `decay` instead.
 
 Kernels are the weights of convolutions and of linear layers. By default (``every`` = false), only
-they are penalised. TF-Slim, on which the code of Jiang et al. (2020) builds, does the same.
+they are penalised, as in TF-Slim, on which the code of Jiang et al. (2020) builds.
 With ``every`` = true, biases and the parameters of normalisation are also penalised, as in the code
 of Zhang et al. (2020; ieg.py).
 
 Jiang et al. give neither the values that they tried nor the best one. The default, 1e-3, is our
 choice; it is larger than the weight decay of every preset.
-
-This method does not offer the decoupled weight decay of MixMatch and AdamW, which shrinks the
-weights directly and not through the gradient.
 """
 
 from typing import Any

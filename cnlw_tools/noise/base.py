@@ -61,9 +61,10 @@ class NoiseModel:
     statistics of a draw. These types are in the module `cnlw_tools.noise`.
 
     ``base`` (the training images) and ``pool`` (images that can replace them) are `Items`, with the
-    label and the key of each image. The key is the seed of all random numbers that are drawn for
-    the image. A `Draw` has three numbers for each training example: its slot, its label, and the
-    row of the image in the pool that replaces the original image, or -1 if the original stays.
+    label and the key of each image. The key is a number that is computed from the seed and the id
+    of the image; all random numbers that are drawn for the image are computed from its key. A
+    `Draw` has three numbers for each training example: its slot, its label, and the row of the
+    image in the pool that replaces the original image, or -1 if the original stays.
     """
 
     draw: Callable[..., Draw]  # the function that draws the noise
@@ -72,7 +73,8 @@ class NoiseModel:
     # Properties of every draw: "exact" (the level fixes the number of noisy images), "proportional"
     # (every class has its share of the noise), "nested" (what is noisy at one level is noisy in the
     # same way at higher levels), "keeps_images" (no image is replaced), "keeps_labels" (no label
-    # changes), "dilutes" (adds noisy copies of images) and "adds" (adds images of other datasets).
+    # changes), "dilutes" (noisy copies of images are added) and "adds" (images of other datasets
+    # are added).
     guarantees: frozenset[str]
 
     # Values of options for the tests of the model; a value may be a function of the number of

@@ -1,4 +1,4 @@
-"""In a mixture, some images get the noise of one model, and the others get that of another model.
+"""A mixture applies one noise model to some of the images, and another model to the others.
 
     floor(n_c proportion_first + 1/2)  images of class c, chosen at random:    the model `first`
     the others of the n_c images:                                              the model `second`
@@ -6,7 +6,7 @@
 Here, `n_c` is the number of images of class c; `first`, `second` and `proportion_first` are
 options. Both models must have a level, and neither may need a donor or a side table. For example,
 suppose red noise at 40 % is applied to one half of the images, and blue noise at 40 % to the other.
-Then 20 % of all images get red noise, and another 20 % get blue noise.
+Then 20 % of all images get red noise, another 20 % get blue noise, and 60 % stay clean.
 
 The division of the images does not depend on the models or the level. Each model rounds the number
 of noisy images in its part, so even with two exact models, the total number of noisy images may be
@@ -45,7 +45,7 @@ def mix(
     Args:
         first: name of the first noise model
         second: name of the second noise model
-        proportion_first: share of the images of each class that get the noise ``first``
+        proportion_first: share of the images of each class to which ``first`` is applied
 
     Raises:
         ValueError: a model has no level or cannot be mixed, or the proportion is not from 0 to 1

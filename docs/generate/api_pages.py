@@ -79,7 +79,7 @@ PAGES = {  # which public name stands on which page
         "You can write your own method and pass its class to `train`. You can also write your own "
         "noise model or source and pass the object to `build`.\n\n"
         "A source is an object with the attribute `name` (the name of the dataset) and three "
-        "methods. `classes()` returns the names of the classes in the order of the labels. "
+        "functions. `classes()` returns the names of the classes in the order of the labels. "
         "`manifest()` returns the [table of all images](../manifests.md). `read(image_id)` returns "
         "an image as the bytes of a file or as a `PIL.Image.Image`.",
         ("Method", "NoiseModel"),

@@ -2,7 +2,8 @@
 
 post-activation     x <- ReLU(shortcut(x) + BN conv ReLU BN conv x)                      He 2015
 pre-activation      x <- shortcut(x) + conv ReLU BN conv ReLU BN x                       He 2016
-                    where the width changes, the shortcut begins after the first ReLU BN
+                    if the unit changes the number of channels, the shortcut begins after
+                    the first ReLU BN
 
 The networks consist of such units:
 
@@ -50,7 +51,7 @@ leaky_relu = partial(nn.LeakyReLU, 0.1)
 
 
 def resnet32(n_classes: int, image_size: HeightWidth) -> Network:
-    """Return ResNet-32. Shortcuts that halve the size take every second pixel."""
+    """Return ResNet-32. Shortcuts that halve height and width take every second row and column."""
     make_unit = partial(_post_unit, shortcut_weights=False)
     stages = residual_stages(make_unit, (16, 16, 32, 64), (5, 5, 5))
     return _assemble(stages, [conv_bn_relu(3, 16)], [], 64, n_classes)
