@@ -11,11 +11,12 @@ L = -mean_b log p~_b[y_b] + q_lambda / K r(Q)     r: tr(Q) or |Q|^2 / 2; 0 for a
 
 Let C[i, j] be the mean predicted probability of class i over images whose true class is j, and let
 Q* be the true noise matrix. Without the regulariser, the loss is smallest if Q C = Q*. If Q is
-fixed to Q*, this means C = I: the network predicts the true class. A learned Q would stay at I,
-because Q = I with C = Q* gives the same loss as Q = Q* with C = I. To prevent this, the regulariser
-r moves Q away from I. During a warm-up, in which the network learns to distinguish the classes, Q
-is frozen at I. Then Q is learned together with the network. After every step, each column of Q is
-projected back to probabilities (`simplex`). The paper does not say how to project.
+fixed to Q*, this means C = I: the network predicts the true class. A learned Q, which starts at I,
+would stay there, because Q = I with C = Q* gives the same loss as Q = Q* with C = I. To prevent
+this, the regulariser r moves Q away from I. During a warm-up, in which the network learns to
+distinguish the classes, Q is frozen at I. Then Q is learned together with the network. After every
+step, each column of Q is projected back to probabilities (`simplex`). The paper does not say how to
+project.
 
 The paper leaves other details open. These are our choices:
 

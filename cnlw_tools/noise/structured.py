@@ -1,7 +1,7 @@
 """Structured dilution is dilution in which some wrong labels are more frequent than others.
 
-Each example gets alpha copies, as in dilution.py. On average over the examples of a class, each
-label is given to the following number of copies of an example:
+As in dilution.py, each example gets alpha copies on average. These are the numbers of copies of an
+example that get each label, averaged over the examples of a class:
 
     true label               alpha / C
     false label of rank r    alpha / C + delta (1 - 2 (r - 1) / (C - 2))    r = 1 ... C - 1

@@ -147,7 +147,7 @@ TYPES = {  # in the signatures, where no section explains them
     ),
     "Preset": "the settings of a training run; see [Presets](../presets.md)",
     "RunConfig": "the content of `config.json`; see [Files of a run](../run_files.md)",
-    "Metrics": "a dict of numbers, by the name of the metric",
+    "Metrics": "a dict from the name of each metric to its value",
     "Row": "a row of the ledger of a store; [The image store](../store.md) lists its fields",
     "State": (
         "what the ledger says about an image id: `outcome`, `attempts`, `timestamp`, and "

@@ -168,7 +168,7 @@ def _explain_symbols(formula: str) -> str:
 
 def _options(model: NoiseModel) -> str:
     """Return the options with their defaults, and the level."""
-    level = "The level is a whole percentage. For example, `--level 40` asks for 40 %.\n\n"
+    level = "`--level` takes whole percentages, such as 40.\n\n"
     if not model.has_level:
         level = f"There is no level: {_what_decides(model)} the noise.\n\n"
     if not model.options:
