@@ -65,10 +65,10 @@ def rebuild(
     """Make a published build again from your own copy of the images, and compare the files.
 
     PUBLISHED is the folder of the published build, its README.md, or its address, such as
-    hf://datasets/OWNER/NAME. The command needs only the card, the tables and croissant.json of the
-    published build. The file croissant.json gives the sha256 of each file. If the sha256 of a new
-    file with images differs, the command compares its images with those of the published file. It
-    downloads this file if PUBLISHED is an address.
+    hf://datasets/OWNER/NAME. The command first reads only the card, the tables and croissant.json
+    of the published build. The file croissant.json gives the sha256 of each file. If a new file
+    with images has another sha256, the command compares its images with those of the published
+    file. If PUBLISHED is an address, the command downloads this file.
 
     If one of your images is missing or differs from its sha256 in the tables, nothing is written.
     The exit code is 0 if all files are identical, and 1 if a file differs or nothing is written.

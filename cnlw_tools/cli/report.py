@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 @click.option(
     "--select-by",
     type=click.Choice(METRICS),
-    help="Accuracy that selects the best trial: last, best, or mean of the last 10 epochs.  "
+    help="Accuracy by which a trial is best: last, best, or mean of the last 10 epochs.  "
     "[default: the study's, or last]",
 )
 @click.option(
     "--group-by",
     multiple=True,
     metavar="OPTION",
-    help="Option whose values count as different methods; may be repeated.",
+    help="Option of a method whose values count as different methods; may be repeated.",
 )
 @click.option(
     "--format",
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     "--width",
     metavar="LENGTH",
     help="Width of each figure in figures/, such as 3.25in, 8.3cm, 84mm or 234pt.  "
-    "[default: the width of the page]",
+    "[default: the width on the web page]",
 )
 @click.option(
     "--font-size",
@@ -63,7 +63,7 @@ if TYPE_CHECKING:
 @click.option(
     "--hub",
     metavar="OWNER/NAME",
-    help="Also write files with results for this dataset on the Hugging Face Hub to hub/.  "
+    help="Also write results to hub/, as files for this dataset on the Hugging Face Hub.  "
     "[default: none]",
 )
 @ROOT

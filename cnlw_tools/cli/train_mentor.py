@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     type=PathOrAddress(dir_okay=False, path_type=Path),
     help="File or address of the mentor to write; its name ends in .json.",
 )
-@click.option("--rule", help="Formula for weights, to which the mentor is fitted.  [default: none]")
+@click.option("--rule", help="Name of the formula that the mentor learns.  [default: none]")
 @click.option(
     "--data",
     "build",
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     type=click.FloatRange(0, 1),
     metavar="SHARE",
     show_default=True,
-    help="Quantile of the losses with which the mentor compares each loss.",
+    help="The mentor compares each loss with this quantile of the losses.",
 )
 @PRESET
 @preset_options
@@ -67,9 +67,9 @@ def train_mentor(
 ) -> None:
     """Fit a mentor, a small network that weights training examples by their losses.
 
-    With --rule, the mentor learns to compute the same weights as a formula: baseline, threshold,
-    self_paced, hard_mining, focal, spcl or pd. Of the other options, only --out and --seed have an
-    effect in this case.
+    With --rule, the mentor learns to compute the same weights as one of these formulas: baseline,
+    threshold, self_paced, hard_mining, focal, spcl or pd. Of the other options, only --out and
+    --seed have an effect in this case.
 
     With --data and --config, the mentor learns from the split `verified` of a config, whose true
     labels are known. The command first trains a student, which is an ordinary network, on this

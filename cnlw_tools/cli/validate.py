@@ -99,7 +99,7 @@ def validate(
     BUILD is the folder of a build, or its address, such as s3://bucket/build. The default is the
     newest build under builds/. The exit code is 0 if there are no errors. It is 1 if there are
     errors, or if this machine cannot read the build. It is 2 if there is no build to check, for
-    example because the card is missing.
+    example because the card is missing, or if the command line is wrong.
 
     Several processes can share the work. With --shard 2/5 --out DIR, the command inspects only the
     second of five parts of the images and writes its findings to DIR. A final command with --join

@@ -26,7 +26,7 @@ both separately and records both numbers. By default, only the first network pre
 networks. The resulting accuracy cannot be compared with the numbers of the paper.
 
 The authors' code differs from this implementation in four points. It divides the mean loss by (1 -
-R) B once more, which has no effect with Adam. It skips training in epoch 0, and it limits an epoch
+R) B once more, which hardly matters with Adam. It skips training in epoch 0, and it limits an epoch
 to 400 batches. It lowers Adam's beta_1 from 0.9 to 0.1 when the learning rate begins to fall. This
 implementation does none of this.
 

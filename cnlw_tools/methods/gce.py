@@ -83,7 +83,7 @@ class GCE(Method):
 
 
 class GCETruncated(GCE):
-    """Trains with the generalised cross-entropy on labels whose probability is above k.
+    """Trains with the generalised cross-entropy on labels that get a probability above k.
 
     Args:
         task: the learning task

@@ -10,18 +10,17 @@ H_alpha = mean_b -1 / (1 + alpha) log p_b[y_b] - alpha / (K (1 + alpha)) sum_k l
 
 On average, uniform noise affects all classes equally. The gradient of the wrong labels pulls the
 prediction towards uniform probabilities and does not change which class is the most likely one. At
-the minimum of the loss, the true class has the probability (1 + alpha / K) / (1 + alpha). The noise
-does harm because a batch is finite: only about B / (1 + alpha) of its labels are not random, so the
-gradient of the batch has a high variance. The option `scale` offers two remedies: it multiplies the
-batch size by 1 + alpha (`scale` = batch) or divides the learning rate by 1 + alpha (`scale` = lr).
+the minimum of the loss, the true class has the probability (1 + alpha / K) / (1 + alpha). If the
+given labels of the dataset have such noise, it does harm because a batch is finite: only about
+B / (1 + alpha) labels of the batch are not random, so its gradient has a high variance. The option
+`scale` offers two remedies: it multiplies the batch size by 1 + alpha (`scale` = batch) or divides
+the learning rate by 1 + alpha (`scale` = lr).
 
 The paper trains with plain cross-entropy on a dataset to which copies of each image with random
-labels were added. If the given labels are correct, H_alpha is the limit of this loss for infinite
-batches. If they are already noisy, H_alpha is only label smoothing. The paper tries many values of
-alpha. The default 1, one uniformly drawn label for each correct one, is our choice.
-
-This method does not add noisy copies to the dataset. The noise model `dilution` does so when the
-dataset is built.
+labels were added; the noise model `dilution` builds such a dataset. H_alpha needs no copies: if the
+given labels are correct, it is the limit of the paper's loss for infinite batches. If they are
+already noisy, it is only label smoothing. The paper tries many values of alpha. The default 1, one
+uniformly drawn label for each correct one, is our choice.
 """
 
 from torch import Tensor

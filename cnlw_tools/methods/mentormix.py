@@ -10,36 +10,37 @@ gamma:
 l_i = CE(y_i, f(x_i))        v = Curriculum(l, progress)        by default, v_i = 1[l_i < gamma]
 j ~ softmax(v / T)           with replacement, for every i
 lam ~ Beta(alpha, alpha)     lam_i = v_i max(lam, 1 - lam) + (1 - v_i) min(lam, 1 - lam)
-x~_i = lam_i x_i + (1 - lam_i) x_j        y~_i likewise        L = mean_i CE(y~_i, f(x~_i))
+x~_i = lam_i x_i + (1 - lam_i) x_j        y~_i = lam_i y_i + (1 - lam_i) y_j
+L = mean_i CE(y~_i, f(x~_i))
 
-Mixup trains on blends of examples, which are harder to memorise, but it also blends wrong labels.
-The mentor's weights make mixup selective: examples that the mentor trusts are chosen as partners
-more often. A trusted example makes up more than half of its blend, and a distrusted one less than
-half. No label is discarded.
+Mixup trains on blends of examples, which are harder to memorise than single examples, but it also
+blends wrong labels. The mentor's weights make mixup selective: examples that the mentor trusts are
+chosen as partners more often than others. A trusted example makes up more than half of its blend,
+and a distrusted one less than half.
 
 The mixed examples can be weighted once more, by their own losses and with their own threshold: L =
 mean_i v~_i CE(y~_i, f(x~_i)). The option `second_reweight` turns this second weighting on. It is on
-by default, as in the authors' code. The authors' scripts, and the presets here, use it at noise
-levels of 60 % and 80 %, and not at 20 % and 40 %. At the scale of the papers, our studies run both
-settings on data that the authors' scripts do not cover, and report the better one.
+by default, as in the authors' code. The authors' scripts, and the presets listed below, turn it on
+at noise levels of 60 % and 80 %, and off at 20 % and 40 %. At the scale `paper`, our studies train
+with and without it on data that the authors' scripts do not cover, and report the better result.
 
 On `shapes` (red 40, images of 16 x 16 pixels, 16 epochs, one seed), the accuracy after the last
 epoch is 60.5 % without the second weighting and 54.8 % with it.
 
 The losses l_i are computed in a separate pass without a gradient. In this pass, batch normalisation
 uses the statistics of the batch, as in the authors' code, and leaves the running averages
-unchanged. Three options come from that code and are not in the paper. With ``mentor`` = learned_pd,
-a network computes the weights, instead of the threshold. With ``hard_switch``, lam_i is the larger
-of lam and 1 - lam if v_i >= 1/2, and the smaller one otherwise; if all weights are 0 or 1, this
-changes nothing. In the first part of the training, which ``burn_in`` sets, all weights are 1.
+unchanged. Three options come from the authors' code and are not in the paper. With ``mentor`` =
+learned_pd, a small network replaces the threshold: it computes the weights. With ``hard_switch``,
+lam_i is the larger of lam and 1 - lam if v_i >= 1/2, and the smaller one otherwise; if all weights
+are 0 or 1, this changes nothing. In the first part of the training, whose length ``burn_in`` sets,
+all weights are 1.
 
-With several ranks, the threshold is that of the whole batch. Partners come from an example's own
-rank, and ranks exchange no images.
+With several ranks, the threshold is that of the whole batch, but the partner of an example comes
+from the same rank.
 
 When the second weighting is on, the authors' code applies no weight decay, apparently by mistake;
-this implementation applies it. The authors' code has an option that drops examples at random, but
-does not use it; this implementation does not include it. The page on networks says how
-`resnet32_wide` differs from the network of that code.
+this implementation applies it. The page on networks says how `resnet32_wide` differs from the
+network of the authors' code.
 """
 
 import torch
@@ -92,14 +93,14 @@ class MentorMix(Method):
             replaces each distrusted example
         percentile: which percentile of the losses of a batch the threshold follows, as a number
             from 0 to 1
-        second_reweight: whether the mixed examples are weighted as well
+        second_reweight: whether the mixed examples are weighted by their own losses
         mentor: name of a weighting rule, learned_pd (the mentor in the package), or a FILE.json
             from `cnlw train-mentor`
         decay: share of the previous value that the moving threshold keeps in each step
         burn_in: all weights are 1 in the first burn_in - 1 percent of the training (with 0, never),
             as in the authors' code
-        hard_switch: whether an example always makes up the larger part of its blend if v >= 1/2,
-            and otherwise the smaller part, as in the authors' code
+        hard_switch: if true, an example makes up the larger part of its blend if v >= 1/2, and
+            otherwise the smaller part, as in the authors' code
         temperature: T, by which the weights are divided before the softmax
 
     Raises:

@@ -157,7 +157,7 @@ def fit_unit_weights(
 
 
 class RoG(Method):
-    """Trains with cross-entropy, and predicts by robust Gaussians on features of several layers.
+    """Trains with cross-entropy, and predicts with robust Gaussian classifiers on features.
 
     Args:
         task: the learning task

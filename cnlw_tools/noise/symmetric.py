@@ -2,15 +2,15 @@
 
 The level is 100 p percent. Published experiments draw the new label in one of four ways:
 
-    option              label of a flipped row              P(it is still true)     used by
+    option              new label of a flipped example      P(it is the true one)   used by
     by default          (y + 1 + floor(u (C - 1))) mod C    0                       Jiang, Patrini,
                                                                                     RoG, Co-teaching
     include_self        floor(u C)                          1 / C                   Zhang (IEG),
                                                                                     Arazo, Rolnick
     variant = l2r       floor(u (C - 1)): never the last    1 / (C - 1); 0 for the  Ren (L2R)
                         class                               last class
-    variant = permuted  the labels of the flipped rows,     share of y among these  Saxena (data
-                        shuffled                            labels                  parameters)
+    variant = permuted  the labels of the flipped           share of y among these  Saxena (data
+                        examples, shuffled                  labels                  parameters)
 
 With 10 classes, a level of 40 % means 40 % wrong labels by default, and 36 % with ``include_self``.
 Papers use both definitions of a level, often without saying which. The card of a build states the

@@ -403,8 +403,9 @@ def trials_table(
         f"{EPOCHS_OF[select_by]}, or in a tie the first, is selected for the other tables. The "
         'column "Options" has the options that the preset or the study sets, and the settings in '
         "which the runs of the report differ. A dash means that there are none. The drop is the "
-        "accuracy of the best epoch minus that of the last epoch. The deviation is the standard "
-        f"deviation, over seeds, of the accuracy {EPOCHS_OF[select_by]}."
+        "accuracy of the best epoch (the one with the highest accuracy) minus that of the last "
+        "epoch. The deviation is the standard deviation, over seeds, of the accuracy "
+        f"{EPOCHS_OF[select_by]}; with one seed, a dash stands in its place."
     )
     return Table(
         title="All trials",

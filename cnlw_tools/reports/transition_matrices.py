@@ -37,11 +37,12 @@ HEADER = [
 ]
 CAPTION = (
     "T is the transition matrix that the method estimates after the last epoch, averaged over "
-    "runs. T* is the realised matrix of the build, computed from the images that were not "
-    "replaced. I is the identity, which stands for no noise. A row of M holds the mean "
-    "probabilities that the network predicts for the validation images of one class. The same row "
-    "of M T holds the mean probabilities of the given labels that follow from them. The distance "
-    "of a matrix A is the Frobenius norm |A - T*|."
+    "runs. T* is the realised matrix, that is, the shares of the given labels in each true class "
+    "of the build; images that were replaced are left out. I is the identity, which stands for "
+    "no noise. A row of M holds the mean probabilities that the network predicts for the "
+    "validation images of one class. The same row of M T holds the mean probabilities of the "
+    "given labels that follow from them. The distance of a matrix A is the Frobenius norm |A - "
+    "T*|."
 )
 
 

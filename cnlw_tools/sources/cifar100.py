@@ -1,8 +1,9 @@
 """CIFAR-100 is read as published, from the folder `cifar-100-python` with `train` and `test`.
 
 Every image has one of 100 fine labels and one of 20 coarse labels. The classes of `cifar100` are
-the fine labels, and the classes of `cifar100_coarse` are the coarse labels. The manifest has the
-other label in an additional column. Ids are like those of CIFAR-10.
+the fine labels, and the classes of `cifar100_coarse` are the coarse labels. An additional
+column of the manifest has the coarse labels for `cifar100`, and the fine labels for
+`cifar100_coarse`. Splits and ids are as with CIFAR-10.
 
 Source: Krizhevsky, "Learning multiple layers of features from tiny images", 2009.
 """

@@ -1,9 +1,9 @@
 """Clothing1M is read as published, from `images/` and from lists beside it or in `annotations/`.
 
-A million images have labels from the text around them. People labelled 72,409 images: the training
-images among these are the split ``probe``, and the others are the splits ``validation`` and
-``test``. An image that people labelled is never in the split ``train``. If it also has a label from
-the text, the column ``noisy_label`` holds this label.
+A million images have labels from the text beside them on web pages. People labelled 72,409 images:
+those in the lists clean_train, clean_val and clean_test are the splits ``probe``, ``validation``
+and ``test``. The split ``train`` has no image that people labelled. If an image has a label from
+people and one from the text, the column ``noisy_label`` holds the one from the text.
 
 Source: Xiao, Xia, Yang, Huang, Wang, "Learning from massive noisy labeled data for image
 classification", CVPR 2015.

@@ -1,10 +1,10 @@
 """Your own images are in class folders, or a CSV file with path,label[,split] lists them.
 
 Class folders may be inside `train/`, `val/` and `test/`. An id is the path of the image, relative
-to the folder or to the folder of the CSV file. Classes are the names of the class folders, or the
-labels in the CSV file, in sorted order; numbers are sorted as numbers. If there are no splits, all
-images are for training. If there is a test set but no validation set, the test set becomes the
-split ``validation``.
+to your folder; if you have a CSV file, the path is relative to the folder of this file. Classes are
+the names of the class folders, or the labels in the CSV file, in sorted order; numbers are sorted
+as numbers. If there are no splits, all images are for training. If there is a test set but no
+validation set, the test set becomes the split ``validation``.
 """
 
 import re

@@ -4,7 +4,7 @@ Labels come from the web. For some images, people were asked whether the image s
 column ``correct`` has their answer, and is null for all other images. The images of
 `verified_val.tsv` are not in the split ``train``; those with the answer yes are the split
 ``validation``. The test images of `food-101/` in the same folder are the split ``test``. If an
-answer is about another class than the one in `imagelist.tsv`, it is not used.
+answer is about a class other than the one in `imagelist.tsv`, it is not used.
 
 Sources: Lee, He, Zhang, Yang, "CleanNet: transfer learning for scalable image classifier training
 with label noise", CVPR 2018; Bossard, Guillaumin, Van Gool, "Food-101", ECCV 2014.

@@ -73,7 +73,7 @@ class HuggingFace(LocalSource):
     name = "hf"
     layout = (
         "Parquet files, train-*.parquet ..., or a folder that save_to_disk wrote; "
-        "or owner/name, the name of a dataset on the Hub"
+        "or, in place of a folder, owner/name, a dataset on the Hub"
     )
     takes_options = True
 

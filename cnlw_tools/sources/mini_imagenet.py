@@ -2,8 +2,8 @@
 
 The images are those of ILSVRC12. An id is a WordNet id and an eight-digit number: n0153282900000005
 is the fifth image of the class archive n01532829.tar, whose members are sorted by the number in
-their names. If an image of a class were missing, every later id would refer to another image. A
-class therefore leads to an error in these cases:
+their names. If an image of a class were missing, every later id would refer to another image. The
+package therefore stops with an error if one of these statements is true of a class:
 
 - it has fewer images than the highest number in the lists;
 - it has more images than in ILSVRC12 (column `images` of the class list);
@@ -15,9 +15,9 @@ class therefore leads to an error in these cases:
 The lists train.csv, val.csv and test.csv of Ravi and Larochelle (ICLR 2017) say which images are
 used. Each list has its own classes; the package joins all three into one training set. The
 validation images are those in `clean_validation` of the release of Jiang et al. Without the
-release, all images of these classes in the validation set of ILSVRC12 are used. Classes are in the
-order of the release, by WordNet id. Ids never have a file extension, even if the list that they
-come from has one.
+release, they are all images of these classes in the validation set of ILSVRC12. Classes are
+numbered by their WordNet ids in sorted order, as in the release. Ids have no file extension; if the
+names in a list have one, it is removed.
 """
 
 import re

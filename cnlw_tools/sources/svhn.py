@@ -1,8 +1,9 @@
 """The cropped digits of SVHN are read from `train_32x32.mat` and `test_32x32.mat`.
 
-The source ``svhn_extra`` also reads `extra_32x32.mat`. In each file, the array X holds the pixels
-of n images and has the shape (32, 32, 3, n). The array y holds the labels and has the shape (n, 1);
-the label 10 stands for the digit 0.
+The source ``svhn_extra`` also reads `extra_32x32.mat`, whose images join the split ``train``. The
+test images are the split ``validation``. In each file, the array X holds the pixels of n images and
+has the shape (32, 32, 3, n). The array y holds the labels and has the shape (n, 1); the label 10
+stands for the digit 0.
 
 Source: Netzer, Wang, Coates, Bissacco, Wu, Ng, "Reading digits in natural images with unsupervised
 feature learning", NIPS workshop, 2011.

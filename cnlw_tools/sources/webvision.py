@@ -1,9 +1,9 @@
 """WebVision 1.0 is read as published, from `info/`, `google/`, `flickr/` and `val_images_256/`.
 
 Labels come from the web: the label of an image is the class of the query that found it. The
-validation set of WebVision is the split ``validation``. If the validation set of ILSVRC12 is in the
-same folder or in its `imagenet/`, it becomes the split ``validation_ilsvrc12``. `webvision_mini`
-has the images that Google found for the first 50 classes.
+validation set of WebVision is the split ``validation``. If your folder, or a folder `imagenet/` in
+it, holds the validation set of ILSVRC12, this set becomes the split ``validation_ilsvrc12``.
+`webvision_mini` has the images that Google found for the first 50 classes.
 
 Sources: Li, Wang, Li, Agustsson, Van Gool, "WebVision Database: visual learning and understanding
 from web data", 2017; for mini: Jiang et al., "MentorNet", ICML 2018.

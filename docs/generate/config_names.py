@@ -11,8 +11,8 @@ NOTATION: Mapping[str, str] = {  # part of a name -> its meaning, {noise} being 
     "labels are wrong at level 40.",
     r"structured_a\d+_d\d": "The number after `d` is 100 times the option delta of "
     "the noise model. The noise model puts the false labels of each class in an order. If delta is "
-    "0, all false labels are equally frequent; if it is 1, the first one is as frequent as the "
-    "true label.",
+    "0, all false labels are equally frequent, so their order has no effect. If delta is 1, the first "
+    "false label in the order is as frequent as the true label.",
     r"structured_\w+_conv-mnist": "`conv-mnist` is the network whose predictions determine the order.",
     r"structured_\w+_(reverse|random)|conv-mnist_reverse": "A name with neither `reverse` nor "
     "`random` means the order `confusing`: the false label that the network predicts most often for images of "
@@ -29,7 +29,8 @@ NOTATION: Mapping[str, str] = {  # part of a name -> its meaning, {noise} being 
     "comes after the numbers.",
     r"semantic-vgg": "For `semantic-vgg`, the labels are taken from the column `semantic_vgg` of the "
     "side table.",
-    r"_probe\d": "The number after `probe` is the number of trusted images of each class.",
+    r"_probe\d": "The number after `probe` in the name of a config is the number "
+    "of trusted images of each class.",
     r"_clean\d": "The number after `clean` is the number of training images that were kept; noise "
     "was added afterwards.",
     r"matrix_[0-9a-f]{6}": "The six characters after `matrix` are the beginning of a digest of "

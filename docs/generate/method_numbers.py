@@ -97,7 +97,7 @@ def own_numbers(name: str, single_runs: str = "") -> str:
     )
     text += explain_config_names(" ".join(trial.config for trial in trials))
     if any(trial.variant for trial in trials):
-        text += " The column *variant* says how runs on the same data differ."
+        text += " The column *variant* names the settings in which runs on the same data differ."
     if any(find_baseline(trial) for trial in trials if name != BASELINE):
         text += (
             " The last column has the accuracy of [`vanilla`](vanilla.md) on the same data after the "
@@ -106,7 +106,7 @@ def own_numbers(name: str, single_runs: str = "") -> str:
     text = text.rstrip() + " The best epoch of a run is the one with the highest accuracy.\n\n"
     for study in studies:
         rows = [_trial_cells(trial) for trial in trials if trial.study == study]
-        text += heading(study, 3) + f"{_without_times(describe_scale(study))} "
+        text += heading(study, 3) + f"{_sentences_on(name, describe_scale(study))} "
         text += f"See the [tables](../../studies/tables/{study}.md) of this study.\n\n"
         text += table(["our data", "variant", "last epoch", "best epoch", "vanilla, last"], rows)
     return text
@@ -136,10 +136,12 @@ def _explain_seeds(trials: Sequence[Trial]) -> str:
     return f"{words} number after ± is the half-width of the 95 % t-interval of the mean."
 
 
-def _without_times(text: str) -> str:
-    """Return the sentences of a text before the first one that says how long the runs took."""
+def _sentences_on(name: str, text: str) -> str:
+    """Return the sentences before the first on times, without those on runs of other methods."""
     sentences = re.split(r"(?<=\.) (?=[A-Z])", text)
-    return " ".join(itertools.takewhile(lambda sentence: " took " not in sentence, sentences))
+    shown = itertools.takewhile(lambda sentence: " took " not in sentence, sentences)
+    own = f"Runs of `{name}`"
+    return " ".join(words for words in shown if words.startswith(own) or "Runs of `" not in words)
 
 
 def _trial_cells(trial: Trial) -> list[str]:
@@ -172,6 +174,8 @@ def published_numbers(name: str) -> str:
     text += explain_config_names(" ".join(cell.configs for cell in cells), own_configs)
     text = text.rstrip() + "\n\n"
     text += f"Published tables:\n\n{_list_tables(cells)}\n"
+    if any(_plain_label(cell.row).startswith("Ours") for cell in cells):
+        text += "In the name of a row, *Ours* means the method that the paper introduced.\n\n"
     if compared:
         text += "We have run the studies of the following rows"
         if any("--scale paper" not in describe_scale(study) for study in ours):

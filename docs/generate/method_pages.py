@@ -61,7 +61,7 @@ HOW_COST_IS_MEASURED = (
     "The cost of a training step is counted in network passes. In a network pass, one batch goes "
     "through the network, forward or backward; a backward pass counts as two forward passes. A step of "
     "`vanilla` consists of one forward and one backward pass. Some methods also make passes between "
-    "steps, for example over the whole training set once per round. The number of these passes is "
+    "steps, for example to compute features of the whole training set. The number of these passes is "
     "divided by the number of steps, and the result is added to the cost of a step. If the steps of a "
     "method differ, the counted cost is the mean over a training run with the default options.\n\n"
     "Times and memory were measured with a small network on a CPU. The steps that were timed are those "
@@ -92,7 +92,7 @@ NOTATION = """| symbol | meaning |
 | `p_b` | `softmax(z_b)` |
 | `CE(t, z)` | cross-entropy of the target t, `-sum_k t_k log softmax(z)_k` |
 | `l_b`, `L` | the loss of one example, and that of the batch |
-| `mean_b`, `sum_b` | the mean and the sum over the batch; likewise for other indices |
+| `mean_b`, `sum_b` | the mean and the sum over the batch; with another index, over all its values |
 | `<a, b>`, `grad` | the inner product of two vectors; the gradient with respect to the weights of the network |
 | `x^t` | the transpose of a matrix or vector |
 | `a <- b` | a gets the value b |
@@ -108,6 +108,7 @@ These words occur on many pages:
 | --- | --- |
 | `shapes` | a dataset of drawn images that comes with the package |
 | blue 40 | blue noise at a level of 40 %: this share of the labels changes to another class, drawn uniformly |
+| red 40 | red noise at a level of 40 %: wrong web images replace this share of the images |
 | rank | one of the processes that train together, each on its own GPU |
 | running averages | the means and variances that batch normalisation uses for predictions |
 | logged weight, logged loss | the weight and the loss that the run folder records for each example in each epoch |

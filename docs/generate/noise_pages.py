@@ -60,8 +60,11 @@ VERBS: Mapping[str, str] = {  # how the summary of a model begins -> what the mo
     "simulate": "simulates",
     "take": "takes",
 }
-PICTURE = "The picture has a row for each true class and a column for each given label."
-LEFT_OUT = "It leaves out examples whose image was replaced or added."
+PICTURE = (
+    "A row of the picture stands for a true class, and a column for a given label. The number in a "
+    "cell is the percentage of the images of the class that have this label."
+)
+LEFT_OUT = "The picture leaves out examples whose image was replaced or added."
 IDENTITY = "The labels of the other examples do not change, so the matrix is the identity."
 DONORS = (
     "This noise needs a donor: `--donor NAME=DIR` names a dataset, and `--donor white` stands for "
@@ -265,7 +268,7 @@ def _example(name: str, example: Example) -> str:
     if _takes_labels(NOISE[name]):
         origin = "was counted in the side table"
     text += f"\nThe expected share {origin}. The realised share was counted in this plan.\n\n"
-    text += table(["share of the training rows", "expected", "realised"], rows)
+    text += table(["share of the training examples", "expected", "realised"], rows)
     text += f"![Transition matrix of {example.plan.config}]({name}.png)\n\n"
     is_identity = bool((realised.matrix == np.eye(len(realised.matrix))).all())
     sentences = [PICTURE]

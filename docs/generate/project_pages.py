@@ -139,13 +139,18 @@ def _link_methods(text: str) -> str:
     links = []
     for name in METHODS:
         if name != BASELINE and re.search(rf"^\| {name}[ |]", text, re.MULTILINE):
-            path = METHODS.target(name).partition(":")[0].replace(".", "/")
-            links.append(f"[`{name}`](../../../{path}.py#{name})")
+            links.append(_link_method(name))
     if not links:
         return ""
     if len(links) == 1:
         return f" The other method has a page: {links[0]}."
     return f" Each of the other methods has a page: {join_words(links, max_words=len(links))}."
+
+
+def _link_method(name: str) -> str:
+    """Return a link to the page of a method."""
+    path = METHODS.target(name).partition(":")[0].replace(".", "/")
+    return f"[`{name}`](../../../{path}.py#{name})"
 
 
 def _explain_labels(study: str, text: str) -> Iterator[str]:
@@ -159,7 +164,7 @@ def _explain_labels(study: str, text: str) -> Iterator[str]:
                 continue
             said.add(label)
             values = " and ".join(f"`{name}={value}`" for name, value in options.items())
-            yield f"*{label}* is `{entry['name']}`{f' with {values}' if values else ''}."
+            yield f"*{label}* is {_link_method(entry['name'])}{f' with {values}' if values else ''}."
 
 
 def find_pages() -> dict[str, str]:

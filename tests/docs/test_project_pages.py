@@ -34,7 +34,8 @@ def test_labels_of_methods_are_explained_where_they_occur():
     """A study may call a method by another name."""
     sentences = list(project_pages._explain_labels("sukhbaatar_q", "| Ridge |"))
 
-    assert sentences == ["*Ridge* is `noise_layer` with `regulariser=ridge`."]
+    page = "[`noise_layer`](../../../cnlw_tools/methods/noise_layer.py#noise_layer)"
+    assert sentences == [f"*Ridge* is {page} with `regulariser=ridge`."]
 
 
 def test_only_notation_of_the_page_is_explained():

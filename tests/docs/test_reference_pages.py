@@ -229,6 +229,22 @@ def test_columns_that_are_numbers_are_noise_levels():
     assert start not in method_numbers.published_numbers("mixmatch")
 
 
+def test_a_page_says_whose_ours_in_the_name_of_a_row_is():
+    """Some papers call a row "Ours"."""
+    sentence = "In the name of a row, *Ours* means the method that the paper introduced."
+
+    assert sentence in method_numbers.published_numbers("mentormix")
+    assert sentence not in method_numbers.published_numbers("coteaching")
+
+
+def test_a_page_says_only_how_its_own_method_was_run():
+    """A study with several methods may train each of them for a different number of epochs."""
+    numbers = method_numbers.own_numbers("h_alpha")
+
+    assert "Runs of `h_alpha` have 60 epochs." in numbers
+    assert "Runs of `vanilla`" not in numbers
+
+
 def test_every_study_that_was_run_says_its_scale():
     """A label of a study is understood; a study without a section is an error that says so."""
     trials = study_results.read_trials()

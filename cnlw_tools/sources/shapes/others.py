@@ -1,4 +1,4 @@
-"""`shapes_others` has images of other objects in the same style, as a donor for open-set noise."""
+"""`shapes_others`, a donor for open-set noise, shows objects that are in no class of `shapes`."""
 
 import re
 from pathlib import Path
