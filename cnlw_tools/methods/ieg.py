@@ -20,10 +20,10 @@ lam*    = 1[dL^p/dlam < 0]                      dL^p/dlam_b   = -eta omega0 (a_b
           with a_b = <g_p, grad CE(Y_b, z_b)> and c_b = <g_p, grad CE(g_b, z_b)>
 L_omega = sum_b omega*_b CE(T_b, z_b)
 L_lam   = mean_b CE(lam*_b Y_b + (1 - lam*_b) g_b, z_b)
-L_mix^p = mean CE of the rows [X_p, Y_p] after mixing
+L_mix^p = mean CE of B rows, drawn from [X_p, Y_p] at random, after mixing
 L_mix^u = mean CE of the rows [x, g] and [x^, g] after mixing
           mixing: row r becomes beta row r + (1 - beta) row s, where s is the row at the same place
-                  in a permutation of all rows; for each row, beta is the larger of u
+                  in a permutation of these 3B rows; for each row, beta is the larger of u
                   and 1 - u, with u ~ Beta(alpha, alpha)
 L       = (L_omega + L_lam) / 2 + L_mix^p + p L_mix^u + k mean_b KL(softmax(z_b) || softmax(z^_b))
 
