@@ -23,16 +23,15 @@ is wrong. When the warm-up (option ``warmup``) is over, the target of each examp
 label and the network's prediction, and w_i is the share of the prediction. The mixture is fitted
 again before every epoch, to the losses on images without augmentation.
 
-The defaults are those of the authors, who train for 300 epochs; here, their numbers of epochs are
-expressed as shares of all epochs. The predictions are only as good as the network. If the network
-recognises few classes when the warm-up ends, it learns its own mistakes from then on. A short
-training run therefore does better with a small alpha and a long warm-up.
+The defaults are those of the authors. Their warm-up of 105 of 300 epochs is the share 0.35. If the
+network recognises few classes when the warm-up ends, it learns its own mistakes from then on. For a
+short training run, a smaller alpha and a longer warm-up than the defaults therefore work better.
 
 As in the authors' code, the prediction comes from a pass in training mode over the images. This
 pass and the pass over the blends change the running averages of batch normalisation. After them, a
-pass in evaluation mode over the images gives the losses from which w is computed. These are also
-the logged losses, and 1 - w is the logged weight. With several ranks, each rank draws its own lam
-and partners, and computes its own R.
+pass in evaluation mode over the images gives the losses from which w is computed. These losses are
+logged, and 1 - w is the logged weight. With several ranks, each rank draws its own lam and
+partners, and computes its own R.
 """
 
 import torch

@@ -25,10 +25,10 @@ data-driven curriculum (DD) has these options at 20 % noise: mentor = FILE.json,
 burn_in = 18, fixed_epoch = true and example_dropout = "0.5,17,0.05,78,0.9,5".
 
 The authors' code multiplies the weight decay by the mean of v. This implementation applies the full
-decay in each step. As in the authors' code, the mentor is fitted beforehand
+decay in each step. As in the authors' code, a mentor network is fitted beforehand
 (components/mentor_fit.py) and does not change while the student learns. The presets of this method
-train the network `resnet56_wide`. The page on networks says how it differs from the network of the
-authors' code.
+train the network `resnet56_wide`. The page on networks says how `resnet56_wide` differs from the
+network of the authors' code.
 """
 
 from torch import Tensor
@@ -50,11 +50,11 @@ class MentorNet(Method):
         percentile: which percentile of the losses of a batch the threshold follows, as a number
             from 0 to 1
         decay: share of the previous value that the moving threshold keeps in each step
-        burn_in: the mentor takes effect one percent before this percentage of the training (with 0,
-            at once), as in the authors' code; until then, all examples that are not dropped have
-            the weight 1
-        fixed_epoch: if true, the mentor and example_dropout never use a completed percentage of the
-            training above burn_in
+        burn_in: in the first burn_in - 1 percent of the training, all examples that are not dropped
+            have the weight 1, as in the authors' code; then the mentor takes effect (with 0, at
+            once)
+        fixed_epoch: if true, the completed percentage of the training that the mentor and
+            example_dropout use stays at burn_in once it is reached
         example_dropout: shares of the examples that are dropped, each followed by its duration as a
             percentage of the training
     """

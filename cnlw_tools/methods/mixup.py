@@ -10,13 +10,12 @@ L = mean_b CE(lam Y_b + (1 - lam) Y_pi(b), f(x'_b))
   = mean_b lam CE(y_b, f(x'_b)) + (1 - lam) CE(y_pi(b), f(x'_b))
 
 Mixup makes a network nearly linear between examples, and such a network cannot closely fit a single
-example with a wrong label. Each blend occurs only once, so there is less to memorise. The larger
-alpha is, the closer lam tends to be to 1/2. For noisy labels, the paper uses larger values of alpha
-(8 to 32) than for clean ones (1 for CIFAR).
+example with a wrong label. Each blend occurs only once, so there is less to memorise. For
+noisy labels, the paper uses larger values of alpha (8 to 32) than for clean ones (1 for CIFAR).
 
-The option ``per`` says how often lam is drawn. The authors' code for mixup draws one lam per batch;
-MentorMix, MixMatch and IEG draw one per example. The logged loss of example b is CE(y_b, f(x'_b)),
-without the label of the partner.
+The authors' code for mixup draws one lam per batch, as here by default; MentorMix, MixMatch and IEG
+draw one per example. The logged loss of example b is CE(y_b, f(x'_b)), without the label of the
+partner.
 
 With several ranks, each rank blends only examples of its own batch.
 """
@@ -35,7 +34,8 @@ class Mixup(Method):
 
     Args:
         task: the learning task
-        alpha: parameter of the Beta distribution; a larger value makes the two parts more equal
+        alpha: parameter of the Beta distribution; with a larger alpha, lam tends to be closer to
+            1/2
         per: whether lam is drawn once for each batch (batch) or for each example (example)
     """
 

@@ -19,9 +19,9 @@ L     = mean_b (1 - alpha) CE(y_b, z_b) + alpha CE(y^_b, z_b)     alpha = 0 befo
 
 The method assumes that most labels are correct in the densest regions of a class. The prototypes
 are a few images from these regions that differ from each other. If an image has a wrong label, its
-features are often most similar to the prototypes of its true class, and y^ is then correct. The
-method needs no trusted images. The image with the highest rho is always a prototype, so every class
-with examples has one. A class without examples never becomes a second label.
+features are often most similar to the prototypes of its true class, and y^ is then correct. In each
+class with examples, the image with the highest rho is a prototype. A class without examples never
+becomes a second label.
 
 The paper uses m = 1280, p = 8 and alpha = 0.5. It does not say for how many epochs alpha stays 0;
 half of the epochs is our choice. The logged weight of an example is the share of its given label in

@@ -1,7 +1,7 @@
 """An image store is a folder of image files with a ledger, which records the outcome of every URL.
 
     STORE/ledger.sqlite      the ledger, an SQLite database; it stays intact if a command is killed
-    STORE/ledger.parquet     a copy of the ledger for readers, made at the end of the last fetch
+    STORE/ledger.parquet     a copy of the ledger for other programs, made by the last fetch
     STORE/images/3f/3f2...   the image files, named by the sha256 of the image id
     STORE/drafts/            files that are being written
 
@@ -72,7 +72,8 @@ class Row:
     # where the bytes are from: uri (the URL), archive (a web archive with a copy of a dead link)
     # or img2dataset (its output, which is re-encoded)
     source: str | None = None
-    # how the file was resized, which must agree with the options of a build; null for an original
+    # the options with which the file was resized, and which a build must use, too; null for an
+    # original
     kept: str | None = None
     kept_sha256: str | None = None  # the sha256 of the resized file, if there is one
     kept_size: int | None = None  # the size of the resized file, in bytes

@@ -8,7 +8,7 @@ With ``soft``, every image counts for every class i, with the weight p_t(i):
 hard    c_ij = #{t: argmax p_t = i, y_t = j} / #{t: argmax p_t = i}
 soft    c_ij = sum_t p_t(i) 1[y_t = j] / sum_t p_t(i)
 
-S-Model (s_model.py) starts from these estimates.
+S-Model (s_model.py) starts from these estimates. Its option `fit` is `hard` or `soft`.
 """
 
 import torch

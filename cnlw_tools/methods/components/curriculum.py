@@ -1,6 +1,6 @@
 """In a curriculum, the weight of each example depends on its loss and on the progress of training.
 
-Source: Jiang, Zhou, Leung, Li and Fei-Fei 2018 (MentorNet, arXiv:1712.05055) and their code.
+Source: Jiang, Zhou, Leung, Li and Fei-Fei 2018 (MentorNet, arXiv:1712.05055) and the authors' code.
 
 The weight of example b is v_b, and gamma is the threshold with which its loss l_b is compared:
 
@@ -11,9 +11,10 @@ v_b = 0 for all but a random floor(B (1 - r_e)) examples
 
 The threshold gamma is a moving average of the percentile p of the losses in a batch. The option
 `percentile` is p, and `decay` is d. The rule is a formula (weighting_rules.py) or a learned network
-(mentor.py). As in the authors' code, the rule takes effect one percent before `burn_in`. Until
-then, all examples that are not dropped have the weight 1. The option `example_dropout` sets r_e,
-the share of each batch that is dropped at random while the progress is e percent.
+(mentor.py). As in the authors' code, the rule takes effect after burn_in - 1 percent of the
+training. Until then, all examples that are not dropped have the weight 1. The option
+`example_dropout` sets r_e, the share of each batch that is dropped at random while the progress is
+e percent.
 """
 
 import torch

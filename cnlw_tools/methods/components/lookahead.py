@@ -1,6 +1,6 @@
 """L2R and IEG compute how much a step on each noisy example would reduce the loss on trusted ones.
 
-Let l_b be the loss of noisy example b, and L^p the cross-entropy on m trusted examples. Consider a
+Let l_b be the loss of noisy example b, and L^p the cross-entropy on trusted examples. Consider a
 gradient step on sum_b eps_b l_b, where eps_b is the weight of example b in the loss. This step
 would change the weights of the network from Theta to Theta', which is linear in the eps_b. The
 derivative of L^p(Theta') with respect to eps_b is therefore, up to a factor, the inner product

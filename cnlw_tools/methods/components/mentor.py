@@ -13,9 +13,9 @@ f = (label, epoch_e, c)                   2 + 5 + 2 numbers; label and epoch_e a
 v = sigmoid(tanh(f W + w) . (o + q))      20 hidden units; G, g, C, k, W, w, o, q: learned
 
 Two peculiarities of the authors' code are kept, because the weights that they published depend on
-them. The LSTM passes on its cell state c and not its output. After one step from zero, neither the
-forget gate nor the output gate has an effect on c, so both gates are left out. The bias q is added
-to the weights o of the last layer, not to the weighted sum.
+them. First, the LSTM passes on its cell state c and not its output. (After one step from zero,
+neither the forget gate nor the output gate has an effect on c, so both gates are left out.) Second,
+the bias q is added to the weights o of the last layer, not to the weighted sum.
 """
 
 import json

@@ -2,9 +2,9 @@
 
 The option `projection` of the noise layer (noise_layer.py) chooses one of two projections:
 
-euclid    q = max(v - t, 0), where t is such that sum q = 1: the nearest point of the simplex. If
-          the k largest entries of q are positive, t = (sum of these entries of v - 1) / k
-          (Held, Wolfe and Crowder 1974; Duchi et al. 2008)
+euclid    q = max(v - t, 0), where t is such that sum q = 1: the nearest point of the simplex. If k
+          entries of q are positive, t = (s - 1) / k, where s is the sum of the k largest entries
+          of v (Held, Wolfe and Crowder 1974; Duchi et al. 2008)
 clip      q = max(v, 0) / sum max(v, 0); uniform if no entry of v is positive
 
 The noise layer starts from the identity matrix and uses a regulariser that shrinks the columns.
