@@ -73,8 +73,8 @@ examples that a network learns from. Here the whole batch goes through the netwo
 not wait for the GPU in each step.
 
 On `shapes` (blue 40, 16 x 16 pixels, 30 epochs, mean of three seeds), INCV ends at an accuracy of
-41.3 % with batch statistics of the whole batch. It ends at 41.0 % with those of the authors' code,
-which come only from the examples that a network learns from.
+41.3 % with batch statistics of the whole batch. It ends at 41.0 % if the batch statistics come only
+from the examples that a network learns from, as in the authors' code.
 """
 
 from collections.abc import Iterable, Iterator
