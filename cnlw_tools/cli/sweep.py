@@ -74,7 +74,7 @@ SECONDS_BETWEEN_ESTIMATES = 5.0
 @click.option(
     "--dry-run",
     is_flag=True,
-    help="Train nothing; list the runs, the problems, and the remaining time (if known).",
+    help="Train nothing; list runs, those that cannot work, and the time left (if known).",
 )
 @KEEP_BEST
 @ROOT
