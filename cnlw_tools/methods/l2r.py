@@ -3,8 +3,8 @@
 Source: Ren, Zeng, Yang and Urtasun, ICML 2018, "Learning to reweight examples for robust deep
 learning".
 
-Let i and j be examples of the batch. Example i has the weight w_i in the loss. In a virtual step,
-which is a gradient step that is computed but not carried out, it has the weight eps_i. z'_i is the
+Let i and j be examples of the batch. Example i has the weight w_i in the loss, and the weight eps_i
+in a virtual step, which is a gradient step that is computed but not carried out. z'_i is the
 derivative of the logits of example i when the weights of the network move in the direction g_v:
 
 Theta'(eps) = Theta - eta grad sum_i eps_i l_i(Theta)            a virtual step, l_i = CE(y_i, z_i)

@@ -163,7 +163,8 @@ def _describe_clear(standings: Sequence[Standing], has_levels: bool) -> list[str
             numbers += f" for the runner-up, {second.method}"
         numbers += _seeds(widest.leader, second)
         if len(led) > 1:
-            losers = "all others" if len(widest.scores) > 2 else second.method
+            has_two = len(widest.scores) == 2
+            losers = second.method if has_two else "all others, and of the runner-up"
             numbers = f". The lead is largest {_at([widest], has_levels)}, with {numbers}"
         else:
             numbers = f": {numbers}"
