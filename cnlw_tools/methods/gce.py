@@ -20,9 +20,9 @@ step, every example that is not learned yet would be left out, and never be lear
 w are therefore updated in turn: w is first computed after several epochs (option ``start``), and
 then again at regular intervals (option ``every``, in epochs).
 
-After every epoch, the network predicts the labels of the holdout. The best network so far is the one
-that predicted the given label most often, and in a tie the earliest. This network only serves to
-compute w; the result of training is the network of the last epoch. The paper writes the loss as
+After every epoch, the network predicts the labels of the holdout. The best network so far is the
+one that predicted the given label most often, and in a tie the earliest. This network only serves
+to compute w; the result of training is the network of the last epoch. The paper writes the loss as
 w (L_q(p) - L_q(k)), which is smaller by the constant L_q(k) and has the same gradient. The logged
 weights are w p^q.
 

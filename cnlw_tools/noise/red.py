@@ -12,8 +12,8 @@ option ``top`` is the highest level that you want to build. Web images that this
 are reserves. If a web image is dead, that is, if its URL no longer works, a reserve replaces it,
 the same one at all levels. Every slot has a fixed position in the list of reserves: the search for
 a reserve begins there, and the first one that is available and that no other slot uses is taken. A
-dead link therefore changes only the image of its own slot. There is one rare exception: if two slots
-with dead links would get the same reserve, one of them gets the next reserve instead.
+dead link therefore changes only the image of its own slot. There is one rare exception: if two
+slots with dead links would get the same reserve, one of them gets the next reserve instead.
 
 Source: Jiang et al., ICML 2020, "Beyond synthetic noise: deep learning on controlled noisy
 labels"; the authors' slides on the "construction of our dataset".
