@@ -27,11 +27,10 @@ networks. The resulting accuracy cannot be compared with the numbers of the pape
 
 The authors' code differs from this implementation in four points. It divides the mean loss by (1 -
 R) B once more, which hardly matters with Adam. It skips training in epoch 0, and it limits an epoch
-to 400 batches. It lowers Adam's beta_1 from 0.9 to 0.1 when the learning rate begins to fall. This
-implementation does none of this.
+to 400 batches. It lowers Adam's beta_1 from 0.9 to 0.1 when the learning rate begins to fall.
 
-In our study `methods_cifar10`, the option `noise_rate` is the true share of wrong labels: 0.2 at
-level 40 of asymmetric noise, and the level itself in the case of symmetric noise.
+In our study `methods_cifar10`, the option `noise_rate` is the true share of wrong labels. For
+symmetric noise, this is the level divided by 100; for asymmetric noise at level 40, it is 0.2.
 """
 
 from typing import cast

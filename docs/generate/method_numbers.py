@@ -97,7 +97,7 @@ def own_numbers(name: str, single_runs: str = "") -> str:
     )
     text += explain_config_names(" ".join(trial.config for trial in trials))
     if any(trial.variant for trial in trials):
-        text += " The column *variant* names the settings in which runs on the same data differ."
+        text += " The column *variant* names the settings of method and training in which runs on the same data differ."
     if any(find_baseline(trial) for trial in trials if name != BASELINE):
         text += (
             " The last column has the accuracy of [`vanilla`](vanilla.md) on the same data after the "
