@@ -31,8 +31,8 @@ NOTATION: Mapping[str, str] = {  # part of a name -> its meaning, {noise} being 
     "side table.",
     r"_probe\d": "The number after `probe` in the name of a config is the number "
     "of trusted images of each class.",
-    r"_clean\d": "The number after `clean` is the number of training images that were kept; noise "
-    "was added afterwards.",
+    r"_clean\d": "The number after `clean` in the name of a config is the number of training images "
+    "that were kept; noise was added afterwards.",
     r"matrix_[0-9a-f]{6}": "The six characters after `matrix` are the beginning of a digest of "
     "the transition matrix.",
 }

@@ -167,8 +167,8 @@ def _store_page() -> str:
     text += (
         "The column `class` of the ledger records the outcome of a URL. "
         "`cnlw fetch --retry OUTCOME` requests all URLs with that outcome again. OUTCOME can be any "
-        "outcome of the list except `ok`. `--retry failed` requests all URLs with any of these "
-        "outcomes again.\n\n"
+        "outcome of the list except `ok`. `--retry failed` requests all URLs again whose outcome is not "
+        "`ok`.\n\n"
     )
     outcomes = [[code(name), escape(meaning)] for name, meaning in OUTCOMES.items()]
     return text + table(["outcome", "meaning"], outcomes)

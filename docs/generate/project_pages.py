@@ -185,7 +185,7 @@ def _citation_page() -> str:
     text = heading("Cite")
     text += (
         "If you use this software, please cite it together with Jiang et al. (2020), the paper that "
-        "introduced the benchmarks it builds. Please also cite the papers that introduced the noise "
+        "introduced controlled noisy web labels. Please also cite the papers that introduced the noise "
         "models and methods you use. The page of each [noise model](../reference/noise/index.md) "
         "and of each [method](../reference/methods/index.md) names its paper.\n\n"
     )
