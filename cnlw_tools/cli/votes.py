@@ -74,7 +74,10 @@ def report_votes(
     data_dir: Path | None,
     root: Path | None,
 ) -> None:
-    """Print how often people agree, who disagrees often, and how much red noise is possible.
+    """Print how often people agree, who makes many errors, and how much red noise is possible.
+
+    If all votes have annotators, the command estimates the error rate of each annotator, and names
+    those whose rate is unusually high.
 
     If the votes have timestamps, the command sorts them by time and divides them into five equal
     parts. For each part, it prints the share of votes that agree with other votes on the same
@@ -87,6 +90,9 @@ def report_votes(
 
     With --level L, the command also prints, for each class, how many wrong images level L needs and
     how many are known so far. It estimates how many more votes are needed to find the missing ones.
+
+    At the end, the command says what to do next. It suggests more votes only if a candidate has
+    fewer than --votes.
     """
     from cnlw_tools.cli.next_step import (
         choose_next,
@@ -316,7 +322,8 @@ def import_votes(paths: tuple[Path, ...], dataset: str, root: Path | str) -> Non
 
     A FILE is a CSV file, a Parquet file, a JSON export of Label Studio, or the JSON file of votes
     in the release of Jiang et al. (2020). A CSV or Parquet file identifies each candidate by the
-    columns image_id and label, or by the columns class and url.
+    columns image_id and label, or by the columns class and url. The column correct holds the vote:
+    yes, no or unsure. The columns annotator and at, which may be missing, say who voted and when.
 
     The command stores numbers in place of the names of annotators. The file annotators/NAME.csv,
     next to the folder annotations/, lists the name for each number.

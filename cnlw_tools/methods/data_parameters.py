@@ -6,27 +6,26 @@ differentiable curriculum", NeurIPS 2019, and their code.
 Each example has a temperature exp(s), or each class has a temperature exp(s'), or both have one
 (option ``of``). The method learns s and s', the logarithms of the temperatures. The logits of an
 example are divided by sigma, which is its temperature, that of its given label, or the sum of both.
-Only s is shown below; s' is updated in the same way. The learning rate lr and the weight decay are
-options, and v is a momentum buffer:
+The formulas show how s is updated; s' is updated in the same way. The learning rate lr and the
+weight decay are options, and v is a momentum buffer:
 
 sigma_b = exp(s_b) | exp(s'_y) | exp(s_b) + exp(s'_y)               of = instance | class | both
 L       = mean_b CE(y_b, z_b / sigma_b)
-dl_b / dsigma = (z_b[y] - sum_k p_b[k] z_b[k]) / sigma^2            p_b = softmax(z_b / sigma_b)
-dL / ds       = sum_b (1 / B dl_b / dsigma exp(s) + decay s)        over the examples of the batch
+dl_b / dsigma_b = (z_b[y] - sum_k p_b[k] z_b[k]) / sigma_b^2        p_b = softmax(z_b / sigma_b)
+dL / ds = sum_b (1 / B dl_b / dsigma_b exp(s) + decay s)            over the examples of the batch
                                                                     that use the parameter s
 v <- 0.9 v + dL / ds;  s <- s - lr v, clamped to [-log 20, log 20]  only if the batch uses s
 
 If the network finds the label of an example likely, the temperature falls, and the gradient of the
 example becomes larger. If it finds the label unlikely, the temperature rises, and the gradient
-becomes smaller. Wrong labels therefore affect the network less. In a long training run, it
+becomes smaller. Wrong labels therefore affect the network less. In a long training run, the network
 nevertheless memorises them, so the authors stop at epoch 84 of 120. Predictions use no
 temperatures.
 
 In each step, s and v change only if an example of the batch uses s; a standard optimiser would
 change all of them in every step. The authors' code also skips an s whose gradient is 0; this
-implementation updates it. The range of s, [-log 20, log 20], is fixed. The logged weights are
-min(1, 1 / sigma). With several ranks, the gradients are gathered, and all ranks hold the same
-temperatures.
+implementation updates it. The logged weights are min(1, 1 / sigma). With several ranks, the
+gradients are gathered, and all ranks hold the same temperatures.
 """
 
 import math

@@ -1,17 +1,17 @@
 """In open-set noise, images from outside the dataset replace its images; the labels stay the same.
 
-    level % of every class     the image is replaced by one of the donor, of any class; the label
-                               stays
+    level % of every class     the image is replaced by an image of the donor; the label stays
     flips % of every class     the image stays; the label changes to another class:
                                y' = (y + 1 + floor(u (C - 1))) mod C
 
-The images come from a donor (option `--donor`), which is another dataset or a set of pictures of
-white noise. Each image of a donor is used at most once. If there are several donors, the images at
-every level come from them in the proportions given by the option `shares`.
+The new images come from a donor (option `--donor`), which is another dataset or a set of pictures
+of white noise. They may be of any class of the donor, and each is used at most once. If there are
+several donors, the new images at every level come from them in the proportions given by the option
+`shares`.
 
 By default, no label changes. The option `flips` adds a second kind of noise: other examples keep
-their images and get wrong labels. Replaced images are the first in the corruption order, and images
-with flipped labels are the last. No example gets both changes, and levels are nested.
+their images and get wrong labels. The images at the beginning of the corruption order are replaced,
+and those at its end get wrong labels, so no example gets both changes.
 
 Source: Zhang et al., IEG, 2020, table 5.
 """
@@ -45,7 +45,7 @@ def openset(
     """Replace ``level`` percent of the images of every class with images of another dataset.
 
     Args:
-        flips: percentage of each class that keeps its images and gets other labels
+        flips: percentage of the images of each class that stay and get other labels
         shares: with several donors, the ratio of the numbers of their images, such as 1:3; by
             default, these numbers are equal
 

@@ -3,10 +3,10 @@
     N = floor(alpha n + 1/2)    images that are added to n clean examples
     N / C                       added images with each label, rounded up or down
 
-The option alpha is the number of added images for each clean example. The images come from a donor
-(option `--donor`), which is another dataset or a set of pictures of white noise. If a donor has too
-few images, they are used several times, and some are used once more than others. With ``copy_own``,
-copies of the dataset's own images are added instead, as in dilution.py.
+The option alpha is the number of added images for each clean example. The added images come from a
+donor (option `--donor`), which is another dataset or a set of pictures of white noise. If a donor
+has too few images, they are used several times, and some are used once more than others. With
+``copy_own``, copies of the dataset's own images are added instead, as in dilution.py.
 
 Source: Rolnick, Veit, Belongie and Shavit, 2017, "Deep learning is robust to massive label noise",
 arXiv:1705.10694, experiment 3, figure 5.

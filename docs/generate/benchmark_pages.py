@@ -15,7 +15,7 @@ FOLDER = "project/benchmarks"
 INDEX = f"{FOLDER}/index.md"
 PAGES: Mapping[str, str] = {  # heading of level 2 -> page
     "Starting and building": f"{FOLDER}/building.md",
-    "Rows, memory and many machines": f"{FOLDER}/rows.md",
+    "Many rows, clusters and remote storage": f"{FOLDER}/rows.md",
     "Published splits compared with TensorFlow Datasets": f"{FOLDER}/published_splits.md",
     "Training": f"{FOLDER}/training.md",
     "Fetching": f"{FOLDER}/fetching.md",

@@ -177,7 +177,7 @@ def published_numbers(name: str) -> str:
     if any(_plain_label(cell.row).startswith("Ours") for cell in cells):
         text += "In the name of a row, *Ours* means the method that the paper introduced.\n\n"
     if compared:
-        text += "We have run the studies of the following rows"
+        text += "We have run the studies in the following table"
         if any("--scale paper" not in describe_scale(study) for study in ours):
             text += (
                 ", but only at a small scale (see [Our own numbers](#our-own-numbers)). **Our "

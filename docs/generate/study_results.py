@@ -56,9 +56,8 @@ def _trials_of_study(study: str, text: str) -> Iterator[Trial]:
     labels = methods_by_label(study)
     _, rows = next(table for table in read_tables(text) if table[0] == "All trials")
     for row in rows:
-        label = row["Method"].strip("*")
-        is_selected = row.get("Selected") == "yes" or label != row["Method"]  # bold, in older ones
-        if not is_selected:
+        label = row["Method"]
+        if row.get("Selected", "yes") != "yes":  # older tables have only selected trials
             continue
         name, _, variant = label.partition(" ")
         if label in labels and labels[label] != [label]:

@@ -86,6 +86,6 @@ def test_links_on_the_pages_are_those_of_the_site():
     """A link of the file is rewritten for the folder of its page."""
     pages = site.rewrite_pages(site.read_own_pages() | site.generate_pages())
 
-    rows = pages[benchmark_pages.PAGES["Rows, memory and many machines"]]
+    rows = pages[benchmark_pages.PAGES["Many rows, clusters and remote storage"]]
     assert "[Millions of rows](../../guides/scale.md)" in rows
     assert "[Planted mistakes](../mutants.md)" in pages[benchmark_pages.PAGES["Faults"]]
