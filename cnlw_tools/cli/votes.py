@@ -92,7 +92,7 @@ def report_votes(
     how many are known so far. It estimates how many more votes are needed to find the missing ones.
 
     At the end, the command says what to do next. It suggests more votes only if a candidate has
-    fewer than --votes.
+    fewer votes than --votes asks for.
     """
     from cnlw_tools.cli.next_step import (
         choose_next,

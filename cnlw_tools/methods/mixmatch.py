@@ -31,9 +31,8 @@ The 3B rows pass through the network in three batches, each with equal parts of 
 batch normalisation sees a mixture. Only the first batch changes the running averages. As in the
 authors' code, the weight decay (option ``decay``) is decoupled from the gradient: after each step,
 parameters with two or more dimensions are multiplied by ``1 - lr * decay``, where lr is the
-learning rate. The default of ``ramp`` is also that of the authors' code, in which the weight grows
-from 0 to w during the first 2^20 of 2^26 images. With several ranks, rows are mixed only with rows
-of the same rank.
+learning rate. The default of ``ramp`` is 1/64, as in the authors' code. With several ranks, rows
+are mixed only with rows of the same rank.
 
 For MixMatch, the default of w is 75, the value of the authors' code for CIFAR-10. The values of k
 and w for MixMatch-KL are not published. Its defaults are k = 20, as in IEG, and w = 30, which is
