@@ -524,7 +524,7 @@ def build(
         **choices: other keys of a `Recipe`: options, seed, size, probe, train_size ...
 
     Raises:
-        ValueError, LookupError, OSError: an argument or a file is wrong; no incomplete file is left
+        ValueError, LookupError, OSError: an argument or file is invalid; no incomplete file is left
 
     Example:
         >>> sorted(cnlw.build("shapes", noise="red", levels=[0, 40]).configs)
@@ -984,7 +984,7 @@ def fetch_images(
         **choices: other options of `cnlw fetch`: keep, requests, retry, contact, max_bytes ...
 
     Raises:
-        ValueError, LookupError, OSError: an argument or a file is wrong
+        ValueError, LookupError, OSError: an argument is invalid, or a file is missing or damaged
         Interrupted, a KeyboardInterrupt: a signal stopped the work; repeat the call to continue
 
     Example:

@@ -4,9 +4,9 @@ Source: Goldberger and Ben-Reuven 2017, "Training deep neural-networks using a n
 layer".
 
 The layer is a matrix theta of transition probabilities. Its weights are the numbers b_ij and, with
-the option ``complex``, also the vectors u_ij. As an index, b is an image: the vector h_b holds the
-features of image b from which the last layer of the network computes its logits z_b. The option
-beta is the share of plain cross-entropy in the loss l_b:
+the option ``complex``, also the vectors u_ij. The index b, as in h_b, stands for an image: h_b is
+the feature vector of image b, from which the last layer of the network computes the logits z_b. The
+option beta is the share of plain cross-entropy in the loss l_b:
 
 theta_ij = softmax_j b_ij                   P(given j | true i), by default
 theta_ij = softmax_j (u_ij . h_b + b_ij)    with complex = true (the C-Model)
@@ -21,12 +21,12 @@ c_ij is the share of the given label j among the images that this network predic
 (`confusion`). The authors' code counts each image only for its most likely class (``fit`` = hard).
 In the paper, each image counts for all classes, weighted by their probabilities (``fit`` = soft).
 
-The authors' code stops the training without the layer (the warm-up) and the training with it early,
-according to the accuracy on a held-out tenth of the data, so the number of epochs that the authors
-used is unknown. Here, the warm-up takes a tenth of the epochs by default, which is our choice. The
-warm-up should end before the network memorises the labels, because a network that predicts all
-given labels considers none of them wrong. The default beta = 0 comes from a demo in the authors'
-code.
+The authors' code stops both phases early, the warm-up (training without the layer) and the training
+with the layer, according to the accuracy on a held-out tenth of the data. The number of epochs that
+the authors used is therefore unknown. Here, the warm-up takes a tenth of the epochs by default,
+which is our choice. The warm-up should end before the network memorises the labels, because a
+network that predicts all given labels considers none of them wrong. The default beta = 0 comes from
+a demo in the authors' code.
 
 On `shapes` (blue 40, 16 x 16 pixels, 12 epochs, one run with seed 0 for each number), the S-Model
 reaches a top-1 accuracy of 63 % after the last epoch if the warm-up takes half of the epochs, as in

@@ -1,4 +1,4 @@
-"""`weight_decay` trains with cross-entropy and a weight decay that you set (Krogh and Hertz 1991).
+"""`weight_decay` trains with cross-entropy and the weight decay you choose (Krogh and Hertz 1991).
 
 L = mean_b CE(y_b, z_b) + decay / 2 sum_w |w|^2     w: kernels, or all parameters if every = true
 
@@ -9,9 +9,9 @@ cross-entropy alone. `vanilla` uses the weight decay of the preset; this method 
 `decay` instead.
 
 Kernels are the weights of convolutions and of linear layers. By default (``every`` = false), only
-they are penalised, as in TF-Slim, on which the code of Jiang et al. (2020) builds.
-With ``every`` = true, biases and the parameters of normalisation are also penalised, as in the code
-of Zhang et al. (2020; ieg.py).
+these are penalised, as in TF-Slim, on which the code of Jiang et al. (2020) builds. With ``every``
+= true, biases and normalisation parameters are also penalised, as in the code of Zhang et al.
+(2020; ieg.py).
 
 Jiang et al. give neither the values that they tried nor the best one. The default, 1e-3, is our
 choice; it is larger than the weight decay of every preset.
@@ -32,8 +32,8 @@ class WeightDecay(Method):
     Args:
         task: the learning task
         decay: strength of the penalty on large weights
-        every: whether the penalty applies to every parameter, including biases and normalisation,
-            and not only to kernels
+        every: whether the penalty applies to every parameter, including biases and normalisation
+            parameters, and not only to kernels
     """
 
     cross_entropy_options = {"decay": 0.0}  # noqa: RUF012, read only

@@ -1,7 +1,7 @@
 """In asymmetric noise, all wrongly labelled images of a class get the same wrong label.
 
 Two noise models make asymmetric noise. `asymmetric` has the option `map`, which chooses one of the
-maps below. `pairflip` always uses the map that has the same name, which changes all classes.
+maps below. `pairflip` always uses the map ``pairflip``, which changes all classes.
 
     y' = map[y]     for level % of the images of every class with map[y] != y
     y' = y          for the others

@@ -2,8 +2,9 @@
 
     y' = the label of the image in a column of the side table
 
-The side table is a file with a row for each training image (option `--side-table`). No label is
-sampled, so the noise rate is the share of wrong labels in the column.
+Here, `y'` is the label that the learner gets. The side table is a file with a row for each training
+image (option `--side-table`). No label is sampled, so the noise rate is the share of wrong labels
+in the column.
 
 An example of ``human`` noise is CIFAR-10N, in which every training image of CIFAR-10 has labels
 from three people (Wei et al., ICLR 2022, "Learning with noisy labels revisited"). The first of the
@@ -36,7 +37,7 @@ def human(
     n_classes: int,
     labels: str = "labels",
 ) -> Draw:
-    """Take the labels from a file; people gave these labels to the images.
+    """Take labels that people gave to the images.
 
     Args:
         labels: name of the column of the side table that holds the labels
@@ -60,7 +61,7 @@ def semantic(
     n_classes: int,
     labels: str = "labels",
 ) -> Draw:
-    """Take the labels from a file; a network predicted these labels for the images.
+    """Take labels that a network predicted for the images.
 
     Args:
         labels: name of the column of the side table that holds the labels

@@ -204,7 +204,7 @@ class Store:
         return self._read_file(self.read_row(image_id))
 
     def read_picture(self, image_id: str) -> bytes | KeptPicture:
-        """Return an image in the form in which a build needs it.
+        """Return an image in the form that a build needs.
 
         Returns:
             the bytes of the original file; if the fetch resized the image, a `KeptPicture` with
@@ -227,7 +227,7 @@ class Store:
             storage: how the build stores images
 
         Raises:
-            ValueError: images of the store were resized with other options than those of the build
+            ValueError: images of the store were resized with options other than those of the build
         """
         for kept in self.read_kept():
             if kept not in (None, storage.options):
@@ -239,14 +239,19 @@ class Store:
                 )
 
     def copy_ledger(self, path: Path) -> None:
-        """Write a copy of the ledger as an SQLite file; equal rows give equal bytes."""
+        """Write a copy of the ledger as an SQLite file.
+
+        Ledgers with the same rows give byte-identical files.
+        """
         with _report_database_errors(self.ledger_path):
             self.connection.execute("VACUUM INTO ?", [str(path)])
 
     def read_kept(self) -> list[str | None]:
-        """Return each combination of options with which images of the store were resized.
+        """Return the resize options that were used for images in the store.
 
-        None stands for originals, which were not resized.
+        The list has one entry for each combination of options. None stands for originals, which
+        were not resized. `cnlw fetch` refuses to mix combinations, so a store normally has only
+        one.
         """
         images = f"SELECT {self.columns} FROM ledger WHERE class = 'ok'"  # noqa: S608, our names
         sql = f"SELECT DISTINCT kept FROM ({images}) ORDER BY kept"  # noqa: S608, our names
@@ -320,7 +325,7 @@ class Store:
             yield self._make_row(values)
 
     def rows_as_stored(self) -> Iterator[Row]:
-        """Yield all rows of the ledger in the order in which their images are read fastest."""
+        """Yield all rows of the ledger in the order that makes reading their images fastest."""
         return self.rows()
 
     def select(self, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
@@ -351,7 +356,7 @@ class Store:
             yield image_id, digest, fingerprint
 
     def shared_files(self, min_ids: int) -> dict[str, int]:
-        """Return the files that at least ``min_ids`` image ids have in common.
+        """Return the files shared by at least ``min_ids`` image ids.
 
         The keys are the sha256 of the files, and the values are numbers of image ids.
         """
@@ -380,7 +385,8 @@ class Store:
     def some_uris(self, n: int, is_refused: bool) -> list[str]:
         """Return the URIs of at most n rows.
 
-        If ``is_refused`` is true, the rows have the outcome `refused`; if not, any other outcome.
+        If ``is_refused`` is true, the rows have the outcome `refused`; otherwise, they
+        have any other outcome.
         """
         sql = "SELECT uri FROM ledger WHERE (class = 'refused') = ? ORDER BY image_id LIMIT ?"
         return [uri for (uri,) in self.query(sql, [is_refused, n]) if uri]
@@ -399,7 +405,7 @@ class Store:
         return int(n_images)
 
     def count_foreign_sources(self) -> dict[str, int]:
-        """Count the images that do not come from the URL in the manifest, by where they come from.
+        """Return the number of images from each source other than the URL in the manifest.
 
         The keys are archive (a web archive) and img2dataset (an import from its output).
         """
@@ -417,11 +423,11 @@ class Store:
         return timestamp or 0.0
 
     def query(self, sql: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
-        """Yield the rows that an SQL query of the ledger returns, without loading all at once.
+        """Yield the rows that an SQL query of the ledger returns, without loading them all at once.
 
         Several threads may call this method at the same time. A lock lets only one of them use the
         database at a time, because Python 3.12 caches the statements of a connection, and two
-        threads that run the same statement get errors or wrong rows.
+        threads that run the same statement would otherwise get errors or wrong rows.
         """
         with _report_database_errors(self.ledger_path):
             with self.lock:

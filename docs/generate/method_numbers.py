@@ -121,7 +121,9 @@ def _explain_omissions(name: str) -> str:
     ]
     if not names:
         return ""
-    return f" We ran {join_words(names)} only at a small scale, which does not include the method."
+    which = "the study" if len(names) == 1 else "the studies"
+    scale = "its small scale, which omits" if len(names) == 1 else "their small scales, which omit"
+    return f" We ran {which} {join_words(names)} only at {scale} this method."
 
 
 def _explain_seeds(trials: Sequence[Trial]) -> str:
@@ -193,9 +195,9 @@ def published_numbers(name: str) -> str:
     if others:
         word = "other" if compared else "following"
         text += (
-            f"We have not run the {word} comparisons. They are at the scale of the papers. To run "
-            "one, use `cnlw sweep STUDY --scale paper` and then `cnlw report`, which shows the results "
-            "beside the published numbers.\n\n"
+            f"We have not run the {word} comparisons, which are at the scale of the papers. To run the "
+            "study of a comparison, use `cnlw sweep STUDY --scale paper`. Then `cnlw report` shows the "
+            "results beside the published numbers.\n\n"
         )
         text += table(PUBLISHED_HEADER, map(_published_row, others))
     return text
@@ -215,14 +217,20 @@ def _explain_columns(columns: Iterable[str]) -> str:
 
 
 def _list_tables(cells: Iterable[PublishedCell]) -> str:
-    """Return a list of tables: what the numbers are, their source, what columns and signs mean."""
+    """Return a list of tables: what the numbers are, their source, what columns and signs mean.
+
+    What a ± means in several tables stands once, after the list.
+    """
     all_tables = read_paper_tables(default_root())
     with_spread = {cell.table for cell in cells if "±" in _plain_number(cell.value)}
     with_star = {cell.table for cell in cells if _has_star(cell)}
     with_dash = {cell.table for cell in cells if _plain_number(cell.value) in DASHES}
+    spreads = {name: _note(all_tables[name], SPREAD).strip() for name in sorted(with_spread)}
     names: dict[str, list[str]] = {}  # by what is said of a table
+    tables_by_spread: dict[str, list[str]] = {}  # only where several tables have the same note
     for name in dict.fromkeys(cell.table for cell in cells):
         paper_table = all_tables[name]
+        shown_name = f"*{escape(name.replace('_', ' '))}*"
         metric = METRICS.get(paper_table.get("metric", ""), "accuracies in percent")
         metric = METRICS.get(paper_table.get("caption", ""), metric)
         words = f"{metric}, from {_link_source(paper_table['source'])}."
@@ -231,14 +239,21 @@ def _list_tables(cells: Iterable[PublishedCell]) -> str:
         )
         for cell in [cell for cell in cells if cell.table == name]:
             words += _note_on_value(paper_table, cell)
-        if name in with_spread:
-            words += _note(paper_table, SPREAD)
+        spread = spreads.get(name, "")
+        if list(spreads.values()).count(spread) > 1:
+            tables_by_spread.setdefault(spread, []).append(shown_name)
+        elif spread:
+            words += f" {spread}"
         if name in with_star:
             words += _note(paper_table, STAR, UNKNOWN_STAR)
         if name in with_dash:
             words += _note(paper_table, DASH, UNKNOWN_DASH)
-        names.setdefault(words, []).append(f"*{escape(name.replace('_', ' '))}*")
-    return "".join(f"- {_join(shown)}: {words}\n" for words, shown in names.items())
+        names.setdefault(words, []).append(shown_name)
+    text = "".join(f"- {_join(shown)}: {words}\n" for words, shown in names.items())
+    return text + "".join(
+        f"\nIn {_join(shown)}, {note[:1].lower()}{note[1:]}\n"
+        for note, shown in tables_by_spread.items()
+    )
 
 
 def _has_star(cell: PublishedCell) -> bool:

@@ -77,7 +77,7 @@ def _draw_human() -> Example:
     drawn = _plan_with_side_table(given, "human", options={"labels": "label"})
     note = (
         "There are no labels from people for `shapes`, so the labels of this example are drawn by "
-        "[matrix](matrix.md) noise. The files with human labels of CIFAR-10 and CIFAR-100 that Wei "
+        "[matrix](matrix.md) noise. The files with human labels for CIFAR-10 and CIFAR-100 that Wei "
         "et al. published can be used unchanged."
     )
     return Example(drawn, fence(GIVEN, "python") + "\n" + fence(HUMAN, "console"), note)

@@ -18,6 +18,7 @@ from cnlw_tools.files import default_root
 from cnlw_tools.files.roots import find_toml_files
 from cnlw_tools.noise import NOISE, NoiseModel
 from cnlw_tools.recipe.toml import read_toml
+from cnlw_tools.registry.counts import join_words
 from docs.generate.markdown import (
     code,
     docstring_to_markdown,
@@ -61,10 +62,10 @@ VERBS: Mapping[str, str] = {  # how the summary of a model begins -> what the mo
     "take": "takes",
 }
 PICTURE = (
-    "A row of the picture stands for a true class, and a column for a given label. The number in a "
+    "A row of the matrix stands for a true class, and a column for a given label. The number in a "
     "cell is the percentage of the images of the class that have this label."
 )
-LEFT_OUT = "The picture leaves out examples whose image was replaced or added."
+LEFT_OUT = "The matrix leaves out examples whose image was replaced or added."
 IDENTITY = "The labels of the other examples do not change, so the matrix is the identity."
 DONORS = (
     "This noise needs a donor: `--donor NAME=DIR` names a dataset, and `--donor white` stands for "
@@ -236,6 +237,19 @@ def _has_recipe(name: str) -> bool:
     return (default_root() / "pipelines" / f"{DATASET}_{name}.toml").exists()
 
 
+def _recipe_options(name: str) -> str:
+    """Return which options that recipe sets; a matrix would be too long to show."""
+    raw = read_toml(default_root() / "pipelines" / f"{DATASET}_{name}.toml", "recipe")
+    options = [
+        code(f"{option}={format_default(value)}")
+        for option, value in raw.get("options", {}).items()
+        if not isinstance(value, list)
+    ]
+    if not options:
+        return ""
+    return f", which sets {join_words(options, max_words=len(options))}"
+
+
 def draw_picture(drawn: Plan) -> bytes:
     """Return a PNG of the realised matrix of a plan."""
     classes = read_classes(default_root() / "manifests" / DATASET / "classes.csv")
@@ -262,12 +276,12 @@ def _example(name: str, example: Example) -> str:
     if _has_recipe(name):
         text += (
             f"\nThe dataset is `{DATASET}`, the default. All other settings come from the recipe "
-            f"`{DATASET}_{name}`.\n"
+            f"`{DATASET}_{name}`{_recipe_options(name)}.\n"
         )
     origin = "follows from the noise model"
     if _takes_labels(NOISE[name]):
-        origin = "was counted in the side table"
-    text += f"\nThe expected share {origin}. The realised share was counted in this plan.\n\n"
+        origin = "was computed from the side table"
+    text += f"\nThe expected share {origin}. The realised share was computed from this plan.\n\n"
     text += table(["share of the training examples", "expected", "realised"], rows)
     text += f"![Transition matrix of {example.plan.config}]({name}.png)\n\n"
     is_identity = bool((realised.matrix == np.eye(len(realised.matrix))).all())

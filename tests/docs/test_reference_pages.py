@@ -124,6 +124,15 @@ def test_published_tables_say_what_their_spread_is():
     assert "| 85.6 ± 1.1 |" in ieg
 
 
+def test_a_note_on_the_spread_of_several_tables_stands_once():
+    """It names the tables; the note of a single table stands with the table."""
+    gce, weight_decay = map(method_numbers.published_numbers, ("gce", "weight_decay"))
+
+    assert gce.count("standard deviation over three runs") == 1
+    assert "In *zhang table1*, *zhang table2* and *zhang table3*, the ± is" in gce
+    assert "`scratch`: random) and the noise. The ± is a measure" in weight_decay
+
+
 def test_published_tables_say_what_stars_and_dashes_mean():
     """A star in a symbol such as Q* marks nothing."""
     l2r, rog, noise_layer = map(method_numbers.published_numbers, ("l2r", "rog", "noise_layer"))
@@ -147,7 +156,7 @@ def test_a_page_without_numbers_of_ours_has_no_column_for_them():
     """It says that the comparisons were not run."""
     text = method_numbers.published_numbers("ieg")
 
-    assert "We have not run the following comparisons." in text
+    assert "We have not run the following comparisons, which" in text
     assert "ours" not in text
 
 
@@ -166,7 +175,7 @@ def test_our_own_numbers_stand_on_the_page_of_the_method():
     assert f"| {trial.last} | {trial.best} | {baseline.last} |" in own
     assert "(best epoch) |" in published
     assert "cannot be compared with the published ones" in published
-    assert "We have not run the other comparisons." in published
+    assert "We have not run the other comparisons, which" in published
 
 
 def test_single_runs_and_costs_of_a_docstring_stand_in_their_sections():
@@ -295,6 +304,13 @@ def test_noise_that_keeps_labels_says_why_its_picture_is_empty():
     example = noise_examples.draw_example("red")
 
     assert noise_pages.IDENTITY in noise_pages._example("red", example)
+
+
+def test_an_example_names_the_options_of_its_recipe():
+    """A matrix is too long to show; a recipe without options has none to name."""
+    assert noise_pages._recipe_options("asymmetric") == ", which sets `map=blocks`"
+    assert noise_pages._recipe_options("matrix") == ""
+    assert noise_pages._recipe_options("blue") == ""
 
 
 def test_commands_of_examples_exist():
