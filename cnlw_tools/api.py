@@ -481,7 +481,7 @@ class StudyRuns:
 
     path: PathLike  # the folder or the address of all runs
     runs: dict[str, Run]  # the finished runs, by the name of the run
-    failures: dict[str, str]  # the reason of each failure, by the name of the run
+    failures: dict[str, str]  # the reason for each failure, by the name of the run
 
 
 def build(
@@ -1179,8 +1179,8 @@ def report(
         runs: folder or address that holds the runs of `cnlw sweep` or `cnlw train`
         out: folder or address of the report. Default: RUNS/report
         root: folder or address whose pipelines/ has further published numbers. Default: none
-        select_by: last, best or mean10: the accuracy that selects the best trial of a method.
-            Default: the choice of the study, or last
+        select_by: the accuracy that selects the best trial of a method: last, best or mean10 (the
+            mean of the last ten epochs). Default: the choice of the study, or last
         group_by: names of options of methods; trials with different values of such an option are
             reported as different methods
         formats: formats of the files in figures/: svg, pdf or png

@@ -222,19 +222,19 @@ def fetch(**flags: Any) -> None:
     """Fetch images by URL. URLs that already have an outcome are requested again only with --retry.
 
     By default, the original bytes are stored. With --keep N, each image is resized before it is
-    stored, in the same way as by `cnlw build --size N` with the same --resize and --quality.
+    stored, exactly as `cnlw build --size N` would resize it with the same --resize and --quality.
 
     --retry takes `failed` (any failure), or one of these outcomes: refused, robots, opt_out, dns,
     connect, tls, timeout, unreachable, redirect, http_404 (404 for short; other HTTP statuses work
-    the same way), too_big, truncated, bomb, animated, not_image, decode. The page "The image store"
-    of the documentation explains these outcomes.
+    the same way), too_big, truncated, bomb, animated, not_image, decode. The page "The image store
+    and its ledger" of the documentation explains these outcomes.
 
-    With --shard 2/5, the command fetches from only the second of five groups of sites. Give each
-    of the five commands its own --store, or give all five the address of the same pack in remote
-    storage. If the commands wrote to five folders, combine these into one store with --join. Then
-    run a last command without --shard. It requests the URLs that were redirected to a site of
-    another group. If --engine is not `local`, the workers of a cluster divide the sites among
-    themselves.
+    With --shard 2/5, the command fetches from only the second of five groups of sites. Give each of
+    the five commands its own --store, or give all five the address of the same pack in remote
+    storage. If the commands wrote to five folders, combine these into one store with --join.
+    Finally, run the command once more without --shard; it requests the URLs that were redirected to
+    a site of another group. If --engine is not `local`, the workers of a cluster divide the sites
+    among themselves.
     """
     _check_choices(flags)
     # numpy's threads for linear algebra have nothing to do here, but spin a moment in each process.

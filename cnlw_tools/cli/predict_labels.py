@@ -61,10 +61,10 @@ def predict_labels(
     """Train a network on the split `probe`, and write the labels that it predicts.
 
     The network labels all images except those of validation splits. The command writes a side table
-    for semantic noise, in which the column of the labels has the name of the network. To use the
-    labels, run `cnlw build --noise semantic --side-table OUT -o labels=NET`, where NET is this
-    name. The training run is kept in a folder beside OUT, such as labels.labeller for
-    labels.parquet. If the command is interrupted, the same command resumes the run.
+    for semantic noise; its column of labels is named after the network. To use the labels, run
+    `cnlw build --noise semantic --side-table OUT -o labels=NET`, where NET is this name. The
+    training run is kept in a folder beside OUT, such as labels.labeller for labels.parquet. If the
+    command is interrupted, the same command resumes the run.
     """
     from cnlw_tools.executor.progress import ProgressBars
     from cnlw_tools.files.outputs import output_file

@@ -1,4 +1,4 @@
-"""GLC (gold loss correction) corrects the loss by a matrix that is estimated from trusted labels.
+"""GLC (gold loss correction) corrects the loss with a matrix that is estimated from trusted labels.
 
 Source: Hendrycks, Mazeika, Wilson and Gimpel, NeurIPS 2018, arXiv:1802.05300.
 
@@ -19,22 +19,23 @@ cross-entropy.
 
 In each step of the second stage, trusted examples are drawn anew. For a batch of B noisy examples,
 the number of trusted examples is B m / n, rounded, but at least one. Each rank draws trusted
-examples for its own batch. The authors' code instead shuffles noisy and trusted examples into a
-single set, so every trusted example occurs once per epoch. As in the authors' code, the trusted
-examples pass through the network separately, after the noisy ones. Batch normalisation therefore
-uses separate statistics for noisy and for trusted examples, and its running averages are updated
-with both. The weights of the two losses are n and m, the sizes of the two sets, and not the numbers
-of examples in the batch.
+examples for its own batch. The weights of the two losses are n and m, the sizes of the two sets,
+and not the numbers of examples in the batch. As in the authors' code, the trusted examples pass
+through the network separately, after the noisy ones. Batch normalisation therefore uses separate
+statistics for noisy and for trusted examples, and its running averages are updated with both. In
+one point, the authors' code is different: it shuffles noisy and trusted examples into a single set,
+so every trusted example occurs once per epoch.
 
-The counted cost leaves out two things: the pass over the trusted set after the first stage, and the
-trusted examples of a step, which are few: about m / n times as many as the noisy ones.
+The counted cost leaves out the pass over the trusted set after the first stage. It also leaves out
+the trusted examples in each step; their number is only about m / n of the number of noisy examples.
 
 On `shapes` (blue 40, 16 x 16 pixels, 16 epochs, ten trusted images per class), GLC ends at
-accuracies of 45.4 and 46.1 % with two seeds. When noisy and trusted examples passed through the
-network together, it ended at 45.9 and 48.6 %. A batch has only two trusted images here, which are
-too few for the statistics of batch normalisation. `vanilla` ends at 55.4 % after 12 epochs (mean of
-three seeds). Each stage of GLC has only half of the epochs: the first stage is too short for a good
-estimate of C, and the second, which produces the result, is also short.
+accuracies of 45.4 and 46.1 % with two seeds. An earlier version, in which noisy and trusted
+examples passed through the network together, ended at 45.9 and 48.6 %. A batch has only two trusted
+images here, which are too few for the statistics of batch normalisation. `vanilla` is better after
+fewer epochs: it ends at 55.4 % after 12 epochs (mean of three seeds). Each stage of GLC has only
+half of the epochs: the first stage is too short for a good estimate of C, and the second, which
+produces the result, is also short.
 """
 
 from typing import cast

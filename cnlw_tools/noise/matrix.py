@@ -2,9 +2,10 @@
 
     P(y' = j | y = i) = Q[i, j]        rows: the true class; columns: the given label; rows sum to 1
 
-The option q gives the matrix Q. In the paper, columns stand for the true class. If the columns of
-your matrix stand for the true class, set ``transpose`` to true. By default, the number of images
-with each label is not left to chance. Class i has n_i images, and n_ij of them get the label j:
+The option q gives the matrix Q. In the paper of Sukhbaatar et al., columns stand for the true
+class. If the columns of your matrix stand for the true class, set ``transpose`` to true. By
+default, the number of images with each label is not left to chance. Class i has n_i images, and
+n_ij of them get the label j:
 
     n_ij = floor(n_i Q[i, j]), and one more for the largest remainders until sum_j n_ij = n_i
 

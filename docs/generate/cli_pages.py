@@ -18,6 +18,8 @@ from docs.generate.markdown import (
 )
 
 FOLDER = "reference/cli"
+PAGES = {"The image store and its ledger": "../store.md"}  # that a help text names, by title
+NAMED_PAGE = re.compile(r'The page "([^"]+)" of the documentation')
 LARGEST_STATED = 2**63 - 1  # this and more is no limit that a user meets
 
 
@@ -130,5 +132,6 @@ def _help_to_markdown(text: str) -> str:
         if paragraph.startswith("\b"):
             parts.append(fence(paragraph.removeprefix("\b").strip("\n")))
         else:
-            parts.append(escape_with_options(" ".join(paragraph.split())))
+            line = escape_with_options(" ".join(paragraph.split()))
+            parts.append(NAMED_PAGE.sub(lambda found: link(found[1], PAGES[found[1]]), line))
     return "\n\n".join(parts)

@@ -216,9 +216,24 @@ def _guarantees(model: NoiseModel) -> str:
         if name in model.guarantees:
             lines.append(f"- **{name.replace('_', ' ')}**: {meaning}")
     claim = "this property holds" if len(lines) == 1 else "these properties hold"
-    condition = " with the default options" if model.options else ""
-    tests = f"The package's tests check that {claim}{condition}."
+    tests = f"The package's tests check that {claim}{_tested_options(model)}."
     return "\n".join(lines) + f"\n\n{tests}\n\n"
+
+
+def _tested_options(model: NoiseModel) -> str:
+    """Return the options with which a model is tested, as the end of a sentence."""
+    if not model.options:
+        return ""
+    if not model.test_options:
+        return " with the default options"
+    values = []
+    for name, value in model.test_options.items():
+        # A function makes the value for each number of classes.
+        example = f"an example of {code(name)}"
+        values.append(example if callable(value) else code(f"{name}={format_default(value)}"))
+    has_others = bool(model.options.keys() - model.test_options.keys())
+    rest = " and the defaults of the other options" if has_others else ""
+    return f" with {', '.join(values)}{rest}"
 
 
 def _what_it_needs(name: str, model: NoiseModel) -> str:

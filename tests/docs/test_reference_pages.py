@@ -46,6 +46,18 @@ def test_every_command_and_option_has_its_place():
         assert f"({command}.md)" in pages["reference/cli/index.md"]
 
 
+def test_a_page_that_a_help_text_names_is_linked():
+    """A terminal shows the title; the page of the command links to it."""
+    pages = cli_pages.make_pages()
+    stores = file_pages.make_pages()
+
+    for title, target in cli_pages.PAGES.items():
+        assert f"# {title}\n" in stores[f"reference/{target.removeprefix('../')}"]
+    named = "[The image store and its ledger](../store.md) explains"
+    assert named in pages["reference/cli/fetch.md"]
+    assert not any(cli_pages.NAMED_PAGE.search(page) for page in pages.values())
+
+
 def test_every_method_has_a_page_with_its_formula():
     """A block of code stands in the section of the formula."""
     pages = method_pages.make_pages()
@@ -326,6 +338,20 @@ def test_every_guarantee_is_explained():
     declared = {guarantee for model in NOISE.values() for guarantee in model.guarantees}
 
     assert declared <= set(noise_pages.GUARANTEES)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("blue", "hold."),
+        ("red", "hold with the default options."),
+        ("matrix", "holds with an example of `q` and the defaults of the other options."),
+        ("asymmetric", "hold with `map=blocks`."),
+    ],
+)
+def test_guarantees_name_the_options_of_their_tests(name, options):
+    """Not every model is tested with its defaults; `matrix` has none for q."""
+    assert options in noise_pages._guarantees(NOISE[name])
 
 
 def test_every_public_name_is_in_the_api():
