@@ -1173,7 +1173,7 @@ def report(
     font_size: float | None = None,
     engine: str = "local",
 ) -> RunsReport:
-    """Write a web page, tables and figures about all runs below a folder.
+    """Write a web page, tables and figures about all runs in a folder and its subfolders.
 
     Args:
         runs: folder or address that holds the runs of `cnlw sweep` or `cnlw train`

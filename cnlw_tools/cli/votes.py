@@ -39,7 +39,7 @@ N_VOTES = click.option(
     metavar="N",
     default=3,
     show_default=True,
-    help="Number of yes and no votes that each candidate should have.",
+    help="Number of votes (yes or no) that each candidate should have.",
 )
 VOTED_STORE = click.option(
     "--store",
@@ -128,12 +128,12 @@ def report_votes(
     metavar="N",
     default=3,
     show_default=True,
-    help="Number of yes and no votes that each candidate should have.",
+    help="Number of votes (yes or no) that each candidate should have.",
 )
 @click.option(
     "--annotator",
     metavar="PERSON",
-    help="Name of the person who votes.  [default: the page asks for the name]",
+    help="Name with which the page starts.  [default: the page asks for a name]",
 )
 @HOST
 @PORT
@@ -150,9 +150,12 @@ def annotate_votes(
     """Serve a web page where people vote on whether each candidate shows its class.
 
     The page shows one candidate at a time, or all candidates of a class together. Each vote is
-    saved at once in annotations/NAME/, where NAME is the dataset. With --data-dir, the page also
-    shows photographs of the class from your training images. Several people can vote at the same
-    time, and one person can have the page open in several windows. Ctrl-C stops the server.
+    saved at once in the folder annotations/NAME/ below --root, where NAME is the dataset. With
+    --data-dir, the page also shows photographs of the class from your training images.
+
+    Several people can vote at the same time. In this case, leave out --annotator, so that each of
+    them enters a name on the page. One person can have the page open in several windows. Ctrl-C
+    stops the server.
     """
     from cnlw_tools.cli.serve_votes import serve_votes
 

@@ -29,31 +29,31 @@ L       = (L_omega + L_lam) / 2 + L_mix^p + p L_mix^u + k mean_b KL(softmax(z_b)
 
 The virtual step is not kept. It shows how the weight and the label of each example influence the
 loss L^p on the trusted examples. From this influence, IEG computes the weight of each example, and
-whether its given label or its pseudo-label is better. The inner products a_b and c_b are computed
-as in `lookahead`.
+decides whether its given label or its pseudo-label is better. The inner products a_b and c_b are
+computed as in `lookahead`.
 
 If most labels are wrong, a method that only gives them less weight has little left to learn from.
 IEG also replaces given labels with pseudo-labels, and so learns from all examples. It learns from
-the trusted examples, too, but only after they are mixed with other images. The network therefore
+the trusted examples too, but only after they are mixed with other images. The network therefore
 does not memorise them, and the loss on them still shows whether a step helps.
 
 The paper and the authors' code differ. The published numbers come from the code. The defaults of
 the options ``halve``, ``logit_norm``, ``detach``, ``approximate`` and ``through_guess`` therefore
-follow the authors' code. Algorithm 1 computes g before the virtual step and treats it as a
-constant, as ``through_guess`` = false does. With this option, the cost of a step is 7.7 times that
-of `vanilla` instead of 9.4 times.
+follow the authors' code. The formula above includes ``halve``, but not the other four. Algorithm 1
+computes g before the virtual step and treats it as a constant. With ``through_guess`` = false, IEG
+does this too, and the cost of a step is 7.7 times that of `vanilla` instead of 9.4 times.
 
 The learning rate eta of the virtual step is 0.1 by default, and does not follow the learning-rate
-schedule. In the formula of Theta', buffer is the momentum buffer of SGD, and l2 is the penalty of
-the optimiser's weight decay. In L_mix^u, the two rows of example b (from x and x^) have its
-pseudo-label g_b if omega*_b < ``threshold``, and otherwise its given label. In the paper, a
-threshold of 1 was best: omega*_b is below 1, so all these rows have pseudo-labels.
+schedule. In the formula of Theta', buffer is the momentum buffer of SGD, and l2 is the optimiser's
+weight-decay penalty. In L_mix^u, the two rows of example b (from x and x^) have its pseudo-label
+g_b if omega*_b < ``threshold``, and otherwise its given label. In the paper, a threshold of 1 was
+best: omega*_b is below 1, so all these rows have pseudo-labels.
 
 Table 9 of the paper has variants M-1 to M-10. They correspond to these options, presets and data:
 
 - M-1 (which is L2R): omega0 = 0, momentum = 0, l2 = false, relabel = false, anchors = false, k = 0.
-- M-2: the options of M-3, with a preset that applies no augmentation policy to the second view,
-  which is called `policy` in a preset.
+- M-2: the options of M-3, with a preset whose view `policy` (the second view) has no augmentation
+  policy.
 - M-3: k = 0, anchors = false.
 - M-4: k = 0.
 - M-5: the defaults.

@@ -1,4 +1,4 @@
-"""In dilution, every clean example stays, and alpha copies of it with random labels are added.
+"""In dilution, clean examples stay, and copies with evenly spread labels are added.
 
     examples of class c     n_c clean ones and N_c = floor(alpha n_c + 1/2) copies of their images
     labels of the copies    each of the C labels, the true one included, for a share 1 / C of them
@@ -48,7 +48,7 @@ def dilution(
     n_classes: int,
     alpha: float = 20.0,
 ) -> Draw:
-    """Keep every example, and add ``alpha`` copies of it, with labels drawn uniformly.
+    """Keep every example, and add ``alpha`` copies of it, with labels spread evenly.
 
     Args:
         alpha: average number of copies of each image

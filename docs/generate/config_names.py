@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 NOTATION: Mapping[str, str] = {  # part of a name -> its meaning, {noise} being a link to a page
     r"(dilution|structured)_a\d": "The number after `a` is the option alpha of the noise model: "
-    "how many copies with random labels are added for each image, on average.",
+    "how many copies of each image are added, on average.",
     r"\basymmetric_\d": "The level of `asymmetric` noise is the share of wrong labels in the classes "
     "that the noise changes. On CIFAR-10, the noise changes five of the ten classes, so 20 % of all "
     "labels are wrong at level 40.",

@@ -91,7 +91,7 @@ def _run_page() -> str:
     text = heading("Files of a run")
     text += (
         "In a run, one method is trained once, on one config and with one seed. `cnlw train` and "
-        "`cnlw sweep` write a folder for each run. `cnlw report FOLDER` reads all runs below FOLDER. "
+        "`cnlw sweep` write a folder for each run. `cnlw report FOLDER` reads all runs in FOLDER and its subfolders. "
         "The accuracies in `result.json` refer to the *reported* epochs. These are all epochs, or, if a method trains in "
         "stages, the epochs of its last stage.\n\n"
     )

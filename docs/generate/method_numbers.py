@@ -42,6 +42,7 @@ COLUMNS = ("A column ", "The columns ")  # how a note begins that explains the n
 VALUE = "The value of "  # how one begins that says where else a paper gives another value
 TAG_OR_FOOTNOTE = r"<[^>]*>| \[†\]"  # in the labels of the rows of a paper
 REPOSITORY = re.compile(r"([\w-]+/[\w.-]+) on GitHub")
+OURS = re.compile(r"^Ours\b")  # what authors call their own method
 NUMBER = re.compile(r"\d+(\.\d+)?")
 SIC = ("Aym.", "Aym. (sic)")  # as the README of INCV spells it
 METRICS: Mapping[str, str] = {  # by the metric or the caption of a table of published.json
@@ -50,7 +51,8 @@ METRICS: Mapping[str, str] = {  # by the metric or the caption of a table of pub
     "training, in percent, averaged over ten noise levels",
     "validation error %": "validation errors in percent",
     "top1/top5 on ImageNet val": "top-1 and top-5 accuracies on the validation set of ImageNet, in "
-    "percent, after training on the first 50 classes of WebVision (`mini`) or on all (`full`)",
+    "percent, after training on the first 50 classes of WebVision (`mini`) or on all its classes "
+    "(`full`)",
     "WebVision 1.0, top-1 accuracy in percent, with top-5 accuracy in parentheses": (
         "top-1 accuracies in percent, with top-5 accuracies in parentheses, on the validation set "
         "that the column names (ILSVRC12: that of ImageNet)"
@@ -176,8 +178,7 @@ def published_numbers(name: str) -> str:
     text += explain_config_names(" ".join(cell.configs for cell in cells), own_configs)
     text = text.rstrip() + "\n\n"
     text += f"Published tables:\n\n{_list_tables(cells)}\n"
-    if any(_plain_label(cell.row).startswith("Ours") for cell in cells):
-        text += "In the name of a row, *Ours* means the method that the paper introduced.\n\n"
+    text += _explain_ours(cells)
     if compared:
         text += "We have run the studies in the following table"
         if any("--scale paper" not in describe_scale(study) for study in ours):
@@ -201,6 +202,21 @@ def published_numbers(name: str) -> str:
         )
         text += table(PUBLISHED_HEADER, map(_published_row, others))
     return text
+
+
+def _explain_ours(cells: Iterable[PublishedCell]) -> str:
+    """Return what *Ours* means in the names of rows or columns; empty if no name has it."""
+    places = {
+        "row": [_plain_label(cell.row) for cell in cells],
+        "column": [_plain_label(cell.column) for cell in cells],
+    }
+    found = [place for place, names in places.items() if any(map(OURS.search, names))]
+    if not found:
+        return ""
+    return (
+        f"In the name of a {' or '.join(found)}, *Ours* means the method that the paper "
+        "introduced.\n\n"
+    )
 
 
 def _explain_columns(columns: Iterable[str]) -> str:

@@ -63,8 +63,9 @@ VERBS: Mapping[str, str] = {  # how the summary of a model begins -> what the mo
 }
 PICTURE = (
     "A row of the matrix stands for a true class, and a column for a given label. The number in a "
-    "cell is the percentage of the images of the class that have this label."
+    "cell is the percentage of the examples of the class that have this label."
 )
+FORMULA_END = "\n```\n\n"  # the fence that closes it, and an empty line
 LEFT_OUT = "The matrix leaves out examples whose image was replaced or added."
 IDENTITY = "The labels of the other examples do not change, so the matrix is the identity."
 DONORS = (
@@ -128,8 +129,9 @@ def _model_page(name: str, model: NoiseModel, example: Example) -> str:
     text += heading("Formula", 2)
     if shares_module:
         text += f"{escape(title)}\n\n"
-    text += _link_models(docstring_to_markdown(rest)) + "\n"
-    text += _explain_symbols("\n".join([rest, *option_meanings(model).values()]))
+    formula = _link_models(docstring_to_markdown(rest)) + "\n"
+    symbols = _explain_symbols("\n".join([rest, *option_meanings(model).values()]))
+    text += _put_below_formula(formula, symbols)
     if model.paper and not re.search("\nSources?: ", rest):
         word = "Sources" if ", " in model.paper else "Source"
         text += f"{word}: {escape(model.paper)}.\n\n"
@@ -151,6 +153,12 @@ def _link_models(text: str) -> str:
         file = name.replace("_", r"\\?_")  # an underscore may be escaped
         text = re.sub(rf"\b{file}\.py\b", f"[`{name}`]({name}.md)", text)
     return text
+
+
+def _put_below_formula(text: str, symbols: str) -> str:
+    """Return the text with the meanings of symbols below its first formula, or at its end."""
+    before, end, after = text.partition(FORMULA_END)
+    return f"{before}{end}{symbols}{after}"
 
 
 def _explain_symbols(formula: str) -> str:

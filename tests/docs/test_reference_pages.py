@@ -258,6 +258,21 @@ def test_a_page_says_whose_ours_in_the_name_of_a_row_is():
     assert sentence not in method_numbers.published_numbers("coteaching")
 
 
+def test_a_page_says_that_ours_is_also_in_the_name_of_a_column():
+    """Table 8 of the paper of IEG has a column of this name."""
+    sentence = "In the name of a row or column, *Ours* means the method that the paper introduced."
+
+    assert sentence in method_numbers.published_numbers("ieg")
+
+
+def test_symbols_stand_below_the_first_formula_of_a_noise_model():
+    """What they mean is read before the paragraphs that use them."""
+    page = noise_pages.make_pages()[f"{noise_pages.FOLDER}/dilution.md"]
+    assert isinstance(page, str)
+
+    assert page.index("```text") < page.index("`n_c` is") < page.index("The option alpha")
+
+
 def test_a_page_says_only_how_its_own_method_was_run():
     """A study with several methods may train each of them for a different number of epochs."""
     numbers = method_numbers.own_numbers("h_alpha")
