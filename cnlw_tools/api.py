@@ -457,7 +457,7 @@ class SeedRuns:
 
 @dataclass(frozen=True, slots=True)
 class RunsReport:
-    """The result of `report`: where the report is, and what it lacks."""
+    """The result of `report`: where the report is and which results are missing."""
 
     page: Path | str  # path or address of index.html; tables and figures are in the same folder
     notes: list[str]  # which results are missing from the report, and why

@@ -44,6 +44,11 @@ class LocalPath(click.Path):
 class PathOrAddress(click.Path):
     """The type of an option that is a path of this machine, or an address of a storage."""
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        if self.dir_okay:
+            self.name = "path"  # click's "directory" would exclude an address
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the path, or the address as a text.
 

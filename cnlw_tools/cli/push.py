@@ -59,8 +59,9 @@ def push(
     BUILD is the folder of a build, or its address, such as s3://bucket/build. The repository
     OWNER/NAME is created if it does not exist. To continue an interrupted upload, run the same
     command again. Log in first with `hf auth login`, or set HF_TOKEN. If a check finds an error,
-    nothing is uploaded or written. Without OWNER/NAME, the command checks the build and writes the
-    file that --archive names.
+    nothing is uploaded or written. Without OWNER/NAME, the command uploads nothing: it only checks
+    the build and writes the archive. In this case, --archive is required, and --private, --gated,
+    --tag and --croissant cannot be used.
     """
     from cnlw_tools.builds.hub import push_build
     from cnlw_tools.card.croissant import write_located_croissant

@@ -74,7 +74,7 @@ SECONDS_BETWEEN_ESTIMATES = 5.0
 @click.option(
     "--dry-run",
     is_flag=True,
-    help="Train nothing; list runs, those that cannot work, and the time left (if known).",
+    help="Train nothing; list runs, those that cannot start, and the time left (if known).",
 )
 @KEEP_BEST
 @ROOT
@@ -100,10 +100,11 @@ def sweep(
 ) -> None:
     """Train all runs of a study. Finished runs are skipped, and stopped ones are resumed.
 
-    STUDY is a TOML file or a name from `cnlw list studies`. The command lists the runs that cannot
-    work, makes missing builds, and trains the other runs. If a run fails, the others continue. If
-    several runs are identical, one is trained, and the others get its results. The exit code is 0
-    if all runs are done, 1 if some failed or cannot work, and 130 or 143 after a signal.
+    STUDY is a TOML file or a name from `cnlw list studies`. The command first lists the runs that
+    cannot start (for example, because images are missing), then makes missing builds and trains the
+    other runs. If a run fails, the others continue. If several runs are identical, one is trained,
+    and the others get its results. The exit code is 0 if all runs are done, 1 if some failed or
+    could not start, and 130 or 143 after a signal.
     """
     from cnlw_tools.study.run_study import default_folder, open_cluster, with_device
     from cnlw_tools.study.spec import find_study
@@ -128,8 +129,7 @@ def sweep(
                 is_impossible |= any(not problem.is_of_data for problem in plan.problems)
             else:
                 _run(plan, study, all_runs, path.stem, scale, jobs or 1, workers, cluster)
-    if is_impossible:
-        raise SystemExit(1)
+    raise SystemExit(int(is_impossible))
 
 
 def _read_studies(
@@ -166,9 +166,9 @@ def _plan(
 
 
 def _print_problems(plan: "SweepPlan") -> None:
-    """Print what cannot work, each cause once."""
+    """Print which runs cannot start, each cause once."""
     for problem in plan.problems:
-        click.echo(f"cannot work: {problem.describe(len(plan.runs))}", err=True)
+        click.echo(f"cannot start: {problem.describe(len(plan.runs))}", err=True)
 
 
 def _print_runs(plan: "SweepPlan", jobs: int) -> None:

@@ -1,4 +1,4 @@
-"""MentorMix is mixup in which a mentor chooses partners and proportions, based on the losses.
+"""MentorMix is mixup in which a mentor uses the losses to choose which examples to favour.
 
 Source: Jiang, Huang, Liu and Yang 2020, "Beyond synthetic noise: deep learning on controlled noisy
 labels", arXiv:1911.09781, algorithm 1, and the authors' code.
@@ -21,8 +21,9 @@ and a distrusted one less than half.
 The mixed examples can be weighted once more, by their own losses and with their own threshold: L =
 mean_i v~_i CE(y~_i, f(x~_i)). The option `second_reweight` turns this second weighting on. It is on
 by default, as in the authors' code. The authors' scripts, and the presets listed below, turn it on
-at noise levels of 60 % and 80 %, and off at 20 % and 40 %. At the scale `paper`, our studies train
-with and without it on data that the authors' scripts do not cover, and report the better result.
+at noise levels of 60 % and 80 %, and off at 20 % and 40 %. For data that the authors' scripts do
+not cover, our studies at the scale `paper` train once with the second weighting and once without
+it, and report the better result.
 
 On `shapes` (red 40, images of 16 x 16 pixels, 16 epochs, one seed), the accuracy after the last
 epoch is 60.5 % without the second weighting and 54.8 % with it.
@@ -30,13 +31,13 @@ epoch is 60.5 % without the second weighting and 54.8 % with it.
 The losses l_i are computed in a separate pass without a gradient. In this pass, batch normalisation
 uses the statistics of the batch, as in the authors' code, and leaves the running averages
 unchanged. Three options come from the authors' code and are not in the paper. With ``mentor`` =
-learned_pd, a small network replaces the threshold: it computes the weights. With ``hard_switch``,
+learned_pd, a small network, and not the threshold, determines the weights. With ``hard_switch``,
 lam_i is the larger of lam and 1 - lam if v_i >= 1/2, and the smaller one otherwise; if all weights
-are 0 or 1, this changes nothing. In the first part of the training, whose length ``burn_in`` sets,
-all weights are 1.
+are 0 or 1, this changes nothing. The option ``burn_in`` sets the length of an initial phase in
+which all weights are 1.
 
-With several ranks, the threshold is that of the whole batch, but the partner of an example comes
-from the same rank.
+With several ranks, the threshold is computed from the losses of all ranks, but the partner of an
+example comes from the same rank.
 
 When the second weighting is on, the authors' code applies no weight decay, apparently by mistake;
 this implementation applies it. The page on networks says how `resnet32_wide` differs from the
@@ -85,7 +86,7 @@ def example_shares(
 
 
 class MentorMix(Method):
-    """Trains with mixup, in which a mentor chooses partners and proportions based on the losses.
+    """Trains with mixup, in which a mentor uses the losses to choose which examples to favour.
 
     Args:
         task: the learning task
@@ -136,7 +137,7 @@ class MentorMix(Method):
             self.second_curriculum = Curriculum(mentor, percentile, decay, burn_in)
 
     def loss(self, batch: Batch) -> Tensor:
-        """Return the mean loss of the blends that the mentor has chosen."""
+        """Return the mean loss of the blends."""
         x, y = batch.x, batch.y
         with torch.no_grad():
             with batch_statistics(self.net):

@@ -1,4 +1,4 @@
-"""Find what cannot work in a study before anything is built or trained."""
+"""Find the runs of a study that cannot start, before anything is built or trained."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -28,11 +28,11 @@ KNOWN_ERRORS = (ValueError, LookupError, OSError)
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why some runs of a study cannot work."""
+    """Why some runs of a study cannot start."""
 
     reason: str
     runs: Sequence[RunSpec]
-    is_of_data: bool  # what the runs learn from is missing here; elsewhere they may work
+    is_of_data: bool  # what the runs learn from is missing here; elsewhere they may start
 
     def describe(self, n_runs: int) -> str:
         """Return the runs and the reason in one line; ``n_runs`` is how many are asked for."""
@@ -47,7 +47,7 @@ class Problem:
 def find_problems(
     runs: Sequence[RunSpec], paths: SweepPaths, configs: StudyConfigs
 ) -> list[Problem]:
-    """Return what cannot work: one problem for all runs with the same reason.
+    """Return why runs cannot start: one problem for all runs with the same reason.
 
     Args:
         runs: that are not finished
@@ -112,7 +112,7 @@ def has_torch() -> bool:
 def _find_reason(
     run: RunSpec, paths: SweepPaths, content: ConfigContent | None, reasons: dict[str, str]
 ) -> str:
-    """Return why a run cannot work, whatever its images are; an empty text if nothing is wrong."""
+    """Return why a run cannot start, whatever its images are; an empty text if nothing is wrong."""
     if not run.method:
         return ""
     try:

@@ -1,8 +1,8 @@
 """A sweep: all runs of a study. Runs that are finished are skipped, and killed ones are resumed.
 
-First everything is checked: what cannot work is known before anything is built or trained. Then
-missing builds are made. A run that fails is reported, and the others go on. Runs that are the same
-under two names are trained once (study/identical.py). The folder:
+First everything is checked: the runs that cannot start are known before anything is built or
+trained. Then missing builds are made. A run that fails is reported, and the others go on. Runs that
+are the same under two names are trained once (study/identical.py). The folder:
 
     study.json                     the study and its runs: what a report puts beside the results
     CONFIG/METHOD_OPTIONS_sSEED/   a run (trainer/run.py), or failure.json: why there is none
@@ -76,7 +76,7 @@ class SweepPlan:
 
     @property
     def failing(self) -> dict[str, str]:
-        """Why runs cannot work, by name."""
+        """Why runs cannot start, by name."""
         return {run.name: problem.reason for problem in self.problems for run in problem.runs}
 
     @property
@@ -91,7 +91,7 @@ def plan_sweep(
     work_shard: WorkShard = WHOLE,
     executor: Executor = SERIAL,
 ) -> SweepPlan:
-    """Find out what is finished, what cannot work, and which runs are the same.
+    """Find out what is finished, which runs cannot start, and which are the same.
 
     Nothing is written but copies of what is at addresses. Every machine shares the runs of a study
     out alike: those that are the same go to one machine.

@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from cnlw_tools.cli import COMMAND_GROUPS, COMMANDS, main
+from cnlw_tools.cli.options import PathOrAddress
 
 WIDTH = 80  # columns of a terminal
 LONGEST_SUMMARY = 45  # characters that the list of commands has room for
@@ -100,6 +101,17 @@ def test_an_option_says_what_it_does_and_its_default(words: tuple[str, ...]) -> 
             assert option.show_default or default.endswith("]"), sentence
         if option.multiple:
             assert "may be repeated." in sentence
+
+
+@every_command
+def test_an_option_that_takes_an_address_is_not_called_directory(words: tuple[str, ...]) -> None:
+    """An address of a storage is no directory, so the placeholder in the help is another word."""
+    command = find_command(words)
+    context = click.Context(command)
+
+    for option in command.params:
+        if isinstance(option, click.Option) and isinstance(option.type, PathOrAddress):
+            assert "DIRECTORY" not in " ".join(option.get_help_record(context) or ())
 
 
 def test_the_level_of_a_plan_is_a_single_one() -> None:

@@ -238,7 +238,7 @@ def test_what_cannot_work_is_said_once_before_anything(cnlw, tmp_path):
 
         assert done.exit_code == 1
         (line,) = done.stderr.splitlines()
-        assert line.startswith("cannot work: all 6 runs: ")
+        assert line.startswith("cannot start: all 6 runs: ")
         assert "Did you mean 'shapes'" in line
     assert done.stdout.splitlines()[0] == "fails blue_40/vanilla_s0"
     assert {path.name for path in tmp_path.iterdir()} == {"toy.toml"}

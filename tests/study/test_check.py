@@ -1,4 +1,4 @@
-"""What cannot work, told once for all runs with the same cause."""
+"""Runs that cannot start, told once for all runs with the same cause."""
 
 import re
 

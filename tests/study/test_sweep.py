@@ -1,4 +1,4 @@
-"""A study, run: two runs on a small build, one of which cannot work."""
+"""A study, run: two runs on a small build, one of which cannot start."""
 
 import json
 import shutil
