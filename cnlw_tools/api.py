@@ -56,8 +56,8 @@ Folders = PathLike | Sequence[PathLike]
 class Build:
     """A build in a folder or at an address: images and labels, in configs such as ``red_40``.
 
-    The files of a build at an address, such as ``s3://bucket/shapes``, are first copied into a
-    cache on this machine.
+    The files of a build at an address, such as ``s3://bucket/shapes``, are copied into a cache on
+    this machine before they are read.
 
     Example:
         >>> build = cnlw.Build("builds/shapes")
@@ -82,14 +82,14 @@ class Build:
 
     @property
     def card(self) -> "BuildCard":
-        """What the card of the build says, as an object."""
+        """The contents of the build's card, as a `BuildCard` object."""
         from cnlw_tools.card.metadata import read_card
 
         return read_card(self.path)
 
     @property
     def configs(self) -> dict[str, "ConfigCard"]:
-        """What the card says about each config, by the name of the config."""
+        """A dictionary that maps the name of each config to its entry on the card."""
         return self.card.configs
 
     def load(self, config: str, split: str | None = None) -> Any:
@@ -171,7 +171,7 @@ class Build:
         Raises:
             LookupError: there is no such config
             OSError: ``out`` holds something other than a gallery, or cannot be written; no
-                incomplete gallery is left
+                incomplete gallery remains
 
         Example:
             >>> build = cnlw.Build("builds/shapes")
@@ -203,7 +203,7 @@ class Build:
         workers: int | None = None,
         progress: bool = True,
     ) -> "PushSummary":
-        """Check the build, and upload it to a dataset repository of the Hugging Face Hub.
+        """Check the build, and upload it to a dataset repository on the Hugging Face Hub.
 
         If a push is interrupted, the next call continues it. If the Hub returns warnings about the
         card, they are issued as Python warnings.
@@ -225,7 +225,7 @@ class Build:
             ValueError: a check found an error, the name of the repository or of the tag is invalid,
                 the repository is public although ``private`` is set, or the tag already marks
                 another build
-            OSError: the Hub refused the push, the connection broke, or the repository holds
+            OSError: the Hub refused the push, the connection was lost, or the repository holds
                 something other than a build
         """
         from cnlw_tools.builds.hub import check_names, push_build
@@ -251,7 +251,7 @@ class Build:
     ) -> PathLike:
         """Check the build, and write it as one zip file, for example for Zenodo.
 
-        Archives of the same build have the same bytes.
+        Archives of the same build are byte-identical.
 
         Args:
             out: file to write, or its address; its name must end with .zip
@@ -321,7 +321,7 @@ class ValidationReport:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The result of `plan`: the image and the label of each slot, at one level of noise."""
+    """The result of `plan`: the image and the label of each slot, for one setting of the noise."""
 
     table: "pa.Table"  # a pyarrow table with one row for each slot
     config: str  # the name that the config of this plan has in a build
@@ -524,7 +524,7 @@ def build(
         **choices: other keys of a `Recipe`: options, seed, size, probe, train_size ...
 
     Raises:
-        ValueError, LookupError, OSError: an argument or file is invalid; no incomplete file is left
+        ValueError, LookupError, OSError: an argument or file is invalid; no incomplete file remains
 
     Example:
         >>> sorted(cnlw.build("shapes", noise="red", levels=[0, 40]).configs)
@@ -578,7 +578,7 @@ def build_shard(
 ) -> PathLike:
     """Write one of several parts of a build, and return the folder or address of the part.
 
-    When all parts are written, call `build` to complete the build. Arguments that are not
+    When all parts have been written, call `build` to complete the build. Arguments that are not
     described here, and the errors, are the same as for `build`.
 
     Args:
@@ -635,7 +635,7 @@ def plan(
     workers: int | None = None,
     **choices: Any,
 ) -> Plan:
-    """Draw noise of one level, and return the plan, which is a table. No file is written.
+    """Draw the noise of one config, and return it as a `Plan`. No file is written.
 
     Arguments that are not described here are the same as for `build`.
 
@@ -816,7 +816,7 @@ def rebuild(
     workers: int | None = None,
     progress: bool = True,
 ) -> "RebuildSummary":
-    """Make a published build again from your own images, and compare the bytes of the builds.
+    """Rebuild a published build from your own images, and compare the two byte by byte.
 
     Args:
         published: the published build, its folder, or its address. Its images are read only if
@@ -832,7 +832,7 @@ def rebuild(
         progress: show progress bars
 
     Returns:
-        whether all bytes are the same, and which files and images differ
+        a summary that says whether all bytes are the same, and which files and images differ
 
     Raises:
         LookupError: the published build has no such config
@@ -898,7 +898,7 @@ def train(
             the (height, width) of the images. Default: the network of the preset
         preset: a preset, its name or its file. Default: the preset of the dataset
         seeds: a list of seeds, or a number n for the seeds 0 to n - 1. Finished runs are skipped,
-            and stopped runs are resumed. Default: a single run, with the argument ``seed``
+            and interrupted runs are resumed. Default: a single run, with the argument ``seed``
         progress: show progress bars
         **choices: other arguments of `Trainer`: options, changes, quick, seed, device, out ...
 
@@ -985,7 +985,7 @@ def fetch_images(
 
     Raises:
         ValueError, LookupError, OSError: an argument is invalid, or a file is missing or damaged
-        Interrupted, a KeyboardInterrupt: a signal stopped the work; repeat the call to continue
+        Interrupted, a subclass of KeyboardInterrupt: a signal arrived; repeat the call to continue
 
     Example:
         >>> import pyarrow as pa, pyarrow.parquet as pq
@@ -1063,7 +1063,7 @@ def sweep(
     progress: bool = True,
     **choices: Any,
 ) -> StudyRuns:
-    """Train all runs of a study. Finished runs are skipped, and stopped ones are resumed.
+    """Train all runs of a study. Finished runs are skipped, and interrupted ones are resumed.
 
     If a run fails, the other runs are still trained. Arguments that are not
     described here are the same as for `build`.
@@ -1078,7 +1078,7 @@ def sweep(
     Raises:
         ValueError, LookupError: a name or a value is wrong, or no run can be trained
         OSError: the study cannot be read, or the folder of the runs cannot be written
-        Interrupted, a KeyboardInterrupt: a signal stopped the work; repeat the call to continue
+        Interrupted, a subclass of KeyboardInterrupt: a signal arrived; repeat the call to continue
 
     Example:
         >>> with open("mine.toml", "w") as file:

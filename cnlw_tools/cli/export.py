@@ -27,10 +27,11 @@ from cnlw_tools.cli.options import PathOrAddress
 def export(
     exporter: str, build: Path | str, config: str, out: Path | str, option_texts: tuple[str, ...]
 ) -> None:
-    """Write one config of a build, such as red_40, in the format of another program.
+    """Write one config of a build in the format of another program.
 
-    FORMAT is a name from `cnlw list exporters`. If --out is a local folder, it appears only when
-    the export has finished.
+    FORMAT is a name from `cnlw list exporters`. BUILD is the folder or address of the build, and
+    CONFIG is the name of one of its configs, such as red_40. If --out is a local folder, it appears
+    only when the export has finished.
     """
     from cnlw_tools.builds.exporters import export as write_export
     from cnlw_tools.card.remote import local_build

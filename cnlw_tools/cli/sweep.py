@@ -98,7 +98,7 @@ def sweep(
     engine: str,
     workers: int | None,
 ) -> None:
-    """Train all runs of a study. Finished runs are skipped, and stopped ones are resumed.
+    """Train all runs of a study. Finished runs are skipped, and interrupted ones are resumed.
 
     STUDY is a TOML file or a name from `cnlw list studies`. The command first lists the runs that
     cannot start (for example, because images are missing), then makes missing builds and trains the

@@ -8,7 +8,7 @@ the number of flipped labels is rounded to a whole number. The new label of an i
 on the level. Blue noise is the same as symmetric.py with its default options; the paper calls it
 blue.
 
-Source: Jiang et al., ICML 2020, "Beyond synthetic noise: deep learning on controlled noisy
+Paper: Jiang et al., ICML 2020, "Beyond synthetic noise: deep learning on controlled noisy
 labels"; the authors' slides on the "construction of controlled synthetic label noise".
 """
 

@@ -17,7 +17,7 @@ class c are put into a random order and divided among the labels in the order c,
 Each label gets N_c / C copies, rounded up or down. The offset v_c differs between classes, so that
 counts are rounded up in some classes and down in others.
 
-Source: Rolnick, Veit, Belongie and Shavit, 2017, "Deep learning is robust to massive label noise",
+Paper: Rolnick, Veit, Belongie and Shavit, 2017, "Deep learning is robust to massive label noise",
 arXiv:1705.10694, experiment 1.
 """
 

@@ -35,7 +35,7 @@ image. On CIFAR-10, the most likely new label has a mean probability of 0.82 wit
 8 pixels, 0.92 with 16 x 16 and 0.96 with 32 x 32. With the normalised images of 32 x 32 pixels that
 the authors use, it is 0.98, so `cnlw features --size 32` comes closest to the paper.
 
-Source: Xia et al., NeurIPS 2020, "Part-dependent label noise", appendix.
+Paper: Xia et al., NeurIPS 2020, "Part-dependent label noise", appendix.
 """
 
 import math

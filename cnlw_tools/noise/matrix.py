@@ -13,7 +13,7 @@ This is Hamilton's method of apportionment. The images of class i are sorted by 
 first n_i0 images get the label 0, the next n_i1 images the label 1, and so on. With
 ``exact = false``, the label of every image is drawn independently.
 
-Source: Sukhbaatar et al., ICLR 2015 workshop, "Training convolutional networks with noisy
+Paper: Sukhbaatar et al., ICLR 2015 workshop, "Training convolutional networks with noisy
 labels".
 """
 

@@ -13,7 +13,7 @@ By default, no label changes. The option `flips` adds a second kind of noise: ot
 their images and get wrong labels. The images at the beginning of the corruption order are replaced,
 and those at its end get wrong labels, so no example gets both changes.
 
-Source: Zhang et al., IEG, 2020, table 5.
+Paper: Zhang et al., IEG, 2020, table 5.
 """
 
 import numpy as np

@@ -11,7 +11,7 @@ class of every outlier is "outlier", so the outliers with this label are clean, 
 outliers are noisy. If ``known_share`` is 0, outliers have no true class, and all of them count as
 noisy.
 
-Source: Sukhbaatar et al., 2015.
+Paper: Sukhbaatar et al., 2015.
 """
 
 import numpy as np

@@ -15,7 +15,7 @@ a reserve begins there, and the first one that is available and that no other sl
 dead link therefore changes only the image of its own slot. There is one rare exception: if two
 slots with dead links would get the same reserve, one of them gets the next reserve instead.
 
-Source: Jiang et al., ICML 2020, "Beyond synthetic noise: deep learning on controlled noisy
+Paper: Jiang et al., ICML 2020, "Beyond synthetic noise: deep learning on controlled noisy
 labels"; the authors' slides on the "construction of our dataset".
 """
 

@@ -1,14 +1,14 @@
-"""Images from outside the dataset, which show none of the classes, are added to the clean examples.
+"""By default, images from outside the dataset are added to the clean examples.
 
     N = floor(alpha n + 1/2)    images that are added to n clean examples
     N / C                       added images with each label, rounded up or down
 
 The option alpha is the number of added images for each clean example. The added images come from a
-donor (option `--donor`), which is another dataset or a set of pictures of white noise. If a donor
-has too few images, they are used several times, and some are used once more than others. With
-``copy_own``, copies of the dataset's own images are added instead, as in dilution.py.
+donor (option `--donor`), which is another dataset or a set of pictures of white noise. They show
+none of the classes. If a donor has too few images, its images are reused, some once more often than
+others. With ``copy_own``, copies of the dataset's own images are added instead, as in dilution.py.
 
-Source: Rolnick, Veit, Belongie and Shavit, 2017, "Deep learning is robust to massive label noise",
+Paper: Rolnick, Veit, Belongie and Shavit, 2017, "Deep learning is robust to massive label noise",
 arXiv:1705.10694, experiment 3, figure 5.
 """
 

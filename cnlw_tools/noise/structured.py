@@ -25,7 +25,7 @@ for each class. Each seed draws different permutations, so confidence intervals 
 include this variation. If a build has a split `verified`, whose labels are also noisy, the ranks
 for this split are computed from the predictions for the images of this split.
 
-Source: Rolnick, Veit, Belongie and Shavit, 2017, "Deep learning is robust to massive label noise",
+Paper: Rolnick, Veit, Belongie and Shavit, 2017, "Deep learning is robust to massive label noise",
 arXiv:1705.10694, experiment 2.
 """
 

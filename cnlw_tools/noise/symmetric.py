@@ -18,7 +18,7 @@ expected rate of wrong labels. In each class, the number of flipped labels follo
 and is not left to chance. With ``exact = false``, each label is flipped independently with
 probability p, as in some papers.
 
-Sources: Jiang et al. 2020; Patrini et al. 2017; Lee et al. 2019 (RoG); Han et al. 2018
+Papers: Jiang et al. 2020; Patrini et al. 2017; Lee et al. 2019 (RoG); Han et al. 2018
 (Co-teaching); Zhang et al. 2020 (IEG); Arazo et al. 2019; Rolnick et al. 2017; Ren et al. 2018
 (L2R); Saxena et al. 2019 (data parameters).
 """

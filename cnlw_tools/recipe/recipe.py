@@ -47,7 +47,7 @@ COUNT = between(0, expected="a whole number that is 0 or more")
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What to build: a dataset, a noise model, levels, and how images are stored.
+    """A description of what to build: a dataset, noise, levels, and how images are stored.
 
     A recipe is read from a TOML file, and the arguments of `build` and `plan` replace values in it.
     In the table, N, PERCENT and RATIO stand for the value of a field. The name of a config, such as

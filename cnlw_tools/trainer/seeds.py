@@ -1,7 +1,7 @@
 """Train one request with several seeds: each seed is a run in a folder of its own.
 
-Finished runs are kept and stopped ones are resumed, so the same command continues wherever it was
-stopped.
+Finished runs are kept, and interrupted ones are resumed, so the same command continues wherever it
+was stopped.
 """
 
 from collections.abc import Callable, Sequence

@@ -130,11 +130,11 @@ TYPES = {  # in the signatures, where no section explains them
         "`n_deleted` (files of an earlier build), `notes` (warnings of the Hub)"
     ),
     "BuildCard": (
-        "what the card of a build says: `dataset`, `images` (how they are stored), `made_with` "
+        "the contents of a build's card: `dataset`, `images` (how they are stored), `made_with` "
         "(versions of packages), `tables` (their digests), `configs` and more"
     ),
     "ConfigCard": (
-        "what the card of a build says about a config: `recipe`, `level`, `digest` (of the plan), "
+        "the entry of a config on the card of a build: `recipe`, `level`, `digest` (of the plan), "
         "`rows` (of each split), `rate` (of wrong labels) and more"
     ),
     "Finding": (

@@ -39,8 +39,8 @@ GUARANTEES: Mapping[str, str] = {
     "nested": "Examples that are noisy at one level are noisy in the same way at all higher levels.",
     "keeps_images": "No image is replaced or changed.",
     "keeps_labels": "Labels stay the same; only images change.",
-    "dilutes": "Clean examples stay, and noisy copies are added.",
-    "adds": "Clean examples stay, and images from outside the dataset are added.",
+    "dilutes": "Clean examples are kept, and noisy copies are added.",
+    "adds": "Clean examples are kept, and images from outside the dataset are added.",
 }
 SYMBOLS: Mapping[str, str] = {  # symbol -> what it means, if a formula has it
     r"\bC\b": "`C` is the number of classes, which are numbered from 0 to C - 1",
@@ -69,7 +69,7 @@ FORMULA_END = "\n```\n\n"  # the fence that closes it, and an empty line
 LEFT_OUT = "The matrix leaves out examples whose image was replaced or added."
 IDENTITY = "The labels of the other examples do not change, so the matrix is the identity."
 DONORS = (
-    "This noise needs a donor: `--donor NAME=DIR` names a dataset, and `--donor white` stands for "
+    "This noise needs a donor{unless}: `--donor NAME=DIR` names a dataset, and `--donor white` stands for "
     "pictures of white noise (random pixels)."
 )
 OWN_DONOR = "The recipe for `shapes` already names a donor."
@@ -132,8 +132,8 @@ def _model_page(name: str, model: NoiseModel, example: Example) -> str:
     formula = _link_models(docstring_to_markdown(rest)) + "\n"
     symbols = _explain_symbols("\n".join([rest, *option_meanings(model).values()]))
     text += _put_below_formula(formula, symbols)
-    if model.paper and not re.search("\nSources?: ", rest):
-        word = "Sources" if ", " in model.paper else "Source"
+    if model.paper and not re.search("\nPapers?: ", rest):
+        word = "Papers" if ", " in model.paper else "Paper"
         text += f"{word}: {escape(model.paper)}.\n\n"
     text += _what_it_needs(name, model)
     text += heading("Options", 2) + _options(model)
@@ -251,7 +251,9 @@ def _what_it_needs(name: str, model: NoiseModel) -> str:
         subject = "If one of the two models is `red`, as by default, this noise"
         text += f"{subject if name == 'mix' else 'This noise'} needs {WEB_POOL}\n\n"
     if model.needs_donors:
-        text += f"{DONORS} {OWN_DONOR}\n\n" if _has_recipe(name) else f"{DONORS}\n\n"
+        unless = " unless `copy_own` is set" if "copy_own" in model.options else ""
+        donors = DONORS.format(unless=unless)
+        text += f"{donors} {OWN_DONOR}\n\n" if _has_recipe(name) else f"{donors}\n\n"
     return heading("What it needs", 2) + text if text else ""
 
 

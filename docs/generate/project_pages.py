@@ -30,6 +30,27 @@ PAGES: Mapping[str, str] = {  # file of the repository -> page of the site
 }
 STUDIES = Path("benchmarks") / "studies"
 PICTURES = (".png", ".svg")
+SUBJECTS: Mapping[str, str] = {  # study whose tables are on a page -> what the study does
+    "jiang_levels": "It repeats the experiments of Jiang et al. (2020) in which networks are trained "
+    "from scratch, with web noise and with flipped labels: table 2, figure 3, and figures 4 and 5 "
+    "(panels a and c), which show 95 % intervals of the mean accuracy over all noise levels.",
+    "methods_cifar10": "It trains a small network with six methods on 4,000 images of CIFAR-10, and "
+    "compares the order of the methods with that in the papers.",
+    "rolnick_exp1": "It repeats experiment 1 of Rolnick et al. (2017), which compares the accuracies "
+    "of several networks for different numbers of random labels for each clean label.",
+    "rolnick_fig4": "It repeats the experiment of figure 4 of Rolnick et al. (2017), on MNIST with 20 "
+    "noisy labels for each clean one. The experiment compares the accuracy for several values of "
+    "delta (how unequal the frequencies of the false labels are) and several orders of the false "
+    "labels.",
+    "rolnick_fig7": "It repeats the experiment of figure 7 of Rolnick et al. (2017), on MNIST. The "
+    "experiment compares the accuracy for several numbers of clean examples, and for several numbers "
+    "of noisy labels for each clean one.",
+    "rolnick_fig8": "It repeats the experiment of figure 8 of Rolnick et al. (2017), on MNIST. The "
+    "experiment compares the accuracy for several numbers of noisy labels for each clean one, with "
+    "several batch sizes and with the loss H_alpha.",
+    "sukhbaatar_q": "It repeats the experiments of figures 1b and 2c of Sukhbaatar et al. (2015). The "
+    "figures show the learned transition matrix beside the true one, after and during training.",
+}
 EXPLANATION = (
     "A *config* is the dataset with one setting of the noise. Its name gives the noise, the level if the "
     "noise has one, and further choices.{levels}{noises}{names}\n\n"
@@ -75,14 +96,13 @@ def _introduce_tables(study: str, text: str) -> str:
     if not text.startswith("# "):
         text = heading(study) + text
     title, _, rest = text.partition("\n")
-    settings = ROOT / "pipelines" / "studies" / f"{study}.toml"
-    summary = settings.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
     rest = _state_captions_once(rest.lstrip("\n"))
     names = explain_config_names(rest)
     labels = "".join(f" {sentence}" for sentence in _explain_labels(study, rest))
     return (
         f"{title}\n\n"
-        f"These are the tables of our study `{study}`: *{summary}*. {_describe_runs(study, rest)}\n\n"
+        f"These tables come from our study `{study}`. {describe_study(study)} "
+        f"{_describe_runs(study, rest)}\n\n"
         "[What small studies show](../README.md) says what we conclude from these tables.\n\n"
         + EXPLANATION.format(
             levels=LEVELS if re.search(r"^\| Method \| \d+ % \|", rest, re.MULTILINE) else "",
@@ -94,6 +114,20 @@ def _introduce_tables(study: str, text: str) -> str:
         )
         + rest
     )
+
+
+def describe_study(study: str) -> str:
+    """Return sentences on what a study does, for the page of its tables.
+
+    Raises:
+        ValueError: SUBJECTS has none
+    """
+    if study not in SUBJECTS:
+        raise ValueError(
+            f"no sentence says what the study {study!r} does. Fix: add one to SUBJECTS in "
+            "docs/generate/project_pages.py"
+        )
+    return SUBJECTS[study]
 
 
 def _describe_runs(study: str, text: str) -> str:
@@ -143,8 +177,9 @@ def _link_methods(text: str) -> str:
     if not links:
         return ""
     if len(links) == 1:
-        return f" The other method has a page: {links[0]}."
-    return f" Each of the other methods has a page: {join_words(links, max_words=len(links))}."
+        return f" The other method is described on its own page: {links[0]}."
+    pages = join_words(links, max_words=len(links))
+    return f" Each of the other methods is described on its own page: {pages}."
 
 
 def _link_method(name: str) -> str:

@@ -1,5 +1,7 @@
 """Pages of study tables explain what occurs on them, and say nothing twice."""
 
+import pytest
+
 from docs.generate import project_pages
 
 
@@ -24,10 +26,8 @@ def test_dashes_and_methods_in_tables_of_accuracies_are_explained():
 
     assert "A dash means that the study does not train this method on this config." in some_missing
     assert "A dash means that the study" not in complete
-    assert (
-        "has a page: [`h_alpha`](../../../cnlw_tools/methods/h_alpha.py#h_alpha)." in some_missing
-    )
-    assert "has a page: [`mentormix`](" in complete
+    assert "own page: [`h_alpha`](../../../cnlw_tools/methods/h_alpha.py#h_alpha)." in some_missing
+    assert "The other method is described on its own page: [`mentormix`](" in complete
 
 
 def test_labels_of_methods_are_explained_where_they_occur():
@@ -51,6 +51,15 @@ def test_only_notation_of_the_page_is_explained():
     assert "name of a [network]" in pages["studies/tables/rolnick_exp1.md"]
     assert "name of a [network]" not in pages["studies/tables/jiang_levels.md"]
     assert "digest of the transition matrix" in pages["studies/tables/sukhbaatar_q.md"]
+
+
+def test_tables_say_what_their_study_does():
+    """A study without such a sentence is an error that says where to add it."""
+    page = project_pages.make_pages()["studies/tables/rolnick_exp1.md"]
+
+    assert "These tables come from our study `rolnick_exp1`. It repeats experiment 1 of" in page
+    with pytest.raises(ValueError, match=r"'zhang_table1' does\. Fix: add one to SUBJECTS"):
+        project_pages.describe_study("zhang_table1")
 
 
 def test_tables_say_how_their_runs_were_made():

@@ -295,13 +295,13 @@ def test_every_study_that_was_run_says_its_scale():
 
 def test_a_page_says_once_what_its_subject_is():
     """The title of a module is the lead, unless several methods or models share the module."""
-    for make, folder, names in [
-        (method_pages.make_pages, "methods", ("mentormix", "mixmatch_kl")),
-        (noise_pages.make_pages, "noise", ("blue", "pairflip")),
+    for make, folder, names, word in [
+        (method_pages.make_pages, "methods", ("mentormix", "mixmatch_kl"), "Source"),
+        (noise_pages.make_pages, "noise", ("blue", "pairflip"), "Paper"),
     ]:
         pages = make()
         alone, sharing = (pages[f"reference/{folder}/{name}.md"] for name in names)
-        assert alone.count("Source: ") == 1
+        assert alone.count(f"\n{word}: ") == 1
         assert f"`{names[0]}`" not in alone.split("\n\n")[1]
         assert f"`{names[1]}`" in sharing.split("\n\n")[1]
 
