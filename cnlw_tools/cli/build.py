@@ -71,8 +71,8 @@ def build(
 
     With --shard 2/5, the command does the second of five parts of the work. The five commands can
     run at the same time. A final command without --shard completes the build and writes the card,
-    which is the README.md that describes the build. Either all commands have the same --out, or
-    each shard has its own, and the final command gets these folders with --join.
+    which is the README.md that describes the build. All commands may share one --out. If each
+    shard has its own, pass these folders to the final command with --join.
     """
     from cnlw_tools.cli.next_step import print_next, validate_command
     from cnlw_tools.executor import open_executor

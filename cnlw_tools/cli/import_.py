@@ -81,9 +81,10 @@ READING_FLAGS = ("validation", "skip_broken", "list_broken")
 def import_(source: str, path: Path, name: str | None, root: Path | str, **flags: Any) -> None:
     """Write the class list and the base manifest of your images; no image is copied.
 
-    SOURCE is `folder` for class folders or a CSV file, `hf` for a Hugging Face dataset, or another
-    name from `cnlw list datasets`. PATH is the folder or file that `cnlw build` will get as
-    --data-dir; for `hf` it may be OWNER/NAME[@REVISION] on the Hub.
+    SOURCE is `folder` for one folder per class or a CSV file, `hf` for a Hugging Face dataset, or
+    another name from `cnlw list datasets`. PATH is the folder or file that you will later pass to
+    `cnlw build` as --data-dir; for `hf`, it may be OWNER/NAME[@REVISION] on the Hugging Face Hub.
+    The sources `cnlw_release` and `candidates` work differently; they are described below.
 
     Every image is read and decoded once. The manifest records the sha256 of each image, so `cnlw
     build` refuses an image that has changed. If images cannot be decoded, the command stops and
@@ -93,14 +94,15 @@ def import_(source: str, path: Path, name: str | None, root: Path | str, **flags
     The manifest records the choice, so a build reads the same images.
 
     --validation chooses the images of the validation split by their ids, so the split is the same
-    on every machine. Images that occur twice stay in train, so that validation has no image that is
+    on every machine. Duplicate images stay in train, so that validation has no image that is
     also in train.
 
     With the source `cnlw_release`, the command imports the candidates, votes and published splits
-    that Jiang et al. released in 2020; PATH is the folder or zip of this release.
+    that Jiang et al. released in 2020; PATH is the folder or ZIP file of this release.
 
     For red noise, the source `candidates` adds web images to the dataset that --as names. PATH is a
-    CSV file with the columns class and url. `cnlw new` imports images and candidates in one step.
+    CSV file with the columns class and url; no image is read. `cnlw new` imports images and
+    candidates in one step.
     """
     from cnlw_tools.recipe.inputs import SourceOptions
 

@@ -3,8 +3,8 @@
 Source: Zhang and Sabuncu, NeurIPS 2018, arXiv:1805.07836.
 
 Let p be the probability of the given label; q is an option. The method `gce_truncated` also has the
-options k, ``start`` and ``every``; it replaces the loss of unlikely labels with a constant. The
-weight w_b of an example is 0 if its loss is replaced, and 1 otherwise:
+options k, ``start`` and ``every``. It replaces the loss of a label whose probability is at most k
+with a constant. The weight w_b of an example is 0 if its loss is replaced, and 1 otherwise:
 
 L_q(p)   = (1 - p^q) / q,  p = p_y          q -> 0: cross-entropy l = -log p
                                             q = 1: 1 - p, the mean absolute error
@@ -15,8 +15,8 @@ w_b      = 1[p*_b > k]                      p*: p of the best network so far; w 
 Cross-entropy has the largest gradients for labels that the network finds unlikely, and many of
 these labels are wrong. With the mean absolute error, the gradient with respect to p is the same for
 all examples; training is robust to noise but very slow. With `gce_truncated`, an example with the
-weight 0 has a constant loss and no gradient. If w were computed from the current network in each
-step, every example that is not learned yet would get the weight 0 and would never be learned. The
+weight 0 has a constant loss and a zero gradient. If w were computed from the current network in
+each step, any example not yet learned would get the weight 0 and would never be learned. The
 network and w are therefore updated in turn: w is first computed after several epochs (option
 ``start``), and then again at regular intervals (option ``every``, in epochs).
 
@@ -28,9 +28,10 @@ w p^q as the weight of an example, because this factor scales the gradient of th
 
 On `shapes` (blue 40, 16 x 16 pixels, one run with seed 0 for each number), we measured these top-1
 accuracies on the validation set. In 10 epochs, `gce_truncated` with k = 0.5 reaches 38 %, and
-`vanilla` 56 %. The reason is that few labels have a probability above 0.5 by then, and all other
-examples get the weight 0. In 12 epochs, `gce_truncated` with k = 0.3 reaches 40 %, and `vanilla` 55
-%. In 20 epochs, `gce_truncated` with k = 0.3 reaches 55 %, `vanilla` 51 % and `gce` 67 %.
+`vanilla` 56 %. In so short a run, w is computed only once, after four epochs. Few labels have a
+probability above 0.5 by then, and all other examples get the weight 0 until the end. In 12 epochs,
+`gce_truncated` with k = 0.3 reaches 40 %, and `vanilla` 55 %. In 20 epochs, `gce_truncated` with k
+= 0.3 reaches 55 %, `vanilla` 51 % and `gce` 67 %.
 """
 
 import math
@@ -83,12 +84,12 @@ class GCE(Method):
 
 
 class GCETruncated(GCE):
-    """Trains with the generalised cross-entropy on labels that get a probability above k.
+    """Trains with the generalised cross-entropy on labels that the network finds likely enough.
 
     Args:
         task: the learning task
         q: exponent of the probability, from 0 (cross-entropy) to 1 (mean absolute error)
-        k: smallest probability of a label that is used; less likely labels are left out
+        k: threshold of the probability; labels whose probability is not above it are left out
         start: epochs before labels are left out; a value below 1 is a share of all epochs
         every: the labels to leave out are chosen again after this number of epochs
     """

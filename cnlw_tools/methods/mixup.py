@@ -13,9 +13,9 @@ Mixup makes a network nearly linear between examples, and such a network cannot 
 example with a wrong label. Each blend occurs only once, so there is less to memorise. For
 noisy labels, the paper uses larger values of alpha (8 to 32) than for clean ones (1 for CIFAR).
 
-The authors' code for mixup draws one lam per batch, as here by default; MentorMix, MixMatch and IEG
-draw one per example. The logged loss of example b is CE(y_b, f(x'_b)), without the label of the
-partner.
+The authors' code for mixup draws one lam per batch, which is also the default here; MentorMix,
+MixMatch and IEG draw one per example. The logged loss of example b is CE(y_b, f(x'_b)); it ignores
+the partner's label.
 
 With several ranks, each rank blends only examples of its own batch.
 """

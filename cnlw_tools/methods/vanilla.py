@@ -1,4 +1,4 @@
-"""`vanilla`, the baseline of all other methods, trains with cross-entropy on the given labels.
+"""`vanilla`, the baseline for all other methods, trains with cross-entropy on the given labels.
 
 L = mean_b CE(y_b, z_b) = -mean_b log p_b[y_b]
 """

@@ -1,8 +1,8 @@
-"""Outliers are images from outside the dataset that are added with random labels.
+"""Outliers are images from outside the dataset, added with random labels or the label "outlier".
 
     N_out = floor(ratio N_in + 1/2)             outliers beside N_in clean examples
     N_labelled = floor(known_share N_out + 1/2) outliers with the label "outlier", an added class
-    (N_out - N_labelled) / C                    outliers with each label of the C classes of the
+    (N_out - N_labelled) / C                    outliers with the label of each class of the
                                                 dataset, rounded up or down
 
 The images come from a donor (option `--donor`), which is another dataset or a set of pictures of

@@ -31,6 +31,10 @@ EPOCHS: Mapping[str, str] = {  # by the result of a run
     "best": "best epoch",
     "mean10": "mean of the last ten epochs",
 }
+EQUAL_NOISES = (
+    " `symmetric` noise with its default options is the same as `blue` noise, so two studies are "
+    "compared with the same published numbers."
+)
 PUBLISHED_HEADER = ["study", "published table: row", "column", "our data", "published"]
 SPREAD = "The ± is "  # how a note of published.json begins that says what it measures
 STAR = "A star marks "  # how a note of published.json begins that says what it marks
@@ -97,19 +101,23 @@ def own_numbers(name: str, single_runs: str = "") -> str:
         f"[studies]({STUDIES}). {_explain_seeds(trials)} The column *our data* names the dataset and "
         "the [config](../../glossary.md), that is, the noise and its level. "
     )
-    text += explain_config_names(" ".join(trial.config for trial in trials))
     if any(trial.variant for trial in trials):
-        text += " The column *variant* names the settings of method and training in which runs on the same data differ."
+        text += "The column *variant* names the settings of method and training in which runs on the same data differ. "
     if any(find_baseline(trial) for trial in trials if name != BASELINE):
         text += (
-            " The last column has the accuracy of [`vanilla`](vanilla.md) on the same data after the "
-            "last epoch."
+            "The last column has the accuracy of [`vanilla`](vanilla.md) on the same data after the "
+            "last epoch. "
         )
-    text = text.rstrip() + " The best epoch of a run is the one with the highest accuracy.\n\n"
+    text += "The best epoch of a run is the one with the highest accuracy.\n\n"
+    explained = ""
     for study in studies:
         rows = [_trial_cells(trial) for trial in trials if trial.study == study]
         text += heading(study, 3) + f"{_sentences_on(name, describe_scale(study))} "
         text += f"See the [tables](../../studies/tables/{study}.md) of this study.\n\n"
+        configs = " ".join(trial.config for trial in trials if trial.study == study)
+        names = explain_config_names(configs, explained)
+        text += f"{names}\n\n" if names else ""
+        explained += f" {configs}"
         text += table(["our data", "variant", "last epoch", "best epoch", "vanilla, last"], rows)
     return text
 
@@ -176,7 +184,7 @@ def published_numbers(name: str) -> str:
     text += _explain_columns(cell.column for cell in cells)
     own_configs = " ".join(trial.config for trial in read_trials() if trial.method == name)
     text += explain_config_names(" ".join(cell.configs for cell in cells), own_configs)
-    text = text.rstrip() + "\n\n"
+    text = text.rstrip() + _explain_equal_noises(cells) + "\n\n"
     text += f"Published tables:\n\n{_list_tables(cells)}\n"
     text += _explain_ours(cells)
     if compared:
@@ -184,9 +192,9 @@ def published_numbers(name: str) -> str:
         if any("--scale paper" not in describe_scale(study) for study in ours):
             text += (
                 ", but only at a small scale (see [Our own numbers](#our-own-numbers)). **Our "
-                "numbers cannot be compared with the published ones**, because they come from fewer "
-                "images, a smaller network and fewer epochs. Our numbers show only how the methods compare "
-                "with each other"
+                "numbers cannot be compared with the published ones**, because they were "
+                "obtained with fewer images, a smaller network and fewer epochs. Our numbers show "
+                "only how the methods compare with each other"
             )
         text += (
             ". In the column *ours*, the words in parentheses say which epoch a number is from.\n\n"
@@ -196,7 +204,7 @@ def published_numbers(name: str) -> str:
     if others:
         word = "other" if compared else "following"
         text += (
-            f"We have not run the {word} comparisons, which are at the scale of the papers. To run the "
+            f"We have not made the {word} comparisons, which need runs at the scale of the papers. To run the "
             "study of a comparison, use `cnlw sweep STUDY --scale paper`. Then `cnlw report` shows the "
             "results beside the published numbers.\n\n"
         )
@@ -219,6 +227,17 @@ def _explain_ours(cells: Iterable[PublishedCell]) -> str:
     )
 
 
+def _explain_equal_noises(cells: Sequence[PublishedCell]) -> str:
+    """Return why published numbers stand beside two noises; empty if none does."""
+    numbers = {}
+    for noise in ("symmetric", "blue"):
+        pattern = re.compile(rf"{noise}_\d+(_clean\d+)?")
+        numbers[noise] = {
+            (cell.table, cell.row, cell.column) for cell in cells if pattern.fullmatch(cell.configs)
+        }
+    return EQUAL_NOISES if numbers["symmetric"] & numbers["blue"] else ""
+
+
 def _explain_columns(columns: Iterable[str]) -> str:
     """Return what a column means whose name is a number; empty if there is none."""
     numbers = [column for column in columns if NUMBER.fullmatch(column)]
@@ -229,7 +248,7 @@ def _explain_columns(columns: Iterable[str]) -> str:
         forms.append("as a share (`0.4`)")
     if not forms:
         return ""
-    return f"If the name of a column is a number, it is the level of noise, {' or '.join(forms)}. "
+    return f"If the name of a column is a number, that number is the level of noise, {' or '.join(forms)}. "
 
 
 def _list_tables(cells: Iterable[PublishedCell]) -> str:

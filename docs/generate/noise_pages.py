@@ -43,7 +43,8 @@ GUARANTEES: Mapping[str, str] = {
     "adds": "Clean examples are kept, and images from outside the dataset are added.",
 }
 SYMBOLS: Mapping[str, str] = {  # symbol -> what it means, if a formula has it
-    r"\bC\b": "`C` is the number of classes, which are numbered from 0 to C - 1",
+    r"\bC\b": "`C` is the number of classes",
+    r"\bmod C\b|\bc \+ 1 \.\.\. C - 1|the label 0": "classes are numbered from 0 to C - 1",
     r"\by\b(?!')": "`y` is the true label of an image",
     r"\by'": "`y'` is the label that the learner gets",
     r"\bu\b": "`u` is a random number, 0 <= u < 1, that depends only on the seed and the image",
@@ -96,7 +97,7 @@ def _index_page() -> str:
         "a percentage of the training images, unless the page of the model says otherwise. A side "
         "table is a file with data about each image, such as labels or features. [Noise and its kinds]"
         "(../../concepts/noise.md) explains how the models differ, and the [glossary]"
-        "(../../glossary.md) explains other words.\n\n"
+        "(../../glossary.md) explains the other terms.\n\n"
     )
     rows = []
     for name, model in NOISE.items():
@@ -182,7 +183,7 @@ def _options(model: NoiseModel) -> str:
     """Return the options with their defaults, and the level."""
     level = "`--level` takes whole percentages, such as 40.\n\n"
     if not model.has_level:
-        level = f"There is no level: {_what_decides(model)} the noise.\n\n"
+        level = f"There is no level: {_what_decides(model)}.\n\n"
     if not model.options:
         return f"{level}This noise model has no options.\n\n"
     meanings = option_meanings(model)
@@ -199,13 +200,13 @@ def _takes_labels(model: NoiseModel) -> bool:
 
 
 def _what_decides(model: NoiseModel) -> str:
-    """Return what takes the place of a level, with its verb."""
+    """Return what takes the place of a level, and what it determines."""
     if not _takes_labels(model):
         names = [f"`{name}`" for name in sorted(model.always_in_name)]
         if len(names) == 1:
-            return f"the option {names[0]} determines"
-        return f"the options {' and '.join(names)} determine"
-    return "the labels in the side table determine"
+            return f"the option {names[0]} determines how much noise there is"
+        return f"the options {' and '.join(names)} determine the noise"
+    return "the labels in the side table determine how much noise there is"
 
 
 def option_meanings(model: NoiseModel) -> dict[str, str]:
@@ -308,7 +309,7 @@ def _example(name: str, example: Example) -> str:
         origin = "was computed from the side table"
     text += f"\nThe expected share {origin}. The realised share was computed from this plan.\n\n"
     text += table(["share of the training examples", "expected", "realised"], rows)
-    text += f"![Transition matrix of {example.plan.config}]({name}.png)\n\n"
+    text += f"![Transition matrix of the example]({name}.png)\n\n"
     is_identity = bool((realised.matrix == np.eye(len(realised.matrix))).all())
     sentences = [PICTURE]
     if realised.foreign_rate > 0:

@@ -168,7 +168,7 @@ def test_a_page_without_numbers_of_ours_has_no_column_for_them():
     """It says that the comparisons were not run."""
     text = method_numbers.published_numbers("ieg")
 
-    assert "We have not run the following comparisons, which" in text
+    assert "We have not made the following comparisons, which" in text
     assert "ours" not in text
 
 
@@ -187,7 +187,27 @@ def test_our_own_numbers_stand_on_the_page_of_the_method():
     assert f"| {trial.last} | {trial.best} | {baseline.last} |" in own
     assert "(best epoch) |" in published
     assert "cannot be compared with the published ones" in published
-    assert "We have not run the other comparisons, which" in published
+    assert "We have not made the other comparisons, which" in published
+
+
+def test_names_of_configs_are_explained_above_the_first_table_that_has_them():
+    """Each part once on a page, below the heading of a study."""
+    own = method_numbers.own_numbers("vanilla")
+    start, _, rest = own.partition("### rolnick_exp1")
+    exp1, _, others = rest.partition("### rolnick_fig4")
+
+    assert "`dilution_a10`" in exp1.partition("| our data |")[0]
+    assert "`dilution_a10`" not in start + others
+    assert "the option delta" in others
+    assert own.count("The number after `clean`") == 1
+
+
+def test_published_numbers_beside_symmetric_and_blue_noise_are_explained():
+    """Only where the same number stands beside both."""
+    words = method_numbers.EQUAL_NOISES
+
+    assert f"(`40`).{words}\n\n" in method_numbers.published_numbers("mixup")
+    assert words not in method_numbers.published_numbers("gce_truncated")
 
 
 def test_single_runs_and_costs_of_a_docstring_stand_in_their_sections():
@@ -315,7 +335,7 @@ def test_a_noise_model_has_a_page(name):
 
     assert "## Formula" in text
     assert all(f"-o {option}=" in text for option in NOISE[name].options)
-    assert f"![Transition matrix of {example.plan.config}]({name}.png)" in text
+    assert f"![Transition matrix of the example]({name}.png)" in text
     assert (noise_pages.IDENTITY in text) == (example.plan.realised.rate == 0)
 
 
@@ -324,6 +344,14 @@ def test_a_symbol_that_the_text_explains_is_not_explained_again():
     text = "floor(n_c / 2)\n\nHere, `n_c` is the number of images\nof class c."
     assert noise_pages._explain_symbols(text) == ""
     assert "`n_c` is" in noise_pages._explain_symbols("floor(n_c / 2)")
+
+
+def test_symbols_are_explained_above_the_source_and_numbers_of_classes_where_they_count():
+    """The formula of outlier noise does not use the numbers of classes."""
+    for name, has_numbers in [("outlier", False), ("openset", True)]:
+        text = noise_pages._model_page(name, NOISE[name], noise_examples.draw_example(name))
+        assert "`C` is the number of classes" in text.partition("\nSource: ")[0]
+        assert ("numbered from 0 to C - 1" in text) == has_numbers
 
 
 def test_noise_that_keeps_labels_says_why_its_picture_is_empty():
