@@ -22,11 +22,11 @@ NOTATION: Mapping[str, str] = {  # part of a name -> its meaning
     r"outlier_k\d": "The numbers after `k` and `r` are 100 times the options `known_share` and "
     "`ratio` of the noise model.",
     r"_no-exact(?!_self)": "`no-exact` stands for the option `exact = false` of the noise "
-    "model: each label is redrawn independently, with the probability that the level gives.",
+    "model: each label is flipped or kept independently of the others.",
     r"(?<!_no-exact)_self(\b|_)": "`self` stands for the option `include_self = true` of the noise "
     "model: a label may be redrawn as itself.",
     r"_no-exact_self": "`no-exact` and `self` stand for options of the noise model: "
-    "`exact = false` (each label is redrawn independently, with the probability that the level gives) "
+    "`exact = false` (each label is flipped or kept independently of the others) "
     "and `include_self = true` (a label may be redrawn as itself).",
     r"openset_\d": "If the name of a config contains `openset`, the names of the donors come after the level.",
     r"outlier_\w+_r\d+_[a-z]": "If the name of a config contains `outlier`, the name of the donor "

@@ -66,6 +66,6 @@ def test_tables_say_how_their_runs_were_made():
     """Where published numbers stand beside ours, the page says what can be compared."""
     pages = project_pages.make_pages()
 
-    assert "`shapes` of 16 x 16 pixels" in pages["studies/tables/jiang_levels.md"]
+    assert "`shapes` images of 16 x 16 pixels" in pages["studies/tables/jiang_levels.md"]
     assert "cannot be compared" not in pages["studies/tables/jiang_levels.md"]
     assert "cannot be compared" in pages["studies/tables/methods_cifar10.md"]

@@ -261,7 +261,7 @@ def test_a_note_on_a_value_stands_where_the_value_is_shown():
 
 def test_columns_that_are_numbers_are_noise_levels():
     """In percent, as shares, or both; a page without such columns says nothing of them."""
-    start = "If the name of a column is a number, it is the level of noise, "
+    start = "If the name of a column is a number, that number is the level of noise, "
 
     assert f"{start}in percent (`40`). " in method_numbers.published_numbers("noise_layer")
     assert f"{start}in percent (`40`) or as a share" in method_numbers.published_numbers(
@@ -297,7 +297,7 @@ def test_a_page_says_only_how_its_own_method_was_run():
     """A study with several methods may train each of them for a different number of epochs."""
     numbers = method_numbers.own_numbers("h_alpha")
 
-    assert "Runs of `h_alpha` have 60 epochs." in numbers
+    assert "Runs of `h_alpha` last 60 epochs." in numbers
     assert "Runs of `vanilla`" not in numbers
 
 
