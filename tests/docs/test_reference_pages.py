@@ -339,6 +339,15 @@ def test_a_noise_model_has_a_page(name):
     assert (noise_pages.IDENTITY in text) == (example.plan.realised.rate == 0)
 
 
+def test_a_donor_is_needed_unless_the_dataset_gives_the_images():
+    """Only `source` has the option that takes copies of the dataset's own images."""
+    source, outlier = (
+        noise_pages._what_it_needs(name, NOISE[name]) for name in ["source", "outlier"]
+    )
+    assert "needs a donor unless `copy_own` is set: `--donor" in source
+    assert "needs a donor: `--donor" in outlier
+
+
 def test_a_symbol_that_the_text_explains_is_not_explained_again():
     """A line of the text may end within the explanation."""
     text = "floor(n_c / 2)\n\nHere, `n_c` is the number of images\nof class c."
