@@ -33,9 +33,9 @@ On `shapes` (blue 40, 16 x 16 pixels, 16 epochs, ten trusted images per class), 
 accuracies of 45.4 and 46.1 % with two seeds. An earlier version, in which noisy and trusted
 examples passed through the network together, ended at 45.9 and 48.6 %. A batch has only two trusted
 images here, which are too few for the statistics of batch normalisation. `vanilla` is better after
-fewer epochs: it ends at 55.4 % after 12 epochs (mean of three seeds). Each stage of GLC has only
-half of the epochs: the first stage is too short for a good estimate of C, and the second, which
-produces the result, is also short.
+fewer epochs: it ends at 55.4 % after 12 epochs (mean of three seeds). A likely reason is that each
+stage of GLC has only half of the epochs: the first is too short for a good estimate of C, and the
+second, which produces the result, is also short.
 """
 
 from typing import cast
