@@ -20,11 +20,12 @@ each step, any example not yet learned would get the weight 0 and would never be
 network and w are therefore updated in turn: w is first computed after several epochs (option
 ``start``), and then again at regular intervals (option ``every``, in epochs).
 
-After every epoch, the network predicts the labels of the holdout. The best network so far is the
-one that predicted the given label most often, and in a tie the earliest. This network serves only
-to compute w; the result of training is the network of the last epoch. The paper writes the loss as
-w (L_q(p) - L_q(k)), which is smaller by the constant L_q(k) and has the same gradient. Runs log
-w p^q as the weight of an example, because this factor scales the gradient of the cross-entropy.
+With `gce_truncated`, the network predicts the labels of the holdout after every epoch. The best
+network so far is the one that predicted the given label most often, and in a tie the earliest. This
+network serves only to compute w; the result of training is the network of the last epoch. The paper
+writes the loss as w (L_q(p) - L_q(k)), which is smaller by the constant L_q(k) and has the same
+gradient. Runs log w p^q as the weight of an example, because this factor scales the gradient of the
+cross-entropy.
 
 On `shapes` (blue 40, 16 x 16 pixels, one run with seed 0 for each number), we measured these top-1
 accuracies on the validation set. In 10 epochs, `gce_truncated` with k = 0.5 reaches 38 %, and
