@@ -157,8 +157,8 @@ class Build:
     ) -> Path:
         """Write a folder with a web page of all images, and return the path of the page.
 
-        The page needs no server. Images from the web belong to other people, so check that you may
-        distribute them before you send the folder to anybody.
+        The page can be opened without a server. Images from the web belong to other people, so
+        check that you may distribute them before you send the folder to anyone.
 
         Args:
             out: folder to write; an earlier gallery in the folder is replaced
@@ -283,7 +283,7 @@ class Build:
 
 @dataclass(frozen=True, slots=True)
 class ValidationReport:
-    """The result of `validate`: what all checks of a build found.
+    """The result of `validate`: what the checks of a build found.
 
     ``str(report)`` lists the findings.
     """
@@ -769,18 +769,19 @@ def validate_shard(
     workers: int | None = None,
     progress: bool = True,
 ) -> PathLike:
-    """Inspect one part of the images of a build; return the path of the file with the findings.
+    """Inspect one part of the images of a build, and return the path of the file of findings.
 
-    When all parts have been inspected, call `validate`, and pass it the folders that hold the
-    findings as ``join``. If parts are missing, `validate` inspects them itself. Arguments that
-    are not described here are the same as for `validate`.
+    When all parts have been inspected, call `validate`, and pass it, as ``join``, the folders that
+    hold the findings. If parts are missing, `validate` inspects them itself. Arguments that are not
+    described here are the same as for `validate`.
 
     Args:
         shard: the part to inspect: 2/5 is the second of five parts
         out: folder or address for the file of findings
 
     Raises:
-        ValueError, OSError: there is no build to check, or ``shard`` is not a part such as 2/5
+        ValueError, OSError: there is no build to check, or ``shard`` does not have the form K/N,
+            such as 2/5
 
     Example:
         >>> file = cnlw.validate_shard("1/2", "builds/shapes", out="checks")

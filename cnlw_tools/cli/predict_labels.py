@@ -64,7 +64,7 @@ def predict_labels(
     for semantic noise; its column of labels is named after the network. To use the labels, run
     `cnlw build --noise semantic --side-table OUT -o labels=NET`, where NET is this name. The
     training run is kept in a folder beside OUT, such as labels.labeller for labels.parquet. If the
-    command is interrupted, the same command resumes the run.
+    command is interrupted, run it again to resume.
     """
     from cnlw_tools.executor.progress import ProgressBars
     from cnlw_tools.files.outputs import output_file

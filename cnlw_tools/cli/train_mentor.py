@@ -67,19 +67,22 @@ def train_mentor(
 ) -> None:
     """Fit a mentor, a small network that weights training examples by their losses.
 
-    With --rule, the mentor learns to compute the same weights as one of these formulas: baseline,
-    threshold, self_paced, hard_mining, focal, spcl or pd. Of the other options, only --out and
-    --seed have an effect in this case.
+    Give either --rule, or --data together with --config.
 
-    With --data and --config, the mentor learns from the split `verified` of a config, whose true
-    labels are known. The command first trains a student, which is an ordinary network, on this
-    split. The options from --preset to --decode-threads apply to this training. The mentor then
-    learns to tell wrong labels from correct ones by the losses of the student. The training run of
-    the student is kept in a folder beside the mentor, such as mentor.student beside mentor.json.
-    If the command is interrupted, the same command resumes this run.
+    With --rule, the mentor learns to compute the same weights as one of these formulas: baseline,
+    threshold, self_paced, hard_mining, focal, spcl or pd. The page "What methods share" of the
+    documentation lists them. Of the other options, only --out and --seed have an effect in this
+    case.
+
+    With --data and --config, the mentor learns from the split `verified` of a config; the true
+    labels of this split are known. The command first trains a student, which is an ordinary
+    network, on this split. The options from --preset to --decode-threads apply to this training.
+    The mentor then learns to tell wrong labels from correct ones by the losses of the student. The
+    training run of the student is kept in a folder beside the mentor, such as mentor.student beside
+    mentor.json. If the command is interrupted, run it again to resume.
 
     To use the mentor, run `cnlw train --method mentornet -o mentor=FILE.json`. FILE.json is the
-    file that --out named.
+    file that --out names.
     """
     from cnlw_tools.files import atomic_write
     from cnlw_tools.files.outputs import output_file

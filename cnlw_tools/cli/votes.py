@@ -183,12 +183,12 @@ def review_votes(
 
     The page has filters for classes, verdicts, tied votes, annotators and more. It marks annotators
     whose error rate, as estimated by `cnlw votes report`, is unusually high. It identifies each
-    annotator by a number, not by a name. If the dataset NAME has a recipe NAME_red, verdicts follow
-    its rules; otherwise the majority of the votes decides.
+    annotator by a number, not by a name. If the dataset given by --dataset NAME has a recipe
+    NAME_red, the verdicts follow its rules; otherwise, the majority of the votes decides.
 
-    With --out, the command writes this page to a folder, and the page then needs no server. The
-    folder contains web images, which belong to other people: check that you may share them before
-    you give the folder to anybody.
+    With --out, the command writes the page to a folder, from which it can be opened without a
+    server. The folder contains web images, which belong to other people: check that you may share
+    them before you give the folder to anyone.
     """
     from cnlw_tools.browser.review import make_review
     from cnlw_tools.cli.pages import check_page_folder, serve_or_write

@@ -4,33 +4,34 @@ Source: Goldberger and Ben-Reuven 2017, "Training deep neural-networks using a n
 layer".
 
 The layer is a matrix theta of transition probabilities. Its weights are the numbers b_ij and, with
-the option ``complex``, also the vectors u_ij. The index b, as in h_b, stands for an image: h_b is
-the feature vector of image b, from which the last layer of the network computes the logits z_b. The
-option beta is the share of plain cross-entropy in the loss l_b:
+the option ``complex``, also the vectors u_ij. The index n, for which other pages write b, stands
+for an image: h_n is the feature vector of image n, from which the last layer of the network
+computes the logits z_n. The option beta is the share of plain cross-entropy in the loss l_n:
 
 theta_ij = softmax_j b_ij                   P(given j | true i), by default
-theta_ij = softmax_j (u_ij . h_b + b_ij)    with complex = true (the C-Model)
-l_b = -(1 - beta) log sum_i p_b[i] theta[i, y_b] + beta CE(y_b, z_b)
+theta_ij = softmax_j (u_ij . h_n + b_ij)    with complex = true (the C-Model)
+l_n = -(1 - beta) log sum_i p_n[i] theta[i, y_n] + beta CE(y_n, z_n)
 
 If the layer explains the wrong labels, the network below it can predict the true class. The trained
 network predicts without the layer.
 
 The result depends on the initial weights of the layer. The network is therefore first trained
 without the layer. Then the initial weights are set to b_ij = log(c_ij + 1e-8) and u_ij = 0, where
-c_ij is the share of the given label j among the images that this network predicts as class i
-(`confusion`). The authors' code counts each image only for its most likely class (``fit`` = hard).
-In the paper, each image counts for all classes, weighted by their probabilities (``fit`` = soft).
+c_ij is the share of the given label j among the images that the network assigns to class i after
+this training (`confusion`). The authors' code counts each image only for its most likely class
+(``fit`` = hard). In the paper, each image counts for all classes, weighted by their probabilities
+(``fit`` = soft).
 
-The authors' code stops both phases early, the warm-up (training without the layer) and the training
-with the layer, according to the accuracy on a held-out tenth of the data. The number of epochs that
-the authors used is therefore unknown. Here, the warm-up takes a tenth of the epochs by default,
-which is our choice. The warm-up should end before the network memorises the labels, because a
-network that predicts all given labels considers none of them wrong. The default beta = 0 comes from
-a demo in the authors' code.
+The authors' code uses early stopping, based on the accuracy on a held-out tenth of the data, both
+for the warm-up (training without the layer) and for the training with the layer. The number of
+epochs that the authors used is therefore unknown. Here, the warm-up takes a tenth of the epochs by
+default, which is our choice. The warm-up should end before the network memorises the labels,
+because a network that predicts all given labels considers none of them wrong. The default beta = 0
+comes from a demo in the authors' code.
 
 On `shapes` (blue 40, 16 x 16 pixels, 12 epochs, one run with seed 0 for each number), the S-Model
-reaches a top-1 accuracy of 63 % after the last epoch if the warm-up takes half of the epochs, as in
-the preset `shapes`, and of 57 % if it takes a tenth of them. `vanilla` reaches 55 %.
+reaches a top-1 accuracy of 63 % after the last epoch if the warm-up takes half of the epochs (as in
+the preset `shapes`), and 57 % if it takes a tenth. `vanilla` reaches 55 %.
 """
 
 from typing import Any
@@ -106,7 +107,7 @@ class SModel(Method):
         return h, net.head(h)
 
     def log_theta(self, h: Tensor | None, y: Tensor) -> Tensor:
-        """Return log P(given y_b | true i), (B, K), for labels y, (B,).
+        """Return log P(given y_n | true i), (B, K), for labels y, (B,).
 
         Args:
             h: (B, D) features; the simple layer takes none

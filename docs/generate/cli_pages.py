@@ -18,7 +18,10 @@ from docs.generate.markdown import (
 )
 
 FOLDER = "reference/cli"
-PAGES = {"The image store and its ledger": "../store.md"}  # that a help text names, by title
+PAGES = {  # that a help text names, by title
+    "The image store and its ledger": "../store.md",
+    "What methods share": "../methods/what_methods_share.md#weighting-rules",
+}
 NAMED_PAGE = re.compile(r'The page "([^"]+)" of the documentation')
 LARGEST_STATED = 2**63 - 1  # this and more is no limit that a user meets
 

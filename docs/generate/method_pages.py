@@ -77,8 +77,8 @@ HOW_COST_IS_MEASURED = (
     "describes the measurement.\n\n"
 )
 WORDS = (
-    "Symbols and words that are not explained here are in [Notation](index.md#notation) and in the "
-    "[glossary](../../glossary.md).\n\n"
+    "Symbols and words that are not explained here are explained in [Notation](index.md#notation) "
+    "and in the [glossary](../../glossary.md).\n\n"
 )
 # How paragraphs of docstrings begin that stand in other sections than the formula:
 RESULTS = ("On `shapes`", "In our study")  # results of single runs, and settings of studies

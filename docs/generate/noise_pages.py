@@ -94,10 +94,9 @@ def _index_page() -> str:
     text = heading("Noise models")
     text += (
         "`--noise NAME` chooses a noise model, and `-o option=value` sets its options. A level is "
-        "a percentage of the training images, unless the page of the model says otherwise. A side "
-        "table is a file with data about each image, such as labels or features. [Noise and its kinds]"
-        "(../../concepts/noise.md) explains how the models differ, and the [glossary]"
-        "(../../glossary.md) explains the other terms.\n\n"
+        "a percentage of the training images, unless the page of the model says otherwise. "
+        "[Noise and its kinds](../../concepts/noise.md) explains how the models differ, and the "
+        "[glossary](../../glossary.md) explains terms such as *level* and *donor*.\n\n"
     )
     rows = []
     for name, model in NOISE.items():
@@ -306,8 +305,11 @@ def _example(name: str, example: Example) -> str:
         )
     origin = "follows from the noise model"
     if _takes_labels(NOISE[name]):
-        origin = "was computed from the side table"
-    text += f"\nThe expected share {origin}. The realised share was computed from this plan.\n\n"
+        origin = "is computed from the side table"
+    text += (
+        f"\nThe expected share {origin}. The realised share is computed from the plan that "
+        "`cnlw plan` makes.\n\n"
+    )
     text += table(["share of the training examples", "expected", "realised"], rows)
     text += f"![Transition matrix of the example]({name}.png)\n\n"
     is_identity = bool((realised.matrix == np.eye(len(realised.matrix))).all())

@@ -31,24 +31,25 @@ PAGES: Mapping[str, str] = {  # file of the repository -> page of the site
 STUDIES = Path("benchmarks") / "studies"
 PICTURES = (".png", ".svg")
 SUBJECTS: Mapping[str, str] = {  # study whose tables are on a page -> what the study does
-    "jiang_levels": "It repeats the experiments of Jiang et al. (2020) in which networks are trained "
-    "from scratch, with web noise and with flipped labels: table 2, figure 3, and figures 4 and 5 "
-    "(panels a and c), which show 95 % intervals of the mean accuracy over all noise levels.",
+    "jiang_levels": "It follows the experiments of Jiang et al. (2020) that train networks from "
+    "scratch, with web noise and with flipped labels. The results of the paper are in its table 2, its "
+    "figure 3, and panels a and c of its figures 4 and 5. Figures 4 and 5 show 95 % intervals of the "
+    "mean accuracy over all noise levels.",
     "methods_cifar10": "It trains a small network with six methods on 4,000 images of CIFAR-10, and "
     "compares the order of the methods with that in the papers.",
     "rolnick_exp1": "It repeats experiment 1 of Rolnick et al. (2017), which compares the accuracies "
     "of several networks for different numbers of random labels for each clean label.",
-    "rolnick_fig4": "It repeats the experiment of figure 4 of Rolnick et al. (2017), on MNIST with 20 "
+    "rolnick_fig4": "It follows the experiment of figure 4 of Rolnick et al. (2017), on MNIST with 20 "
     "noisy labels for each clean one. The experiment compares the accuracy for several values of "
     "delta (how unequal the frequencies of the false labels are) and several orders of the false "
     "labels.",
-    "rolnick_fig7": "It repeats the experiment of figure 7 of Rolnick et al. (2017), on MNIST. The "
+    "rolnick_fig7": "It follows the experiment of figure 7 of Rolnick et al. (2017), on MNIST. The "
     "experiment compares the accuracy for several numbers of clean examples, and for several numbers "
     "of noisy labels for each clean one.",
-    "rolnick_fig8": "It repeats the experiment of figure 8 of Rolnick et al. (2017), on MNIST. The "
+    "rolnick_fig8": "It follows the experiment of figure 8 of Rolnick et al. (2017), on MNIST. The "
     "experiment compares the accuracy for several numbers of noisy labels for each clean one, with "
     "several batch sizes and with the loss H_alpha.",
-    "sukhbaatar_q": "It repeats the experiments of figures 1b and 2c of Sukhbaatar et al. (2015). The "
+    "sukhbaatar_q": "It follows the experiments of figures 1b and 2c of Sukhbaatar et al. (2015). The "
     "figures show the learned transition matrix beside the true one, after and during training.",
 }
 EXPLANATION = (
@@ -59,8 +60,8 @@ EXPLANATION = (
     "and others.\n\n"
 )
 LEVELS = (
-    " In a table with a column for each level, the heading has the name of the config without the "
-    "level."
+    " In a table with a column for each level, the heading above the table gives the name of the config "
+    "without its level."
 )
 NETWORKS = (
     " `net=` stands before the name of a [network](../../../cnlw_tools/trainer/nets). The report treats "
@@ -177,9 +178,9 @@ def _link_methods(text: str) -> str:
     if not links:
         return ""
     if len(links) == 1:
-        return f" The other method is described on its own page: {links[0]}."
+        return f" The other method is {links[0]}."
     pages = join_words(links, max_words=len(links))
-    return f" Each of the other methods is described on its own page: {pages}."
+    return f" The other methods are {pages}."
 
 
 def _link_method(name: str) -> str:

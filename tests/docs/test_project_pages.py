@@ -26,8 +26,11 @@ def test_dashes_and_methods_in_tables_of_accuracies_are_explained():
 
     assert "A dash means that the study does not train this method on this config." in some_missing
     assert "A dash means that the study" not in complete
-    assert "own page: [`h_alpha`](../../../cnlw_tools/methods/h_alpha.py#h_alpha)." in some_missing
-    assert "The other method is described on its own page: [`mentormix`](" in complete
+    assert (
+        "The other method is [`h_alpha`](../../../cnlw_tools/methods/h_alpha.py#h_alpha)."
+        in some_missing
+    )
+    assert "The other method is [`mentormix`](" in complete
 
 
 def test_labels_of_methods_are_explained_where_they_occur():
@@ -46,8 +49,8 @@ def test_only_notation_of_the_page_is_explained():
     assert "The number after `clean`" in pages["studies/tables/methods_cifar10.md"]
     noises = "The noise is [`blue`](../../../cnlw_tools/noise/blue.py#blue) or [`red`]"
     assert noises in pages["studies/tables/jiang_levels.md"]
-    assert "without the level." in pages["studies/tables/jiang_levels.md"]
-    assert "without the level." not in pages["studies/tables/rolnick_exp1.md"]
+    assert "without its level." in pages["studies/tables/jiang_levels.md"]
+    assert "without its level." not in pages["studies/tables/rolnick_exp1.md"]
     assert "name of a [network]" in pages["studies/tables/rolnick_exp1.md"]
     assert "name of a [network]" not in pages["studies/tables/jiang_levels.md"]
     assert "digest of the transition matrix" in pages["studies/tables/sukhbaatar_q.md"]

@@ -49,10 +49,12 @@ def test_every_command_and_option_has_its_place():
 def test_a_page_that_a_help_text_names_is_linked():
     """A terminal shows the title; the page of the command links to it."""
     pages = cli_pages.make_pages()
-    stores = file_pages.make_pages()
+    targets = file_pages.make_pages() | method_pages.make_pages()
 
     for title, target in cli_pages.PAGES.items():
-        assert f"# {title}\n" in stores[f"reference/{target.removeprefix('../')}"]
+        page, _, section = target.removeprefix("../").partition("#")
+        assert f"# {title}\n" in targets[f"reference/{page}"]
+        assert not section or f"{{#{section}}}\n" in targets[f"reference/{page}"]
     named = "[The image store and its ledger](../store.md) explains"
     assert named in pages["reference/cli/fetch.md"]
     assert not any(cli_pages.NAMED_PAGE.search(page) for page in pages.values())
