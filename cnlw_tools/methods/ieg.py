@@ -45,15 +45,15 @@ does this too, and the cost of a step is 7.7 times that of `vanilla` instead of 
 
 The learning rate eta of the virtual step is 0.1 by default, and does not follow the learning-rate
 schedule. In the formula of Theta', buffer is the momentum buffer of SGD, and l2 is the optimiser's
-weight-decay penalty. In L_mix^u, the two rows of example b (from x and x^) have its pseudo-label
-g_b if omega*_b < ``threshold``, and otherwise its given label. In the paper, a threshold of 1 was
-best: omega*_b is below 1, so all these rows have pseudo-labels.
+weight-decay penalty. In L_mix^u, the target of both rows of example b (from x and x^) is the
+pseudo-label g_b if omega*_b < ``threshold``, and the given label otherwise. In the paper, a
+threshold of 1 was best. Since omega*_b is always below 1, all these rows then have pseudo-labels.
 
 Table 9 of the paper has variants M-1 to M-10. They correspond to these options, presets and data:
 
 - M-1 (which is L2R): omega0 = 0, momentum = 0, l2 = false, relabel = false, anchors = false, k = 0.
-- M-2: the options of M-3, with a preset whose view `policy` (the second view) has no augmentation
-  policy.
+- M-2: the options of M-3, with a preset that applies no augmentation policy to the second view
+  (named `policy`).
 - M-3: k = 0, anchors = false.
 - M-4: k = 0.
 - M-5: the defaults.
@@ -64,9 +64,9 @@ Table 9 of the paper has variants M-1 to M-10. They correspond to these options,
 - M-10: alpha = 0, with one trusted image of each class.
 
 Only the pass over x changes the running averages of batch normalisation. With several ranks, the
-logits of all ranks are gathered, and omega* and lam* are computed for the whole batch. L_mix and KL
-are computed within each rank. The logged weights are omega* / max omega*. The run folder also
-records lam*, which is 1 if the given label is kept.
+logits of all ranks are gathered, and omega* and lam* are computed for the whole batch. L_mix^p,
+L_mix^u and KL are computed within each rank. The logged weights are omega* / max omega*. The run
+folder also records lam*, which is 1 if the given label is kept.
 """
 
 from collections.abc import Sequence
@@ -141,14 +141,16 @@ class IEG(Method):
         momentum: mu, the momentum of the virtual step
         delta: number added to the sum in the denominator of omega*
         alpha: parameter of the Beta distribution; with 0, no row is mixed
-        threshold: smallest omega* with which an example has its given label in L_mix
+        threshold: smallest omega* with which an example has its given label in L_mix^u
         relabel: whether L_omega uses pseudo-labels and the loss contains L_lam
-        anchors: whether trusted examples are mixed in; if not, there is no L_mix
+        anchors: whether trusted examples are mixed in; if not, neither L_mix^p nor L_mix^u
+            is part of the loss
         l2: whether the virtual step has weight decay
         halve: whether the loss contains (L_omega + L_lam) / 2, as in the authors' code; if not,
             it contains the sum
         logit_norm: whether logits are divided by their root mean square, as in the authors' code;
-            the mean is taken over each view for g, and over each of X_p, x and x^ for L_mix
+            the mean is taken over each view for g, and over each of X_p, x and x^ for
+            L_mix^p and L_mix^u
         detach: whether the KL term treats z as a constant, as in the authors' code, so that it
             only moves z^ towards z
         approximate: whether beta is drawn as 1 - u^(1 / alpha) / 2 with a uniform u, as in the

@@ -23,9 +23,11 @@ is wrong. When the warm-up (option ``warmup``) is over, the target of each examp
 label and the network's prediction, and w_i is the share of the prediction. The mixture is fitted
 again before every epoch, to the losses on images without augmentation.
 
-The defaults are those of the authors. Their warm-up of 105 of 300 epochs is the share 0.35. If the
-network recognises few classes when the warm-up ends, it learns its own mistakes from then on. For a
-short training run, a smaller alpha and a longer warm-up than the defaults therefore work better.
+The defaults are those of the authors. They warm up for 105 of 300 epochs, a share of 0.35. If the
+network recognises few classes when the warm-up ends, it learns its own mistakes from then on. With
+few epochs and a large alpha, which blends the images strongly, the network recognises too few
+classes by that time. For a short training run, a smaller alpha and a longer warm-up than the
+defaults therefore work better.
 
 As in the authors' code, the prediction comes from a pass in training mode over the images. This
 pass and the pass over the blends change the running averages of batch normalisation. After them, a

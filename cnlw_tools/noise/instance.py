@@ -4,6 +4,9 @@
                with a standard deviation of 0.1, truncated to [0, 1], with a mean of exactly p
     y'_i = j   with probability  softmax_j (x_i W_y), j != y,   if  u_i < q_i(p);   y otherwise
 
+The vector x_i holds the d features of image i, and W_y is a d x C matrix of random numbers for the
+true class y.
+
 This is the noise of Xia et al. (2020). The location of the normal distribution, that is, its mean
 before the truncation, is chosen so that the mean after the truncation is p: level 20 means 20 %
 wrong labels. In the authors' code, the option tau is the location, and the truncation moves the
@@ -15,20 +18,21 @@ At tau = 0.2, this gives 24.6 % wrong labels.)
 Each image has two uniform random numbers, u_i and v_i. The rate q_i(p) is the v_i-quantile of the
 truncated normal distribution with the mean p. This rate grows with p, so each image has a
 threshold: the smallest p with u_i < q_i(p). The images of each class become noisy in the order of
-their thresholds, and each level makes the first images in this order noisy. Therefore the number of
-noisy images is exact, levels are nested, and every class has the same share of noise, give or take
-one image. If ``exact`` is false, an image is noisy if its threshold is at most the level. The
-number of noisy images is then random, as in the paper.
+their thresholds. At level 40, for example, the first 40 % of the images in this order are noisy; if
+this is not a whole number, it is rounded up or down. Therefore the number of noisy images is exact,
+levels are nested, and every class has the same share of noise, give or take one image. With
+``exact`` = false, an image is noisy if its threshold is at most the level. The number of noisy
+images is then random, as in the paper.
 
-The vector x_i holds the d features of image i exactly as stored in the side table, without
-normalisation. The side table is a file with a row for each image (option `--side-table`). `cnlw
-features` writes such a file, in which the features are the pixels of a thumbnail of each image. For
-each true class y, W_y is a d x C matrix of independent standard normal numbers, which do not depend
-on the images. As in the authors' code, each seed gives different matrices W_y, so the transition
-matrix differs between seeds, and confidence intervals over noise seeds include this variation. In a
-test with five seeds (level 40, 5,000 images of CIFAR-10), the off-diagonal entries of the
-transition matrix had a standard deviation of 0.030 over the seeds. With ``fixed_weights``, all
-seeds share the same matrices W_y, and the standard deviation was 0.007.
+The features x_i are used exactly as stored in the side table, without normalisation. The side table
+is a file with a row for each image (option `--side-table`). `cnlw features` writes such a file, in
+which the features are the pixels of a thumbnail of each image. The numbers in W_y are independent
+and standard normal, and do not depend on the images. As in the authors' code, each seed gives
+different matrices W_y, so the transition matrix differs between seeds, and confidence intervals
+over noise seeds include this variation. In a test with five seeds (level 40, 5,000 images of
+CIFAR-10), the off-diagonal entries of the transition matrix had a standard deviation of 0.030 over
+the seeds. With ``fixed_weights``, all seeds share the same matrices W_y, and the standard deviation
+was 0.007.
 
 With more features, the entries of x_i W_y vary more, and the new label depends more strongly on the
 image. On CIFAR-10, the most likely new label has a mean probability of 0.82 with thumbnails of 8 x

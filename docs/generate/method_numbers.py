@@ -37,6 +37,7 @@ EQUAL_NOISES = (
 )
 PUBLISHED_HEADER = ["study", "published table: row", "column", "our data", "published"]
 SPREAD = "The ± is "  # how a note of published.json begins that says what it measures
+QUOTED = "For numbers from other papers, "  # how a note begins on what it measures there
 STAR = "A star marks "  # how a note of published.json begins that says what it marks
 UNKNOWN_STAR = "The paper does not say what the star marks."
 DASHES = ("-", "—")
@@ -48,6 +49,7 @@ TAG_OR_FOOTNOTE = r"<[^>]*>| \[†\]"  # in the labels of the rows of a paper
 REPOSITORY = re.compile(r"([\w-]+/[\w.-]+) on GitHub")
 OURS = re.compile(r"^Ours\b")  # what authors call their own method
 NUMBER = re.compile(r"\d+(\.\d+)?")
+ARXIV = re.compile(r", arXiv:[\d.]+\d")
 SIC = ("Aym.", "Aym. (sic)")  # as the README of INCV spells it
 METRICS: Mapping[str, str] = {  # by the metric or the caption of a table of published.json
     "top-1 accuracy %": "top-1 accuracies in percent",
@@ -257,10 +259,9 @@ def _list_tables(cells: Iterable[PublishedCell]) -> str:
     What a ± means in several tables stands once, after the list.
     """
     all_tables = read_paper_tables(default_root())
-    with_spread = {cell.table for cell in cells if "±" in _plain_number(cell.value)}
     with_star = {cell.table for cell in cells if _has_star(cell)}
     with_dash = {cell.table for cell in cells if _plain_number(cell.value) in DASHES}
-    spreads = {name: _note(all_tables[name], SPREAD).strip() for name in sorted(with_spread)}
+    spreads = _spread_notes(cells, all_tables)
     names: dict[str, list[str]] = {}  # by what is said of a table
     tables_by_spread: dict[str, list[str]] = {}  # only where several tables have the same note
     for name in dict.fromkeys(cell.table for cell in cells):
@@ -285,10 +286,44 @@ def _list_tables(cells: Iterable[PublishedCell]) -> str:
             words += _note(paper_table, DASH, UNKNOWN_DASH)
         names.setdefault(words, []).append(shown_name)
     text = "".join(f"- {_join(shown)}: {words}\n" for words, shown in names.items())
-    return text + "".join(
+    return _name_arxiv_once(text) + "".join(
         f"\nIn {_join(shown)}, {note[:1].lower()}{note[1:]}\n"
         for note, shown in tables_by_spread.items()
     )
+
+
+def _spread_notes(cells: Iterable[PublishedCell], all_tables: Mapping[str, Any]) -> dict[str, str]:
+    """Return what the ± means in each table that has one, by the name of the table.
+
+    The note on numbers that a paper took from other papers is left out if no cell may be one.
+    """
+    with_spread = [cell for cell in cells if "±" in _plain_number(cell.value)]
+    may_be_quoted = {cell.table for cell in with_spread if not _is_own(cell)}
+    notes = {}
+    for name in sorted({cell.table for cell in with_spread}):
+        note = _note(all_tables[name], SPREAD)
+        if name in may_be_quoted:
+            note += _note(all_tables[name], QUOTED)
+        notes[name] = note.strip()
+    return notes
+
+
+def _is_own(cell: PublishedCell) -> bool:
+    """Return whether a number is of the method that the paper introduced."""
+    return any(OURS.search(_plain_label(label)) for label in (cell.row, cell.column))
+
+
+def _name_arxiv_once(text: str) -> str:
+    """Return a text in which each number of arXiv stands only where it comes first."""
+    found: set[str] = set()
+
+    def keep_first(match: re.Match[str]) -> str:
+        number = match[0]
+        is_first = number not in found
+        found.add(number)
+        return number if is_first else ""
+
+    return ARXIV.sub(keep_first, text)
 
 
 def _has_star(cell: PublishedCell) -> bool:

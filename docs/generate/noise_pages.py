@@ -248,7 +248,7 @@ def _what_it_needs(name: str, model: NoiseModel) -> str:
     """Return a section on the images from elsewhere that a model needs, if any."""
     text = ""
     if model.needs_web_pool:
-        subject = "If one of the two models is `red`, as by default, this noise"
+        subject = "If one of the two models is `red`, which is the default for `second`, this noise"
         text += f"{subject if name == 'mix' else 'This noise'} needs {WEB_POOL}\n\n"
     if model.needs_donors:
         unless = " unless `copy_own` is set" if "copy_own" in model.options else ""

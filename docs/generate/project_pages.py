@@ -56,8 +56,8 @@ EXPLANATION = (
     "A *config* is the dataset with one setting of the noise. Its name gives the noise, the level if the "
     "noise has one, and further choices.{levels}{noises}{names}\n\n"
     "A *trial* is a set of runs that differ only in their seed. `vanilla` is ordinary training on the "
-    "given labels.{networks}{labels}{methods} The [glossary](../../../docs/glossary.md) explains these words "
-    "and others.\n\n"
+    "given labels.{networks}{labels}{methods} The [glossary](../../../docs/glossary.md) explains these and "
+    "other words.\n\n"
 )
 LEVELS = (
     " In a table with a column for each level, the heading above the table gives the name of the config "

@@ -147,6 +147,24 @@ def test_a_note_on_the_spread_of_several_tables_stands_once():
     assert "`scratch`: random) and the noise. The ± is a measure" in weight_decay
 
 
+def test_a_note_on_quoted_numbers_stands_only_beside_such_numbers():
+    """The numbers of IEG are all from its own paper."""
+    gce, ieg = map(method_numbers.published_numbers, ("gce", "ieg"))
+
+    assert f"{method_numbers.QUOTED}the meaning of the ± is not stated." in gce
+    assert "± is the standard deviation over three runs" in ieg
+    assert method_numbers.QUOTED not in ieg
+
+
+def test_a_number_of_arxiv_stands_once_in_the_list_of_tables():
+    """The other tables of a paper are listed with its authors and year alone."""
+    mdyrh = method_numbers.published_numbers("mdyrh")
+
+    assert mdyrh.count("arXiv:1910.00701") == 1
+    assert mdyrh.count("arXiv:1911.09781") == 1
+    assert "in percent, from Zhang et al. (2020). A column" in mdyrh
+
+
 def test_published_tables_say_what_stars_and_dashes_mean():
     """A star in a symbol such as Q* marks nothing."""
     l2r, rog, noise_layer = map(method_numbers.published_numbers, ("l2r", "rog", "noise_layer"))

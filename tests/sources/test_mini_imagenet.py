@@ -536,6 +536,16 @@ def test_a_web_image_that_is_missing(manual, tmp_path):
     build(published_recipe(levels=[5]), inputs, tmp_path / "out")
 
 
+def test_blue_splits_need_no_web_images(manual, tmp_path):
+    """They have images of the dataset only."""
+    shutil.copytree(manual, tmp_path / "copy")
+    shutil.rmtree(tmp_path / "copy" / "noisy_images")
+
+    build(published_recipe(noise="blue"), package_inputs(tmp_path / "copy"), tmp_path / "out")
+
+    assert "blue_40" in metadata.read_card(tmp_path / "out").configs
+
+
 def test_a_damaged_release(manual, tmp_path):
     """The errors for damaged lists and annotations name file and line."""
     shutil.copytree(manual, tmp_path / "copy")
