@@ -16,7 +16,7 @@ COMMAND_GROUPS: Mapping[str, Mapping[str, str]] = {  # name and summary, as the 
         "validate": "Check that a build is what it claims to be.",
         "export": "Write a config in another format.",
         "push": "Publish a build on the Hugging Face Hub.",
-        "rebuild": "Make a published build from your images.",
+        "rebuild": "Recreate a published build from your images.",
     },
     "Look": {
         "list": "List datasets, noise, methods and more.",
@@ -24,7 +24,7 @@ COMMAND_GROUPS: Mapping[str, Mapping[str, str]] = {  # name and summary, as the 
         "diff": "Compare two plans or two builds.",
     },
     "Train": {
-        "train": "Train a method on a build.",
+        "train": "Train a network with a method.",
         "train-mentor": "Fit a mentor for mentornet or mentormix.",
         "predict": "Predict the classes of your own images.",
         "predict-labels": "Write the labels that a network predicts.",

@@ -117,7 +117,7 @@ def _option_type(hint: Any, declared: Key) -> dict[str, Any]:
 ROOT = click.option(
     "--root",
     type=PathOrAddress(file_okay=False, path_type=Path),
-    help="Folder or address of your own tables and recipes; they override the package's.  "
+    help="Folder or address of your tables and recipes; they override those of the package.  "
     "[default: none]",
 )
 NEW_TABLES_ROOT = click.option(

@@ -62,7 +62,7 @@ def rebuild(
     engine: str,
     workers: int | None,
 ) -> None:
-    """Make a published build again from your own copy of the images, and compare the files.
+    """Recreate a published build from your own copy of the images, and compare the files.
 
     PUBLISHED is the folder of the published build, its README.md, or its address, such as
     hf://datasets/OWNER/NAME. The command first reads only the card, the tables and croissant.json

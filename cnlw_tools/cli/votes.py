@@ -76,8 +76,8 @@ def report_votes(
 ) -> None:
     """Print how often people agree, who makes many errors, and how much red noise is possible.
 
-    If all votes have annotators, the command estimates the error rate of each annotator, and names
-    those whose rate is unusually high.
+    If every vote names its annotator, the command estimates the error rate of each annotator,
+    and names those whose rate is unusually high.
 
     If the votes have timestamps, the command sorts them by time and divides them into five equal
     parts. For each part, it prints the share of votes that agree with other votes on the same
@@ -85,13 +85,14 @@ def report_votes(
 
     For each class, the command prints the number of candidates with each verdict, the number of
     images that red noise may use, and the highest level of red noise that is possible with these
-    images. If there is a store, only images in the store count. If the dataset NAME has a recipe
-    NAME_red, verdicts follow its rules; otherwise the majority of the votes decides.
+    images. If there is a store, only images in the store count. If the dataset given by --dataset
+    NAME has a recipe NAME_red, the verdicts follow its rules; otherwise, the majority of the votes
+    decides.
 
     With --level L, the command also prints, for each class, how many wrong images level L needs and
     how many are known so far. It estimates how many more votes are needed to find the missing ones.
 
-    At the end, the command says what to do next. It suggests more votes only if a candidate has
+    At the end, the command says what to do next. It suggests more votes only if some candidate has
     fewer votes than --votes asks for.
     """
     from cnlw_tools.cli.next_step import (

@@ -6,9 +6,9 @@ MixMatch-KL (the method `mixmatch_kl`), the source is Zhang, Zhang, Arik, Lee an
 
 Let X be B trusted images with labels Y_p, and U and U^ two views of the B images of the batch.
 These 3B images are called rows. After mixing, row r has the label vector t'_r and the logits z'_r.
-The mean over the rows that come from X is mean_X, and the mean over those from U and U^ is mean_U.
-The formula has the options beta, tau (``temperature``), w, ramp and, for MixMatch-KL, k. Progress
-is the completed share of the training. The pseudo-labels g are those of `pseudo_labels`:
+mean_X is the mean over the rows that come from X, and mean_U is the mean over those from U and U^.
+The options in the formula are beta, tau (``temperature``), w, ramp and, for MixMatch-KL, k.
+Progress is the completed share of the training. The pseudo-labels g are those of `pseudo_labels`:
 
 g    = mean of softmax(z_U) and softmax(z_U^), sharpened with tau; a constant
 rows = [X, U, U^], labels [Y_p, g, g]                   3B rows r; pi is a random permutation
@@ -42,10 +42,11 @@ After t steps, the running averages of batch normalisation use the smaller of tw
 authors' code: ``norm_decay`` (0.999 by default) and (1 + t) / (10 + t). The running average of the
 network's weights follows the same rule, with the preset's `ema` in place of ``norm_decay``.
 
-On `shapes` (blue 40, 16 x 16 pixels, 8 epochs, one seed), the method `mixmatch` ends at an accuracy
-of 24.7 % with the default options, at 24.6 % with ``norm_decay`` = 0.9, and at 22.8 % without the
-weight decay. In the study `jiang_levels`, which has the same dataset, level and image size,
-`vanilla` ends at 51.7 % after 20 epochs (mean of two seeds).
+We have numbers only for `mixmatch`, not for `mixmatch_kl`. On `shapes` (blue 40, 16 x 16 pixels, 8
+epochs, one seed), `mixmatch` ends at an accuracy of 24.7 % with the default options, at 24.6 % with
+``norm_decay`` = 0.9, and at 22.8 % without the weight decay. In the study `jiang_levels`, on the
+same dataset and at the same level and image size, `vanilla` ends at 51.7 % (mean of two seeds), but
+after 20 epochs. We do not know how much of the difference is due to the shorter training.
 """
 
 import torch
@@ -173,7 +174,7 @@ class MixMatch(Method):
 
 
 class MixMatchKL(MixMatch):
-    """Trains like MixMatch, and penalises predictions that differ between two augmentations.
+    """Trains like MixMatch and also penalises predictions that differ between two augmentations.
 
     Args:
         task: the learning task

@@ -18,15 +18,16 @@ y^    = argmax_c mean_l cos(f, f_cl)                   for all images, before ea
 L     = mean_b (1 - alpha) CE(y_b, z_b) + alpha CE(y^_b, z_b)     alpha = 0 before epoch start
 
 The method assumes that most labels are correct in the densest regions of a class. The prototypes
-are a few images from these regions that differ from each other. If an image has a wrong label, its
-features are often most similar to the prototypes of its true class, and y^ is then correct. In each
-class with examples, the image with the highest rho is a prototype. A class without examples never
-becomes a second label.
+are a few mutually dissimilar images from these regions. If an image has a wrong label, its features
+are often most similar to the prototypes of its true class, and y^ is then correct. In each class
+with examples, the image with the highest rho is a prototype. A class without examples never becomes
+a second label.
 
 The paper uses m = 1280, p = 8 and alpha = 0.5. It does not say for how many epochs alpha stays 0;
-half of the epochs is our choice. The logged weight of an example is the share of its given label in
-the target: 1 - alpha if y^ differs from the given label, and otherwise 1. With several ranks,
-each rank computes y^ for the whole training set, and all ranks use the y^ of rank 0.
+we chose half of the epochs. The logged weight of an example is the share of its given label in the
+target: 1 - alpha if y^ differs from the given label, and otherwise 1. With several ranks, each rank
+computes y^ for the whole training set. The results can differ, because each rank draws other images
+to find prototypes, so all ranks use the y^ of rank 0.
 """
 
 import torch

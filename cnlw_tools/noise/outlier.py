@@ -5,6 +5,8 @@
     (N_out - N_labelled) / C                    outliers with the label of each class of the
                                                 dataset, rounded up or down
 
+Here, `C` is the number of classes of the dataset, without the added class "outlier".
+
 The images come from a donor (option `--donor`), which is another dataset or a set of pictures of
 white noise. Each image of a donor is used at most once. If ``known_share`` is above 0, the true
 class of every outlier is "outlier", so the outliers with this label are clean, and all other

@@ -13,10 +13,11 @@ The level is 100 p percent. Published experiments draw the new label in one of f
                         examples, shuffled                  labels                  parameters)
 
 With 10 classes, a level of 40 % means 40 % wrong labels by default, and 36 % with ``include_self``.
-Papers use both definitions of a level, often without saying which. The card of a build states the
-expected rate of wrong labels. In each class, the number of flipped labels follows from the level
-and is not left to chance. With ``exact = false``, each label is flipped independently with
-probability p, as in some papers.
+In some papers, the level is the share p of redrawn labels; in others, it is the rate of wrong
+labels. Many papers do not say which. The card of a build states the expected rate of wrong labels.
+By default, the number of flipped labels in each class is p times its number of images, rounded up
+or down. With ``exact = false``, each label is flipped independently with probability p, as in some
+papers.
 
 Papers: Jiang et al. 2020; Patrini et al. 2017; Lee et al. 2019 (RoG); Han et al. 2018
 (Co-teaching); Zhang et al. 2020 (IEG); Arazo et al. 2019; Rolnick et al. 2017; Ren et al. 2018

@@ -155,22 +155,21 @@ def _describe_clear(standings: Sequence[Standing], has_levels: bool) -> list[str
     for leader, led in _group_by_leader(standings).items():
         widest = max(led, key=lambda standing: standing.lead)
         second = widest.scores[1]
-        losers = second.method
-        if len(widest.scores) > 2:
-            losers = f"the {len(widest.scores) - 1} other methods"
+        has_two = len(widest.scores) == 2
+        losers = second.method if has_two else f"the {len(widest.scores) - 1} other methods"
         numbers = f"{_number(widest.leader.result)} against {_number(second.result)}"
-        if len(widest.scores) > 2:
+        if not has_two:
             numbers += f" for the runner-up, {second.method}"
         numbers += _seeds(widest.leader, second)
+        lead = f"{losers} by {_range_of_leads(led)}"
         if len(led) > 1:
-            has_two = len(widest.scores) == 2
-            losers = second.method if has_two else "all others, and of the runner-up"
+            if not has_two:
+                lead = f"all others; its lead over the runner-up is {_range_of_leads(led)}"
             numbers = f". The lead is largest {_at([widest], has_levels)}, with {numbers}"
         else:
             numbers = f": {numbers}"
         place = _capital(_at(led, has_levels))
-        lead = _range_of_leads(led)
-        sentences.append(f"{place}, {leader} is ahead of {losers} by {lead}{numbers}.")
+        sentences.append(f"{place}, {leader} is ahead of {lead}{numbers}.")
     return sentences
 
 

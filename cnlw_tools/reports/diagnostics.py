@@ -33,7 +33,7 @@ MARK_NAMES = {
 DETECTION_CAPTION = (
     "The table refers to the last epoch. The numbers are percentages: means over runs, ± the "
     'half-width of the 95 % t-interval if there are several runs. The column "Classified as '
-    'noisy" has the rule by which an example is classified as noisy. In the rule "weight below '
+    'noisy" gives the rule by which an example is classified as noisy. In the rule "weight below '
     'half the mean", the mean is that of the weights of all examples. Precision is the '
     "share of noisy examples among those classified as noisy. Recall is the share of noisy "
     "examples that are classified as noisy. In these two columns, a dash means that no example is "

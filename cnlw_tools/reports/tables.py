@@ -25,7 +25,10 @@ RESULTS_CAPTION = (
     "half-width of the 95 % t-interval if there are several seeds. The number of seeds is in "
     "parentheses."
 )
-AHEAD_CAPTION = "A method is ahead of another one if its interval lies above the other interval."
+AHEAD_CAPTION = (
+    "A method is ahead of another one if its interval lies above the other interval. Differences "
+    "are computed before rounding."
+)
 BOLD_CAPTION = (
     "In each {line}, the highest mean is bold if its interval overlaps with no other interval in "
     "the {line}."
@@ -400,11 +403,11 @@ def trials_table(
     header = ["Dataset", "Config", "Method", "Options", "Selected", "Epochs", *columns]
     caption = (
         "If a method has several trials on a config, the trial with the highest accuracy "
-        f"{EPOCHS_OF[select_by]}, or in a tie the first, is selected for the other tables. The "
-        'column "Options" has the options that the preset or the study sets, and the settings in '
-        "which the runs of the report differ. A dash means that there are none. The drop is the "
-        "accuracy of the best epoch (the one with the highest accuracy) minus that of the last "
-        "epoch. The deviation is the standard deviation, over seeds, of the accuracy "
+        f"{EPOCHS_OF[select_by]} is selected for the other tables (in a tie, the first in this "
+        'table). The column "Options" has the options that the preset or the study sets, and the '
+        "settings in which the runs of the report differ. A dash means that there are none. The "
+        "drop is the accuracy of the best epoch (the one with the highest accuracy) minus that of "
+        "the last epoch. The deviation is the standard deviation, over seeds, of the accuracy "
         f"{EPOCHS_OF[select_by]}; with one seed, a dash stands in its place."
     )
     return Table(

@@ -93,7 +93,7 @@ def own_numbers(name: str, single_runs: str = "") -> str:
     if not trials:
         ending = "so there are no tables" if single_runs else "so we have no numbers of our own"
         return (
-            f"{single_runs}Our runs of [studies]({STUDIES}) do not include this method, {ending}."
+            f"{single_runs}None of our runs of [studies]({STUDIES}) uses `{name}`, {ending}."
             f"{_explain_omissions(name)}\n\n"
         )
     studies = list(dict.fromkeys(trial.study for trial in trials))

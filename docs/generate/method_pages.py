@@ -81,7 +81,8 @@ WORDS = (
     "and in the [glossary](../../glossary.md).\n\n"
 )
 # How paragraphs of docstrings begin that stand in other sections than the formula:
-RESULTS = ("On `shapes`", "In our study")  # results of single runs, and settings of studies
+# results of single runs, and settings of studies
+RESULTS = ("On `shapes`", "In our study", "We have numbers")
 COST = "The counted cost"
 NOTATION = """| symbol | meaning |
 | --- | --- |

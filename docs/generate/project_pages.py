@@ -38,7 +38,7 @@ SUBJECTS: Mapping[str, str] = {  # study whose tables are on a page -> what the 
     "methods_cifar10": "It trains a small network with six methods on 4,000 images of CIFAR-10, and "
     "compares the order of the methods with that in the papers.",
     "rolnick_exp1": "It repeats experiment 1 of Rolnick et al. (2017), which compares the accuracies "
-    "of several networks for different numbers of random labels for each clean label.",
+    "of several networks as the number of random labels per clean label grows.",
     "rolnick_fig4": "It follows the experiment of figure 4 of Rolnick et al. (2017), on MNIST with 20 "
     "noisy labels for each clean one. The experiment compares the accuracy for several values of "
     "delta (how unequal the frequencies of the false labels are) and several orders of the false "

@@ -154,6 +154,23 @@ def test_configs_without_levels_have_their_names(finder):
     assert texts["toy"].startswith("On mix, gce is ahead of vanilla by 10.00 percentage points: ")
 
 
+def test_the_lead_over_the_runner_up_is_a_range_on_several_configs(finder):
+    """A sentence of its own says on which config the lead is largest."""
+    results = {"vanilla": [50.0, 50.1], "gce": [40.0, 40.1]}
+    texts = finder(
+        {
+            "blue_20": {**results, "mixup": [70.0, 70.1]},
+            "blue_40": {**results, "mixup": [64.0, 64.1]},
+        }
+    )
+
+    assert texts["toy, blue"].startswith(
+        "At levels 20 and 40, mixup is ahead of all others; its lead over the runner-up is 14.00 to "
+        "20.00 percentage points. The lead is largest at level 20, with 70.05 ± 0.64 % against 50.05 "
+        "± 0.64 % for the runner-up, vanilla (2 seeds each)."
+    )
+
+
 def test_what_is_missing_is_said(tmp_path, run_maker):
     """A method that was planned and not run, and one that is not averaged; no result, no conclusion."""
     for name, accuracy in (("a", 50.0), ("b", 60.0)):
