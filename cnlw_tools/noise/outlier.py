@@ -9,7 +9,7 @@ Here, `C` is the number of classes of the dataset, without the added class "outl
 
 The images come from a donor (option `--donor`), which is another dataset or a set of pictures of
 white noise. Each image of a donor is used at most once. If ``known_share`` is above 0, the true
-class of every outlier is "outlier", so the outliers with this label are clean, and all other
+class of every outlier is "outlier", so outliers labelled "outlier" are clean, and all other
 outliers are noisy. If ``known_share`` is 0, outliers have no true class, and all of them count as
 noisy.
 

@@ -303,11 +303,11 @@ def _example(name: str, example: Example) -> str:
             f"\nThe dataset is `{DATASET}`, the default. All other settings come from the recipe "
             f"`{DATASET}_{name}`{_recipe_options(name)}.\n"
         )
-    origin = "follows from the noise model"
+    origin = "follow from the noise model"
     if _takes_labels(NOISE[name]):
-        origin = "is computed from the side table"
+        origin = "are computed from the side table"
     text += (
-        f"\nThe expected share {origin}. The realised share is computed from the plan that "
+        f"\nThe expected shares {origin}. The realised shares are computed from the plan that "
         "`cnlw plan` makes.\n\n"
     )
     text += table(["share of the training examples", "expected", "realised"], rows)
