@@ -81,9 +81,9 @@ def report(
     root: Path | None,
     engine: str,
 ) -> None:
-    """Write tables, figures and a web page, index.html, about all runs in RUNS.
+    """Write tables, figures and a web page (index.html) about all runs in RUNS.
 
-    RUNS is a folder or an address. Runs in its subfolders are included.
+    RUNS is a folder or an address such as `s3://bucket/runs`. Runs in its subfolders are included.
     """
     from cnlw_tools.executor.progress import ProgressBars
     from cnlw_tools.files.storage import below

@@ -71,8 +71,8 @@ def show(
     With --gallery, the command serves a page on which you can look through all images of a build or
     a store. The page has filters for configs, splits, classes, origins, wrong labels and more. With
     --out, the command writes the page to a folder, from which it can be opened without a server.
-    Web images belong to other people: before you give such a folder to anyone, check that you may
-    share them.
+    Web images belong to other people: before you share such a folder, check that you are allowed to
+    share the images in it.
     """
     from cnlw_tools.builds.diff import read_plans
     from cnlw_tools.card.remote import local_build

@@ -50,7 +50,7 @@ VOTES = pa.schema(
         pa.field("image_id", STRING, nullable=False),  # the candidate
         pa.field("label", pa.int32(), nullable=False),  # the class that the vote is about
         pa.field("annotator", STRING),  # the number of the person, or "consensus"
-        pa.field("correct", pa.bool_()),  # whether the image shows the class; null if unsure
+        pa.field("correct", pa.bool_()),  # whether the image shows the class; empty if unsure
         pa.field("at", pa.timestamp("us", "UTC")),  # the time of the vote
     ]
 )
@@ -59,7 +59,7 @@ PLAN = pa.schema(
     [
         pa.field("image_id", STRING, nullable=False),  # the image in the slot
         pa.field("label", pa.int32(), nullable=False),  # the label that the learner gets
-        pa.field("clean_label", pa.int32()),  # the true class; null if it is unknown
+        pa.field("clean_label", pa.int32()),  # the true class; empty if it is unknown
         pa.field("origin", STRING, nullable=False),  # base, web, other or white
         pa.field("replaces", STRING),  # the image that this one replaces, if any
         pa.field("is_noisy", pa.bool_(), nullable=False),  # wrong label, or unknown true class
@@ -72,7 +72,7 @@ RUNS = pa.schema(
         pa.field("dataset", STRING, nullable=False),  # the dataset of the run
         pa.field("config", STRING, nullable=False),  # the config of the run, such as red_40
         pa.field("noise", STRING, nullable=False),  # the noise of the config
-        pa.field("level", pa.int32()),  # the level in percent; null if the noise has none
+        pa.field("level", pa.int32()),  # the level in percent; empty if the noise has none
         pa.field("method", STRING, nullable=False),  # the method
         pa.field("options", STRING, nullable=False),  # options of the method, as JSON
         pa.field("seed", pa.int64(), nullable=False),  # the seed of the run

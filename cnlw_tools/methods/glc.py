@@ -2,7 +2,7 @@
 
 Source: Hendrycks, Mazeika, Wilson and Gimpel, NeurIPS 2018, arXiv:1802.05300.
 
-The matrix C corrects the loss on noisy examples, and trusted examples need no correction:
+The matrix C corrects the loss on noisy examples only:
 
 C[i, j] = mean of p_j over trusted images of class i    p: prediction of a network that
                                                         learned from noisy labels
@@ -17,17 +17,18 @@ images are enough. In the second stage, the network restarts from its initial we
 from all examples: from noisy ones with the corrected loss, and from trusted ones with the
 cross-entropy.
 
-In each step of the second stage, trusted examples are drawn anew. For a batch of B noisy examples,
-the number of trusted examples is B m / n, rounded, but at least one. Each rank draws trusted
-examples for its own batch. The weights of the two losses are n and m, the sizes of the two sets,
-and not the numbers of examples in the batch. As in the authors' code, the trusted examples pass
-through the network separately, after the noisy ones. Batch normalisation therefore uses separate
-statistics for noisy and for trusted examples, and its running averages are updated with both. In
-one point, the authors' code is different: it shuffles noisy and trusted examples into a single set,
-so every trusted example occurs once per epoch.
+In each step of the second stage, a new sample of trusted examples is drawn. For a batch of B
+noisy examples, the number of trusted examples is B m / n, rounded, but at least one. Each rank
+draws trusted examples for its own batch. The weights of the two losses are n and m, the sizes of
+the two sets, and not the numbers of examples in the batch. As in the authors' code, the trusted
+examples pass through the network separately, after the noisy ones. Batch normalisation therefore
+uses separate statistics for noisy and for trusted examples, and its running averages are updated
+with both. The authors' code draws its batches differently: from a single shuffled set of noisy and
+trusted examples, so every trusted example occurs exactly once per epoch. The code then separates
+the trusted examples of a batch from the noisy ones.
 
-The counted cost leaves out the pass over the trusted set after the first stage. It also leaves out
-the trusted examples in each step; their number is only about m / n of the number of noisy examples.
+The counted cost does not include the pass over the trusted set after the first stage, or the
+trusted examples in each step; their number is only about m / n of the number of noisy examples.
 
 On `shapes` (blue 40, 16 x 16 pixels, 16 epochs, ten trusted images per class), GLC ends at
 accuracies of 45.4 and 46.1 % with two seeds. An earlier version, in which noisy and trusted

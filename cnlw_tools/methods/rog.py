@@ -17,10 +17,10 @@ p(c|x)    = sum_l softmax(a)_l p_l(c|f_l)   a: ones at first, then fitted by Ada
 Wrong labels change the last layer of a network (the softmax head) much more than they change the
 features below it. The means and the covariance of the features hardly change, especially if they
 are computed only from examples that are close together (as in the minimum covariance determinant).
-The labels of the holdout are as noisy as the others, so a is fitted only to the more typical half
-of the holdout. An image is typical if its features in the last unit are close to the mean of its
-class. The training itself does not change: the Gaussian classifiers are fitted after the last
-epoch, and until then the network predicts as usual.
+The labels of the holdout are as noisy as the others, so the weights a are fitted only to the more
+typical half of the holdout. An image is typical if its features in the last unit are close to the
+mean of its class. The training itself does not change: the Gaussian classifiers are fitted after
+the last epoch, and until then the network predicts as usual.
 
 The units are the same as in the authors' code. In a ResNet, they are the residual units of the last
 stage (three in the authors' ResNet-34, here `resnet34_narrow`). In a DenseNet, they are layers 5
@@ -33,7 +33,7 @@ which returns a list of tensors of shape (B, C, H, W) or (B, D) for a batch.
 The first covariance is a sum over the classes, divided by the number of examples. This
 implementation divides once, at the end, as in the paper. The authors' code divides after every
 class, so the last classes dominate. In a test with 1,200 examples of four classes, 110 examples
-were selected in only one of these two ways.
+were selected by one of the two computations but not by the other.
 
 A class without examples is never predicted. S^-1 is a pseudoinverse, so features that never vary
 have no effect. With several ranks, all ranks use the Gaussian classifiers of rank 0.
@@ -46,7 +46,8 @@ network whose features they use.
 
 This implementation keeps the pooled features of the whole training set in memory at once: for each
 image, one number for each channel of each unit. The authors take the holdout from the test set and
-corrupt its labels. Here the holdout is a part of the noisy training set.
+corrupt its labels. Here the holdout is a part of the noisy training set that is kept out of
+training.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""In dilution, clean examples stay, and copies with evenly spread labels are added.
+"""Dilution keeps all clean examples and adds copies whose labels are spread evenly.
 
     examples of class c     n_c clean ones and N_c = floor(alpha n_c + 1/2) copies of their images
     labels of the copies    each of the C labels, the true one included, for a share 1 / C of them

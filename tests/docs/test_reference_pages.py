@@ -237,7 +237,7 @@ def test_single_runs_and_costs_of_a_docstring_stand_in_their_sections():
     cost, _, own = others.partition("## Cost")[2].partition("## Our own numbers")
 
     assert "45.4" not in formula
-    assert "The counted cost leaves out" in cost
+    assert "The counted cost does not include" in cost
     assert "45.4" in own
     assert "so there are no tables." in own
     assert "so we have no numbers of our own." in method_pages._method_page("dropout")
