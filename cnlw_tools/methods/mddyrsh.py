@@ -27,17 +27,17 @@ Training begins with plain mixup, for ``warmup`` epochs. Dynamic mixup with the 
 follows, for ``dynamic`` epochs, with l_i = CE(y_i, z~) and without R. The formula above applies to
 all later epochs, and T falls during the first ``cooling`` of them.
 
-The defaults are those of the authors, who train for 300 epochs; here, the options give their
-numbers of epochs as shares of all epochs. As with M-DYR-H (mdyrh.py), a smaller alpha and a longer
-warm-up than the defaults work better for short training runs. As in the authors' code, the
-prediction comes from a pass in training mode, which also changes the running averages of batch
-normalisation. The probabilities w come from the losses of a second pass over the images of the
-batch, in evaluation mode. These losses are logged, and 1 - w is the logged weight. With several
-ranks, each rank draws its own partners and computes its own R.
+The defaults are those of the authors, who train for 300 epochs. Here, the length of each phase is a
+share of all epochs: ``warmup`` = 0.35 stands for the authors' 105 epochs. As with M-DYR-H
+(mdyrh.py), a smaller alpha and a longer warm-up than the defaults work better for short training
+runs. As in the authors' code, the prediction comes from a pass in training mode, which also changes
+the running averages of batch normalisation. The probabilities w come from the losses of a second
+pass over the images of the batch, in evaluation mode. These losses are logged, and 1 - w is the
+logged weight. With several ranks, each rank draws its own partners and computes its own R.
 
 On `shapes` (blue 40, 16 x 16 pixels, 12 epochs, mean of three seeds), MD-DYR-SH ends at an accuracy
 of 50.9 %, and `vanilla` at 55.4 %. With the preset `shapes`, plain mixup takes half of these few
-epochs. The predictions help only in longer training runs. For example, the related method M-DYR-H
+epochs. Predictions as targets may help only in longer training runs: the related method M-DYR-H
 with this preset ends at 66 % after 25 epochs, and `vanilla` at 47 % (one run each, with seed 0).
 
 The mixture of Beta distributions (`beta_mixture`) is fitted to the losses on images without

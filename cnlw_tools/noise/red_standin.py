@@ -50,5 +50,5 @@ RED_STANDIN = NoiseModel(
     guarantees=red.RED.guarantees,
     needs_donors=True,
     needs_nearest_class=True,
-    paper="Jiang et al. 2020 (imitated)",
+    paper="Jiang et al. 2020",
 )

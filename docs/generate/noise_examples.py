@@ -98,8 +98,9 @@ def _draw_semantic() -> Example:
 def _draw_standin() -> Example:
     drawn = plan(DATASET, noise="red_standin", level=STANDIN_LEVEL, donors=["shapes_others"])
     note = (
-        "The donor `shapes_others` comes with the package, so its name is enough. At levels above "
-        f"{STANDIN_LEVEL} %, too few of its images look like some of the classes."
+        "The donor `shapes_others` comes with the package, so its name is enough. It "
+        "has too few images that resemble some of the classes, so no level above "
+        f"{STANDIN_LEVEL} % is possible."
     )
     return Example(drawn, fence(STANDIN, "console"), note)
 
