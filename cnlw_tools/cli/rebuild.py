@@ -66,12 +66,13 @@ def rebuild(
 
     PUBLISHED is the folder of the published build, its README.md, or its address, such as
     hf://datasets/OWNER/NAME. The command first reads only the card, the tables and croissant.json
-    of the published build. The file croissant.json gives the sha256 of each file. If a new file
-    with images has another sha256, the command compares its images with those of the published
-    file. If PUBLISHED is an address, the command downloads this file.
+    of the published build. The file croissant.json gives the sha256 of each published file. If a
+    recreated file with images has a different sha256, the command compares the images in the two
+    files; if PUBLISHED is an address, it downloads the published file for this purpose.
 
-    If one of your images is missing or differs from its sha256 in the tables, nothing is written.
-    The exit code is 0 if all files are identical, and 1 if a file differs or nothing is written.
+    If one of your images is missing, or if its sha256 differs from the one in the tables, nothing
+    is written. The exit code is 0 if all files are identical, and 1 if a file differs or nothing is
+    written.
     """
     from cnlw_tools.builds.rebuild import rebuild as make_again
     from cnlw_tools.card.remote import published_file, published_folder

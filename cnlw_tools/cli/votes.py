@@ -326,8 +326,8 @@ def import_votes(paths: tuple[Path, ...], dataset: str, root: Path | str) -> Non
 
     A FILE is a CSV file, a Parquet file, a JSON export of Label Studio, or the JSON file of votes
     in the release of Jiang et al. (2020). A CSV or Parquet file identifies each candidate by the
-    columns image_id and label, or by the columns class and url. The column correct holds the vote:
-    yes, no or unsure. The columns annotator and at, which may be missing, say who voted and when.
+    columns `image_id` and `label`, or by the columns `class` and `url`. The column `correct` holds
+    the vote: yes, no or unsure. The optional columns `annotator` and `at` say who voted and when.
 
     The command stores numbers in place of the names of annotators. The file annotators/NAME.csv,
     next to the folder annotations/, lists the name for each number.

@@ -63,8 +63,8 @@ class NoiseModel:
     ``base`` (the training images) and ``pool`` (images that can replace them) are `Items`, with the
     label and the key of each image. The key is a number that is computed from the seed and the id
     of the image; all random numbers that are drawn for the image are computed from its key. A
-    `Draw` has three numbers for each training example: its slot, its label, and the row of the
-    image in the pool that replaces the original image, or -1 if the original stays.
+    `Draw` has three numbers for each training example: its slot, its label, and the row in
+    the pool of the image that replaces the original image, or -1 if the original stays.
     """
 
     draw: Callable[..., Draw]  # the function that draws the noise

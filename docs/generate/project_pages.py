@@ -40,17 +40,16 @@ SUBJECTS: Mapping[str, str] = {  # study whose tables are on a page -> what the 
     "rolnick_exp1": "It repeats experiment 1 of Rolnick et al. (2017), which compares the accuracies "
     "of several networks as the number of random labels per clean label grows.",
     "rolnick_fig4": "It follows the experiment of figure 4 of Rolnick et al. (2017), on MNIST with 20 "
-    "noisy labels for each clean one. The experiment compares the accuracy for several values of "
-    "delta (how unequal the frequencies of the false labels are) and several orders of the false "
-    "labels.",
+    "noisy labels for each clean one. The experiment measures how the accuracy depends on delta (how "
+    "unequal the frequencies of the false labels are) and on the order of the false labels.",
     "rolnick_fig7": "It follows the experiment of figure 7 of Rolnick et al. (2017), on MNIST. The "
-    "experiment compares the accuracy for several numbers of clean examples, and for several numbers "
-    "of noisy labels for each clean one.",
+    "experiment measures how the accuracy depends on the number of clean examples and on the ratio of "
+    "noisy to clean labels.",
     "rolnick_fig8": "It follows the experiment of figure 8 of Rolnick et al. (2017), on MNIST. The "
-    "experiment compares the accuracy for several numbers of noisy labels for each clean one, with "
-    "several batch sizes and with the loss H_alpha.",
+    "experiment measures how the accuracy depends on the ratio of noisy to clean labels and on the "
+    "batch size. It also trains with the loss H_alpha.",
     "sukhbaatar_q": "It follows the experiments of figures 1b and 2c of Sukhbaatar et al. (2015). The "
-    "figures show the learned transition matrix beside the true one, after and during training.",
+    "figures compare the learned transition matrix with the true one, during and after training.",
 }
 EXPLANATION = (
     "A *config* is the dataset with one setting of the noise. Its name gives the noise, the level if the "

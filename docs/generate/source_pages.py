@@ -16,9 +16,9 @@ def make_pages() -> dict[str, str]:
 def _sources_page() -> str:
     text = heading("Datasets and sources")
     text += (
-        "A source reads the images of a dataset from your folder, in the layout in which they "
-        "were published. `--data-dir DIR` names the folder. The tables of the dataset list the "
-        "ids of its images. [Manifests](manifests.md#your-own-dataset) describes the layouts of your "
+        "A source reads the images of a dataset from your folder, and `--data-dir DIR` names this "
+        "folder. For a published dataset, the folder has the layout in which the dataset was "
+        "published. [Manifests](manifests.md#your-own-dataset) describes the layouts of your "
         "own images and of Hugging Face datasets in detail. The [glossary](../glossary.md) explains "
         "words such as *split* and *manifest*.\n\n"
     )
