@@ -16,18 +16,21 @@ l_i = (1 - w_i) CE(y_i, z~) + w_i CE(argmax z_i, z~)     z~ = f(x~);  z_i = f(x_
 L   = mean [lam l_i + (1 - lam) l_j] + eta R(z~)
 R   = sum_c (1 / K) log((1 / K) / h_c)                  h: mean of softmax(z~) over the batch
 
-With mixup, a network memorises wrong labels only late. After some epochs, examples with wrong
-labels therefore mostly have larger losses than examples with correct ones. A mixture of two Beta
-distributions (`beta_mixture`), fitted to these losses, then gives the probability that each label
-is wrong. When the warm-up (option ``warmup``) is over, the target of each example is a blend of its
-label and the network's prediction, and w_i is the share of the prediction. The mixture is fitted
-again before every epoch, to the losses on images without augmentation.
+With mixup, a network memorises wrong labels only late in training. After some epochs, examples with
+wrong labels therefore mostly have larger losses than examples with correct ones. A mixture of two
+Beta distributions (`beta_mixture`), fitted to these losses, then gives the probability that each
+label is wrong. When the warm-up (option ``warmup``) is over, the target of each example is a blend
+of its label and the network's prediction, and w_i is the share of the prediction. The mixture is
+fitted again before every epoch, to the losses on images without augmentation.
 
 The defaults are those of the authors. They warm up for 105 of 300 epochs, a share of 0.35. If the
 network recognises few classes when the warm-up ends, it learns its own mistakes from then on. With
 few epochs and a large alpha, which blends the images strongly, the network recognises too few
 classes by that time. For a short training run, a smaller alpha and a longer warm-up than the
 defaults therefore work better.
+
+On `shapes` (blue 40, 16 x 16 pixels, 25 epochs, preset `shapes`, one run with seed 0 for each
+number), M-DYR-H ends at 66 %, and `vanilla` at 47 %.
 
 As in the authors' code, the prediction comes from a pass in training mode over the images. This
 pass and the pass over the blends change the running averages of batch normalisation. After them, a

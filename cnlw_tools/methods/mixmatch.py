@@ -19,13 +19,13 @@ L    = mean_X CE(t'_r, z'_r) + w min(1, progress / ramp) mean_U,c (t'_rc - softm
                                                         c runs over the classes
 MixMatch-KL adds k mean_b KL(softmax(z_U) || softmax(z_U^)), with z_U as a constant
 
-In MixMatch-KL, the second view of an image has the augmentations of the view `policy` in the preset
-(key `views`). If the preset has no such view, the run stops at the start, with an error that says
-how to add it. Both methods are baselines: they show what accuracy is possible without the noisy
-labels, and a method that also uses the noisy labels should be better. The given label y affects
-only what is logged: the logged weight of an example is g[y], the probability of its given label in
-the pseudo-label. Learning from a few labels per class takes many steps: the authors' code trains
-for 2^20 steps of 64 images.
+In MixMatch-KL, the second view of each image is augmented as the entry `policy` under the key
+`views` of the preset says. If the preset has no such entry, the run stops at the start, with an
+error that says how to add it. Both methods are baselines: they show what accuracy is possible
+without the noisy labels, and a method that also uses the noisy labels should be better. The given
+label y affects only what is logged: the logged weight of an example is g[y], the probability of its
+given label in the pseudo-label. Learning from a few labels per class takes many steps: the authors'
+code trains for 2^20 steps of 64 images.
 
 The 3B rows pass through the network in three batches, each with equal parts of X, U and U^, so that
 batch normalisation sees a mixture. Only the first batch changes the running averages. As in the

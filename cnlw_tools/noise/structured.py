@@ -1,7 +1,7 @@
 """Structured dilution is dilution in which some wrong labels are more frequent than others.
 
-As in dilution.py, each example gets alpha copies on average. These are the numbers of copies of an
-example that get each label, averaged over the examples of a class:
+As in dilution.py, each example gets alpha copies on average. For an average example of a class, the
+number of copies with each label is:
 
     true label               alpha / C
     false label of rank r    alpha / C + delta (1 - 2 (r - 1) / (C - 2))    r = 1 ... C - 1
