@@ -19,8 +19,8 @@ allows.
 
 On `shapes` (blue 40, 16 x 16 pixels, one seed) with 30 epochs, backward correction ends at an
 accuracy of 57.1 %, forward correction at 56.5 %, and `vanilla` at 44.3 %. With 12 epochs, they end
-at 47.7, 52.3 and 55.2 %, respectively. In each run of a correction, the first half of the epochs
-trains the network that estimates T.
+at 47.7, 52.3 and 55.2 %, respectively. In both corrections, the first half of the epochs is
+spent on training the network that estimates T.
 
 If an estimate of T has no inverse, the paper suggests mixing it with the identity matrix. This
 implementation stops with an error instead.
