@@ -16,10 +16,10 @@ w_i = max(u_i, 0) / (sum_j max(u_j, 0) + delta)                  eta is 1 here; 
                                                                   its value has no effect
 L   = sum_i w_i l_i
 
-An example is worth learning from if a gradient step on its loss also reduces the loss on the trusted
-examples, that is, if the inner product of the two gradients is positive. If it is negative, as is
-typical of a wrong label, the weight is 0. At eps = 0, Theta' equals Theta, so both gradients are
-taken at the current weights of the network, and no second network is needed. A forward and a
+An example is worth learning from if a gradient step on its loss also reduces the loss on the
+trusted examples, that is, if the inner product of the two gradients is positive. If it is negative,
+as is typical of a wrong label, the weight is 0. At eps = 0, Theta' equals Theta, so both gradients
+are taken at the current weights of the network, and no second network is needed. A forward and a
 backward pass over the trusted examples give g_v. One pass over the batch with forward-mode
 differentiation gives z' (`lookahead`).
 
